@@ -1,0 +1,64 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let settings: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  .strictMemorySafety(),
+  .treatAllWarnings(as: .error),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+let package = Package(
+  name: "StreamFlow",
+  platforms: [.macOS(.v15)],
+  products: [
+    .library(name: "StreamFlow", targets: ["StreamFlow", "FlowMedia"]),
+    .library(name: "FlowCore", targets: ["FlowCore"]),
+    .executable(name: "streamflow", targets: ["StreamFlowCommand"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
+  ],
+  targets: [
+    .target(name: "FlowCore", swiftSettings: settings),
+    .target(
+      name: "FlowGraph",
+      dependencies: [
+        "FlowCore", .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+      ],
+      swiftSettings: settings),
+    .target(name: "COpenVINO"),
+    .target(
+      name: "FlowEngine", dependencies: ["COpenVINO", "FlowCore", "FlowGraph"],
+      swiftSettings: settings),
+    .target(name: "FlowText", swiftSettings: settings),
+    .systemLibrary(
+      name: "CPNG", pkgConfig: "libpng",
+      providers: [.apt(["libpng-dev"]), .brew(["libpng"])]),
+    .systemLibrary(
+      name: "CTurboJPEG", pkgConfig: "libturbojpeg",
+      providers: [.apt(["libturbojpeg0-dev"]), .brew(["jpeg-turbo"])]),
+    .target(
+      name: "FlowMedia", dependencies: ["CPNG", "CTurboJPEG", "FlowCore"],
+      swiftSettings: settings),
+    .target(
+      name: "StreamFlow", dependencies: ["FlowCore", "FlowGraph", "FlowEngine", "FlowText"],
+      resources: [.copy("Resources/starter")], swiftSettings: settings),
+    .executableTarget(
+      name: "StreamFlowCommand",
+      dependencies: [
+        "StreamFlow", "FlowMedia", "FlowCore", "FlowEngine",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      swiftSettings: settings),
+    .target(
+      name: "FlowTestSupport", dependencies: ["FlowCore"], path: "Tests/FlowTestSupport",
+      swiftSettings: settings),
+    .testTarget(
+      name: "FlowCoreTests", dependencies: ["FlowCore", "FlowTestSupport"],
+      swiftSettings: settings),
+  ]
+)

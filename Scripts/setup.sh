@@ -1,0 +1,85 @@
+#!/usr/bin/env bash
+# Installs what the build and the run need: two codec packages, and the OpenVINO runtime into
+# .deps/openvino. What is there already is left alone; a second run takes under a second.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+fail() {
+  echo "setup: $1" >&2
+  exit 1
+}
+
+install_packages_linux() {
+  local missing=()
+  pkg-config --exists libpng 2>/dev/null || missing+=(libpng-dev)
+  pkg-config --exists libturbojpeg 2>/dev/null || missing+=(libturbojpeg0-dev)
+  command -v pkg-config >/dev/null || missing+=(pkg-config)
+  command -v python3 >/dev/null || missing+=(python3)
+  python3 -m pip --version >/dev/null 2>&1 || missing+=(python3-pip)
+  [ ${#missing[@]} -eq 0 ] && return
+  echo "setup: installing ${missing[*]}"
+  local sudo=()
+  if [ "$(id -u)" -ne 0 ]; then
+    if sudo -n true 2>/dev/null; then
+      sudo=(sudo)
+    else
+      fail "needs packages, and neither root nor sudo is at hand. Run this, then try again:
+  sudo apt-get install -y ${missing[*]}"
+    fi
+  fi
+  command -v apt-get >/dev/null || fail "install ${missing[*]} (Debian's names) and try again"
+  "${sudo[@]}" apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive "${sudo[@]}" apt-get install -y -qq "${missing[@]}" >/dev/null
+}
+
+install_packages_macos() {
+  local missing=()
+  command -v brew >/dev/null || fail "needs Homebrew (https://brew.sh) for libpng and jpeg-turbo"
+  for name in pkgconf libpng jpeg-turbo; do
+    brew list --versions "$name" >/dev/null || missing+=("$name")
+  done
+  [ ${#missing[@]} -eq 0 ] || brew install "${missing[@]}"
+}
+
+case "$(uname -s)-$(uname -m)" in
+  Linux-x86_64) platform=manylinux_2_28_x86_64 ;;
+  Linux-aarch64) platform=manylinux_2_35_aarch64 ;;
+  Darwin-arm64) platform=macosx_11_0_arm64 ;;
+  *) platform= ;;
+esac
+case "$(uname -s)" in
+  Linux) install_packages_linux ;;
+  Darwin) install_packages_macos ;;
+esac
+
+# The marker holds the pinned version and hashes, so that a change of either unpacks anew.
+marker=.deps/openvino/.unpacked
+if cmp -s "$marker" Scripts/openvino.txt; then exit 0; fi
+[ -n "$platform" ] || fail "OpenVINO has no build for $(uname -s) $(uname -m); the package builds, \
+and runs where STREAMFLOW_OPENVINO names a runtime"
+
+echo "setup: fetching the OpenVINO runtime"
+mkdir -p .deps
+work=$(mktemp -d .deps/unpacking.XXXXXX)
+trap 'rm -rf "$work"' EXIT
+# The wheel is named whole, so that whichever Python is here gives the same files.
+python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: \
+  --python-version 3.11 --implementation cp --abi cp311 --platform "$platform" \
+  --require-hashes --requirement Scripts/openvino.txt --dest "$work"
+python3 - "$work" <<'PYTHON'
+import pathlib, sys, zipfile
+
+work = pathlib.Path(sys.argv[1])
+(wheel,) = work.glob("*.whl")
+with zipfile.ZipFile(wheel) as archive:
+    wanted = [name for name in archive.namelist()
+              if name.startswith(("openvino/libs/", "openvino/include/openvino/c/"))
+              or "/licenses/" in name]
+    archive.extractall(work, wanted)
+PYTHON
+cp Scripts/openvino.txt "$work/openvino/.unpacked"
+rm -rf .deps/openvino
+mv "$work/openvino" .deps/openvino
+licenses=("$work"/openvino-*.dist-info/licenses)
+[ -d "${licenses[0]}" ] && mv "${licenses[0]}" .deps/openvino/licenses
+echo "setup: OpenVINO is in .deps/openvino"

@@ -1,0 +1,104 @@
+#if canImport(Glibc)
+  private import Glibc
+#elseif canImport(Musl)
+  private import Musl
+#else
+  private import Darwin
+#endif
+
+/// Standard normal numbers that depend on the seed alone.
+///
+/// The same seed and the same calls give the same numbers on every machine, and those that
+/// PyTorch's generators give, so that a seed found elsewhere gives the same picture here.
+public struct GaussianNoise: Sendable {
+  /// Whose numbers to draw.
+  public enum Source: String, Sendable, CaseIterable {
+    /// `torch.randn` with a CPU generator; reads the low 32 bits of the seed.
+    case cpu
+    /// `torch.randn` with a CUDA generator, for tensors that the device draws in one sweep (up to
+    /// about a million elements on today's devices); reads all 64 bits of the seed.
+    case cuda
+  }
+
+  private enum State: Sendable {
+    case mersenneTwister(MersenneTwister, spare: Double?)
+    case philox(seed: UInt64, offset: UInt32)
+  }
+
+  private var state: State
+
+  /// Creates the generator that a seed names.
+  public init(seed: UInt64, source: Source = .cpu) {
+    state =
+      switch source {
+      case .cpu: .mersenneTwister(MersenneTwister(seed: seed), spare: nil)
+      case .cuda: .philox(seed: seed, offset: 0)
+      }
+  }
+
+  /// Draws the next latents.
+  public mutating func latents(shape: Shape) -> Latents {
+    switch state {
+    case .mersenneTwister(var generator, var spare):
+      let scalars = Self.draw(shape.elementCount, from: &generator, spare: &spare)
+      state = .mersenneTwister(generator, spare: spare)
+      return Latents(shape: shape, scalars: scalars)
+    case .philox(let seed, let offset):
+      state = .philox(seed: seed, offset: offset + 1)
+      let scalars = (0..<shape.elementCount).map { index in
+        Self.philox(seed: seed, offset: offset, index: UInt64(index))
+      }
+      return Latents(shape: shape, scalars: scalars)
+    }
+  }
+
+  /// Draws as ATen's `normal_` does on a CPU: in blocks of 16, the last block drawn again where
+  /// the count does not divide, and one by one in double precision below 16.
+  private static func draw(
+    _ count: Int, from generator: inout MersenneTwister, spare: inout Double?
+  ) -> [Float] {
+    guard count >= 16 else {
+      return (0..<count).map { _ in Float(normal(from: &generator, spare: &spare)) }
+    }
+    var scalars = (0..<count).map { _ in generator.nextUniform() }
+    for start in stride(from: 0, through: count - 16, by: 16) { boxMuller(&scalars, at: start) }
+    guard count % 16 != 0 else { return scalars }
+    for index in count - 16..<count { scalars[index] = generator.nextUniform() }
+    boxMuller(&scalars, at: count - 16)
+    return scalars
+  }
+
+  /// Turns 16 uniform numbers into 16 normal ones (Box and Muller, 1958).
+  private static func boxMuller(_ scalars: inout [Float], at start: Int) {
+    for index in start..<start + 8 {
+      let radius = (-2 * logf(1 - scalars[index])).squareRoot()
+      let angle = 2 * Float.pi * scalars[index + 8]
+      scalars[index] = radius * cosf(angle)
+      scalars[index + 8] = radius * sinf(angle)
+    }
+  }
+
+  private static func normal(
+    from generator: inout MersenneTwister, spare: inout Double?
+  ) -> Double {
+    if let drawn = spare {
+      spare = nil
+      return drawn
+    }
+    let angle = 2 * Double.pi * generator.nextDouble()
+    let radius = (-2 * log1p(-generator.nextDouble())).squareRoot()
+    spare = radius * sin(angle)
+    return radius * cos(angle)
+  }
+
+  /// The first normal number of a thread of its own, as cuRAND makes it.
+  private static func philox(seed: UInt64, offset: UInt32, index: UInt64) -> Float {
+    let words = Philox.words(
+      counter: SIMD4(
+        offset, 0, UInt32(truncatingIfNeeded: index), UInt32(truncatingIfNeeded: index >> 32)),
+      key: SIMD2(UInt32(truncatingIfNeeded: seed), UInt32(truncatingIfNeeded: seed >> 32)))
+    let uniform = Float(words[0]) * 0x1p-32 + 0x1p-33
+    let angle = Float(words[1]) * (0x1p-32 * 2 * Float.pi) + 0x1p-33 * 2 * Float.pi
+    return (-2 * logf(uniform)).squareRoot() * sinf(angle)
+  }
+}

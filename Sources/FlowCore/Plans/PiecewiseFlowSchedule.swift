@@ -1,0 +1,85 @@
+/// The schedule of PeRFlow: a flow that is straight inside each of a few time windows.
+///
+/// Yan et al., 2024 (arXiv:2405.07510); times and windows as in `scheduler_perflow.py` of
+/// magic-research/piecewise-rectified-flow. The velocity is written in closed form,
+/// `((lambda - 1) * sample + eta * output) / (lambda * (t - start) + end - t)`, which has no
+/// division by the distance to the window's end and so loses nothing at the last timestep of a
+/// window.
+public struct PiecewiseFlowSchedule: Schedule, Equatable {
+  /// The number of windows, 1 or more; the published weights have 4.
+  public var windowCount = 4
+  /// How the output is read; `diffEps` for SD1.5, `ddimEps` for SDXL, `velocity` for SD2.1.
+  public var prediction = Prediction.diffEps
+  /// The first beta of the noise schedule that the model was distilled from.
+  public var betaStart = 0.00085
+  /// The last beta of the noise schedule that the model was distilled from.
+  public var betaEnd = 0.012
+
+  /// Creates the schedule of the SD1.5 weights.
+  public init() {}
+
+  /// The timesteps that so many steps visit, each with its window.
+  ///
+  /// The noisiest windows take what does not divide evenly; timesteps are truncated to whole
+  /// numbers as the networks were trained.
+  func visits(stepCount: Int) -> [(timestep: Int, window: TimeWindow)] {
+    TimeWindow.uniform(count: windowCount).enumerated().flatMap { index, window in
+      let count = stepCount / windowCount + (index < stepCount % windowCount ? 1 : 0)
+      return (0..<count).map { step in
+        let time = window.start + (window.end - window.start) * Double(step) / Double(count)
+        return (Int(time * 1000 + 1e-6), window)
+      }
+    }
+  }
+
+  /// Compiles the plan of so many steps, at least one for each window.
+  public func plan(stepCount: Int, solver: Solver) throws(PlanError) -> StepPlan {
+    try checkStepCount(
+      stepCount, of: "the piecewise schedule of \(windowCount) windows", atLeast: windowCount)
+    guard solver == .euler else { throw .solver(solver, of: "the piecewise schedule") }
+    let visits = visits(stepCount: stepCount)
+    let cumulative = cumulativeAlphas()
+    let ends = visits.dropFirst().map(\.timestep) + [0]
+    let rows = zip(visits, ends).map { visit, next in
+      row(from: visit.timestep, to: next, in: visit.window, cumulative: cumulative)
+    }
+    return StepPlan(rows: rows, stepCount: stepCount)
+  }
+
+  private func row(
+    from timestep: Int, to next: Int, in window: TimeWindow, cumulative: [Double]
+  ) -> StepPlan.Row {
+    let time = Double(timestep) / 1000
+    let duration = Double(next) / 1000 - time
+    guard prediction != .velocity else {
+      return .init(timestep: Float(timestep), output: duration)
+    }
+    let (lambda, eta) = windowMap(of: window, cumulative: cumulative)
+    let denominator = lambda * (time - window.start) + (window.end - time)
+    return .init(
+      timestep: Float(timestep), sample: 1 + duration * (lambda - 1) / denominator,
+      output: duration * eta / denominator)
+  }
+
+  /// The map of a whole window, `end = lambda * start + eta * output`.
+  func windowMap(of window: TimeWindow, cumulative: [Double]) -> (lambda: Double, eta: Double) {
+    // Truncated as the training code does; the millionth keeps 0.2 * 1000 from reading as 199.
+    let index = { (time: Double) in max(Int(time * 1000 - 1 + 1e-6), 0) }
+    let start = cumulative[index(window.start)]
+    let end = cumulative[index(window.end)]
+    let gamma = (start / end).squareRoot()
+    return switch prediction {
+    case .diffEps, .velocity: (1 / gamma, -(1 - gamma * gamma).squareRoot() / gamma)
+    case .ddimEps: (1 / gamma, (1 - end).squareRoot() - (end / start * (1 - start)).squareRoot())
+    }
+  }
+
+  /// The products of `1 - beta` up to each of the 1000 training timesteps ("scaled linear" betas).
+  func cumulativeAlphas() -> [Double] {
+    var product = 1.0
+    return linearSpace(from: betaStart.squareRoot(), to: betaEnd.squareRoot(), count: 1000).map {
+      product *= 1 - $0 * $0
+      return product
+    }
+  }
+}

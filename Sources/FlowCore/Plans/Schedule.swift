@@ -1,0 +1,44 @@
+/// A family's way through time: it compiles a number of steps into a plan.
+public protocol Schedule: Sendable {
+  /// Compiles the plan of so many steps.
+  ///
+  /// - Throws: `PlanError` where the schedule has no such plan.
+  func plan(stepCount: Int, solver: Solver) throws(PlanError) -> StepPlan
+}
+
+/// Why a plan cannot be made.
+public struct PlanError: Error, Equatable, Sendable, CustomStringConvertible {
+  /// The kind of failure.
+  public enum Code: Sendable { case stepCountInvalid, solverUnsupported }
+
+  /// The kind of failure, to decide what to do about it.
+  public let code: Code
+  /// The failure in words, with the values that clashed and how to mend it.
+  public let message: String
+
+  /// The failure in words.
+  public var description: String { message }
+
+  static func stepCount(_ count: Int, of schedule: String, atLeast least: Int = 1) -> PlanError {
+    PlanError(
+      code: .stepCountInvalid,
+      message: "\(schedule) takes \(least) to \(maximumStepCount) steps, got \(count)")
+  }
+
+  static func solver(_ solver: Solver, of schedule: String) -> PlanError {
+    PlanError(
+      code: .solverUnsupported,
+      message: "\(schedule) steps with euler only, got \(solver.rawValue)")
+  }
+}
+
+/// The most steps a plan may have: the length of the training schedules.
+let maximumStepCount = 1000
+
+func checkStepCount(
+  _ count: Int, of schedule: String, atLeast least: Int = 1
+) throws(PlanError) {
+  guard (least...maximumStepCount).contains(count) else {
+    throw .stepCount(count, of: schedule, atLeast: least)
+  }
+}

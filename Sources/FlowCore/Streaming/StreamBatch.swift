@@ -1,0 +1,90 @@
+/// The trajectories in flight, each at its own stage of its own plan.
+///
+/// Each tick gathers a row from every trajectory (two where guidance needs two), evaluates the
+/// field once, and advances every row by its own step: velocity field batching of StreamFlow
+/// (Fang et al., 2025, arXiv:2511.22009), for any mix of plans, guidance, prompts and ages.
+/// Rows depend on nothing but themselves, so a trajectory ends where it would have ended alone.
+/// A batch starts empty, and loses nothing: what was admitted is retired, first in first among
+/// those that finish together.
+public struct StreamBatch<Conditioning: Sendable>: Sendable {
+  /// The most rows of a tick.
+  public let rowCapacity: Int
+  /// The rows that the next tick evaluates.
+  public private(set) var rowCount = 0
+  /// The number of ticks so far.
+  public private(set) var tickCount = 0
+
+  private var trajectories: [Trajectory<Conditioning>] = []
+
+  /// Creates an empty batch.
+  ///
+  /// - Precondition: there is room for a row.
+  public init(rowCapacity: Int) {
+    precondition(rowCapacity > 0, "a batch needs room for a row, got \(rowCapacity)")
+    self.rowCapacity = rowCapacity
+    trajectories.reserveCapacity(rowCapacity)
+  }
+
+  /// Whether nothing is in flight.
+  public var isEmpty: Bool { trajectories.isEmpty }
+
+  /// The number of trajectories in flight.
+  public var count: Int { trajectories.count }
+
+  /// Whether a trajectory with such guidance can be admitted before the next tick.
+  public func hasRoom(for guidance: Guidance) -> Bool {
+    rowCount + guidance.rowsPerStep <= rowCapacity
+  }
+
+  /// Takes a trajectory in; the next tick advances it.
+  ///
+  /// - Precondition: there is room for its rows.
+  public mutating func admit(_ trajectory: Trajectory<Conditioning>) {
+    precondition(
+      hasRoom(for: trajectory.guidance),
+      "\(rowCount) of \(rowCapacity) rows are taken; \(trajectory.rowCount) more do not fit")
+    rowCount += trajectory.rowCount
+    trajectories.append(trajectory)
+  }
+
+  /// Evaluates the field once and advances every trajectory by its own step.
+  ///
+  /// If the field fails, no trajectory has moved, and the tick can be tried again. Retire what
+  /// has finished before the next tick.
+  ///
+  /// - Precondition: nothing in flight has finished, and the field has room for the rows.
+  public mutating func advance<Field: VelocityField<Conditioning>>(
+    along field: inout Field
+  ) throws(Field.Failure) {
+    guard rowCount > 0 else { return }
+    precondition(rowCount <= field.rowCapacity, "the field takes \(field.rowCapacity) rows")
+    field.begin(rowCount: rowCount)
+    var row = 0
+    for index in trajectories.indices {
+      trajectories[index].load(into: &field, firstRow: row)
+      row += trajectories[index].rowCount
+    }
+    try field.run()
+    row = 0
+    for index in trajectories.indices {
+      trajectories[index].step(reading: field, firstRow: row)
+      row += trajectories[index].rowCount
+    }
+    tickCount += 1
+  }
+
+  /// Takes out what has finished, in the order it was admitted.
+  public mutating func retire() -> [Trajectory<Conditioning>] {
+    guard trajectories.contains(where: \.isFinished) else { return [] }
+    let retired = trajectories.filter(\.isFinished)
+    trajectories.removeAll(where: \.isFinished)
+    rowCount = trajectories.reduce(0) { $0 + $1.rowCount }
+    return retired
+  }
+
+  /// Takes out the trajectories of one name, finished or not: a request that was given up.
+  public mutating func remove(id: Int) {
+    trajectories.removeAll { $0.id == id }
+    rowCount = trajectories.reduce(0) { $0 + $1.rowCount }
+  }
+}

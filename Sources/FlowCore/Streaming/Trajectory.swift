@@ -1,0 +1,87 @@
+/// One picture on its way from noise to data.
+public struct Trajectory<Conditioning: Sendable>: Sendable {
+  /// The admitter's name for it.
+  public let id: Int
+  /// The steps it takes.
+  public let plan: StepPlan
+  /// How its prompt steers it.
+  public let guidance: Guidance
+  /// Where it is: the state being integrated.
+  public private(set) var sample: Latents
+  /// The index of the plan's row that it takes next.
+  public private(set) var stage = 0
+
+  private let prompted: Conditioning
+  private let unprompted: Conditioning?
+  private var noise: GaussianNoise
+  private var output: Latents
+  private var previousOutput: Latents
+
+  /// Starts a trajectory.
+  ///
+  /// - Parameters:
+  ///   - id: a name of the caller's choice.
+  ///   - plan: the steps.
+  ///   - guidance: how the prompt steers.
+  ///   - prompted: the conditioning of the prompt.
+  ///   - unprompted: the conditioning of the empty or the negative prompt; `full` guidance needs
+  ///     it.
+  ///   - noise: the generator; the first draw is the first sample, the later ones are for plans
+  ///     that draw in between.
+  ///   - shape: one sample's shape.
+  /// - Precondition: `full` guidance comes with an unprompted conditioning.
+  public init(
+    id: Int, plan: StepPlan, guidance: Guidance = .none, prompted: Conditioning,
+    unprompted: Conditioning? = nil, noise: GaussianNoise, shape: Shape
+  ) {
+    precondition(
+      guidance.rowsPerStep == 1 || unprompted != nil, "full guidance needs an unprompted side")
+    self.id = id
+    self.plan = plan
+    self.guidance = guidance
+    self.prompted = prompted
+    self.unprompted = unprompted
+    self.noise = noise
+    var sample = self.noise.latents(shape: shape)
+    sample.scale(by: plan.initialNoiseScale)
+    self.sample = sample
+    output = Latents(zeros: shape)
+    previousOutput = plan.remembersOutput ? output : Latents(zeros: [0])
+  }
+
+  /// Whether every row of the plan has been taken.
+  public var isFinished: Bool { stage == plan.rows.count }
+
+  /// The rows that its next step evaluates.
+  public var rowCount: Int { guidance.rowsPerStep }
+
+  func load(into field: inout some VelocityField<Conditioning>, firstRow: Int) {
+    let timestep = plan.rows[stage].timestep
+    if let unprompted, guidance.rowsPerStep == 2 {
+      field.load(
+        row: firstRow, sample: sample.scalars.span, timestep: timestep, conditioning: unprompted)
+    }
+    field.load(
+      row: firstRow + rowCount - 1, sample: sample.scalars.span, timestep: timestep,
+      conditioning: prompted)
+  }
+
+  mutating func step(reading field: borrowing some VelocityField<Conditioning>, firstRow: Int) {
+    switch guidance {
+    case .none:
+      field.withOutput(row: firstRow) { output.copy(from: $0) }
+    case .full(let scale):
+      field.withOutput(row: firstRow) { output.copy(from: $0) }
+      field.withOutput(row: firstRow + 1) { output.extrapolate(towards: $0, scale: scale) }
+    }
+    let step = plan.steps[stage]
+    sample.advance(by: step, along: output)
+    if step.previousOutput != 0 { sample.add(previousOutput, times: step.previousOutput) }
+    if step.noise != 0 {
+      let drawn = noise.latents(shape: sample.shape)
+      sample.add(drawn, times: step.noise)
+    }
+    if plan.remembersOutput { swap(&output, &previousOutput) }
+    stage += 1
+  }
+}

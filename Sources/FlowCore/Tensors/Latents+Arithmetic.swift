@@ -1,0 +1,53 @@
+/// The four coefficients of an affine step, in the precision of the samples.
+struct AffineStep: Equatable, Sendable {
+  let sample: Float
+  let output: Float
+  let previousOutput: Float
+  let noise: Float
+}
+
+extension Latents {
+  /// Replaces the sample by `sample * a + output * b`, in place.
+  mutating func advance(by step: AffineStep, along output: Latents) {
+    precondition(scalars.count == output.scalars.count, "sample and output differ in count")
+    let output = output.scalars.span
+    var sample = scalars.mutableSpan
+    for index in sample.indices {
+      sample[index] = step.sample * sample[index] + step.output * output[index]
+    }
+  }
+
+  /// Multiplies every element, in place.
+  mutating func scale(by factor: Float) {
+    guard factor != 1 else { return }
+    var sample = scalars.mutableSpan
+    for index in sample.indices { sample[index] *= factor }
+  }
+
+  /// Adds another tensor times a factor, in place.
+  mutating func add(_ other: Latents, times factor: Float) {
+    precondition(scalars.count == other.scalars.count, "the two differ in count")
+    let other = other.scalars.span
+    var sample = scalars.mutableSpan
+    for index in sample.indices { sample[index] += factor * other[index] }
+  }
+
+  /// Replaces the elements by those of a span of the same count.
+  mutating func copy(from source: Span<Float>) {
+    precondition(scalars.count == source.count, "the two differ in count")
+    var sample = scalars.mutableSpan
+    for index in sample.indices { sample[index] = source[index] }
+  }
+
+  /// Extrapolates from an unprompted output (held here) towards a prompted one, in place.
+  ///
+  /// `unprompted + scale * (prompted - unprompted)`, equation 6 of Ho and Salimans, 2022
+  /// (arXiv:2207.12598) with the scale counted as diffusers does: 1 is the prompted output itself.
+  mutating func extrapolate(towards prompted: Span<Float>, scale: Float) {
+    precondition(scalars.count == prompted.count, "the two outputs differ in count")
+    var output = scalars.mutableSpan
+    for index in output.indices {
+      output[index] += scale * (prompted[index] - output[index])
+    }
+  }
+}

@@ -1,0 +1,38 @@
+/// The times at which a sampler stops on its way from noise to data.
+///
+/// Times are counted in sigma, the fraction of noise: a sample at sigma is
+/// `(1 - sigma) * data + sigma * noise`, its velocity `noise - data`. A grid runs down from its
+/// noisiest time to the time where sampling ends, usually 0, and N steps have N + 1 times.
+public struct TimeGrid: Equatable, Sendable {
+  /// The times, strictly descending, all in `0...1`.
+  public let sigmas: [Double]
+
+  /// Creates a grid from its times.
+  ///
+  /// - Precondition: there are at least two times, strictly descending, in `0...1`.
+  public init(sigmas: [Double]) {
+    precondition(sigmas.count >= 2, "a grid needs two times or more, got \(sigmas)")
+    precondition(
+      zip(sigmas, sigmas.dropFirst()).allSatisfy { $0 > $1 } && sigmas[0] <= 1
+        && sigmas[sigmas.count - 1] >= 0,
+      "the times of a grid descend strictly within 0...1, got \(sigmas)")
+    self.sigmas = sigmas
+  }
+
+  /// Creates an evenly spaced grid from 1 down to 0: 1, .75, .5, .25, 0 for 4 steps.
+  ///
+  /// - Precondition: `stepCount` is positive.
+  public init(stepCount: Int) {
+    precondition(stepCount > 0, "stepCount must be positive, got \(stepCount)")
+    self.init(sigmas: (0...stepCount).map { 1 - Double($0) / Double(stepCount) })
+  }
+
+  /// The number of steps: one less than the number of times.
+  public var stepCount: Int { sigmas.count - 1 }
+}
+
+/// Evenly spaced numbers from `first` to `last`, both included; one number is `first`.
+func linearSpace(from first: Double, to last: Double, count: Int) -> [Double] {
+  guard count > 1 else { return [first] }
+  return (0..<count).map { first + (last - first) * Double($0) / Double(count - 1) }
+}

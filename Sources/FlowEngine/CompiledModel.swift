@@ -1,0 +1,70 @@
+internal import COpenVINO
+
+/// A model compiled for a device, freed when it goes out of scope.
+@safe
+struct CompiledModel: ~Copyable {
+  let runtime: Runtime
+  let name: String
+  /// What it was imported from: the runtime goes on reading weights out of the file's memory.
+  private let file: EngineFile?
+  private let handle: OpaquePointer
+
+  /// Takes over a handle that OpenVINO made.
+  @unsafe
+  init(
+    adopting handle: OpaquePointer?, runtime: Runtime, name: String, file: EngineFile?
+  ) throws(EngineError) {
+    guard let handle = unsafe handle else {
+      throw EngineError(code: .compilationFailed, message: "OpenVINO made no engine of \(name)")
+    }
+    self.runtime = runtime
+    self.name = name
+    self.file = file
+    unsafe self.handle = handle
+  }
+
+  /// How it came to be.
+  var origin: Session.Origin { file == nil ? .compiled : .cached }
+
+  deinit { unsafe runtime.functions.ov_compiled_model_free(handle) }
+
+  /// Writes the model to a file, from which it can be imported.
+  borrowing func export(to path: String) throws(EngineError) {
+    try unsafe runtime.check(
+      runtime.functions.ov_compiled_model_export_model(handle, path), .cacheUnusable,
+      "write the engine \(name) to '\(path)'")
+  }
+
+  /// The numbers of inputs and outputs.
+  borrowing func portCounts() throws(EngineError) -> (inputs: Int, outputs: Int) {
+    var inputs = 0
+    var outputs = 0
+    try unsafe runtime.check(
+      runtime.functions.ov_compiled_model_inputs_size(handle, &inputs), .modelUnreadable,
+      "count the inputs of \(name)")
+    try unsafe runtime.check(
+      runtime.functions.ov_compiled_model_outputs_size(handle, &outputs), .modelUnreadable,
+      "count the outputs of \(name)")
+    return (inputs, outputs)
+  }
+
+  /// What the compiled model says of itself under a key, such as `INFERENCE_PRECISION_HINT`.
+  borrowing func property(_ key: String) throws(EngineError) -> String {
+    var text: UnsafeMutablePointer<CChar>?
+    try unsafe runtime.check(
+      runtime.functions.ov_compiled_model_get_property(handle, key, &text), .runFailed,
+      "read \(key) of \(name)")
+    guard let text = unsafe text else { return "" }
+    defer { unsafe runtime.functions.ov_free(text) }
+    return unsafe String(cString: text)
+  }
+
+  /// Makes a request, which holds the memory of one run.
+  borrowing func makeRequest() throws(EngineError) -> InferRequest {
+    var request: OpaquePointer?
+    try unsafe runtime.check(
+      runtime.functions.ov_compiled_model_create_infer_request(handle, &request), .runFailed,
+      "prepare a run of \(name)")
+    return unsafe try InferRequest(adopting: request, runtime: runtime, name: name)
+  }
+}

@@ -1,0 +1,185 @@
+public import FlowGraph
+public import Foundation
+
+/// Engines kept on disk between processes.
+///
+/// An entry is one file: the exported engine, the key it was made for, and a trailer with both
+/// lengths and the engine's hash. The key is everything that can change the result: the graph,
+/// the identity of the weights, the runtime, the device, its options. It stands in the file whole
+/// and is compared whole; the file's name is only its hash. An entry that is damaged, cut short
+/// or of another key is compiled anew and replaced. Files appear under their name complete, by
+/// renaming, so several processes may share a cache.
+public struct EngineCache: Sendable {
+  /// An entry of the cache.
+  public struct Entry: Sendable {
+    /// The graph's name.
+    public let name: String
+    /// The file.
+    public let path: String
+    /// Its length in bytes.
+    public let byteCount: Int
+    /// When it was written.
+    public let date: Date
+  }
+
+  /// The folder that entries are kept in.
+  public let folder: String
+
+  private let report: @Sendable (String) -> Void
+
+  /// Uses a folder, which is made when the first entry is written.
+  ///
+  /// - Parameters:
+  ///   - folder: the folder.
+  ///   - report: told in one line where an entry was damaged or could not be written; the engine
+  ///     is compiled all the same.
+  public init(folder: String, report: @escaping @Sendable (String) -> Void = { _ in }) {
+    self.folder = folder
+    self.report = report
+  }
+
+  /// The folder of `$STREAMFLOW_CACHE`, or else the platform's cache folder's `streamflow`.
+  public static func defaultFolder(
+    environment: [String: String] = ProcessInfo.processInfo.environment
+  ) -> String {
+    if let folder = environment["STREAMFLOW_CACHE"], !folder.isEmpty { return folder }
+    #if canImport(Darwin)
+      let caches = FileManager.default.urls(for: .cachesDirectory, in: .userDomainMask).first
+      return (caches ?? FileManager.default.temporaryDirectory).appending(path: "streamflow").path
+    #else
+      if let caches = environment["XDG_CACHE_HOME"], caches.hasPrefix("/") {
+        return "\(caches)/streamflow"
+      }
+      return FileManager.default.homeDirectoryForCurrentUser.appending(path: ".cache/streamflow")
+        .path
+    #endif
+  }
+
+  /// The entries, largest first.
+  public func entries() throws(EngineError) -> [Entry] {
+    guard FileManager.default.fileExists(atPath: folder) else { return [] }
+    let names: [String]
+    do { names = try FileManager.default.contentsOfDirectory(atPath: folder) } catch {
+      throw EngineError(
+        code: .cacheUnusable, message: "cannot list '\(folder)': \(error.localizedDescription)")
+    }
+    return names.filter { $0.hasSuffix(Self.suffix) || $0.contains(Self.unfinished) }
+      .compactMap { name in
+        let path = "\(folder)/\(name)"
+        guard let attributes = try? FileManager.default.attributesOfItem(atPath: path) else {
+          return nil
+        }
+        return Entry(
+          name: name.split(separator: "-").first.map(String.init) ?? name, path: path,
+          byteCount: (attributes[.size] as? Int) ?? 0,
+          date: (attributes[.modificationDate] as? Date) ?? .distantPast)
+      }
+      .sorted { ($0.byteCount, $1.path) > ($1.byteCount, $0.path) }
+  }
+
+  /// Removes every entry, and the remains of writers that were interrupted.
+  public func clear() throws(EngineError) {
+    for entry in try entries() {
+      do { try FileManager.default.removeItem(atPath: entry.path) } catch {
+        throw EngineError(
+          code: .cacheUnusable,
+          message: "cannot remove '\(entry.path)': \(error.localizedDescription)")
+      }
+    }
+  }
+
+  /// Whether an engine is there, by name and key; it may still turn out damaged.
+  public func holds(_ model: ONNXModel, configuration: EngineConfiguration) -> Bool {
+    guard let runtime = try? Runtime.shared(),
+      let key = try? key(of: model, configuration: configuration, runtime: runtime)
+    else { return false }
+    return FileManager.default.fileExists(atPath: path(of: key, name: model.name))
+  }
+
+  func engine(
+    for model: ONNXModel, configuration: EngineConfiguration
+  ) throws(EngineError) -> CompiledModel {
+    let runtime = try Runtime.shared()
+    let key = try key(of: model, configuration: configuration, runtime: runtime)
+    let path = path(of: key, name: model.name)
+    if let engine = load(
+      path, key: key, named: model.name, configuration: configuration, runtime: runtime)
+    {
+      return engine
+    }
+    let engine = try runtime.compile(model, configuration: configuration)
+    do { try store(engine, key: key, at: path) } catch {
+      report("the engine of \(model.name) is not kept: \(error.message)")
+    }
+    return engine
+  }
+
+  // MARK: - Entries
+
+  private static let suffix = ".engine"
+  private static let unfinished = ".engine.writing-"
+
+  private func path(of key: [UInt8], name: String) -> String {
+    let safe = String(name.map { $0.isASCII && ($0.isLetter || $0.isNumber) ? $0 : "_" })
+    return "\(folder)/\(safe)-\(ContentHash.of(key))\(Self.suffix)"
+  }
+
+  private func key(
+    of model: ONNXModel, configuration: EngineConfiguration, runtime: Runtime
+  ) throws(EngineError) -> [UInt8] {
+    let graph: [UInt8]
+    do { graph = try model.serialized(locatingWeightsBy: .file) } catch {
+      throw EngineError(code: .modelUnreadable, message: error.message)
+    }
+    let device = configuration.device
+    let deviceName = device == "AUTO" ? "" : try runtime.property("FULL_DEVICE_NAME", of: device)
+    let capabilities =
+      device == "AUTO" ? "" : try runtime.property("OPTIMIZATION_CAPABILITIES", of: device)
+    let lines =
+      [
+        "StreamFlow engine 1", runtime.version, device, deviceName, capabilities,
+        "\(ProcessInfo.processInfo.activeProcessorCount)",
+      ]
+      + configuration.properties.map { "\($0.key)=\($0.value)" } + model.weightsIdentity
+    return Array(lines.joined(separator: "\n").utf8) + graph
+  }
+
+  private func load(
+    _ path: String, key: [UInt8], named name: String, configuration: EngineConfiguration,
+    runtime: Runtime
+  ) -> CompiledModel? {
+    guard FileManager.default.fileExists(atPath: path) else { return nil }
+    do throws(EngineError) {
+      let file = try EngineFile(reading: path)
+      guard try file.isSound(for: key) else {
+        report("'\(path)' is damaged or of another engine; it is made anew")
+        return nil
+      }
+      return try runtime.importModel(file, named: name, configuration: configuration)
+    } catch {
+      report("'\(path)' cannot be used and is made anew: \(error.message)")
+      return nil
+    }
+  }
+
+  private func store(
+    _ engine: borrowing CompiledModel, key: [UInt8], at path: String
+  ) throws(EngineError) {
+    let manager = FileManager.default
+    let temporary = "\(path).writing-\(ProcessInfo.processInfo.processIdentifier)-"
+      + "\(UInt32.random(in: 0 ... .max))"
+    do {
+      try manager.createDirectory(
+        atPath: folder, withIntermediateDirectories: true)
+      try engine.export(to: temporary)
+      try EngineFile.complete(temporary, key: key)
+      guard unsafe rename(temporary, path) == 0 else {
+        throw EngineError(code: .cacheUnusable, message: "cannot rename '\(temporary)'")
+      }
+    } catch {
+      try? manager.removeItem(atPath: temporary)
+      throw (error as? EngineError)
+        ?? EngineError(code: .cacheUnusable, message: error.localizedDescription)
+    }
+  }
+}

@@ -1,0 +1,30 @@
+/// What went wrong between a graph and its outputs.
+public struct EngineError: Error, Equatable, Sendable, CustomStringConvertible {
+  /// The kind of failure.
+  public enum Code: Sendable {
+    /// No OpenVINO runtime was found.
+    case runtimeMissing
+    /// The runtime that was found is of a release that this package does not know.
+    case runtimeUnsupported
+    /// The device that was asked for is not there.
+    case deviceUnavailable
+    /// The runtime does not accept the graph.
+    case modelUnreadable
+    /// The runtime cannot compile the graph for the device.
+    case compilationFailed
+    /// A run failed.
+    case runFailed
+    /// Memory of one shape or type was offered for another.
+    case shapeMismatch
+    /// The engine cache's folder cannot be used.
+    case cacheUnusable
+  }
+
+  /// The kind of failure, to decide what to do about it.
+  public let code: Code
+  /// The failure in words, with the values that clashed and how to mend it.
+  public let message: String
+
+  /// The failure in words.
+  public var description: String { message }
+}

@@ -1,0 +1,85 @@
+internal import FlowGraph
+internal import Foundation
+
+/// An engine on disk: the engine, its key, and a trailer of four little-endian words.
+///
+/// The trailer is the key's length, the engine's length, the hash of the engine and key, and a
+/// marker.
+@safe
+final class EngineFile {
+  private static let marker: UInt64 = 0x3145_4e49_474e_4553  // "SENGINE1"
+  private static let trailerLength = 32
+
+  private let path: String
+  private let memory: UnsafeRawBufferPointer
+
+  init(reading path: String) throws(EngineError) {
+    self.path = path
+    let descriptor = unsafe open(path, O_RDONLY)
+    guard descriptor >= 0 else {
+      throw EngineError(code: .cacheUnusable, message: "cannot open '\(path)'")
+    }
+    defer { close(descriptor) }
+    let length = Int(lseek(descriptor, 0, SEEK_END))
+    guard length >= Self.trailerLength,
+      let mapped = unsafe mmap(nil, length, PROT_READ, MAP_PRIVATE, descriptor, 0),
+      unsafe mapped != MAP_FAILED
+    else { throw EngineError(code: .cacheUnusable, message: "'\(path)' is cut short") }
+    unsafe memory = UnsafeRawBufferPointer(start: mapped, count: length)
+  }
+
+  deinit {
+    unsafe munmap(UnsafeMutableRawPointer(mutating: memory.baseAddress), memory.count)
+  }
+
+  /// Whether the file holds an undamaged engine of exactly this key.
+  func isSound(for key: [UInt8]) throws(EngineError) -> Bool {
+    let trailer = unsafe memory.count - Self.trailerLength
+    let words = (0..<4).map { index in
+      UInt64(
+        littleEndian: unsafe memory.loadUnaligned(
+          fromByteOffset: trailer + 8 * index, as: UInt64.self))
+    }
+    guard words[3] == Self.marker, words[0] == UInt64(key.count), key.count <= trailer,
+      words[1] == UInt64(trailer - key.count)
+    else { return false }
+    guard unsafe memory[trailer - key.count..<trailer].elementsEqual(key) else { return false }
+    let body = unsafe UnsafeRawBufferPointer(rebasing: memory[..<trailer])
+    return unsafe ContentHash.of(RawSpan(_unsafeBytes: body)).value == words[2]
+  }
+
+  /// The engine's bytes, good as long as this object.
+  ///
+  /// - Precondition: the file is sound.
+  @unsafe var engine: UnsafeRawBufferPointer {
+    let trailer = unsafe memory.count - Self.trailerLength
+    let keyLength = Int(
+      UInt64(littleEndian: unsafe memory.loadUnaligned(fromByteOffset: trailer, as: UInt64.self)))
+    return unsafe UnsafeRawBufferPointer(rebasing: memory[..<(trailer - keyLength)])
+  }
+
+  /// Makes an exported engine into such a file, and sees it onto the disk.
+  static func complete(_ path: String, key: [UInt8]) throws(EngineError) {
+    func failure(_ action: String) -> EngineError {
+      EngineError(
+        code: .cacheUnusable,
+        message: "cannot \(action) '\(path)': \(unsafe String(cString: strerror(errno)))")
+    }
+    guard let handle = FileHandle(forUpdatingAtPath: path) else { throw failure("open") }
+    defer { try? handle.close() }
+    do {
+      let length = try handle.seekToEnd()
+      try handle.write(contentsOf: Data(key))
+      let hash = try EngineFile(reading: path).hash()
+      let words = [UInt64(key.count), length, hash, marker]
+      try handle.write(
+        contentsOf: Data(
+          words.flatMap { word in (0..<8).map { UInt8(truncatingIfNeeded: word >> ($0 * 8)) } }))
+      try handle.synchronize()
+    } catch { throw failure("write") }
+  }
+
+  private func hash() -> UInt64 {
+    unsafe ContentHash.of(RawSpan(_unsafeBytes: memory)).value
+  }
+}

@@ -1,0 +1,194 @@
+internal import COpenVINO
+internal import Foundation
+internal import Synchronization
+
+/// OpenVINO in this process: loaded once, shared by every engine.
+@safe
+public final class Runtime: Sendable {
+  /// The build that was found, as `2026.4.0-...`.
+  public let version: String
+  /// The file that was loaded.
+  public let path: String
+  /// The devices that can be asked for.
+  public let devices: [String]
+
+  // The table and the core are written once, before this object is shared; OpenVINO's core may be
+  // called from several threads, except that properties are set under `propertiesLock`.
+  let functions: openvino_functions
+  private nonisolated(unsafe) let core: OpaquePointer
+  private let propertiesLock = Mutex(())
+
+  private static let loaded = Mutex<Runtime?>(nil)
+
+  /// The runtime, found and loaded at the first call.
+  ///
+  /// - Throws: `runtimeMissing` or `runtimeUnsupported`, with where it was looked for.
+  public static func shared() throws(EngineError) -> Runtime {
+    let result = loaded.withLock { runtime in
+      Result { () throws(EngineError) -> Runtime in
+        if let runtime { return runtime }
+        let found = try Runtime(
+          candidates: RuntimeLocation.candidates(
+            environment: ProcessInfo.processInfo.environment,
+            executable: Bundle.main.executablePath ?? CommandLine.arguments[0]))
+        runtime = found
+        return found
+      }
+    }
+    return try result.get()
+  }
+
+  init(candidates: [String]) throws(EngineError) {
+    var problems: [String] = []
+    let found = unsafe withUnsafeTemporaryAllocation(of: openvino_functions.self, capacity: 1) {
+      table -> (openvino_functions, String)? in
+      guard let base = table.baseAddress else { return nil }
+      for candidate in candidates {
+        guard let words = unsafe openvino_load(candidate, base) else {
+          return unsafe (base.pointee, candidate)
+        }
+        problems.append(unsafe String(cString: words))
+      }
+      return nil
+    }
+    guard let (table, path) = found else {
+      throw EngineError(
+        code: .runtimeMissing,
+        message: "OpenVINO \(RuntimeLocation.release) was not found; run `make setup`, or set "
+          + "STREAMFLOW_OPENVINO to the folder of the `openvino` package from PyPI "
+          + "(\(problems.isEmpty ? "that folder holds no such library" : problems.joined(separator: "; ")))")
+    }
+    self.functions = table
+    self.path = path
+    version = try Self.version(table)
+    guard version.hasPrefix(RuntimeLocation.release) else {
+      throw EngineError(
+        code: .runtimeUnsupported,
+        message: "'\(path)' is OpenVINO \(version), expected \(RuntimeLocation.release); run "
+          + "`make setup`, or point STREAMFLOW_OPENVINO at that release")
+    }
+    var handle: OpaquePointer?
+    guard unsafe table.ov_core_create(&handle) == OPENVINO_OK, let core = unsafe handle else {
+      throw EngineError(
+        code: .runtimeMissing,
+        message: "cannot start OpenVINO: \(unsafe text(table.ov_get_last_err_msg()))")
+    }
+    unsafe self.core = core
+    devices = unsafe try Self.devices(table, core)
+  }
+
+  deinit { unsafe functions.ov_core_free(core) }
+
+  private static func version(_ table: openvino_functions) throws(EngineError) -> String {
+    var version = unsafe ov_version_t()
+    guard unsafe table.ov_get_openvino_version(&version) == OPENVINO_OK,
+      let number = unsafe version.buildNumber
+    else {
+      throw EngineError(code: .runtimeUnsupported, message: "OpenVINO does not tell its version")
+    }
+    defer { unsafe table.ov_version_free(&version) }
+    return unsafe String(cString: number)
+  }
+
+  private static func devices(
+    _ table: openvino_functions, _ core: OpaquePointer
+  ) throws(EngineError) -> [String] {
+    var list = unsafe ov_available_devices_t()
+    guard unsafe table.ov_core_get_available_devices(core, &list) == OPENVINO_OK else {
+      throw EngineError(code: .deviceUnavailable, message: "OpenVINO does not tell its devices")
+    }
+    defer { unsafe table.ov_available_devices_free(&list) }
+    return unsafe (0..<list.size).compactMap { index in
+      unsafe list.devices[Int(index)].map { unsafe String(cString: $0) }
+    }
+  }
+
+  /// What a device says of itself under a key, such as `FULL_DEVICE_NAME`.
+  public func property(_ key: String, of device: String) throws(EngineError) -> String {
+    var text: UnsafeMutablePointer<CChar>?
+    try unsafe check(
+      functions.ov_core_get_property(core, device, key, &text), .deviceUnavailable,
+      "read \(key) of the device \(device)")
+    guard let text = unsafe text else { return "" }
+    defer { unsafe functions.ov_free(text) }
+    return unsafe String(cString: text)
+  }
+
+  /// Throws OpenVINO's own words where a call failed.
+  func check(
+    _ status: ov_status_e, _ code: EngineError.Code, _ action: @autoclosure () -> String
+  ) throws(EngineError) {
+    guard status != OPENVINO_OK else { return }
+    let detail = unsafe text(functions.ov_get_last_err_msg())
+    let reason = detail.isEmpty ? unsafe text(functions.ov_get_error_info(status)) : detail
+    throw EngineError(code: code, message: "cannot \(action()): \(reason)")
+  }
+
+  /// Compiles a model in the ONNX format.
+  func compile(
+    _ onnx: [UInt8], named name: String, configuration: EngineConfiguration
+  ) throws(EngineError) -> CompiledModel {
+    var model: OpaquePointer?
+    let status = unsafe onnx.withUnsafeBytes { bytes in
+      unsafe functions.ov_core_read_model_from_memory_buffer(
+        core, bytes.bindMemory(to: CChar.self).baseAddress, bytes.count, nil, &model)
+    }
+    try check(status, .modelUnreadable, "read the graph \(name)")
+    defer { unsafe functions.ov_model_free(model) }
+    var compiled: OpaquePointer?
+    let outcome = unsafe withProperties(configuration.properties) { properties in
+      unsafe functions.ov_core_compile_model_props(
+        core, model, configuration.device, properties.count, properties.baseAddress, &compiled)
+    }
+    try check(outcome, .compilationFailed, "compile \(name) for \(configuration.device)")
+    return unsafe try CompiledModel(
+      adopting: compiled, runtime: self, name: name, file: nil)
+  }
+
+  /// Takes a compiled model up again from what it was exported as.
+  func importModel(
+    _ file: EngineFile, named name: String, configuration: EngineConfiguration
+  ) throws(EngineError) -> CompiledModel {
+    var compiled: OpaquePointer?
+    // Import takes no options of its own and reads the core's.
+    let status = propertiesLock.withLock { _ -> ov_status_e in
+      let status = unsafe withProperties(configuration.properties) { properties in
+        unsafe functions.ov_core_set_properties(
+          core, configuration.device, properties.count, properties.baseAddress)
+      }
+      guard status == OPENVINO_OK else { return status }
+      let bytes = unsafe file.engine
+      return unsafe functions.ov_core_import_model(
+        core, bytes.bindMemory(to: CChar.self).baseAddress, bytes.count, configuration.device,
+        &compiled)
+    }
+    try check(status, .compilationFailed, "take \(name) from the engine cache")
+    return unsafe try CompiledModel(
+      adopting: compiled, runtime: self, name: name, file: file)
+  }
+}
+
+/// Lends properties as OpenVINO takes them.
+private func withProperties<Result>(
+  _ properties: [(key: String, value: String)],
+  _ body: (UnsafeBufferPointer<ov_property_t>) -> Result
+) -> Result {
+  let texts = unsafe properties.map { unsafe (strdup($0.key), strdup($0.value)) }
+  defer {
+    for unsafe (key, value) in unsafe texts {
+      unsafe free(key)
+      unsafe free(value)
+    }
+  }
+  let list = unsafe texts.map { unsafe ov_property_t(key: $0.0, value: $0.1) }
+  return unsafe list.withUnsafeBufferPointer(body)
+}
+
+/// OpenVINO's words on one line, without the places in its sources.
+private func text(_ words: UnsafePointer<CChar>?) -> String {
+  guard let words = unsafe words else { return "" }
+  return unsafe String(cString: words).split(whereSeparator: \.isNewline)
+    .map { $0.trimmingCharacters(in: .whitespaces) }
+    .filter { !$0.isEmpty && !$0.hasPrefix("Exception from src/") }
+    .joined(separator: " ")
+}

@@ -1,0 +1,45 @@
+internal import Foundation
+
+/// Where the OpenVINO library may be.
+struct RuntimeLocation {
+  /// The release whose C interface the shim declares.
+  static let release = "2026.4"
+
+  private static let names: [String] = {
+    #if canImport(Darwin)
+      ["libopenvino_c.2640.dylib", "libopenvino_c.dylib"]
+    #else
+      ["libopenvino_c.so.2640", "libopenvino_c.so"]
+    #endif
+  }()
+
+  /// What to hand to the loader, best first; a bare name is looked up in the loader's own path.
+  ///
+  /// A folder that `STREAMFLOW_OPENVINO` names is the only place looked at.
+  static func candidates(environment: [String: String], executable: String) -> [String] {
+    if let folder = environment["STREAMFLOW_OPENVINO"], !folder.isEmpty {
+      return existing(in: [folder])
+    }
+    var folders: [String] = []
+    var place = URL(filePath: executable).standardizedFileURL.deletingLastPathComponent()
+    folders.append(place.appending(path: "../lib/streamflow/openvino").path)
+    while place.path != "/" {
+      folders.append(place.appending(path: ".deps/openvino").path)
+      place.deleteLastPathComponent()
+    }
+    let sitePackages = [environment["VIRTUAL_ENV"], environment["HOME"].map { "\($0)/.local" }]
+      .compactMap { $0 }
+      .flatMap { root in
+        (9...14).map { "\(root)/lib/python3.\($0)/site-packages/openvino" }
+      }
+    let system = ["/opt/homebrew/opt/openvino", "/usr/local/opt/openvino"]
+    return existing(in: folders) + names + existing(in: sitePackages + system)
+  }
+
+  private static func existing(in folders: [String]) -> [String] {
+    folders.flatMap { folder in
+      ["", "libs/", "lib/"].flatMap { part in names.map { "\(folder)/\(part)\($0)" } }
+    }
+    .filter { FileManager.default.fileExists(atPath: $0) }
+  }
+}

@@ -1,0 +1,124 @@
+public import FlowCore
+
+/// A network being written down.
+///
+/// An architecture reads like its mathematics: `input.groupNorm(...).silu().convolution(...)`.
+/// Every operator checks its shapes as it is written, and an error names the layer. A finished
+/// graph becomes an ``ONNXModel``.
+public final class Graph {
+  /// The name that the model carries.
+  public let name: String
+
+  private(set) var nodes: [Node] = []
+  private(set) var constants: [Constant] = []
+  private(set) var weights: [Weight] = []
+  private(set) var inputs: [Port] = []
+  private(set) var outputs: [Port] = []
+  private var valueCount = 0
+  private var constantNames: [ConstantKey: Value] = [:]
+  private var weightValues: [String: Value] = [:]
+
+  private struct ConstantKey: Hashable {
+    let type: ElementType
+    let shape: Shape
+    let bytes: [UInt8]
+  }
+
+  /// Creates an empty graph.
+  public init(name: String) { self.name = name }
+
+  /// Adds an input.
+  public func input(_ name: String, shape: Shape, type: ElementType = .float32) -> Value {
+    inputs.append(Port(name: name, shape: shape, type: type))
+    return Value(graph: self, name: name, shape: shape, type: type, layer: name)
+  }
+
+  /// Names a value as an output, in the order of the calls.
+  public func output(_ value: Value, as name: String) {
+    nodes.append(
+      Node(operation: "Identity", inputs: [value.name], outputs: [name], attributes: []))
+    outputs.append(Port(name: name, shape: value.shape, type: value.type))
+  }
+
+  /// A tensor of `Float`s that the graph carries in itself.
+  public func constant(_ scalars: [Float], shape: Shape) -> Value {
+    constant(bytes: littleEndianBytes(scalars.map(\.bitPattern)), type: .float32, shape: shape)
+  }
+
+  /// One `Float`.
+  public func constant(_ scalar: Float) -> Value { constant([scalar], shape: []) }
+
+  /// A list of whole numbers, as shapes and axes are given to operators.
+  func integers(_ values: [Int]) -> Value {
+    constant(
+      bytes: littleEndianBytes(values.map { UInt64(bitPattern: Int64($0)) }), type: .int64,
+      shape: [values.count])
+  }
+
+  /// A weight as 32-bit floats, whatever it is stored as; the engine folds the conversion.
+  func value(of weight: Weight) throws(GraphError) -> Value {
+    if let known = weightValues[weight.name] { return known }
+    guard weight.type.isFloatingPoint else {
+      throw GraphError(
+        code: .shapeMismatch,
+        message: "\(weight.name) holds \(weight.type.rawValue) where floating-point weights belong")
+    }
+    weights.append(weight)
+    let stored = Value(
+      graph: self, name: weight.name, shape: weight.shape, type: weight.type, layer: weight.name)
+    let value = try stored.cast(to: .float32)
+    weightValues[weight.name] = value
+    return value
+  }
+
+  /// Writes an operator of one output down.
+  func add(
+    _ operation: String, _ inputs: [Value?], shape: Shape, type: ElementType? = nil,
+    layer: String? = nil, attributes: [(name: String, value: Node.Attribute)] = []
+  ) -> Value {
+    let name = nextName(operation)
+    nodes.append(
+      Node(
+        operation: operation, inputs: inputs.map { $0?.name ?? "" }, outputs: [name],
+        attributes: attributes))
+    let first = inputs.lazy.compactMap { $0 }.first
+    return Value(
+      graph: self, name: name, shape: shape, type: type ?? first?.type ?? .float32,
+      layer: layer ?? first?.layer ?? operation)
+  }
+
+  /// Writes an operator of several outputs down.
+  func add(
+    _ operation: String, _ inputs: [Value], shapes: [Shape],
+    attributes: [(name: String, value: Node.Attribute)]
+  ) -> [Value] {
+    let names = shapes.map { _ in nextName(operation) }
+    nodes.append(
+      Node(
+        operation: operation, inputs: inputs.map(\.name), outputs: names, attributes: attributes))
+    return zip(names, shapes).map { name, shape in
+      Value(graph: self, name: name, shape: shape, type: inputs[0].type, layer: inputs[0].layer)
+    }
+  }
+
+  func constant(bytes: [UInt8], type: ElementType, shape: Shape) -> Value {
+    let key = ConstantKey(type: type, shape: shape, bytes: bytes)
+    if let known = constantNames[key] { return known }
+    let name = nextName("Constant")
+    constants.append(Constant(name: name, type: type, shape: shape, bytes: bytes))
+    let value = Value(graph: self, name: name, shape: shape, type: type, layer: "a constant")
+    constantNames[key] = value
+    return value
+  }
+
+  private func nextName(_ operation: String) -> String {
+    valueCount += 1
+    return "\(operation)_\(valueCount)"
+  }
+}
+
+private func littleEndianBytes<Word: FixedWidthInteger>(_ words: [Word]) -> [UInt8] {
+  words.flatMap { word in
+    (0..<Word.bitWidth / 8).map { UInt8(truncatingIfNeeded: word >> Word($0 * 8)) }
+  }
+}

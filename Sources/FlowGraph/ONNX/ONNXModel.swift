@@ -1,0 +1,160 @@
+internal import FlowCore
+internal import Foundation
+internal import SwiftProtobuf
+
+/// A finished graph in the form that engines read, with what it takes and what it gives.
+///
+/// Weights are not copied: an initializer names the place of its bytes in a mapped file. A model
+/// keeps those files mapped, and must outlive what is compiled from it by an engine that reads
+/// weights in place.
+public struct ONNXModel: Sendable {
+  /// How a model names the place of a weight.
+  public enum WeightLocation: Sendable {
+    /// By address in this process's memory (OpenVINO's and ONNX's in-memory marker).
+    case address
+    /// By file and byte, as the ONNX format has it; the same in every process.
+    case file
+  }
+
+  /// The graph's name.
+  public let name: String
+  /// What it takes, in order.
+  public let inputs: [Port]
+  /// What it gives, in order.
+  public let outputs: [Port]
+  /// What tells its weights from any other: one line for each file.
+  public let weightsIdentity: [String]
+  /// The bytes of its weights as they are stored.
+  public let weightsByteCount: Int
+
+  private let proto: Onnx_ModelProto
+  private let weights: [Weight]
+
+  /// Finishes a graph.
+  ///
+  /// - Parameters:
+  ///   - graph: the graph with its outputs named.
+  ///   - weightsIdentity: the identity of the store that its weights come from.
+  public init(_ graph: Graph, weightsIdentity: [String]) {
+    name = graph.name
+    inputs = graph.inputs
+    outputs = graph.outputs
+    weights = graph.weights
+    weightsByteCount = weights.reduce(0) { $0 + $1.byteCount }
+    self.weightsIdentity = weightsIdentity
+    proto = Onnx_ModelProto.with { model in
+      model.irVersion = 10
+      model.producerName = "StreamFlow"
+      model.opsetImport = [Onnx_OperatorSetIdProto.with { $0.version = 21 }]
+      model.graph = Onnx_GraphProto.with {
+        $0.name = graph.name
+        $0.input = graph.inputs.map(Onnx_ValueInfoProto.init)
+        $0.output = graph.outputs.map(Onnx_ValueInfoProto.init)
+        $0.node = graph.nodes.map(Onnx_NodeProto.init)
+        $0.initializer = graph.constants.map(Onnx_TensorProto.init)
+      }
+    }
+  }
+
+  /// The model in the ONNX format (operator set 21), its weights outside.
+  public func serialized(locatingWeightsBy location: WeightLocation) throws(GraphError) -> [UInt8] {
+    var model = proto
+    model.graph.initializer += weights.map { Onnx_TensorProto($0, location: location) }
+    do {
+      return try model.serializedBytes()
+    } catch {
+      throw GraphError(code: .weightsInvalid, message: "cannot write the graph \(name): \(error)")
+    }
+  }
+}
+
+extension ElementType {
+  /// The number that ONNX gives the type.
+  var onnxCode: Int { onnxType.rawValue }
+
+  var onnxType: Onnx_TensorProto.DataType {
+    switch self {
+    case .float64: .double
+    case .float32: .float
+    case .float16: .float16
+    case .bfloat16: .bfloat16
+    case .int64: .int64
+    case .int32: .int32
+    case .int16: .int16
+    case .int8: .int8
+    case .uint8: .uint8
+    case .bool: .bool
+    }
+  }
+}
+
+extension Onnx_ValueInfoProto {
+  fileprivate init(_ port: Port) {
+    self.init()
+    name = port.name
+    type.tensorType.elemType = Int32(port.type.onnxCode)
+    type.tensorType.shape.dim = port.shape.dimensions.map { extent in
+      Onnx_TensorShapeProto.Dimension.with { $0.dimValue = Int64(extent) }
+    }
+  }
+}
+
+extension Onnx_NodeProto {
+  fileprivate init(_ node: Node) {
+    self.init()
+    name = node.outputs[0]
+    opType = node.operation
+    input = node.inputs
+    output = node.outputs
+    attribute = node.attributes.map { name, value in
+      Onnx_AttributeProto.with { attribute in
+        attribute.name = name
+        switch value {
+        case .integer(let integer):
+          attribute.type = .int
+          attribute.i = Int64(integer)
+        case .integers(let integers):
+          attribute.type = .ints
+          attribute.ints = integers.map(Int64.init)
+        case .float(let float):
+          attribute.type = .float
+          attribute.f = float
+        case .string(let string):
+          attribute.type = .string
+          attribute.s = Data(string.utf8)
+        }
+      }
+    }
+  }
+}
+
+extension Onnx_TensorProto {
+  fileprivate init(_ constant: Constant) {
+    self.init()
+    name = constant.name
+    dataType = Int32(constant.type.onnxCode)
+    dims = constant.shape.dimensions.map(Int64.init)
+    rawData = Data(constant.bytes)
+  }
+
+  fileprivate init(_ weight: Weight, location: ONNXModel.WeightLocation) {
+    self.init()
+    name = weight.name
+    dataType = Int32(weight.type.onnxCode)
+    dims = weight.shape.dimensions.map(Int64.init)
+    dataLocation = .external
+    let place =
+      switch location {
+      case .address: ("*/_ORT_MEM_ADDR_/*", UInt64(weight.file.address(of: weight.offset)))
+      case .file: (weight.file.path, UInt64(weight.offset))
+      }
+    externalData = [
+      ("location", place.0), ("offset", "\(place.1)"), ("length", "\(weight.byteCount)"),
+    ].map { key, value in
+      Onnx_StringStringEntryProto.with {
+        $0.key = key
+        $0.value = value
+      }
+    }
+  }
+}

@@ -1,0 +1,113 @@
+internal import FlowCore
+
+extension Value {
+  /// The sum, element by element, extents of 1 stretched.
+  public static func + (left: Value, right: Value) throws(GraphError) -> Value {
+    try left.combined("Add", with: right)
+  }
+
+  /// The difference, element by element, extents of 1 stretched.
+  public static func - (left: Value, right: Value) throws(GraphError) -> Value {
+    try left.combined("Sub", with: right)
+  }
+
+  /// The product, element by element, extents of 1 stretched.
+  public static func * (left: Value, right: Value) throws(GraphError) -> Value {
+    try left.combined("Mul", with: right)
+  }
+
+  /// The value with a number added to every element.
+  public static func + (left: Value, right: Float) throws(GraphError) -> Value {
+    try left + left.graph.constant(right)
+  }
+
+  /// The value with every element multiplied by a number.
+  public static func * (left: Value, right: Float) throws(GraphError) -> Value {
+    try left * left.graph.constant(right)
+  }
+
+  private func combined(_ operation: String, with other: Value) throws(GraphError) -> Value {
+    guard let shape = shape.broadcast(with: other.shape), type == other.type else {
+      throw mismatch(
+        operation.lowercased(),
+        "takes two of one shape, got \(shape) \(type.rawValue) and \(other.shape) \(other.type.rawValue)"
+      )
+    }
+    return graph.add(operation, [self, other], shape: shape)
+  }
+
+  /// `1 / (1 + exp(-x))`.
+  public func sigmoid() -> Value { graph.add("Sigmoid", [self], shape: shape) }
+
+  /// `x * sigmoid(x)`, which the engine knows as one operator (Swish).
+  public func silu() throws(GraphError) -> Value { try self * sigmoid() }
+
+  /// `max(x, 0)`.
+  public func relu() -> Value { graph.add("Relu", [self], shape: shape) }
+
+  /// The hyperbolic tangent.
+  public func tanh() -> Value { graph.add("Tanh", [self], shape: shape) }
+
+  /// The sine of an angle in radians.
+  public func sine() -> Value { graph.add("Sin", [self], shape: shape) }
+
+  /// The cosine of an angle in radians.
+  public func cosine() -> Value { graph.add("Cos", [self], shape: shape) }
+
+  /// `x * Phi(x)` with the exact normal distribution (Hendrycks and Gimpel, 2016,
+  /// arXiv:1606.08415), or its tanh form.
+  public func gelu(approximately isApproximate: Bool = false) -> Value {
+    graph.add(
+      "Gelu", [self], shape: shape,
+      attributes: [("approximate", .string(isApproximate ? "tanh" : "none"))])
+  }
+
+  /// `x * sigmoid(1.702 * x)`, the activation of OpenAI's CLIP.
+  public func quickGELU() throws(GraphError) -> Value { try self * (self * 1.702).sigmoid() }
+
+  /// Every element held within two bounds.
+  public func clamped(to bounds: ClosedRange<Float>) -> Value {
+    graph.add(
+      "Clip", [self, graph.constant(bounds.lowerBound), graph.constant(bounds.upperBound)],
+      shape: shape)
+  }
+
+  /// Every element at the nearest whole number, halves to the even one.
+  public func rounded() -> Value { graph.add("Round", [self], shape: shape) }
+
+  /// The same numbers as elements of another type.
+  public func cast(to type: ElementType) throws(GraphError) -> Value {
+    guard type != self.type else { return self }
+    return graph.add(
+      "Cast", [self], shape: shape, type: type, attributes: [("to", .integer(type.onnxCode))])
+  }
+
+  /// The matrix product over the last two axes, the axes before them equal or stretched.
+  public func matrixProduct(_ other: Value) throws(GraphError) -> Value {
+    guard shape.rank >= 2, other.shape.rank >= 2, shape[-1] == other.shape[-2],
+      let batch = Shape(Array(shape.dimensions.dropLast(2))).broadcast(
+        with: Shape(Array(other.shape.dimensions.dropLast(2))))
+    else { throw mismatch("matrix product", "cannot multiply \(shape) by \(other.shape)") }
+    return graph.add(
+      "MatMul", [self, other], shape: Shape(batch.dimensions + [shape[-2], other.shape[-1]]))
+  }
+
+  /// `exp(x)` divided by its sum over the last axis.
+  public func softmax() -> Value {
+    graph.add("Softmax", [self], shape: shape, attributes: [("axis", .integer(-1))])
+  }
+}
+
+extension Shape {
+  /// The shape that two shapes stretch to, from the last axis, or nothing where they clash.
+  func broadcast(with other: Shape) -> Shape? {
+    var result: [Int] = []
+    for offset in 1...max(rank, other.rank, 1) {
+      let left = offset <= rank ? self[-offset] : 1
+      let right = offset <= other.rank ? other[-offset] : 1
+      guard left == right || left == 1 || right == 1 else { return nil }
+      if offset <= max(rank, other.rank) { result.append(left == 1 ? right : left) }
+    }
+    return Shape(result.reversed())
+  }
+}

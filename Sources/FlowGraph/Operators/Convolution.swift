@@ -1,0 +1,78 @@
+internal import FlowCore
+
+extension Value {
+  /// A two-dimensional convolution with the layer's `weight` and, if it has one, `bias`.
+  ///
+  /// The value is `[rows, channels, height, width]`, the weight
+  /// `[outputs, channels, kernelHeight, kernelWidth]`.
+  public func convolution(
+    _ layer: WeightScope, stride: Int = 1, padding: Int = 0
+  ) throws(GraphError) -> Value {
+    let padding = Padding(before: padding, after: padding)
+    return try convolution(layer, stride: stride, padding: padding)
+  }
+
+  /// Rows of zeros around a picture.
+  public struct Padding: Sendable {
+    /// Above and to the left.
+    public let before: Int
+    /// Below and to the right.
+    public let after: Int
+
+    /// Creates a padding; the encoder of a full autoencoder pads on one side only.
+    public init(before: Int, after: Int) {
+      self.before = before
+      self.after = after
+    }
+  }
+
+  /// A two-dimensional convolution with its own padding on each side.
+  public func convolution(
+    _ layer: WeightScope, stride: Int, padding: Padding
+  ) throws(GraphError) -> Value {
+    let weight = try layer.value("weight", in: graph)
+    guard shape.rank == 4, weight.shape.rank == 4, weight.shape[1] == shape[1] else {
+      throw GraphError(
+        code: .shapeMismatch,
+        message: "\(layer.path): convolution with weight \(weight.shape) does not fit \(shape)")
+    }
+    let spatial = [2, 3].map { axis in
+      (shape[axis] + padding.before + padding.after - weight.shape[axis]) / stride + 1
+    }
+    guard spatial.allSatisfy({ $0 > 0 }) else {
+      throw GraphError(
+        code: .shapeMismatch,
+        message: "\(layer.path): convolution with weight \(weight.shape) is larger than \(shape)")
+    }
+    return graph.add(
+      "Conv", [self, weight, try layer.optionalValue("bias", count: weight.shape[0], in: graph)],
+      shape: [shape[0], weight.shape[0], spatial[0], spatial[1]], layer: layer.path,
+      attributes: [
+        ("kernel_shape", .integers([weight.shape[2], weight.shape[3]])),
+        ("strides", .integers([stride, stride])),
+        ("pads", .integers([padding.before, padding.before, padding.after, padding.after])),
+      ])
+  }
+
+  /// A fully connected layer over the last axis: `x * weight^T + bias`.
+  ///
+  /// The weight is `[outputs, inputs]`, as PyTorch stores it.
+  public func linear(_ layer: WeightScope) throws(GraphError) -> Value {
+    let weight = try layer.value("weight", in: graph)
+    guard weight.shape.rank == 2, shape.rank >= 2, weight.shape[1] == shape[-1] else {
+      throw GraphError(
+        code: .shapeMismatch,
+        message: "\(layer.path): linear layer with weight \(weight.shape) does not fit \(shape)")
+    }
+    let outputs = weight.shape[0]
+    let turned = graph.add(
+      "Transpose", [weight], shape: [weight.shape[1], outputs],
+      attributes: [("perm", .integers([1, 0]))])
+    let product = graph.add(
+      "MatMul", [self, turned], shape: shape.replacing(-1, with: outputs), layer: layer.path)
+    guard let bias = try layer.optionalValue("bias", count: outputs, in: graph) else {
+      return product
+    }
+    return try product + bias
+  }
+}

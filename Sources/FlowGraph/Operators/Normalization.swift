@@ -1,0 +1,34 @@
+internal import FlowCore
+
+extension Value {
+  /// Group normalization with the layer's `weight` and `bias` (Wu and He, 2018,
+  /// arXiv:1803.08494).
+  ///
+  /// The value is `[rows, channels, height, width]`.
+  public func groupNorm(
+    _ layer: WeightScope, groups: Int, epsilon: Float
+  ) throws(GraphError) -> Value {
+    try expect(rank: 4, for: "group normalization")
+    let channels = shape[1]
+    guard groups > 0, channels.isMultiple(of: groups) else {
+      throw GraphError(
+        code: .shapeMismatch,
+        message: "\(layer.path): \(channels) channels do not divide into \(groups) groups")
+    }
+    let scale = try layer.value("weight", count: channels, in: graph)
+    let shift = try layer.value("bias", count: channels, in: graph)
+    return graph.add(
+      "GroupNormalization", [self, scale, shift], shape: shape, layer: layer.path,
+      attributes: [("num_groups", .integer(groups)), ("epsilon", .float(epsilon))])
+  }
+
+  /// Layer normalization over the last axis with the layer's `weight` and `bias` (Ba et al.,
+  /// 2016, arXiv:1607.06450).
+  public func layerNorm(_ layer: WeightScope, epsilon: Float = 1e-5) throws(GraphError) -> Value {
+    let scale = try layer.value("weight", count: shape[-1], in: graph)
+    let shift = try layer.value("bias", count: shape[-1], in: graph)
+    return graph.add(
+      "LayerNormalization", [self, scale, shift], shape: shape, layer: layer.path,
+      attributes: [("axis", .integer(-1)), ("epsilon", .float(epsilon))])
+  }
+}

@@ -1,0 +1,74 @@
+internal import Foundation
+
+/// A file mapped into memory for reading, unmapped when nothing refers to it any more.
+///
+/// A file that is cut short while it is mapped takes the process down, as with every mapping;
+/// weights are replaced by renaming, not written in place.
+@safe
+final class MappedFile: Sendable {
+  /// The path it was opened by.
+  let path: String
+  /// The length in bytes.
+  let byteCount: Int
+  /// When it was last changed, in nanoseconds since 1970.
+  let modificationTime: Int64
+
+  // Read-only memory that lives as long as this object does: safe to share between threads.
+  private nonisolated(unsafe) let base: UnsafeRawPointer?
+
+  init(path: String) throws(GraphError) {
+    func failure(_ action: String) -> GraphError {
+      GraphError(
+        code: .fileUnreadable,
+        message: "cannot \(action) '\(path)': \(systemErrorText())")
+    }
+    let descriptor = unsafe open(path, O_RDONLY)
+    guard descriptor >= 0 else { throw failure("open") }
+    defer { close(descriptor) }
+    var status = stat()
+    guard unsafe fstat(descriptor, &status) == 0 else { throw failure("measure") }
+    guard status.st_mode & S_IFMT == S_IFREG else {
+      throw GraphError(code: .fileUnreadable, message: "'\(path)' is not a file")
+    }
+    self.path = path
+    byteCount = Int(status.st_size)
+    #if canImport(Darwin)
+      let modified = status.st_mtimespec
+    #else
+      let modified = status.st_mtim
+    #endif
+    modificationTime = Int64(modified.tv_sec) * 1_000_000_000 + Int64(modified.tv_nsec)
+    guard byteCount > 0 else {
+      unsafe base = nil
+      return
+    }
+    guard let mapped = unsafe mmap(nil, byteCount, PROT_READ, MAP_PRIVATE, descriptor, 0),
+      unsafe mapped != MAP_FAILED
+    else { throw failure("map") }
+    unsafe base = UnsafeRawPointer(mapped)
+  }
+
+  deinit {
+    if let base = unsafe base {
+      unsafe munmap(UnsafeMutableRawPointer(mutating: base), byteCount)
+    }
+  }
+
+  /// The address of a byte.
+  func address(of offset: Int) -> UInt {
+    UInt(bitPattern: unsafe base) + UInt(offset)
+  }
+
+  /// A copy of some bytes.
+  ///
+  /// - Precondition: the range lies in the file.
+  func bytes(_ range: Range<Int>) -> [UInt8] {
+    precondition(range.lowerBound >= 0 && range.upperBound <= byteCount, "beyond the file")
+    guard let base = unsafe base, !range.isEmpty else { return [] }
+    return unsafe Array(
+      UnsafeRawBufferPointer(start: base + range.lowerBound, count: range.count))
+  }
+}
+
+/// What the system says of the last failure.
+func systemErrorText() -> String { unsafe String(cString: strerror(errno)) }

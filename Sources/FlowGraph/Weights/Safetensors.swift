@@ -1,0 +1,103 @@
+internal import FlowCore
+
+/// A safetensors file, mapped into memory: its tensors by name.
+///
+/// The format is 8 bytes of header length, little endian, a JSON header, and the tensors one after
+/// another (github.com/huggingface/safetensors). Nothing a file says is believed before it is
+/// checked against the file's length.
+public struct Safetensors: Sendable {
+  /// The longest header that is read, in bytes, as in the reference implementation.
+  static let maximumHeaderLength = 100_000_000
+
+  /// The tensors by name.
+  public let tensors: [String: Weight]
+  /// The free-form texts under `__metadata__`.
+  public let metadata: [String: String]
+  /// What tells this file from any other: path, length, time of change and the header's hash.
+  public let identity: String
+
+  /// Maps a file and checks its header.
+  public init(path: String) throws(GraphError) {
+    let file = try MappedFile(path: path)
+    func invalid(_ problem: String) -> GraphError {
+      GraphError(
+        code: .weightsInvalid,
+        message: "'\(path)' is not a whole safetensors file: it \(problem); fetch it again")
+    }
+    guard file.byteCount >= 8 else {
+      throw invalid("is \(file.byteCount) bytes long, less than the 8 of a header's length")
+    }
+    let length = file.bytes(0..<8).reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+    guard length <= Self.maximumHeaderLength, Int(length) <= file.byteCount - 8 else {
+      throw invalid("names a header of \(length) bytes in a file of \(file.byteCount)")
+    }
+    let start = 8 + Int(length)
+    let json = file.bytes(8..<start)
+    let header: SafetensorsHeader
+    do { header = try SafetensorsHeader(json: json) } catch { throw invalid(error.words) }
+
+    var tensors: [String: Weight] = [:]
+    var end = 0
+    for (name, entry) in header.tensors.sorted(by: { $0.entry.begin < $1.entry.begin }) {
+      guard let type = ElementType(rawValue: entry.type) else {
+        throw invalid("holds '\(name)' as '\(entry.type)', which is not supported")
+      }
+      guard let shape = Shape(checking: entry.dimensions),
+        case let (byteCount, overflow) =
+          shape.elementCount.multipliedReportingOverflow(by: type.byteCount), !overflow
+      else { throw invalid("gives '\(name)' the shape \(entry.dimensions), beyond any memory") }
+      guard entry.begin == end else {
+        throw invalid("begins '\(name)' at \(entry.begin) where the one before ends at \(end)")
+      }
+      guard entry.end >= entry.begin, entry.end - entry.begin == byteCount else {
+        throw invalid(
+          "gives '\(name)' \(entry.begin)..<\(entry.end), where \(shape) of \(entry.type) takes "
+            + "\(byteCount) bytes")
+      }
+      guard entry.end <= file.byteCount - start else {
+        throw invalid(
+          "ends '\(name)' at \(entry.end) of \(file.byteCount - start) bytes of tensors")
+      }
+      guard (start + entry.begin).isMultiple(of: type.byteCount) else {
+        throw invalid("begins '\(name)' off the alignment of \(entry.type)")
+      }
+      end = entry.end
+      tensors[name] = Weight(
+        name: name, type: type, shape: shape, file: file, offset: start + entry.begin)
+    }
+    guard end == file.byteCount - start else {
+      throw invalid("goes on for \(file.byteCount - start - end) bytes after its last tensor")
+    }
+    self.tensors = tensors
+    metadata = header.metadata
+    let hash = ContentHash.of(json)
+    identity = "\(path) \(file.byteCount) \(file.modificationTime) \(hash)"
+  }
+}
+
+extension Weight {
+  /// The elements as 32-bit floats; for small tensors and tests, the engine reads them in place.
+  public func floats() throws(GraphError) -> [Float] {
+    let bytes = file.bytes(offset..<offset + byteCount)
+    func word<Word: FixedWidthInteger & UnsignedInteger>(_ index: Int, _: Word.Type) -> Word {
+      let size = Word.bitWidth / 8
+      return bytes[index * size..<(index + 1) * size].reversed().reduce(Word(0)) {
+        $0 << 8 | Word($1)
+      }
+    }
+    let indices = 0..<shape.elementCount
+    switch type {
+    case .float32: return indices.map { Float(bitPattern: word($0, UInt32.self)) }
+    case .bfloat16: return indices.map { Float(bitPattern: UInt32(word($0, UInt16.self)) << 16) }
+    #if !(os(macOS) && arch(x86_64))
+      case .float16: return indices.map { Float(Float16(bitPattern: word($0, UInt16.self))) }
+    #endif
+    case .uint8: return indices.map { Float(bytes[$0]) }
+    case .int32: return indices.map { Float(Int32(bitPattern: word($0, UInt32.self))) }
+    case .int64: return indices.map { Float(Int64(bitPattern: word($0, UInt64.self))) }
+    default:
+      throw GraphError(
+        code: .weightsInvalid, message: "\(name): \(type.rawValue) is not read as numbers")
+    }
+  }
+}

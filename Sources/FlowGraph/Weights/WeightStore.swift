@@ -1,0 +1,157 @@
+internal import FlowCore
+internal import Foundation
+
+/// The weights of one component by name, from one file or from several.
+public struct WeightStore: Sendable {
+  /// The weights by name.
+  public let weights: [String: Weight]
+  /// What tells these weights from any other: one line for each file, in order of name.
+  public let identity: [String]
+
+  private init(weights: [String: Weight], identity: [String]) {
+    self.weights = weights
+    self.identity = identity
+  }
+
+  /// Maps one safetensors file.
+  public init(file path: String) throws(GraphError) {
+    let file = try Safetensors(path: path)
+    self.init(weights: file.tensors, identity: [file.identity])
+  }
+
+  /// Maps the files of a component's folder: `<stem>.safetensors`, or the shards that
+  /// `<stem>.safetensors.index.json` names; without a variant, `<stem>.fp16.safetensors` will do.
+  ///
+  /// - Parameters:
+  ///   - folder: the component's folder.
+  ///   - stem: `diffusion_pytorch_model` for diffusers, `model` for transformers.
+  ///   - variant: the middle of `<stem>.<variant>.safetensors`, such as `fp16`.
+  public init(folder: String, stem: String, variant: String? = nil) throws(GraphError) {
+    let manager = FileManager.default
+    let variants: [String?] = variant.map { [$0] } ?? [nil, "fp16"]
+    for variant in variants {
+      let name = variant.map { "\(stem).\($0)" } ?? stem
+      let single = "\(folder)/\(name).safetensors"
+      if manager.fileExists(atPath: single) {
+        try self.init(file: single)
+        return
+      }
+      let indices = [
+        "\(folder)/\(name).safetensors.index.json",
+        variant.map { "\(folder)/\(stem).safetensors.index.\($0).json" },
+      ]
+      for index in indices.compactMap({ $0 }) where manager.fileExists(atPath: index) {
+        try self.init(index: index, folder: folder)
+        return
+      }
+    }
+    let wanted = variants.map { "\($0.map { "\(stem).\($0)" } ?? stem).safetensors" }
+    throw GraphError(
+      code: .fileUnreadable,
+      message: "'\(folder)' has no weights: expected \(wanted.joined(separator: " or ")), "
+        + "whole or in shards with an index")
+  }
+
+  /// Maps the shards that an index names.
+  private init(index path: String, folder: String) throws(GraphError) {
+    struct Index: Decodable { let weight_map: [String: String] }
+    func invalid(_ problem: String) -> GraphError {
+      GraphError(code: .weightsInvalid, message: "'\(path)' \(problem); fetch the model again")
+    }
+    let map: [String: String]
+    do {
+      let data = try Data(contentsOf: URL(filePath: path))
+      map = try JSONDecoder().decode(Index.self, from: data).weight_map
+    } catch { throw invalid("is no index of weights: it needs 'weight_map', name to file") }
+    var shards: [String: Safetensors] = [:]
+    for shard in Set(map.values).sorted() {
+      guard !shard.isEmpty, !shard.contains("/"), !shard.contains("\\"), shard != ".." else {
+        throw invalid("names the shard '\(shard)', which is not a file beside it")
+      }
+      let file = "\(folder)/\(shard)"
+      guard FileManager.default.fileExists(atPath: file) else {
+        throw invalid("names the shard '\(shard)', which is missing")
+      }
+      shards[shard] = try Safetensors(path: file)
+    }
+    var weights: [String: Weight] = [:]
+    for (name, shard) in map {
+      guard let weight = shards[shard]?.tensors[name] else {
+        throw invalid("places '\(name)' in '\(shard)', which does not hold it")
+      }
+      weights[name] = weight
+    }
+    self.init(
+      weights: weights, identity: shards.sorted { $0.key < $1.key }.map(\.value.identity))
+  }
+
+  /// The same weights under other names; those without a new name are left out.
+  public func renamed(_ rename: (String) -> String?) -> WeightStore {
+    var renamed: [String: Weight] = [:]
+    for (name, weight) in weights {
+      if let name = rename(name) { renamed[name] = weight.named(name) }
+    }
+    return WeightStore(weights: renamed, identity: identity)
+  }
+
+  /// These weights and those of another store.
+  public func merging(_ other: WeightStore) -> WeightStore {
+    WeightStore(
+      weights: weights.merging(other.weights) { first, _ in first },
+      identity: identity + other.identity)
+  }
+
+  /// The weights at the root, from which layers are named.
+  public var root: WeightScope { WeightScope(store: self, path: "") }
+
+  /// The number of elements of all weights.
+  public var parameterCount: Int { weights.values.reduce(0) { $0 + $1.shape.elementCount } }
+
+  /// The bytes of all weights as they are stored.
+  public var byteCount: Int { weights.values.reduce(0) { $0 + $1.byteCount } }
+}
+
+/// The weights of a layer and of the layers below it.
+public struct WeightScope: Sendable {
+  let store: WeightStore
+  /// The layer's name, as `down_blocks.0.resnets.1`.
+  public let path: String
+
+  /// A layer below this one.
+  public subscript(name: String) -> WeightScope {
+    WeightScope(store: store, path: path.isEmpty ? name : "\(path).\(name)")
+  }
+
+  /// A numbered layer below this one.
+  public subscript(index: Int) -> WeightScope { self["\(index)"] }
+
+  /// Whether there is a weight of this name right here.
+  public func has(_ name: String) -> Bool { store.weights[self[name].path] != nil }
+
+  /// A weight of this layer as a value of a graph.
+  public func value(_ name: String, in graph: Graph) throws(GraphError) -> Value {
+    let path = self[name].path
+    guard let weight = store.weights[path] else {
+      throw GraphError(
+        code: .weightMissing,
+        message: "the weights have no '\(path)'; the configuration and the weights are not of "
+          + "one model, or the file is not whole")
+    }
+    return try graph.value(of: weight)
+  }
+
+  /// A weight that must have one axis of so many elements.
+  func value(_ name: String, count: Int, in graph: Graph) throws(GraphError) -> Value {
+    let value = try value(name, in: graph)
+    guard value.shape == [count] else {
+      throw GraphError(
+        code: .shapeMismatch, message: "\(self[name].path) is \(value.shape), expected [\(count)]")
+    }
+    return value
+  }
+
+  /// A weight of one axis that a layer may do without.
+  func optionalValue(_ name: String, count: Int, in graph: Graph) throws(GraphError) -> Value? {
+    has(name) ? try value(name, count: count, in: graph) : nil
+  }
+}

@@ -1,0 +1,98 @@
+/// The chunks of a PNG file, as far as texts go (PNG specification, third edition, section 5).
+public enum PNGChunks {
+  private static let signature: [UInt8] = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]
+  /// Signature, and the header chunk with its 13 bytes.
+  private static let headerEnd = 8 + 12 + 13
+
+  /// Whether bytes begin as a PNG file does.
+  public static func isPNG(_ bytes: [UInt8]) -> Bool { bytes.starts(with: signature) }
+
+  /// The texts of a PNG file in order; compressed ones are left out.
+  public static func texts(in bytes: [UInt8]) throws(MediaError) -> [(keyword: String, text: String)] {
+    guard isPNG(bytes) else {
+      throw MediaError(code: .pictureInvalid, message: "this is no PNG picture")
+    }
+    var texts: [(keyword: String, text: String)] = []
+    var position = signature.count
+    while position < bytes.count {
+      guard position + 12 <= bytes.count else { throw damaged(at: position) }
+      let length = Int(word(bytes, at: position))
+      guard length <= bytes.count - position - 12 else { throw damaged(at: position) }
+      let body = bytes[position + 4..<position + 8 + length]
+      guard word(bytes, at: position + 8 + length) == checksum(body) else {
+        throw damaged(at: position)
+      }
+      let type = String(decoding: body.prefix(4), as: UTF8.self)
+      if let text = text(type: type, Array(body.dropFirst(4))) { texts.append(text) }
+      position += 12 + length
+      if type == "IEND" { break }
+    }
+    return texts
+  }
+
+  /// A PNG file with texts after its header.
+  ///
+  /// - Precondition: the bytes are a PNG file, and keywords are 1 to 79 Latin letters.
+  static func adding(_ texts: [(keyword: String, text: String)], to bytes: [UInt8]) -> [UInt8] {
+    precondition(bytes.count > headerEnd && isPNG(bytes), "no PNG file")
+    let chunks = texts.flatMap { keyword, text in
+      precondition((1...79).contains(keyword.utf8.count), "a keyword has 1 to 79 letters")
+      return chunk(for: keyword, text)
+    }
+    return bytes[..<headerEnd] + chunks + bytes[headerEnd...]
+  }
+
+  /// `tEXt` where Latin letters do, else `iTXt` in UTF-8.
+  private static func chunk(for keyword: String, _ text: String) -> [UInt8] {
+    let latin = text.unicodeScalars.compactMap { UInt8(exactly: $0.value) }
+    let isLatin = latin.count == text.unicodeScalars.count
+    let type = isLatin ? "tEXt" : "iTXt"
+    let content = isLatin ? [0] + latin : [0, 0, 0, 0, 0] + Array(text.utf8)
+    let body = Array(type.utf8) + Array(keyword.utf8) + content
+    return bigEndian(UInt32(body.count - 4)) + body + bigEndian(checksum(body[...]))
+  }
+
+  private static func text(type: String, _ content: [UInt8]) -> (keyword: String, text: String)? {
+    guard let end = content.firstIndex(of: 0) else { return nil }
+    let keyword = latin(content[..<end])
+    let rest = content[(end + 1)...]
+    switch type {
+    case "tEXt": return (keyword, latin(rest))
+    case "iTXt":
+      // Compression flag and method, then language and translated keyword, each ended by a 0.
+      guard rest.count >= 2, rest[rest.startIndex] == 0 else { return nil }
+      let parts = rest.dropFirst(2)
+        .split(separator: 0, maxSplits: 2, omittingEmptySubsequences: false)
+      return parts.count == 3 ? (keyword, String(decoding: parts[2], as: UTF8.self)) : nil
+    default: return nil
+    }
+  }
+
+  private static func latin(_ bytes: ArraySlice<UInt8>) -> String {
+    bytes.reduce(into: "") { $0.unicodeScalars.append(Unicode.Scalar($1)) }
+  }
+
+  private static func damaged(at position: Int) -> MediaError {
+    MediaError(
+      code: .pictureInvalid, message: "the PNG picture is damaged or cut short at byte \(position)")
+  }
+
+  private static func word(_ bytes: [UInt8], at position: Int) -> UInt32 {
+    bytes[position..<position + 4].reduce(0) { $0 << 8 | UInt32($1) }
+  }
+
+  private static func bigEndian(_ word: UInt32) -> [UInt8] {
+    [24, 16, 8, 0].map { UInt8(truncatingIfNeeded: word >> $0) }
+  }
+
+  /// The cyclic redundancy check of section 5.5 and annex D.
+  private static func checksum(_ bytes: ArraySlice<UInt8>) -> UInt32 {
+    ~bytes.reduce(UInt32.max) { table[Int(($0 ^ UInt32($1)) & 0xff)] ^ $0 >> 8 }
+  }
+
+  private static let table: [UInt32] = (0..<256).map { index in
+    (0..<8).reduce(UInt32(index)) { value, _ in
+      value & 1 == 1 ? 0xedb8_8320 ^ value >> 1 : value >> 1
+    }
+  }
+}

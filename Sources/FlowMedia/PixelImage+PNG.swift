@@ -1,0 +1,74 @@
+internal import CPNG
+public import FlowCore
+
+extension PixelImage {
+  /// The most pixels that are decoded unless told otherwise: 100 million, 300 MB.
+  public static let maximumPixelCount = 100_000_000
+
+  /// The picture as a PNG file, with texts under keywords.
+  ///
+  /// - Parameter texts: keywords of 1 to 79 Latin letters, and any texts.
+  public func png(texts: [(keyword: String, text: String)] = []) throws(MediaError) -> [UInt8] {
+    var image = unsafe png_image()
+    unsafe image.version = png_uint_32(PNG_IMAGE_VERSION)
+    unsafe image.width = png_uint_32(width)
+    unsafe image.height = png_uint_32(height)
+    unsafe image.format = png_uint_32(PNG_FORMAT_FLAG_COLOR)
+    var byteCount = 0
+    guard unsafe png_image_write_to_memory(&image, nil, &byteCount, 0, pixels, 0, nil) != 0 else {
+      throw unsafe MediaError(code: .encodingFailed, message: "cannot write PNG: \(words(image))")
+    }
+    var bytes = [UInt8](repeating: 0, count: byteCount)
+    guard unsafe png_image_write_to_memory(&image, &bytes, &byteCount, 0, pixels, 0, nil) != 0
+    else {
+      throw unsafe MediaError(code: .encodingFailed, message: "cannot write PNG: \(words(image))")
+    }
+    bytes.removeLast(bytes.count - byteCount)
+    return PNGChunks.adding(texts, to: bytes)
+  }
+
+  /// Decodes a PNG file of any kind to 8-bit RGB; transparent places come out as black.
+  ///
+  /// - Parameters:
+  ///   - bytes: the file.
+  ///   - maximumPixelCount: larger pictures are refused before anything is decoded.
+  public init(
+    png bytes: [UInt8], maximumPixelCount: Int = PixelImage.maximumPixelCount
+  ) throws(MediaError) {
+    var image = unsafe png_image()
+    unsafe image.version = png_uint_32(PNG_IMAGE_VERSION)
+    defer { unsafe png_image_free(&image) }
+    // The picture keeps reading from this memory until it is freed, and so does this closure.
+    let result = unsafe bytes.withUnsafeBytes { memory -> Result<PixelImage, MediaError> in
+      guard unsafe png_image_begin_read_from_memory(&image, memory.baseAddress, memory.count) != 0
+      else {
+        return unsafe .failure(
+          MediaError(code: .pictureInvalid, message: "this is no PNG picture: \(words(image))"))
+      }
+      let (width, height) = unsafe (Int(image.width), Int(image.height))
+      guard width > 0, height > 0, width <= maximumPixelCount / height else {
+        return .failure(
+          MediaError(
+            code: .pictureTooLarge,
+            message: "the PNG picture is \(width)x\(height), beyond \(maximumPixelCount) pixels"))
+      }
+      unsafe image.format = png_uint_32(PNG_FORMAT_FLAG_COLOR)
+      var pixels = [UInt8](repeating: 0, count: 3 * width * height)
+      var background = png_color(red: 0, green: 0, blue: 0)
+      guard unsafe png_image_finish_read(&image, &background, &pixels, 0, nil) != 0 else {
+        return unsafe .failure(
+          MediaError(code: .pictureInvalid, message: "the PNG picture is damaged: \(words(image))"))
+      }
+      return .success(PixelImage(width: width, height: height, pixels: pixels))
+    }
+    self = try result.get()
+  }
+}
+
+/// What libpng says of its last failure.
+private func words(_ image: png_image) -> String {
+  let message = unsafe image.message
+  return unsafe withUnsafeBytes(of: message) { bytes in
+    unsafe String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+  }
+}

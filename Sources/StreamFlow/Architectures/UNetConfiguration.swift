@@ -1,0 +1,104 @@
+/// What `unet/config.json` says of a `UNet2DConditionModel`, checked.
+public struct UNetConfiguration: Equatable, Sendable {
+  /// One level of the network, from the largest picture to the smallest.
+  struct Level: Equatable {
+    let channels: Int
+    let layerCount: Int
+    let headCount: Int
+    let transformerLayerCount: Int
+    let attendsDown: Bool
+    let attendsUp: Bool
+  }
+
+  let levels: [Level]
+  let inputChannels: Int
+  let outputChannels: Int
+  let conditioningWidth: Int
+  let sampleSize: [Int]
+  let usesLinearProjection: Bool
+  let normGroups: Int
+  let normEpsilon: Float
+  let downsamplePadding: Int
+  let cosineFirst: Bool
+  let frequencyShift: Float
+  let hasMiddle: Bool
+
+  init(_ file: ConfigurationFile) throws(ModelError) {
+    try Self.refuseUnsupported(file)
+    let channels = try file.integers(
+      "block_out_channels", default: [320, 640, 1280, 1280], count: nil, in: 1...65536)
+    let count = channels.count
+    let down = try file.texts(
+      "down_block_types",
+      default: ["CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"])
+    let up = try file.texts(
+      "up_block_types",
+      default: ["UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"])
+    let attendsDown = try Self.attention(
+      down, key: "down_block_types", plain: "DownBlock2D", attending: "CrossAttnDownBlock2D",
+      count: count, file)
+    let attendsUp = try Self.attention(
+      up, key: "up_block_types", plain: "UpBlock2D", attending: "CrossAttnUpBlock2D", count: count,
+      file)
+    let layers = try file.integers(
+      "layers_per_block", default: [Int](repeating: 2, count: count), count: count, in: 1...64)
+    // The number of heads is written under "attention_head_dim", by an old mistake that stayed.
+    let headKey = file["num_attention_heads"] == nil ? "attention_head_dim" : "num_attention_heads"
+    let heads = try file.integers(
+      headKey, default: [Int](repeating: 8, count: count), count: count, in: 1...4096)
+    let depths = try file.integers(
+      "transformer_layers_per_block", default: [Int](repeating: 1, count: count), count: count,
+      in: 1...64)
+    levels = (0..<count).map { index in
+      Level(
+        channels: channels[index], layerCount: layers[index], headCount: heads[index],
+        transformerLayerCount: depths[index], attendsDown: attendsDown[index],
+        attendsUp: attendsUp[count - 1 - index])
+    }
+    inputChannels = try file.integer("in_channels", default: 4, in: 1...4096)
+    outputChannels = try file.integer("out_channels", default: 4, in: 1...4096)
+    conditioningWidth = try file.integer("cross_attention_dim", default: 1280, in: 1...65536)
+    let size = try file.integers("sample_size", default: [64], count: nil, in: 1...8192)
+    sampleSize = size.count == 1 ? [size[0], size[0]] : size
+    usesLinearProjection = try file.bool("use_linear_projection", default: false)
+    normGroups = try file.integer("norm_num_groups", default: 32, in: 1...4096)
+    normEpsilon = Float(try file.number("norm_eps", default: 1e-5))
+    downsamplePadding = try file.integer("downsample_padding", default: 1, in: 0...1)
+    cosineFirst = try file.bool("flip_sin_to_cos", default: true)
+    frequencyShift = Float(try file.number("freq_shift", default: 0))
+    hasMiddle = try file.text("mid_block_type") != nil || !file.keys.contains("mid_block_type")
+  }
+
+  private static func attention(
+    _ types: [String], key: String, plain: String, attending: String, count: Int,
+    _ file: ConfigurationFile
+  ) throws(ModelError) -> [Bool] {
+    guard types.count == count, types.allSatisfy({ $0 == plain || $0 == attending }) else {
+      throw file.unsupported(key, expected: "\(count) of \(plain) and \(attending)")
+    }
+    return types.map { $0 == attending }
+  }
+
+  private static func refuseUnsupported(_ file: ConfigurationFile) throws(ModelError) {
+    try file.require("_class_name", isOneOf: [.text("UNet2DConditionModel")])
+    try file.require("act_fn", isOneOf: [.text("silu"), .text("swish")])
+    try file.require("mid_block_type", isOneOf: [.text("UNetMidBlock2DCrossAttn")])
+    try file.require("time_embedding_type", isOneOf: [.text("positional")])
+    try file.require("resnet_time_scale_shift", isOneOf: [.text("default")])
+    try file.require("attention_type", isOneOf: [.text("default")])
+    try file.require("mid_block_scale_factor", isOneOf: [.integer(1), .number(1)])
+    try file.require("resnet_out_scale_factor", isOneOf: [.integer(1), .number(1)])
+    for key in ["conv_in_kernel", "conv_out_kernel"] {
+      try file.require(key, isOneOf: [.integer(3)])
+    }
+    for key in [
+      "center_input_sample", "dual_cross_attention", "only_cross_attention",
+      "mid_block_only_cross_attention", "resnet_skip_time_act", "class_embeddings_concat",
+    ] { try file.require(key, isOneOf: [.bool(false)]) }
+    for key in [
+      "class_embed_type", "num_class_embeds", "addition_embed_type", "encoder_hid_dim",
+      "encoder_hid_dim_type", "time_cond_proj_dim", "time_embedding_dim", "timestep_post_act",
+      "time_embedding_act_fn", "cross_attention_norm", "reverse_transformer_layers_per_block",
+    ] { try file.require(key, isOneOf: []) }
+  }
+}

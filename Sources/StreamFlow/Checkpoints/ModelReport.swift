@@ -1,0 +1,77 @@
+internal import FlowGraph
+
+/// What a checkpoint is made of, in words and numbers.
+public struct ModelReport: Encodable, Sendable {
+  /// One of a checkpoint's networks.
+  public struct Component: Encodable, Sendable {
+    /// Its folder in the checkpoint.
+    public let name: String
+    /// Its class.
+    public let architecture: String
+    /// The number of its weights' elements.
+    public let parameters: Int
+    /// What the elements are stored as.
+    public let types: [String]
+    /// The bytes they take on disk.
+    public let byteCount: Int
+
+    init(name: String, architecture: String, _ store: WeightStore) {
+      self.name = name
+      self.architecture = architecture
+      parameters = store.parameterCount
+      types = Set(store.weights.values.map(\.type.rawValue)).sorted()
+      byteCount = store.byteCount
+    }
+  }
+
+  /// The checkpoint's name.
+  public let name: String
+  /// Where it is.
+  public let folder: String
+  /// The pipeline it is of.
+  public let family: String
+  /// The schedule's class, as the checkpoint names it.
+  public let schedule: String
+  /// The width of pictures in pixels that it was trained for.
+  public let width: Int
+  /// The height of pictures in pixels that it was trained for.
+  public let height: Int
+  /// The number of steps that suits it.
+  public let steps: Int
+  /// The guidance scale that suits it.
+  public let guidanceScale: Float
+  /// Its networks.
+  public let components: [Component]
+  /// The most memory that making its engines takes, about.
+  public let memoryByteCount: Int
+  /// The graphs that would be compiled at its own size.
+  public let engines: [String]
+
+  /// Describes a checkpoint at its own size.
+  public init(_ checkpoint: Checkpoint) {
+    name = checkpoint.name
+    folder = checkpoint.folder
+    family = checkpoint.pipelineName
+    schedule = checkpoint.schedulerName
+    (width, height) = checkpoint.nativeSize
+    steps = checkpoint.defaults.stepCount
+    guidanceScale = checkpoint.defaults.guidanceScale
+    components = [
+      Component(
+        name: "unet", architecture: "UNet2DConditionModel", checkpoint.unetWeights),
+      Component(name: "text", architecture: "CLIPTextModel", checkpoint.textWeights),
+      Component(name: "vae", architecture: "AutoencoderTiny", checkpoint.autoencoderWeights),
+    ]
+    let factor = checkpoint.autoencoder.factor
+    let (latentWidth, latentHeight) = (width / factor, height / factor)
+    let rows = RowChoice.rows(latentPlaces: latentWidth * latentHeight)
+    memoryByteCount =
+      MemoryEstimate(checkpoint, rows: rows, width: width, height: height).peakByteCount
+    let counts = RowChoice.engines(
+      rowCapacity: rows, weightsByteCount: checkpoint.unetWeights.byteCount)
+    engines =
+      ["text 1x\(checkpoint.text.tokenCount)"]
+      + counts.map { "unet \($0)x\(latentHeight)x\(latentWidth)" }
+      + counts.map { "vae \($0)x\(latentHeight)x\(latentWidth)" }
+  }
+}

@@ -1,0 +1,51 @@
+public import FlowCore
+
+/// One picture to be made.
+public struct GenerationRequest: Equatable, Sendable {
+  /// What the picture shows.
+  public var prompt: String
+  /// What it shows not; used where guidance is full.
+  public var negativePrompt = ""
+  /// The seed of its noise.
+  public var seed: UInt64 = 0
+  /// The number of steps, 1 to 1000.
+  public var stepCount = 4
+  /// How strongly the prompt steers.
+  public var guidance = Guidance.none
+  /// The way through time.
+  public var schedule = ScheduleChoice.automatic
+  /// The layout of the times of flow matching.
+  public var spacing = FlowMatchingSchedule.Spacing.diffusers
+  /// How the velocity is followed.
+  public var solver = Solver.euler
+  /// Whose random numbers the seed names.
+  public var noiseSource = GaussianNoise.Source.cpu
+
+  /// Creates a request with 4 steps and no guidance.
+  public init(prompt: String) { self.prompt = prompt }
+}
+
+/// A finished picture.
+public struct GeneratedImage: Sendable {
+  /// The picture.
+  public let image: PixelImage
+  /// What asked for it.
+  public let request: GenerationRequest
+  /// Which of the stream's requests that was, from 0.
+  public let index: Int
+}
+
+/// How a generator is set up.
+public struct GeneratorOptions: Sendable {
+  /// The width of pictures in pixels; the checkpoint's own where nothing is said.
+  public var width: Int?
+  /// The height of pictures in pixels; the checkpoint's own where nothing is said.
+  public var height: Int?
+  /// The most rows of a tick; by the size of the picture where nothing is said.
+  public var rowCapacity: Int?
+  /// How many of the text encoder's last layers are left out (clip skip).
+  public var skippedTextLayers = 0
+
+  /// Creates the options that suit the checkpoint.
+  public init() {}
+}

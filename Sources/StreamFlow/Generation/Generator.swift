@@ -1,0 +1,238 @@
+internal import FlowCore
+public import FlowEngine
+internal import FlowGraph
+internal import FlowText
+internal import Foundation
+
+/// Makes pictures: one checkpoint, one size, one stream batch that all requests share.
+///
+/// Pictures of any prompts, seeds, step counts, schedules and guidance are in flight together,
+/// and each is the picture that it would be alone. An actor with a thread of its own, because
+/// inference blocks; ticks run when someone asks for the next picture.
+public actor Generator {
+  /// The model.
+  public nonisolated let checkpoint: Checkpoint
+  /// The width of pictures in pixels.
+  public nonisolated let width: Int
+  /// The height of pictures in pixels.
+  public nonisolated let height: Int
+  /// The most rows of a tick.
+  public nonisolated let rowCapacity: Int
+
+  private nonisolated let executor = QueueExecutor(label: "streamflow.generator")
+  private let options: GeneratorOptions
+  private let configuration: EngineConfiguration
+  private let cache: EngineCache?
+  private var engines: Engines?
+  private var batch: StreamBatch<Conditioning>
+  private var pending: [Admission] = []
+  private var inFlight: [Int: Admission] = [:]
+  private var finished: [Int: [Result<GeneratedImage, ModelError>]] = [:]
+  private var nextID = 0
+  private var nextStream = 0
+  private var measured = GeneratorStatistics()
+
+  private struct Admission {
+    let stream: Int
+    let index: Int
+    let request: GenerationRequest
+    let plan: StepPlan
+  }
+
+  private final class Engines {
+    let conditioner: Conditioner
+    var network: VelocityNetwork
+    let decoder: LatentDecoder
+
+    init(_ conditioner: Conditioner, _ network: VelocityNetwork, _ decoder: LatentDecoder) {
+      self.conditioner = conditioner
+      self.network = network
+      self.decoder = decoder
+    }
+  }
+
+  /// The thread that this actor has to itself.
+  public nonisolated var unownedExecutor: UnownedSerialExecutor {
+    unsafe executor.asUnownedSerialExecutor()
+  }
+
+  /// Sets a generator up; engines are made by ``prepare()`` or with the first picture.
+  ///
+  /// - Parameters:
+  ///   - checkpoint: the model.
+  ///   - options: size, rows.
+  ///   - configuration: device, threads and precision.
+  ///   - cache: where engines are kept between processes, if anywhere.
+  /// - Throws: `requestInvalid` for a size that the model cannot make.
+  public init(
+    checkpoint: Checkpoint, options: GeneratorOptions = GeneratorOptions(),
+    configuration: EngineConfiguration = EngineConfiguration(), cache: EngineCache? = nil
+  ) throws(ModelError) {
+    let native = checkpoint.nativeSize
+    width = options.width ?? native.width
+    height = options.height ?? native.height
+    try checkpoint.check(width: width, height: height)
+    let latentPlaces = width * height / (checkpoint.autoencoder.factor * checkpoint.autoencoder.factor)
+    rowCapacity = options.rowCapacity ?? RowChoice.rows(latentPlaces: latentPlaces)
+    guard (1...RowChoice.maximum).contains(rowCapacity) else {
+      throw ModelError(
+        code: .requestInvalid,
+        message: "a tick takes 1 to \(RowChoice.maximum) rows (--stages), got \(rowCapacity)")
+    }
+    guard (0..<checkpoint.text.layerCount).contains(options.skippedTextLayers) else {
+      throw ModelError(
+        code: .requestInvalid,
+        message: "clip skip of \(options.skippedTextLayers) leaves none of the text encoder's "
+          + "\(checkpoint.text.layerCount) layers")
+    }
+    self.checkpoint = checkpoint
+    self.options = options
+    self.configuration = configuration
+    self.cache = cache
+    batch = StreamBatch(rowCapacity: rowCapacity)
+  }
+
+  /// Makes the engines, so that the first picture need not wait for them.
+  public func prepare() throws {
+    guard engines == nil else { return }
+    let factor = checkpoint.autoencoder.factor
+    let need = MemoryEstimate(checkpoint, rows: rowCapacity, width: width, height: height)
+    try need.check(available: MemoryEstimate.availableByteCount())
+    let rowCounts = RowChoice.engines(
+      rowCapacity: rowCapacity, weightsByteCount: checkpoint.unetWeights.byteCount)
+    let start = ContinuousClock.now
+    // One after another: the peaks of two compilations do not add up.
+    let conditioner = try Conditioner(
+      checkpoint, skippedLayers: options.skippedTextLayers, configuration: configuration,
+      cache: cache)
+    let network = try VelocityNetwork(
+      checkpoint, height: height / factor, width: width / factor, rowCounts: rowCounts,
+      configuration: configuration, cache: cache)
+    let decoder = try LatentDecoder(
+      checkpoint, height: height / factor, width: width / factor, rowCounts: rowCounts,
+      configuration: configuration, cache: cache)
+    engines = Engines(conditioner, network, decoder)
+    measured.preparation = .now - start
+  }
+
+  /// Pictures for some requests, as they finish.
+  ///
+  /// - Throws: `requestInvalid` for a number of steps or a combination that has no plan.
+  public func images(for requests: [GenerationRequest]) throws -> ImageStream {
+    let stream = nextStream
+    var admissions: [Admission] = []
+    for (index, request) in requests.enumerated() {
+      let plan = try checkpoint.plan(for: request, width: width, height: height)
+      guard request.guidance.rowsPerStep <= rowCapacity else {
+        throw ModelError(
+          code: .requestInvalid,
+          message: "full guidance takes 2 rows of a tick, which has \(rowCapacity) (--stages)")
+      }
+      admissions.append(Admission(stream: stream, index: index, request: request, plan: plan))
+    }
+    nextStream += 1
+    pending += admissions
+    return ImageStream(generator: self, id: stream, count: requests.count)
+  }
+
+  /// What was measured so far.
+  public var statistics: GeneratorStatistics {
+    var statistics = measured
+    statistics.tickCount = batch.tickCount
+    statistics.engineTime = engines?.network.engineTime ?? .zero
+    return statistics
+  }
+
+  /// The end of a prompt that the text encoder has no room for, if any.
+  public nonisolated func cut(of prompt: String) -> String? {
+    checkpoint.tokenizer.encode(prompt, length: checkpoint.text.tokenCount).cut
+  }
+
+  /// The stream's next picture; ticks run until there is one.
+  func nextImage(of stream: Int) throws -> GeneratedImage? {
+    while true {
+      if let result = takeFinished(of: stream) { return try result.get() }
+      guard !batch.isEmpty || !pending.isEmpty else { return nil }
+      try Task.checkCancellation()
+      try tick()
+    }
+  }
+
+  /// Forgets a stream: what is pending and what is in flight.
+  func cancel(_ stream: Int) {
+    pending.removeAll { $0.stream == stream }
+    finished[stream] = nil
+    for (id, admission) in inFlight where admission.stream == stream {
+      batch.remove(id: id)
+      inFlight[id] = nil
+    }
+  }
+
+  private func takeFinished(of stream: Int) -> Result<GeneratedImage, ModelError>? {
+    guard var results = finished[stream], !results.isEmpty else { return nil }
+    defer { finished[stream] = results.isEmpty ? nil : results }
+    return results.removeFirst()
+  }
+
+  private func tick() throws {
+    try prepare()
+    guard let engines else { return }
+    try admit(with: engines.conditioner)
+    let start = ContinuousClock.now
+    try batch.advance(along: &engines.network)
+    let retired = batch.retire()
+    measured.tickTime += .now - start
+    guard !retired.isEmpty else { return }
+    try decode(retired, with: engines.decoder)
+  }
+
+  private func admit(with conditioner: Conditioner) throws {
+    let start = ContinuousClock.now
+    let shape: Shape = [
+      checkpoint.unet.inputChannels, height / checkpoint.autoencoder.factor,
+      width / checkpoint.autoencoder.factor,
+    ]
+    while let next = pending.first, batch.hasRoom(for: next.request.guidance) {
+      let request = next.request
+      let prompted = try conditioner.conditioning(of: request.prompt)
+      let unprompted =
+        try request.guidance == .none ? nil : conditioner.conditioning(of: request.negativePrompt)
+      batch.admit(
+        Trajectory(
+          id: nextID, plan: next.plan, guidance: request.guidance, prompted: prompted,
+          unprompted: unprompted,
+          noise: GaussianNoise(seed: request.seed, source: request.noiseSource), shape: shape))
+      inFlight[nextID] = next
+      nextID += 1
+      pending.removeFirst()
+    }
+    measured.admissionTime += .now - start
+  }
+
+  private func decode(
+    _ retired: [Trajectory<Conditioning>], with decoder: LatentDecoder
+  ) throws {
+    let start = ContinuousClock.now
+    let sound = retired.filter(\.sample.isFinite)
+    var pictures = try decoder.decode(sound.map(\.sample))[...]
+    for trajectory in retired {
+      guard let admission = inFlight.removeValue(forKey: trajectory.id) else { continue }
+      let result: Result<GeneratedImage, ModelError> =
+        if trajectory.sample.isFinite {
+          .success(
+            GeneratedImage(
+              image: pictures.removeFirst(), request: admission.request, index: admission.index))
+        } else {
+          .failure(
+            ModelError(
+              code: .notFinite,
+              message: "picture \(admission.index + 1) (seed \(admission.request.seed)) came out "
+                + "as something that is no number; a lower guidance scale or precision f32 may "
+                + "help, and the weights may be damaged"))
+        }
+      finished[admission.stream, default: []].append(result)
+    }
+    measured.pictureCount += sound.count
+    measured.decodeTime += .now - start
+  }
+}

@@ -1,0 +1,17 @@
+/// What a generator measured of itself.
+public struct GeneratorStatistics: Sendable {
+  /// The time it took to make the engines.
+  public internal(set) var preparation = Duration.zero
+  /// The number of ticks.
+  public internal(set) var tickCount = 0
+  /// The number of pictures that were decoded.
+  public internal(set) var pictureCount = 0
+  /// The time of all ticks: gather, network, guidance, step.
+  public internal(set) var tickTime = Duration.zero
+  /// The part of it inside the network's engine.
+  public internal(set) var engineTime = Duration.zero
+  /// The time of encoding prompts and drawing noise.
+  public internal(set) var admissionTime = Duration.zero
+  /// The time of decoding.
+  public internal(set) var decodeTime = Duration.zero
+}

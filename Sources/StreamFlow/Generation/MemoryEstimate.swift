@@ -1,0 +1,57 @@
+internal import FlowGraph
+internal import Foundation
+
+/// The memory that compiling and running takes, about.
+struct MemoryEstimate {
+  /// The most that is taken at once, in bytes.
+  let peakByteCount: Int
+
+  /// Estimates from sizes: an engine holds its weights as 32-bit floats, compiling holds them
+  /// two and a half times over (measured: 860 million parameters, 10.1 GB resident), and a row's
+  /// largest tensors are the products of self-attention at full size.
+  init(_ checkpoint: Checkpoint, rows: Int, width: Int, height: Int) {
+    let factor = checkpoint.autoencoder.factor
+    let places = (width / factor) * (height / factor)
+    let level = checkpoint.unet.levels.first { $0.attendsDown } ?? checkpoint.unet.levels[0]
+    let shrink = checkpoint.unet.levels.firstIndex(of: level) ?? 0
+    let attended = places >> (2 * shrink)
+    let products = level.headCount * attended * attended * 4 * 2
+    let activations = places * checkpoint.unet.levels[0].channels * 4 * 24
+    let pixels = width * height * 64 * 4 * 6
+    let weights = checkpoint.unetWeights.parameterCount * 4 * 5 / 2
+    peakByteCount = weights + rows * (products + activations) + pixels
+  }
+
+  func check(available: Int?) throws(ModelError) {
+    guard let available, peakByteCount > available else { return }
+    func gigabytes(_ bytes: Int) -> String { String(format: "%.1f GB", Double(bytes) / 1e9) }
+    throw ModelError(
+      code: .memoryInsufficient,
+      message: "the engines take about \(gigabytes(peakByteCount)) of memory and "
+        + "\(gigabytes(available)) are free; make smaller pictures (--width, --height), fewer rows "
+        + "at once (--stages 1), or free some memory")
+  }
+
+  /// The memory that can be taken now, where the system tells.
+  static func availableByteCount() -> Int? {
+    #if os(Linux)
+      guard let text = try? String(contentsOfFile: "/proc/meminfo", encoding: .utf8),
+        let line = text.split(separator: "\n").first(where: { $0.hasPrefix("MemAvailable:") }),
+        let kilobytes = line.split(separator: " ").dropFirst().first.flatMap({ Int($0) })
+      else { return nil }
+      return min(kilobytes * 1024, containerByteCount() ?? .max)
+    #else
+      return Int(ProcessInfo.processInfo.physicalMemory)
+    #endif
+  }
+
+  /// What is left of the container's limit, where there is one (control groups, version 2).
+  private static func containerByteCount() -> Int? {
+    func number(_ name: String) -> Int? {
+      (try? String(contentsOfFile: "/sys/fs/cgroup/\(name)", encoding: .utf8))
+        .flatMap { Int($0.trimmingCharacters(in: .whitespacesAndNewlines)) }
+    }
+    guard let limit = number("memory.max"), let used = number("memory.current") else { return nil }
+    return max(limit - used, 0)
+  }
+}

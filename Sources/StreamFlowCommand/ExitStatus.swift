@@ -1,0 +1,58 @@
+internal import ArgumentParser
+internal import FlowEngine
+internal import FlowMedia
+internal import Foundation
+internal import StreamFlow
+
+/// The exit codes of sysexits.h, by kind of failure.
+enum ExitStatus {
+  static let interrupted = ExitCode(130)
+
+  static func of(_ error: any Error) -> ExitCode {
+    switch error {
+    case let code as ExitCode: code
+    case let error as ModelError: of(error)
+    case let error as EngineError: of(error)
+    case let error as MediaError: of(error)
+    case is CancellationError: interrupted
+    case is ValidationError: ExitCode(EX_USAGE)
+    default: ExitCode(EX_SOFTWARE)
+    }
+  }
+
+  private static func of(_ error: ModelError) -> ExitCode {
+    switch error.code {
+    case .fileMissing: ExitCode(EX_NOINPUT)
+    case .fileInvalid, .unsupported: ExitCode(EX_DATAERR)
+    case .requestInvalid: ExitCode(EX_USAGE)
+    case .memoryInsufficient: ExitCode(EX_OSERR)
+    case .notFinite, .engineFailed: ExitCode(EX_SOFTWARE)
+    }
+  }
+
+  private static func of(_ error: EngineError) -> ExitCode {
+    switch error.code {
+    case .runtimeMissing, .runtimeUnsupported, .deviceUnavailable: ExitCode(EX_UNAVAILABLE)
+    case .cacheUnusable: ExitCode(EX_IOERR)
+    case .modelUnreadable, .compilationFailed, .runFailed, .shapeMismatch: ExitCode(EX_SOFTWARE)
+    }
+  }
+
+  private static func of(_ error: MediaError) -> ExitCode {
+    switch error.code {
+    case .pictureInvalid, .pictureTooLarge: ExitCode(EX_DATAERR)
+    case .encodingFailed: ExitCode(EX_SOFTWARE)
+    case .fileUnreadable: ExitCode(EX_NOINPUT)
+    case .fileUnwritable: ExitCode(EX_CANTCREAT)
+    }
+  }
+}
+
+/// Runs a subcommand's work: a failure is one line on standard error and an exit code.
+func reporting(_ work: () async throws -> Void) async throws {
+  do { try await work() } catch let code as ExitCode { throw code } catch let error as ValidationError
+  { throw error } catch {
+    if !(error is CancellationError) { Terminal.error("\(error)") }
+    throw ExitStatus.of(error)
+  }
+}

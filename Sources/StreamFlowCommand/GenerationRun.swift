@@ -1,0 +1,137 @@
+internal import ArgumentParser
+internal import FlowCore
+internal import FlowEngine
+internal import Foundation
+internal import StreamFlow
+
+/// One run of `streamflow generate`: pulls pictures, writes them, and says what was done.
+struct GenerationRun {
+  enum Style { case plain, quiet, json }
+
+  let generator: Generator
+  let requests: [GenerationRequest]
+  let output: PictureOutput
+  let style: Style
+  let cache: EngineCache?
+
+  private struct Written: Encodable {
+    let file: String
+    let prompt: String
+    let seed: UInt64
+  }
+
+  private struct Report: Encodable {
+    let model: String
+    let width: Int
+    let height: Int
+    let steps: Int
+    let rows: Int
+    let pictures: [Written]
+    let contactSheet: String?
+    let failed: Int
+    let prepareSeconds: Double
+    let seconds: Double
+    let picturesPerSecond: Double
+    let ticks: Int
+    let tickSeconds: Double
+    let engineSeconds: Double
+    let decodeSeconds: Double
+  }
+
+  func callAsFunction() async throws {
+    warnOfCutPrompts()
+    let bar = ProgressBar(total: requests.count, isVisible: style == .plain)
+    bar.show("preparing engines ...")
+    let stream = try await generator.images(for: requests)
+    try await generator.prepare()
+    let start = ContinuousClock.now
+    var written: [Written] = []
+    var pictures: [Int: PixelImage] = [:]
+    var failed = 0
+    var interruption: (any Error)?
+    var iterator = stream.makeAsyncIterator()
+    bar.advance(to: 0)
+    pulling: while true {
+      do {
+        guard let picture = try await iterator.next() else { break pulling }
+        let path = try output.write(picture, parameters: parameters(of: picture.request))
+        if output.wantsSheet { pictures[picture.index] = picture.image }
+        written.append(
+          Written(file: path, prompt: picture.request.prompt, seed: picture.request.seed))
+        bar.advance(to: written.count)
+        if style == .plain, !bar.isVisible { Terminal.output(path) }
+      } catch let error as ModelError where error.code == .notFinite {
+        Terminal.error(error.message)
+        failed += 1
+      } catch {
+        interruption = error
+        break pulling
+      }
+    }
+    let seconds = (ContinuousClock.now - start).seconds
+    bar.finish()
+    let sheet = try output.writeSheet(of: pictures.sorted { $0.key < $1.key }.map(\.value))
+    try await report(written, sheet: sheet, failed: failed, seconds: seconds)
+    if let interruption { throw interruption }
+    if failed > 0 { throw ExitCode(EX_SOFTWARE) }
+  }
+
+  private func warnOfCutPrompts() {
+    guard style != .quiet else { return }
+    for prompt in Set(requests.map(\.prompt)).sorted() {
+      guard let cut = generator.cut(of: prompt) else { continue }
+      Terminal.warning("the text encoder has no room for the end of a prompt: '\(cut)' was cut")
+    }
+  }
+
+  private func report(
+    _ written: [Written], sheet: String?, failed: Int, seconds: Double
+  ) async throws {
+    let rate = seconds > 0 ? Double(written.count) / seconds : 0
+    let statistics = await generator.statistics
+    switch style {
+    case .quiet: return
+    case .plain:
+      let plural = written.count == 1 ? "picture" : "pictures"
+      let place = written.count == 1 ? written[0].file : output.folder
+      Terminal.output(
+        String(
+          format: "%d %@ in %.2f s, %.2f a second (engines ready in %.2f s): %@", written.count,
+          plural, seconds, rate, statistics.preparation.seconds, place))
+      if let sheet { Terminal.output("contact sheet: \(sheet)") }
+    case .json:
+      let report = Report(
+        model: generator.checkpoint.name, width: generator.width, height: generator.height,
+        steps: requests[0].stepCount, rows: generator.rowCapacity, pictures: written,
+        contactSheet: sheet, failed: failed, prepareSeconds: statistics.preparation.seconds,
+        seconds: seconds, picturesPerSecond: rate, ticks: statistics.tickCount,
+        tickSeconds: statistics.tickTime.seconds, engineSeconds: statistics.engineTime.seconds,
+        decodeSeconds: statistics.decodeTime.seconds)
+      try Terminal.output(JSON.text(of: report))
+    }
+  }
+
+  /// The settings as the ecosystem's tools read them.
+  private func parameters(of request: GenerationRequest) -> String {
+    var lines = [request.prompt]
+    if !request.negativePrompt.isEmpty { lines.append("Negative prompt: \(request.negativePrompt)") }
+    let scale: Float = if case .full(let scale) = request.guidance { scale } else { 1 }
+    let settings = [
+      "Steps: \(request.stepCount)", "Sampler: \(request.solver.rawValue)", "CFG scale: \(scale)",
+      "Seed: \(request.seed)", "Size: \(generator.width)x\(generator.height)",
+      "Model: \(generator.checkpoint.name)", "RNG: \(request.noiseSource.rawValue.uppercased())",
+      "Spacing: \(request.spacing.rawValue)", "Version: StreamFlow \(version)",
+    ]
+    return (lines + [settings.joined(separator: ", ")]).joined(separator: "\n")
+  }
+}
+
+/// JSON as the command prints it.
+enum JSON {
+  static func text(of value: some Encodable) throws -> String {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+    encoder.keyEncodingStrategy = .convertToSnakeCase
+    return String(decoding: try encoder.encode(value), as: UTF8.self)
+  }
+}

@@ -1,0 +1,86 @@
+internal import ArgumentParser
+internal import FlowCore
+internal import FlowEngine
+internal import FlowGraph
+internal import FlowMedia
+internal import Foundation
+internal import StreamFlow
+
+/// `streamflow inspect`: what a model is, or what a picture was made with.
+struct InspectCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "inspect", abstract: "Say what a model is, or what a picture was made with.",
+    discussion: """
+      Examples:
+        streamflow inspect starter
+        streamflow inspect out/0001-a-fox-on-a-blue-background.png
+      """)
+
+  @Argument(help: "'starter', a model's folder, or a PNG picture.")
+  var subject: String
+
+  @Option(help: "Another autoencoder's folder.")
+  var vae: String?
+
+  @Option(help: "The middle of the weights' file names, such as fp16.")
+  var variant: String?
+
+  @Flag(help: "Print JSON.")
+  var json = false
+
+  func run() async throws {
+    try await reporting {
+      if let bytes = Self.picture(at: subject) {
+        try showTexts(of: bytes)
+      } else {
+        try show(ModelReport(.named(subject, autoencoder: vae, variant: variant)))
+      }
+    }
+  }
+
+  /// The bytes of a file that is a PNG picture by its name or by its first bytes.
+  private static func picture(at path: String) -> [UInt8]? {
+    guard let data = try? Data(contentsOf: URL(filePath: path)) else { return nil }
+    let bytes = Array(data)
+    return path.lowercased().hasSuffix(".png") || PNGChunks.isPNG(bytes) ? bytes : nil
+  }
+
+  private func showTexts(of bytes: [UInt8]) throws {
+    let texts = try PNGChunks.texts(in: bytes)
+    guard !json else {
+      let object = Dictionary(texts.map { ($0.keyword, $0.text) }) { first, _ in first }
+      Terminal.output(try JSON.text(of: object))
+      return
+    }
+    guard !texts.isEmpty else {
+      Terminal.output("\(subject) carries no texts")
+      return
+    }
+    for (keyword, text) in texts {
+      Terminal.output(keyword == "parameters" ? text : "\(keyword): \(text)")
+    }
+  }
+
+  private func show(_ report: ModelReport) throws {
+    guard !json else {
+      Terminal.output(try JSON.text(of: report))
+      return
+    }
+    var lines = [
+      "model      \(report.name) (\(report.folder))", "family     \(report.family)",
+      "schedule   \(report.schedule)",
+      "defaults   \(report.width)x\(report.height) pixels, \(report.steps) steps, guidance "
+        + "\(report.guidanceScale)",
+    ]
+    for component in report.components {
+      lines.append(
+        "\(component.name.padding(toLength: 11, withPad: " ", startingAt: 0))"
+          + "\(component.architecture), "
+          + "\(String(format: "%.1f", Double(component.parameters) / 1e6)) M parameters, "
+          + "\(component.types.joined(separator: "+")), \(Size.text(component.byteCount))")
+    }
+    lines.append("memory     about \(Size.text(report.memoryByteCount)) while engines are compiled")
+    lines.append("engines    \(report.engines.joined(separator: ", "))")
+    Terminal.output(lines.joined(separator: "\n"))
+  }
+}

@@ -1,0 +1,22 @@
+internal import Dispatch
+internal import Foundation
+
+/// Ctrl-C: the first one stops cleanly, the second at once.
+enum Interrupt {
+  /// Runs work as a task that SIGINT and SIGTERM cancel.
+  static func cancelling(_ work: @escaping @Sendable () async throws -> Void) async throws {
+    let task = Task { try await work() }
+    let sources = [SIGINT, SIGTERM].map { number in
+      signal(number, SIG_IGN)
+      let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
+      source.setEventHandler {
+        task.cancel()
+        signal(number, SIG_DFL)
+      }
+      source.resume()
+      return source
+    }
+    defer { for source in sources { source.cancel() } }
+    try await task.value
+  }
+}

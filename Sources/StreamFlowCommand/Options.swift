@@ -1,0 +1,116 @@
+public import ArgumentParser
+public import FlowCore
+public import FlowEngine
+internal import StreamFlow
+
+/// Which model.
+struct ModelOptions: ParsableArguments {
+  @Option(help: "The model: 'starter', or a folder in diffusers' layout.")
+  var model = "starter"
+
+  @Option(help: "Another autoencoder: a folder of AutoencoderTiny, or of taesd_decoder.safetensors.")
+  var vae: String?
+
+  @Option(help: "The middle of the weights' file names, such as fp16.")
+  var variant: String?
+
+  func checkpoint() throws -> Checkpoint {
+    try .named(model, autoencoder: vae, variant: variant)
+  }
+}
+
+/// How engines are compiled and run.
+struct EngineOptions: ParsableArguments {
+  @Option(help: "The device: CPU, GPU, NPU or AUTO, as this machine has them.")
+  var device = "CPU"
+
+  @Option(help: "The number of threads; all cores unless said.")
+  var threads: Int?
+
+  @Option(help: "The precision: f32, bf16 or f16, where the device has it.")
+  var precision = EngineConfiguration.Precision.float32
+
+  @Flag(name: .customLong("no-cache"), help: "Neither use nor keep compiled engines.")
+  var ignoresCache = false
+
+  func validate() throws {
+    if let threads, !(1...4096).contains(threads) {
+      throw ValidationError("--threads must be 1 to 4096, got \(threads)")
+    }
+  }
+
+  var configuration: EngineConfiguration {
+    var configuration = EngineConfiguration()
+    configuration.device = device
+    configuration.threadCount = threads
+    configuration.precision = precision
+    return configuration
+  }
+
+  var cache: EngineCache? {
+    ignoresCache
+      ? nil : EngineCache(folder: EngineCache.defaultFolder()) { Terminal.warning($0) }
+  }
+}
+
+extension EngineConfiguration.Precision: ExpressibleByArgument {}
+extension Solver: ExpressibleByArgument {}
+extension FlowMatchingSchedule.Spacing: ExpressibleByArgument {}
+extension GaussianNoise.Source: ExpressibleByArgument {}
+
+/// The rows of a tick: a number, or by the size of the picture.
+struct StageCount: ExpressibleByArgument {
+  let rows: Int?
+  var defaultValueDescription: String { rows.map { "\($0)" } ?? "auto" }
+
+  init(rows: Int?) { self.rows = rows }
+
+  init?(argument: String) {
+    if argument == "auto" {
+      rows = nil
+    } else {
+      guard let number = Int(argument), number > 0 else { return nil }
+      rows = number
+    }
+  }
+}
+
+/// A schedule by name, PeRFlow's with its options: `perflow:windows=4,prediction=ddim_eps`.
+struct ScheduleArgument: ExpressibleByArgument {
+  let choice: ScheduleChoice
+  let defaultValueDescription: String
+
+  static let automatic = ScheduleArgument(choice: .automatic, defaultValueDescription: "auto")
+
+  private init(choice: ScheduleChoice, defaultValueDescription: String) {
+    self.choice = choice
+    self.defaultValueDescription = defaultValueDescription
+  }
+
+  init?(argument: String) {
+    defaultValueDescription = argument
+    let parts = argument.split(separator: ":", maxSplits: 1)
+    switch (parts.first, parts.count) {
+    case ("auto", 1): choice = .automatic
+    case ("flow-match", 1): choice = .flowMatching
+    case ("rectified", 1): choice = .rectified
+    case ("perflow", _):
+      var schedule = PiecewiseFlowSchedule()
+      for option in parts.dropFirst().first?.split(separator: ",") ?? [] {
+        let pair = option.split(separator: "=", maxSplits: 1).map(String.init)
+        guard pair.count == 2 else { return nil }
+        switch pair[0] {
+        case "windows":
+          guard let count = Int(pair[1]), (1...100).contains(count) else { return nil }
+          schedule.windowCount = count
+        case "prediction":
+          guard let prediction = Prediction(rawValue: pair[1]) else { return nil }
+          schedule.prediction = prediction
+        default: return nil
+        }
+      }
+      choice = .piecewise(schedule)
+    default: return nil
+    }
+  }
+}

@@ -1,0 +1,22 @@
+internal import ArgumentParser
+
+/// The command `streamflow`.
+@main
+struct StreamFlowCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "streamflow",
+    abstract: "Makes pictures with rectified-flow models, many in flight at once.",
+    discussion: """
+      A first picture:  streamflow generate "a fox on a blue background"
+      What a model is:  streamflow inspect starter
+
+      Completions:      streamflow --generate-completion-script bash|zsh|fish
+      Environment:      STREAMFLOW_OPENVINO (the folder of the OpenVINO runtime), \
+      STREAMFLOW_CACHE (the folder of compiled engines)
+      """,
+    version: version,
+    subcommands: [GenerateCommand.self, InspectCommand.self, CacheCommand.self])
+}
+
+/// The version of the package.
+let version = "0.1.0"
