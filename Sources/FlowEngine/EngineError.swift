@@ -25,6 +25,16 @@ public struct EngineError: Error, Equatable, Sendable, CustomStringConvertible {
   /// The failure in words, with the values that clashed and how to mend it.
   public let message: String
 
+  /// What was thrown on the way to an engine, as such an error.
+  public init(wrapping error: any Error) {
+    self = error as? EngineError ?? EngineError(code: .modelUnreadable, message: "\(error)")
+  }
+
+  init(code: Code, message: String) {
+    self.code = code
+    self.message = message
+  }
+
   /// The failure in words.
   public var description: String { message }
 }

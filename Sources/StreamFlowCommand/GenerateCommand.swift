@@ -132,9 +132,13 @@ struct GenerateCommand: AsyncParsableCommand {
     let generator = try Generator(
       checkpoint: checkpoint, options: options, configuration: engineOptions.configuration,
       cache: engineOptions.cache)
-    let needed = requests.reduce(0) { $0 + $1.guidance.rowsPerStep }
-    guard stages.rows == nil, needed < generator.rowCapacity else { return generator }
-    options.rowCapacity = needed
+    // As many groups as there must be, of one size, so that the last one is no smaller.
+    let rows = requests[0].guidance.rowsPerStep
+    let together = max(generator.rowCapacity / rows, 1)
+    let groups = (requests.count + together - 1) / together
+    let even = (requests.count + groups - 1) / groups * rows
+    guard stages.rows == nil, even != generator.rowCapacity else { return generator }
+    options.rowCapacity = even
     return try Generator(
       checkpoint: checkpoint, options: options, configuration: engineOptions.configuration,
       cache: engineOptions.cache)

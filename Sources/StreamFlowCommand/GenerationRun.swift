@@ -36,6 +36,13 @@ struct GenerationRun {
     let tickSeconds: Double
     let engineSeconds: Double
     let decodeSeconds: Double
+    let engines: [Engine]
+  }
+
+  private struct Engine: Encodable {
+    let name: String
+    let isCached: Bool
+    let seconds: Double
   }
 
   func callAsFunction() async throws {
@@ -106,7 +113,10 @@ struct GenerationRun {
         contactSheet: sheet, failed: failed, prepareSeconds: statistics.preparation.seconds,
         seconds: seconds, picturesPerSecond: rate, ticks: statistics.tickCount,
         tickSeconds: statistics.tickTime.seconds, engineSeconds: statistics.engineTime.seconds,
-        decodeSeconds: statistics.decodeTime.seconds)
+        decodeSeconds: statistics.decodeTime.seconds,
+        engines: statistics.engines.map {
+          Engine(name: $0.name, isCached: $0.origin == .cached, seconds: $0.preparation.seconds)
+        })
       try Terminal.output(JSON.text(of: report))
     }
   }

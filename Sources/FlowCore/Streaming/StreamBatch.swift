@@ -58,7 +58,7 @@ public struct StreamBatch<Conditioning: Sendable>: Sendable {
   ) throws(Field.Failure) {
     guard rowCount > 0 else { return }
     precondition(rowCount <= field.rowCapacity, "the field takes \(field.rowCapacity) rows")
-    field.begin(rowCount: rowCount)
+    try field.begin(rowCount: rowCount)
     var row = 0
     for index in trajectories.indices {
       trajectories[index].load(into: &field, firstRow: row)

@@ -12,7 +12,7 @@ public protocol VelocityField<Conditioning> {
   var rowCapacity: Int { get }
 
   /// Begins a tick of so many rows, of which each is loaded next.
-  mutating func begin(rowCount: Int)
+  mutating func begin(rowCount: Int) throws(Failure)
 
   /// Writes one row's inputs.
   ///

@@ -67,11 +67,9 @@ public struct ModelReport: Encodable, Sendable {
     let rows = RowChoice.rows(latentPlaces: latentWidth * latentHeight)
     memoryByteCount =
       MemoryEstimate(checkpoint, rows: rows, width: width, height: height).peakByteCount
-    let counts = RowChoice.engines(
-      rowCapacity: rows, weightsByteCount: checkpoint.unetWeights.byteCount)
-    engines =
-      ["text 1x\(checkpoint.text.tokenCount)"]
-      + counts.map { "unet \($0)x\(latentHeight)x\(latentWidth)" }
-      + counts.map { "vae \($0)x\(latentHeight)x\(latentWidth)" }
+    engines = [
+      "text 1x\(checkpoint.text.tokenCount)", "unet \(rows)x\(latentHeight)x\(latentWidth)",
+      "vae \(rows)x\(latentHeight)x\(latentWidth)",
+    ]
   }
 }

@@ -39,6 +39,11 @@ final class Conditioner {
     tokenCount = checkpoint.text.tokenCount
   }
 
+  /// How its engine came to be.
+  var report: EngineReport {
+    EngineReport(name: session.name, origin: session.origin, preparation: session.preparation)
+  }
+
   func conditioning(of prompt: String) throws -> Conditioning {
     if let known = known[prompt] { return known }
     let tokenized = tokenizer.encode(prompt, length: tokenCount)

@@ -98,19 +98,21 @@ public actor Generator {
     let factor = checkpoint.autoencoder.factor
     let need = MemoryEstimate(checkpoint, rows: rowCapacity, width: width, height: height)
     try need.check(available: MemoryEstimate.availableByteCount())
-    let rowCounts = RowChoice.engines(
-      rowCapacity: rowCapacity, weightsByteCount: checkpoint.unetWeights.byteCount)
     let start = ContinuousClock.now
     // One after another: the peaks of two compilations do not add up.
     let conditioner = try Conditioner(
       checkpoint, skippedLayers: options.skippedTextLayers, configuration: configuration,
       cache: cache)
-    let network = try VelocityNetwork(
-      checkpoint, height: height / factor, width: width / factor, rowCounts: rowCounts,
+    let network = VelocityNetwork(
+      checkpoint, height: height / factor, width: width / factor, rowCapacity: rowCapacity,
       configuration: configuration, cache: cache)
-    let decoder = try LatentDecoder(
-      checkpoint, height: height / factor, width: width / factor, rowCounts: rowCounts,
+    let decoder = LatentDecoder(
+      checkpoint, height: height / factor, width: width / factor, rowCapacity: rowCapacity,
       configuration: configuration, cache: cache)
+    let needed = pending.reduce(0) { $0 + $1.request.guidance.rowsPerStep }
+    let rows = needed == 0 ? rowCapacity : min(needed, rowCapacity)
+    _ = try network.catalogue.engine(for: rows)
+    _ = try decoder.catalogue.engine(for: min(max(pending.count, 1), rowCapacity))
     engines = Engines(conditioner, network, decoder)
     measured.preparation = .now - start
   }
@@ -139,7 +141,11 @@ public actor Generator {
   public var statistics: GeneratorStatistics {
     var statistics = measured
     statistics.tickCount = batch.tickCount
-    statistics.engineTime = engines?.network.engineTime ?? .zero
+    guard let engines else { return statistics }
+    statistics.engineTime = engines.network.catalogue.runTime
+    statistics.engines =
+      [engines.conditioner.report] + engines.network.catalogue.made
+      + engines.decoder.catalogue.made
     return statistics
   }
 

@@ -2,6 +2,8 @@
 public struct GeneratorStatistics: Sendable {
   /// The time it took to make the engines.
   public internal(set) var preparation = Duration.zero
+  /// The engines that were made, in order of their graphs.
+  public internal(set) var engines: [EngineReport] = []
   /// The number of ticks.
   public internal(set) var tickCount = 0
   /// The number of pictures that were decoded.

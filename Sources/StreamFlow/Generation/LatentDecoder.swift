@@ -4,36 +4,27 @@ internal import FlowGraph
 
 /// Turns latents into pictures, those that are ready together in one run.
 final class LatentDecoder {
-  private struct BatchEngine {
-    let rows: Int
-    let engine: DecoderEngine
-  }
-
-  private final class DecoderEngine {
-    let session: Session
-    init(_ session: consuming Session) { self.session = session }
-  }
-
-  private let engines: [BatchEngine]
+  let catalogue: EngineCatalogue
   private let width: Int
   private let height: Int
 
   /// - Parameters:
   ///   - height: the latents' height.
   ///   - width: the latents' width.
-  ///   - rowCounts: the numbers of pictures that a run may decode; 1 is among them.
+  ///   - rowCapacity: the most pictures of a run.
   init(
-    _ checkpoint: Checkpoint, height: Int, width: Int, rowCounts: [Int],
+    _ checkpoint: Checkpoint, height: Int, width: Int, rowCapacity: Int,
     configuration: EngineConfiguration, cache: EngineCache?
-  ) throws {
+  ) {
     let autoencoder = TinyAutoencoder(
       configuration: checkpoint.autoencoder, weights: checkpoint.autoencoderWeights.root)
-    engines = try rowCounts.sorted(by: >).map { rows in
+    catalogue = EngineCatalogue(
+      capacity: rowCapacity, weightsByteCount: checkpoint.autoencoderWeights.byteCount
+    ) { rows in
       let graph = try autoencoder.decoderGraph(rows: rows, height: height, width: width)
-      let session = try Session(
+      return try Session(
         ONNXModel(graph, weightsIdentity: checkpoint.autoencoderWeights.identity),
         configuration: configuration, cache: cache)
-      return BatchEngine(rows: rows, engine: DecoderEngine(session))
     }
     self.width = width * checkpoint.autoencoder.factor
     self.height = height * checkpoint.autoencoder.factor
@@ -42,25 +33,20 @@ final class LatentDecoder {
   func decode(_ latents: [Latents]) throws -> [PixelImage] {
     var pictures: [PixelImage] = []
     while pictures.count < latents.count {
-      let remaining = latents[pictures.count...]
-      // The largest engine that is filled; the smallest one where none is.
-      let choice = engines.first { $0.rows <= remaining.count } ?? engines[engines.count - 1]
-      pictures += try decode(remaining.prefix(choice.rows), with: choice)
+      pictures += try decodeTogether(latents[pictures.count...].prefix(catalogue.capacity))
     }
     return pictures
   }
 
-  private func decode(
-    _ latents: ArraySlice<Latents>, with choice: BatchEngine
-  ) throws -> [PixelImage] {
-    let session = choice.engine
+  private func decodeTogether(_ latents: ArraySlice<Latents>) throws -> [PixelImage] {
+    let engine = try catalogue.engine(for: latents.count)
     for (row, sample) in latents.enumerated() {
       let scalars = sample.scalars
-      session.session.write(scalars.span, toRow: row, of: choice.rows, input: 0)
+      engine.session.write(scalars.span, toRow: row, of: engine.rows, input: 0)
     }
-    try session.session.run()
+    try catalogue.run(engine, rowCount: latents.count)
     let count = 3 * width * height
-    return session.session.read(output: 0, as: UInt8.self) { pixels in
+    return engine.session.read(output: 0, as: UInt8.self) { pixels in
       (0..<latents.count).map { row in
         var bytes = [UInt8](repeating: 0, count: count)
         var target = bytes.mutableSpan

@@ -1,4 +1,4 @@
-/// How many rows a tick has, and which engines are made for them.
+/// How many rows a tick has.
 enum RowChoice {
   /// The most rows of a tick: beyond it there is nothing to win and much memory to lose.
   static let maximum = 256
@@ -12,21 +12,5 @@ enum RowChoice {
     case ...1024: 4
     default: 2
     }
-  }
-
-  /// The row counts that engines are made for.
-  ///
-  /// A small network is compiled for every power of two up to the capacity, so that a stream that
-  /// fills or drains computes no empty rows. A large one is compiled once: its engines are
-  /// gigabytes, and a full-sized one loses little.
-  static func engines(rowCapacity: Int, weightsByteCount: Int) -> [Int] {
-    guard weightsByteCount < 256 << 20 else { return [rowCapacity] }
-    var counts: [Int] = []
-    var count = 1
-    while count < rowCapacity {
-      counts.append(count)
-      count *= 2
-    }
-    return counts + [rowCapacity]
   }
 }
