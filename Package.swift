@@ -55,10 +55,33 @@ let package = Package(
       ],
       swiftSettings: settings),
     .target(
-      name: "FlowTestSupport", dependencies: ["FlowCore"], path: "Tests/FlowTestSupport",
-      swiftSettings: settings),
+      name: "FlowTestSupport", dependencies: ["FlowCore", "FlowGraph"],
+      path: "Tests/FlowTestSupport", swiftSettings: settings),
     .testTarget(
       name: "FlowCoreTests", dependencies: ["FlowCore", "FlowTestSupport"],
+      resources: [.copy("Fixtures")], swiftSettings: settings),
+    .testTarget(
+      name: "FlowGraphTests", dependencies: ["FlowGraph", "FlowCore", "FlowTestSupport"],
+      swiftSettings: settings),
+    .testTarget(
+      name: "FlowEngineTests",
+      dependencies: ["FlowEngine", "FlowGraph", "FlowCore", "FlowTestSupport"],
+      exclude: ["Fixtures"], swiftSettings: settings),
+    .testTarget(
+      name: "FlowTextTests", dependencies: ["FlowText", "FlowTestSupport"],
+      resources: [.copy("Fixtures")], swiftSettings: settings),
+    .testTarget(
+      name: "FlowMediaTests", dependencies: ["FlowMedia", "FlowCore", "FlowTestSupport"],
+      swiftSettings: settings),
+    .testTarget(
+      name: "StreamFlowTests",
+      dependencies: [
+        "StreamFlow", "FlowCore", "FlowGraph", "FlowEngine", "FlowText", "FlowTestSupport",
+      ],
+      resources: [.copy("Fixtures")], swiftSettings: settings),
+    .testTarget(
+      name: "StreamFlowCommandTests",
+      dependencies: ["StreamFlowCommand", "FlowMedia", "FlowCore", "FlowTestSupport"],
       swiftSettings: settings),
   ]
 )

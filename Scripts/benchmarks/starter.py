@@ -1,0 +1,114 @@
+"""Times diffusers and `streamflow` on the starter model, in turns in one run, at equal work.
+
+    python Scripts/benchmarks/starter.py [--count 64] [--steps 4] [--rounds 5] [--streamflow PATH]
+
+Needs `pip install torch diffusers transformers`, and a release build. Prints a table: pictures per
+second of each after warm-up, files not counted for diffusers and counted for streamflow, the
+median over the rounds, and the ratio round by round. `diffusers, all at once` is what PyTorch
+can do when the pictures are handed over as one batch; a user's loop makes them one by one.
+"""
+
+import argparse
+import json
+import pathlib
+import statistics
+import subprocess
+import tempfile
+import time
+
+import torch
+import transformers
+import diffusers
+from diffusers import AutoencoderTiny, FlowMatchEulerDiscreteScheduler, UNet2DConditionModel
+from transformers import CLIPTextModel, CLIPTokenizer
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+STARTER = ROOT / "Sources/StreamFlow/Resources/starter"
+PROMPT = "a fox on a blue background"
+
+
+class Peer:
+    def __init__(self, steps):
+        self.steps = steps
+        self.tokenizer = CLIPTokenizer.from_pretrained(STARTER / "tokenizer")
+        self.text = CLIPTextModel.from_pretrained(STARTER / "text_encoder").float().eval()
+        self.unet = UNet2DConditionModel.from_pretrained(STARTER / "unet").float().eval()
+        self.vae = AutoencoderTiny.from_pretrained(STARTER / "vae").float().eval()
+        self.scheduler = FlowMatchEulerDiscreteScheduler.from_pretrained(STARTER / "scheduler")
+
+    def encode(self, prompts):
+        length = self.text.config.max_position_embeddings
+        tokens = self.tokenizer(
+            prompts, padding="max_length", max_length=length, truncation=True, return_tensors="pt")
+        return self.text(tokens.input_ids)[0]
+
+    @torch.inference_mode()
+    def pictures(self, count, guidance, seed):
+        prompts = ["", PROMPT] if guidance != 1 else [PROMPT]
+        condition = self.encode(prompts).repeat_interleave(count, 0)
+        generator = torch.Generator().manual_seed(seed)
+        sample = torch.randn(count, 4, 16, 16, generator=generator)
+        self.scheduler.set_timesteps(self.steps)
+        for timestep in self.scheduler.timesteps:
+            rows = torch.cat([sample] * len(prompts))
+            velocity = self.unet(rows, timestep, condition).sample
+            if guidance != 1:
+                unprompted, prompted = velocity.chunk(2)
+                velocity = unprompted + guidance * (prompted - unprompted)
+            sample = self.scheduler.step(velocity, timestep, sample).prev_sample
+        decoded = self.vae.decode(sample / self.vae.config.scaling_factor).sample
+        return ((decoded / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8).numpy()
+
+    def rate(self, count, guidance, together):
+        start = time.perf_counter()
+        for seed in range(0, count, together):
+            self.pictures(together, guidance, seed)
+        return count / (time.perf_counter() - start)
+
+
+def streamflow_rate(binary, count, steps, guidance):
+    with tempfile.TemporaryDirectory() as folder:
+        output = subprocess.run(
+            [binary, "generate", PROMPT, "--count", str(count), "--steps", str(steps), "--seed", "0",
+             "--guidance-scale", str(guidance), "--output", folder, "--json"],
+            check=True, capture_output=True, text=True).stdout
+    return json.loads(output)["pictures_per_second"]
+
+
+def main():
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("--count", type=int, default=64)
+    arguments.add_argument("--steps", type=int, default=4)
+    arguments.add_argument("--rounds", type=int, default=5)
+    arguments.add_argument("--streamflow", default=str(ROOT / ".build/release/streamflow"))
+    options = arguments.parse_args()
+
+    peer = Peer(options.steps)
+    contestants = {
+        "streamflow, guidance 1": lambda: streamflow_rate(
+            options.streamflow, options.count, options.steps, 1),
+        "diffusers, one by one, guidance 1": lambda: peer.rate(options.count, 1, 1),
+        "diffusers, all at once, guidance 1": lambda: peer.rate(options.count, 1, options.count),
+        "diffusers, one by one, guidance 7.5": lambda: peer.rate(options.count, 7.5, 1),
+        "streamflow, guidance 7.5": lambda: streamflow_rate(
+            options.streamflow, options.count, options.steps, 7.5),
+    }
+    rates = {name: [] for name in contestants}
+    for name, run in contestants.items():
+        run()  # warm-up
+    for _ in range(options.rounds):
+        for name, run in contestants.items():
+            rates[name].append(run())
+
+    print(f"64 px, {options.steps} steps, {options.count} pictures, median of {options.rounds} "
+          f"rounds in turns; torch {torch.__version__}, diffusers {diffusers.__version__}, "
+          f"transformers {transformers.__version__}, {torch.get_num_threads()} threads")
+    ours = rates["streamflow, guidance 1"]
+    for name, values in rates.items():
+        ratios = [a / b for a, b in zip(ours, values)]
+        print(f"{name:38} {statistics.median(values):7.2f} pictures/s "
+              f"({min(values):.2f} to {max(values):.2f});  streamflow without guidance makes "
+              f"{statistics.median(ratios):.2f} times as many")
+
+
+main()

@@ -1,0 +1,133 @@
+import FlowCore
+import FlowEngine
+import FlowGraph
+import FlowTestSupport
+import Foundation
+import Synchronization
+import Testing
+
+@Suite struct EngineCacheTests {
+  private let folder: TemporaryFolder
+  private let weights: String
+
+  init() throws {
+    folder = try TemporaryFolder()
+    weights = try folder.write(
+      SafetensorsWriter.file([("l.weight", [2, 2], [1, 2, 3, 4])]), as: "w.safetensors")
+  }
+
+  private func model(scale: Float = 1) throws -> ONNXModel {
+    let store = try WeightStore(file: weights)
+    let graph = Graph(name: "small")
+    graph.output(try graph.input("x", shape: [1, 2]).linear(store.root["l"]) * scale, as: "y")
+    return ONNXModel(graph, weightsIdentity: store.identity)
+  }
+
+  private var cacheFolder: String { "\(folder.path)/cache" }
+
+  private func result(of session: borrowing Session) throws -> [Float] {
+    session.write(input: 0, as: Float.self) {
+      $0[0] = 1
+      $0[1] = 10
+    }
+    try session.run()
+    return session.read(output: 0, as: Float.self) { span in span.indices.map { span[$0] } }
+  }
+
+  private func entry() throws -> EngineCache.Entry {
+    let entries = try EngineCache(folder: cacheFolder).entries()
+    #expect(entries.count == 1)
+    return try #require(entries.first)
+  }
+
+  @Test("An engine is compiled once, and gives the same afterwards")
+  func kept() throws {
+    let cache = EngineCache(folder: cacheFolder) { Issue.record("\($0)") }
+    let configuration = EngineConfiguration()
+    let first = try Session(model(), configuration: configuration, cache: cache)
+    #expect(first.origin == .compiled)
+    #expect(try result(of: first) == [21, 43])
+    let second = try Session(model(), configuration: configuration, cache: cache)
+    #expect(second.origin == .cached)
+    #expect(try result(of: second) == [21, 43])
+    #expect(try entry().name == "small" && entry().byteCount > 100)
+    try cache.clear()
+    #expect(try cache.entries().isEmpty)
+    #expect(try result(of: second) == [21, 43])  // what is in use is in memory
+  }
+
+  @Test("Whatever can change the result makes another engine")
+  func keys() throws {
+    let cache = EngineCache(folder: cacheFolder) { Issue.record("\($0)") }
+    var configuration = EngineConfiguration()
+    _ = try Session(model(), configuration: configuration, cache: cache)
+    let other = try Session(model(scale: 2), configuration: configuration, cache: cache)
+    #expect(other.origin == .compiled)
+    configuration.threadCount = 1
+    let threads = try Session(model(), configuration: configuration, cache: cache)
+    #expect(threads.origin == .compiled)
+    #expect(try threads.property("INFERENCE_NUM_THREADS") == "1")
+    // The same name and size, other weights, a moment later.
+    _ = try folder.write(
+      SafetensorsWriter.file([("l.weight", [2, 2], [5, 6, 7, 8])]), as: "w.safetensors")
+    let changed = try Session(model(), configuration: EngineConfiguration(), cache: cache)
+    #expect(changed.origin == .compiled)
+    #expect(try result(of: changed) == [65, 87])
+  }
+
+  @Test("A damaged entry is told, made anew, and never trusted", arguments: ["cut", "flipped", "empty", "foreign"])
+  func damaged(how: String) throws {
+    let told = Mutex<[String]>([])
+    let cache = EngineCache(folder: cacheFolder) { line in told.withLock { $0.append(line) } }
+    _ = try Session(model(), configuration: EngineConfiguration(), cache: cache)
+    let path = try entry().path
+    var bytes = try Data(contentsOf: URL(filePath: path))
+    switch how {
+    case "cut": bytes = bytes.prefix(bytes.count / 2)
+    case "flipped": bytes[bytes.count / 3] ^= 1
+    case "empty": bytes = Data()
+    default: bytes = Data((0..<10_000).map { UInt8($0 % 251) })
+    }
+    try bytes.write(to: URL(filePath: path))
+    let session = try Session(model(), configuration: EngineConfiguration(), cache: cache)
+    #expect(session.origin == .compiled)
+    #expect(try result(of: session) == [21, 43])
+    #expect(told.withLock { $0.count } == 1)
+    let after = try Session(model(), configuration: EngineConfiguration(), cache: cache)
+    #expect(after.origin == .cached)
+  }
+
+  @Test("Many at once end with one whole entry")
+  func race() async throws {
+    let cache = EngineCache(folder: cacheFolder) { Issue.record("\($0)") }
+    let (model, folder) = (try model(), cacheFolder)
+    try await withThrowingTaskGroup(of: [Float].self) { group in
+      for _ in 0..<8 {
+        group.addTask {
+          let session = try Session(model, configuration: EngineConfiguration(), cache: cache)
+          return try result(of: session)
+        }
+      }
+      for try await result in group { #expect(result == [21, 43]) }
+    }
+    #expect(try FileManager.default.contentsOfDirectory(atPath: folder).count == 1)
+  }
+
+  @Test("A folder that cannot be written is told, and the engine made all the same")
+  func unwritable() throws {
+    let file = try folder.write([1], as: "file")
+    let told = Mutex<[String]>([])
+    let cache = EngineCache(folder: "\(file)/cache") { line in told.withLock { $0.append(line) } }
+    let session = try Session(model(), configuration: EngineConfiguration(), cache: cache)
+    #expect(try result(of: session) == [21, 43])
+    #expect(told.withLock { $0.first }?.hasPrefix("the engine of small is not kept") == true)
+  }
+
+  @Test("The folder is the variable's, else the platform's")
+  func place() {
+    #expect(EngineCache.defaultFolder(environment: ["STREAMFLOW_CACHE": "/c"]) == "/c")
+    #if os(Linux)
+      #expect(EngineCache.defaultFolder(environment: ["XDG_CACHE_HOME": "/x"]) == "/x/streamflow")
+    #endif
+  }
+}

@@ -1,0 +1,90 @@
+import FlowCore
+import FlowGraph
+import FlowTestSupport
+import Foundation
+import Testing
+
+@testable import FlowEngine
+
+@Suite struct RuntimeTests {
+  private static let package = URL(filePath: #filePath)
+    .deletingLastPathComponent().appending(path: "../..").standardizedFileURL.path
+
+  @Test("The runtime is found and says what it is")
+  func found() throws {
+    let runtime = try Runtime.shared()
+    #expect(runtime.version.hasPrefix("2026.4"))
+    #expect(runtime.devices.contains("CPU"))
+    #expect(try !runtime.property("FULL_DEVICE_NAME", of: "CPU").isEmpty)
+  }
+
+  @Test("No runtime is an error that says how to get one")
+  func missing() throws {
+    let folder = try TemporaryFolder()
+    let candidates = RuntimeLocation.candidates(
+      environment: ["STREAMFLOW_OPENVINO": folder.path], executable: "/bin/x")
+    #expect(candidates.isEmpty)
+    let error = #expect(throws: EngineError.self) { try Runtime(candidates: candidates) }
+    #expect(error?.code == .runtimeMissing)
+    #expect(error?.message.contains("run `make setup`, or set STREAMFLOW_OPENVINO") == true)
+  }
+
+  @Test("A library that is none is told in the loader's words")
+  func damaged() throws {
+    let folder = try TemporaryFolder()
+    let path = try folder.write([1, 2, 3], as: "libopenvino_c.so.2640")
+    let error = #expect(throws: EngineError.self) { try Runtime(candidates: [path]) }
+    #expect(error?.message.contains(path) == true)
+  }
+
+  @Test("A device that is not there is told with those that are")
+  func device() throws {
+    var configuration = EngineConfiguration()
+    configuration.device = "TPU"
+    let graph = Graph(name: "nothing")
+    graph.output(graph.input("x", shape: [1]).relu(), as: "y")
+    let model = ONNXModel(graph, weightsIdentity: [])
+    let error = #expect(throws: EngineError.self) { _ = try Session(model, configuration: configuration) }
+    #expect(error?.code == .deviceUnavailable)
+    #expect(error?.message.hasPrefix("there is no device 'TPU'; this machine has CPU") == true)
+  }
+
+  @Test("A graph that the runtime refuses is told in its own words")
+  func refused() throws {
+    let error = #expect(throws: EngineError.self) {
+      _ = try Runtime.shared().compile(
+        [1, 2, 3], named: "junk", configuration: EngineConfiguration())
+    }
+    #expect(error?.code == .modelUnreadable)
+    #expect(error?.message.hasPrefix("cannot read the graph junk: ") == true)
+  }
+
+  @Test("Float32 is asked for where the device would take less")
+  func precision() throws {
+    let graph = Graph(name: "precision")
+    graph.output(graph.input("x", shape: [1]).relu(), as: "y")
+    let session = try Session(
+      ONNXModel(graph, weightsIdentity: []), configuration: EngineConfiguration())
+    #expect(try session.property("INFERENCE_PRECISION_HINT") == "f32")
+  }
+
+  @Test("The shim's declarations are those of the runtime's own headers")
+  func declarations() throws {
+    let headers = "\(Self.package)/.deps/openvino/include"
+    try #require(
+      FileManager.default.fileExists(atPath: "\(headers)/openvino/c/openvino.h"),
+      "run `make setup` first")
+    let process = Process()
+    process.executableURL = URL(filePath: "/usr/bin/env")
+    process.arguments = [
+      "clang", "-std=c11", "-Wall", "-Werror", "-fsyntax-only", "-I", headers, "-I",
+      "\(Self.package)/Sources/COpenVINO/include", "\(Self.package)/Tests/FlowEngineTests/Fixtures/declarations.c",
+    ]
+    let pipe = Pipe()
+    process.standardError = pipe
+    try process.run()
+    let words = pipe.fileHandleForReading.readDataToEndOfFile()
+    process.waitUntilExit()
+    #expect(process.terminationStatus == 0, "\(String(decoding: words, as: UTF8.self))")
+  }
+}

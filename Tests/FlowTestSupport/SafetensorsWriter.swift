@@ -1,0 +1,28 @@
+import Foundation
+
+/// Writes small safetensors files, whole ones and broken ones.
+public enum SafetensorsWriter {
+  /// A file from a header in JSON and the bytes after it.
+  public static func file(header: String, data: [UInt8]) -> [UInt8] {
+    // Padded as the reference implementation does, so that tensors are aligned.
+    let padded = header + String(repeating: " ", count: (8 - header.utf8.count % 8) % 8)
+    let length = UInt64(padded.utf8.count)
+    return (0..<8).map { UInt8(truncatingIfNeeded: length >> ($0 * 8)) } + Array(padded.utf8) + data
+  }
+
+  /// A whole file of 32-bit floats.
+  public static func file(_ tensors: [(name: String, shape: [Int], scalars: [Float])]) -> [UInt8] {
+    var entries: [String] = []
+    var data: [UInt8] = []
+    for tensor in tensors {
+      let begin = data.count
+      for scalar in tensor.scalars {
+        data += (0..<4).map { UInt8(truncatingIfNeeded: scalar.bitPattern >> ($0 * 8)) }
+      }
+      entries.append(
+        "\"\(tensor.name)\":{\"dtype\":\"F32\",\"shape\":\(tensor.shape),"
+          + "\"data_offsets\":[\(begin),\(data.count)]}")
+    }
+    return file(header: "{\(entries.joined(separator: ","))}", data: data)
+  }
+}

@@ -1,0 +1,137 @@
+import FlowCore
+import FlowGraph
+import FlowTestSupport
+import Foundation
+import Testing
+
+@testable import StreamFlow
+
+/// Whole and broken model folders.
+@Suite struct CheckpointTests {
+  private let folder: TemporaryFolder
+
+  /// A copy of the starter that a test can break.
+  init() throws {
+    folder = try TemporaryFolder()
+    try FileManager.default.copyItem(
+      atPath: Checkpoint.starter().folder, toPath: "\(folder.path)/model")
+  }
+
+  private var model: String { "\(folder.path)/model" }
+
+  private func message() -> String {
+    do {
+      _ = try Checkpoint(folder: model)
+      return "no error"
+    } catch { return error.message }
+  }
+
+  private func replace(_ old: String, with new: String, in file: String) throws {
+    let path = "\(model)/\(file)"
+    let text = try String(contentsOfFile: path, encoding: .utf8)
+    #expect(text.contains(old))
+    try text.replacingOccurrences(of: old, with: new).write(toFile: path, atomically: true, encoding: .utf8)
+  }
+
+  @Test("The starter is a whole model")
+  func whole() throws {
+    let checkpoint = try Checkpoint.starter()
+    #expect(checkpoint.name == "starter" && checkpoint.nativeSize == (64, 64))
+    #expect(checkpoint.defaults.stepCount == 4 && checkpoint.defaults.guidanceScale == 2)
+    #expect(checkpoint.schedulerName == "FlowMatchEulerDiscreteScheduler")
+    let report = ModelReport(checkpoint)
+    #expect(report.components.map(\.name) == ["unet", "text", "vae"])
+    #expect(report.components[0].parameters > 5_700_000 && report.components[0].types == ["F16"])
+  }
+
+  @Test("No folder, and a file in its place, are told")
+  func absent() throws {
+    let error = #expect(throws: ModelError.self) { try Checkpoint.named("/nowhere") }
+    #expect(
+      error?.message == "there is no model at '/nowhere'; --model takes a folder in diffusers' layout, or 'starter'")
+    #expect(error?.code == .fileMissing)
+    let file = try folder.write([1], as: "x.safetensors")
+    #expect(throws: ModelError.self) { try Checkpoint(folder: file) }
+  }
+
+  @Test(
+    "A half model is told by the file that is missing",
+    arguments: [
+      "model_index.json", "unet/config.json", "text_encoder/config.json", "vae/config.json",
+      "scheduler/scheduler_config.json", "tokenizer/vocab.json", "tokenizer/merges.txt",
+      "unet/diffusion_pytorch_model.safetensors", "text_encoder/model.safetensors",
+      "vae/diffusion_pytorch_model.safetensors",
+    ])
+  func half(file: String) throws {
+    try FileManager.default.removeItem(atPath: "\(model)/\(file)")
+    let error = #expect(throws: ModelError.self) { try Checkpoint(folder: model) }
+    #expect(error?.code == .fileMissing)
+    let part = file.hasSuffix("safetensors") ? URL(filePath: file).deletingLastPathComponent().relativePath : file
+    let named = file == "tokenizer/vocab.json" ? "tokenizer/tokenizer.json" : part
+    #expect(error?.message.contains(named) == true, "\(error?.message ?? "")")
+  }
+
+  @Test(
+    "A value that is not supported is told by file, key and value",
+    arguments: [
+      ("unet/config.json", "\"act_fn\": \"silu\"", "\"act_fn\": \"mish\"", "act_fn = \"mish\" is not supported; expected \"silu\" or \"swish\" or null"),
+      ("unet/config.json", "\"class_embed_type\": null", "\"class_embed_type\": \"timestep\"", "class_embed_type = \"timestep\""),
+      ("unet/config.json", "\"UpBlock2D\"", "\"AttnUpBlock2D\"", "up_block_types"),
+      ("unet/config.json", "\"layers_per_block\": 2", "\"layers_per_block\": -2", "layers_per_block"),
+      ("unet/config.json", "\"cross_attention_dim\": 128", "\"cross_attention_dim\": 99", "the text encoder is 128 wide"),
+      ("unet/config.json", "\"norm_eps\": 1e-05", "\"norm_eps\": \"small\"", "norm_eps = \"small\" is not supported; expected a number"),
+      ("text_encoder/config.json", "quick_gelu", "relu", "hidden_act = \"relu\""),
+      ("vae/config.json", "AutoencoderTiny", "AutoencoderKL", "AutoencoderKL, which is not supported yet"),
+      ("vae/config.json", "\"latent_channels\": 4", "\"latent_channels\": 16", "the autoencoder has 16 latent channels, the network 4"),
+      ("scheduler/scheduler_config.json", "\"use_beta_sigmas\": false", "\"use_beta_sigmas\": true", "use_beta_sigmas = true"),
+      ("model_index.json", "StableDiffusionPipeline", "WanPipeline", "_class_name = \"WanPipeline\""),
+      ("streamflow.json", "\"steps\": 4", "\"stepps\": 4", "stepps = 4 is not supported"),
+      ("model_index.json", "{", "[", "is not a JSON object"),
+    ])
+  func unsupported(file: String, old: String, new: String, expected: String) throws {
+    try replace(old, with: new, in: file)
+    #expect(message().contains(expected), "\(message())")
+  }
+
+  @Test("A schedule that is no flow's must be chosen")
+  func schedule() throws {
+    try replace("FlowMatchEulerDiscreteScheduler", with: "PNDMScheduler", in: "scheduler/scheduler_config.json")
+    let checkpoint = try Checkpoint(folder: model)
+    var request = GenerationRequest(prompt: "x")
+    let error = #expect(throws: ModelError.self) {
+      try checkpoint.plan(for: request, width: 64, height: 64)
+    }
+    #expect(error?.message.contains("names PNDMScheduler, which is no schedule of a flow") == true)
+    request.schedule = .piecewise(PiecewiseFlowSchedule())
+    #expect(try checkpoint.plan(for: request, width: 64, height: 64).rows.count == 4)
+    try replace("StableDiffusionPipeline", with: "RectifiedFlowPipeline", in: "model_index.json")
+    request.schedule = .automatic
+    let rows = try Checkpoint(folder: model).plan(for: request, width: 64, height: 64).rows
+    #expect(rows.map(\.output) == [0.25, 0.25, 0.25, 0.25])
+  }
+
+  @Test("Weights that are not whole are told by the name that is missing")
+  func weights() throws {
+    let file = SafetensorsWriter.file([("conv_in.weight", [64, 4, 3, 3], [Float](repeating: 0, count: 2304))])
+    _ = try folder.write(file, as: "model/unet/diffusion_pytorch_model.safetensors")
+    let checkpoint = try Checkpoint(folder: model)
+    let network = UNet(configuration: checkpoint.unet, weights: checkpoint.unetWeights.root)
+    #expect {
+      try network.graph(.init(rows: 1, height: 8, width: 8, tokens: 4))
+    } throws: { "\($0)".hasPrefix("the weights have no 'time_embedding.linear_1.weight'") }
+  }
+
+  @Test("Memory that is not there is told before anything is compiled")
+  func memory() throws {
+    let checkpoint = try Checkpoint.starter()
+    let small = MemoryEstimate(checkpoint, rows: 1, width: 64, height: 64)
+    #expect(small.peakByteCount > 50_000_000 && small.peakByteCount < 200_000_000)
+    try small.check(available: 300_000_000)
+    let error = #expect(throws: ModelError.self) {
+      try MemoryEstimate(checkpoint, rows: 8, width: 8192, height: 8192).check(available: 8_000_000_000)
+    }
+    #expect(error?.code == .memoryInsufficient)
+    #expect(error?.message.contains("8.0 GB are free") == true)
+    #expect((MemoryEstimate.availableByteCount() ?? 0) > 100_000_000)
+  }
+}

@@ -1,0 +1,142 @@
+import FlowCore
+import FlowEngine
+import FlowGraph
+import FlowTestSupport
+import Foundation
+import Testing
+
+@testable import StreamFlow
+
+/// Each architecture against diffusers and transformers, on tiny seeded models.
+///
+/// Both sides compute in float32 and sum in different orders; 1e-4 of the 2-norm is what is asked
+/// for, and what is seen is about 1e-6.
+@Suite struct ComponentTests {
+  private static func configuration(_ name: String) throws -> ConfigurationFile {
+    try ConfigurationFile(path: Bundle.module.fixture("\(name)/config.json"))
+  }
+
+  private static func session(_ graph: Graph, _ store: WeightStore) throws -> Session {
+    try Session(
+      ONNXModel(graph, weightsIdentity: store.identity), configuration: EngineConfiguration())
+  }
+
+  private static func write(_ scalars: [Float], to session: borrowing Session, input: Int) {
+    session.write(input: input, as: Float.self) { for index in $0.indices { $0[index] = scalars[index] } }
+  }
+
+  private static func floats(_ session: borrowing Session, output: Int) -> [Float] {
+    session.read(output: output, as: Float.self) { span in span.indices.map { span[$0] } }
+  }
+
+  @Test("UNets of every block kind and option, odd sizes too", arguments: ["unet-sd15", "unet-sd21", "unet-starter"])
+  func unet(name: String) throws {
+    let store = try WeightStore(folder: Bundle.module.fixture(name), stem: "diffusion_pytorch_model")
+    let network = UNet(
+      configuration: try UNetConfiguration(Self.configuration(name)), weights: store.root)
+    let golden = try Golden("\(name)/golden.safetensors", in: .module)
+    for index in 0..<golden.names.count / 4 {
+      let shape = try golden.shape("\(index).sample")
+      let tokens = try golden.shape("\(index).conditioning")[1]
+      let graph = try network.graph(
+        .init(rows: shape[0], height: shape[2], width: shape[3], tokens: tokens))
+      let session = try Self.session(graph, store)
+      Self.write(try golden.floats("\(index).sample"), to: session, input: 0)
+      Self.write(try golden.floats("\(index).timestep"), to: session, input: 1)
+      Self.write(try golden.floats("\(index).conditioning"), to: session, input: 2)
+      try session.run()
+      expectClose(
+        Self.floats(session, output: 0), try golden.floats("\(index).output"),
+        relativeTolerance: 1e-4)
+    }
+  }
+
+  @Test("Text encoders of either activation, hidden states, pooled output, clip skip, either naming",
+    arguments: ["quick_gelu", "gelu"], [true, false])
+  func text(activation: String, isPrefixed: Bool) throws {
+    let name = "text-\(activation)"
+    let stored = try WeightStore(folder: Bundle.module.fixture(name), stem: "model")
+    let prefix = "text_model."
+    let store = stored.renamed { name in
+      let bare = name.hasPrefix(prefix) ? String(name.dropFirst(prefix.count)) : name
+      return isPrefixed ? prefix + bare : bare
+    }
+    let encoder = CLIPText(
+      configuration: try CLIPTextConfiguration(Self.configuration(name)), store: store)
+    let golden = try Golden("\(name)/golden.safetensors", in: .module)
+    for skip in [0, 1] {
+      let session = try Self.session(encoder.graph(rows: 2, skippedLayers: skip), store)
+      for (input, key) in ["tokens", "end"].enumerated() {
+        let numbers = try golden.floats(key)
+        session.write(input: input, as: Int64.self) {
+          for index in $0.indices { $0[index] = Int64(numbers[index]) }
+        }
+      }
+      try session.run()
+      expectClose(
+        Self.floats(session, output: 0), try golden.floats(skip == 0 ? "hidden" : "skip1"),
+        relativeTolerance: 1e-4)
+      guard skip == 0 else { continue }
+      expectClose(
+        Self.floats(session, output: 1), try golden.floats("pooled"), relativeTolerance: 1e-4)
+    }
+  }
+
+  private static func autoencoder() throws -> (TinyAutoencoder, WeightStore) {
+    let store = try WeightStore(
+      folder: Bundle.module.fixture("vae-tiny"), stem: "diffusion_pytorch_model")
+    let configuration = try TinyAutoencoderConfiguration(Self.configuration("vae-tiny"))
+    return (TinyAutoencoder(configuration: configuration, weights: store.root), store)
+  }
+
+  @Test("The tiny decoder gives the pixels that diffusers gives, to the last bit but a rounding")
+  func decoder() throws {
+    let (autoencoder, store) = try Self.autoencoder()
+    let golden = try Golden("vae-tiny/golden.safetensors", in: .module)
+    let session = try Self.session(autoencoder.decoderGraph(rows: 2, height: 6, width: 10), store)
+    Self.write(try golden.floats("latents"), to: session, input: 0)
+    try session.run()
+    let pixels = session.read(output: 0, as: UInt8.self) { span in span.indices.map { Float(span[$0]) } }
+    expectClose(pixels, try golden.floats("decoded"), tolerance: 1)
+  }
+
+  @Test("The tiny encoder takes 8-bit pictures and gives diffusers' latents")
+  func encoder() throws {
+    let (autoencoder, store) = try Self.autoencoder()
+    let golden = try Golden("vae-tiny/golden.safetensors", in: .module)
+    let graph = try autoencoder.encoderGraph(
+      pictureHeight: 24, pictureWidth: 40, height: 6, width: 10)
+    let session = try Self.session(graph, store)
+    let pixels = try golden.floats("pixels")
+    session.write(input: 0, as: UInt8.self) {
+      for index in $0.indices { $0[index] = UInt8(pixels[index]) }
+    }
+    try session.run()
+    expectClose(
+      Self.floats(session, output: 0), try golden.floats("encoded"), relativeTolerance: 1e-4)
+  }
+
+  @Test("TAESD's own files number their layers otherwise, and mean the same")
+  func originalNames() throws {
+    let folder = try TemporaryFolder()
+    let (_, store) = try Self.autoencoder()
+    var halves: [String: [(name: String, shape: [Int], scalars: [Float])]] = [:]
+    for (name, weight) in store.weights {
+      let parts = name.split(separator: ".", maxSplits: 3).map(String.init)
+      let shift = parts[0] == "decoder" ? 1 : 0
+      let index = try #require(Int(parts[2]))
+      halves[parts[0], default: []].append(
+        ("\(index + shift).\(parts[3])", weight.shape.dimensions, try weight.floats()))
+    }
+    for (half, tensors) in halves {
+      _ = try folder.write(SafetensorsWriter.file(tensors), as: "taesd_\(half).safetensors")
+    }
+    let renamed = try WeightStore.taesd(
+      encoder: WeightStore(file: "\(folder.path)/taesd_encoder.safetensors"),
+      decoder: WeightStore(file: "\(folder.path)/taesd_decoder.safetensors"))
+    #expect(Set(renamed.weights.keys) == Set(store.weights.keys))
+    for (name, weight) in store.weights {
+      #expect(try renamed.weights[name]?.floats() == weight.floats())
+    }
+  }
+}
