@@ -166,7 +166,8 @@ public struct EngineCache: Sendable {
     _ engine: borrowing CompiledModel, key: [UInt8], at path: String
   ) throws(EngineError) {
     let manager = FileManager.default
-    let temporary = "\(path).writing-\(ProcessInfo.processInfo.processIdentifier)-"
+    let temporary =
+      "\(path).writing-\(ProcessInfo.processInfo.processIdentifier)-"
       + "\(UInt32.random(in: 0 ... .max))"
     do {
       try manager.createDirectory(

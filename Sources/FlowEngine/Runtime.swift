@@ -56,7 +56,8 @@ public final class Runtime: Sendable {
         code: .runtimeMissing,
         message: "OpenVINO \(RuntimeLocation.release) was not found; run `make setup`, or set "
           + "STREAMFLOW_OPENVINO to the folder of the `openvino` package from PyPI "
-          + "(\(problems.isEmpty ? "that folder holds no such library" : problems.joined(separator: "; ")))")
+          + "(\(problems.isEmpty ? "that folder holds no such library" : problems.joined(separator: "; ")))"
+      )
     }
     self.functions = table
     self.path = path
@@ -175,7 +176,7 @@ private func withProperties<Result>(
 ) -> Result {
   let texts = unsafe properties.map { unsafe (strdup($0.key), strdup($0.value)) }
   defer {
-    for unsafe (key, value) in unsafe texts {
+    for unsafe(key, value) in unsafe texts {
       unsafe free(key)
       unsafe free(value)
     }

@@ -107,8 +107,9 @@ public struct Session: ~Copyable {
 extension Runtime {
   func checkDevice(_ device: String) throws(EngineError) {
     let base = device.prefix { $0 != "." && $0 != ":" }
-    guard base == "AUTO" || devices.contains(where: { $0 == device || $0.hasPrefix("\(base).") })
-      || devices.contains(String(base)) && base == device
+    guard
+      base == "AUTO" || devices.contains(where: { $0 == device || $0.hasPrefix("\(base).") })
+        || devices.contains(String(base)) && base == device
     else {
       throw EngineError(
         code: .deviceUnavailable,

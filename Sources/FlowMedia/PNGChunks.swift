@@ -8,7 +8,9 @@ public enum PNGChunks {
   public static func isPNG(_ bytes: [UInt8]) -> Bool { bytes.starts(with: signature) }
 
   /// The texts of a PNG file in order; compressed ones are left out.
-  public static func texts(in bytes: [UInt8]) throws(MediaError) -> [(keyword: String, text: String)] {
+  public static func texts(in bytes: [UInt8]) throws(MediaError) -> [(
+    keyword: String, text: String
+  )] {
     guard isPNG(bytes) else {
       throw MediaError(code: .pictureInvalid, message: "this is no PNG picture")
     }

@@ -120,8 +120,10 @@ public struct CLIPTokenizer: Tokenizer {
     return words
   }
 
-  private static let contractions: [[Unicode.Scalar]] = ["'s", "'t", "'re", "'ve", "'m", "'ll", "'d"]
-    .map { Array($0.unicodeScalars) }
+  private static let contractions: [[Unicode.Scalar]] = [
+    "'s", "'t", "'re", "'ve", "'m", "'ll", "'d",
+  ]
+  .map { Array($0.unicodeScalars) }
 
   private static func contractionLength(_ scalars: ArraySlice<Unicode.Scalar>) -> Int? {
     contractions.first { scalars.starts(with: $0) }?.count

@@ -50,7 +50,8 @@ enum ExitStatus {
 
 /// Runs a subcommand's work: a failure is one line on standard error and an exit code.
 func reporting(_ work: () async throws -> Void) async throws {
-  do { try await work() } catch let code as ExitCode { throw code } catch let error as ValidationError
+  do { try await work() } catch let code as ExitCode { throw code } catch let error
+    as ValidationError
   { throw error } catch {
     if !(error is CancellationError) { Terminal.error("\(error)") }
     throw ExitStatus.of(error)

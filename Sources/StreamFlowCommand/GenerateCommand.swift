@@ -39,7 +39,8 @@ struct GenerateCommand: AsyncParsableCommand {
   @Option(help: "The height in pixels; the model's own unless said.")
   var height: Int?
 
-  @Option(help: "How strongly the prompt steers, 1 for not more than it is; the model's own unless said.")
+  @Option(
+    help: "How strongly the prompt steers, 1 for not more than it is; the model's own unless said.")
   var guidanceScale: Float?
 
   @Option(help: "What the pictures show not; needs a guidance scale other than 1.")
@@ -48,7 +49,10 @@ struct GenerateCommand: AsyncParsableCommand {
   @Option(help: "How the flow is followed: euler, heun or ab2.")
   var solver = Solver.euler
 
-  @Option(help: "The way through time: auto, flow-match, rectified, or perflow[:windows=4,prediction=diff_eps].")
+  @Option(
+    help:
+      "The way through time: auto, flow-match, rectified, or perflow[:windows=4,prediction=diff_eps]."
+  )
   var schedule = ScheduleArgument.automatic
 
   @Option(help: "How times are laid out: diffusers (as it does), or uniform (1, .75, .5, .25, 0).")

@@ -124,7 +124,9 @@ struct GenerationRun {
   /// The settings as the ecosystem's tools read them.
   private func parameters(of request: GenerationRequest) -> String {
     var lines = [request.prompt]
-    if !request.negativePrompt.isEmpty { lines.append("Negative prompt: \(request.negativePrompt)") }
+    if !request.negativePrompt.isEmpty {
+      lines.append("Negative prompt: \(request.negativePrompt)")
+    }
     let scale: Float = if case .full(let scale) = request.guidance { scale } else { 1 }
     let settings = [
       "Steps: \(request.stepCount)", "Sampler: \(request.solver.rawValue)", "CFG scale: \(scale)",

@@ -8,7 +8,8 @@ struct ModelOptions: ParsableArguments {
   @Option(help: "The model: 'starter', or a folder in diffusers' layout.")
   var model = "starter"
 
-  @Option(help: "Another autoencoder: a folder of AutoencoderTiny, or of taesd_decoder.safetensors.")
+  @Option(
+    help: "Another autoencoder: a folder of AutoencoderTiny, or of taesd_decoder.safetensors.")
   var vae: String?
 
   @Option(help: "The middle of the weights' file names, such as fp16.")

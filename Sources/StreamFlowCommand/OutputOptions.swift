@@ -8,7 +8,8 @@ internal import StreamFlow
 struct OutputOptions: ParsableArguments {
   enum Format: String, ExpressibleByArgument, CaseIterable { case png, jpeg }
 
-  @Option(name: [.short, .long], help: "A folder, or a file ending in .png or .jpg for one picture.")
+  @Option(
+    name: [.short, .long], help: "A folder, or a file ending in .png or .jpg for one picture.")
   var output = "out"
 
   @Option(help: "The file format: png, which carries the settings, or jpeg.")
@@ -123,7 +124,8 @@ struct PictureOutput {
   /// One more than the highest number in the folder.
   private func nextNumber() throws -> Int {
     let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
-    return (names.compactMap { name in name.split(separator: "-").first.flatMap { Int($0) } }.max()
+    return
+      (names.compactMap { name in name.split(separator: "-").first.flatMap { Int($0) } }.max()
       ?? 0) + 1
   }
 

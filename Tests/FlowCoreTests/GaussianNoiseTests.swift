@@ -57,7 +57,9 @@ import Testing
       [-0.924663, -0.425344, -2.643846, 0.145184, -0.120867, -0.579726], tolerance: 2e-6)
   }
 
-  @Test("Noise has the mean and the spread of a standard normal", arguments: GaussianNoise.Source.allCases)
+  @Test(
+    "Noise has the mean and the spread of a standard normal",
+    arguments: GaussianNoise.Source.allCases)
   func moments(source: GaussianNoise.Source) {
     var noise = GaussianNoise(seed: 7, source: source)
     let scalars = noise.latents(shape: [100_000]).scalars

@@ -134,7 +134,9 @@ import Testing
     }
   }
 
-  @Test("The closed form equals the reference's division where that is exact", arguments: [5, 8, 16, 31])
+  @Test(
+    "The closed form equals the reference's division where that is exact",
+    arguments: [5, 8, 16, 31])
   func reference(count: Int) throws {
     let schedule = PiecewiseFlowSchedule()
     let plan = try schedule.plan(stepCount: count, solver: .euler)

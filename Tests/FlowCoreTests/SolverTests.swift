@@ -22,7 +22,9 @@ import Testing
     }
   }
 
-  @Test("A straight flow takes no error, however few the steps", arguments: Solver.allCases, [1, 2, 7, 50])
+  @Test(
+    "A straight flow takes no error, however few the steps", arguments: Solver.allCases,
+    [1, 2, 7, 50])
   func straight(solver: Solver, stepCount: Int) throws {
     let (start, end) = try end(of: { _, _, _ in 2 }, solver: solver, stepCount: stepCount)
     #expect(abs(end - (start - 2)) < 2e-5)  // 50 roundings of at most 2.4e-7

@@ -39,7 +39,9 @@ import Testing
     }
   }
 
-  @Test("Whatever the mix, a stream gives bit for bit what each run alone gives", arguments: [2, 3, 5, 16, 64])
+  @Test(
+    "Whatever the mix, a stream gives bit for bit what each run alone gives",
+    arguments: [2, 3, 5, 16, 64])
   func exact(rowCapacity: Int) throws {
     var field = Self.field(rowCapacity: rowCapacity)
     var batch = StreamBatch<Float>(rowCapacity: rowCapacity)
@@ -69,7 +71,8 @@ import Testing
       if tick < count {
         batch.admit(
           Trajectory(
-            id: tick, plan: plan, prompted: 1, noise: GaussianNoise(seed: UInt64(tick)), shape: [4]))
+            id: tick, plan: plan, prompted: 1, noise: GaussianNoise(seed: UInt64(tick)), shape: [4])
+        )
       }
       try batch.advance(along: &field)
       let retired = batch.retire()

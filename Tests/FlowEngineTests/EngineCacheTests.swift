@@ -75,7 +75,9 @@ import Testing
     #expect(try result(of: changed) == [65, 87])
   }
 
-  @Test("A damaged entry is told, made anew, and never trusted", arguments: ["cut", "flipped", "empty", "foreign"])
+  @Test(
+    "A damaged entry is told, made anew, and never trusted",
+    arguments: ["cut", "flipped", "empty", "foreign"])
   func damaged(how: String) throws {
     let told = Mutex<[String]>([])
     let cache = EngineCache(folder: cacheFolder) { line in told.withLock { $0.append(line) } }

@@ -13,12 +13,14 @@ import Testing
   }
 
   private func run(
-    _ shapes: [Shape], _ inputs: [[Float]], weights: [(name: String, shape: [Int], scalars: [Float])] = [],
+    _ shapes: [Shape], _ inputs: [[Float]],
+    weights: [(name: String, shape: [Int], scalars: [Float])] = [],
     _ build: ([Value], WeightScope) throws -> Value
   ) throws -> [Float] {
     let folder = try TemporaryFolder()
     let path = try folder.write(
-      SafetensorsWriter.file(weights.isEmpty ? [("unused", [1], [0])] : weights), as: "w.safetensors")
+      SafetensorsWriter.file(weights.isEmpty ? [("unused", [1], [0])] : weights),
+      as: "w.safetensors")
     let store = try WeightStore(file: path)
     let graph = Graph(name: "operator")
     let values = shapes.enumerated().map { graph.input("input\($0)", shape: $1) }
@@ -35,7 +37,8 @@ import Testing
   @Test(
     "Activations are their formulas",
     arguments: [
-      "sigmoid", "silu", "relu", "tanh", "gelu", "gelu-tanh", "quick-gelu", "sine", "cosine", "clamp",
+      "sigmoid", "silu", "relu", "tanh", "gelu", "gelu-tanh", "quick-gelu", "sine", "cosine",
+      "clamp",
       "round",
     ])
   func activations(name: String) throws {
@@ -44,7 +47,8 @@ import Testing
       "sigmoid": { 1 / (1 + exp(-$0)) }, "silu": { $0 / (1 + exp(-$0)) }, "relu": { max($0, 0) },
       "tanh": { Foundation.tanh($0) }, "gelu": { $0 * (1 + erf($0 / 2.0.squareRoot())) / 2 },
       "gelu-tanh": {
-        0.5 * $0 * (1 + Foundation.tanh((2 / Double.pi).squareRoot() * ($0 + 0.044715 * $0 * $0 * $0)))
+        0.5 * $0
+          * (1 + Foundation.tanh((2 / Double.pi).squareRoot() * ($0 + 0.044715 * $0 * $0 * $0)))
       },
       "quick-gelu": { $0 / (1 + exp(-1.702 * $0)) }, "sine": { sin($0) }, "cosine": { cos($0) },
       "clamp": { min(max($0, -1), 1) }, "round": { $0.rounded(.toNearestOrEven) },
@@ -87,7 +91,8 @@ import Testing
               for tap in 0..<9 {
                 let (sy, sx) = (y * stride + tap / 3 - before, column * stride + tap % 3 - before)
                 guard (0..<height).contains(sy), (0..<width).contains(sx) else { continue }
-                sum += x[((row * channels + channel) * height + sy) * width + sx]
+                sum +=
+                  x[((row * channels + channel) * height + sy) * width + sx]
                   * weight[(output * channels + channel) * 9 + tap]
               }
             }
@@ -125,7 +130,9 @@ import Testing
     expectClose(actual, expected, tolerance: 1e-5)
   }
 
-  @Test("Group and layer normalization take mean and spread out, and put weight and bias in", arguments: [1, 2, 4])
+  @Test(
+    "Group and layer normalization take mean and spread out, and put weight and bias in",
+    arguments: [1, 2, 4])
   func norms(groups: Int) throws {
     let (rows, channels, places) = (2, 4, 6)
     let x = Self.numbers(rows * channels * places).map { $0 * 2 + 5 }
@@ -154,7 +161,9 @@ import Testing
     var layered: [Float] = []
     for token in 0..<rows * places {
       let part = normalized(Array(x[token * 4..<(token + 1) * 4]), epsilon: 1e-5)
-      for (index, value) in part.enumerated() { layered.append(value * scale[index] + shift[index]) }
+      for (index, value) in part.enumerated() {
+        layered.append(value * scale[index] + shift[index])
+      }
     }
     let layerActual = try run([[rows, places, channels]], [x], weights: weights) {
       try $0[0].layerNorm($1["n"])
@@ -217,7 +226,9 @@ import Testing
     #expect(split == floats([8, 1009, 2010, 3011, 12020, 13021, 14022, 15023]))
   }
 
-  @Test("Enlarging repeats the nearest pixel as PyTorch does", arguments: [(4, 6), (5, 7), (3, 3), (2, 3)])
+  @Test(
+    "Enlarging repeats the nearest pixel as PyTorch does",
+    arguments: [(4, 6), (5, 7), (3, 3), (2, 3)])
   func nearest(height: Int, width: Int) throws {
     let x = (0..<6).map(Float.init)
     var expected: [Float] = []
@@ -243,7 +254,9 @@ import Testing
     let times: [Float] = [0, 1, 500, 1000]
     var expected: [Double] = []
     for time in times {
-      let angles = (0..<4).map { (index: Int) -> Double in Double(time) * pow(10000, -Double(index) / 4) }
+      let angles = (0..<4).map { (index: Int) -> Double in
+        Double(time) * pow(10000, -Double(index) / 4)
+      }
       let (sines, cosines) = (angles.map { sin($0) }, angles.map { cos($0) })
       expected += cosineFirst ? cosines + sines : sines + cosines
     }
@@ -254,10 +267,12 @@ import Testing
     expectClose(actual, expected.map(Float.init), tolerance: 5e-5)
   }
 
-  @Test("Weights in half precision and in brain floats are read in place", arguments: ["F16", "BF16"])
+  @Test(
+    "Weights in half precision and in brain floats are read in place", arguments: ["F16", "BF16"])
   func halfWeights(type: String) throws {
     let folder = try TemporaryFolder()
-    let words: [UInt16] = type == "F16" ? [0x3c00, 0xc400, 0x3555, 0x0001] : [0x3f80, 0xc080, 0x3eab, 0x0080]
+    let words: [UInt16] =
+      type == "F16" ? [0x3c00, 0xc400, 0x3555, 0x0001] : [0x3f80, 0xc080, 0x3eab, 0x0080]
     let header = #"{"l.weight":{"dtype":"\#(type)","shape":[4,1],"data_offsets":[0,8]}}"#
     let path = try folder.write(
       SafetensorsWriter.file(

@@ -44,7 +44,9 @@ import Testing
     let graph = Graph(name: "nothing")
     graph.output(graph.input("x", shape: [1]).relu(), as: "y")
     let model = ONNXModel(graph, weightsIdentity: [])
-    let error = #expect(throws: EngineError.self) { _ = try Session(model, configuration: configuration) }
+    let error = #expect(throws: EngineError.self) {
+      _ = try Session(model, configuration: configuration)
+    }
     #expect(error?.code == .deviceUnavailable)
     #expect(error?.message.hasPrefix("there is no device 'TPU'; this machine has CPU") == true)
   }
@@ -78,7 +80,8 @@ import Testing
     process.executableURL = URL(filePath: "/usr/bin/env")
     process.arguments = [
       "clang", "-std=c11", "-Wall", "-Werror", "-fsyntax-only", "-I", headers, "-I",
-      "\(Self.package)/Sources/COpenVINO/include", "\(Self.package)/Tests/FlowEngineTests/Fixtures/declarations.c",
+      "\(Self.package)/Sources/COpenVINO/include",
+      "\(Self.package)/Tests/FlowEngineTests/Fixtures/declarations.c",
     ]
     let pipe = Pipe()
     process.standardError = pipe

@@ -26,7 +26,8 @@ import Testing
     let input = graph.input("x", shape: [2, 4, 9, 7])
     let hidden = try input.convolution(weights["conv"], stride: 2, padding: 1)
     #expect(hidden.shape == [2, 8, 5, 4])
-    #expect(try hidden.groupNorm(weights["norm"], groups: 4, epsilon: 1e-5).silu().shape == hidden.shape)
+    #expect(
+      try hidden.groupNorm(weights["norm"], groups: 4, epsilon: 1e-5).silu().shape == hidden.shape)
     #expect(try hidden.upsampledNearest(height: 9, width: 7).shape == [2, 8, 9, 7])
     #expect(try Value.concatenated([hidden, hidden], axis: 1).shape == [2, 16, 5, 4])
     #expect(try hidden.reshaped([2, 8, 20]).transposed([0, 2, 1]).shape == [2, 20, 8])

@@ -48,22 +48,45 @@ import Testing
   @Test(
     "A hostile header is refused with what is wrong in it",
     arguments: [
-      (#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}"#, 8, "names 'a' twice"),
-      (#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}}"#, 12, "begins 'b' at 4 where the one before ends at 8"),
+      (
+        #"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}"#,
+        8, "names 'a' twice"
+      ),
+      (
+        #"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}}"#,
+        12, "begins 'b' at 4 where the one before ends at 8"
+      ),
       (#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}"#, 4, "ends 'a' at 8 of 4"),
       (#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}"#, 12, "goes on for 4 bytes"),
       (#"{"a":{"dtype":"F32","shape":[3],"data_offsets":[0,8]}}"#, 8, "takes 12 bytes"),
       (#"{"a":{"dtype":"F16","shape":[2],"data_offsets":[0,8]}}"#, 8, "takes 4 bytes"),
       (#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[8,0]}}"#, 8, "begins 'a' at 8"),
-      (#"{"a":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,8]}}"#, 8, "beyond any memory"),
-      (#"{"a":{"dtype":"F32","shape":[4611686018427387904],"data_offsets":[0,8]}}"#, 8, "beyond any memory"),
-      (#"{"a":{"dtype":"F32","shape":[99999999999999999999],"data_offsets":[0,8]}}"#, 8, "a number beyond 64 bits"),
+      (
+        #"{"a":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,8]}}"#, 8,
+        "beyond any memory"
+      ),
+      (
+        #"{"a":{"dtype":"F32","shape":[4611686018427387904],"data_offsets":[0,8]}}"#, 8,
+        "beyond any memory"
+      ),
+      (
+        #"{"a":{"dtype":"F32","shape":[99999999999999999999],"data_offsets":[0,8]}}"#, 8,
+        "a number beyond 64 bits"
+      ),
       (#"{"a":{"dtype":"F32","shape":[-2],"data_offsets":[0,8]}}"#, 8, "no whole number"),
       (#"{"a":{"dtype":"F32","shape":[2.0],"data_offsets":[0,8]}}"#, 8, "no ']'"),
-      (#"{"a":{"dtype":"X9","shape":[2],"data_offsets":[0,8]}}"#, 8, "'X9', which is not supported"),
+      (
+        #"{"a":{"dtype":"X9","shape":[2],"data_offsets":[0,8]}}"#, 8, "'X9', which is not supported"
+      ),
       (#"{"a":{"dtype":"F32","shape":[2]}}"#, 8, "does not say dtype, shape and two data_offsets"),
-      (#"{"a":{"dtype":"F32","dtype":"F32","shape":[2],"data_offsets":[0,8]}}"#, 8, "once too often"),
-      (#"{"u":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"a":{"dtype":"F32","shape":[2],"data_offsets":[1,9]}}"#, 9, "off the alignment of F32"),
+      (
+        #"{"a":{"dtype":"F32","dtype":"F32","shape":[2],"data_offsets":[0,8]}}"#, 8,
+        "once too often"
+      ),
+      (
+        #"{"u":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"a":{"dtype":"F32","shape":[2],"data_offsets":[1,9]}}"#,
+        9, "off the alignment of F32"
+      ),
       (#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}"#, 8, "no '}'"),
       (#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}x"#, 8, "something after the end"),
       (#"["a"]"#, 0, "no '{'"), ("", 0, "no '{'"), (#"{"a"#, 0, "no end"),
@@ -78,10 +101,12 @@ import Testing
     #expect(error?.message.contains("weights.safetensors") == true)
   }
 
-  @Test("A length beyond the file or beyond 100 MB is refused before anything is read",
+  @Test(
+    "A length beyond the file or beyond 100 MB is refused before anything is read",
     arguments: [UInt64.max, 1 << 63, 100_000_001, 9, 17])
   func length(length: UInt64) throws {
-    let bytes = (0..<8).map { UInt8(truncatingIfNeeded: length >> ($0 * 8)) } + Array("{}      ".utf8)
+    let bytes =
+      (0..<8).map { UInt8(truncatingIfNeeded: length >> ($0 * 8)) } + Array("{}      ".utf8)
     let error = #expect(throws: GraphError.self) { try open(bytes) }
     #expect(error?.message.contains("names a header of \(length) bytes in a file of 16") == true)
   }
@@ -108,7 +133,8 @@ import Testing
     #expect(throws: GraphError.self) { try Safetensors(path: folder.path) }
   }
 
-  @Test("The hash is XXH64",
+  @Test(
+    "The hash is XXH64",
     arguments: [
       ("", 0xef46_db37_51d8_e999), ("a", 0xd24e_c4f1_a98c_6e5b), ("abc", 0x44bc_2cf5_ad77_0999),
       ("Nobody inspects the spammish repetition", 0xfbce_a83c_8a37_8bf1),

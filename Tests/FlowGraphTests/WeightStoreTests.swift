@@ -7,7 +7,9 @@ import Testing
 
   init() throws { folder = try TemporaryFolder() }
 
-  private func write(_ name: String, _ tensors: [(name: String, shape: [Int], scalars: [Float])]) throws {
+  private func write(_ name: String, _ tensors: [(name: String, shape: [Int], scalars: [Float])])
+    throws
+  {
     _ = try folder.write(SafetensorsWriter.file(tensors), as: name)
   }
 
@@ -42,10 +44,17 @@ import Testing
   @Test(
     "An index that lies is refused with the file it lies about",
     arguments: [
-      (#"{"a":"model-1.safetensors","b":"model-2.safetensors"}"#, "names the shard 'model-2.safetensors', which is missing"),
-      (#"{"z":"model-1.safetensors"}"#, "places 'z' in 'model-1.safetensors', which does not hold it"),
+      (
+        #"{"a":"model-1.safetensors","b":"model-2.safetensors"}"#,
+        "names the shard 'model-2.safetensors', which is missing"
+      ),
+      (
+        #"{"z":"model-1.safetensors"}"#,
+        "places 'z' in 'model-1.safetensors', which does not hold it"
+      ),
       (#"{"a":"../model-1.safetensors"}"#, "which is not a file beside it"),
-      (#"{"a":"/etc/passwd"}"#, "which is not a file beside it"), (#"{"a":".."}"#, "which is not a file beside it"),
+      (#"{"a":"/etc/passwd"}"#, "which is not a file beside it"),
+      (#"{"a":".."}"#, "which is not a file beside it"),
       (#"{"a":""}"#, "which is not a file beside it"), ("[]", "is no index of weights"),
     ])
   func lies(map: String, expected: String) throws {

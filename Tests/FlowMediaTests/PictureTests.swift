@@ -15,7 +15,8 @@ import Testing
       })
   }
 
-  @Test("PNG brings every pixel and every text back", arguments: [(1, 1), (64, 64), (7, 33), (300, 2)])
+  @Test(
+    "PNG brings every pixel and every text back", arguments: [(1, 1), (64, 64), (7, 33), (300, 2)])
   func png(width: Int, height: Int) throws {
     let picture = Self.picture(width: width, height: height)
     let texts = [
@@ -28,7 +29,8 @@ import Testing
     #expect(read.map(\.keyword) == texts.map(\.keyword) && read.map(\.text) == texts.map(\.text))
   }
 
-  @Test("JPEG brings a smooth picture back about, at either sampling", arguments: [50, 89, 90, 100])
+  @Test(
+    "JPEG brings a smooth picture back about, at either sampling", arguments: [50, 89, 90, 100])
   func jpeg(quality: Int) throws {
     let pixels = (0..<48 * 32).flatMap { (index: Int) -> [UInt8] in
       [UInt8(index % 48 * 5), UInt8(index / 48 * 7), 90]
@@ -70,7 +72,9 @@ import Testing
   @Test("A picture beyond the bound is refused before it is decoded")
   func bomb() throws {
     let png = try Self.picture(width: 40, height: 30).png()
-    let error = #expect(throws: MediaError.self) { try PixelImage(png: png, maximumPixelCount: 1199) }
+    let error = #expect(throws: MediaError.self) {
+      try PixelImage(png: png, maximumPixelCount: 1199)
+    }
     #expect(error?.message == "the PNG picture is 40x30, beyond 1199 pixels")
     #expect(error?.code == .pictureTooLarge)
   }
@@ -112,7 +116,9 @@ import Testing
     #expect(error?.message == "cannot write '\(folder.path)/no/a.png': No such file or directory")
   }
 
-  @Test("A full disk is an error and leaves nothing behind", .enabled(if: FileManager.default.fileExists(atPath: "/dev/full")))
+  @Test(
+    "A full disk is an error and leaves nothing behind",
+    .enabled(if: FileManager.default.fileExists(atPath: "/dev/full")))
   func full() throws {
     let folder = try TemporaryFolder()
     // The temporary name is known: a link there leads the bytes to a disk that is always full.

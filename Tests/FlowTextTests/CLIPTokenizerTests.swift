@@ -11,7 +11,8 @@ import Testing
   }
 
   private static let starter = URL(filePath: #filePath).deletingLastPathComponent()
-    .appending(path: "../../Sources/StreamFlow/Resources/starter/tokenizer").standardizedFileURL.path
+    .appending(path: "../../Sources/StreamFlow/Resources/starter/tokenizer").standardizedFileURL
+    .path
 
   @Test("2,000 lines of every script give transformers' tokens")
   func transformers() throws {
@@ -20,7 +21,9 @@ import Testing
     #expect(lines.count == 2000)
     let tokenizer = try CLIPTokenizer(folder: Self.starter)
     for line in lines {
-      #expect(tokenizer.encode(line.text, length: 24).tokens == line.tokens, "\(line.text.debugDescription)")
+      #expect(
+        tokenizer.encode(line.text, length: 24).tokens == line.tokens,
+        "\(line.text.debugDescription)")
     }
   }
 
@@ -53,12 +56,14 @@ import Testing
     #expect(tokenizer.encode(text, length: 20) == plain.encode(text, length: 20))
   }
 
-  @Test("Another padding token is taken from the files, as a text or as an object",
+  @Test(
+    "Another padding token is taken from the files, as a text or as an object",
     arguments: [#"{"pad_token":"!"}"#, #"{"pad_token":{"content":"!","lstrip":false}}"#])
   func padding(map: String) throws {
     let folder = try TemporaryFolder()
     for name in ["vocab.json", "merges.txt"] {
-      _ = try folder.write(Array(try Data(contentsOf: URL(filePath: "\(Self.starter)/\(name)"))), as: name)
+      _ = try folder.write(
+        Array(try Data(contentsOf: URL(filePath: "\(Self.starter)/\(name)"))), as: name)
     }
     _ = try folder.write(Array(map.utf8), as: "special_tokens_map.json")
     let tokens = try CLIPTokenizer(folder: folder.path).encode("fox", length: 8).tokens

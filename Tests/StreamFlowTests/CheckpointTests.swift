@@ -30,7 +30,8 @@ import Testing
     let path = "\(model)/\(file)"
     let text = try String(contentsOfFile: path, encoding: .utf8)
     #expect(text.contains(old))
-    try text.replacingOccurrences(of: old, with: new).write(toFile: path, atomically: true, encoding: .utf8)
+    try text.replacingOccurrences(of: old, with: new).write(
+      toFile: path, atomically: true, encoding: .utf8)
   }
 
   @Test("The starter is a whole model")
@@ -48,7 +49,9 @@ import Testing
   func absent() throws {
     let error = #expect(throws: ModelError.self) { try Checkpoint.named("/nowhere") }
     #expect(
-      error?.message == "there is no model at '/nowhere'; --model takes a folder in diffusers' layout, or 'starter'")
+      error?.message
+        == "there is no model at '/nowhere'; --model takes a folder in diffusers' layout, or 'starter'"
+    )
     #expect(error?.code == .fileMissing)
     let file = try folder.write([1], as: "x.safetensors")
     #expect(throws: ModelError.self) { try Checkpoint(folder: file) }
@@ -66,7 +69,9 @@ import Testing
     try FileManager.default.removeItem(atPath: "\(model)/\(file)")
     let error = #expect(throws: ModelError.self) { try Checkpoint(folder: model) }
     #expect(error?.code == .fileMissing)
-    let part = file.hasSuffix("safetensors") ? URL(filePath: file).deletingLastPathComponent().relativePath : file
+    let part =
+      file.hasSuffix("safetensors")
+      ? URL(filePath: file).deletingLastPathComponent().relativePath : file
     let named = file == "tokenizer/vocab.json" ? "tokenizer/tokenizer.json" : part
     #expect(error?.message.contains(named) == true, "\(error?.message ?? "")")
   }
@@ -74,17 +79,44 @@ import Testing
   @Test(
     "A value that is not supported is told by file, key and value",
     arguments: [
-      ("unet/config.json", "\"act_fn\": \"silu\"", "\"act_fn\": \"mish\"", "act_fn = \"mish\" is not supported; expected \"silu\" or \"swish\" or null"),
-      ("unet/config.json", "\"class_embed_type\": null", "\"class_embed_type\": \"timestep\"", "class_embed_type = \"timestep\""),
+      (
+        "unet/config.json", "\"act_fn\": \"silu\"", "\"act_fn\": \"mish\"",
+        "act_fn = \"mish\" is not supported; expected \"silu\" or \"swish\" or null"
+      ),
+      (
+        "unet/config.json", "\"class_embed_type\": null", "\"class_embed_type\": \"timestep\"",
+        "class_embed_type = \"timestep\""
+      ),
       ("unet/config.json", "\"UpBlock2D\"", "\"AttnUpBlock2D\"", "up_block_types"),
-      ("unet/config.json", "\"layers_per_block\": 2", "\"layers_per_block\": -2", "layers_per_block"),
-      ("unet/config.json", "\"cross_attention_dim\": 128", "\"cross_attention_dim\": 99", "the text encoder is 128 wide"),
-      ("unet/config.json", "\"norm_eps\": 1e-05", "\"norm_eps\": \"small\"", "norm_eps = \"small\" is not supported; expected a number"),
+      (
+        "unet/config.json", "\"layers_per_block\": 2", "\"layers_per_block\": -2",
+        "layers_per_block"
+      ),
+      (
+        "unet/config.json", "\"cross_attention_dim\": 128", "\"cross_attention_dim\": 99",
+        "the text encoder is 128 wide"
+      ),
+      (
+        "unet/config.json", "\"norm_eps\": 1e-05", "\"norm_eps\": \"small\"",
+        "norm_eps = \"small\" is not supported; expected a number"
+      ),
       ("text_encoder/config.json", "quick_gelu", "relu", "hidden_act = \"relu\""),
-      ("vae/config.json", "AutoencoderTiny", "AutoencoderKL", "AutoencoderKL, which is not supported yet"),
-      ("vae/config.json", "\"latent_channels\": 4", "\"latent_channels\": 16", "the autoencoder has 16 latent channels, the network 4"),
-      ("scheduler/scheduler_config.json", "\"use_beta_sigmas\": false", "\"use_beta_sigmas\": true", "use_beta_sigmas = true"),
-      ("model_index.json", "StableDiffusionPipeline", "WanPipeline", "_class_name = \"WanPipeline\""),
+      (
+        "vae/config.json", "AutoencoderTiny", "AutoencoderKL",
+        "AutoencoderKL, which is not supported yet"
+      ),
+      (
+        "vae/config.json", "\"latent_channels\": 4", "\"latent_channels\": 16",
+        "the autoencoder has 16 latent channels, the network 4"
+      ),
+      (
+        "scheduler/scheduler_config.json", "\"use_beta_sigmas\": false",
+        "\"use_beta_sigmas\": true", "use_beta_sigmas = true"
+      ),
+      (
+        "model_index.json", "StableDiffusionPipeline", "WanPipeline",
+        "_class_name = \"WanPipeline\""
+      ),
       ("streamflow.json", "\"steps\": 4", "\"stepps\": 4", "stepps = 4 is not supported"),
       ("model_index.json", "{", "[", "is not a JSON object"),
     ])
@@ -95,7 +127,9 @@ import Testing
 
   @Test("A schedule that is no flow's must be chosen")
   func schedule() throws {
-    try replace("FlowMatchEulerDiscreteScheduler", with: "PNDMScheduler", in: "scheduler/scheduler_config.json")
+    try replace(
+      "FlowMatchEulerDiscreteScheduler", with: "PNDMScheduler",
+      in: "scheduler/scheduler_config.json")
     let checkpoint = try Checkpoint(folder: model)
     var request = GenerationRequest(prompt: "x")
     let error = #expect(throws: ModelError.self) {
@@ -112,7 +146,9 @@ import Testing
 
   @Test("Weights that are not whole are told by the name that is missing")
   func weights() throws {
-    let file = SafetensorsWriter.file([("conv_in.weight", [64, 4, 3, 3], [Float](repeating: 0, count: 2304))])
+    let file = SafetensorsWriter.file([
+      ("conv_in.weight", [64, 4, 3, 3], [Float](repeating: 0, count: 2304))
+    ])
     _ = try folder.write(file, as: "model/unet/diffusion_pytorch_model.safetensors")
     let checkpoint = try Checkpoint(folder: model)
     let network = UNet(configuration: checkpoint.unet, weights: checkpoint.unetWeights.root)
@@ -128,7 +164,8 @@ import Testing
     #expect(small.peakByteCount > 50_000_000 && small.peakByteCount < 200_000_000)
     try small.check(available: 300_000_000)
     let error = #expect(throws: ModelError.self) {
-      try MemoryEstimate(checkpoint, rows: 8, width: 8192, height: 8192).check(available: 8_000_000_000)
+      try MemoryEstimate(checkpoint, rows: 8, width: 8192, height: 8192).check(
+        available: 8_000_000_000)
     }
     #expect(error?.code == .memoryInsufficient)
     #expect(error?.message.contains("8.0 GB are free") == true)

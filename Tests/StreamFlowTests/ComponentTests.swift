@@ -22,16 +22,21 @@ import Testing
   }
 
   private static func write(_ scalars: [Float], to session: borrowing Session, input: Int) {
-    session.write(input: input, as: Float.self) { for index in $0.indices { $0[index] = scalars[index] } }
+    session.write(input: input, as: Float.self) {
+      for index in $0.indices { $0[index] = scalars[index] }
+    }
   }
 
   private static func floats(_ session: borrowing Session, output: Int) -> [Float] {
     session.read(output: output, as: Float.self) { span in span.indices.map { span[$0] } }
   }
 
-  @Test("UNets of every block kind and option, odd sizes too", arguments: ["unet-sd15", "unet-sd21", "unet-starter"])
+  @Test(
+    "UNets of every block kind and option, odd sizes too",
+    arguments: ["unet-sd15", "unet-sd21", "unet-starter"])
   func unet(name: String) throws {
-    let store = try WeightStore(folder: Bundle.module.fixture(name), stem: "diffusion_pytorch_model")
+    let store = try WeightStore(
+      folder: Bundle.module.fixture(name), stem: "diffusion_pytorch_model")
     let network = UNet(
       configuration: try UNetConfiguration(Self.configuration(name)), weights: store.root)
     let golden = try Golden("\(name)/golden.safetensors", in: .module)
@@ -51,7 +56,8 @@ import Testing
     }
   }
 
-  @Test("Text encoders of either activation, hidden states, pooled output, clip skip, either naming",
+  @Test(
+    "Text encoders of either activation, hidden states, pooled output, clip skip, either naming",
     arguments: ["quick_gelu", "gelu"], [true, false])
   func text(activation: String, isPrefixed: Bool) throws {
     let name = "text-\(activation)"
@@ -96,7 +102,9 @@ import Testing
     let session = try Self.session(autoencoder.decoderGraph(rows: 2, height: 6, width: 10), store)
     Self.write(try golden.floats("latents"), to: session, input: 0)
     try session.run()
-    let pixels = session.read(output: 0, as: UInt8.self) { span in span.indices.map { Float(span[$0]) } }
+    let pixels = session.read(output: 0, as: UInt8.self) { span in
+      span.indices.map { Float(span[$0]) }
+    }
     expectClose(pixels, try golden.floats("decoded"), tolerance: 1)
   }
 

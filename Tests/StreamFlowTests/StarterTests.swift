@@ -42,7 +42,9 @@ import Testing
     #expect(cases.count == 5)
     for (index, item) in cases.enumerated() {
       let generator = try Self.generator(rows: 2, width: item.width, height: item.height)
-      let images = try await generator.images(for: [item.request]).reduce(into: []) { $0.append($1) }
+      let images = try await generator.images(for: [item.request]).reduce(into: []) {
+        $0.append($1)
+      }
       let pixels = try #require(images.first).image.pixels.map(Float.init)
       // Rounding to 8 bits can fall the other way twice: in the network and in the decoder.
       expectClose(pixels, try golden.floats("\(index).pixels"), tolerance: 2)
@@ -70,7 +72,8 @@ import Testing
       let single = try await alone.images(for: [request]).reduce(into: []) { $0.append($1) }
       let pixels = try #require(together[index]).pixels
       expectClose(
-        pixels.map(Float.init), try #require(single.first).image.pixels.map(Float.init), tolerance: 1)
+        pixels.map(Float.init), try #require(single.first).image.pixels.map(Float.init),
+        tolerance: 1)
     }
   }
 
@@ -85,7 +88,8 @@ import Testing
     #expect(sushi.map(\.index) == [0, 1, 2])
     #expect(foxes.allSatisfy { $0.request.prompt == "fox" })
     let statistics = await generator.statistics
-    #expect(statistics.tickCount == 8 && statistics.pictureCount == 8)  // 8 pictures of 4 steps, 4 rows
+    // 8 pictures of 4 steps, 4 rows a tick.
+    #expect(statistics.tickCount == 8 && statistics.pictureCount == 8)
   }
 
   private static func request(_ prompt: String, seed: Int) -> GenerationRequest {
@@ -114,7 +118,9 @@ import Testing
   func cancellation() async throws {
     let generator = try Self.generator(rows: 1)
     let task = Task {
-      for try await _ in try await generator.images(for: (0..<1000).map { Self.request("fox", seed: $0) }) {
+      for try await _ in try await generator.images(
+        for: (0..<1000).map { Self.request("fox", seed: $0) })
+      {
         unsafe withUnsafeCurrentTask { unsafe $0?.cancel() }
       }
     }
@@ -137,14 +143,22 @@ import Testing
     }
     #expect(seeds == [1, 2])
     #expect(errors.count == 1 && errors.first?.code == .notFinite)
-    #expect(errors.first?.message.hasPrefix("picture 2 (seed 77) came out as something that is no number") == true)
+    #expect(
+      errors.first?.message.hasPrefix("picture 2 (seed 77) came out as something that is no number")
+        == true)
   }
 
   @Test(
     "A request that cannot be met is refused before any work",
     arguments: [
-      (65, 64, 4, "width must be a multiple of 4 from 4 to 16384 pixels for starter, got 65; 64 is the nearest"),
-      (64, 0, 4, "height must be a multiple of 4 from 4 to 16384 pixels for starter, got 0; 4 is the nearest"),
+      (
+        65, 64, 4,
+        "width must be a multiple of 4 from 4 to 16384 pixels for starter, got 65; 64 is the nearest"
+      ),
+      (
+        64, 0, 4,
+        "height must be a multiple of 4 from 4 to 16384 pixels for starter, got 0; 4 is the nearest"
+      ),
       (64, 64, 0, "the flow-matching schedule takes 1 to 1000 steps, got 0"),
     ])
   func refused(width: Int, height: Int, steps: Int, expected: String) async throws {

@@ -10,7 +10,8 @@ public struct Latents: Equatable, Sendable {
   /// - Precondition: there are as many elements as the shape asks for.
   public init(shape: Shape, scalars: [Float]) {
     precondition(
-      scalars.count == shape.elementCount, "\(shape) needs \(shape.elementCount) elements, got \(scalars.count)")
+      scalars.count == shape.elementCount,
+      "\(shape) needs \(shape.elementCount) elements, got \(scalars.count)")
     self.shape = shape
     self.scalars = scalars
   }

@@ -9,7 +9,8 @@ public struct Shape: Hashable, Sendable, ExpressibleByArrayLiteral, CustomString
   ///   numbers with ``init(checking:)`` first.
   public init(_ dimensions: [Int]) {
     guard let shape = Shape(checking: dimensions) else {
-      preconditionFailure("a shape needs extents of 0 or more that multiply to an Int: \(dimensions)")
+      preconditionFailure(
+        "a shape needs extents of 0 or more that multiply to an Int: \(dimensions)")
     }
     self = shape
   }

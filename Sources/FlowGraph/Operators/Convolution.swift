@@ -57,12 +57,23 @@ extension Value {
   /// A fully connected layer over the last axis: `x * weight^T + bias`.
   ///
   /// The weight is `[outputs, inputs]`, as PyTorch stores it.
-  public func linear(_ layer: WeightScope) throws(GraphError) -> Value {
-    let weight = try layer.value("weight", in: graph)
+  ///
+  /// - Parameter part: which of the outputs to compute; all unless said. A layer whose outputs are
+  ///   used apart is best written as its parts: the engine slices the weight once, when it
+  ///   compiles, and need not slice the result at every run.
+  public func linear(
+    _ layer: WeightScope, outputs part: Range<Int>? = nil
+  ) throws(GraphError) -> Value {
+    var weight = try layer.value("weight", in: graph)
     guard weight.shape.rank == 2, shape.rank >= 2, weight.shape[1] == shape[-1] else {
       throw GraphError(
         code: .shapeMismatch,
         message: "\(layer.path): linear layer with weight \(weight.shape) does not fit \(shape)")
+    }
+    var bias = try layer.optionalValue("bias", count: weight.shape[0], in: graph)
+    if let part {
+      weight = try weight.sliced(axis: 0, from: part.lowerBound, to: part.upperBound)
+      bias = try bias?.sliced(axis: 0, from: part.lowerBound, to: part.upperBound)
     }
     let outputs = weight.shape[0]
     let turned = graph.add(
@@ -70,9 +81,7 @@ extension Value {
       attributes: [("perm", .integers([1, 0]))])
     let product = graph.add(
       "MatMul", [self, turned], shape: shape.replacing(-1, with: outputs), layer: layer.path)
-    guard let bias = try layer.optionalValue("bias", count: outputs, in: graph) else {
-      return product
-    }
+    guard let bias else { return product }
     return try product + bias
   }
 }

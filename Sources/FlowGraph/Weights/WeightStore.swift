@@ -1,4 +1,4 @@
-internal import FlowCore
+public import FlowCore
 internal import Foundation
 
 /// The weights of one component by name, from one file or from several.
@@ -128,8 +128,15 @@ public struct WeightScope: Sendable {
   /// Whether there is a weight of this name right here.
   public func has(_ name: String) -> Bool { store.weights[self[name].path] != nil }
 
+  /// The extents of a weight of this layer.
+  public func shape(of name: String) throws(GraphError) -> Shape { try weight(name).shape }
+
   /// A weight of this layer as a value of a graph.
   public func value(_ name: String, in graph: Graph) throws(GraphError) -> Value {
+    try graph.value(of: weight(name))
+  }
+
+  private func weight(_ name: String) throws(GraphError) -> Weight {
     let path = self[name].path
     guard let weight = store.weights[path] else {
       throw GraphError(
@@ -137,7 +144,7 @@ public struct WeightScope: Sendable {
         message: "the weights have no '\(path)'; the configuration and the weights are not of "
           + "one model, or the file is not whole")
     }
-    return try graph.value(of: weight)
+    return weight
   }
 
   /// A weight that must have one axis of so many elements.

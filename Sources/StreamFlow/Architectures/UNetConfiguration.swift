@@ -30,7 +30,9 @@ public struct UNetConfiguration: Equatable, Sendable {
     let count = channels.count
     let down = try file.texts(
       "down_block_types",
-      default: ["CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"])
+      default: [
+        "CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D",
+      ])
     let up = try file.texts(
       "up_block_types",
       default: ["UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"])

@@ -138,7 +138,8 @@ struct ConfigurationFile: Sendable {
     else {
       throw unsupported(
         key,
-        expected: "\(count.map { "\($0) " } ?? "")numbers of \(range.lowerBound) to \(range.upperBound)"
+        expected:
+          "\(count.map { "\($0) " } ?? "")numbers of \(range.lowerBound) to \(range.upperBound)"
       )
     }
     return values

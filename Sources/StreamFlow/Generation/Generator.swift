@@ -72,7 +72,8 @@ public actor Generator {
     width = options.width ?? native.width
     height = options.height ?? native.height
     try checkpoint.check(width: width, height: height)
-    let latentPlaces = width * height / (checkpoint.autoencoder.factor * checkpoint.autoencoder.factor)
+    let latentPlaces =
+      width * height / (checkpoint.autoencoder.factor * checkpoint.autoencoder.factor)
     rowCapacity = options.rowCapacity ?? RowChoice.rows(latentPlaces: latentPlaces)
     guard (1...RowChoice.maximum).contains(rowCapacity) else {
       throw ModelError(

@@ -8,7 +8,7 @@ enum RowChoice {
   /// fill the machine, one where a row alone does.
   static func rows(latentPlaces: Int) -> Int {
     switch latentPlaces {
-    case ...256: 8
+    case ...256: 16
     case ...1024: 4
     default: 2
     }

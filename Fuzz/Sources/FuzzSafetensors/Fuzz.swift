@@ -1,0 +1,14 @@
+import FlowGraph
+import Foundation
+
+private let path = "\(NSTemporaryDirectory())/fuzz-\(ProcessInfo.processInfo.processIdentifier).safetensors"
+
+/// Opens any bytes as a safetensors file, and reads what it names.
+@_cdecl("LLVMFuzzerTestOneInput")
+public func fuzz(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
+  let bytes = Data(UnsafeBufferPointer(start: start, count: count))
+  FileManager.default.createFile(atPath: path, contents: bytes)
+  guard let file = try? Safetensors(path: path) else { return 0 }
+  for weight in file.tensors.values { _ = try? weight.floats() }
+  return 0
+}

@@ -1,0 +1,64 @@
+# The words of a day's work; each is a line or two. `make check` is what CI runs.
+SWIFT ?= swift
+PREFIX ?= /usr/local
+FORMAT = $(SWIFT) format
+SOURCES = Package.swift Sources Tests Snippets Fuzz/Package.swift Fuzz/Sources
+GENERATED = Sources/FlowGraph/ONNX/onnx.pb.swift
+export STREAMFLOW_OPENVINO ?= $(CURDIR)/.deps/openvino
+
+.PHONY: setup demo build test lint format install asan tsan fuzz bench check clean
+
+setup:
+	@Scripts/setup.sh
+
+demo: setup
+	@$(SWIFT) build -c release --product streamflow
+	@.build/release/streamflow generate --prompts-file Scripts/demo-prompts.txt --seed 7 \
+	  --steps 8 --spacing uniform --output out --contact-sheet out/sheet.png
+
+build: setup
+	$(SWIFT) build --explicit-target-dependency-import-check error
+
+test: setup
+	$(SWIFT) test
+
+lint:
+	$(FORMAT) lint --strict --parallel --recursive $(SOURCES)
+
+format:
+	$(FORMAT) --in-place --parallel --recursive $(SOURCES)
+
+# The command with its resources and the runtime in one folder, a link to it in bin.
+install: setup
+	$(SWIFT) build -c release --product streamflow
+	mkdir -p "$(DESTDIR)$(PREFIX)/bin" "$(DESTDIR)$(PREFIX)/lib/streamflow"
+	rm -rf "$(DESTDIR)$(PREFIX)/lib/streamflow/"*
+	cp .build/release/streamflow "$(DESTDIR)$(PREFIX)/lib/streamflow/streamflow"
+	cp -R .build/release/StreamFlow_StreamFlow.* "$(DESTDIR)$(PREFIX)/lib/streamflow/"
+	cp -R .deps/openvino "$(DESTDIR)$(PREFIX)/lib/streamflow/openvino"
+	ln -sf ../lib/streamflow/streamflow "$(DESTDIR)$(PREFIX)/bin/streamflow"
+
+# TBB loads a part of itself in a way (RTLD_DEEPBIND) that sanitizers refuse, unless told of them.
+asan: setup
+	TBB_ENABLE_SANITIZERS=1 ASAN_OPTIONS=detect_leaks=0 \
+	  $(SWIFT) test --sanitize address --scratch-path .build-asan
+
+tsan: setup
+	TBB_ENABLE_SANITIZERS=1 TSAN_OPTIONS="suppressions=$(CURDIR)/Scripts/tsan-suppressions.txt" \
+	  $(SWIFT) test --sanitize thread --scratch-path .build-tsan
+
+# SECONDS=300 for five minutes each.
+FUZZ_SECONDS ?= 60
+fuzz: setup
+	Scripts/fuzz.sh $(FUZZ_SECONDS)
+
+# Needs a Python with torch, diffusers and transformers: make bench PYTHON=venv/bin/python
+PYTHON ?= python3
+bench: setup
+	$(SWIFT) build -c release --product streamflow
+	$(PYTHON) Scripts/benchmarks/starter.py
+
+check: lint test
+
+clean:
+	rm -rf .build .build-* Fuzz/.build out

@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# Runs each fuzzer for some seconds on its seeds: Scripts/fuzz.sh [SECONDS]
+set -euo pipefail
+cd "$(dirname "$0")/.."
+seconds=${1:-60}
+swift build --package-path Fuzz --sanitize fuzzer
+binaries=$(swift build --package-path Fuzz --sanitize fuzzer --show-bin-path)
+corpus=.build-fuzz
+starter=Sources/StreamFlow/Resources/starter
+mkdir -p $corpus/{FuzzSafetensors,FuzzTokenizer,FuzzPNG}
+cp Tests/StreamFlowTests/Fixtures/text-gelu/golden.safetensors $corpus/FuzzSafetensors/
+for kind in 0 3; do { printf "\\$kind"; head -c 2000 $starter/tokenizer/vocab.json; } >"$corpus/FuzzTokenizer/vocab-$kind"; done
+{ printf '\1'; head -c 2000 $starter/tokenizer/merges.txt; } >$corpus/FuzzTokenizer/merges
+{ printf '\2'; cat $starter/tokenizer/special_tokens_map.json; } >$corpus/FuzzTokenizer/special
+{ printf '\4'; printf 'a Fox, isn'\''t it? \xf0\x9f\xa6\x8a'; } >$corpus/FuzzTokenizer/prompt
+# A picture of one pixel, as base64: the fuzzer grows the rest.
+echo iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR42mP4z8AAAAMBAQD3A0FDAAAAAElFTkSuQmCC |
+  base64 -d >$corpus/FuzzPNG/pixel.png
+for fuzzer in FuzzSafetensors FuzzTokenizer FuzzPNG; do
+  echo "== $fuzzer, $seconds seconds"
+  "$binaries/$fuzzer" -max_total_time="$seconds" -max_len=8192 \
+    -rss_limit_mb=4096 -artifact_prefix="$corpus/$fuzzer-" -print_final_stats=1 \
+    "$corpus/$fuzzer" 2>"$corpus/$fuzzer.log" || { tail -40 "$corpus/$fuzzer.log"; exit 1; }
+  grep -E "stat::number_of_executed_units" "$corpus/$fuzzer.log"
+done

@@ -1,0 +1,296 @@
+import FlowCore
+import FlowMedia
+import FlowTestSupport
+import Foundation
+import Testing
+
+/// The built `streamflow`, run as a user runs it.
+@Suite struct CommandTests {
+  private struct Outcome {
+    let status: Int32
+    let output: String
+    let error: String
+  }
+
+  private let folder: TemporaryFolder
+
+  init() throws { folder = try TemporaryFolder() }
+
+  /// Beside the tests: their bundle on macOS, their executable elsewhere.
+  private static let binary =
+    (Bundle.allBundles.map(\.bundleURL) + [URL(filePath: CommandLine.arguments[0])])
+    .map { $0.deletingLastPathComponent().appending(path: "streamflow").path }
+    .first { FileManager.default.isExecutableFile(atPath: $0) } ?? "streamflow"
+
+  private func process(
+    _ arguments: [String], environment: [String: String] = [:]
+  ) -> Process {
+    let process = Process()
+    process.executableURL = URL(filePath: Self.binary)
+    process.arguments = arguments
+    process.currentDirectoryURL = URL(filePath: folder.path)
+    process.environment = ProcessInfo.processInfo.environment
+      .merging(["STREAMFLOW_CACHE": "\(folder.path)/cache"]) { $1 }
+      .merging(environment) { $1 }
+    return process
+  }
+
+  private func run(
+    _ arguments: [String], environment: [String: String] = [:]
+  ) throws -> Outcome {
+    let process = process(arguments, environment: environment)
+    // Files rather than pipes: neither side waits for the other to read.
+    let paths = ["\(folder.path)/stdout", "\(folder.path)/stderr"]
+    for path in paths { _ = FileManager.default.createFile(atPath: path, contents: nil) }
+    process.standardOutput = FileHandle(forWritingAtPath: paths[0])
+    process.standardError = FileHandle(forWritingAtPath: paths[1])
+    process.standardInput = FileHandle.nullDevice
+    try process.run()
+    process.waitUntilExit()
+    let texts = try paths.map {
+      String(decoding: try Data(contentsOf: URL(filePath: $0)), as: UTF8.self)
+    }
+    return Outcome(status: process.terminationStatus, output: texts[0], error: texts[1])
+  }
+
+  private func files(_ name: String) throws -> [String] {
+    try FileManager.default.contentsOfDirectory(atPath: "\(folder.path)/\(name)").sorted()
+  }
+
+  @Test("A prompt becomes a picture that says how it was made")
+  func generate() throws {
+    let outcome = try run([
+      "generate", "A fox, on a blue background!", "--seed", "1", "--negative-prompt", "red",
+    ])
+    #expect(outcome.status == 0, "\(outcome.error)")
+    #expect(try files("out") == ["0001-a-fox-on-a-blue-background.png"])
+    let path = "out/0001-a-fox-on-a-blue-background.png"
+    #expect(outcome.output.hasPrefix(path + "\n1 picture in "))
+    let picture = try PixelImage(
+      png: Array(Data(contentsOf: URL(filePath: "\(folder.path)/\(path)"))))
+    #expect(picture.width == 64 && picture.height == 64)
+    let inspected = try run(["inspect", path])
+    #expect(
+      inspected.output == """
+        A fox, on a blue background!
+        Negative prompt: red
+        Steps: 4, Sampler: euler, CFG scale: 2.0, Seed: 1, Size: 64x64, Model: starter, RNG: CPU, \
+        Spacing: diffusers, Version: StreamFlow 0.1.0
+
+        """)
+  }
+
+  @Test("Nothing is overwritten unless asked; the same seed gives the same bytes")
+  func numbering() throws {
+    for _ in 0..<2 {
+      let outcome = try run(["generate", "fox", "rocket", "--count", "2", "--seed", "5", "--quiet"])
+      #expect(outcome.status == 0 && outcome.output.isEmpty && outcome.error.isEmpty)
+    }
+    let names = try files("out")
+    #expect(
+      names == [
+        "0001-fox.png", "0002-fox.png", "0003-rocket.png", "0004-rocket.png", "0005-fox.png",
+        "0006-fox.png", "0007-rocket.png", "0008-rocket.png",
+      ])
+    func bytes(_ name: String) throws -> Data {
+      try Data(contentsOf: URL(filePath: "\(folder.path)/out/\(name)"))
+    }
+    #expect(try bytes("0001-fox.png") == bytes("0005-fox.png"))
+    #expect(try bytes("0001-fox.png") != bytes("0002-fox.png"))
+    #expect(try run(["generate", "fox", "--output", "out/0001-fox.png"]).status == 73)
+    let before = try bytes("0001-fox.png")
+    #expect(
+      try run(["generate", "fox", "--seed", "9", "--output", "out/0001-fox.png", "--overwrite"])
+        .status == 0)
+    #expect(try bytes("0001-fox.png") != before)
+    #expect(try files("out") == names)
+  }
+
+  @Test("JSON carries files, settings and times; a contact sheet and JPEG come as asked")
+  func json() throws {
+    _ = try folder.write(Array("fox\n\n  rocket \n".utf8), as: "prompts.txt")
+    let outcome = try run([
+      "generate", "--prompts-file", "prompts.txt", "--format", "jpeg", "--quality", "80", "--json",
+      "--contact-sheet", "sheet.png", "--solver", "heun", "--steps", "2", "--guidance-scale", "1",
+      "--seed", "3", "--output", "pictures",
+    ])
+    #expect(outcome.status == 0, "\(outcome.error)")
+    struct Report: Decodable {
+      struct Picture: Decodable {
+        let file: String
+        let prompt: String
+        let seed: Int
+      }
+      let pictures: [Picture]
+      let ticks: Int
+      let contact_sheet: String
+      let pictures_per_second: Double
+    }
+    let report = try JSONDecoder().decode(Report.self, from: Data(outcome.output.utf8))
+    #expect(report.pictures.map(\.prompt) == ["fox", "rocket"])
+    #expect(report.pictures.map(\.seed) == [3, 4])
+    #expect(report.ticks == 3 && report.pictures_per_second > 0)
+    #expect(try files("pictures") == ["0001-fox.jpg", "0002-rocket.jpg"])
+    let jpeg = try Data(contentsOf: URL(filePath: "\(folder.path)/pictures/0001-fox.jpg"))
+    #expect(try PixelImage(jpeg: Array(jpeg)).width == 64)
+    let sheet = try Data(contentsOf: URL(filePath: "\(folder.path)/sheet.png"))
+    #expect(try PixelImage(png: Array(sheet)).width == 8 + 2 * (256 + 8))
+  }
+
+  @Test(
+    "A mistake is one line and an exit code",
+    arguments: [
+      (
+        ["generate", "x", "--model", "nowhere"], 66,
+        "error: there is no model at 'nowhere'; --model takes a folder"
+      ),
+      (
+        ["generate", "x", "--width", "63"], 64,
+        "error: width must be a multiple of 4 from 4 to 16384 pixels for starter, got 63; 64 is the nearest"
+      ),
+      (["generate", "x", "--steps", "0"], 64, "Error: --steps must be 1 to 1000, got 0"),
+      (["generate"], 64, "Error: Missing a prompt. Try: streamflow generate"),
+      (["generate", "x", "--count", "0"], 64, "Error: --count must be 1 to 1000000, got 0"),
+      (
+        ["generate", "x", "--stages", "none"], 64,
+        "Error: The value 'none' is invalid for '--stages <stages>'"
+      ),
+      (
+        ["generate", "x", "--device", "TPU"], 69,
+        "error: there is no device 'TPU'; this machine has CPU"
+      ),
+      (
+        ["generate", "x", "--schedule", "perflow", "--steps", "2"], 64,
+        "error: the piecewise schedule of 4 windows takes 4 to 1000 steps, got 2"
+      ),
+      (
+        ["generate", "x", "--stages", "1", "--guidance-scale", "3"], 64,
+        "error: full guidance takes 2 rows"
+      ),
+      (["generate", "x", "--prompts-file", "gone.txt"], 66, "error: cannot read 'gone.txt'"),
+      (
+        ["generate", "x", "y", "--output", "one.png"], 64,
+        "Error: --output 'one.png' names one file for 2 pictures"
+      ),
+      (
+        ["generate", "x", "--output", "/dev/null/out"], 73,
+        "error: cannot make the folder '/dev/null/out'"
+      ),
+      (["generate", "x", "--guidance-scale", "3e38"], 70, "error: picture 1 (seed"),
+      (
+        ["generate", "x", "--width", "16384", "--height", "16384"], 71,
+        "error: the engines take about"
+      ),
+      (["inspect", "nowhere"], 66, "error: there is no model at 'nowhere'"),
+      (["frobnicate"], 64, "Error: Unexpected argument 'frobnicate'"),
+    ])
+  func mistakes(arguments: [String], status: Int32, expected: String) throws {
+    let outcome = try run(arguments)
+    #expect(outcome.status == status)
+    #expect(outcome.error.hasPrefix(expected), "\(outcome.error)")
+    if expected.hasPrefix("error: ") { #expect(outcome.error.filter { $0 == "\n" }.count == 1) }
+  }
+
+  @Test("No runtime is exit code 69 and the way to get one")
+  func runtime() throws {
+    let outcome = try run(["generate", "fox"], environment: ["STREAMFLOW_OPENVINO": folder.path])
+    #expect(outcome.status == 69)
+    #expect(
+      outcome.error
+        == "error: OpenVINO 2026.4 was not found; run `make setup`, or set STREAMFLOW_OPENVINO to the "
+        + "folder of the `openvino` package from PyPI (that folder holds no such library)\n")
+  }
+
+  @Test("Ctrl-C ends cleanly and keeps what is done")
+  func interrupt() async throws {
+    let process = process(["generate", "fox", "--count", "100000"])
+    let log = "\(folder.path)/log"
+    _ = FileManager.default.createFile(atPath: log, contents: nil)
+    process.standardOutput = FileHandle(forWritingAtPath: log)
+    process.standardError = FileHandle.nullDevice
+    try process.run()
+    var waited = 0
+    while try Data(contentsOf: URL(filePath: log)).isEmpty, waited < 600 {
+      try await Task.sleep(for: .milliseconds(100))
+      waited += 1
+    }
+    process.interrupt()
+    process.waitUntilExit()
+    #expect(process.terminationStatus == 130 && process.terminationReason == .exit)
+    let names = try files("out")
+    #expect(!names.isEmpty && names.allSatisfy { $0.hasSuffix("-fox.png") })
+    for name in names {
+      let data = try Data(contentsOf: URL(filePath: "\(folder.path)/out/\(name)"))
+      _ = try PixelImage(png: Array(data))
+    }
+    let text = try String(contentsOfFile: log, encoding: .utf8)
+    #expect(text.contains("\(names.count) picture"))
+  }
+
+  private struct EngineReport: Decodable {
+    struct Engine: Decodable { let is_cached: Bool }
+    let engines: [Engine]
+  }
+
+  private func cached() throws -> [Bool] {
+    let outcome = try run(["generate", "fox", "--json"])
+    let report = try JSONDecoder().decode(EngineReport.self, from: Data(outcome.output.utf8))
+    return report.engines.map(\.is_cached)
+  }
+
+  @Test("Engines are kept, listed and cleared")
+  func cache() throws {
+    #expect(try run(["cache"]).output == "0 engines, 0 B, in \(folder.path)/cache\n")
+    #expect(try cached() == [false, false, false])
+    #expect(try cached() == [true, true, true])
+    let list = try run(["cache", "list"]).output
+    #expect(list.contains("unet_2x16x16") && list.contains("3 engines, "))
+    #expect(try run(["cache", "clear"]).output.hasPrefix("removed 3 engines, "))
+    #expect(try files("cache").isEmpty)
+  }
+
+  @Test("Processes that share an empty cache leave whole engines behind")
+  func sharedCache() throws {
+    let processes = (0..<3).map { index in
+      process(["generate", "fox", "--seed", "4", "--quiet", "--output", "\(index)"])
+    }
+    for process in processes { try process.run() }
+    for process in processes {
+      process.waitUntilExit()
+      #expect(process.terminationStatus == 0)
+    }
+    let pictures = try (0..<3).map { index in
+      try Data(contentsOf: URL(filePath: "\(folder.path)/\(index)/0001-fox.png"))
+    }
+    #expect(Set(pictures).count == 1)
+    #expect(try files("cache").count == 3 && files("cache").allSatisfy { $0.hasSuffix(".engine") })
+    #expect(try cached() == [true, true, true])
+  }
+
+  @Test("A model is inspected in words and in JSON")
+  func inspect() throws {
+    let words = try run(["inspect", "starter"]).output
+    for part in [
+      "family     StableDiffusionPipeline", "5.8 M parameters, F16, 11.5 MB",
+      "64x64 pixels, 4 steps, guidance 2.0",
+      "unet 16x16x16",
+    ] { #expect(words.contains(part), "\(words)") }
+    struct Report: Decodable { let name: String, memory_byte_count: Int }
+    let json = try run(["inspect", "starter", "--json"]).output
+    let report = try JSONDecoder().decode(Report.self, from: Data(json.utf8))
+    #expect(report.name == "starter" && report.memory_byte_count > 0)
+  }
+
+  @Test("Help, version and completions")
+  func help() throws {
+    #expect(try run(["--version"]).output == "0.1.0\n")
+    let help = try run(["generate", "--help"]).output
+    for option in [
+      "--model", "--count", "--seed", "--steps", "--width", "--height", "--guidance-scale",
+      "--negative-prompt", "--solver", "--schedule", "--stages", "--output", "--format",
+      "--quality",
+      "--device", "--threads", "--precision", "--prompts-file", "--json", "--quiet", "Examples:",
+    ] { #expect(help.contains(option), "no \(option)") }
+    #expect(try run(["--generate-completion-script", "bash"]).output.contains("_streamflow"))
+  }
+}
