@@ -1,7 +1,8 @@
 import FlowGraph
 import Foundation
 
-private let path = "\(NSTemporaryDirectory())/fuzz-\(ProcessInfo.processInfo.processIdentifier).safetensors"
+private let number = ProcessInfo.processInfo.processIdentifier
+private let path = "\(NSTemporaryDirectory())/fuzz-\(number).safetensors"
 
 /// Opens any bytes as a safetensors file, and reads what it names.
 @_cdecl("LLVMFuzzerTestOneInput")

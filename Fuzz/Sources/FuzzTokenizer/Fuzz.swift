@@ -29,7 +29,8 @@ public func fuzz(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
   let prompt = String(decoding: content, as: UTF8.self)
   for length in [2, 3, 24] {
     let encoded = tokenizer.encode(prompt, length: length)
-    precondition(encoded.tokens.count == length && encoded.tokens.indices.contains(encoded.endIndex))
+    precondition(encoded.tokens.count == length)
+    precondition(encoded.tokens.indices.contains(encoded.endIndex))
   }
   return 0
 }
