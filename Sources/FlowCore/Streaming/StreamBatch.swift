@@ -14,6 +14,7 @@ public struct StreamBatch<Conditioning: Sendable>: Sendable {
   /// The number of ticks so far.
   public private(set) var tickCount = 0
 
+  private var finishedCount = 0
   private var trajectories: [Trajectory<Conditioning>] = []
 
   /// Creates an empty batch.
@@ -69,13 +70,16 @@ public struct StreamBatch<Conditioning: Sendable>: Sendable {
     for index in trajectories.indices {
       trajectories[index].step(reading: field, firstRow: row)
       row += trajectories[index].rowCount
+      if trajectories[index].isFinished { finishedCount += 1 }
     }
     tickCount += 1
   }
 
   /// Takes out what has finished, in the order it was admitted.
   public mutating func retire() -> [Trajectory<Conditioning>] {
-    guard trajectories.contains(where: \.isFinished) else { return [] }
+    // Counted as they finish: looking through them here would allocate at every tick.
+    guard finishedCount > 0 else { return [] }
+    finishedCount = 0
     let retired = trajectories.filter(\.isFinished)
     trajectories.removeAll(where: \.isFinished)
     rowCount = trajectories.reduce(0) { $0 + $1.rowCount }
@@ -84,6 +88,7 @@ public struct StreamBatch<Conditioning: Sendable>: Sendable {
 
   /// Takes out the trajectories of one name, finished or not: a request that was given up.
   public mutating func remove(id: Int) {
+    finishedCount -= trajectories.count { $0.id == id && $0.isFinished }
     trajectories.removeAll { $0.id == id }
     rowCount = trajectories.reduce(0) { $0 + $1.rowCount }
   }

@@ -24,6 +24,8 @@ public actor Generator {
   private let configuration: EngineConfiguration
   private let cache: EngineCache?
   private var engines: Engines?
+  /// Channels, height and width of one sample.
+  private let sampleShape: Shape
   private var batch: StreamBatch<Conditioning>
   private var pending: [Admission] = []
   private var inFlight: [Int: Admission] = [:]
@@ -90,6 +92,10 @@ public actor Generator {
     self.options = options
     self.configuration = configuration
     self.cache = cache
+    sampleShape = [
+      checkpoint.unet.inputChannels, height / checkpoint.autoencoder.factor,
+      width / checkpoint.autoencoder.factor,
+    ]
     batch = StreamBatch(rowCapacity: rowCapacity)
   }
 
@@ -195,10 +201,6 @@ public actor Generator {
 
   private func admit(with conditioner: Conditioner) throws {
     let start = ContinuousClock.now
-    let shape: Shape = [
-      checkpoint.unet.inputChannels, height / checkpoint.autoencoder.factor,
-      width / checkpoint.autoencoder.factor,
-    ]
     while let next = pending.first, batch.hasRoom(for: next.request.guidance) {
       let request = next.request
       let prompted = try conditioner.conditioning(of: request.prompt)
@@ -208,7 +210,7 @@ public actor Generator {
         Trajectory(
           id: nextID, plan: next.plan, guidance: request.guidance, prompted: prompted,
           unprompted: unprompted,
-          noise: GaussianNoise(seed: request.seed, source: request.noiseSource), shape: shape))
+          noise: GaussianNoise(seed: request.seed, source: request.noiseSource), shape: sampleShape))
       inFlight[nextID] = next
       nextID += 1
       pending.removeFirst()
