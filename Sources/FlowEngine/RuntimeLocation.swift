@@ -21,8 +21,9 @@ struct RuntimeLocation {
       return existing(in: [folder])
     }
     var folders: [String] = []
-    var place = URL(filePath: executable).standardizedFileURL.deletingLastPathComponent()
-    folders.append(place.appending(path: "../lib/streamflow/openvino").path)
+    // An installed command is a link to where it lies with its resources and the runtime.
+    var place = URL(filePath: executable).resolvingSymlinksInPath().deletingLastPathComponent()
+    folders.append(place.appending(path: "openvino").path)
     while place.path != "/" {
       folders.append(place.appending(path: ".deps/openvino").path)
       place.deleteLastPathComponent()

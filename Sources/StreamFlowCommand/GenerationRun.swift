@@ -99,12 +99,14 @@ struct GenerationRun {
     switch style {
     case .quiet: return
     case .plain:
-      let plural = written.count == 1 ? "picture" : "pictures"
+      let count =
+        "\(written.count)" + (written.count < requests.count ? " of \(requests.count)" : "")
+      let plural = requests.count == 1 ? "picture" : "pictures"
       let place = written.count == 1 ? written[0].file : output.folder
       Terminal.output(
         String(
-          format: "%d %@ in %.2f s, %.2f a second (engines ready in %.2f s): %@", written.count,
-          plural, seconds, rate, statistics.preparation.seconds, place))
+          format: "%@ %@ in %.2f s, %.2f a second (engines ready in %.2f s): %@", count, plural,
+          seconds, rate, statistics.preparation.seconds, place))
       if let sheet { Terminal.output("contact sheet: \(sheet)") }
     case .json:
       let report = Report(

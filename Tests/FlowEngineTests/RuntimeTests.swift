@@ -29,6 +29,20 @@ import Testing
     #expect(error?.message.contains("run `make setup`, or set STREAMFLOW_OPENVINO") == true)
   }
 
+  @Test("An installed command finds the runtime beside what its link leads to")
+  func installed() throws {
+    let folder = try TemporaryFolder()
+    let library = try folder.write([1], as: "lib/streamflow/openvino/libs/libopenvino_c.so.2640")
+    let command = try folder.write([1], as: "lib/streamflow/streamflow")
+    _ = try folder.write([1], as: "bin/other")
+    let link = "\(folder.path)/bin/streamflow"
+    try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: command)
+    #if os(Linux)
+      #expect(
+        RuntimeLocation.candidates(environment: [:], executable: link).first == library)
+    #endif
+  }
+
   @Test("A library that is none is told in the loader's words")
   func damaged() throws {
     let folder = try TemporaryFolder()

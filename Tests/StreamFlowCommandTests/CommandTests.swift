@@ -224,7 +224,7 @@ import Testing
       _ = try PixelImage(png: Array(data))
     }
     let text = try String(contentsOfFile: log, encoding: .utf8)
-    #expect(text.contains("\(names.count) picture"))
+    #expect(text.contains("\(names.count) of 100000 pictures"))
   }
 
   private struct EngineReport: Decodable {

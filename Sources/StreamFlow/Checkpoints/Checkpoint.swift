@@ -117,7 +117,7 @@ public struct Checkpoint: Sendable {
   private static func starterFolder() throws(ModelError) -> String {
     // Beside the command first, so that an installed one needs no folder of its build.
     let resources = ["StreamFlow_StreamFlow.resources", "StreamFlow_StreamFlow.bundle"]
-    let place = Bundle.main.bundleURL
+    let place = Bundle.main.bundleURL.resolvingSymlinksInPath()
     for name in resources {
       let folder = place.appending(path: "\(name)/starter")
       if FileManager.default.fileExists(atPath: folder.path) { return folder.path }

@@ -210,7 +210,8 @@ public actor Generator {
         Trajectory(
           id: nextID, plan: next.plan, guidance: request.guidance, prompted: prompted,
           unprompted: unprompted,
-          noise: GaussianNoise(seed: request.seed, source: request.noiseSource), shape: sampleShape))
+          noise: GaussianNoise(seed: request.seed, source: request.noiseSource), shape: sampleShape)
+      )
       inFlight[nextID] = next
       nextID += 1
       pending.removeFirst()
