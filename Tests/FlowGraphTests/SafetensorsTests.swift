@@ -27,13 +27,21 @@ import Testing
        "brain":{"shape":[2,1],"dtype":"BF16","data_offsets":[12,16]},
        "single":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},
        "long":{"dtype":"I64","shape":[],"data_offsets":[16,24]},
-       "empty":{"dtype":"F32","shape":[0,5],"data_offsets":[24,24]}}
+       "empty":{"dtype":"F32","shape":[0,5],"data_offsets":[24,24]},
+       "double":{"dtype":"F64","shape":[1],"data_offsets":[24,32]},
+       "word":{"dtype":"I32","shape":[1],"data_offsets":[32,36]},
+       "short":{"dtype":"I16","shape":[1],"data_offsets":[36,38]},
+       "tiny":{"dtype":"I8","shape":[1],"data_offsets":[38,39]},
+       "byte":{"dtype":"U8","shape":[1],"data_offsets":[39,40]},
+       "flag":{"dtype":"BOOL","shape":[1],"data_offsets":[40,41]}}
       """#
     let data: [UInt8] = [
       0, 0, 0x80, 0x3f, 0, 0, 0, 0xc0,  // 1, -2
       0, 0x3c, 0, 0xc4,  // 1, -4
       0x80, 0x3f, 0x20, 0x41,  // 1, 10
       0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+      0, 0, 0, 0, 0, 0, 0xf8, 0xbf,  // -1.5
+      0xfd, 0xff, 0xff, 0xff, 0xfc, 0xff, 0xfb, 0xfb, 1,  // -3, -4, -5, 251, true
     ]
     let file = try open(SafetensorsWriter.file(header: header, data: data))
     #expect(file.metadata == ["format": "pt", "note": "Aé🦊\n"])
@@ -41,6 +49,10 @@ import Testing
     #expect(try file.tensors["half"]?.floats() == [1, -4])
     #expect(try file.tensors["brain"]?.floats() == [1, 10])
     #expect(try file.tensors["long"]?.floats() == [-2])
+    let small = ["double": -1.5, "word": -3, "short": -4, "tiny": -5, "byte": 251, "flag": 1]
+    for (name, value) in small {
+      #expect(try file.tensors[name]?.floats() == [Float(value)], "\(name)")
+    }
     #expect(file.tensors["brain"]?.shape == [2, 1])
     #expect(file.tensors["empty"]?.shape.elementCount == 0)
   }

@@ -92,7 +92,10 @@ extension Weight {
     #if !(os(macOS) && arch(x86_64))
       case .float16: return indices.map { Float(Float16(bitPattern: word($0, UInt16.self))) }
     #endif
-    case .uint8: return indices.map { Float(bytes[$0]) }
+    case .float64: return indices.map { Float(Double(bitPattern: word($0, UInt64.self))) }
+    case .uint8, .bool: return indices.map { Float(bytes[$0]) }
+    case .int8: return indices.map { Float(Int8(bitPattern: bytes[$0])) }
+    case .int16: return indices.map { Float(Int16(bitPattern: word($0, UInt16.self))) }
     case .int32: return indices.map { Float(Int32(bitPattern: word($0, UInt32.self))) }
     case .int64: return indices.map { Float(Int64(bitPattern: word($0, UInt64.self))) }
     default:

@@ -11,15 +11,16 @@ struct MemoryEstimate {
   /// largest tensors are the products of self-attention at full size.
   init(_ checkpoint: Checkpoint, rows: Int, width: Int, height: Int) {
     let factor = checkpoint.autoencoder.factor
-    let places = (width / factor) * (height / factor)
+    // In floating point: absurd sizes come to absurd sums, and are to be refused, not to trap.
+    let places = Double(width / factor) * Double(height / factor)
     let level = checkpoint.unet.levels.first { $0.attendsDown } ?? checkpoint.unet.levels[0]
     let shrink = checkpoint.unet.levels.firstIndex(of: level) ?? 0
-    let attended = places >> (2 * shrink)
-    let products = level.headCount * attended * attended * 4 * 2
-    let activations = places * checkpoint.unet.levels[0].channels * 4 * 24
-    let pixels = width * height * 64 * 4 * 6
-    let weights = checkpoint.unetWeights.parameterCount * 4 * 5 / 2
-    peakByteCount = weights + rows * (products + activations) + pixels
+    let attended = places / Double(1 << (2 * min(shrink, 30)))
+    let products = Double(level.headCount) * attended * attended * 4 * 2
+    let activations = places * Double(checkpoint.unet.levels[0].channels) * 4 * 24
+    let pixels = Double(width) * Double(height) * 64 * 4 * 6
+    let weights = Double(checkpoint.unetWeights.parameterCount) * 4 * 2.5
+    peakByteCount = Int(min(weights + Double(rows) * (products + activations) + pixels, 1e18))
   }
 
   func check(available: Int?) throws(ModelError) {
