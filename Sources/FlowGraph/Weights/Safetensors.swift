@@ -89,7 +89,10 @@ extension Weight {
     switch type {
     case .float32: return indices.map { Float(bitPattern: word($0, UInt32.self)) }
     case .bfloat16: return indices.map { Float(bitPattern: UInt32(word($0, UInt16.self)) << 16) }
-    #if !(os(macOS) && arch(x86_64))
+    #if os(macOS) && arch(x86_64)
+      case .float16:
+        throw GraphError(code: .weightsInvalid, message: "\(name): this system has no Float16")
+    #else
       case .float16: return indices.map { Float(Float16(bitPattern: word($0, UInt16.self))) }
     #endif
     case .float64: return indices.map { Float(Double(bitPattern: word($0, UInt64.self))) }
@@ -98,9 +101,6 @@ extension Weight {
     case .int16: return indices.map { Float(Int16(bitPattern: word($0, UInt16.self))) }
     case .int32: return indices.map { Float(Int32(bitPattern: word($0, UInt32.self))) }
     case .int64: return indices.map { Float(Int64(bitPattern: word($0, UInt64.self))) }
-    default:
-      throw GraphError(
-        code: .weightsInvalid, message: "\(name): \(type.rawValue) is not read as numbers")
     }
   }
 }
