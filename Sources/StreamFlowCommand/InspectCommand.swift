@@ -19,8 +19,8 @@ struct InspectCommand: AsyncParsableCommand {
   @Argument(help: "'starter', a model's folder, or a PNG picture.")
   var subject: String
 
-  @Option(help: "Another autoencoder's folder.")
-  var vae: String?
+  @Option(help: "The autoencoder: auto, full, tiny, or a folder.")
+  var vae = AutoencoderChoice.automatic
 
   @Option(help: "The middle of the weights' file names, such as fp16.")
   var variant: String?

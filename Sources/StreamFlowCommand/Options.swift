@@ -1,7 +1,7 @@
 public import ArgumentParser
 public import FlowCore
 public import FlowEngine
-internal import StreamFlow
+public import StreamFlow
 
 /// Which model.
 struct ModelOptions: ParsableArguments {
@@ -9,8 +9,11 @@ struct ModelOptions: ParsableArguments {
   var model = "starter"
 
   @Option(
-    help: "Another autoencoder: a folder of AutoencoderTiny, or of taesd_decoder.safetensors.")
-  var vae: String?
+    help: """
+      The autoencoder: auto (the model's own), full, tiny (in vae_tiny/), or a folder of one, or of \
+      taesd_decoder.safetensors.
+      """)
+  var vae = AutoencoderChoice.automatic
 
   @Option(help: "The middle of the weights' file names, such as fp16.")
   var variant: String?
@@ -51,6 +54,29 @@ struct EngineOptions: ParsableArguments {
   var cache: EngineCache? {
     ignoresCache
       ? nil : EngineCache(folder: EngineCache.defaultFolder()) { Terminal.warning($0) }
+  }
+}
+
+extension AutoencoderChoice: ExpressibleByArgument {
+  /// Reads `auto`, `full`, `tiny`, or a folder.
+  public init?(argument: String) {
+    self =
+      switch argument {
+      case "auto": .automatic
+      case "full": .full
+      case "tiny": .tiny
+      default: .folder(argument)
+      }
+  }
+
+  /// As it is written on the command line.
+  public var defaultValueDescription: String {
+    switch self {
+    case .automatic: "auto"
+    case .full: "full"
+    case .tiny: "tiny"
+    case .folder(let folder): folder
+    }
   }
 }
 

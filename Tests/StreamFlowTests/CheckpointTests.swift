@@ -102,8 +102,8 @@ import Testing
       ),
       ("text_encoder/config.json", "quick_gelu", "relu", "hidden_act = \"relu\""),
       (
-        "vae/config.json", "AutoencoderTiny", "AutoencoderKL",
-        "AutoencoderKL, which is not supported yet"
+        "vae/config.json", "AutoencoderTiny", "AsymmetricAutoencoderKL",
+        "_class_name = \"AsymmetricAutoencoderKL\" is not supported"
       ),
       (
         "vae/config.json", "\"latent_channels\": 4", "\"latent_channels\": 16",

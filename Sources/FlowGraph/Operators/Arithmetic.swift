@@ -48,6 +48,9 @@ extension Value {
   /// The hyperbolic tangent.
   public func tanh() -> Value { graph.add("Tanh", [self], shape: shape) }
 
+  /// e to the power of x.
+  public func exponential() -> Value { graph.add("Exp", [self], shape: shape) }
+
   /// The sine of an angle in radians.
   public func sine() -> Value { graph.add("Sin", [self], shape: shape) }
 

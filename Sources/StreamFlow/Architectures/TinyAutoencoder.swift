@@ -2,7 +2,7 @@ internal import FlowCore
 internal import FlowGraph
 
 /// What `vae/config.json` says of an `AutoencoderTiny`, checked.
-public struct TinyAutoencoderConfiguration: Equatable, Sendable {
+struct TinyAutoencoderConfiguration: Equatable, Sendable {
   let encoderChannels: [Int]
   let encoderBlocks: [Int]
   let decoderChannels: [Int]
@@ -50,9 +50,6 @@ public struct TinyAutoencoderConfiguration: Equatable, Sendable {
 
   /// TAESD as its author publishes it, whose files come without a configuration.
   static let taesd = TinyAutoencoderConfiguration()
-
-  /// Pixels a side for each latent: 8 for TAESD.
-  public var factor: Int { 1 << (decoderChannels.count - 1) }
 }
 
 /// The tiny autoencoder: `AutoencoderTiny`, TAESD (github.com/madebyollin/taesd).
@@ -60,36 +57,8 @@ struct TinyAutoencoder {
   let configuration: TinyAutoencoderConfiguration
   let weights: WeightScope
 
-  /// Writes the decoder down: latents as the network gives them to 8-bit RGB pictures.
-  func decoderGraph(rows: Int, height: Int, width: Int) throws(GraphError) -> Graph {
-    let graph = Graph(name: "vae_decoder_\(rows)x\(height)x\(width)")
-    let latents = graph.input(
-      "latents", shape: [rows, configuration.latentChannels, height, width])
-    let unscaled = try latents * (1 / configuration.scalingFactor) + configuration.shiftFactor
-    let picture = try decode(unscaled).clamped(to: 0...1) * 255
-    let pixels = try picture.rounded().transposed([0, 2, 3, 1]).cast(to: .uint8)
-    graph.output(pixels, as: "pixels")
-    return graph
-  }
-
-  /// Writes the encoder down: one 8-bit RGB picture of any size to latents of another.
-  func encoderGraph(
-    pictureHeight: Int, pictureWidth: Int, height: Int, width: Int
-  ) throws(GraphError) -> Graph {
-    let graph = Graph(
-      name: "vae_encoder_\(pictureHeight)x\(pictureWidth)_to_\(height)x\(width)")
-    let pixels = graph.input(
-      "pixels", shape: [1, pictureHeight, pictureWidth, 3], type: .uint8)
-    let picture = try pixels.cast(to: .float32).transposed([0, 3, 1, 2])
-      .resizedLinearly(height: height * configuration.factor, width: width * configuration.factor)
-    let latents = try encode(picture * (1 / 255))
-    graph.output(
-      try (latents + -configuration.shiftFactor) * configuration.scalingFactor, as: "latents")
-    return graph
-  }
-
   /// From a picture within 0 and 1 to latents.
-  private func encode(_ picture: Value) throws(GraphError) -> Value {
+  func encode(_ picture: Value) throws(GraphError) -> Value {
     let layers = weights["encoder"]["layers"]
     var index = 0
     func next() -> WeightScope {
@@ -101,18 +70,20 @@ struct TinyAutoencoder {
       hidden = try hidden.convolution(next(), stride: level == 0 ? 1 : 2, padding: 1)
       for _ in 0..<blockCount { hidden = try block(hidden, next()) }
     }
-    return try hidden.convolution(next(), padding: 1)
+    let latents = try hidden.convolution(next(), padding: 1)
+    return try (latents + -configuration.shiftFactor) * configuration.scalingFactor
   }
 
   /// From latents to a picture about within 0 and 1.
-  private func decode(_ latents: Value) throws(GraphError) -> Value {
+  func decode(_ latents: Value) throws(GraphError) -> Value {
     let layers = weights["decoder"]["layers"]
     var index = 0
     func next() -> WeightScope {
       defer { index += 1 }
       return layers[index]
     }
-    var hidden = try (latents * (1 / 3)).tanh() * 3
+    let unscaled = try latents * (1 / configuration.scalingFactor) + configuration.shiftFactor
+    var hidden = try (unscaled * (1 / 3)).tanh() * 3
     hidden = try hidden.convolution(next(), padding: 1).relu()
     index += 1  // the activation has a number of its own
     for (level, blockCount) in configuration.decoderBlocks.enumerated() {

@@ -7,45 +7,32 @@ extension UNet {
       layer, groups: configuration.normGroups, epsilon: configuration.normEpsilon)
   }
 
-  /// A residual block that reads the time (`ResnetBlock2D`).
+  /// A residual block that reads the time.
   func residual(_ input: Value, _ layer: WeightScope, time: Value) throws(GraphError) -> Value {
-    var hidden = try norm(input, layer["norm1"]).silu().convolution(layer["conv1"], padding: 1)
-    let shift = try time.linear(layer["time_emb_proj"])
-    hidden = try hidden + shift.reshaped([shift.shape[0], shift.shape[1], 1, 1])
-    hidden = try norm(hidden, layer["norm2"]).silu().convolution(layer["conv2"], padding: 1)
-    guard layer.has("conv_shortcut.weight") else { return try input + hidden }
-    return try input.convolution(layer["conv_shortcut"]) + hidden
+    try input.residualBlock(
+      layer, groups: configuration.normGroups, epsilon: configuration.normEpsilon, time: time)
   }
 
   /// Transformer blocks over the places of a picture (`Transformer2DModel`).
   func transformer(
     _ input: Value, _ layer: WeightScope, _ level: UNetConfiguration.Level, _ conditioning: Value
   ) throws(GraphError) -> Value {
-    let rows = input.shape[0]
-    let places = input.shape[2] * input.shape[3]
     let normed = try input.groupNorm(
       layer["norm"], groups: configuration.normGroups, epsilon: 1e-6)
     var tokens =
       if configuration.usesLinearProjection {
-        try flattened(normed).linear(layer["proj_in"])
+        try normed.flattenedToTokens().linear(layer["proj_in"])
       } else {
-        try flattened(normed.convolution(layer["proj_in"]))
+        try normed.convolution(layer["proj_in"]).flattenedToTokens()
       }
     for index in 0..<level.transformerLayerCount {
       tokens = try transformerBlock(
         tokens, layer["transformer_blocks"][index], heads: level.headCount, conditioning)
     }
     if configuration.usesLinearProjection { tokens = try tokens.linear(layer["proj_out"]) }
-    let channels = tokens.shape[2]
-    var picture = try tokens.reshaped([rows, places, channels]).transposed([0, 2, 1])
-      .reshaped([rows, channels, input.shape[2], input.shape[3]])
+    var picture = try tokens.unflattened(height: input.shape[2], width: input.shape[3])
     if !configuration.usesLinearProjection { picture = try picture.convolution(layer["proj_out"]) }
     return try picture + input
-  }
-
-  private func flattened(_ picture: Value) throws(GraphError) -> Value {
-    let shape = picture.shape
-    return try picture.reshaped([shape[0], shape[1], shape[2] * shape[3]]).transposed([0, 2, 1])
   }
 
   /// Self-attention, attention to the prompt, and a gated layer (`BasicTransformerBlock`).

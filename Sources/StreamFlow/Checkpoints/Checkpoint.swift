@@ -3,6 +3,19 @@ public import FlowGraph
 public import FlowText
 internal import Foundation
 
+/// Which autoencoder goes with a model.
+public enum AutoencoderChoice: Equatable, Sendable {
+  /// The model's own, in `vae/`.
+  case automatic
+  /// The model's own, which must be an `AutoencoderKL`.
+  case full
+  /// The tiny one beside it, in `vae_tiny/` or `vae/`.
+  case tiny
+  /// Another's folder: one of diffusers, or `taesd_decoder.safetensors` with, if pictures are to
+  /// go in, `taesd_encoder.safetensors`.
+  case folder(String)
+}
+
 /// A model on disk, in diffusers' folder layout: its configurations read, its weights mapped.
 public struct Checkpoint: Sendable {
   /// The name that pictures are marked with: the folder's.
@@ -16,7 +29,7 @@ public struct Checkpoint: Sendable {
   /// The text encoder.
   public let text: CLIPTextConfiguration
   /// The autoencoder.
-  public let autoencoder: TinyAutoencoderConfiguration
+  public let autoencoder: AutoencoderConfiguration
   /// The weights of the network.
   public let unetWeights: WeightStore
   /// The weights of the text encoder.
@@ -35,11 +48,10 @@ public struct Checkpoint: Sendable {
   ///
   /// - Parameters:
   ///   - folder: the folder with `model_index.json`.
-  ///   - autoencoder: another autoencoder's folder: an `AutoencoderTiny` of diffusers, or
-  ///     `taesd_decoder.safetensors` with, if pictures are to go in, `taesd_encoder.safetensors`.
+  ///   - autoencoder: which autoencoder.
   ///   - variant: the middle of the weights' file names, such as `fp16`.
   public init(
-    folder: String, autoencoder: String? = nil, variant: String? = nil
+    folder: String, autoencoder: AutoencoderChoice = .automatic, variant: String? = nil
   ) throws(ModelError) {
     var isFolder: ObjCBool = false
     guard unsafe FileManager.default.fileExists(atPath: folder, isDirectory: &isFolder) else {
@@ -81,7 +93,7 @@ public struct Checkpoint: Sendable {
       textWeights = try WeightStore(
         folder: "\(folder)/text_encoder", stem: "model", variant: variant)
       (self.autoencoder, autoencoderWeights) = try Self.autoencoder(
-        folder: folder, replacement: autoencoder, variant: variant)
+        folder: folder, choice: autoencoder, variant: variant)
       tokenizer = try CLIPTokenizer(folder: "\(folder)/tokenizer")
     } catch { throw Self.wrapped(error) }
     guard self.autoencoder.latentChannels == unet.inputChannels else {
@@ -99,7 +111,7 @@ public struct Checkpoint: Sendable {
 
   /// Opens the model that a user names: `starter`, or a folder.
   public static func named(
-    _ name: String, autoencoder: String? = nil, variant: String? = nil
+    _ name: String, autoencoder: AutoencoderChoice = .automatic, variant: String? = nil
   ) throws(ModelError) -> Checkpoint {
     let folder = try name == "starter" ? starterFolder() : name
     return try Checkpoint(folder: folder, autoencoder: autoencoder, variant: variant)
@@ -132,41 +144,49 @@ public struct Checkpoint: Sendable {
   }
 
   private static func autoencoder(
-    folder: String, replacement: String?, variant: String?
-  ) throws -> (TinyAutoencoderConfiguration, WeightStore) {
-    if let replacement {
-      let decoder = "\(replacement)/taesd_decoder.safetensors"
-      if FileManager.default.fileExists(atPath: decoder) {
-        let encoder = "\(replacement)/taesd_encoder.safetensors"
-        let weights = try WeightStore.taesd(
-          encoder: FileManager.default.fileExists(atPath: encoder)
-            ? WeightStore(file: encoder) : nil,
-          decoder: WeightStore(file: decoder))
-        return (.taesd, weights)
+    folder: String, choice: AutoencoderChoice, variant: String?
+  ) throws -> (AutoencoderConfiguration, WeightStore) {
+    switch choice {
+    case .automatic: return try autoencoder(in: "\(folder)/vae", variant: variant)
+    case .full:
+      let (configuration, weights) = try autoencoder(in: "\(folder)/vae", variant: variant)
+      guard case .full = configuration.kind else {
+        throw ModelError(
+          code: .unsupported,
+          message: "'\(folder)/vae' is of \(configuration.className); it has no full autoencoder")
       }
-      return try tinyAutoencoder(in: replacement, variant: nil)
-    }
-    let configured = try ConfigurationFile(path: "\(folder)/vae/config.json")
-    guard try configured.text("_class_name") != "AutoencoderTiny" else {
-      return try tinyAutoencoder(in: "\(folder)/vae", variant: variant)
-    }
-    guard FileManager.default.fileExists(atPath: "\(folder)/vae_tiny/config.json") else {
+      return (configuration, weights)
+    case .tiny:
+      for name in ["vae_tiny", "vae"] {
+        let place = "\(folder)/\(name)"
+        guard ConfigurationFile.exists("\(place)/config.json") else { continue }
+        let (configuration, weights) = try autoencoder(in: place, variant: variant)
+        if case .tiny = configuration.kind { return (configuration, weights) }
+      }
       throw ModelError(
-        code: .unsupported,
-        message: "'\(configured.path)' is of \(try configured.text("_class_name") ?? "no class"), "
-          + "which is not supported yet; give a tiny autoencoder with --vae FOLDER (TAESD)")
+        code: .fileMissing,
+        message: "'\(folder)' has no tiny autoencoder in vae_tiny/; give one's folder with --vae")
+    case .folder(let other):
+      let decoder = "\(other)/taesd_decoder.safetensors"
+      guard ConfigurationFile.exists(decoder) else {
+        return try autoencoder(in: other, variant: nil)
+      }
+      let encoder = "\(other)/taesd_encoder.safetensors"
+      let weights = try WeightStore.taesd(
+        encoder: ConfigurationFile.exists(encoder) ? WeightStore(file: encoder) : nil,
+        decoder: WeightStore(file: decoder))
+      return (AutoencoderConfiguration(.tiny(.taesd)), weights)
     }
-    return try tinyAutoencoder(in: "\(folder)/vae_tiny", variant: variant)
   }
 
-  private static func tinyAutoencoder(
+  private static func autoencoder(
     in folder: String, variant: String?
-  ) throws -> (TinyAutoencoderConfiguration, WeightStore) {
-    let configuration = try TinyAutoencoderConfiguration(
+  ) throws -> (AutoencoderConfiguration, WeightStore) {
+    let configuration = try AutoencoderConfiguration(
       ConfigurationFile(path: "\(folder)/config.json"))
     let weights = try WeightStore(
       folder: folder, stem: "diffusion_pytorch_model", variant: variant)
-    return (configuration, weights)
+    return (configuration, weights.withCurrentAttentionNames())
   }
 
   private static func wrapped(_ error: any Error) -> ModelError {

@@ -60,7 +60,9 @@ public struct ModelReport: Encodable, Sendable {
       Component(
         name: "unet", architecture: "UNet2DConditionModel", checkpoint.unetWeights),
       Component(name: "text", architecture: "CLIPTextModel", checkpoint.textWeights),
-      Component(name: "vae", architecture: "AutoencoderTiny", checkpoint.autoencoderWeights),
+      Component(
+        name: "vae", architecture: checkpoint.autoencoder.className,
+        checkpoint.autoencoderWeights),
     ]
     let factor = checkpoint.autoencoder.factor
     let (latentWidth, latentHeight) = (width / factor, height / factor)

@@ -16,7 +16,7 @@ final class LatentDecoder {
     _ checkpoint: Checkpoint, height: Int, width: Int, rowCapacity: Int,
     configuration: EngineConfiguration, cache: EngineCache?
   ) {
-    let autoencoder = TinyAutoencoder(
+    let autoencoder = Autoencoder(
       configuration: checkpoint.autoencoder, weights: checkpoint.autoencoderWeights.root)
     catalogue = EngineCatalogue(
       capacity: rowCapacity, weightsByteCount: checkpoint.autoencoderWeights.byteCount

@@ -18,7 +18,12 @@ struct MemoryEstimate {
     let attended = places / Double(1 << (2 * min(shrink, 30)))
     let products = Double(level.headCount) * attended * attended * 4 * 2
     let activations = places * Double(checkpoint.unet.levels[0].channels) * 4 * 24
-    let pixels = Double(width) * Double(height) * 64 * 4 * 6
+    let pixelChannels: Double =
+      switch checkpoint.autoencoder.kind {
+      case .tiny: 64
+      case .full(let configuration): Double(configuration.channels[0]) * 2
+      }
+    let pixels = Double(width) * Double(height) * pixelChannels * 4 * 6
     let weights = Double(checkpoint.unetWeights.parameterCount) * 4 * 2.5
     peakByteCount = Int(min(weights + Double(rows) * (products + activations) + pixels, 1e18))
   }
