@@ -58,7 +58,10 @@ final class EngineFile {
     return unsafe UnsafeRawBufferPointer(rebasing: memory[..<(trailer - keyLength)])
   }
 
-  /// Makes an exported engine into such a file, and sees it onto the disk.
+  /// Makes an exported engine into such a file.
+  ///
+  /// Nothing waits for the disk: an engine of gigabytes would take longer to flush than to
+  /// compile, and one that a power cut damaged is noticed by its hash and made anew.
   static func complete(_ path: String, key: [UInt8]) throws(EngineError) {
     func failure(_ action: String) -> EngineError {
       EngineError(
@@ -75,7 +78,6 @@ final class EngineFile {
       try handle.write(
         contentsOf: Data(
           words.flatMap { word in (0..<8).map { UInt8(truncatingIfNeeded: word >> ($0 * 8)) } }))
-      try handle.synchronize()
     } catch { throw failure("write") }
   }
 
