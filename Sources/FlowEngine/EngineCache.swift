@@ -1,4 +1,4 @@
-public import FlowGraph
+internal import FlowGraph
 public import Foundation
 
 /// Engines kept on disk between processes.
@@ -86,14 +86,6 @@ public struct EngineCache: Sendable {
           message: "cannot remove '\(entry.path)': \(error.localizedDescription)")
       }
     }
-  }
-
-  /// Whether an engine is there, by name and key; it may still turn out damaged.
-  public func holds(_ model: ONNXModel, configuration: EngineConfiguration) -> Bool {
-    guard let runtime = try? Runtime.shared(),
-      let key = try? key(of: model, configuration: configuration, runtime: runtime)
-    else { return false }
-    return FileManager.default.fileExists(atPath: path(of: key, name: model.name))
   }
 
   func engine(

@@ -26,7 +26,7 @@ enum ExitStatus {
     case .fileInvalid, .unsupported: ExitCode(EX_DATAERR)
     case .requestInvalid: ExitCode(EX_USAGE)
     case .memoryInsufficient: ExitCode(EX_OSERR)
-    case .notFinite, .engineFailed: ExitCode(EX_SOFTWARE)
+    case .notFinite: ExitCode(EX_SOFTWARE)
     }
   }
 

@@ -14,8 +14,6 @@ public struct ModelError: Error, Equatable, Sendable, CustomStringConvertible {
     case memoryInsufficient
     /// A picture came out as something that is no number.
     case notFinite
-    /// The engine failed.
-    case engineFailed
   }
 
   /// The kind of failure, to decide what to do about it.
