@@ -55,6 +55,7 @@ struct GenerationRun {
     var written: [Written] = []
     var pictures: [Int: PixelImage] = [:]
     var failed = 0
+    var output = output
     var interruption: (any Error)?
     var iterator = stream.makeAsyncIterator()
     bar.advance(to: 0)

@@ -42,6 +42,8 @@ struct PictureOutput {
   let folder: String
   /// The name of the only picture, where the user gave one.
   private let fileName: String?
+  /// The number of the next picture, once one was written.
+  private var nextNumber: Int?
 
   private static let endings: [String: OutputOptions.Format] = [
     "png": .png, "jpg": .jpeg, "jpeg": .jpeg,
@@ -85,7 +87,7 @@ struct PictureOutput {
   }
 
   /// Writes a picture and gives its path.
-  func write(_ picture: GeneratedImage, parameters: String) throws -> String {
+  mutating func write(_ picture: GeneratedImage, parameters: String) throws -> String {
     let bytes =
       switch format {
       case .png: try picture.image.png(texts: [("parameters", parameters)])
@@ -100,11 +102,14 @@ struct PictureOutput {
     }
     let name = Self.slug(picture.request.prompt)
     let ending = format == .png ? "png" : "jpg"
-    var number = options.overwrite ? picture.index + 1 : try nextNumber()
+    var number = options.overwrite ? picture.index + 1 : nextNumber ?? firstFreeNumber()
     while true {
       let path = "\(folder)/\(Self.padded(number))-\(name).\(ending)"
-      if try AtomicFile.write(bytes, to: path, overwriting: options.overwrite) { return path }
       number += 1
+      if try AtomicFile.write(bytes, to: path, overwriting: options.overwrite) {
+        nextNumber = number
+        return path
+      }
     }
   }
 
@@ -122,7 +127,7 @@ struct PictureOutput {
   var wantsSheet: Bool { options.contactSheet != nil }
 
   /// One more than the highest number in the folder.
-  private func nextNumber() throws -> Int {
+  private func firstFreeNumber() -> Int {
     let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
     return
       (names.compactMap { name in name.split(separator: "-").first.flatMap { Int($0) } }.max()

@@ -98,6 +98,18 @@ import Testing
     return request
   }
 
+  @Test("A stream that has given all its pictures ends without making those of others")
+  func ending() async throws {
+    let generator = try Self.generator(rows: 2)
+    let short = try await generator.images(for: [Self.request("fox", seed: 1)])
+    let long = try await generator.images(for: (0..<60).map { Self.request("fox", seed: $0) })
+    let pictures = try await short.reduce(into: []) { $0.append($1) }
+    #expect(pictures.count == 1)
+    #expect(await generator.statistics.tickCount == 4)
+    let none = try await generator.images(for: []).reduce(into: []) { $0.append($1) }
+    #expect(none.isEmpty && long.count == 60)
+  }
+
   @Test("Leaving the loop gives the rest up; the generator goes on for others")
   func leaving() async throws {
     let generator = try Self.generator(rows: 2)

@@ -29,7 +29,9 @@ public actor Generator {
   private var batch: StreamBatch<Conditioning>
   private var pending: [Admission] = []
   private var inFlight: [Int: Admission] = [:]
-  private var finished: [Int: [Result<GeneratedImage, ModelError>]] = [:]
+  private var finished: [Int: [Result<GeneratedImage, any Error>]] = [:]
+  /// How many pictures each stream still has to give.
+  private var outstanding: [Int: Int] = [:]
   private var nextID = 0
   private var nextStream = 0
   private var measured = GeneratorStatistics()
@@ -141,6 +143,7 @@ public actor Generator {
     }
     nextStream += 1
     pending += admissions
+    outstanding[stream] = requests.isEmpty ? nil : requests.count
     return ImageStream(generator: self, id: stream, count: requests.count)
   }
 
@@ -163,28 +166,32 @@ public actor Generator {
 
   /// The stream's next picture; ticks run until there is one.
   func nextImage(of stream: Int) throws -> GeneratedImage? {
-    while true {
+    while outstanding[stream] != nil {
       if let result = takeFinished(of: stream) { return try result.get() }
-      guard !batch.isEmpty || !pending.isEmpty else { return nil }
       try Task.checkCancellation()
       try tick()
     }
+    return nil
   }
 
   /// Forgets a stream: what is pending and what is in flight.
   func cancel(_ stream: Int) {
     pending.removeAll { $0.stream == stream }
     finished[stream] = nil
+    outstanding[stream] = nil
     for (id, admission) in inFlight where admission.stream == stream {
       batch.remove(id: id)
       inFlight[id] = nil
     }
   }
 
-  private func takeFinished(of stream: Int) -> Result<GeneratedImage, ModelError>? {
+  private func takeFinished(of stream: Int) -> Result<GeneratedImage, any Error>? {
     guard var results = finished[stream], !results.isEmpty else { return nil }
-    defer { finished[stream] = results.isEmpty ? nil : results }
-    return results.removeFirst()
+    let result = results.removeFirst()
+    finished[stream] = results.isEmpty ? nil : results
+    let left = outstanding[stream, default: 0] - 1
+    outstanding[stream] = left > 0 ? left : nil
+    return result
   }
 
   private func tick() throws {
@@ -196,7 +203,7 @@ public actor Generator {
     let retired = batch.retire()
     measured.tickTime += .now - start
     guard !retired.isEmpty else { return }
-    try decode(retired, with: engines.decoder)
+    finish(retired, with: engines.decoder)
   }
 
   private func admit(with conditioner: Conditioner) throws {
@@ -219,30 +226,32 @@ public actor Generator {
     measured.admissionTime += .now - start
   }
 
-  private func decode(
-    _ retired: [Trajectory<Conditioning>], with decoder: LatentDecoder
-  ) throws {
+  /// Decodes what has retired; a failure is the error of the pictures it befell.
+  private func finish(_ retired: [Trajectory<Conditioning>], with decoder: LatentDecoder) {
     let start = ContinuousClock.now
     let sound = retired.filter(\.sample.isFinite)
-    var pictures = try decoder.decode(sound.map(\.sample))[...]
+    let decoded = Result { try decoder.decode(sound.map(\.sample)) }
+    var index = 0
     for trajectory in retired {
       guard let admission = inFlight.removeValue(forKey: trajectory.id) else { continue }
-      let result: Result<GeneratedImage, ModelError> =
-        if trajectory.sample.isFinite {
-          .success(
-            GeneratedImage(
-              image: pictures.removeFirst(), request: admission.request, index: admission.index))
-        } else {
-          .failure(
-            ModelError(
-              code: .notFinite,
-              message: "picture \(admission.index + 1) (seed \(admission.request.seed)) came out "
-                + "as something that is no number; a lower guidance scale or precision f32 may "
-                + "help, and the weights may be damaged"))
+      let result: Result<GeneratedImage, any Error>
+      if trajectory.sample.isFinite {
+        let place = index
+        index += 1
+        result = decoded.map {
+          GeneratedImage(image: $0[place], request: admission.request, index: admission.index)
         }
+      } else {
+        result = .failure(
+          ModelError(
+            code: .notFinite,
+            message: "picture \(admission.index + 1) (seed \(admission.request.seed)) came out as "
+              + "something that is no number; a lower guidance scale or precision f32 may help, "
+              + "and the weights may be damaged"))
+      }
       finished[admission.stream, default: []].append(result)
     }
-    measured.pictureCount += sound.count
+    measured.pictureCount += (try? decoded.get().count) ?? 0
     measured.decodeTime += .now - start
   }
 }
