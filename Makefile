@@ -14,7 +14,7 @@ setup:
 demo: setup
 	@$(SWIFT) build -c release --product streamflow
 	@.build/release/streamflow generate --prompts-file Scripts/demo-prompts.txt --seed 7 \
-	  --steps 8 --spacing uniform --output out --contact-sheet out/sheet.png
+	  --steps 8 --spacing uniform --overwrite --output out --contact-sheet out/sheet.png
 
 build: setup
 	$(SWIFT) build --explicit-target-dependency-import-check error
@@ -47,7 +47,7 @@ tsan: setup
 	TBB_ENABLE_SANITIZERS=1 TSAN_OPTIONS="suppressions=$(CURDIR)/Scripts/tsan-suppressions.txt" \
 	  $(SWIFT) test --sanitize thread --scratch-path .build-tsan
 
-# SECONDS=300 for five minutes each.
+# FUZZ_SECONDS=300 for five minutes each.
 FUZZ_SECONDS ?= 60
 fuzz: setup
 	Scripts/fuzz.sh $(FUZZ_SECONDS)

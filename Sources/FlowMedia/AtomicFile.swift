@@ -12,27 +12,19 @@ public enum AtomicFile {
   public static func write(
     _ bytes: [UInt8], to path: String, overwriting: Bool
   ) throws(MediaError) -> Bool {
-    let temporary = "\(path).writing-\(ProcessInfo.processInfo.processIdentifier)"
+    let temporary = "\(path).writing-\(UInt64.random(in: 0 ... .max))"
     func failure() -> MediaError {
       MediaError(
         code: .fileUnwritable,
         message: "cannot write '\(path)': \(unsafe String(cString: strerror(errno)))")
     }
-    let descriptor = unsafe open(temporary, O_WRONLY | O_CREAT | O_TRUNC, 0o666)
+    let descriptor = unsafe open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o666)
     guard descriptor >= 0 else { throw failure() }
     defer { unsafe unlink(temporary) }
-    var written = 0
-    while written < bytes.count {
-      let count = unsafe bytes.withUnsafeBytes { buffer in
-        unsafe Foundation.write(
-          descriptor, buffer.baseAddress?.advanced(by: written), bytes.count - written)
-      }
-      guard count > 0 || errno == EINTR else {
-        let error = failure()
-        close(descriptor)
-        throw error
-      }
-      written += max(count, 0)
+    guard writeAll(bytes, to: descriptor) else {
+      let error = failure()
+      close(descriptor)
+      throw error
     }
     // A full disk or a lost server may say so only now.
     guard close(descriptor) == 0 else { throw failure() }
@@ -50,5 +42,19 @@ public enum AtomicFile {
       return true
     default: throw failure()
     }
+  }
+
+  /// Writes every byte; false with the reason in `errno` where the system takes no more.
+  static func writeAll(_ bytes: [UInt8], to descriptor: Int32) -> Bool {
+    var written = 0
+    while written < bytes.count {
+      let count = unsafe bytes.withUnsafeBytes { buffer in
+        unsafe Foundation.write(
+          descriptor, buffer.baseAddress?.advanced(by: written), bytes.count - written)
+      }
+      guard count > 0 || errno == EINTR else { return false }
+      written += max(count, 0)
+    }
+    return true
   }
 }

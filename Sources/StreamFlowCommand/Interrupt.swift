@@ -5,6 +5,8 @@ internal import Foundation
 enum Interrupt {
   /// Runs work as a task that SIGINT and SIGTERM cancel.
   static func cancelling(_ work: @escaping @Sendable () async throws -> Void) async throws {
+    // A reader that has gone (`| head`) ends the output, not the work.
+    signal(SIGPIPE, SIG_IGN)
     let task = Task { try await work() }
     let sources = [SIGINT, SIGTERM].map { number in
       signal(number, SIG_IGN)

@@ -69,6 +69,16 @@ struct PictureOutput {
     for place in [folder] + (options.contactSheet.map { [Self.folder(of: $0)] } ?? []) {
       try Self.makeFolder(place)
     }
+    try checkPlaces()
+  }
+
+  /// Refuses to do work whose results would have no place.
+  private func checkPlaces() throws {
+    let single = fileName.map { "\(folder)/\($0)" }
+    for path in [single, options.contactSheet].compactMap({ $0 })
+    where !options.overwrite && FileManager.default.fileExists(atPath: path) {
+      throw MediaError.present(path)
+    }
   }
 
   private static func folder(of path: String) -> String {
@@ -96,7 +106,7 @@ struct PictureOutput {
     if let fileName {
       let path = "\(folder)/\(fileName)"
       guard try AtomicFile.write(bytes, to: path, overwriting: options.overwrite) else {
-        throw MediaError.unwritable("'\(path)' is there already; --overwrite replaces it")
+        throw MediaError.present(path)
       }
       return path
     }
@@ -119,7 +129,9 @@ struct PictureOutput {
     let columns = Int((Double(pictures.count) * 1.5).squareRoot().rounded())
     let scale = max(1, 256 / max(first.width, first.height))
     let sheet = ContactSheet(columns: max(columns, 1), scale: scale).sheet(of: pictures)
-    _ = try AtomicFile.write(sheet.png(), to: path, overwriting: true)
+    guard try AtomicFile.write(sheet.png(), to: path, overwriting: options.overwrite) else {
+      throw MediaError.present(path)
+    }
     return path
   }
 
@@ -129,9 +141,11 @@ struct PictureOutput {
   /// One more than the highest number in the folder.
   private func firstFreeNumber() -> Int {
     let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
-    return
-      (names.compactMap { name in name.split(separator: "-").first.flatMap { Int($0) } }.max()
-      ?? 0) + 1
+    // Only numbers that this command writes: a date in a name is none.
+    let numbers = names.compactMap { name in
+      name.split(separator: "-").first.flatMap { $0.count <= 7 ? Int($0) : nil }
+    }
+    return (numbers.max() ?? 0) + 1
   }
 
   private static func padded(_ number: Int) -> String {
@@ -147,6 +161,10 @@ struct PictureOutput {
 }
 
 extension MediaError {
+  fileprivate static func present(_ path: String) -> MediaError {
+    unwritable("'\(path)' is there already; --overwrite replaces it")
+  }
+
   fileprivate static func unwritable(_ message: String) -> MediaError {
     MediaError(code: .fileUnwritable, message: message)
   }

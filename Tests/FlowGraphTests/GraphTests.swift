@@ -85,6 +85,8 @@ import Testing
   func overflow() {
     #expect(Shape(checking: [1 << 32, 1 << 32]) == nil)
     #expect(Shape(checking: [-1]) == nil)
+    #expect(Shape(checking: [1 << 62, 4, 1, 0]) == nil)
+    #expect(Shape(checking: [0, 5])?.elementCount == 0)
     #expect(Shape(checking: [])?.elementCount == 1)
   }
 }

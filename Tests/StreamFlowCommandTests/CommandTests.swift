@@ -133,6 +133,9 @@ import Testing
     #expect(try files("pictures") == ["0001-fox.jpg", "0002-rocket.jpg"])
     let jpeg = try Data(contentsOf: URL(filePath: "\(folder.path)/pictures/0001-fox.jpg"))
     #expect(try PixelImage(jpeg: Array(jpeg)).width == 64)
+    let again = try run(["generate", "x", "--contact-sheet", "sheet.png"])
+    #expect(again.status == 73)
+    #expect(again.error == "error: 'sheet.png' is there already; --overwrite replaces it\n")
     let sheet = try Data(contentsOf: URL(filePath: "\(folder.path)/sheet.png"))
     #expect(try PixelImage(png: Array(sheet)).width == 8 + 2 * (256 + 8))
   }

@@ -157,6 +157,22 @@ import Testing
     } throws: { "\($0)".hasPrefix("the weights have no 'time_embedding.linear_1.weight'") }
   }
 
+  @Test(
+    "A schedule that makes no falling times is an error, not a trap",
+    arguments: [
+      ("\"shift\": 1.0", "\"shift\": 1e17"), ("\"shift_terminal\": null", "\"shift_terminal\": 1"),
+      ("\"shift_terminal\": null", "\"shift_terminal\": 2"),
+      ("\"num_train_timesteps\": 1000", "\"num_train_timesteps\": 1"),
+    ])
+  func times(old: String, new: String) throws {
+    try replace(old, with: new, in: "scheduler/scheduler_config.json")
+    let checkpoint = try Checkpoint(folder: model)
+    let error = #expect(throws: ModelError.self) {
+      try checkpoint.plan(for: GenerationRequest(prompt: "x"), width: 64, height: 64)
+    }
+    #expect(error?.message.contains("make no times that fall from 1 to 0") == true)
+  }
+
   @Test("Memory that is not there is told before anything is compiled")
   func memory() throws {
     let checkpoint = try Checkpoint.starter()

@@ -56,7 +56,18 @@ public struct FlowMatchingSchedule: Schedule, Equatable {
       sigmas = sigmas.map { 1 - (1 - $0) / scale }
     }
     if let respacing { sigmas = respacing.layOut(sigmas) }
-    return TimeGrid(sigmas: sigmas + [0])
+    sigmas.append(0)
+    // Rounding may leave the first time a hair above 1.
+    if sigmas[0] > 1, sigmas[0] < 1 + 1e-9 { sigmas[0] = 1 }
+    let descends = zip(sigmas, sigmas.dropFirst()).allSatisfy { $0 > $1 }
+    guard sigmas.allSatisfy(\.isFinite), descends, sigmas[0] <= 1 else {
+      throw PlanError(
+        code: .timesInvalid,
+        message: "the options of the flow-matching schedule (shift, shift_terminal, "
+          + "num_train_timesteps ...) make no times that fall from 1 to 0: "
+          + "\(sigmas.prefix(6).map { Float($0) })")
+    }
+    return TimeGrid(sigmas: sigmas)
   }
 
   /// Compiles the plan of so many steps.

@@ -9,7 +9,7 @@ public protocol Schedule: Sendable {
 /// Why a plan cannot be made.
 public struct PlanError: Error, Equatable, Sendable, CustomStringConvertible {
   /// The kind of failure.
-  public enum Code: Sendable { case stepCountInvalid, solverUnsupported }
+  public enum Code: Sendable { case stepCountInvalid, solverUnsupported, timesInvalid }
 
   /// The kind of failure, to decide what to do about it.
   public let code: Code

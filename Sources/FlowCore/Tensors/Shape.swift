@@ -17,15 +17,16 @@ public struct Shape: Hashable, Sendable, ExpressibleByArrayLiteral, CustomString
 
   /// Creates a shape from numbers that come from outside, or nothing where they make no shape.
   public init?(checking dimensions: [Int]) {
+    // An extent of 0 must not hide others whose product is beyond an Int.
     var product = 1
     for dimension in dimensions {
       guard dimension >= 0 else { return nil }
-      let (next, overflow) = product.multipliedReportingOverflow(by: dimension)
+      let (next, overflow) = product.multipliedReportingOverflow(by: max(dimension, 1))
       guard !overflow else { return nil }
       product = next
     }
     self.dimensions = dimensions
-    self.elementCount = product
+    self.elementCount = dimensions.contains(0) ? 0 : product
   }
 
   /// Creates a shape from a literal such as `[2, 4, 8, 8]`.

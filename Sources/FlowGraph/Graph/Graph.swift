@@ -63,6 +63,10 @@ public final class Graph {
         code: .shapeMismatch,
         message: "\(weight.name) holds \(weight.type.rawValue) where floating-point weights belong")
     }
+    guard weight.shape.elementCount > 0 else {
+      throw GraphError(
+        code: .shapeMismatch, message: "\(weight.name) is \(weight.shape): it holds nothing")
+    }
     weights.append(weight)
     let stored = Value(
       graph: self, name: weight.name, shape: weight.shape, type: weight.type, layer: weight.name)

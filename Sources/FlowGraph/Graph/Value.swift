@@ -15,6 +15,16 @@ public struct Value {
     GraphError(code: .shapeMismatch, message: "\(layer): \(operation) \(problem)")
   }
 
+  /// Checks that a whole network gives what its configuration promises.
+  public func expect(_ shape: Shape, of network: String) throws(GraphError) {
+    guard self.shape == shape else {
+      throw GraphError(
+        code: .shapeMismatch,
+        message: "\(network) gives \(self.shape), expected \(shape); the weights and the "
+          + "configuration are not of one model")
+    }
+  }
+
   /// Checks that the value has so many axes.
   func expect(rank: Int, for operation: String) throws(GraphError) {
     guard shape.rank == rank else {

@@ -95,6 +95,14 @@ extension Value {
       "MatMul", [self, other], shape: Shape(batch.dimensions + [shape[-2], other.shape[-1]]))
   }
 
+  /// The sum of each row's elements, `[rows, ...]` to `[rows]`.
+  public func rowSums() throws(GraphError) -> Value {
+    let flat = try reshaped([shape[0], shape.elementCount / max(shape[0], 1)])
+    return graph.add(
+      "ReduceSum", [flat, graph.integers([1])], shape: [shape[0]],
+      attributes: [("keepdims", .integer(0))])
+  }
+
   /// `exp(x)` divided by its sum over the last axis.
   public func softmax() -> Value {
     graph.add("Softmax", [self], shape: shape, attributes: [("axis", .integer(-1))])

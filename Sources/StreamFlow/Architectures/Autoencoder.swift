@@ -66,9 +66,13 @@ struct Autoencoder {
       case .full(let configuration):
         try FullAutoencoder(configuration: configuration, weights: weights).decode(latents)
       }
+    let factor = configuration.factor
+    try decoded.expect([rows, 3, height * factor, width * factor], of: "the decoder")
     let picture = try decoded.clamped(to: 0...1) * 255
     let pixels = try picture.rounded().transposed([0, 2, 3, 1]).cast(to: .uint8)
     graph.output(pixels, as: "pixels")
+    // A number that is none would be black once it is 8 bits: the sum of each row tells.
+    graph.output(try decoded.rowSums(), as: "sums")
     return graph
   }
 

@@ -58,6 +58,7 @@ struct CLIPText {
       hidden = try layer(hidden, weights["encoder"]["layers"][index], mask: mask)
     }
     hidden = try norm(hidden, weights["final_layer_norm"])
+    try hidden.expect([rows, count, configuration.width], of: "the text encoder")
     graph.output(hidden, as: "hidden")
     graph.output(try hidden.token(at: end), as: "pooled")
     return graph

@@ -32,6 +32,9 @@ struct FullAutoencoderConfiguration: Equatable, Sendable {
     attendsInMiddle = try file.bool("mid_block_add_attention", default: true)
     scalingFactor = Float(try file.number("scaling_factor", default: 0.18215))
     shiftFactor = Float(try file.number("shift_factor", default: 0))
+    guard (1...8).contains(channels.count) else {
+      throw file.unsupported("block_out_channels", expected: "1 to 8 levels")
+    }
     guard scalingFactor > 0 else {
       throw file.unsupported("scaling_factor", expected: "a number above 0")
     }

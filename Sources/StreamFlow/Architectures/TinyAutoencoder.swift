@@ -33,6 +33,9 @@ struct TinyAutoencoderConfiguration: Equatable, Sendable {
     latentChannels = try file.integer("latent_channels", default: 4, in: 1...1024)
     scalingFactor = Float(try file.number("scaling_factor", default: 1))
     shiftFactor = Float(try file.number("shift_factor", default: 0))
+    guard (1...8).contains(decoderChannels.count) else {
+      throw file.unsupported("decoder_block_out_channels", expected: "1 to 8 levels")
+    }
     guard scalingFactor > 0 else {
       throw file.unsupported("scaling_factor", expected: "a number above 0")
     }

@@ -25,6 +25,7 @@ struct UNet {
     let conditioning = graph.input(
       "conditioning", shape: [size.rows, size.tokens, configuration.conditioningWidth])
     let output = try callAsFunction(sample, timestep: timestep, conditioning: conditioning)
+    try output.expect(sample.shape, of: "the network")
     graph.output(output, as: "output")
     return graph
   }

@@ -28,6 +28,9 @@ public struct UNetConfiguration: Equatable, Sendable {
     let channels = try file.integers(
       "block_out_channels", default: [320, 640, 1280, 1280], count: nil, in: 1...65536)
     let count = channels.count
+    guard (1...8).contains(count) else {
+      throw file.unsupported("block_out_channels", expected: "1 to 8 levels")
+    }
     let down = try file.texts(
       "down_block_types",
       default: [
@@ -61,6 +64,9 @@ public struct UNetConfiguration: Equatable, Sendable {
     outputChannels = try file.integer("out_channels", default: 4, in: 1...4096)
     conditioningWidth = try file.integer("cross_attention_dim", default: 1280, in: 1...65536)
     let size = try file.integers("sample_size", default: [64], count: nil, in: 1...8192)
+    guard size.count <= 2 else {
+      throw file.unsupported("sample_size", expected: "one number or two")
+    }
     sampleSize = size.count == 1 ? [size[0], size[0]] : size
     usesLinearProjection = try file.bool("use_linear_projection", default: false)
     normGroups = try file.integer("norm_num_groups", default: 32, in: 1...4096)

@@ -6,7 +6,8 @@ extension Checkpoint {
     let factor = autoencoder.factor
     for (name, extent) in [("width", width), ("height", height)] {
       guard (factor...16384).contains(extent), extent.isMultiple(of: factor) else {
-        let nearest = min(max((extent + factor / 2) / factor * factor, factor), 16384)
+        let bounded = min(max(extent, 0), 16384)
+        let nearest = min(max((bounded + factor / 2) / factor * factor, factor), 16384)
         throw ModelError(
           code: .requestInvalid,
           message: "\(name) must be a multiple of \(factor) from \(factor) to 16384 pixels for "

@@ -226,6 +226,14 @@ public actor Generator {
     measured.admissionTime += .now - start
   }
 
+  private static func notFinite(_ admission: Admission) -> ModelError {
+    ModelError(
+      code: .notFinite,
+      message: "picture \(admission.index + 1) (seed \(admission.request.seed)) came out as "
+        + "something that is no number; a lower guidance scale or precision f32 may help, "
+        + "and the weights may be damaged")
+  }
+
   /// Decodes what has retired; a failure is the error of the pictures it befell.
   private func finish(_ retired: [Trajectory<Conditioning>], with decoder: LatentDecoder) {
     let start = ContinuousClock.now
@@ -234,22 +242,18 @@ public actor Generator {
     var index = 0
     for trajectory in retired {
       guard let admission = inFlight.removeValue(forKey: trajectory.id) else { continue }
-      let result: Result<GeneratedImage, any Error>
+      var result: Result<PixelImage?, any Error> = .success(nil)
       if trajectory.sample.isFinite {
         let place = index
         index += 1
-        result = decoded.map {
-          GeneratedImage(image: $0[place], request: admission.request, index: admission.index)
-        }
-      } else {
-        result = .failure(
-          ModelError(
-            code: .notFinite,
-            message: "picture \(admission.index + 1) (seed \(admission.request.seed)) came out as "
-              + "something that is no number; a lower guidance scale or precision f32 may help, "
-              + "and the weights may be damaged"))
+        result = decoded.map { $0[place] }
       }
-      finished[admission.stream, default: []].append(result)
+      finished[admission.stream, default: []].append(
+        Result {
+          guard let image = try result.get() else { throw Self.notFinite(admission) }
+          return GeneratedImage(
+            image: image, request: admission.request, index: admission.index)
+        })
     }
     measured.pictureCount += (try? decoded.get().count) ?? 0
     measured.decodeTime += .now - start

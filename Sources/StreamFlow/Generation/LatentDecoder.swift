@@ -30,15 +30,16 @@ final class LatentDecoder {
     self.height = height * checkpoint.autoencoder.factor
   }
 
-  func decode(_ latents: [Latents]) throws -> [PixelImage] {
-    var pictures: [PixelImage] = []
+  /// Decodes; a picture that came out as no number is nothing.
+  func decode(_ latents: [Latents]) throws -> [PixelImage?] {
+    var pictures: [PixelImage?] = []
     while pictures.count < latents.count {
       pictures += try decodeTogether(latents[pictures.count...].prefix(catalogue.capacity))
     }
     return pictures
   }
 
-  private func decodeTogether(_ latents: ArraySlice<Latents>) throws -> [PixelImage] {
+  private func decodeTogether(_ latents: ArraySlice<Latents>) throws -> [PixelImage?] {
     let engine = try catalogue.engine(for: latents.count)
     for (row, sample) in latents.enumerated() {
       let scalars = sample.scalars
@@ -46,8 +47,12 @@ final class LatentDecoder {
     }
     try catalogue.run(engine, rowCount: latents.count)
     let count = 3 * width * height
+    let isSound = engine.session.read(output: 1, as: Float.self) { sums in
+      sums.indices.map { sums[$0].isFinite }
+    }
     return engine.session.read(output: 0, as: UInt8.self) { pixels in
       (0..<latents.count).map { row in
+        guard isSound[row] else { return nil }
         var bytes = [UInt8](repeating: 0, count: count)
         var target = bytes.mutableSpan
         for index in 0..<count { target[index] = pixels[row * count + index] }

@@ -30,6 +30,8 @@ final class VelocityNetwork: VelocityField {
   var rowCapacity: Int { catalogue.capacity }
 
   func begin(rowCount: Int) throws(EngineError) {
+    // Let go of first: a large network's old engine must not be there while the next is made.
+    current = nil
     current = try catalogue.engine(for: rowCount)
     self.rowCount = rowCount
   }
