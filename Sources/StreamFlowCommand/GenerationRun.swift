@@ -86,7 +86,8 @@ struct GenerationRun {
 
   private func warnOfCutPrompts() {
     guard style != .quiet else { return }
-    for prompt in Set(requests.map(\.prompt)).sorted() {
+    let negatives = requests.filter { $0.guidance != .none }.map(\.negativePrompt)
+    for prompt in Set(requests.map(\.prompt) + negatives).sorted() {
       guard let cut = generator.cut(of: prompt) else { continue }
       Terminal.warning("the text encoder has no room for the end of a prompt: '\(cut)' was cut")
     }

@@ -173,6 +173,27 @@ import Testing
     #expect(error?.message.contains("make no times that fall from 1 to 0") == true)
   }
 
+  @Test("A decoder that gives no numbers is an error with the seed, not a black square")
+  func darkness() async throws {
+    let path = "\(model)/vae/diffusion_pytorch_model.safetensors"
+    var bytes = Array(try Data(contentsOf: URL(filePath: path)))
+    let length = bytes[0..<8].reversed().reduce(0) { $0 << 8 | Int($1) }
+    // Every weight of the autoencoder becomes a half-precision NaN.
+    for index in stride(from: 8 + length, to: bytes.count - 1, by: 2) {
+      (bytes[index], bytes[index + 1]) = (0x00, 0x7e)
+    }
+    _ = try folder.write(bytes, as: "model/vae/diffusion_pytorch_model.safetensors")
+    var request = GenerationRequest(prompt: "fox")
+    request.seed = 41
+    let generator = try Generator(checkpoint: Checkpoint(folder: model))
+    let stream = try await generator.images(for: [request])
+    let error = await #expect(throws: ModelError.self) {
+      for try await _ in stream {}
+    }
+    #expect(error?.code == .notFinite)
+    #expect(error?.message.hasPrefix("picture 1 (seed 41) came out as") == true)
+  }
+
   @Test("Memory that is not there is told before anything is compiled")
   func memory() throws {
     let checkpoint = try Checkpoint.starter()

@@ -7,16 +7,13 @@ struct MemoryEstimate {
   let peakByteCount: Int
 
   /// Estimates from sizes: an engine holds its weights as 32-bit floats, compiling holds them
-  /// two and a half times over (measured: 860 million parameters, 10.1 GB resident), and a row's
-  /// largest tensors are the products of self-attention at full size.
+  /// two and a half times over (measured: 860 million parameters, 10.1 GB resident), and a row
+  /// holds some two dozen tensors of its first level (the products of attention are never whole in
+  /// memory: the engine fuses them away).
   init(_ checkpoint: Checkpoint, rows: Int, width: Int, height: Int) {
     let factor = checkpoint.autoencoder.factor
     // In floating point: absurd sizes come to absurd sums, and are to be refused, not to trap.
     let places = Double(width / factor) * Double(height / factor)
-    let level = checkpoint.unet.levels.first { $0.attendsDown } ?? checkpoint.unet.levels[0]
-    let shrink = checkpoint.unet.levels.firstIndex(of: level) ?? 0
-    let attended = places / Double(1 << (2 * min(shrink, 30)))
-    let products = Double(level.headCount) * attended * attended * 4 * 2
     let activations = places * Double(checkpoint.unet.levels[0].channels) * 4 * 24
     let pixelChannels: Double =
       switch checkpoint.autoencoder.kind {
@@ -25,7 +22,7 @@ struct MemoryEstimate {
       }
     let pixels = Double(width) * Double(height) * pixelChannels * 4 * 6
     let weights = Double(checkpoint.unetWeights.parameterCount) * 4 * 2.5
-    peakByteCount = Int(min(weights + Double(rows) * (products + activations) + pixels, 1e18))
+    peakByteCount = Int(min(weights + Double(rows) * activations + pixels, 1e18))
   }
 
   func check(available: Int?) throws(ModelError) {
@@ -58,6 +55,10 @@ struct MemoryEstimate {
         .flatMap { Int($0.trimmingCharacters(in: .whitespacesAndNewlines)) }
     }
     guard let limit = number("memory.max"), let used = number("memory.current") else { return nil }
-    return max(limit - used, 0)
+    // Files that were read are counted as used, though they give way when memory is asked for.
+    let files = (try? String(contentsOfFile: "/sys/fs/cgroup/memory.stat", encoding: .utf8))?
+      .split(separator: "\n").first { $0.hasPrefix("inactive_file ") }
+      .flatMap { Int($0.dropFirst("inactive_file ".count)) }
+    return max(limit - used + (files ?? 0), 0)
   }
 }
