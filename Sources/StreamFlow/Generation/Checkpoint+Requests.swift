@@ -1,5 +1,13 @@
 internal import FlowCore
 
+extension GenerationRequest {
+  /// Whether two requests come to the same plan: all that `Checkpoint.plan` looks at.
+  func hasPlan(of other: GenerationRequest) -> Bool {
+    stepCount == other.stepCount && schedule == other.schedule && spacing == other.spacing
+      && solver == other.solver && guidance == other.guidance
+  }
+}
+
 extension Checkpoint {
   /// Checks a size in pixels against the autoencoder's factor and bounds that keep sums finite.
   func check(width: Int, height: Int) throws(ModelError) {

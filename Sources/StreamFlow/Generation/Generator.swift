@@ -133,7 +133,11 @@ public actor Generator {
     let stream = nextStream
     var admissions: [Admission] = []
     for (index, request) in requests.enumerated() {
-      let plan = try checkpoint.plan(for: request, width: width, height: height)
+      // Requests of one kind come in rows and share one table, however many they are.
+      let plan =
+        if let last = admissions.last, last.request.hasPlan(of: request) { last.plan } else {
+          try checkpoint.plan(for: request, width: width, height: height)
+        }
       guard request.guidance.rowsPerStep <= rowCapacity else {
         throw ModelError(
           code: .requestInvalid,
