@@ -22,11 +22,19 @@ import Testing
       try PiecewiseFlowSchedule().plan(stepCount: 4 + index % 5, solver: .euler),
       try RectifiedFlowSchedule().plan(stepCount: 1 + index % 2, solver: .euler),
       try stochastic.plan(stepCount: 4, solver: .euler),
+      try ConsistencySchedule().plan(stepCount: 1 + index % 4, solver: .euler),
+      try DiffusionSchedule().plan(stepCount: 1 + index % 3, solver: .euler),
     ]
-    let guidance = index % 2 == 0 ? Guidance.none : .full(scale: 1 + Float(index) / 4)
+    let scale = 1 + Float(index) / 4
+    let kinds: [Guidance] = [
+      .none, .full(scale: scale), .selfNegative(scale: scale, delta: 0.7),
+      .onetimeNegative(scale: scale), .distilled(scale: scale),
+    ]
+    let guidance = kinds[index % kinds.count]
     return Trajectory(
       id: index, plan: plans[index % plans.count], guidance: guidance, prompted: Float(index) / 3,
-      unprompted: -0.5, noise: GaussianNoise(seed: UInt64(index)), shape: [2, 3, 5])
+      unprompted: -0.5, reference: Latents(zeros: [2, 3, 5]),
+      noise: GaussianNoise(seed: UInt64(index)), shape: [2, 3, 5])
   }
 
   private static func alone(_ index: Int) throws -> Latents {
@@ -87,7 +95,8 @@ import Testing
 
   @Test("Full guidance extrapolates from the unprompted output, at scale 1 the prompted one")
   func guidance() throws {
-    let plan = StepPlan(rows: [.init(timestep: 1000, output: -1)], stepCount: 1)
+    let plan = StepPlan(
+      rows: [.init(timestep: 1000, output: -1, residual: .init(reference: 1))], stepCount: 1)
     for (scale, expected) in [(Float(1), Float(3)), (2, 5), (0, 1), (7.5, 16)] {
       var field = KnownField { _, _, conditioning in conditioning }
       var batch = StreamBatch<Float>(rowCapacity: 2)

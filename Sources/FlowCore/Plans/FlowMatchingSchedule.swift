@@ -80,7 +80,8 @@ public struct FlowMatchingSchedule: Schedule, Equatable {
     guard solver == .euler else { throw .solver(solver, of: "stochastic flow matching") }
     let rows = zip(grid.sigmas, grid.sigmas.dropFirst()).map { sigma, next in
       StepPlan.Row(
-        timestep: timestep(sigma), sample: 1 - next, output: -sigma * (1 - next), noise: next)
+        timestep: timestep(sigma), sample: 1 - next, output: -sigma * (1 - next), noise: next,
+        residual: .velocity(sigma: sigma))
     }
     return StepPlan(rows: rows, stepCount: stepCount)
   }

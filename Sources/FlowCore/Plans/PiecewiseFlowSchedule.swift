@@ -10,10 +10,8 @@ public struct PiecewiseFlowSchedule: Schedule, Equatable {
   public var windowCount = 4
   /// How the output is read; `diffEps` for SD1.5, `ddimEps` for SDXL, `velocity` for SD2.1.
   public var prediction = Prediction.diffEps
-  /// The first beta of the noise schedule that the model was distilled from.
-  public var betaStart = 0.00085
-  /// The last beta of the noise schedule that the model was distilled from.
-  public var betaEnd = 0.012
+  /// What the training of the model that it was distilled from mixed in.
+  public var betas = BetaSchedule()
 
   /// Creates the schedule of the SD1.5 weights.
   public init() {}
@@ -38,35 +36,40 @@ public struct PiecewiseFlowSchedule: Schedule, Equatable {
       stepCount, of: "the piecewise schedule of \(windowCount) windows", atLeast: windowCount)
     guard solver == .euler else { throw .solver(solver, of: "the piecewise schedule") }
     let visits = visits(stepCount: stepCount)
-    let cumulative = cumulativeAlphas()
+    let alphas = betas.alphas()
     let ends = visits.dropFirst().map(\.timestep) + [0]
     let rows = zip(visits, ends).map { visit, next in
-      row(from: visit.timestep, to: next, in: visit.window, cumulative: cumulative)
+      row(from: visit.timestep, to: next, in: visit.window, alphas: alphas)
     }
     return StepPlan(rows: rows, stepCount: stepCount)
   }
 
   private func row(
-    from timestep: Int, to next: Int, in window: TimeWindow, cumulative: [Double]
+    from timestep: Int, to next: Int, in window: TimeWindow, alphas: [Double]
   ) -> StepPlan.Row {
     let time = Double(timestep) / 1000
     let duration = Double(next) / 1000 - time
-    guard prediction != .velocity else {
-      return .init(timestep: Float(timestep), output: duration)
-    }
-    let (lambda, eta) = windowMap(of: window, cumulative: cumulative)
-    let denominator = lambda * (time - window.start) + (window.end - time)
+    let map = windowMap(of: window, alphas: alphas)
+    // The velocity, `a * sample + b * output`.
+    let denominator = map.lambda * (time - window.start) + (window.end - time)
+    let velocity: (sample: Double, output: Double) =
+      prediction == .velocity ? (0, 1) : ((map.lambda - 1) / denominator, map.eta / denominator)
+    // What leads to the window's end of the reference: `(end - sample) / (window.end - time)`,
+    // with `end = signal * reference + noise * first noise`.
+    let end = alphas[Self.index(of: window.end)]
+    let scale = 1 / ((window.end - time) * velocity.output)
     return .init(
-      timestep: Float(timestep), sample: 1 + duration * (lambda - 1) / denominator,
-      output: duration * eta / denominator)
+      timestep: Float(timestep), sample: 1 + duration * velocity.sample,
+      output: duration * velocity.output,
+      residual: .init(
+        sample: -scale, reference: scale * end.squareRoot(), noise: scale * (1 - end).squareRoot(),
+        offset: -velocity.sample / velocity.output))
   }
 
   /// The map of a whole window, `end = lambda * start + eta * output`.
-  func windowMap(of window: TimeWindow, cumulative: [Double]) -> (lambda: Double, eta: Double) {
-    // Truncated as the training code does; the millionth keeps 0.2 * 1000 from reading as 199.
-    let index = { (time: Double) in max(Int(time * 1000 - 1 + 1e-6), 0) }
-    let start = cumulative[index(window.start)]
-    let end = cumulative[index(window.end)]
+  func windowMap(of window: TimeWindow, alphas: [Double]) -> (lambda: Double, eta: Double) {
+    let start = alphas[Self.index(of: window.start)]
+    let end = alphas[Self.index(of: window.end)]
     let gamma = (start / end).squareRoot()
     return switch prediction {
     case .diffEps, .velocity: (1 / gamma, -(1 - gamma * gamma).squareRoot() / gamma)
@@ -74,12 +77,9 @@ public struct PiecewiseFlowSchedule: Schedule, Equatable {
     }
   }
 
-  /// The products of `1 - beta` up to each of the 1000 training timesteps ("scaled linear" betas).
-  func cumulativeAlphas() -> [Double] {
-    var product = 1.0
-    return linearSpace(from: betaStart.squareRoot(), to: betaEnd.squareRoot(), count: 1000).map {
-      product *= 1 - $0 * $0
-      return product
-    }
+  /// The training timestep that a window's boundary stands for.
+  private static func index(of time: Double) -> Int {
+    // Truncated as the training code does; the millionth keeps 0.2 * 1000 from reading as 199.
+    max(Int(time * 1000 - 1 + 1e-6), 0)
   }
 }

@@ -19,12 +19,6 @@ public struct PlanError: Error, Equatable, Sendable, CustomStringConvertible {
   /// The failure in words.
   public var description: String { message }
 
-  static func stepCount(_ count: Int, of schedule: String, atLeast least: Int = 1) -> PlanError {
-    PlanError(
-      code: .stepCountInvalid,
-      message: "\(schedule) takes \(least) to \(maximumStepCount) steps, got \(count)")
-  }
-
   static func solver(_ solver: Solver, of schedule: String) -> PlanError {
     PlanError(
       code: .solverUnsupported,
@@ -36,9 +30,11 @@ public struct PlanError: Error, Equatable, Sendable, CustomStringConvertible {
 let maximumStepCount = 1000
 
 func checkStepCount(
-  _ count: Int, of schedule: String, atLeast least: Int = 1
+  _ count: Int, of schedule: String, atLeast least: Int = 1, atMost most: Int = maximumStepCount
 ) throws(PlanError) {
-  guard (least...maximumStepCount).contains(count) else {
-    throw .stepCount(count, of: schedule, atLeast: least)
+  guard least <= count, count <= most else {
+    throw PlanError(
+      code: .stepCountInvalid,
+      message: "\(schedule) takes \(least) to \(most) steps, got \(count)")
   }
 }

@@ -21,23 +21,26 @@ public enum Solver: String, Sendable, CaseIterable {
     var previousDuration: Double?
     for (sigma, next) in zip(grid.sigmas, grid.sigmas.dropFirst()) {
       let duration = next - sigma
+      let residual = StepPlan.Residual.velocity(sigma: sigma, sign: sign)
       switch self {
       case .euler:
-        rows.append(.init(timestep: timestep(sigma), output: sign * duration))
+        rows.append(
+          .init(timestep: timestep(sigma), output: sign * duration, residual: residual))
       case .heun:
-        rows.append(.init(timestep: timestep(sigma), output: sign * duration))
+        rows.append(
+          .init(timestep: timestep(sigma), output: sign * duration, residual: residual))
         // At the clean end the network has nothing left to say (k-diffusion ends so too).
         guard next > 0 else { continue }
         rows.append(
           .init(
             timestep: timestep(next), output: sign * duration / 2,
-            previousOutput: -sign * duration / 2))
+            previousOutput: -sign * duration / 2, residual: .velocity(sigma: next, sign: sign)))
       case .adamsBashforth2:
         let half = previousDuration.map { duration / $0 / 2 } ?? 0
         rows.append(
           .init(
             timestep: timestep(sigma), output: sign * duration * (1 + half),
-            previousOutput: -sign * duration * half))
+            previousOutput: -sign * duration * half, residual: residual))
         previousDuration = duration
       }
     }

@@ -17,23 +17,58 @@ public struct StepPlan: Equatable, Sendable {
     public var previousOutput: Double
     /// d, the coefficient of fresh noise.
     public var noise: Double
+    /// The output that residual guidance takes for the unprompted side.
+    public var residual: Residual
 
     /// Creates a row; what is left out is 1 for the sample and 0 for the rest.
     public init(
       timestep: Float, sample: Double = 1, output: Double, previousOutput: Double = 0,
-      noise: Double = 0
+      noise: Double = 0, residual: Residual
     ) {
       self.timestep = timestep
       self.sample = sample
       self.output = output
       self.previousOutput = previousOutput
       self.noise = noise
+      self.residual = residual
     }
 
     var affineStep: AffineStep {
       AffineStep(
         sample: Float(sample), output: Float(output), previousOutput: Float(previousOutput),
         noise: Float(noise))
+    }
+  }
+
+  /// The output that a network would give if it knew the data: the reference.
+  ///
+  /// `delta * (sample * a + reference * b + noise * c) + offset * a`, where a is the sample, b the
+  /// clean reference and c the noise that the trajectory began with. What delta scales is the
+  /// velocity in a flow, the network's own output in a diffusion model.
+  public struct Residual: Equatable, Sendable {
+    /// The coefficient of the sample.
+    public var sample: Double
+    /// The coefficient of the reference; not 0.
+    public var reference: Double
+    /// The coefficient of the first noise.
+    public var noise: Double
+    /// The part of the sample's coefficient that delta leaves alone.
+    public var offset: Double
+
+    /// Creates coefficients; what is left out is 0.
+    public init(
+      sample: Double = 0, reference: Double, noise: Double = 0, offset: Double = 0
+    ) {
+      self.sample = sample
+      self.reference = reference
+      self.noise = noise
+      self.offset = offset
+    }
+
+    /// That of a network whose output is the velocity `noise - data`, or its negative: the
+    /// velocity that leads from the reference here, `(sample - reference) / sigma`.
+    static func velocity(sigma: Double, sign: Double = 1) -> Residual {
+      Residual(sample: sign / sigma, reference: -sign / sigma)
     }
   }
 

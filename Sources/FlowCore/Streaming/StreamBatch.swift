@@ -58,6 +58,7 @@ public struct StreamBatch<Conditioning: Sendable>: Sendable {
     along field: inout Field
   ) throws(Field.Failure) {
     guard rowCount > 0 else { return }
+    precondition(finishedCount == 0, "retire what has finished before the next tick")
     precondition(rowCount <= field.rowCapacity, "the field takes \(field.rowCapacity) rows")
     try field.begin(rowCount: rowCount)
     var row = 0
@@ -68,8 +69,11 @@ public struct StreamBatch<Conditioning: Sendable>: Sendable {
     try field.run()
     row = 0
     for index in trajectories.indices {
+      let count = trajectories[index].rowCount
       trajectories[index].step(reading: field, firstRow: row)
-      row += trajectories[index].rowCount
+      row += count
+      // Some guidance takes fewer rows as it goes.
+      rowCount += trajectories[index].rowCount - count
       if trajectories[index].isFinished { finishedCount += 1 }
     }
     tickCount += 1
@@ -82,7 +86,6 @@ public struct StreamBatch<Conditioning: Sendable>: Sendable {
     finishedCount = 0
     let retired = trajectories.filter(\.isFinished)
     trajectories.removeAll(where: \.isFinished)
-    rowCount = trajectories.reduce(0) { $0 + $1.rowCount }
     return retired
   }
 

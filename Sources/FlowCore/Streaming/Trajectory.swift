@@ -13,6 +13,7 @@ public struct Trajectory<Conditioning: Sendable>: Sendable {
 
   private let prompted: Conditioning
   private let unprompted: Conditioning?
+  private var residual: ResidualGuidance?
   private var noise: GaussianNoise
   private var output: Latents
   private var previousOutput: Latents
@@ -24,18 +25,20 @@ public struct Trajectory<Conditioning: Sendable>: Sendable {
   ///   - plan: the steps.
   ///   - guidance: how the prompt steers.
   ///   - prompted: the conditioning of the prompt.
-  ///   - unprompted: the conditioning of the empty or the negative prompt; `full` guidance needs
-  ///     it.
+  ///   - unprompted: the conditioning of the empty or the negative prompt; `full` and
+  ///     `onetimeNegative` guidance need it.
+  ///   - reference: the clean latents of the picture that `selfNegative` guidance leads away from.
   ///   - noise: the generator; the first draw is the first sample, the later ones are for plans
   ///     that draw in between.
   ///   - shape: one sample's shape.
-  /// - Precondition: `full` guidance comes with an unprompted conditioning.
+  /// - Precondition: guidance comes with what it reads.
   public init(
     id: Int, plan: StepPlan, guidance: Guidance = .none, prompted: Conditioning,
-    unprompted: Conditioning? = nil, noise: GaussianNoise, shape: Shape
+    unprompted: Conditioning? = nil, reference: Latents? = nil, noise: GaussianNoise, shape: Shape
   ) {
     precondition(
-      guidance.rowsPerStep == 1 || unprompted != nil, "full guidance needs an unprompted side")
+      !guidance.readsUnprompted || unprompted != nil, "\(guidance) needs an unprompted side")
+    precondition(!guidance.needsReference || reference != nil, "\(guidance) needs a reference")
     self.id = id
     self.plan = plan
     self.guidance = guidance
@@ -43,6 +46,11 @@ public struct Trajectory<Conditioning: Sendable>: Sendable {
     self.unprompted = unprompted
     self.noise = noise
     var sample = self.noise.latents(shape: shape)
+    switch guidance {
+    case .selfNegative: residual = ResidualGuidance(reference: reference, noise: sample)
+    case .onetimeNegative: residual = ResidualGuidance(reference: nil, noise: sample)
+    case .none, .full, .distilled: residual = nil
+    }
     sample.scale(by: plan.initialNoiseScale)
     self.sample = sample
     output = Latents(zeros: shape)
@@ -53,11 +61,11 @@ public struct Trajectory<Conditioning: Sendable>: Sendable {
   public var isFinished: Bool { stage == plan.rows.count }
 
   /// The rows that its next step evaluates.
-  public var rowCount: Int { guidance.rowsPerStep }
+  public var rowCount: Int { isFinished ? 0 : guidance.rowCount(atStage: stage) }
 
   func load(into field: inout some VelocityField<Conditioning>, firstRow: Int) {
     let timestep = plan.rows[stage].timestep
-    if let unprompted, guidance.rowsPerStep == 2 {
+    if let unprompted, rowCount == 2 {
       field.load(
         row: firstRow, sample: sample.scalars.span, timestep: timestep, conditioning: unprompted)
     }
@@ -67,12 +75,18 @@ public struct Trajectory<Conditioning: Sendable>: Sendable {
   }
 
   mutating func step(reading field: borrowing some VelocityField<Conditioning>, firstRow: Int) {
+    field.withOutput(row: firstRow) { output.copy(from: $0) }
     switch guidance {
-    case .none:
-      field.withOutput(row: firstRow) { output.copy(from: $0) }
+    case .none, .distilled: break
     case .full(let scale):
-      field.withOutput(row: firstRow) { output.copy(from: $0) }
       field.withOutput(row: firstRow + 1) { output.extrapolate(towards: $0, scale: scale) }
+    case .onetimeNegative(let scale, let delta):
+      if stage == 0 {
+        residual = residual?.withReference(from: output, at: sample, plan.rows[0].residual)
+        field.withOutput(row: firstRow + 1) { output.copy(from: $0) }
+      }
+      guideByResidual(scale: scale, delta: delta)
+    case .selfNegative(let scale, let delta): guideByResidual(scale: scale, delta: delta)
     }
     let step = plan.steps[stage]
     sample.advance(by: step, along: output)
@@ -83,5 +97,10 @@ public struct Trajectory<Conditioning: Sendable>: Sendable {
     }
     if plan.remembersOutput { swap(&output, &previousOutput) }
     stage += 1
+  }
+
+  private mutating func guideByResidual(scale: Float, delta: Float) {
+    residual?.guide(
+      &output, at: sample, plan.rows[stage].residual, scale: scale, delta: delta)
   }
 }

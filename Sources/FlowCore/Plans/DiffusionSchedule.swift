@@ -1,0 +1,98 @@
+/// The schedule of diffusion models stepped by Euler's method: SD-Turbo and SDXL-Turbo.
+///
+/// Karras et al., 2022 (arXiv:2206.00364), algorithm 1; times and coefficients of diffusers'
+/// `EulerDiscreteScheduler` and `EulerAncestralDiscreteScheduler`. Those keep samples as
+/// `data + sigma * noise` and scale them for the network; here a sample is held as the network
+/// reads it, divided by `sqrt(sigma^2 + 1)`, which makes every step affine in it.
+public struct DiffusionSchedule: Schedule, Equatable {
+  /// Which of the training timesteps are visited (`timestep_spacing`).
+  public enum Spacing: String, Sendable, CaseIterable {
+    /// From the last to the first, both visited.
+    case linspace
+    /// Every so many from the first; the last is left out.
+    case leading
+    /// Every so many from the last, as few-step models are distilled.
+    case trailing
+  }
+
+  /// What the model's training mixed in.
+  public var betas = BetaSchedule()
+  /// How the output is read.
+  public var prediction = DiffusionPrediction.epsilon
+  /// The layout of the timesteps.
+  public var spacing = Spacing.trailing
+  /// What `leading` adds to each timestep.
+  public var stepsOffset = 1
+  /// Whether each step draws fresh noise (Euler ancestral).
+  public var isAncestral = false
+
+  /// Creates the schedule of SD-Turbo.
+  public init() {}
+
+  /// The timesteps that so many steps visit.
+  func timesteps(stepCount: Int) -> [Double] {
+    let last = Double(betas.count - 1)
+    switch spacing {
+    case .linspace:
+      return linearSpace(from: 0, to: last, count: stepCount).reversed()
+    case .leading:
+      let ratio = betas.count / stepCount
+      return (0..<stepCount).reversed().map { Double($0 * ratio + stepsOffset) }
+    case .trailing:
+      let ratio = Double(betas.count) / Double(stepCount)
+      return (0..<stepCount).map { index in
+        (Double(betas.count) - Double(index) * ratio).rounded(.toNearestOrEven) - 1
+      }
+    }
+  }
+
+  /// Compiles the plan of so many steps.
+  public func plan(stepCount: Int, solver: Solver) throws(PlanError) -> StepPlan {
+    try checkStepCount(
+      stepCount, of: "the diffusion schedule", atMost: min(betas.count, maximumStepCount))
+    guard solver == .euler else { throw .solver(solver, of: "the diffusion schedule") }
+    let levels = betas.alphas().map { alpha in
+      // A last timestep of pure noise has no finite sigma: diffusers takes this one.
+      ((1 - max(alpha, 0x1p-24)) / max(alpha, 0x1p-24)).squareRoot()
+    }
+    let timesteps = timesteps(stepCount: stepCount)
+    guard timesteps.allSatisfy({ (0...Double(levels.count - 1)).contains($0) }) else {
+      throw PlanError(
+        code: .timesInvalid,
+        message: "\(stepCount) steps with steps_offset \(stepsOffset) go beyond the "
+          + "\(levels.count) timesteps of training")
+    }
+    let sigmas = timesteps.map { Self.level(at: $0, of: levels) } + [0]
+    let rows = timesteps.indices.map { index in
+      row(timesteps[index], sigma: sigmas[index], next: sigmas[index + 1])
+    }
+    // diffusers starts `leading` plans at sqrt(sigma^2 + 1), the others at sigma.
+    let start = sigmas[0] / (sigmas[0] * sigmas[0] + 1).squareRoot()
+    return StepPlan(
+      rows: rows, stepCount: stepCount, initialNoiseScale: spacing == .leading ? 1 : Float(start))
+  }
+
+  private static func level(at timestep: Double, of levels: [Double]) -> Double {
+    let below = Int(timestep.rounded(.down))
+    let fraction = timestep - Double(below)
+    guard fraction > 0, below + 1 < levels.count else { return levels[below] }
+    return levels[below] * (1 - fraction) + levels[below + 1] * fraction
+  }
+
+  private func row(_ timestep: Double, sigma: Double, next: Double) -> StepPlan.Row {
+    let scale = (sigma * sigma + 1).squareRoot()
+    let nextScale = (next * next + 1).squareRoot()
+    let alpha = 1 / (scale * scale)
+    // Over the sample as it is held: its data, and so the direction `(sample - data) / sigma`.
+    let data = prediction.data(alpha: alpha)
+    let fresh =
+      isAncestral
+      ? (next * next * max(sigma * sigma - next * next, 0) / (sigma * sigma)).squareRoot() : 0
+    let target = isAncestral ? max(next * next - fresh * fresh, 0).squareRoot() : next
+    let ratio = (target - sigma) / sigma
+    return StepPlan.Row(
+      timestep: Float(timestep), sample: (scale + ratio * (scale - data.sample)) / nextScale,
+      output: -ratio * data.output / nextScale, noise: fresh / nextScale,
+      residual: prediction.residual(alpha: alpha))
+  }
+}
