@@ -46,7 +46,7 @@ let package = Package(
       swiftSettings: settings),
     .target(
       name: "StreamFlow", dependencies: ["FlowCore", "FlowGraph", "FlowEngine", "FlowText"],
-      resources: [.copy("Resources/starter")], swiftSettings: settings),
+      resources: [.copy("Resources/starter"), .copy("Resources/clip")], swiftSettings: settings),
     .executableTarget(
       name: "StreamFlowCommand",
       dependencies: [

@@ -27,6 +27,15 @@ import Testing
     }
   }
 
+  @Test("CLIP's own vocabulary gives CLIP's tokens")
+  func full() throws {
+    let folder = URL(filePath: Self.starter).appending(path: "../../clip").standardizedFileURL.path
+    let tokenizer = try CLIPTokenizer(folder: folder)
+    #expect(tokenizer.maximumLength == 77)
+    let tokens = tokenizer.encode("a photo of a cat", length: 77).tokens
+    #expect(tokens.prefix(8) == [49406, 320, 1125, 539, 320, 2368, 49407, 49407])
+  }
+
   @Test("What does not fit is named")
   func cut() throws {
     let tokenizer = try CLIPTokenizer(folder: Self.starter)
