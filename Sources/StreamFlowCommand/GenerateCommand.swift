@@ -43,6 +43,17 @@ struct GenerateCommand: AsyncParsableCommand {
     help: "How strongly the prompt steers, 1 for not more than it is; the model's own unless said.")
   var guidanceScale: Float?
 
+  @Option(
+    help: """
+      Where guidance takes the unprompted side from: full (evaluated, two rows a step), \
+      onetime-negative (evaluated in the first step only), self-negative (a reference picture), \
+      none; what suits the model unless said.
+      """)
+  var guidance: GuidanceKind?
+
+  @Option(help: "How much of the unprompted side self-negative and onetime-negative take away.")
+  var delta: Float = 1
+
   @Option(help: "What the pictures show not; needs a guidance scale other than 1.")
   var negativePrompt = ""
 
@@ -50,10 +61,11 @@ struct GenerateCommand: AsyncParsableCommand {
   var solver = Solver.euler
 
   @Option(
-    help:
-      "The way through time: auto, flow-match, rectified, or perflow[:windows=4,prediction=diff_eps]."
-  )
-  var schedule = ScheduleArgument.automatic
+    help: """
+      The way through time: auto, flow-match, rectified, lcm, euler, euler-ancestral, or \
+      perflow[:windows=4,prediction=diff_eps|ddim_eps|velocity].
+      """)
+  var schedule = ScheduleChoice.automatic
 
   @Option(help: "How times are laid out: diffusers (as it does), or uniform (1, .75, .5, .25, 0).")
   var spacing = FlowMatchingSchedule.Spacing.diffusers
@@ -112,15 +124,18 @@ struct GenerateCommand: AsyncParsableCommand {
       throw ValidationError("'\(promptsFile ?? "")' holds no prompt; write one a line")
     }
     let first = seed ?? UInt64(UInt32.random(in: 0 ... .max))
-    let scale = guidanceScale ?? checkpoint.defaults.guidanceScale
+    let defaults = checkpoint.defaults(for: schedule)
+    let scale = guidanceScale ?? defaults.guidanceScale
+    let guidance =
+      guidance?.guidance(scale: scale, delta: delta) ?? checkpoint.guidance(scale: scale)
     let repeated = texts.flatMap { [String](repeating: $0, count: count) }
     return repeated.enumerated().map { index, prompt in
       var request = GenerationRequest(prompt: prompt)
       request.negativePrompt = negativePrompt
       request.seed = first &+ UInt64(index)
-      request.stepCount = steps ?? checkpoint.defaults.stepCount
-      request.guidance = Guidance(scale: scale)
-      request.schedule = schedule.choice
+      request.stepCount = steps ?? defaults.stepCount
+      request.guidance = guidance
+      request.schedule = schedule
       request.spacing = spacing
       request.solver = solver
       request.noiseSource = noise

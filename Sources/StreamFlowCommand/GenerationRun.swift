@@ -86,7 +86,7 @@ struct GenerationRun {
 
   private func warnOfCutPrompts() {
     guard style != .quiet else { return }
-    let negatives = requests.filter { $0.guidance != .none }.map(\.negativePrompt)
+    let negatives = requests.filter(\.guidance.readsUnprompted).map(\.negativePrompt)
     for prompt in Set(requests.map(\.prompt) + negatives).sorted() {
       guard let cut = generator.cut(of: prompt) else { continue }
       Terminal.warning("the text encoder has no room for the end of a prompt: '\(cut)' was cut")
@@ -131,9 +131,9 @@ struct GenerationRun {
     if !request.negativePrompt.isEmpty {
       lines.append("Negative prompt: \(request.negativePrompt)")
     }
-    let scale: Float = if case .full(let scale) = request.guidance { scale } else { 1 }
     let settings = [
-      "Steps: \(request.stepCount)", "Sampler: \(request.solver.rawValue)", "CFG scale: \(scale)",
+      "Steps: \(request.stepCount)", "Sampler: \(request.solver.rawValue)",
+      "CFG scale: \(request.guidance.scale)",
       "Seed: \(request.seed)", "Size: \(generator.width)x\(generator.height)",
       "Model: \(generator.checkpoint.name)", "RNG: \(request.noiseSource.rawValue.uppercased())",
       "Spacing: \(request.spacing.rawValue)", "Version: StreamFlow \(version)",

@@ -69,6 +69,7 @@ struct InspectCommand: AsyncParsableCommand {
     var lines = [
       "model      \(report.name) (\(report.folder))", "family     \(report.family)",
       "schedule   \(report.schedule)",
+      "plan       \(report.plan.map { "\($0) (\(report.planReason))" } ?? report.planReason)",
       "defaults   \(report.width)x\(report.height) pixels, \(report.steps) steps, guidance "
         + "\(report.guidanceScale)",
     ]

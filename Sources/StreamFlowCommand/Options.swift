@@ -102,42 +102,25 @@ struct StageCount: ExpressibleByArgument {
   }
 }
 
-/// A schedule by name, PeRFlow's with its options: `perflow:windows=4,prediction=ddim_eps`.
-struct ScheduleArgument: ExpressibleByArgument {
-  let choice: ScheduleChoice
-  let defaultValueDescription: String
+extension ScheduleChoice: ExpressibleByArgument {
+  /// As it is written on the command line.
+  public var defaultValueDescription: String { description }
+}
 
-  static let automatic = ScheduleArgument(choice: .automatic, defaultValueDescription: "auto")
+/// Where the unprompted side of guidance comes from.
+enum GuidanceKind: String, ExpressibleByArgument, CaseIterable {
+  case none
+  case full
+  case selfNegative = "self-negative"
+  case onetimeNegative = "onetime-negative"
 
-  private init(choice: ScheduleChoice, defaultValueDescription: String) {
-    self.choice = choice
-    self.defaultValueDescription = defaultValueDescription
-  }
-
-  init?(argument: String) {
-    defaultValueDescription = argument
-    let parts = argument.split(separator: ":", maxSplits: 1)
-    switch (parts.first, parts.count) {
-    case ("auto", 1): choice = .automatic
-    case ("flow-match", 1): choice = .flowMatching
-    case ("rectified", 1): choice = .rectified
-    case ("perflow", _):
-      var schedule = PiecewiseFlowSchedule()
-      for option in parts.dropFirst().first?.split(separator: ",") ?? [] {
-        let pair = option.split(separator: "=", maxSplits: 1).map(String.init)
-        guard pair.count == 2 else { return nil }
-        switch pair[0] {
-        case "windows":
-          guard let count = Int(pair[1]), (1...100).contains(count) else { return nil }
-          schedule.windowCount = count
-        case "prediction":
-          guard let prediction = Prediction(rawValue: pair[1]) else { return nil }
-          schedule.prediction = prediction
-        default: return nil
-        }
-      }
-      choice = .piecewise(schedule)
-    default: return nil
+  /// The guidance of this kind.
+  func guidance(scale: Float, delta: Float) -> Guidance {
+    switch self {
+    case .none: .none
+    case .full: .full(scale: scale)
+    case .selfNegative: .selfNegative(scale: scale, delta: delta)
+    case .onetimeNegative: .onetimeNegative(scale: scale, delta: delta)
     }
   }
 }

@@ -38,7 +38,7 @@ import Testing
   func whole() throws {
     let checkpoint = try Checkpoint.starter()
     #expect(checkpoint.name == "starter" && checkpoint.nativeSize == (64, 64))
-    #expect(checkpoint.defaults.stepCount == 4 && checkpoint.defaults.guidanceScale == 2)
+    #expect(checkpoint.defaults() == .init(stepCount: 4, guidanceScale: 2))
     #expect(checkpoint.schedulerName == "FlowMatchEulerDiscreteScheduler")
     let report = ModelReport(checkpoint)
     #expect(report.components.map(\.name) == ["unet", "text", "vae"])

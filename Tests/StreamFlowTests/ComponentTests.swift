@@ -33,14 +33,14 @@ import Testing
 
   @Test(
     "UNets of every block kind and option, odd sizes too",
-    arguments: ["unet-sd15", "unet-sd21", "unet-starter"])
+    arguments: ["unet-sd15", "unet-sd21", "unet-starter", "unet-sdxl", "unet-lcm"])
   func unet(name: String) throws {
     let store = try WeightStore(
       folder: Bundle.module.fixture(name), stem: "diffusion_pytorch_model")
     let network = UNet(
       configuration: try UNetConfiguration(Self.configuration(name)), weights: store.root)
     let golden = try Golden("\(name)/golden.safetensors", in: .module)
-    for index in 0..<golden.names.count / 4 {
+    for index in 0..<golden.names.count(where: { $0.hasSuffix(".output") }) {
       let shape = try golden.shape("\(index).sample")
       let tokens = try golden.shape("\(index).conditioning")[1]
       let graph = try network.graph(
@@ -48,7 +48,10 @@ import Testing
       let session = try Self.session(graph, store)
       Self.write(try golden.floats("\(index).sample"), to: session, input: 0)
       Self.write(try golden.floats("\(index).timestep"), to: session, input: 1)
-      Self.write(try golden.floats("\(index).conditioning"), to: session, input: 2)
+      let others = ["conditioning", "pooled", "sizes", "guidance"].map { "\(index).\($0)" }
+      for (input, key) in others.filter({ golden.names.contains($0) }).enumerated() {
+        Self.write(try golden.floats(key), to: session, input: 2 + input)
+      }
       try session.run()
       expectClose(
         Self.floats(session, output: 0), try golden.floats("\(index).output"),
@@ -62,16 +65,20 @@ import Testing
   func text(activation: String, isPrefixed: Bool) throws {
     let name = "text-\(activation)"
     let stored = try WeightStore(folder: Bundle.module.fixture(name), stem: "model")
-    let prefix = "text_model."
-    let store = stored.renamed { name in
-      let bare = name.hasPrefix(prefix) ? String(name.dropFirst(prefix.count)) : name
-      return isPrefixed ? prefix + bare : bare
-    }
+    let bare = stored.withoutTextModelPrefix()
+    let store =
+      (isPrefixed ? bare.renamed { "text_model." + $0 } : bare).withoutTextModelPrefix()
     let encoder = CLIPText(
-      configuration: try CLIPTextConfiguration(Self.configuration(name)), store: store)
+      configuration: try CLIPTextConfiguration(Self.configuration(name), weights: store),
+      weights: store.root)
     let golden = try Golden("\(name)/golden.safetensors", in: .module)
-    for skip in [0, 1] {
-      let session = try Self.session(encoder.graph(rows: 2, skippedLayers: skip), store)
+    let states: [(CLIPText.HiddenState, Int, String)] = [
+      (.last, 0, "hidden"), (.last, 1, "skip1"), (.penultimate, 0, "penultimate"),
+      (.penultimate, 1, "penultimate1"),
+    ]
+    for (state, skip, key) in states {
+      let graph = try encoder.graph(rows: 2, state: state, skippedLayers: skip)
+      let session = try Self.session(graph, store)
       for (input, key) in ["tokens", "end"].enumerated() {
         let numbers = try golden.floats(key)
         session.write(input: input, as: Int64.self) {
@@ -80,9 +87,7 @@ import Testing
       }
       try session.run()
       expectClose(
-        Self.floats(session, output: 0), try golden.floats(skip == 0 ? "hidden" : "skip1"),
-        relativeTolerance: 1e-4)
-      guard skip == 0 else { continue }
+        Self.floats(session, output: 0), try golden.floats(key), relativeTolerance: 1e-4)
       expectClose(
         Self.floats(session, output: 1), try golden.floats("pooled"), relativeTolerance: 1e-4)
     }

@@ -7,12 +7,18 @@ public struct CLIPTextConfiguration: Equatable, Sendable {
   public let width: Int
   /// The number of tokens the model was trained with, its marks of start and end included.
   public let tokenCount: Int
+  /// The width of the projected pooled state of a `CLIPTextModelWithProjection`.
+  public let projectionWidth: Int?
   let layerCount: Int
   let headCount: Int
   let activation: String
   let epsilon: Float
 
-  init(_ file: ConfigurationFile) throws(ModelError) {
+  /// - Parameters:
+  ///   - file: the configuration.
+  ///   - weights: the weights, which tell whether there is a projection.
+  init(_ file: ConfigurationFile, weights: WeightStore) throws(ModelError) {
+    projectionWidth = weights.weights[Self.projection]?.shape.dimensions.first
     width = try file.integer("hidden_size", default: 512, in: 1...65536)
     tokenCount = try file.integer("max_position_embeddings", default: 77, in: 2...65536)
     layerCount = try file.integer("num_hidden_layers", default: 12, in: 1...256)
@@ -25,42 +31,63 @@ public struct CLIPTextConfiguration: Equatable, Sendable {
   }
 }
 
-/// The text encoder of CLIP: `CLIPTextModel` (Radford et al., 2021, arXiv:2103.00020).
+extension CLIPTextConfiguration {
+  /// The weight that makes a `CLIPTextModel` one with a projection.
+  static let projection = "text_projection.weight"
+}
+
+/// The text encoder of CLIP: `CLIPTextModel` and `CLIPTextModelWithProjection` (Radford et al.,
+/// 2021, arXiv:2103.00020).
 struct CLIPText {
   let configuration: CLIPTextConfiguration
-  /// The weights without the `text_model.` that older files put before every name.
   let weights: WeightScope
 
-  init(configuration: CLIPTextConfiguration, store: WeightStore) {
-    self.configuration = configuration
-    let prefix = "text_model."
-    weights =
-      store.renamed { $0.hasPrefix(prefix) ? String($0.dropFirst(prefix.count)) : $0 }.root
+  /// Which of the hidden states a model was trained to read.
+  enum HiddenState: Hashable {
+    /// The last one, normalized: Stable Diffusion 1 and 2.
+    case last
+    /// The last but one, as it is: Stable Diffusion XL and 3.
+    case penultimate
   }
 
   /// Writes the encoder down: `tokens` and `end` to `hidden` and `pooled`.
   ///
-  /// - Parameter skippedLayers: how many of the last layers are left out (clip skip); the final
-  ///   normalization is applied all the same, as diffusers does.
-  func graph(rows: Int, skippedLayers: Int = 0) throws(GraphError) -> Graph {
-    precondition((0..<configuration.layerCount).contains(skippedLayers), "no layer would be left")
+  /// The pooled state is that of the whole encoder, projected where there is a projection.
+  ///
+  /// - Parameters:
+  ///   - rows: the number of prompts.
+  ///   - state: which hidden state.
+  ///   - skippedLayers: how many layers earlier it is taken (clip skip); a last state is normalized
+  ///     all the same, as diffusers does.
+  func graph(
+    rows: Int, state: HiddenState = .last, skippedLayers: Int = 0
+  ) throws(GraphError) -> Graph {
+    let skipped = skippedLayers + (state == .penultimate ? 1 : 0)
+    precondition((0..<configuration.layerCount).contains(skipped), "no layer would be left")
     let count = configuration.tokenCount
-    let graph = Graph(name: "text_encoder_\(rows)_skip\(skippedLayers)")
+    let graph = Graph(name: "text_encoder_\(rows)_\(state)_skip\(skippedLayers)")
     let tokens = graph.input("tokens", shape: [rows, count], type: .int64)
     let end = graph.input("end", shape: [rows], type: .int64)
     let embeddings = weights["embeddings"]
     let places = try embeddings["position_embedding"].value("weight", in: graph)
-    var hidden =
+    var last =
       try tokens.embedding(embeddings["token_embedding"])
       + places.sliced(axis: 0, from: 0, to: count)
     let mask = causalMask(in: graph)
-    for index in 0..<configuration.layerCount - skippedLayers {
-      hidden = try layer(hidden, weights["encoder"]["layers"][index], mask: mask)
+    var hidden = last
+    for index in 0..<configuration.layerCount {
+      last = try layer(last, weights["encoder"]["layers"][index], mask: mask)
+      if index == configuration.layerCount - 1 - skipped { hidden = last }
     }
-    hidden = try norm(hidden, weights["final_layer_norm"])
+    let final = weights["final_layer_norm"]
+    if state == .last { hidden = try norm(hidden, final) }
     try hidden.expect([rows, count, configuration.width], of: "the text encoder")
     graph.output(hidden, as: "hidden")
-    graph.output(try hidden.token(at: end), as: "pooled")
+    var pooled = try norm(last, final).token(at: end)
+    if configuration.projectionWidth != nil {
+      pooled = try pooled.linear(weights["text_projection"])
+    }
+    graph.output(pooled, as: "pooled")
     return graph
   }
 
@@ -94,5 +121,13 @@ struct CLIPText {
       (0..<count).map { column in column > row ? -Float.greatestFiniteMagnitude : 0 }
     }
     return graph.constant(scalars, shape: [1, 1, count, count])
+  }
+}
+
+extension WeightStore {
+  /// The weights without the `text_model.` that older files put before every name.
+  func withoutTextModelPrefix() -> WeightStore {
+    let prefix = "text_model."
+    return renamed { $0.hasPrefix(prefix) ? String($0.dropFirst(prefix.count)) : $0 }
   }
 }

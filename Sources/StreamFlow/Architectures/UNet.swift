@@ -1,7 +1,7 @@
 internal import FlowCore
 internal import FlowGraph
 
-/// The network of Stable Diffusion 1 and 2 and their relatives: `UNet2DConditionModel`.
+/// The network of Stable Diffusion 1, 2 and XL and their relatives: `UNet2DConditionModel`.
 ///
 /// Rombach et al., 2022 (arXiv:2112.10752); layer names and order as in diffusers.
 struct UNet {
@@ -16,24 +16,47 @@ struct UNet {
     let tokens: Int
   }
 
-  /// Writes the network down: `sample`, `timestep`, `conditioning` to `output`.
+  /// What the network reads of a prompt, a size and a guidance scale.
+  struct Conditions {
+    /// The text's hidden states, `[rows, tokens, width]`.
+    let hidden: Value
+    /// The pooled text and the sizes, where it reads them.
+    let addition: (pooled: Value, sizes: Value)?
+    /// A thousand times the guidance scale less one, `[rows]`, where it reads it.
+    let guidance: Value?
+  }
+
+  /// Writes the network down: `sample`, `timestep`, `hidden`, and where it reads them `pooled`,
+  /// `sizes` and `guidance`, to `output`.
   func graph(_ size: Size) throws(GraphError) -> Graph {
     let graph = Graph(name: "unet_\(size.rows)x\(size.height)x\(size.width)")
     let sample = graph.input(
       "sample", shape: [size.rows, configuration.inputChannels, size.height, size.width])
     let timestep = graph.input("timestep", shape: [size.rows])
-    let conditioning = graph.input(
-      "conditioning", shape: [size.rows, size.tokens, configuration.conditioningWidth])
-    let output = try callAsFunction(sample, timestep: timestep, conditioning: conditioning)
+    let hidden = graph.input(
+      "hidden", shape: [size.rows, size.tokens, configuration.conditioningWidth])
+    let addition = configuration.addition.map { addition in
+      (
+        pooled: graph.input("pooled", shape: [size.rows, addition.pooledWidth]),
+        sizes: graph.input("sizes", shape: [size.rows, UNetConfiguration.Addition.sizeCount])
+      )
+    }
+    let guidance = configuration.guidanceWidth.map { _ in
+      graph.input("guidance", shape: [size.rows])
+    }
+    let output = try callAsFunction(
+      sample, timestep: timestep,
+      Conditions(hidden: hidden, addition: addition, guidance: guidance))
     try output.expect(sample.shape, of: "the network")
     graph.output(output, as: "output")
     return graph
   }
 
-  func callAsFunction(
-    _ sample: Value, timestep: Value, conditioning: Value
+  private func callAsFunction(
+    _ sample: Value, timestep: Value, _ conditions: Conditions
   ) throws(GraphError) -> Value {
-    let time = try timeEmbedding(timestep)
+    let time = try timeEmbedding(timestep, conditions)
+    let conditioning = conditions.hidden
     var hidden = try sample.convolution(weights["conv_in"], padding: 1)
     var skips = [hidden]
     for index in configuration.levels.indices {
@@ -50,13 +73,35 @@ struct UNet {
   }
 
   /// The time as every residual block reads it, its activation already applied.
-  private func timeEmbedding(_ timestep: Value) throws(GraphError) -> Value {
+  private func timeEmbedding(
+    _ timestep: Value, _ conditions: Conditions
+  ) throws(GraphError) -> Value {
     let layer = weights["time_embedding"]
-    return try timestep.timeEmbedding(
-      width: configuration.levels[0].channels, cosineFirst: configuration.cosineFirst,
-      frequencyShift: configuration.frequencyShift
-    )
-    .linear(layer["linear_1"]).silu().linear(layer["linear_2"]).silu()
+    var time = try sinusoids(timestep, width: configuration.levels[0].channels)
+    if let guidance = conditions.guidance, let width = configuration.guidanceWidth {
+      // `get_guidance_scale_embedding` of diffusers' latent consistency pipeline.
+      let scale = try guidance.timeEmbedding(width: width, cosineFirst: false, frequencyShift: 1)
+      time = try time + scale.linear(layer["cond_proj"])
+    }
+    var embedding = try time.linear(layer["linear_1"]).silu().linear(layer["linear_2"])
+    if let (pooled, sizes) = conditions.addition, let addition = configuration.addition {
+      let layer = weights["add_embedding"]
+      let rows = pooled.shape[0]
+      let count = UNetConfiguration.Addition.sizeCount
+      let places = try sinusoids(sizes.reshaped([rows * count]), width: addition.timeWidth)
+        .reshaped([rows, count * addition.timeWidth])
+      embedding =
+        try embedding
+        + Value.concatenated([pooled, places], axis: 1)
+        .linear(layer["linear_1"]).silu().linear(layer["linear_2"])
+    }
+    return try embedding.silu()
+  }
+
+  private func sinusoids(_ numbers: Value, width: Int) throws(GraphError) -> Value {
+    try numbers.timeEmbedding(
+      width: width, cosineFirst: configuration.cosineFirst,
+      frequencyShift: configuration.frequencyShift)
   }
 
   private func down(

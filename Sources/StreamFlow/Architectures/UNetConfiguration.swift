@@ -22,6 +22,21 @@ public struct UNetConfiguration: Equatable, Sendable {
   let cosineFirst: Bool
   let frequencyShift: Float
   let hasMiddle: Bool
+  /// What Stable Diffusion XL reads besides: a pooled text, and sizes.
+  let addition: Addition?
+  /// The width of the sinusoids of the guidance scale, where the network reads it (LCM).
+  let guidanceWidth: Int?
+
+  /// The embedding of pooled text and sizes (`text_time`).
+  struct Addition: Equatable {
+    /// The width of the pooled text.
+    let pooledWidth: Int
+    /// The width of the sinusoids of each size.
+    let timeWidth: Int
+    /// The numbers of `time_ids`: original height and width, top and left of the crop, target
+    /// height and width (Podell et al., 2023, arXiv:2307.01952, section 2.2).
+    static let sizeCount = 6
+  }
 
   init(_ file: ConfigurationFile) throws(ModelError) {
     try Self.refuseUnsupported(file)
@@ -75,6 +90,25 @@ public struct UNetConfiguration: Equatable, Sendable {
     cosineFirst = try file.bool("flip_sin_to_cos", default: true)
     frequencyShift = Float(try file.number("freq_shift", default: 0))
     hasMiddle = try file.text("mid_block_type") != nil || !file.keys.contains("mid_block_type")
+    guidanceWidth =
+      file["time_cond_proj_dim"] == nil
+      ? nil : try file.integer("time_cond_proj_dim", default: 256, in: 2...65536)
+    addition = try Self.addition(file)
+  }
+
+  private static func addition(_ file: ConfigurationFile) throws(ModelError) -> Addition? {
+    try file.require("addition_embed_type", isOneOf: [.text("text_time")])
+    guard file["addition_embed_type"] != nil else { return nil }
+    let timeWidth = try file.integer("addition_time_embed_dim", default: 256, in: 2...65536)
+    let inputs = try file.integer(
+      "projection_class_embeddings_input_dim", default: 2816, in: 1...1_000_000)
+    let pooledWidth = inputs - Addition.sizeCount * timeWidth
+    guard pooledWidth > 0 else {
+      throw file.unsupported(
+        "projection_class_embeddings_input_dim",
+        expected: "more than \(Addition.sizeCount) times addition_time_embed_dim (\(timeWidth))")
+    }
+    return Addition(pooledWidth: pooledWidth, timeWidth: timeWidth)
   }
 
   private static func attention(
@@ -104,8 +138,8 @@ public struct UNetConfiguration: Equatable, Sendable {
       "mid_block_only_cross_attention", "resnet_skip_time_act", "class_embeddings_concat",
     ] { try file.require(key, isOneOf: [.bool(false)]) }
     for key in [
-      "class_embed_type", "num_class_embeds", "addition_embed_type", "encoder_hid_dim",
-      "encoder_hid_dim_type", "time_cond_proj_dim", "time_embedding_dim", "timestep_post_act",
+      "class_embed_type", "num_class_embeds", "encoder_hid_dim", "encoder_hid_dim_type",
+      "time_embedding_dim", "timestep_post_act",
       "time_embedding_act_fn", "cross_attention_norm", "reverse_transformer_layers_per_block",
     ] { try file.require(key, isOneOf: []) }
   }

@@ -156,6 +156,18 @@ struct ConfigurationFile: Sendable {
     }
   }
 
+  /// A text that names one of a few.
+  func choice<Choice: RawRepresentable<String> & CaseIterable>(
+    _ key: String, default standard: Choice
+  ) throws(ModelError) -> Choice {
+    guard let text = try text(key) else { return standard }
+    guard let choice = Choice(rawValue: text) else {
+      let allowed = Choice.allCases.map { "\"\($0.rawValue)\"" }
+      throw unsupported(key, expected: allowed.joined(separator: " or "))
+    }
+    return choice
+  }
+
   /// Refuses every value but those given; an absent key is fine.
   func require(_ key: String, isOneOf allowed: [Value]) throws(ModelError) {
     guard let value = self[key], !allowed.contains(value) else { return }

@@ -32,6 +32,10 @@ public struct ModelReport: Encodable, Sendable {
   public let family: String
   /// The schedule's class, as the checkpoint names it.
   public let schedule: String
+  /// The way through time that it takes where the user says nothing, as on the command line.
+  public let plan: String?
+  /// Why it takes that.
+  public let planReason: String
   /// The width of pictures in pixels that it was trained for.
   public let width: Int
   /// The height of pictures in pixels that it was trained for.
@@ -54,23 +58,30 @@ public struct ModelReport: Encodable, Sendable {
     family = checkpoint.pipelineName
     schedule = checkpoint.schedulerName
     (width, height) = checkpoint.nativeSize
-    steps = checkpoint.defaults.stepCount
-    guidanceScale = checkpoint.defaults.guidanceScale
-    components = [
-      Component(
-        name: "unet", architecture: "UNet2DConditionModel", checkpoint.unetWeights),
-      Component(name: "text", architecture: "CLIPTextModel", checkpoint.textWeights),
-      Component(
-        name: "vae", architecture: checkpoint.autoencoder.className,
-        checkpoint.autoencoderWeights),
-    ]
+    let defaults = checkpoint.defaults()
+    steps = defaults.stepCount
+    guidanceScale = defaults.guidanceScale
+    let finding = checkpoint.scheduleFinding
+    (plan, planReason) = (finding.schedule?.description, finding.reason)
+    components =
+      [Component(name: "unet", architecture: "UNet2DConditionModel", checkpoint.unetWeights)]
+      + checkpoint.textEncoders.map { encoder in
+        Component(
+          name: encoder.name.replacing("_encoder", with: ""),
+          architecture: encoder.configuration.projectionWidth == nil
+            ? "CLIPTextModel" : "CLIPTextModelWithProjection", encoder.weights)
+      } + [
+        Component(
+          name: "vae", architecture: checkpoint.autoencoder.className,
+          checkpoint.autoencoderWeights)
+      ]
     let factor = checkpoint.autoencoder.factor
     let (latentWidth, latentHeight) = (width / factor, height / factor)
     let rows = RowChoice.rows(latentPlaces: latentWidth * latentHeight)
     memoryByteCount =
       MemoryEstimate(checkpoint, rows: rows, width: width, height: height).peakByteCount
     engines = [
-      "text 1x\(checkpoint.text.tokenCount)", "unet \(rows)x\(latentHeight)x\(latentWidth)",
+      "text 1x\(checkpoint.tokenCount)", "unet \(rows)x\(latentHeight)x\(latentWidth)",
       "vae \(rows)x\(latentHeight)x\(latentWidth)",
     ]
   }

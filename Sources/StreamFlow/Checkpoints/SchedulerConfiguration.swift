@@ -1,35 +1,41 @@
-public import FlowCore
+internal import FlowCore
 
-/// Which schedule a trajectory follows.
-public enum ScheduleChoice: Equatable, Sendable {
-  /// What the checkpoint's own files say.
-  case automatic
-  /// Flow matching, with the options of the checkpoint's scheduler file where it has them.
-  case flowMatching
-  /// PeRFlow's windows.
-  case piecewise(PiecewiseFlowSchedule)
-  /// InstaFlow's and 2-Rectified Flow's even steps.
-  case rectified
-}
-
-/// What `scheduler/scheduler_config.json` and `model_index.json` say of the way through time.
+/// What `scheduler/scheduler_config.json` says of the way through time.
 struct SchedulerConfiguration: Sendable {
   /// The scheduler's class, as the file names it.
   let className: String
-  private let pipelineName: String
-  private let path: String
+  /// The file.
+  let path: String
   private let flowMatching: FlowMatchingSchedule
   private let dynamicShift: DynamicTimeShift?
+  private let consistency: ConsistencySchedule
+  private let diffusion: DiffusionSchedule
 
-  init(_ file: ConfigurationFile, pipelineName: String) throws(ModelError) {
+  init(_ file: ConfigurationFile) throws(ModelError) {
     className = try file.text("_class_name") ?? "unnamed"
     path = file.path
-    self.pipelineName = pipelineName
+    (flowMatching, dynamicShift) = try Self.flowMatching(file, className: className)
+    (consistency, diffusion) = try Self.diffusion(file, className: className)
+  }
+
+  /// Where there is no such file: a model in one file.
+  init(ofModelAt path: String) {
+    self.path = path
+    className = "no scheduler"
+    flowMatching = FlowMatchingSchedule()
+    dynamicShift = nil
+    consistency = ConsistencySchedule()
+    diffusion = DiffusionSchedule()
+  }
+
+  /// Whether timesteps are laid out from the last.
+  var isTrailing: Bool { diffusion.spacing == .trailing && className.hasPrefix("Euler") }
+
+  private static func flowMatching(
+    _ file: ConfigurationFile, className: String
+  ) throws(ModelError) -> (FlowMatchingSchedule, DynamicTimeShift?) {
     var schedule = FlowMatchingSchedule()
-    guard className == "FlowMatchEulerDiscreteScheduler" else {
-      (flowMatching, dynamicShift) = (schedule, nil)
-      return
-    }
+    guard className == "FlowMatchEulerDiscreteScheduler" else { return (schedule, nil) }
     for key in ["invert_sigmas", "use_beta_sigmas"] {
       try file.require(key, isOneOf: [.bool(false)])
     }
@@ -43,11 +49,7 @@ struct SchedulerConfiguration: Sendable {
     }
     if try file.bool("use_karras_sigmas", default: false) { schedule.respacing = .karras }
     if try file.bool("use_exponential_sigmas", default: false) { schedule.respacing = .exponential }
-    flowMatching = schedule
-    guard try file.bool("use_dynamic_shifting", default: false) else {
-      dynamicShift = nil
-      return
-    }
+    guard try file.bool("use_dynamic_shifting", default: false) else { return (schedule, nil) }
     var dynamic = DynamicTimeShift()
     dynamic.baseShift = try file.number("base_shift", default: 0.5)
     dynamic.maximumShift = try file.number("max_shift", default: 1.15)
@@ -55,28 +57,68 @@ struct SchedulerConfiguration: Sendable {
     dynamic.maximumLength = try file.number("max_image_seq_len", default: 4096)
     try file.require("time_shift_type", isOneOf: [.text("exponential"), .text("linear")])
     if try file.text("time_shift_type") == "linear" { dynamic.kind = .linear }
-    dynamicShift = dynamic
+    return (schedule, dynamic)
+  }
+
+  /// The schedules of diffusion models, which read the same keys; those of other schedulers'
+  /// files too, for a user who chooses the schedule.
+  private static func diffusion(
+    _ file: ConfigurationFile, className: String
+  ) throws(ModelError) -> (ConsistencySchedule, DiffusionSchedule) {
+    var consistency = ConsistencySchedule()
+    var diffusion = DiffusionSchedule()
+    guard className != "FlowMatchEulerDiscreteScheduler" else { return (consistency, diffusion) }
+    var betas = BetaSchedule()
+    betas.start = try file.number("beta_start", default: 0.00085)
+    betas.end = try file.number("beta_end", default: 0.012)
+    betas.count = try file.integer("num_train_timesteps", default: 1000, in: 2...100_000)
+    guard 0 < betas.start, betas.start <= betas.end, betas.end < 1 else {
+      throw file.unsupported("beta_end", expected: "beta_start to 1, beta_start above 0")
+    }
+    betas.kind = try file.choice("beta_schedule", default: .scaledLinear)
+    let prediction = try file.choice("prediction_type", default: DiffusionPrediction.epsilon)
+    try file.require("trained_betas", isOneOf: [])
+    let isOurs = ["LCMScheduler", "EulerDiscreteScheduler", "EulerAncestralDiscreteScheduler"]
+      .contains(className)
+    if isOurs {
+      betas.endsInNoise = try file.bool("rescale_betas_zero_snr", default: false)
+      for key in [
+        "use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas", "thresholding",
+        "clip_sample",
+      ] { try file.require(key, isOneOf: [.bool(false)]) }
+      try file.require("interpolation_type", isOneOf: [.text("linear")])
+      try file.require("timestep_type", isOneOf: [.text("discrete")])
+      diffusion.spacing = try file.choice(
+        "timestep_spacing",
+        default: className == "LCMScheduler" ? .leading : .linspace)
+      diffusion.stepsOffset = try file.integer("steps_offset", default: 0, in: 0...1000)
+    }
+    (consistency.betas, consistency.prediction) = (betas, prediction)
+    (diffusion.betas, diffusion.prediction) = (betas, prediction)
+    guard className == "LCMScheduler" else { return (consistency, diffusion) }
+    consistency.originalStepCount = try file.integer(
+      "original_inference_steps", default: 50, in: 1...betas.count)
+    consistency.timestepScaling = try file.number("timestep_scaling", default: 10)
+    return (consistency, diffusion)
   }
 
   /// The schedule of one size.
   ///
   /// - Parameters:
-  ///   - choice: what the user asks for.
+  ///   - choice: which; not automatic.
   ///   - spacing: the layout of the times of flow matching.
   ///   - latentPlaces: height times width of the latents.
   func schedule(
     _ choice: ScheduleChoice, spacing: FlowMatchingSchedule.Spacing, latentPlaces: Int
-  ) throws(ModelError) -> any Schedule {
+  ) -> any Schedule {
     switch choice {
     case .rectified: return RectifiedFlowSchedule()
     case .piecewise(let schedule): return schedule
-    case .automatic where pipelineName == "RectifiedFlowPipeline": return RectifiedFlowSchedule()
-    case .automatic where className != "FlowMatchEulerDiscreteScheduler":
-      throw ModelError(
-        code: .unsupported,
-        message: "'\(path)' names \(className), which is no schedule of a flow, and nothing in the "
-          + "folder says which flow it is; choose one with --schedule perflow, rectified or "
-          + "flow-match")
+    case .consistency: return consistency
+    case .diffusion(let isAncestral):
+      var schedule = diffusion
+      schedule.isAncestral = isAncestral
+      return schedule
     case .automatic, .flowMatching:
       var schedule = flowMatching
       schedule.spacing = spacing

@@ -4,7 +4,7 @@ extension GenerationRequest {
   /// Whether two requests come to the same plan: all that `Checkpoint.plan` looks at.
   func hasPlan(of other: GenerationRequest) -> Bool {
     stepCount == other.stepCount && schedule == other.schedule && spacing == other.spacing
-      && solver == other.solver && guidance == other.guidance
+      && solver == other.solver
   }
 }
 
@@ -24,17 +24,53 @@ extension Checkpoint {
     }
   }
 
+  /// Checks that something is left of the text encoders.
+  func check(skippedTextLayers skipped: Int) throws(ModelError) {
+    for encoder in textEncoders {
+      let count = encoder.configuration.layerCount - (hiddenState == .penultimate ? 1 : 0)
+      guard (0..<count).contains(skipped) else {
+        throw ModelError(
+          code: .requestInvalid,
+          message: "clip skip of \(skipped) leaves none of the \(count) layers that are read of "
+            + encoder.name)
+      }
+    }
+  }
+
+  /// Checks that a picture made of text alone can be guided so.
+  func check(_ guidance: Guidance) throws(ModelError) {
+    func refused(_ message: String) -> ModelError {
+      ModelError(code: .requestInvalid, message: message)
+    }
+    guard guidance.isFinite else {
+      throw refused("the guidance scale and delta must be numbers, got \(guidance)")
+    }
+    guard !guidance.needsReference else {
+      throw refused(
+        "selfNegative guidance leads away from a reference picture, and a picture made of text "
+          + "has none; choose onetimeNegative (onetime-negative) or full")
+    }
+    if case .distilled = guidance, unet.guidanceWidth == nil {
+      throw refused(
+        "the network of \(name) does not read a guidance scale (time_cond_proj_dim); choose full "
+          + "or onetimeNegative guidance")
+    }
+  }
+
   /// Compiles the plan of a request.
   func plan(
     for request: GenerationRequest, width: Int, height: Int
   ) throws(ModelError) -> StepPlan {
     let places = width * height / (autoencoder.factor * autoencoder.factor)
-    let schedule = try scheduler.schedule(
-      request.schedule, spacing: request.spacing, latentPlaces: places)
-    if case .full(let scale) = request.guidance, !scale.isFinite {
-      throw ModelError(
-        code: .requestInvalid, message: "the guidance scale must be a number, got \(scale)")
+    var choice = request.schedule
+    if choice == .automatic {
+      let finding = scheduleFinding
+      guard let found = finding.schedule else {
+        throw ModelError(code: .unsupported, message: finding.reason)
+      }
+      choice = found
     }
+    let schedule = scheduler.schedule(choice, spacing: request.spacing, latentPlaces: places)
     do { return try schedule.plan(stepCount: request.stepCount, solver: request.solver) } catch {
       throw ModelError(code: .requestInvalid, message: error.message, cause: error)
     }

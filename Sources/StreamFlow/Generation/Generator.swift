@@ -84,12 +84,7 @@ public actor Generator {
         code: .requestInvalid,
         message: "a tick takes 1 to \(RowChoice.maximum) rows (--stages), got \(rowCapacity)")
     }
-    guard (0..<checkpoint.text.layerCount).contains(options.skippedTextLayers) else {
-      throw ModelError(
-        code: .requestInvalid,
-        message: "clip skip of \(options.skippedTextLayers) leaves none of the text encoder's "
-          + "\(checkpoint.text.layerCount) layers")
-    }
+    try checkpoint.check(skippedTextLayers: options.skippedTextLayers)
     self.checkpoint = checkpoint
     self.options = options
     self.configuration = configuration
@@ -110,8 +105,8 @@ public actor Generator {
     let start = ContinuousClock.now
     // One after another: the peaks of two compilations do not add up.
     let conditioner = try Conditioner(
-      checkpoint, skippedLayers: options.skippedTextLayers, configuration: configuration,
-      cache: cache)
+      checkpoint, width: width, height: height, skippedLayers: options.skippedTextLayers,
+      configuration: configuration, cache: cache)
     let network = VelocityNetwork(
       checkpoint, height: height / factor, width: width / factor, rowCapacity: rowCapacity,
       configuration: configuration, cache: cache)
@@ -138,17 +133,22 @@ public actor Generator {
         if let last = admissions.last, last.request.hasPlan(of: request) { last.plan } else {
           try checkpoint.plan(for: request, width: width, height: height)
         }
-      guard request.guidance.rowsPerStep <= rowCapacity else {
-        throw ModelError(
-          code: .requestInvalid,
-          message: "full guidance takes 2 rows of a tick, which has \(rowCapacity) (--stages)")
-      }
+      try check(request.guidance)
       admissions.append(Admission(stream: stream, index: index, request: request, plan: plan))
     }
     nextStream += 1
     pending += admissions
     outstanding[stream] = requests.isEmpty ? nil : requests.count
     return ImageStream(generator: self, id: stream, count: requests.count)
+  }
+
+  private func check(_ guidance: Guidance) throws(ModelError) {
+    try checkpoint.check(guidance)
+    guard guidance.rowsPerStep <= rowCapacity else {
+      throw ModelError(
+        code: .requestInvalid,
+        message: "this guidance takes 2 rows of a tick, which has \(rowCapacity) (--stages)")
+    }
   }
 
   /// What was measured so far.
@@ -158,14 +158,16 @@ public actor Generator {
     guard let engines else { return statistics }
     statistics.engineTime = engines.network.catalogue.runTime
     statistics.engines =
-      [engines.conditioner.report] + engines.network.catalogue.made
+      engines.conditioner.reports + engines.network.catalogue.made
       + engines.decoder.catalogue.made
     return statistics
   }
 
   /// The end of a prompt that the text encoder has no room for, if any.
   public nonisolated func cut(of prompt: String) -> String? {
-    checkpoint.tokenizer.encode(prompt, length: checkpoint.text.tokenCount).cut
+    checkpoint.textEncoders.lazy.compactMap {
+      $0.tokenizer.encode(prompt, length: $0.configuration.tokenCount).cut
+    }.first
   }
 
   /// The stream's next picture; ticks run until there is one.
@@ -214,9 +216,9 @@ public actor Generator {
     let start = ContinuousClock.now
     while let next = pending.first, batch.hasRoom(for: next.request.guidance) {
       let request = next.request
-      let prompted = try conditioner.conditioning(of: request.prompt)
+      let prompted = try conditioner.prompted(request)
       let unprompted =
-        try request.guidance == .none ? nil : conditioner.conditioning(of: request.negativePrompt)
+        try request.guidance.readsUnprompted ? conditioner.unprompted(request) : nil
       batch.admit(
         Trajectory(
           id: nextID, plan: next.plan, guidance: request.guidance, prompted: prompted,

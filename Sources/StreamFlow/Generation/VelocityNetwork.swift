@@ -20,7 +20,7 @@ final class VelocityNetwork: VelocityField {
       capacity: rowCapacity, weightsByteCount: checkpoint.unetWeights.byteCount
     ) { rows in
       let graph = try network.graph(
-        .init(rows: rows, height: height, width: width, tokens: checkpoint.text.tokenCount))
+        .init(rows: rows, height: height, width: width, tokens: checkpoint.tokenCount))
       return try Session(
         ONNXModel(graph, weightsIdentity: checkpoint.unetWeights.identity),
         configuration: configuration, cache: cache)
@@ -41,8 +41,9 @@ final class VelocityNetwork: VelocityField {
     engine.session.write(sample, toRow: row, of: engine.rows, input: 0)
     engine.session.write(input: 1, as: Float.self) { $0[row] = timestep }
     guard engine.conditionings[row] !== conditioning else { return }
-    let hidden = conditioning.hidden
-    engine.session.write(hidden.span, toRow: row, of: engine.rows, input: 2)
+    for (index, scalars) in conditioning.inputs.enumerated() {
+      engine.session.write(scalars.span, toRow: row, of: engine.rows, input: 2 + index)
+    }
     engine.conditionings[row] = conditioning
   }
 

@@ -1,0 +1,122 @@
+internal import FlowGraph
+internal import FlowText
+internal import Foundation
+
+extension Checkpoint {
+  /// The pipelines whose parts this package knows.
+  static let pipelines = [
+    "StableDiffusionPipeline", "StableDiffusionXLPipeline", "RectifiedFlowPipeline",
+    "LatentConsistencyModelPipeline",
+  ]
+
+  /// Opens a model's folder in diffusers' layout.
+  ///
+  /// - Parameters:
+  ///   - folder: the folder with `model_index.json`.
+  ///   - name: what pictures are marked with; the folder's name unless said.
+  ///   - autoencoder: which autoencoder.
+  ///   - variant: the middle of the weights' file names, such as `fp16`.
+  public init(
+    folder: String, name: String? = nil, autoencoder: AutoencoderChoice = .automatic,
+    variant: String? = nil
+  ) throws(ModelError) {
+    var isFolder: ObjCBool = false
+    guard unsafe FileManager.default.fileExists(atPath: folder, isDirectory: &isFolder) else {
+      throw ModelError(
+        code: .fileMissing,
+        message: "there is no model at '\(folder)'; --model takes a folder in diffusers' layout, "
+          + "or 'starter'")
+    }
+    guard isFolder.boolValue else {
+      throw ModelError(
+        code: .unsupported,
+        message: "'\(folder)' is a file; --model takes a folder in diffusers' layout (with "
+          + "model_index.json)")
+    }
+    let index = try ConfigurationFile(path: "\(folder)/model_index.json")
+    let pipelineName = try index.text("_class_name") ?? "unnamed"
+    guard Self.pipelines.contains(pipelineName) else {
+      throw index.unsupported(
+        "_class_name", expected: Self.pipelines.map { "\"\($0)\"" }.joined(separator: " or "))
+    }
+    let notes = try ModelNotes(path: "\(folder)/streamflow.json")
+    let unet = try UNetConfiguration(ConfigurationFile(path: "\(folder)/unet/config.json"))
+    let scheduler = try SchedulerConfiguration(
+      ConfigurationFile(path: "\(folder)/scheduler/scheduler_config.json"))
+    do {
+      try self.init(
+        name: name ?? URL(filePath: folder).standardizedFileURL.lastPathComponent, folder: folder,
+        pipelineName: pipelineName, unet: unet,
+        unetWeights: WeightStore(
+          folder: "\(folder)/unet", stem: "diffusion_pytorch_model", variant: variant),
+        textEncoders: Self.textEncoders(
+          in: folder, count: pipelineName == "StableDiffusionXLPipeline" ? 2 : 1, variant: variant),
+        autoencoder: Self.autoencoder(folder: folder, choice: autoencoder, variant: variant),
+        notes: notes, scheduler: scheduler,
+        zeroesEmptyPrompt: index.bool("force_zeros_for_empty_prompt", default: false))
+    } catch { throw Self.wrapped(error) }
+  }
+
+  private static func textEncoders(
+    in folder: String, count: Int, variant: String?
+  ) throws -> [TextEncoder] {
+    try (1...count).map { number in
+      let suffix = number == 1 ? "" : "_\(number)"
+      let name = "text_encoder\(suffix)"
+      let file = try ConfigurationFile(path: "\(folder)/\(name)/config.json")
+      let weights = try WeightStore(
+        folder: "\(folder)/\(name)", stem: "model", variant: variant
+      ).withoutTextModelPrefix()
+      return TextEncoder(
+        name: name, configuration: try CLIPTextConfiguration(file, weights: weights),
+        weights: weights, tokenizer: try CLIPTokenizer(folder: "\(folder)/tokenizer\(suffix)"))
+    }
+  }
+
+  /// The model that comes with this package: 64-pixel pictures of things and faces.
+  public static func starter() throws(ModelError) -> Checkpoint {
+    try Checkpoint(folder: resource("starter"), name: "starter")
+  }
+
+  /// Opens the model that a user names: `starter`, or a folder.
+  public static func named(
+    _ name: String, autoencoder: AutoencoderChoice = .automatic, variant: String? = nil
+  ) throws(ModelError) -> Checkpoint {
+    let folder = try name == "starter" ? resource("starter") : name
+    return try Checkpoint(folder: folder, autoencoder: autoencoder, variant: variant)
+  }
+
+  /// The place of a folder that comes with this package.
+  static func resource(_ name: String) throws(ModelError) -> String {
+    // Beside the command first, so that an installed one needs no folder of its build.
+    let bundles = ["StreamFlow_StreamFlow.resources", "StreamFlow_StreamFlow.bundle"]
+    let place = Bundle.main.bundleURL.resolvingSymlinksInPath()
+    for bundle in bundles {
+      let folder = place.appending(path: "\(bundle)/\(name)")
+      if FileManager.default.fileExists(atPath: folder.path) { return folder.path }
+    }
+    guard let folder = Bundle.module.url(forResource: name, withExtension: nil) else {
+      throw ModelError(
+        code: .fileMissing,
+        message: "'\(name)' is missing beside the command at '\(place.path)'; install again with "
+          + "`make install`")
+    }
+    return folder.path
+  }
+
+  /// Another part's error as this one's.
+  static func wrapped(_ error: any Error) -> ModelError {
+    switch error {
+    case let error as ModelError: error
+    case let error as GraphError:
+      ModelError(
+        code: error.code == .fileUnreadable ? .fileMissing : .fileInvalid,
+        message: error.message, cause: error)
+    case let error as TextError:
+      ModelError(
+        code: error.code == .fileUnreadable ? .fileMissing : .fileInvalid,
+        message: error.message, cause: error)
+    default: ModelError(code: .fileInvalid, message: "\(error)", cause: error)
+    }
+  }
+}
