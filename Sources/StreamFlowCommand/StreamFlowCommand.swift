@@ -15,7 +15,7 @@ struct StreamFlowCommand: AsyncParsableCommand {
       STREAMFLOW_CACHE (the folder of compiled engines)
       """,
     version: version,
-    subcommands: [GenerateCommand.self, InspectCommand.self, CacheCommand.self])
+    subcommands: [GenerateCommand.self, InspectCommand.self, AdoptCommand.self, CacheCommand.self])
 }
 
 /// The version of the package.

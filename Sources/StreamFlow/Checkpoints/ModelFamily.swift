@@ -45,13 +45,13 @@ struct ModelFamily: Sendable {
       schedule: .flowMatching, stepCount: 4, guidanceScale: 1
     ) { $0.schedulerName == "FlowMatchEulerDiscreteScheduler" },
     ModelFamily(
+      name: "LCM-LoRA", sign: "a LoRA's name has 'lcm'",
+      schedule: .consistency, stepCount: 4, guidanceScale: 1
+    ) { !$0.readsGuidance && $0.loraNames.contains { $0.contains("lcm") } },
+    ModelFamily(
       name: "a latent consistency model", sign: "the network reads the guidance scale",
       schedule: .consistency, stepCount: 4, guidanceScale: 8.5
     ) { $0.readsGuidance },
-    ModelFamily(
-      name: "LCM-LoRA", sign: "a LoRA's name has 'lcm'",
-      schedule: .consistency, stepCount: 4, guidanceScale: 1
-    ) { $0.loraNames.contains { $0.contains("lcm") } },
     ModelFamily(
       name: "a latent consistency model", sign: "the scheduler is LCMScheduler",
       schedule: .consistency, stepCount: 4, guidanceScale: 1
@@ -156,7 +156,7 @@ extension Checkpoint {
   /// The way through time that suits the model, and why.
   public var scheduleFinding: ScheduleFinding {
     if let noted = notes.schedule {
-      return ScheduleFinding(schedule: noted, reason: "'\(notes.path ?? "")' says so")
+      return ScheduleFinding(schedule: noted, reason: "'\(notes.path)' says so")
     }
     guard let family = ModelFamily.of(evidence) else {
       return ScheduleFinding(
@@ -169,6 +169,8 @@ extension Checkpoint {
   }
 
   /// What suits the model, on the way through time that was chosen.
+  ///
+  /// The notes' numbers where they say any and the way is the noted one, else the family's.
   public func defaults(for choice: ScheduleChoice = .automatic) -> GenerationDefaults {
     let chosen = choice == .automatic ? scheduleFinding.schedule ?? .automatic : choice
     var defaults = ModelFamily.defaults(of: chosen, evidence)
