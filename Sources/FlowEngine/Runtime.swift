@@ -126,8 +126,15 @@ public final class Runtime: Sendable {
   }
 
   /// Compiles a model in the ONNX format.
+  ///
+  /// - Parameters:
+  ///   - onnx: the model.
+  ///   - name: its name.
+  ///   - configuration: device, threads and precision.
+  ///   - didRead: called when the weights have been read, and are next converted.
   func compile(
-    _ onnx: [UInt8], named name: String, configuration: EngineConfiguration
+    _ onnx: [UInt8], named name: String, configuration: EngineConfiguration,
+    didRead: () -> Void = {}
   ) throws(EngineError) -> CompiledModel {
     var model: OpaquePointer?
     let status = unsafe onnx.withUnsafeBytes { bytes in
@@ -136,6 +143,7 @@ public final class Runtime: Sendable {
     }
     try check(status, .modelUnreadable, "read the graph \(name)")
     defer { unsafe functions.ov_model_free(model) }
+    didRead()
     var compiled: OpaquePointer?
     let outcome = unsafe withProperties(configuration.properties) { properties in
       unsafe functions.ov_core_compile_model_props(

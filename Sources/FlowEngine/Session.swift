@@ -125,6 +125,9 @@ extension Runtime {
     do { bytes = try model.serialized(locatingWeightsBy: .address) } catch {
       throw EngineError(code: .modelUnreadable, message: error.message)
     }
-    return try compile(bytes, named: model.name, configuration: configuration)
+    return try compile(bytes, named: model.name, configuration: configuration) {
+      // OpenVINO has copied what it read: gigabytes that need not be there twice.
+      model.releasePages()
+    }
   }
 }

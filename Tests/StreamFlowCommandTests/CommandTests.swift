@@ -168,7 +168,7 @@ import Testing
       ),
       (
         ["generate", "x", "--stages", "1", "--guidance-scale", "3"], 64,
-        "error: full guidance takes 2 rows"
+        "error: this guidance takes 2 rows"
       ),
       (["generate", "x", "--prompts-file", "gone.txt"], 66, "error: cannot read 'gone.txt'"),
       (

@@ -56,6 +56,14 @@ public struct ONNXModel: Sendable {
     }
   }
 
+  /// Gives back the memory that reading the weights has taken, once an engine has them.
+  public func releasePages() {
+    var released: Set<ObjectIdentifier> = []
+    for weight in weights where released.insert(ObjectIdentifier(weight.file)).inserted {
+      weight.file.releasePages()
+    }
+  }
+
   /// The model in the ONNX format (operator set 21), its weights outside.
   public func serialized(locatingWeightsBy location: WeightLocation) throws(GraphError) -> [UInt8] {
     var model = proto

@@ -59,6 +59,12 @@ final class MappedFile: Sendable {
     UInt(bitPattern: unsafe base) + UInt(offset)
   }
 
+  /// Gives back the memory that reading the file has taken; what is read again is fetched again.
+  func releasePages() {
+    guard let base = unsafe base else { return }
+    unsafe madvise(UnsafeMutableRawPointer(mutating: base), byteCount, MADV_DONTNEED)
+  }
+
   /// A copy of some bytes.
   ///
   /// - Precondition: the range lies in the file.
