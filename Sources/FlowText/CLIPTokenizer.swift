@@ -5,11 +5,13 @@ public struct CLIPTokenizer: Tokenizer {
   /// The number of tokens with their marks that the model was trained with, where the files say.
   public let maximumLength: Int?
 
-  private let encoding: BytePairEncoding
+  let encoding: BytePairEncoding
+  let start: Int
+  let end: Int
+  let padding: Int
+  /// The token of a comma by itself, where the vocabulary has one.
+  let comma: Int?
   private let special: [(text: String, token: Int)]
-  private let start: Int
-  private let end: Int
-  private let padding: Int
 
   /// Reads a tokenizer folder: `vocab.json` and `merges.txt`, or `tokenizer.json`, and beside
   /// them what `special_tokens_map.json` and `tokenizer_config.json` say of padding and length.
@@ -28,6 +30,7 @@ public struct CLIPTokenizer: Tokenizer {
     end = try token("<|endoftext|>")
     padding = try file.paddingText.map(token) ?? end
     special = [("<|startoftext|>", start), ("<|endoftext|>", end)]
+    comma = file.vocabulary[",</w>"]
     maximumLength = file.maximumLength
     encoding = BytePairEncoding(
       vocabulary: file.vocabulary, merges: file.merges, unknown: end)
@@ -42,7 +45,7 @@ public struct CLIPTokenizer: Tokenizer {
     var cut: String?
     scan: for piece in pieces(of: prompt) {
       switch piece {
-      case .special(let token): tokens.append(token)
+      case .special(_, let token): tokens.append(token)
       case .text(let text):
         let words = Self.words(of: Self.normalize(text))
         for (index, word) in words.enumerated() {
@@ -64,20 +67,20 @@ public struct CLIPTokenizer: Tokenizer {
     return TokenizedPrompt(tokens: tokens, endIndex: endIndex, cut: cut)
   }
 
-  private enum Piece {
+  enum Piece {
     case text(Substring)
-    case special(Int)
+    case special(String, Int)
   }
 
   /// The prompt cut at special tokens that it spells out.
-  private func pieces(of prompt: String) -> [Piece] {
+  func pieces(of prompt: String) -> [Piece] {
     var pieces: [Piece] = []
     var rest = Substring(prompt)
     while let found = special.compactMap({ text, token in
-      rest.range(of: text).map { (range: $0, token: token) }
+      rest.range(of: text).map { (range: $0, text: text, token: token) }
     }).min(by: { $0.range.lowerBound < $1.range.lowerBound }) {
       pieces.append(.text(rest[..<found.range.lowerBound]))
-      pieces.append(.special(found.token))
+      pieces.append(.special(found.text, found.token))
       rest = rest[found.range.upperBound...]
     }
     return pieces + [.text(rest)]

@@ -1,0 +1,124 @@
+/// Finds the signs of a weighted prompt among its text.
+struct PromptScanner {
+  enum Bracket: Hashable {
+    case round, square
+
+    /// What a bracket without a number multiplies by.
+    var factor: Double { self == .round ? 1.1 : 1 / 1.1 }
+  }
+
+  enum Sign {
+    case text(String)
+    /// A bracket and what it multiplies by, which may stand at its end.
+    case open(Bracket, factor: Double)
+    case close(Bracket)
+    case sectionEnd
+  }
+
+  /// The signs in order; each that closes has one that opens before it.
+  static func signs(of prompt: String) -> [Sign] {
+    var scanner = PromptScanner(scalars: Array(prompt.unicodeScalars))
+    while scanner.position < scanner.scalars.count { scanner.scan() }
+    scanner.endText()
+    return scanner.signs
+  }
+
+  /// The numbers that are weights; beyond them no picture is left.
+  private static let weights = -100.0...100.0
+
+  private let scalars: [Unicode.Scalar]
+  private var position = 0
+  private var signs: [Sign] = []
+  private var text = String.UnicodeScalarView()
+  /// Where the brackets that are open were opened.
+  private var openRound: [Int] = []
+  private var openSquare: [Int] = []
+
+  private init(scalars: [Unicode.Scalar]) { self.scalars = scalars }
+
+  private mutating func scan() {
+    let scalar = scalars[position]
+    position += 1
+    switch scalar {
+    case "\\":
+      guard position < scalars.count, "\\()[]".unicodeScalars.contains(scalars[position]) else {
+        return
+      }
+      text.append(scalars[position])
+      position += 1
+    case "(":
+      endText()
+      openRound.append(signs.count)
+      signs.append(.open(.round, factor: Bracket.round.factor))
+    case "[":
+      endText()
+      openSquare.append(signs.count)
+      signs.append(.open(.square, factor: Bracket.square.factor))
+    case ")" where !openRound.isEmpty:
+      endText()
+      openRound.removeLast()
+      signs.append(.close(.round))
+    case "]" where !openSquare.isEmpty:
+      endText()
+      openSquare.removeLast()
+      signs.append(.close(.square))
+    case ":" where !openRound.isEmpty:
+      guard let (weight, end) = weightAndEnd() else {
+        text.append(scalar)
+        return
+      }
+      endText()
+      signs[openRound.removeLast()] = .open(.round, factor: weight)
+      signs.append(.close(.round))
+      position = end
+    case "B" where endOfBreak() != nil:
+      while text.last?.properties.isWhitespace == true { text.removeLast() }
+      endText()
+      signs.append(.sectionEnd)
+      position = skippingBlanks(from: endOfBreak() ?? position)
+    default: text.append(scalar)
+    }
+  }
+
+  private mutating func endText() {
+    guard !text.isEmpty else { return }
+    signs.append(.text(String(text)))
+    text = String.UnicodeScalarView()
+  }
+
+  private func skippingBlanks(from start: Int) -> Int {
+    scalars[start...].firstIndex { !$0.properties.isWhitespace } ?? scalars.count
+  }
+
+  /// The number and the closing parenthesis that follow a colon, if they do.
+  private func weightAndEnd() -> (weight: Double, end: Int)? {
+    let start = skippingBlanks(from: position)
+    let end =
+      scalars[start...].firstIndex { !"+-.0123456789".unicodeScalars.contains($0) }
+      ?? scalars.count
+    let close = skippingBlanks(from: end)
+    guard close < scalars.count, scalars[close] == ")" else { return nil }
+    let number = scalars[start..<end].reduce(into: "") { $0.unicodeScalars.append($1) }
+    guard let weight = Double(number), Self.weights.contains(weight) else { return nil }
+    return (weight, close + 1)
+  }
+
+  /// Where the word ends whose first letter was just taken, if it is `BREAK`.
+  private func endOfBreak() -> Int? {
+    let end = position + 4
+    guard end <= scalars.count, scalars[position..<end].elementsEqual("REAK".unicodeScalars),
+      position < 2 || !Self.isWord(scalars[position - 2]),
+      end == scalars.count || !Self.isWord(scalars[end])
+    else { return nil }
+    return end
+  }
+
+  private static func isWord(_ scalar: Unicode.Scalar) -> Bool {
+    switch scalar.properties.generalCategory {
+    case .uppercaseLetter, .lowercaseLetter, .titlecaseLetter, .modifierLetter, .otherLetter,
+      .decimalNumber, .letterNumber, .otherNumber:
+      true
+    default: scalar == "_"
+    }
+  }
+}
