@@ -31,6 +31,12 @@ public func fuzz(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     let encoded = tokenizer.encode(prompt, length: length)
     precondition(encoded.tokens.count == length)
     precondition(encoded.tokens.indices.contains(encoded.endIndex))
+    let weighted = tokenizer.encode(WeightedPrompt(parsing: prompt), length: length)
+    precondition((1...CLIPTokenizer.chunkLimit).contains(weighted.chunks.count))
+    for chunk in weighted.chunks {
+      precondition(chunk.tokens.count == length && chunk.weights.count == length)
+      precondition(chunk.tokens.indices.contains(chunk.endIndex))
+    }
   }
   return 0
 }

@@ -1,0 +1,124 @@
+import FlowTestSupport
+import Testing
+
+@testable import FlowText
+
+@Suite struct WeightedPromptTests {
+  private static func stretches(_ prompt: String) -> [WeightedText] {
+    WeightedPrompt(parsing: prompt).sections.flatMap { $0 }
+  }
+
+  private static func expect(
+    _ prompt: String, _ expected: [(String, Float)],
+    sourceLocation: SourceLocation = #_sourceLocation
+  ) {
+    let actual = stretches(prompt)
+    #expect(actual.map(\.text) == expected.map(\.0), sourceLocation: sourceLocation)
+    // Weights are products in Double, in another order than the examples': a rounding of Float.
+    expectClose(
+      actual.map(\.weight), expected.map(\.1), tolerance: 1e-6, sourceLocation: sourceLocation)
+  }
+
+  @Test(
+    "The examples that the web UI publishes give what it publishes",
+    arguments: [
+      ("normal text", [("normal text", 1.0)]),
+      ("an (important) word", [("an ", 1), ("important", 1.1), (" word", 1)]),
+      ("(unbalanced", [("unbalanced", 1.1)]),
+      (#"\(literal\]"#, [("(literal]", 1)]),
+      ("(unnecessary)(parens)", [("unnecessaryparens", 1.1)]),
+      (
+        "a (((house:1.3)) [on] a (hill:0.5), sun, (((sky))).",
+        [
+          ("a ", 1), ("house", 1.573), (" ", 1.1), ("on", 1), (" a ", 1.1), ("hill", 0.55),
+          (", sun, ", 1.1), ("sky", 1.4641), (".", 1.1),
+        ]
+      ),
+    ] as [(String, [(String, Float)])])
+  func published(prompt: String, expected: [(String, Float)]) {
+    Self.expect(prompt, expected)
+  }
+
+  @Test(
+    "What is no sign is text",
+    arguments: [
+      ("", []), ("()", []), ("a ) b ] c", [("a ) b ] c", 1.0)]), ("a:1.2)", [("a:1.2)", 1)]),
+      ("(a:b)", [("a:b", 1.1)]), ("(a:1.2.3)", [("a:1.2.3", 1.1)]), ("(a:.)", [("a:.", 1.1)]),
+      ("(a:1.2", [("a:1.2", 1.1)]), ("[a:1.2]", [("a:1.2", 1 / 1.1)]),
+      ("(a:101)", [("a:101", 1.1)]), ("(a:1e2)", [("a:1e2", 1.1)]), ("(a:nan)", [("a:nan", 1.1)]),
+      (#"\a\\b\"#, [(#"a\b"#, 1)]), (#"(a\))b"#, [("a)", 1.1), ("b", 1)]),
+      ("(a:1)b", [("ab", 1)]), ("[(a)]b", [("ab", 1)]),
+    ] as [(String, [(String, Float)])])
+  func text(prompt: String, expected: [(String, Float)]) {
+    Self.expect(prompt, expected)
+  }
+
+  @Test(
+    "Numbers are read as they are written",
+    arguments: [
+      ("1.2", 1.2), (" 0.5 ", 0.5), (".5", 0.5), ("2.", 2), ("+3", 3), ("-1", -1), ("0", 0),
+      ("100", 100),
+    ] as [(String, Float)])
+  func numbers(written: String, expected: Float) {
+    Self.expect("(a:\(written))", [("a", expected)])
+  }
+
+  @Test("Round and square brackets nest each in itself")
+  func overlapping() {
+    Self.expect("(a [b) c]", [("a ", 1.1), ("b", 1), (" c", 1 / 1.1)])
+  }
+
+  @Test(
+    "BREAK is a word by itself, in upper case, inside of brackets too",
+    arguments: [
+      ("a BREAK b", ["a", "b"]), ("a  BREAK\n b", ["a", "b"]), ("a,BREAK,b", ["a,", ",b"]),
+      ("BREAK", ["", ""]), ("a BREAK BREAK b", ["a", "", "b"]), ("(a BREAK b)", ["a", "b"]),
+      ("(BREAK)", ["", ""]), ("a break b", ["a break b"]), ("BREAKfast", ["BREAKfast"]),
+      ("a BREAK_", ["a BREAK_"]), ("éBREAK", ["éBREAK"]), ("BREA", ["BREA"]),
+    ])
+  func breaks(prompt: String, expected: [String]) {
+    let sections = WeightedPrompt(parsing: prompt).sections
+    #expect(sections.map { $0.map(\.text).joined() } == expected)
+  }
+
+  @Test("Any characters in any order are a prompt, of which no text is lost")
+  func random() {
+    var generator = SeededGenerator(state: 7)
+    let signs = Array(#"()[]:\.12+- ,aBé🦊"#).map(String.init) + [":1.2)", "BREAK", "\u{301}"]
+    for _ in 0..<5000 {
+      let count = Int.random(in: 0..<40, using: &generator)
+      let prompt = (0..<count).map { _ in signs.randomElement(using: &generator) ?? "" }.joined()
+      let sections = WeightedPrompt(parsing: prompt).sections
+      #expect(!sections.isEmpty)
+      for section in sections {
+        #expect(section.allSatisfy { $0.weight.isFinite && !$0.text.isEmpty })
+        #expect(zip(section, section.dropFirst()).allSatisfy { $0.weight != $1.weight })
+      }
+      let kept = sections.flatMap { $0 }.flatMap { $0.text.unicodeScalars }
+      let letters: Set<Unicode.Scalar> = [",", "a", "é", "🦊", "\u{301}"]
+      #expect(
+        kept.filter(letters.contains) == prompt.unicodeScalars.filter(letters.contains), "\(prompt)"
+      )
+    }
+  }
+
+  @Test("A hundred thousand brackets are read in no time")
+  func deep() {
+    let brackets = String(repeating: "[", count: 100_000)
+    #expect(Self.stretches(brackets + "a").map(\.text) == ["a"])
+    #expect(Self.stretches(String(repeating: "a(b", count: 2000)).count <= 4000)
+  }
+}
+
+/// SplitMix64, so that a failure comes again.
+struct SeededGenerator: RandomNumberGenerator {
+  var state: UInt64
+
+  mutating func next() -> UInt64 {
+    state &+= 0x9E37_79B9_7F4A_7C15
+    var mixed = state
+    mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
+    mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+    return mixed ^ (mixed >> 31)
+  }
+}
