@@ -199,6 +199,9 @@ import Testing
     let generator = try Self.generator()
     #expect(generator.cut(of: "a fox") == nil)
     let long = String(repeating: "fox ", count: 40) + "end"
-    #expect(generator.cut(of: long)?.hasSuffix("fox end") == true)
+    #expect(generator.cut(of: long, syntax: .plain)?.hasSuffix("fox end") == true)
+    #expect(generator.cut(of: long) == nil)  // it goes on in a second chunk
+    // Eight chunks of 22 tokens.
+    #expect(generator.cut(of: String(repeating: "fox ", count: 176) + "end") == "end")
   }
 }

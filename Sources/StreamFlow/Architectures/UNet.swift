@@ -29,7 +29,7 @@ struct UNet {
   /// Writes the network down: `sample`, `timestep`, `hidden`, and where it reads them `pooled`,
   /// `sizes` and `guidance`, to `output`.
   func graph(_ size: Size) throws(GraphError) -> Graph {
-    let graph = Graph(name: "unet_\(size.rows)x\(size.height)x\(size.width)")
+    let graph = Graph(name: "unet_\(size.rows)x\(size.height)x\(size.width)_\(size.tokens)")
     let sample = graph.input(
       "sample", shape: [size.rows, configuration.inputChannels, size.height, size.width])
     let timestep = graph.input("timestep", shape: [size.rows])

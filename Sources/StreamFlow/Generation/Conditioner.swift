@@ -5,8 +5,13 @@ internal import FlowEngine
 final class Conditioning: Sendable {
   /// One tensor for each of the network's inputs after sample and timestep.
   let inputs: [[Float]]
+  /// The chunks of the first of them, which is the text.
+  let chunkCount: Int
 
-  init(inputs: [[Float]]) { self.inputs = inputs }
+  init(inputs: [[Float]], chunkCount: Int) {
+    self.inputs = inputs
+    self.chunkCount = chunkCount
+  }
 }
 
 /// Turns prompts into conditionings, each once.
@@ -15,6 +20,7 @@ final class Conditioner {
   private struct Key: Hashable {
     /// The prompt, or nothing for a text of zeros.
     let prompt: String?
+    let syntax: PromptSyntax
     /// The scale that the network reads, if it does.
     let guidanceScale: Float
   }
@@ -27,8 +33,9 @@ final class Conditioner {
   private let sizes: [Float]
   private var known: [Key: Conditioning] = [:]
   private var order: [Key] = []
+  private var keptChunkCount = 0
 
-  /// The number of conditionings that are kept.
+  /// The number of chunks whose conditionings are kept.
   private static let capacity = 256
 
   init(
@@ -52,29 +59,40 @@ final class Conditioner {
 
   /// The conditioning of a prompt.
   func prompted(_ request: GenerationRequest) throws -> Conditioning {
-    try conditioning(of: request.prompt, request.guidance)
+    try conditioning(of: request.prompt, request)
   }
 
   /// The conditioning of what the picture shows not.
   func unprompted(_ request: GenerationRequest) throws -> Conditioning {
     let isZero = zeroesEmptyPrompt && request.negativePrompt.isEmpty
-    return try conditioning(of: isZero ? nil : request.negativePrompt, request.guidance)
+    return try conditioning(of: isZero ? nil : request.negativePrompt, request)
   }
 
-  private func conditioning(of prompt: String?, _ guidance: Guidance) throws -> Conditioning {
+  private func conditioning(
+    of prompt: String?, _ request: GenerationRequest
+  ) throws -> Conditioning {
     var scale: Float = 1
-    if network.guidanceWidth != nil, case .distilled(let distilled) = guidance { scale = distilled }
-    let key = Key(prompt: prompt, guidanceScale: scale)
+    if network.guidanceWidth != nil, case .distilled(let distilled) = request.guidance {
+      scale = distilled
+    }
+    let key = Key(prompt: prompt, syntax: request.promptSyntax, guidanceScale: scale)
     if let known = known[key] { return known }
     let conditioning = try encode(key)
-    if order.count == Self.capacity { known[order.removeFirst()] = nil }
+    keptChunkCount += conditioning.chunkCount
+    while keptChunkCount > Self.capacity, !order.isEmpty {
+      keptChunkCount -= known.removeValue(forKey: order.removeFirst())?.chunkCount ?? 0
+    }
     known[key] = conditioning
     order.append(key)
     return conditioning
   }
 
   private func encode(_ key: Key) throws -> Conditioning {
-    let encoded = try key.prompt.map { prompt in try encoders.map { try $0.encode(prompt) } }
+    let encoded = try key.prompt.map { prompt in
+      try encoders.map { try $0.encode(prompt, syntax: key.syntax) }
+    }
+    let chunkCount = try PromptEncoder.chunkCount(of: encoded ?? [])
+    let tokenCount = chunkCount * tokenCount
     let width = network.conditioningWidth
     var hidden = [Float](repeating: 0, count: tokenCount * width)
     var column = 0
@@ -92,7 +110,7 @@ final class Conditioner {
       inputs += [encoded?.last?.pooled ?? zeros, sizes]
     }
     if network.guidanceWidth != nil { inputs.append([(key.guidanceScale - 1) * 1000]) }
-    return Conditioning(inputs: inputs)
+    return Conditioning(inputs: inputs, chunkCount: chunkCount)
   }
 }
 

@@ -1,15 +1,18 @@
 public import FlowEngine
 
-/// An engine of one row count, and what its rows hold.
+/// An engine of one row count and one number of chunks, and what its rows hold.
 final class RowEngine {
   let session: Session
   let rows: Int
+  /// The chunks of a row's conditioning.
+  let chunks: Int
   /// What each row's conditioning was when it was last written.
   var conditionings: [Conditioning?]
 
-  init(_ session: consuming Session, rows: Int) {
+  init(_ session: consuming Session, rows: Int, chunks: Int) {
     self.session = session
     self.rows = rows
+    self.chunks = chunks
     conditionings = [Conditioning?](repeating: nil, count: rows)
   }
 }
@@ -27,31 +30,39 @@ final class EngineCatalogue {
   /// What was made, in order.
   private(set) var made: [EngineReport] = []
 
-  private let make: (Int) throws -> Session
   /// Whether several engines may be kept; those of a large network are gigabytes each.
-  private let keepsSeveral: Bool
+  let keepsSeveral: Bool
+
+  private let make: (_ rows: Int, _ chunks: Int) throws -> Session
   private var engines: [RowEngine] = []
-  private var lost: [Int: Duration] = [:]
+  private var lost: [Size: Duration] = [:]
+
+  private struct Size: Hashable {
+    let rows: Int
+    let chunks: Int
+  }
 
   /// - Parameters:
   ///   - capacity: the most rows of a run, positive.
   ///   - weightsByteCount: the bytes of the weights, of which every engine holds a copy.
-  ///   - make: makes an engine of so many rows.
-  init(capacity: Int, weightsByteCount: Int, make: @escaping (Int) throws -> Session) {
+  ///   - make: makes an engine of so many rows and chunks.
+  init(
+    capacity: Int, weightsByteCount: Int,
+    make: @escaping (_ rows: Int, _ chunks: Int) throws -> Session
+  ) {
     precondition(capacity > 0, "an engine needs a row")
     self.capacity = capacity
     self.make = make
     keepsSeveral = weightsByteCount < 256 << 20
   }
 
-  /// The engine to run so many rows on.
-  func engine(for rowCount: Int) throws(EngineError) -> RowEngine {
+  /// The engine to run so many rows on, whose conditionings have so many chunks.
+  func engine(for rowCount: Int, chunks: Int = 1) throws(EngineError) -> RowEngine {
     precondition((1...capacity).contains(rowCount), "\(rowCount) rows of \(capacity)")
-    let size = min(Self.powerOfTwo(from: rowCount), capacity)
-    guard let fitting = engines.first(where: { $0.rows >= rowCount }) else {
-      return try add(size)
-    }
-    guard keepsSeveral, size < fitting.rows, let cost = made.last?.preparation,
+    let size = size(for: rowCount, chunks: chunks)
+    let fits = engines.first { $0.chunks == chunks && $0.rows >= rowCount }
+    guard let fitting = fits else { return try add(size) }
+    guard keepsSeveral, size.rows < fitting.rows, let cost = made.last?.preparation,
       lost[size, default: .zero] > cost
     else { return fitting }
     return try add(size)
@@ -63,16 +74,17 @@ final class EngineCatalogue {
     try engine.session.run()
     let time = ContinuousClock.now - start
     runTime += time
-    let size = min(Self.powerOfTwo(from: rowCount), capacity)
-    if size < engine.rows {
-      lost[size, default: .zero] += time * (Double(engine.rows - size) / Double(engine.rows))
+    let size = size(for: rowCount, chunks: engine.chunks)
+    if size.rows < engine.rows {
+      lost[size, default: .zero] += time * (Double(engine.rows - size.rows) / Double(engine.rows))
     }
   }
 
-  private func add(_ rows: Int) throws(EngineError) -> RowEngine {
+  private func add(_ size: Size) throws(EngineError) -> RowEngine {
     if !keepsSeveral { engines.removeAll() }
     do {
-      let engine = RowEngine(try make(rows), rows: rows)
+      let session = try make(size.rows, size.chunks)
+      let engine = RowEngine(session, rows: size.rows, chunks: size.chunks)
       made.append(
         EngineReport(
           name: engine.session.name, origin: engine.session.origin,
@@ -83,10 +95,10 @@ final class EngineCatalogue {
     } catch { throw EngineError(wrapping: error) }
   }
 
-  private static func powerOfTwo(from count: Int) -> Int {
-    var power = 1
-    while power < count { power *= 2 }
-    return power
+  private func size(for rowCount: Int, chunks: Int) -> Size {
+    var rows = 1
+    while rows < rowCount { rows *= 2 }
+    return Size(rows: min(rows, capacity), chunks: chunks)
   }
 }
 

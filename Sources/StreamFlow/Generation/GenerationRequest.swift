@@ -6,6 +6,8 @@ public struct GenerationRequest: Equatable, Sendable {
   public var prompt: String
   /// What it shows not; used where guidance is full.
   public var negativePrompt = ""
+  /// How both prompts are read.
+  public var promptSyntax = PromptSyntax.weighted
   /// The seed of its noise.
   public var seed: UInt64 = 0
   /// The number of steps, 1 to 1000.

@@ -41,6 +41,8 @@ public actor Generator {
     let index: Int
     let request: GenerationRequest
     let plan: StepPlan
+    /// The chunks of its conditionings, known when it is admitted.
+    var chunkCount = 1
   }
 
   private final class Engines {
@@ -115,7 +117,8 @@ public actor Generator {
       configuration: configuration, cache: cache)
     let needed = pending.reduce(0) { $0 + $1.request.guidance.rowsPerStep }
     let rows = needed == 0 ? rowCapacity : min(needed, rowCapacity)
-    _ = try network.catalogue.engine(for: rows)
+    let chunks = try conditioner.chunkCount(ofFirst: rows, of: pending.lazy.map(\.request))
+    _ = try network.catalogue.engine(for: rows, chunks: chunks)
     _ = try decoder.catalogue.engine(for: min(max(pending.count, 1), rowCapacity))
     engines = Engines(conditioner, network, decoder)
     measured.preparation = .now - start
@@ -163,10 +166,12 @@ public actor Generator {
     return statistics
   }
 
-  /// The end of a prompt that the text encoder has no room for, if any.
-  public nonisolated func cut(of prompt: String) -> String? {
+  /// The end of a prompt that there is no room for, if any.
+  public nonisolated func cut(of prompt: String, syntax: PromptSyntax = .weighted) -> String? {
     checkpoint.textEncoders.lazy.compactMap {
-      $0.tokenizer.encode(prompt, length: $0.configuration.tokenCount).cut
+      syntax.chunks(
+        of: prompt, tokenizer: $0.tokenizer, tokenCount: $0.configuration.tokenCount
+      ).cut
     }.first
   }
 
@@ -203,7 +208,7 @@ public actor Generator {
   private func tick() throws {
     try prepare()
     guard let engines else { return }
-    try admit(with: engines.conditioner)
+    try admit(with: engines)
     let start = ContinuousClock.now
     try batch.advance(along: &engines.network)
     let retired = batch.retire()
@@ -212,17 +217,26 @@ public actor Generator {
     finish(retired, with: engines.decoder)
   }
 
-  private func admit(with conditioner: Conditioner) throws {
+  private func admit(with engines: Engines) throws {
     let start = ContinuousClock.now
-    while let next = pending.first, batch.hasRoom(for: next.request.guidance) {
+    let network = engines.network
+    // A large network's engine is made anew for another count: it goes down when all are done.
+    if network.catalogue.keepsSeveral || batch.isEmpty {
+      network.chunkCount = inFlight.values.reduce(1) { ChunkCount.common($0, $1.chunkCount) }
+    }
+    while var next = pending.first, batch.hasRoom(for: next.request.guidance) {
       let request = next.request
-      let prompted = try conditioner.prompted(request)
-      let unprompted =
-        try request.guidance.readsUnprompted ? conditioner.unprompted(request) : nil
+      let conditioning = try engines.conditioner.conditioning(of: request)
+      next.chunkCount = conditioning.chunkCount
+      guard
+        let chunks = ChunkCount.joined(
+          network.chunkCount, by: next.chunkCount, isAlone: batch.isEmpty)
+      else { break }
+      network.chunkCount = chunks
       batch.admit(
         Trajectory(
-          id: nextID, plan: next.plan, guidance: request.guidance, prompted: prompted,
-          unprompted: unprompted,
+          id: nextID, plan: next.plan, guidance: request.guidance,
+          prompted: conditioning.prompted, unprompted: conditioning.unprompted,
           noise: GaussianNoise(seed: request.seed, source: request.noiseSource), shape: sampleShape)
       )
       inFlight[nextID] = next
@@ -236,8 +250,8 @@ public actor Generator {
     ModelError(
       code: .notFinite,
       message: "picture \(admission.index + 1) (seed \(admission.request.seed)) came out as "
-        + "something that is no number; a lower guidance scale or precision f32 may help, "
-        + "and the weights may be damaged")
+        + "something that is no number; a lower guidance scale, smaller weights in the prompt or "
+        + "precision f32 may help, and the model's weights may be damaged")
   }
 
   /// Decodes what has retired; a failure is the error of the pictures it befell.

@@ -20,7 +20,7 @@ final class LatentDecoder {
       configuration: checkpoint.autoencoder, weights: checkpoint.autoencoderWeights.root)
     catalogue = EngineCatalogue(
       capacity: rowCapacity, weightsByteCount: checkpoint.autoencoderWeights.byteCount
-    ) { rows in
+    ) { rows, _ in
       let graph = try autoencoder.decoderGraph(rows: rows, height: height, width: width)
       return try Session(
         ONNXModel(graph, weightsIdentity: checkpoint.autoencoderWeights.identity),

@@ -6,10 +6,12 @@ internal import FlowText
 final class PromptEncoder {
   /// What it makes of a prompt.
   struct Encoded {
-    /// The hidden states, `[tokens, width]`.
+    /// The hidden states of all chunks, weighed, `[chunks * tokens, width]`.
     let hidden: [Float]
-    /// The pooled state.
+    /// The pooled state of the first chunk.
     let pooled: [Float]
+    /// The number of chunks.
+    let chunkCount: Int
   }
 
   /// The width of a hidden state.
@@ -37,15 +39,34 @@ final class PromptEncoder {
     EngineReport(name: session.name, origin: session.origin, preparation: session.preparation)
   }
 
-  func encode(_ prompt: String) throws -> Encoded {
-    let tokenized = tokenizer.encode(prompt, length: tokenCount)
-    session.write(input: 0, as: Int64.self) { tokens in
-      for index in tokens.indices { tokens[index] = Int64(tokenized.tokens[index]) }
-    }
-    session.write(input: 1, as: Int64.self) { $0[0] = Int64(tokenized.endIndex) }
-    try session.run()
+  func encode(_ prompt: String, syntax: PromptSyntax) throws -> Encoded {
+    let chunks = syntax.chunks(of: prompt, tokenizer: tokenizer, tokenCount: tokenCount).chunks
+    let encoded = try chunks.map(encode)
     return Encoded(
-      hidden: session.read(output: 0, as: Float.self) { span in span.indices.map { span[$0] } },
-      pooled: session.read(output: 1, as: Float.self) { span in span.indices.map { span[$0] } })
+      hidden: encoded.flatMap(\.hidden), pooled: encoded[0].pooled, chunkCount: chunks.count)
+  }
+
+  private func encode(_ chunk: ChunkedPrompt.Chunk) throws -> (hidden: [Float], pooled: [Float]) {
+    session.write(input: 0, as: Int64.self) { tokens in
+      for index in tokens.indices { tokens[index] = Int64(chunk.tokens[index]) }
+    }
+    session.write(input: 1, as: Int64.self) { $0[0] = Int64(chunk.endIndex) }
+    try session.run()
+    var hidden = session.read(output: 0, as: Float.self) { span in span.indices.map { span[$0] } }
+    chunk.weigh(&hidden)
+    let pooled = session.read(output: 1, as: Float.self) { span in span.indices.map { span[$0] } }
+    return (hidden, pooled)
+  }
+
+  /// The chunks that all encoders made of one prompt, whose states stand side by side.
+  static func chunkCount(of encoded: [Encoded]) throws(ModelError) -> Int {
+    let counts = Set(encoded.map(\.chunkCount))
+    guard counts.count <= 1 else {
+      throw ModelError(
+        code: .requestInvalid,
+        message: "the text encoders cut a prompt into \(counts.sorted()) chunks, since their "
+          + "tokenizers differ; shorten it, or read it as plain (--prompt-syntax plain)")
+    }
+    return counts.first ?? 1
   }
 }

@@ -8,6 +8,8 @@ internal import FlowGraph
 /// it changes.
 final class VelocityNetwork: VelocityField {
   let catalogue: EngineCatalogue
+  /// The chunks of a tick's conditionings; each one's own number divides it.
+  var chunkCount = 1
   private var current: RowEngine?
   private var rowCount = 0
 
@@ -18,9 +20,10 @@ final class VelocityNetwork: VelocityField {
     let network = UNet(configuration: checkpoint.unet, weights: checkpoint.unetWeights.root)
     catalogue = EngineCatalogue(
       capacity: rowCapacity, weightsByteCount: checkpoint.unetWeights.byteCount
-    ) { rows in
+    ) { rows, chunks in
+      let tokens = chunks * checkpoint.tokenCount
       let graph = try network.graph(
-        .init(rows: rows, height: height, width: width, tokens: checkpoint.tokenCount))
+        .init(rows: rows, height: height, width: width, tokens: tokens))
       return try Session(
         ONNXModel(graph, weightsIdentity: checkpoint.unetWeights.identity),
         configuration: configuration, cache: cache)
@@ -32,7 +35,7 @@ final class VelocityNetwork: VelocityField {
   func begin(rowCount: Int) throws(EngineError) {
     // Let go of first: a large network's old engine must not be there while the next is made.
     current = nil
-    current = try catalogue.engine(for: rowCount)
+    current = try catalogue.engine(for: rowCount, chunks: chunkCount)
     self.rowCount = rowCount
   }
 
@@ -42,7 +45,9 @@ final class VelocityNetwork: VelocityField {
     engine.session.write(input: 1, as: Float.self) { $0[row] = timestep }
     guard engine.conditionings[row] !== conditioning else { return }
     for (index, scalars) in conditioning.inputs.enumerated() {
-      engine.session.write(scalars.span, toRow: row, of: engine.rows, input: 2 + index)
+      engine.session.write(
+        scalars.span, toRow: row, of: engine.rows, input: 2 + index,
+        times: index == 0 ? engine.chunks / conditioning.chunkCount : 1)
     }
     engine.conditionings[row] = conditioning
   }

@@ -1,0 +1,33 @@
+internal import FlowText
+
+extension ChunkedPrompt.Chunk {
+  /// Weighs the hidden states of the chunk's tokens, and scales all so that their mean stays.
+  ///
+  /// The web UI's original emphasis; where all weights are 1, nothing changes.
+  ///
+  /// A mean within 1/100 of the states' root mean square is an accident of their signs, and the
+  /// ratio of two such can be anything; then the states are weighed and not scaled, which is the
+  /// web UI's emphasis without a norm.
+  func weigh(_ hidden: inout [Float]) {
+    guard !isUnweighted else { return }
+    let width = hidden.count / weights.count
+    let before = Self.meaningfulMean(of: hidden)
+    for (token, weight) in weights.enumerated() {
+      for index in token * width..<(token + 1) * width { hidden[index] *= weight }
+    }
+    guard let before, let after = Self.meaningfulMean(of: hidden) else { return }
+    let scale = Float(before / after)
+    for index in hidden.indices { hidden[index] *= scale }
+  }
+
+  private static func meaningfulMean(of scalars: [Float]) -> Double? {
+    var (sum, squares) = (0.0, 0.0)
+    for scalar in scalars {
+      sum += Double(scalar)
+      squares += Double(scalar) * Double(scalar)
+    }
+    let count = Double(scalars.count)
+    let mean = sum / count
+    return abs(mean) >= (squares / count).squareRoot() / 100 ? mean : nil
+  }
+}

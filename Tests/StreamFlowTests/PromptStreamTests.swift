@@ -1,0 +1,114 @@
+import FlowCore
+import FlowEngine
+import FlowTestSupport
+import Testing
+
+@testable import StreamFlow
+
+/// Prompts of one and of several chunks in one stream.
+@Suite struct PromptStreamTests {
+  private static let fox = "a fox on a blue background"
+  private static func long(_ chunks: Int) -> String {
+    ([String](repeating: fox, count: chunks)).joined(separator: " BREAK ")
+  }
+
+  private static func request(
+    _ prompt: String, seed: Int, steps: Int = 4, negative: String? = nil
+  ) -> GenerationRequest {
+    var request = GenerationRequest(prompt: prompt)
+    request.seed = UInt64(seed)
+    request.stepCount = steps
+    request.guidance = negative == nil ? .none : .full(scale: 2)
+    request.negativePrompt = negative ?? ""
+    return request
+  }
+
+  private static func generator(rows: Int) throws -> Generator {
+    var options = GeneratorOptions()
+    options.rowCapacity = rows
+    return try Generator(checkpoint: .starter(), options: options)
+  }
+
+  @Test("Prompts of different lengths in one stream give what each alone gives, to 1/255")
+  func mix() async throws {
+    let requests = [
+      Self.request(Self.fox, seed: 1),
+      Self.request("a (rocket:1.3), " + Self.long(2), seed: 2, steps: 6),
+      Self.request("an (octopus) on [red]", seed: 3, negative: Self.long(3)),
+      Self.request(Self.long(3), seed: 4, steps: 2),
+      Self.request("sushi", seed: 5),
+      // Five and three are fifteen together, more than share a tick: it waits, then runs alone.
+      Self.request(Self.long(5), seed: 6, negative: Self.long(3)),
+      Self.request("unicorn", seed: 7, negative: ""),
+    ]
+    let generator = try Self.generator(rows: 5)
+    let together = try await generator.images(for: requests)
+      .reduce(into: [Int: PixelImage]()) { $0[$1.index] = $1.image }
+    #expect(together.count == requests.count)
+    let alone = try Self.generator(rows: 2)
+    for (index, request) in requests.enumerated() {
+      let single = try await alone.images(for: [request]).reduce(into: []) { $0.append($1) }
+      expectClose(
+        try #require(together[index]).pixels.map(Float.init),
+        try #require(single.first).image.pixels.map(Float.init), tolerance: 1)
+    }
+  }
+
+  @Test(
+    "Two text encoders read chunk by chunk, side by side; the pooled state is the first chunk's")
+  func twoEncoders() async throws {
+    let checkpoint = try Checkpoint(folder: PipelineTests.folder("sdxl"))
+    let conditioner = try Conditioner(
+      checkpoint, width: 32, height: 32, skippedLayers: 0, configuration: EngineConfiguration(),
+      cache: nil)
+    let fox = try conditioner.prompted(Self.request("a (fox)", seed: 0)).inputs
+    let rocket = try conditioner.prompted(Self.request("rocket", seed: 0)).inputs
+    let both = try conditioner.prompted(Self.request("a (fox) BREAK rocket", seed: 0)).inputs
+    #expect(both[0] == fox[0] + rocket[0])
+    #expect(both[1] == fox[1] && both[1] != rocket[1])
+
+    let requests = [
+      Self.request(Self.long(2), seed: 1, negative: ""),
+      Self.request("fox", seed: 2, negative: "red"),
+      Self.request("a (rocket)", seed: 3),
+    ]
+    var options = GeneratorOptions()
+    options.rowCapacity = 5
+    let generator = try Generator(checkpoint: checkpoint, options: options)
+    let together = try await generator.images(for: requests)
+      .reduce(into: [Int: PixelImage]()) { $0[$1.index] = $1.image }
+    for (index, request) in requests.enumerated() {
+      let single = try await generator.images(for: [request]).reduce(into: []) { $0.append($1) }
+      expectClose(
+        try #require(together[index]).pixels.map(Float.init),
+        try #require(single.first).image.pixels.map(Float.init), tolerance: 1)
+    }
+  }
+
+  @Test("Engines are of the tokens that are there: one chunk's where all prompts have one")
+  func engines() async throws {
+    let generator = try Self.generator(rows: 2)
+    func make(_ prompts: String...) async throws -> [String] {
+      let before = await generator.statistics.engines.filter { $0.name.hasPrefix("unet") }.count
+      let requests = prompts.map { Self.request($0, seed: 1, steps: 1) }
+      for try await _ in try await generator.images(for: requests) {}
+      return await generator.statistics.engines.map(\.name).filter { $0.hasPrefix("unet") }
+        .dropFirst(before).map { $0 }
+    }
+    #expect(try await make("fox", "a (fox)") == ["unet_2x16x16_24"])
+    #expect(try await make("fox", Self.long(2)) == ["unet_2x16x16_48"])
+    #expect(try await make(Self.long(3), Self.long(2)) == ["unet_2x16x16_144"])
+    #expect(try await make("fox", "rocket") == [])
+  }
+
+  @Test("Counts of chunks have a smallest common one, up to eight in one tick")
+  func counts() {
+    #expect(ChunkCount.common(1, 1) == 1 && ChunkCount.common(2, 3) == 6)
+    #expect(ChunkCount.common(4, 6) == 12 && ChunkCount.common(8, 2) == 8)
+    #expect(ChunkCount.joined(2, by: 3, isAlone: false) == 6)
+    #expect(ChunkCount.joined(4, by: 3, isAlone: false) == nil)
+    #expect(ChunkCount.joined(1, by: 56, isAlone: true) == 56)
+    #expect(ChunkCount.joined(15, by: 5, isAlone: false) == 15)
+    #expect(ChunkCount.joined(15, by: 2, isAlone: false) == nil)
+  }
+}

@@ -1,0 +1,122 @@
+import FlowCore
+import FlowEngine
+import FlowTestSupport
+import Foundation
+import Testing
+
+@testable import FlowText
+@testable import StreamFlow
+
+/// What weighted prompts and prompts of several chunks come to.
+@Suite struct PromptTests {
+  private static func conditioner() throws -> Conditioner {
+    try Conditioner(
+      .starter(), width: 64, height: 64, skippedLayers: 0, configuration: EngineConfiguration(),
+      cache: nil)
+  }
+
+  @Test("Weighted prompts in chunks give what the web UI's rules give with transformers")
+  func golden() throws {
+    let golden = try Golden("prompts.safetensors", in: .module)
+    let prompts = try JSONDecoder().decode(
+      [String].self, from: Data(try #require(golden.metadata["prompts"]).utf8))
+    #expect(prompts.count == 12)
+    let conditioner = try Self.conditioner()
+    for (index, prompt) in prompts.enumerated() {
+      let conditioning = try conditioner.conditioning(of: prompt, .weighted)
+      #expect(try conditioning.chunkCount * 24 == golden.shape("\(index)")[0], "\(prompt)")
+      // Float32 sums in different orders; 1e-6 is what is seen.
+      expectClose(
+        conditioning.inputs[0], try golden.floats("\(index)"), relativeTolerance: 1e-4)
+    }
+  }
+
+  @Test("Weighed states keep a mean that means something, and are only weighed where none does")
+  func mean() throws {
+    let golden = try Golden("prompts.safetensors", in: .module)
+    let weights = try golden.floats("weights")
+    let chunk = ChunkedPrompt.Chunk(
+      tokens: weights.indices.map { $0 }, endIndex: 7, weights: weights)
+    var hidden = try golden.floats("states")
+    let mean = hidden.reduce(0, +)
+    chunk.weigh(&hidden)
+    expectClose(hidden, try golden.floats("weighed"), relativeTolerance: 1e-6)
+    #expect(abs(hidden.reduce(0, +) / mean - 1) < 1e-4)  // 384 roundings of partly opposite sums
+    let pair = ChunkedPrompt.Chunk(tokens: [0, 1], endIndex: 1, weights: [1, 2])
+    for (before, after) in [
+      ([4, 2], [3, 3]), ([-4, 2], [-4, 4]), ([2, -1], [2, -2]), ([1, -1], [1, -2]),
+    ] as [([Float], [Float])] {
+      var hidden = before
+      pair.weigh(&hidden)
+      #expect(hidden == after)
+    }
+  }
+
+  @Test("Weights of 1 change nothing, bit for bit")
+  func weights() throws {
+    let conditioner = try Self.conditioner()
+    let plain = try conditioner.hidden(of: "a fox on blue", .plain)
+    for prompt in ["a fox on blue", "(a fox:1) on [(blue)]"] {
+      #expect(try conditioner.hidden(of: prompt, .weighted) == plain)
+    }
+    let weighted = try conditioner.hidden(of: "a (fox) on blue", .weighted)
+    #expect(weighted != plain)
+    #expect(
+      try conditioner.hidden(of: "a (fox) on blue", .plain)
+        == conditioner.hidden(of: #"a \(fox\) on blue"#, .weighted))
+  }
+
+  @Test("A conditioning that is repeated gives the velocity that it gives alone")
+  func repetition() throws {
+    let checkpoint = try Checkpoint.starter()
+    let conditioning = try Self.conditioner().conditioning(
+      of: "a (fox:1.2) on blue", .weighted)
+    let network = VelocityNetwork(
+      checkpoint, height: 16, width: 16, rowCapacity: 1, configuration: EngineConfiguration(),
+      cache: nil)
+    var noise = GaussianNoise(seed: 5)
+    let sample = noise.latents(shape: [4, 16, 16])
+    var outputs: [[Float]] = []
+    for chunks in [1, 2, 3, 1] {
+      network.chunkCount = chunks
+      try network.begin(rowCount: 1)
+      network.load(
+        row: 0, sample: sample.scalars.span, timestep: 700, conditioning: conditioning)
+      try network.run()
+      network.withOutput(row: 0) { output in
+        outputs.append(output.indices.map { output[$0] })
+      }
+    }
+    #expect(outputs[0] == outputs[3])
+    for output in outputs[1...2] {
+      // The softmax sums twice as many terms: only roundings differ.
+      expectClose(output, outputs[0], relativeTolerance: 1e-5)
+    }
+    // One engine a count: the first is taken again.
+    #expect(network.catalogue.made.map(\.name).count == 3)
+  }
+
+  @Test("Text encoders that cut a prompt differently are an error that says what to do")
+  func differingChunks() throws {
+    let one = PromptEncoder.Encoded(hidden: [], pooled: [], chunkCount: 1)
+    let two = PromptEncoder.Encoded(hidden: [], pooled: [], chunkCount: 2)
+    #expect(try PromptEncoder.chunkCount(of: [two, two]) == 2)
+    let error = #expect(throws: ModelError.self) { try PromptEncoder.chunkCount(of: [one, two]) }
+    #expect(error?.code == .requestInvalid)
+    #expect(error?.message.hasPrefix("the text encoders cut a prompt into [1, 2] chunks") == true)
+  }
+}
+
+extension Conditioner {
+  fileprivate func conditioning(
+    of prompt: String, _ syntax: PromptSyntax
+  ) throws -> Conditioning {
+    var request = GenerationRequest(prompt: prompt)
+    request.promptSyntax = syntax
+    return try prompted(request)
+  }
+
+  fileprivate func hidden(of prompt: String, _ syntax: PromptSyntax) throws -> [Float] {
+    try conditioning(of: prompt, syntax).inputs[0]
+  }
+}
