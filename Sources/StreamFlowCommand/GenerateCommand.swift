@@ -12,6 +12,7 @@ struct GenerateCommand: AsyncParsableCommand {
       Examples:
         streamflow generate "a fox on a blue background"
         streamflow generate "an octopus" "a rocket" --count 4 --output pictures
+        streamflow generate "a (very red:1.3) fox on a [blue] background"
         streamflow generate --prompts-file prompts.txt --contact-sheet sheet.png
         streamflow generate "a cat" --model ./perflow-sd15 --schedule perflow --vae ./taesd
       """)
@@ -56,6 +57,14 @@ struct GenerateCommand: AsyncParsableCommand {
 
   @Option(help: "What the pictures show not; needs a guidance scale other than 1.")
   var negativePrompt = ""
+
+  @Option(
+    help: """
+      How prompts are read: weighted, where (more), [less] and (so:1.2) weigh words, \\( is a \
+      parenthesis, BREAK begins a chunk and long prompts go on in further chunks; or plain, where \
+      all is text and the end of a long prompt is cut.
+      """)
+  var promptSyntax = PromptSyntax.weighted
 
   @Option(help: "How the flow is followed: euler, heun or ab2.")
   var solver = Solver.euler
@@ -132,6 +141,7 @@ struct GenerateCommand: AsyncParsableCommand {
     return repeated.enumerated().map { index, prompt in
       var request = GenerationRequest(prompt: prompt)
       request.negativePrompt = negativePrompt
+      request.promptSyntax = promptSyntax
       request.seed = first &+ UInt64(index)
       request.stepCount = steps ?? defaults.stepCount
       request.guidance = guidance

@@ -87,8 +87,10 @@ struct GenerationRun {
   private func warnOfCutPrompts() {
     guard style != .quiet else { return }
     let negatives = requests.filter(\.guidance.readsUnprompted).map(\.negativePrompt)
+    // All requests of a run read their prompts alike.
+    let syntax = requests[0].promptSyntax
     for prompt in Set(requests.map(\.prompt) + negatives).sorted() {
-      guard let cut = generator.cut(of: prompt) else { continue }
+      guard let cut = generator.cut(of: prompt, syntax: syntax) else { continue }
       Terminal.warning("the text encoder has no room for the end of a prompt: '\(cut)' was cut")
     }
   }
@@ -131,13 +133,16 @@ struct GenerationRun {
     if !request.negativePrompt.isEmpty {
       lines.append("Negative prompt: \(request.negativePrompt)")
     }
-    let settings = [
+    var settings = [
       "Steps: \(request.stepCount)", "Sampler: \(request.solver.rawValue)",
       "CFG scale: \(request.guidance.scale)",
       "Seed: \(request.seed)", "Size: \(generator.width)x\(generator.height)",
       "Model: \(generator.checkpoint.name)", "RNG: \(request.noiseSource.rawValue.uppercased())",
       "Spacing: \(request.spacing.rawValue)", "Version: StreamFlow \(version)",
     ]
+    if request.promptSyntax != .weighted {
+      settings.insert("Prompt syntax: \(request.promptSyntax.rawValue)", at: settings.count - 1)
+    }
     return (lines + [settings.joined(separator: ", ")]).joined(separator: "\n")
   }
 }

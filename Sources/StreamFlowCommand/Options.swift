@@ -81,6 +81,7 @@ extension AutoencoderChoice: ExpressibleByArgument {
 }
 
 extension EngineConfiguration.Precision: ExpressibleByArgument {}
+extension PromptSyntax: ExpressibleByArgument {}
 extension Solver: ExpressibleByArgument {}
 extension FlowMatchingSchedule.Spacing: ExpressibleByArgument {}
 extension GaussianNoise.Source: ExpressibleByArgument {}

@@ -80,6 +80,33 @@ import Testing
         """)
   }
 
+  @Test("Prompts are weighted and as long as need be, or plain, which the picture says")
+  func promptSyntax() throws {
+    let prompt = "a (red:1.5) fox"
+    func generate(_ name: String, _ prompt: String, _ options: String...) throws -> Outcome {
+      try run(["generate", prompt, "--seed", "1", "--output", "\(name).png"] + options)
+    }
+    func pixels(_ name: String) throws -> [UInt8] {
+      try PixelImage(png: Array(Data(contentsOf: URL(filePath: "\(folder.path)/\(name).png"))))
+        .pixels
+    }
+    #expect(try generate("weighted", prompt).status == 0)
+    #expect(try generate("plain", prompt, "--prompt-syntax", "plain").status == 0)
+    #expect(try generate("escaped", #"a \(red:1.5\) fox"#).status == 0)
+    #expect(try pixels("plain") == pixels("escaped"))
+    #expect(try pixels("plain") != pixels("weighted"))
+    #expect(try run(["inspect", "weighted.png"]).output.contains("Prompt syntax") == false)
+    #expect(try run(["inspect", "plain.png"]).output.contains(", Prompt syntax: plain, Version"))
+
+    let long = String(repeating: "fox ", count: 30)
+    #expect(try generate("long", long).error.isEmpty)
+    let cut = try generate("cut", long, "--prompt-syntax", "plain")
+    #expect(
+      cut.error
+        == "warning: the text encoder has no room for the end of a prompt: "
+        + "'fox fox fox fox fox fox fox fox' was cut\n")
+  }
+
   @Test("Nothing is overwritten unless asked; the same seed gives the same bytes")
   func numbering() throws {
     for _ in 0..<2 {
@@ -290,7 +317,8 @@ import Testing
     let help = try run(["generate", "--help"]).output
     for option in [
       "--model", "--count", "--seed", "--steps", "--width", "--height", "--guidance-scale",
-      "--negative-prompt", "--solver", "--schedule", "--stages", "--output", "--format",
+      "--negative-prompt", "--prompt-syntax", "--solver", "--schedule", "--stages", "--output",
+      "--format",
       "--quality",
       "--device", "--threads", "--precision", "--prompts-file", "--json", "--quiet", "Examples:",
     ] { #expect(help.contains(option), "no \(option)") }
