@@ -88,22 +88,34 @@ public struct EngineCache: Sendable {
     }
   }
 
+  /// What an engine is kept as.
+  struct Place: Sendable {
+    fileprivate let key: [UInt8]
+    fileprivate let path: String
+  }
+
+  /// Where the engine of a model is kept.
+  func place(
+    of model: ONNXModel, configuration: EngineConfiguration
+  ) throws(EngineError) -> Place {
+    let key = try key(of: model, configuration: configuration, runtime: .shared())
+    return Place(key: key, path: path(of: key, name: model.name))
+  }
+
+  /// Takes an engine up again, if it is kept and undamaged.
   func engine(
-    for model: ONNXModel, configuration: EngineConfiguration
-  ) throws(EngineError) -> CompiledModel {
-    let runtime = try Runtime.shared()
-    let key = try key(of: model, configuration: configuration, runtime: runtime)
-    let path = path(of: key, name: model.name)
-    if let engine = load(
-      path, key: key, named: model.name, configuration: configuration, runtime: runtime)
-    {
-      return engine
+    at place: Place, of model: ONNXModel, configuration: EngineConfiguration
+  ) throws(EngineError) -> CompiledModel? {
+    load(
+      place.path, key: place.key, named: model.name, configuration: configuration,
+      runtime: try .shared())
+  }
+
+  /// Keeps an engine; where that fails, the report says so.
+  func keep(_ engine: borrowing CompiledModel, at place: Place) {
+    do { try store(engine, key: place.key, at: place.path) } catch {
+      report("the engine of \(engine.name) is not kept: \(error.message)")
     }
-    let engine = try runtime.compile(model, configuration: configuration)
-    do { try store(engine, key: key, at: path) } catch {
-      report("the engine of \(model.name) is not kept: \(error.message)")
-    }
-    return engine
   }
 
   // MARK: - Entries
@@ -124,9 +136,8 @@ public struct EngineCache: Sendable {
       throw EngineError(code: .modelUnreadable, message: error.message)
     }
     let device = configuration.device
-    let deviceName = device == "AUTO" ? "" : try runtime.property("FULL_DEVICE_NAME", of: device)
-    let capabilities =
-      device == "AUTO" ? "" : try runtime.property("OPTIMIZATION_CAPABILITIES", of: device)
+    let deviceName = try runtime.property("FULL_DEVICE_NAME", of: device)
+    let capabilities = try runtime.property("OPTIMIZATION_CAPABILITIES", of: device)
     let lines =
       [
         "StreamFlow engine 1", runtime.version, device, deviceName, capabilities,

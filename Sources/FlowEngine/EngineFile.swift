@@ -7,7 +7,7 @@ internal import Foundation
 /// marker.
 @safe
 final class EngineFile {
-  private static let marker: UInt64 = 0x3145_4e49_474e_4553  // "SENGINE1"
+  private static let marker: UInt64 = 0x3245_4e49_474e_4553  // "SENGINE2"
   private static let trailerLength = 32
 
   private let path: String
@@ -44,8 +44,13 @@ final class EngineFile {
       words[1] == UInt64(trailer - key.count)
     else { return false }
     guard unsafe memory[trailer - key.count..<trailer].elementsEqual(key) else { return false }
-    let body = unsafe UnsafeRawBufferPointer(rebasing: memory[..<trailer])
-    return unsafe ContentHash.of(RawSpan(_unsafeBytes: body)).value == words[2]
+    return hash(byteCount: trailer) == words[2]
+  }
+
+  /// Gives back the memory that reading the file has taken; what is read again is fetched again.
+  func releasePages() {
+    unsafe madvise(
+      UnsafeMutableRawPointer(mutating: memory.baseAddress), memory.count, MADV_DONTNEED)
   }
 
   /// The engine's bytes, good as long as this object.
@@ -73,7 +78,8 @@ final class EngineFile {
     do {
       let length = try handle.seekToEnd()
       try handle.write(contentsOf: Data(key))
-      let hash = try EngineFile(reading: path).hash()
+      let file = try EngineFile(reading: path)
+      let hash = unsafe file.hash(byteCount: file.memory.count)
       let words = [UInt64(key.count), length, hash, marker]
       try handle.write(
         contentsOf: Data(
@@ -81,7 +87,19 @@ final class EngineFile {
     } catch { throw failure("write") }
   }
 
-  private func hash() -> UInt64 {
-    unsafe ContentHash.of(RawSpan(_unsafeBytes: memory)).value
+  /// The hash of the hashes of windows, each given back once it is read: an engine of gigabytes
+  /// is not to be in memory whole for its hash.
+  private func hash(byteCount: Int) -> UInt64 {
+    let window = 64 << 20
+    var hashes: [UInt8] = []
+    for start in stride(from: 0, to: byteCount, by: window) {
+      let end = min(start + window, byteCount)
+      let part = unsafe UnsafeRawBufferPointer(rebasing: memory[start..<end])
+      let value = unsafe ContentHash.of(RawSpan(_unsafeBytes: part)).value
+      hashes += (0..<8).map { UInt8(truncatingIfNeeded: value >> ($0 * 8)) }
+      unsafe madvise(
+        UnsafeMutableRawPointer(mutating: part.baseAddress), part.count, MADV_DONTNEED)
+    }
+    return ContentHash.of(hashes).value
   }
 }

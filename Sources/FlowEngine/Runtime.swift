@@ -172,6 +172,8 @@ public final class Runtime: Sendable {
         &compiled)
     }
     try check(status, .compilationFailed, "take \(name) from the engine cache")
+    // What runs often was copied; the rest comes back when it is read.
+    file.releasePages()
     return unsafe try CompiledModel(
       adopting: compiled, runtime: self, name: name, file: file)
   }

@@ -28,20 +28,26 @@ public struct Session: ~Copyable {
   private let outputs: [DeviceTensor]
   /// Keeps the weights mapped that the engine reads in place.
   private let model: ONNXModel
+  /// Where the engine is yet to be kept.
+  private var keeping: (cache: EngineCache, place: EngineCache.Place)?
 
   /// Compiles a graph, or takes it from the cache.
   ///
   /// - Parameters:
   ///   - model: the graph.
   ///   - configuration: device, threads and precision.
-  ///   - cache: where engines are kept between processes, if anywhere.
+  ///   - cache: where engines are kept between processes, if anywhere. An engine of large weights
+  ///     is kept by ``keep()``, since that takes as long as compiling it.
   public init(
     _ model: ONNXModel, configuration: EngineConfiguration, cache: EngineCache? = nil
   ) throws(EngineError) {
     let start = ContinuousClock.now
     let runtime = try Runtime.shared()
     try runtime.checkDevice(configuration.device)
-    let compiled = try Self.engine(model, configuration, cache, runtime)
+    // What `AUTO` chooses may change from run to run, and it cannot be exported.
+    let usable = configuration.device.hasPrefix("AUTO") ? nil : cache
+    let place = try usable?.place(of: model, configuration: configuration)
+    let compiled = try Self.engine(model, configuration, usable, place, runtime)
     let counts = try compiled.portCounts()
     guard counts == (model.inputs.count, model.outputs.count) else {
       throw EngineError(
@@ -60,6 +66,14 @@ public struct Session: ~Copyable {
     for (index, tensor) in outputs.enumerated() { try request.bind(output: index, to: tensor) }
     name = model.name
     origin = compiled.origin
+    keeping = nil
+    if let usable, let place, compiled.origin == .compiled {
+      if model.weightsByteCount < Self.largeByteCount {
+        usable.keep(compiled, at: place)
+      } else {
+        keeping = (usable, place)
+      }
+    }
     self.model = model
     self.compiled = compiled
     self.request = request
@@ -68,12 +82,31 @@ public struct Session: ~Copyable {
     preparation = .now - start
   }
 
+  /// The bytes of weights from which on an engine is large.
+  private static let largeByteCount = 64 << 20
+
   private static func engine(
     _ model: ONNXModel, _ configuration: EngineConfiguration, _ cache: EngineCache?,
-    _ runtime: Runtime
+    _ place: EngineCache.Place?, _ runtime: Runtime
   ) throws(EngineError) -> CompiledModel {
-    guard let cache else { return try runtime.compile(model, configuration: configuration) }
-    return try cache.engine(for: model, configuration: configuration)
+    if let cache, let place,
+      let kept = try cache.engine(at: place, of: model, configuration: configuration)
+    {
+      return kept
+    }
+    return try runtime.compile(model, configuration: configuration)
+  }
+
+  /// Whether the engine was compiled and is yet to be kept in the cache.
+  public var isUnkept: Bool { keeping != nil }
+
+  /// Keeps a large engine in the cache, if it is not there yet.
+  ///
+  /// It takes as long as writing all weights as 32-bit floats: best done when nobody waits.
+  public mutating func keep() {
+    guard let (cache, place) = keeping else { return }
+    keeping = nil
+    cache.keep(compiled, at: place)
   }
 
   /// Writes an input.

@@ -58,14 +58,19 @@ struct GenerationRun {
     var output = output
     var interruption: (any Error)?
     var iterator = stream.makeAsyncIterator()
+    var seconds = 0.0
     bar.advance(to: 0)
     pulling: while true {
       do {
+        if written.count + failed == requests.count, await generator.hasUnkeptEngines {
+          bar.show("keeping the engines for the next run (Ctrl-C twice skips that) ...")
+        }
         guard let picture = try await iterator.next() else { break pulling }
         let path = try output.write(picture, parameters: parameters(of: picture.request))
         if output.wantsSheet { pictures[picture.index] = picture.image }
         written.append(
           Written(file: path, prompt: picture.request.prompt, seed: picture.request.seed))
+        seconds = (ContinuousClock.now - start).seconds
         bar.advance(to: written.count)
         if style == .plain, !bar.isVisible { Terminal.output(path) }
       } catch let error as ModelError where error.code == .notFinite {
@@ -76,7 +81,6 @@ struct GenerationRun {
         break pulling
       }
     }
-    let seconds = (ContinuousClock.now - start).seconds
     bar.finish()
     let sheet = try output.writeSheet(of: pictures.sorted { $0.key < $1.key }.map(\.value))
     try await report(written, sheet: sheet, failed: failed, seconds: seconds)

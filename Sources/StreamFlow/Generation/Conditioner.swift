@@ -57,6 +57,14 @@ final class Conditioner {
   /// How its engines came to be.
   var reports: [EngineReport] { encoders.map(\.report) }
 
+  /// Whether an engine is yet to be kept in the cache.
+  var hasUnkept: Bool { encoders.contains(where: \.isUnkept) }
+
+  /// Keeps large engines in the cache.
+  func keep() {
+    for encoder in encoders { encoder.keep() }
+  }
+
   /// The conditioning of a prompt.
   func prompted(_ request: GenerationRequest) throws -> Conditioning {
     try conditioning(of: request.prompt, request)

@@ -2,7 +2,7 @@ public import FlowEngine
 
 /// An engine of one row count and one number of chunks, and what its rows hold.
 final class RowEngine {
-  let session: Session
+  var session: Session
   let rows: Int
   /// The chunks of a row's conditioning.
   let chunks: Int
@@ -78,6 +78,14 @@ final class EngineCatalogue {
     if size.rows < engine.rows {
       lost[size, default: .zero] += time * (Double(engine.rows - size.rows) / Double(engine.rows))
     }
+  }
+
+  /// Whether an engine is yet to be kept in the cache.
+  var hasUnkept: Bool { engines.contains { $0.session.isUnkept } }
+
+  /// Keeps large engines in the cache.
+  func keep() {
+    for engine in engines { engine.session.keep() }
   }
 
   private func add(_ size: Size) throws(EngineError) -> RowEngine {

@@ -182,7 +182,25 @@ public actor Generator {
       try Task.checkCancellation()
       try tick()
     }
+    // Nobody waits for a picture: the time to keep what took long to compile.
+    if outstanding.isEmpty { keepEngines() }
     return nil
+  }
+
+  /// Whether engines were compiled that are too large to be kept in the cache at once.
+  public var hasUnkeptEngines: Bool {
+    guard let engines else { return false }
+    return engines.conditioner.hasUnkept || engines.network.catalogue.hasUnkept
+      || engines.decoder.catalogue.hasUnkept
+  }
+
+  /// Keeps large engines in the cache: gigabytes are written. A stream does so at its end, when
+  /// no other is open.
+  public func keepEngines() {
+    guard let engines else { return }
+    engines.conditioner.keep()
+    engines.network.catalogue.keep()
+    engines.decoder.catalogue.keep()
   }
 
   /// Forgets a stream: what is pending and what is in flight.

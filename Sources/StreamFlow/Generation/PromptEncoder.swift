@@ -16,7 +16,7 @@ final class PromptEncoder {
 
   /// The width of a hidden state.
   let width: Int
-  private let session: Session
+  private var session: Session
   private let tokenizer: CLIPTokenizer
   private let tokenCount: Int
 
@@ -38,6 +38,12 @@ final class PromptEncoder {
   var report: EngineReport {
     EngineReport(name: session.name, origin: session.origin, preparation: session.preparation)
   }
+
+  /// Whether the engine is yet to be kept in the cache.
+  var isUnkept: Bool { session.isUnkept }
+
+  /// Keeps a large engine in the cache.
+  func keep() { session.keep() }
 
   func encode(_ prompt: String, syntax: PromptSyntax) throws -> Encoded {
     let chunks = syntax.chunks(of: prompt, tokenizer: tokenizer, tokenCount: tokenCount).chunks
