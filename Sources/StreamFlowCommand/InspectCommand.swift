@@ -16,7 +16,7 @@ struct InspectCommand: AsyncParsableCommand {
         streamflow inspect out/0001-a-fox-on-a-blue-background.png
       """)
 
-  @Argument(help: "'starter', a model's folder, or a PNG picture.")
+  @Argument(help: "A model as --model takes it, or a PNG picture.")
   var subject: String
 
   @Option(help: "The autoencoder: auto, full, tiny, or a folder.")

@@ -5,7 +5,11 @@ public import StreamFlow
 
 /// Which model.
 struct ModelOptions: ParsableArguments {
-  @Option(help: "The model: 'starter', or a folder in diffusers' layout.")
+  @Option(
+    help: """
+      The model: 'starter', a folder in diffusers' layout, a name in the folder $STREAMFLOW_MODELS, \
+      or org/name as pulled.
+      """)
   var model = "starter"
 
   @Option(

@@ -47,7 +47,7 @@ import Testing
 
   @Test("No folder, and a file in its place, are told")
   func absent() throws {
-    let error = #expect(throws: ModelError.self) { try Checkpoint.named("/nowhere") }
+    let error = #expect(throws: ModelError.self) { try Checkpoint(folder: "/nowhere") }
     #expect(
       error?.message
         == "there is no model at '/nowhere'; --model takes a folder in diffusers' layout, or 'starter'"

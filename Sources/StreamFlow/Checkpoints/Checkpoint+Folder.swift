@@ -78,12 +78,13 @@ extension Checkpoint {
     try Checkpoint(folder: resource("starter"), name: "starter")
   }
 
-  /// Opens the model that a user names: `starter`, or a folder.
+  /// Opens the model that a user names, wherever ``ModelLocation`` finds it.
   public static func named(
     _ name: String, autoencoder: AutoencoderChoice = .automatic, variant: String? = nil
   ) throws(ModelError) -> Checkpoint {
-    let folder = try name == "starter" ? resource("starter") : name
-    return try Checkpoint(folder: folder, autoencoder: autoencoder, variant: variant)
+    let place = try ModelLocation(name)
+    return try Checkpoint(
+      folder: place.path, name: place.name, autoencoder: autoencoder, variant: variant)
   }
 
   /// The place of a folder that comes with this package.

@@ -1,0 +1,94 @@
+public import Foundation
+
+/// Where the model is that a user names.
+public struct ModelLocation: Equatable, Sendable {
+  /// What is there.
+  public enum Kind: Sendable {
+    /// The model that comes with this package.
+    case starter
+    /// A folder.
+    case folder
+    /// A file.
+    case file
+  }
+
+  /// What is there.
+  public let kind: Kind
+  /// The folder or the file.
+  public let path: String
+  /// The name that pictures are marked with.
+  public let name: String
+
+  /// Finds a model by what a user wrote.
+  ///
+  /// It is at the first of these places where there is something:
+  ///
+  /// 1. `starter`, the model that comes with this package;
+  /// 2. the path of a folder or of a file;
+  /// 3. a folder, or a file without its `.safetensors`, in the folder `$STREAMFLOW_MODELS`;
+  /// 4. `org/name` or `org/name@revision` in the Hugging Face cache (``HubCache``).
+  ///
+  /// Nothing is downloaded.
+  public init(
+    _ text: String, environment: [String: String] = ProcessInfo.processInfo.environment
+  ) throws(ModelError) {
+    if text == "starter" {
+      self.init(kind: .starter, path: try Checkpoint.resource("starter"), name: text)
+      return
+    }
+    var places = [text]
+    places += Self.places(of: text, in: environment["STREAMFLOW_MODELS"])
+    for place in places where !place.isEmpty {
+      guard let kind = Self.kind(of: place) else { continue }
+      let url = URL(filePath: place).standardizedFileURL
+      let last = kind == .file ? url.deletingPathExtension() : url
+      self.init(kind: kind, path: place, name: last.lastPathComponent)
+      return
+    }
+    var remedy = "`streamflow pull org/name` downloads a model"
+    if let (model, revision) = Self.hubName(text) {
+      let cache = HubCache(environment: environment)
+      if let snapshot = try cache.snapshot(of: model, revision: revision) {
+        self.init(kind: .folder, path: snapshot, name: model.name)
+        return
+      }
+      places.append(cache.repositoryFolder(of: model))
+      let option = revision == HubCache.defaultRevision ? "" : " --revision \(revision)"
+      remedy = "`streamflow pull \(model)\(option)` downloads it"
+    }
+    throw ModelError(
+      code: .fileMissing,
+      message: "there is no model at '\(text)'; --model takes a folder in diffusers' layout, "
+        + "'starter', a name in the folder $STREAMFLOW_MODELS, or org/name of the Hugging Face "
+        + "cache (looked at \(places.map { "'\($0)'" }.joined(separator: ", "))); \(remedy)")
+  }
+
+  private init(kind: Kind, path: String, name: String) {
+    self.kind = kind
+    self.path = path
+    self.name = name
+  }
+
+  /// The places of a name in the user's folder of models; none for a path that leads out of it.
+  private static func places(of text: String, in folder: String?) -> [String] {
+    guard let folder, !folder.isEmpty else { return [] }
+    let parts = text.split(separator: "/", omittingEmptySubsequences: false)
+    guard parts.allSatisfy({ !$0.isEmpty && $0 != "." && $0 != ".." }) else { return [] }
+    return ["\(folder)/\(text)", "\(folder)/\(text).safetensors"]
+  }
+
+  private static func kind(of path: String) -> Kind? {
+    var isFolder: ObjCBool = false
+    guard unsafe FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
+      return nil
+    }
+    return isFolder.boolValue ? .folder : .file
+  }
+
+  /// Reads `org/name` and `org/name@revision`.
+  private static func hubName(_ text: String) -> (model: HubModelName, revision: String)? {
+    let halves = text.split(separator: "@", maxSplits: 1, omittingEmptySubsequences: false)
+    guard let model = HubModelName(String(halves[0])) else { return nil }
+    return (model, halves.count == 2 ? String(halves[1]) : HubCache.defaultRevision)
+  }
+}
