@@ -20,6 +20,7 @@ let package = Package(
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
     .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
   ],
   targets: [
@@ -47,15 +48,22 @@ let package = Package(
     .target(
       name: "StreamFlow", dependencies: ["FlowCore", "FlowGraph", "FlowEngine", "FlowText"],
       resources: [.copy("Resources/starter"), .copy("Resources/clip")], swiftSettings: settings),
+    .target(
+      name: "FlowHub",
+      dependencies: ["StreamFlow", .product(name: "Crypto", package: "swift-crypto")],
+      swiftSettings: settings),
     .executableTarget(
       name: "StreamFlowCommand",
       dependencies: [
-        "StreamFlow", "FlowMedia", "FlowCore", "FlowEngine",
+        "StreamFlow", "FlowHub", "FlowMedia", "FlowCore", "FlowEngine",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: settings),
     .target(
-      name: "FlowTestSupport", dependencies: ["FlowCore", "FlowGraph"],
+      name: "FlowTestSupport",
+      dependencies: [
+        "FlowCore", "FlowGraph", .product(name: "Crypto", package: "swift-crypto"),
+      ],
       path: "Tests/FlowTestSupport", swiftSettings: settings),
     .testTarget(
       name: "FlowCoreTests", dependencies: ["FlowCore", "FlowTestSupport"],
@@ -80,8 +88,13 @@ let package = Package(
       ],
       resources: [.copy("Fixtures")], swiftSettings: settings),
     .testTarget(
+      name: "FlowHubTests", dependencies: ["FlowHub", "StreamFlow", "FlowTestSupport"],
+      swiftSettings: settings),
+    .testTarget(
       name: "StreamFlowCommandTests",
-      dependencies: ["StreamFlowCommand", "FlowMedia", "FlowCore", "FlowTestSupport"],
+      dependencies: [
+        "StreamFlowCommand", "StreamFlow", "FlowMedia", "FlowCore", "FlowTestSupport",
+      ],
       swiftSettings: settings),
   ]
 )

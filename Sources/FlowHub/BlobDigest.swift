@@ -1,0 +1,78 @@
+internal import Crypto
+internal import Foundation
+
+/// What a blob's contents must hash to; its name in the cache.
+enum BlobDigest: Hashable, Sendable {
+  /// SHA-256, of large files.
+  case sha256(String)
+  /// Git's own name of a blob: SHA-1 over `blob <length>\0` and the contents.
+  case gitSHA1(String)
+
+  /// Reads 64 or 40 hexadecimal digits, as they are or as an `ETag` header quotes them.
+  init?(_ text: String?) {
+    guard var name = text?.lowercased() else { return nil }
+    if name.hasPrefix("w/") { name.removeFirst(2) }
+    if name.count >= 2, name.hasPrefix("\""), name.hasSuffix("\"") {
+      name = String(name.dropFirst().dropLast())
+    }
+    guard name.utf8.allSatisfy({ (48...57).contains($0) || (97...102).contains($0) }) else {
+      return nil
+    }
+    switch name.utf8.count {
+    case 64: self = .sha256(name)
+    case 40: self = .gitSHA1(name)
+    default: return nil
+    }
+  }
+
+  /// The hexadecimal digits.
+  var name: String {
+    switch self {
+    case .sha256(let name), .gitSHA1(let name): name
+    }
+  }
+}
+
+/// A digest of contents that come piece by piece.
+struct BlobHash: Sendable {
+  private enum State: Sendable {
+    case sha256(SHA256)
+    case sha1(Insecure.SHA1)
+  }
+
+  private var state: State
+
+  /// Begins a digest of the same kind, for contents of so many bytes.
+  init(like digest: BlobDigest, byteCount: Int) {
+    switch digest {
+    case .sha256: state = .sha256(SHA256())
+    case .gitSHA1:
+      var hash = Insecure.SHA1()
+      hash.update(data: Data("blob \(byteCount)\0".utf8))
+      state = .sha1(hash)
+    }
+  }
+
+  mutating func update(_ data: Data) {
+    switch state {
+    case .sha256(var hash):
+      hash.update(data: data)
+      state = .sha256(hash)
+    case .sha1(var hash):
+      hash.update(data: data)
+      state = .sha1(hash)
+    }
+  }
+
+  /// The digest of all that came, in hexadecimal digits.
+  var digits: String {
+    switch state {
+    case .sha256(let hash): Self.digits(hash.finalize())
+    case .sha1(let hash): Self.digits(hash.finalize())
+    }
+  }
+
+  private static func digits(_ bytes: some Sequence<UInt8>) -> String {
+    bytes.map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
+  }
+}

@@ -1,0 +1,57 @@
+internal import Foundation
+
+/// A lock on a file that ends with its holder, however the holder ends.
+struct FileLock: ~Copyable {
+  private let descriptor: Int32
+
+  /// Takes the lock if nobody has it; nil where somebody has.
+  init?(path: String) throws(HubError) {
+    while true {
+      let descriptor = unsafe open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o666)
+      guard descriptor >= 0 else { throw .system("cannot open the lock '\(path)'") }
+      guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+        let reason = errno
+        close(descriptor)
+        guard reason == EWOULDBLOCK || reason == EINTR else {
+          throw HubError(
+            .cacheUnwritable,
+            "cannot lock '\(path)': \(unsafe String(cString: strerror(reason))); HF_HUB_CACHE may "
+              + "name a folder on a disk that has locks")
+        }
+        return nil
+      }
+      // Whoever had it before may have removed the file: then this is a lock on nothing.
+      var (held, named) = (stat(), stat())
+      if unsafe fstat(descriptor, &held) == 0, unsafe stat(path, &named) == 0,
+        held.st_ino == named.st_ino, held.st_dev == named.st_dev
+      {
+        self.descriptor = descriptor
+        return
+      }
+      close(descriptor)
+    }
+  }
+
+  deinit { close(descriptor) }
+
+  /// Takes the lock, if need be after waiting for whoever has it.
+  static func acquire(
+    _ path: String, onWait: () -> Void
+  ) async throws -> FileLock {
+    if let lock = try FileLock(path: path) { return lock }
+    onWait()
+    while true {
+      try await Task.sleep(for: .milliseconds(100))
+      if let lock = try FileLock(path: path) { return lock }
+    }
+  }
+}
+
+extension HubError {
+  /// What the system could not do, and why.
+  static func system(_ action: String) -> HubError {
+    HubError(
+      errno == ENOSPC || errno == EDQUOT ? .diskFull : .cacheUnwritable,
+      "\(action): \(unsafe String(cString: strerror(errno)))")
+  }
+}

@@ -1,0 +1,93 @@
+internal import Foundation
+internal import Synchronization
+
+#if canImport(FoundationNetworking)
+  internal import FoundationNetworking
+#endif
+
+/// The status and the headers of an answer.
+struct ResponseHead: Sendable {
+  let status: Int
+  let url: URL
+  private let headers: [String: String]
+
+  init(status: Int, url: URL, headers: [String: String]) {
+    self.status = status
+    self.url = url
+    self.headers = Dictionary(headers.map { ($0.lowercased(), $1) }) { first, _ in first }
+  }
+
+  subscript(name: String) -> String? { headers[name.lowercased()] }
+
+  var isSuccess: Bool { (200...299).contains(status) }
+}
+
+/// Takes a successful answer as it comes in; an error that it throws ends the exchange.
+protocol ResponseReceiver: Sendable {
+  func receive(head: ResponseHead) throws
+  func receive(body: Data) throws
+}
+
+/// One request and one answer over HTTP: follows no redirect, keeps no cookie, caches nothing.
+final class HTTPClient: Sendable {
+  private let exchanges = ExchangeTable()
+  private let session: URLSession
+
+  /// Creates a client.
+  ///
+  /// - Parameter idleTimeout: how long no byte may come before an exchange has failed.
+  init(idleTimeout: Duration) {
+    let configuration = URLSessionConfiguration.ephemeral
+    configuration.timeoutIntervalForRequest = idleTimeout / .seconds(1)
+    configuration.urlCache = nil
+    configuration.httpCookieStorage = nil
+    configuration.urlCredentialStorage = nil
+    configuration.httpShouldSetCookies = false
+    #if canImport(FoundationNetworking)
+      let queue: OperationQueue = BoundedQueue()
+    #else
+      let queue = OperationQueue()
+      queue.maxConcurrentOperationCount = 1
+    #endif
+    session = URLSession(configuration: configuration, delegate: exchanges, delegateQueue: queue)
+  }
+
+  deinit { session.finishTasksAndInvalidate() }
+
+  /// Sends a request; an answer other than a success has no body for the receiver.
+  ///
+  /// - Throws: what the receiver throws, `CancellationError`, or ``TransientFailure`` for an answer
+  ///   that did not come whole.
+  func send(_ request: URLRequest, to receiver: some ResponseReceiver) async throws -> ResponseHead
+  {
+    try Task.checkCancellation()
+    let task = session.dataTask(with: request)
+    return try await withTaskCancellationHandler {
+      try await withCheckedThrowingContinuation { continuation in
+        exchanges.begin(Exchange(receiver: receiver, continuation: continuation), with: task)
+      }
+    } onCancel: {
+      task.cancel()
+    }
+  }
+}
+
+#if canImport(FoundationNetworking)
+  /// A serial queue that makes its caller wait while it is full.
+  ///
+  /// FoundationNetworking hands on what it reads as fast as it comes, and cannot be paused (a task
+  /// that is suspended and resumed begins anew), so that a slow disk would fill the memory.
+  private final class BoundedQueue: OperationQueue, @unchecked Sendable {
+    // Both are safe to share, and constant.
+    private let queue = DispatchQueue(label: "streamflow.hub")
+    private let places = DispatchSemaphore(value: 64)
+
+    override func addOperation(_ block: @escaping @Sendable () -> Void) {
+      places.wait()
+      queue.async { [places] in
+        block()
+        places.signal()
+      }
+    }
+  }
+#endif

@@ -1,0 +1,51 @@
+/// What went wrong between a hub and the cache.
+public struct HubError: Error, Equatable, Sendable, CustomStringConvertible {
+  /// The kind of failure.
+  public enum Code: Sendable {
+    /// A name, a revision, an endpoint or a token that cannot be one.
+    case requestInvalid
+    /// The network is not to be used.
+    case offline
+    /// The hub wants a token, or refuses the one it got.
+    case accessDenied
+    /// There is no such repository, revision or file.
+    case notFound
+    /// The hub cannot be reached, or goes on failing.
+    case unavailable
+    /// The hub's answer is not what such an answer must be.
+    case answerInvalid
+    /// What was downloaded is not what the hub said it is.
+    case contentMismatch
+    /// The repository has no files that this package reads, or more than one choice of them.
+    case filesUnclear
+    /// There is not enough room on the disk.
+    case diskFull
+    /// The cache cannot be written.
+    case cacheUnwritable
+  }
+
+  /// The kind of failure, to decide what to do about it.
+  public let code: Code
+  /// The failure in words, with the values that clashed and how to mend it.
+  public let message: String
+
+  init(_ code: Code, _ message: String) {
+    self.code = code
+    self.message = message
+  }
+
+  /// The failure in words.
+  public var description: String { message }
+}
+
+/// A failure that may be gone at the next attempt.
+struct TransientFailure: Error {
+  let reason: String
+  /// How long the hub asks to be left alone.
+  var retryAfter: Duration?
+}
+
+/// Contents that are not those that were promised.
+struct Mismatch: Error {
+  let problem: String
+}

@@ -1,0 +1,133 @@
+internal import Foundation
+internal import StreamFlow
+internal import Synchronization
+
+/// A file of a repository, as the hub describes it.
+struct HubFile: Equatable, Sendable {
+  /// Where it lies in the repository.
+  let path: String
+  /// Its length in bytes.
+  let byteCount: Int
+  /// What its contents hash to.
+  let digest: BlobDigest
+}
+
+/// The files of a revision.
+struct HubListing: Sendable {
+  /// The commit that the revision is.
+  let commit: String
+  /// The paths of all files.
+  let paths: [String]
+  private let known: [String: HubFile]
+
+  /// The description of a file, if the list holds it; else the hub is to be asked for it.
+  func file(_ path: String) -> HubFile? { known[path] }
+
+  private struct Answer: Decodable {
+    struct Sibling: Decodable {
+      struct LargeFile: Decodable {
+        let sha256: String?
+        let size: Int?
+      }
+      let rfilename: String
+      let size: Int?
+      let blobId: String?
+      let lfs: LargeFile?
+    }
+    let sha: String
+    let siblings: [Sibling]
+  }
+
+  /// Reads the hub's answer, whose every word may be meant badly.
+  init(json: Data, model: HubModelName) throws(HubError) {
+    let answer: Answer
+    do { answer = try JSONDecoder().decode(Answer.self, from: json) } catch {
+      throw HubError(
+        .answerInvalid,
+        "the hub's list of '\(model)' is not one ('sha' and 'siblings' in JSON); check HF_ENDPOINT")
+    }
+    guard HubCache.isCommit(answer.sha) else {
+      throw HubError(
+        .answerInvalid, "the hub names '\(answer.sha)' as a commit of '\(model)', which it is not")
+    }
+    commit = answer.sha
+    var known: [String: HubFile] = [:]
+    for sibling in answer.siblings {
+      let path = sibling.rfilename
+      guard Self.isSafe(path) else {
+        throw HubError(
+          .answerInvalid,
+          "the hub lists a file \(path.debugDescription) of '\(model)', which leads out of its "
+            + "folder or is no path; nothing was downloaded")
+      }
+      let digest = sibling.lfs == nil ? sibling.blobId : sibling.lfs?.sha256
+      if let size = sibling.lfs?.size ?? sibling.size, size >= 0, let digest = BlobDigest(digest) {
+        known[path] = HubFile(path: path, byteCount: size, digest: digest)
+      }
+    }
+    self.known = known
+    paths = Set(answer.siblings.map(\.rfilename)).sorted()
+  }
+
+  /// Whether a path stays in its folder: names apart by `/`, none of them `.`, `..` or empty.
+  static func isSafe(_ path: String) -> Bool {
+    path.utf8.count <= 1024
+      && path.unicodeScalars.allSatisfy { $0.value >= 32 && $0.value != 127 && $0 != "\\" }
+      && path.split(separator: "/", omittingEmptySubsequences: false)
+        .allSatisfy { !$0.isEmpty && $0 != "." && $0 != ".." && $0.utf8.count <= 255 }
+  }
+}
+
+/// Keeps a small body whole.
+final class BodyReceiver: ResponseReceiver {
+  private let data = Mutex(Data())
+  private let limit: Int
+
+  /// Creates a receiver that refuses a body of more bytes than the limit.
+  init(limit: Int) { self.limit = limit }
+
+  var body: Data { data.withLock { $0 } }
+
+  func receive(head: ResponseHead) {}
+
+  func receive(body: Data) throws {
+    let count = data.withLock { data in
+      data.append(body)
+      return data.count
+    }
+    guard count <= limit else {
+      throw HubError(.answerInvalid, "the hub's answer is longer than \(limit) bytes; refused")
+    }
+  }
+}
+
+extension HubClient {
+  /// Asks for the files of the revision.
+  func listing() async throws -> HubListing {
+    let receiver = BodyReceiver(limit: 64 << 20)
+    let head = try await send(to: listingAddress, receiver: receiver)
+    guard head.status == 200 else { throw failure(head, of: nil) }
+    return try HubListing(json: receiver.body, model: model)
+  }
+
+  /// Asks for the description of one file, where the list leaves it out.
+  func description(of path: String, at commit: String) async throws -> HubFile {
+    var found: HubFile?
+    let head = try await send(
+      "HEAD", to: address(of: path, at: commit), receiver: BodyReceiver(limit: 0)
+    ) { head in
+      let size = head["X-Linked-Size"] ?? (head.isSuccess ? head["Content-Length"] : nil)
+      let digest = head["X-Linked-Etag"] ?? (head.isSuccess ? head["ETag"] : nil)
+      if let size = size.flatMap(Int.init), size >= 0, let digest = BlobDigest(digest) {
+        found = HubFile(path: path, byteCount: size, digest: digest)
+      }
+      return found != nil
+    }
+    if let found { return found }
+    guard head.isSuccess else { throw failure(head, of: path) }
+    throw HubError(
+      .answerInvalid,
+      "\(access.endpoint) gives no length and hash of '\(path)', so it could not be checked; "
+        + "unset HF_ENDPOINT, or name a hub that does")
+  }
+}
