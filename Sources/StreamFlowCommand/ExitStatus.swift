@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import FlowEngine
+internal import FlowHub
 internal import FlowMedia
 internal import Foundation
 internal import StreamFlow
@@ -14,6 +15,7 @@ enum ExitStatus {
     case let error as ModelError: of(error)
     case let error as EngineError: of(error)
     case let error as MediaError: of(error)
+    case let error as HubError: of(error)
     case is CancellationError: interrupted
     case is ValidationError: ExitCode(EX_USAGE)
     default: ExitCode(EX_SOFTWARE)
@@ -44,6 +46,19 @@ enum ExitStatus {
     case .encodingFailed: ExitCode(EX_SOFTWARE)
     case .fileUnreadable: ExitCode(EX_NOINPUT)
     case .fileUnwritable: ExitCode(EX_CANTCREAT)
+    }
+  }
+
+  private static func of(_ error: HubError) -> ExitCode {
+    switch error.code {
+    case .requestInvalid: ExitCode(EX_USAGE)
+    case .offline: ExitCode(EX_UNAVAILABLE)
+    case .accessDenied: ExitCode(EX_NOPERM)
+    case .notFound: ExitCode(EX_NOINPUT)
+    case .unavailable: ExitCode(EX_TEMPFAIL)
+    case .answerInvalid, .contentMismatch: ExitCode(EX_PROTOCOL)
+    case .filesUnclear: ExitCode(EX_DATAERR)
+    case .diskFull, .cacheUnwritable: ExitCode(EX_CANTCREAT)
     }
   }
 }

@@ -12,10 +12,15 @@ struct StreamFlowCommand: AsyncParsableCommand {
 
       Completions:      streamflow --generate-completion-script bash|zsh|fish
       Environment:      STREAMFLOW_OPENVINO (the folder of the OpenVINO runtime), \
-      STREAMFLOW_CACHE (the folder of compiled engines)
+      STREAMFLOW_CACHE (the folder of compiled engines), STREAMFLOW_MODELS (a folder of models \
+      that --model takes by name), HF_HOME (the folder of Hugging Face's cache and token), \
+      HF_TOKEN (a token for private and gated models), HF_ENDPOINT (the hub to pull from)
       """,
     version: version,
-    subcommands: [GenerateCommand.self, InspectCommand.self, AdoptCommand.self, CacheCommand.self])
+    subcommands: [
+      GenerateCommand.self, InspectCommand.self, PullCommand.self, AdoptCommand.self,
+      CacheCommand.self,
+    ])
 }
 
 /// The version of the package.

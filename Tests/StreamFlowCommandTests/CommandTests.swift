@@ -16,17 +16,11 @@ import Testing
 
   init() throws { folder = try TemporaryFolder() }
 
-  /// Beside the tests: their bundle on macOS, their executable elsewhere.
-  private static let binary =
-    (Bundle.allBundles.map(\.bundleURL) + [URL(filePath: CommandLine.arguments[0])])
-    .map { $0.deletingLastPathComponent().appending(path: "streamflow").path }
-    .first { FileManager.default.isExecutableFile(atPath: $0) } ?? "streamflow"
-
   private func process(
     _ arguments: [String], environment: [String: String] = [:]
   ) -> Process {
     let process = Process()
-    process.executableURL = URL(filePath: Self.binary)
+    process.executableURL = URL(filePath: BuiltCommand.path)
     process.arguments = arguments
     process.currentDirectoryURL = URL(filePath: folder.path)
     process.environment = ProcessInfo.processInfo.environment
