@@ -109,6 +109,9 @@ public struct Session: ~Copyable {
     cache.keep(compiled, at: place)
   }
 
+  /// The floating-point operations of the convolutions and matrix products of a run.
+  public var operationCount: Int { model.operationCount }
+
   /// Writes an input.
   ///
   /// - Precondition: there is such an input, and its elements are of that type.

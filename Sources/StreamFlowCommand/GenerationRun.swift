@@ -43,6 +43,7 @@ struct GenerationRun {
     let name: String
     let isCached: Bool
     let seconds: Double
+    let gigaflop: Double
   }
 
   func callAsFunction() async throws {
@@ -125,7 +126,9 @@ struct GenerationRun {
         tickSeconds: statistics.tickTime.seconds, engineSeconds: statistics.engineTime.seconds,
         decodeSeconds: statistics.decodeTime.seconds,
         engines: statistics.engines.map {
-          Engine(name: $0.name, isCached: $0.origin == .cached, seconds: $0.preparation.seconds)
+          Engine(
+            name: $0.name, isCached: $0.origin == .cached, seconds: $0.preparation.seconds,
+            gigaflop: Double($0.operationCount) / 1e9)
         })
       try Terminal.output(JSON.text(of: report))
     }

@@ -14,6 +14,9 @@ public final class Graph {
   private(set) var weights: [Weight] = []
   private(set) var inputs: [Port] = []
   private(set) var outputs: [Port] = []
+  /// The floating-point operations of its convolutions and matrix products: two for each product
+  /// that is summed.
+  private(set) var operationCount = 0
   private var valueCount = 0
   private var constantNames: [ConstantKey: Value] = [:]
   private var weightValues: [String: Value] = [:]
@@ -86,6 +89,12 @@ public final class Graph {
         operation: operation, inputs: inputs.map { $0?.name ?? "" }, outputs: [name],
         attributes: attributes))
     let first = inputs.lazy.compactMap { $0 }.first
+    switch (operation, first, inputs.count > 1 ? inputs[1] : nil) {
+    case ("Conv", _, let weight?):
+      operationCount += 2 * shape.elementCount * weight.shape.elementCount / weight.shape[0]
+    case ("MatMul", let left?, _): operationCount += 2 * shape.elementCount * left.shape[-1]
+    default: break
+    }
     return Value(
       graph: self, name: name, shape: shape, type: type ?? first?.type ?? .float32,
       layer: layer ?? first?.layer ?? operation)

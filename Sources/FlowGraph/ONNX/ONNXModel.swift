@@ -26,6 +26,9 @@ public struct ONNXModel: Sendable {
   public let weightsIdentity: [String]
   /// The bytes of its weights as they are stored.
   public let weightsByteCount: Int
+  /// The floating-point operations of the convolutions and matrix products of a run, two for each
+  /// product that is summed.
+  public let operationCount: Int
 
   private let proto: Onnx_ModelProto
   private let weights: [Weight]
@@ -41,6 +44,7 @@ public struct ONNXModel: Sendable {
     outputs = graph.outputs
     weights = graph.weights
     weightsByteCount = weights.reduce(0) { $0 + $1.byteCount }
+    operationCount = graph.operationCount
     self.weightsIdentity = weightsIdentity
     proto = Onnx_ModelProto.with { model in
       model.irVersion = 10

@@ -93,10 +93,7 @@ final class EngineCatalogue {
     do {
       let session = try make(size.rows, size.chunks)
       let engine = RowEngine(session, rows: size.rows, chunks: size.chunks)
-      made.append(
-        EngineReport(
-          name: engine.session.name, origin: engine.session.origin,
-          preparation: engine.session.preparation))
+      made.append(EngineReport(engine.session))
       engines.append(engine)
       engines.sort { $0.rows < $1.rows }
       return engine
@@ -110,7 +107,7 @@ final class EngineCatalogue {
   }
 }
 
-/// How an engine came to be.
+/// How an engine came to be, and what it does.
 public struct EngineReport: Sendable {
   /// The graph's name with its shape.
   public let name: String
@@ -118,4 +115,13 @@ public struct EngineReport: Sendable {
   public let origin: Session.Origin
   /// The time it took to become ready.
   public let preparation: Duration
+  /// The floating-point operations of the convolutions and matrix products of a run.
+  public let operationCount: Int
+
+  init(_ session: borrowing Session) {
+    name = session.name
+    origin = session.origin
+    preparation = session.preparation
+    operationCount = session.operationCount
+  }
 }

@@ -35,9 +35,7 @@ final class PromptEncoder {
   }
 
   /// How its engine came to be.
-  var report: EngineReport {
-    EngineReport(name: session.name, origin: session.origin, preparation: session.preparation)
-  }
+  var report: EngineReport { EngineReport(session) }
 
   /// Whether the engine is yet to be kept in the cache.
   var isUnkept: Bool { session.isUnkept }
