@@ -194,8 +194,9 @@ public actor Generator {
       || engines.decoder.catalogue.hasUnkept
   }
 
-  /// Keeps large engines in the cache: gigabytes are written. A stream does so at its end, when
-  /// no other is open.
+  /// Keeps large engines in the cache, which writes gigabytes.
+  ///
+  /// A stream does so at its end, when no other is open.
   public func keepEngines() {
     guard let engines else { return }
     engines.conditioner.keep()
