@@ -67,7 +67,7 @@ struct GenerationRun {
           bar.show("keeping the engines for the next run (Ctrl-C twice skips that) ...")
         }
         guard let picture = try await iterator.next() else { break pulling }
-        let path = try output.write(picture, parameters: parameters(of: picture.request))
+        let path = try output.write(picture, parameters: generator.parameters(of: picture.request))
         if output.wantsSheet { pictures[picture.index] = picture.image }
         written.append(
           Written(file: path, prompt: picture.request.prompt, seed: picture.request.seed))
@@ -132,25 +132,6 @@ struct GenerationRun {
         })
       try Terminal.output(JSON.text(of: report))
     }
-  }
-
-  /// The settings as the ecosystem's tools read them.
-  private func parameters(of request: GenerationRequest) -> String {
-    var lines = [request.prompt]
-    if !request.negativePrompt.isEmpty {
-      lines.append("Negative prompt: \(request.negativePrompt)")
-    }
-    var settings = [
-      "Steps: \(request.stepCount)", "Sampler: \(request.solver.rawValue)",
-      "CFG scale: \(request.guidance.scale)",
-      "Seed: \(request.seed)", "Size: \(generator.width)x\(generator.height)",
-      "Model: \(generator.checkpoint.name)", "RNG: \(request.noiseSource.rawValue.uppercased())",
-      "Spacing: \(request.spacing.rawValue)", "Version: StreamFlow \(version)",
-    ]
-    if request.promptSyntax != .weighted {
-      settings.insert("Prompt syntax: \(request.promptSyntax.rawValue)", at: settings.count - 1)
-    }
-    return (lines + [settings.joined(separator: ", ")]).joined(separator: "\n")
   }
 }
 

@@ -68,8 +68,8 @@ import Testing
       inspected.output == """
         A fox, on a blue background!
         Negative prompt: red
-        Steps: 4, Sampler: euler, CFG scale: 2.0, Seed: 1, Size: 64x64, Model: starter, RNG: CPU, \
-        Spacing: diffusers, Version: StreamFlow 0.1.0
+        Steps: 4, Sampler: euler, Schedule: flow-match, CFG scale: 2.0, Seed: 1, Size: 64x64, \
+        Model: starter, RNG: CPU, Spacing: diffusers, Version: StreamFlow 0.1.0
 
         """)
   }
@@ -99,6 +99,38 @@ import Testing
       cut.error
         == "warning: the text encoder has no room for the end of a prompt: "
         + "'fox fox fox fox fox fox fox fox' was cut\n")
+  }
+
+  @Test("A model that says nothing of itself is adopted once, and known from then on")
+  func adopt() throws {
+    let fixture = URL(filePath: #filePath).deletingLastPathComponent()
+      .appending(path: "../StreamFlowTests/Fixtures/models/sd").standardizedFileURL.path
+    try FileManager.default.copyItem(atPath: fixture, toPath: "\(folder.path)/mine")
+    let scheduler = "\(folder.path)/mine/scheduler/scheduler_config.json"
+    try String(contentsOfFile: scheduler, encoding: .utf8)
+      .replacing("EulerDiscreteScheduler", with: "DEISMultistepScheduler")
+      .write(toFile: scheduler, atomically: true, encoding: .utf8)
+    let unknown = try run(["generate", "fox", "--model", "mine"])
+    #expect(unknown.status == 65 && unknown.error.contains("streamflow adopt"))
+
+    let adopted = try run(["adopt", "mine", "--schedule", "perflow:windows=2", "--steps", "2"])
+    #expect(adopted.output == "mine/streamflow.json\n", "\(adopted.error)")
+    let report = try run(["inspect", "mine"]).output
+    #expect(
+      report.contains(
+        "plan       perflow:windows=2,prediction=diff_eps ('mine/streamflow.json' says so)"))
+    #expect(report.contains("2 steps, guidance 4.5"))
+    let made = try run([
+      "generate", "fox", "--model", "mine", "--seed", "1", "--guidance", "onetime-negative",
+    ])
+    #expect(made.status == 0, "\(made.error)")
+    #expect(try run(["inspect", "out/0001-fox.png"]).output.contains("Guidance: onetime-negative"))
+
+    let refused = try run(["generate", "fox", "--model", "mine", "--guidance", "self-negative"])
+    #expect(refused.status == 64 && refused.error.contains("has none; choose onetimeNegative"))
+    let impossible = try run(["adopt", "mine", "--steps", "1"])
+    #expect(impossible.status == 64 && impossible.error.contains("takes 2 to 1000 steps, got 1"))
+    #expect(try run(["adopt", "mine"]).error.contains("Missing what to write down"))
   }
 
   @Test("Nothing is overwritten unless asked; the same seed gives the same bytes")

@@ -18,9 +18,11 @@ public actor Generator {
   public nonisolated let height: Int
   /// The most rows of a tick.
   public nonisolated let rowCapacity: Int
+  /// How many of the text encoders' last layers are left out (clip skip).
+  public nonisolated var skippedTextLayers: Int { options.skippedTextLayers }
 
   private nonisolated let executor = QueueExecutor(label: "streamflow.generator")
-  private let options: GeneratorOptions
+  private nonisolated let options: GeneratorOptions
   private let configuration: EngineConfiguration
   private let cache: EngineCache?
   private var engines: Engines?

@@ -1,0 +1,44 @@
+internal import FlowCore
+internal import StreamFlow
+
+extension Generator {
+  /// The settings of a picture as the ecosystem's tools read them.
+  nonisolated func parameters(of request: GenerationRequest) -> String {
+    var lines = [request.prompt]
+    if !request.negativePrompt.isEmpty {
+      lines.append("Negative prompt: \(request.negativePrompt)")
+    }
+    let chosen =
+      request.schedule == .automatic ? checkpoint.scheduleFinding.schedule : request.schedule
+    // In quotes where it has a comma, as the ecosystem's readers expect.
+    let name = (chosen ?? .automatic).description
+    let schedule = name.contains(",") ? "\"\(name)\"" : name
+    var settings = [
+      "Steps: \(request.stepCount)", "Sampler: \(request.solver.rawValue)",
+      "Schedule: \(schedule)", "CFG scale: \(request.guidance.scale)",
+    ]
+    settings += request.guidance.settings
+    settings += [
+      "Seed: \(request.seed)", "Size: \(width)x\(height)", "Model: \(checkpoint.name)",
+      "RNG: \(request.noiseSource.rawValue.uppercased())", "Spacing: \(request.spacing.rawValue)",
+    ]
+    // Counted as the ecosystem does, from the last layer: 1 skips none.
+    if skippedTextLayers > 0 { settings.append("Clip skip: \(skippedTextLayers + 1)") }
+    if request.promptSyntax != .weighted {
+      settings.append("Prompt syntax: \(request.promptSyntax.rawValue)")
+    }
+    settings.append("Version: StreamFlow \(version)")
+    return (lines + [settings.joined(separator: ", ")]).joined(separator: "\n")
+  }
+}
+
+extension Guidance {
+  /// What there is to say of it besides its scale.
+  fileprivate var settings: [String] {
+    switch self {
+    case .none, .full, .distilled: []
+    case .selfNegative(_, let delta): ["Guidance: self-negative", "Delta: \(delta)"]
+    case .onetimeNegative(_, let delta): ["Guidance: onetime-negative", "Delta: \(delta)"]
+    }
+  }
+}
