@@ -19,7 +19,7 @@ struct InspectCommand: AsyncParsableCommand {
   @Argument(help: "A model as --model takes it, or a PNG picture.")
   var subject: String
 
-  @Option(help: "The autoencoder: auto, full, tiny, or a folder.")
+  @Option(help: "The autoencoder: auto, full, tiny, or a path.")
   var vae = AutoencoderChoice.automatic
 
   @Option(help: "The middle of the weights' file names, such as fp16.")

@@ -14,8 +14,8 @@ struct ModelOptions: ParsableArguments {
 
   @Option(
     help: """
-      The autoencoder: auto (the model's own), full, tiny (in vae_tiny/), or a folder of one, or of \
-      taesd_decoder.safetensors.
+      The autoencoder: auto (the model's own), full, tiny (in vae_tiny/), a folder of one, or a \
+      file taesd_decoder.safetensors (or taesdxl, taesd3, taef1) or its folder.
       """)
   var vae = AutoencoderChoice.automatic
 
@@ -62,14 +62,14 @@ struct EngineOptions: ParsableArguments {
 }
 
 extension AutoencoderChoice: ExpressibleByArgument {
-  /// Reads `auto`, `full`, `tiny`, or a folder.
+  /// Reads `auto`, `full`, `tiny`, or a path.
   public init?(argument: String) {
     self =
       switch argument {
       case "auto": .automatic
       case "full": .full
       case "tiny": .tiny
-      default: .folder(argument)
+      default: .path(argument)
       }
   }
 
@@ -79,7 +79,7 @@ extension AutoencoderChoice: ExpressibleByArgument {
     case .automatic: "auto"
     case .full: "full"
     case .tiny: "tiny"
-    case .folder(let folder): folder
+    case .path(let path): path
     }
   }
 }

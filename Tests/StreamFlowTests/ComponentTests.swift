@@ -100,7 +100,7 @@ import Testing
     return (Autoencoder(configuration: configuration, weights: store.root), store)
   }
 
-  private static let autoencoders = ["vae-tiny", "vae-full", "vae-full-plain"]
+  private static let autoencoders = ["vae-tiny", "vae-tiny16", "vae-full", "vae-full-plain"]
 
   @Test(
     "Decoders give the pixels that diffusers gives, but for a rounding", arguments: autoencoders)
@@ -147,29 +147,5 @@ import Testing
     }
     #expect(aged.weights.keys.contains("decoder.mid_block.attentions.0.proj_attn.weight"))
     #expect(Set(aged.withCurrentAttentionNames().weights.keys) == Set(store.weights.keys))
-  }
-
-  @Test("TAESD's own files number their layers otherwise, and mean the same")
-  func originalNames() throws {
-    let folder = try TemporaryFolder()
-    let (_, store) = try Self.autoencoder("vae-tiny")
-    var halves: [String: [(name: String, shape: [Int], scalars: [Float])]] = [:]
-    for (name, weight) in store.weights {
-      let parts = name.split(separator: ".", maxSplits: 3).map(String.init)
-      let shift = parts[0] == "decoder" ? 1 : 0
-      let index = try #require(Int(parts[2]))
-      halves[parts[0], default: []].append(
-        ("\(index + shift).\(parts[3])", weight.shape.dimensions, try weight.floats()))
-    }
-    for (half, tensors) in halves {
-      _ = try folder.write(SafetensorsWriter.file(tensors), as: "taesd_\(half).safetensors")
-    }
-    let renamed = try WeightStore.taesd(
-      encoder: WeightStore(file: "\(folder.path)/taesd_encoder.safetensors"),
-      decoder: WeightStore(file: "\(folder.path)/taesd_decoder.safetensors"))
-    #expect(Set(renamed.weights.keys) == Set(store.weights.keys))
-    for (name, weight) in store.weights {
-      #expect(try renamed.weights[name]?.floats() == weight.floats())
-    }
   }
 }

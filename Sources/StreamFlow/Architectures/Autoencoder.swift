@@ -12,8 +12,13 @@ public struct AutoencoderConfiguration: Equatable, Sendable {
   }
 
   let kind: Kind
+  /// Which of the published tiny ones it is, where its file or folder has that name.
+  var published: PublishedAutoencoder?
 
-  init(_ kind: Kind) { self.kind = kind }
+  init(_ kind: Kind, published: PublishedAutoencoder? = nil) {
+    self.kind = kind
+    self.published = published
+  }
 
   init(_ file: ConfigurationFile) throws(ModelError) {
     switch try file.text("_class_name") {

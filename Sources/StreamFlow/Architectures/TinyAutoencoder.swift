@@ -41,18 +41,20 @@ struct TinyAutoencoderConfiguration: Equatable, Sendable {
     }
   }
 
-  private init() {
+  private init(latentChannels: Int) {
     encoderChannels = [64, 64, 64, 64]
     encoderBlocks = [1, 3, 3, 3]
     decoderChannels = [64, 64, 64, 64]
     decoderBlocks = [3, 3, 3, 1]
-    latentChannels = 4
+    self.latentChannels = latentChannels
     scalingFactor = 1
     shiftFactor = 0
   }
 
   /// TAESD as its author publishes it, whose files come without a configuration.
-  static let taesd = TinyAutoencoderConfiguration()
+  static func taesd(latentChannels: Int) -> TinyAutoencoderConfiguration {
+    TinyAutoencoderConfiguration(latentChannels: latentChannels)
+  }
 }
 
 /// The tiny autoencoder: `AutoencoderTiny`, TAESD (github.com/madebyollin/taesd).

@@ -10,9 +10,10 @@ public enum AutoencoderChoice: Equatable, Sendable {
   case full
   /// The tiny one beside it, in `vae_tiny/` or `vae/`.
   case tiny
-  /// Another's folder: one of diffusers, or `taesd_decoder.safetensors` with, if pictures are to
-  /// go in, `taesd_encoder.safetensors` (so too of taesdxl, taesd3 and taef1).
-  case folder(String)
+  /// Another's place: a folder of diffusers, a folder with `taesd_decoder.safetensors` and, if
+  /// pictures are to go in, `taesd_encoder.safetensors` (so too of taesdxl, taesd3 and taef1), or
+  /// such a decoder's file.
+  case path(String)
 }
 
 extension Checkpoint {
@@ -41,17 +42,43 @@ extension Checkpoint {
       throw ModelError(
         code: .fileMissing,
         message: "'\(folder)' has no tiny autoencoder in vae_tiny/; give one's folder with --vae")
-    case .folder(let other):
-      let decoder = "\(other)/taesd_decoder.safetensors"
-      guard ConfigurationFile.exists(decoder) else {
-        return try autoencoder(in: other, variant: nil)
-      }
-      let encoder = "\(other)/taesd_encoder.safetensors"
-      let weights = try WeightStore.taesd(
-        encoder: ConfigurationFile.exists(encoder) ? WeightStore(file: encoder) : nil,
-        decoder: WeightStore(file: decoder))
-      return (AutoencoderConfiguration(.tiny(.taesd)), weights)
+    case .path(let place): return try autoencoder(at: place)
     }
+  }
+
+  private static func autoencoder(at place: String) throws -> AutoencoderParts {
+    let kinds =
+      "a folder in diffusers' layout (config.json), or a folder or file of "
+      + PublishedAutoencoder.allCases.map { "\($0.rawValue)_decoder.safetensors" }
+      .joined(separator: ", ")
+    func invalid(_ code: ModelError.Code, _ problem: String) -> ModelError {
+      ModelError(code: code, message: "'\(place)' \(problem); --vae takes \(kinds)")
+    }
+    var isFolder: ObjCBool = false
+    guard unsafe FileManager.default.fileExists(atPath: place, isDirectory: &isFolder) else {
+      throw invalid(.fileMissing, "does not exist")
+    }
+    guard isFolder.boolValue else {
+      guard let published = PublishedAutoencoder(decoder: place) else {
+        throw invalid(.unsupported, "is a file of another name")
+      }
+      return try published.parts(decoder: place)
+    }
+    let decoders = PublishedAutoencoder.decoders(in: place)
+    guard decoders.count <= 1 else {
+      throw invalid(.unsupported, "holds \(decoders.count) decoders, name the file of one")
+    }
+    if let decoder = decoders.first, let published = PublishedAutoencoder(decoder: decoder) {
+      return try published.parts(decoder: decoder)
+    }
+    guard ConfigurationFile.exists("\(place)/config.json") else {
+      throw invalid(.fileMissing, "holds no autoencoder")
+    }
+    var parts = try autoencoder(in: place, variant: nil)
+    if case .tiny = parts.configuration.kind {
+      parts.configuration.published = PublishedAutoencoder(folder: place)
+    }
+    return parts
   }
 
   private static func autoencoder(

@@ -86,13 +86,7 @@ public struct Checkpoint: Sendable {
             + "\(pooled.map { "\($0)" } ?? "none") (projection_dim, text_projection.weight)")
       }
     }
-    guard autoencoder.latentChannels == unet.inputChannels else {
-      throw ModelError(
-        code: .unsupported,
-        message: "the autoencoder has \(autoencoder.latentChannels) latent channels, the "
-          + "network \(unet.inputChannels); they are not of one family (taesd goes with Stable "
-          + "Diffusion 1 and 2, taesdxl with XL, taesd3 with 3, taef1 with FLUX)")
-    }
+    try checkPairing()
   }
 
   /// The number of tokens of a prompt, the marks of start and end included.

@@ -1,0 +1,123 @@
+import FlowCore
+import FlowGraph
+import FlowTestSupport
+import Foundation
+import Testing
+
+@testable import StreamFlow
+
+/// Which autoencoder `--vae` finds, and which pairs are refused.
+@Suite struct AutoencoderChoiceTests {
+  private let folder: TemporaryFolder
+
+  init() throws { folder = try TemporaryFolder() }
+
+  /// The fixture's two halves as TAESD's author numbers and names them.
+  private func writeFiles(of fixture: String, as name: String) throws -> WeightStore {
+    let store = try WeightStore(
+      folder: Bundle.module.fixture(fixture), stem: "diffusion_pytorch_model")
+    var halves: [String: [(name: String, shape: [Int], scalars: [Float])]] = [:]
+    for (name, weight) in store.weights {
+      let parts = name.split(separator: ".", maxSplits: 3).map(String.init)
+      let shift = parts[0] == "decoder" ? 1 : 0
+      let index = try #require(Int(parts[2]))
+      halves[parts[0], default: []].append(
+        ("\(index + shift).\(parts[3])", weight.shape.dimensions, try weight.floats()))
+    }
+    for (half, tensors) in halves {
+      _ = try folder.write(SafetensorsWriter.file(tensors), as: "\(name)_\(half).safetensors")
+    }
+    return store
+  }
+
+  private func parts(_ path: String) throws -> Checkpoint.AutoencoderParts {
+    try Checkpoint.autoencoder(folder: "/nowhere", choice: .path(path), variant: nil)
+  }
+
+  @Test(
+    "TAESD's own files number their layers otherwise, and mean the same",
+    arguments: [
+      ("vae-tiny", PublishedAutoencoder.taesd, 4), ("vae-tiny", .taesdxl, 4),
+      ("vae-tiny16", .taesd3, 16), ("vae-tiny16", .taef1, 16),
+    ])
+  func publishedFiles(fixture: String, name: PublishedAutoencoder, channels: Int) throws {
+    let store = try writeFiles(of: fixture, as: name.rawValue)
+    for path in [folder.path, "\(folder.path)/\(name.rawValue)_decoder.safetensors"] {
+      let (configuration, weights) = try parts(path)
+      #expect(configuration.latentChannels == channels && configuration.published == name)
+      #expect(Set(weights.weights.keys) == Set(store.weights.keys))
+      for (name, weight) in store.weights {
+        #expect(try weights.weights[name]?.floats() == weight.floats())
+      }
+    }
+    let encoder = "\(folder.path)/\(name.rawValue)_encoder.safetensors"
+    try FileManager.default.removeItem(atPath: encoder)
+    let alone = try parts(folder.path).weights
+    #expect(alone.weights.keys.allSatisfy { $0.hasPrefix("decoder.") })
+  }
+
+  @Test("A folder of diffusers is taken as it is; its name tells a published one")
+  func folders() throws {
+    #expect(try parts(Bundle.module.fixture("vae-full")).configuration.published == nil)
+    let place = "\(folder.path)/taesdxl"
+    try FileManager.default.copyItem(atPath: Bundle.module.fixture("vae-tiny"), toPath: place)
+    #expect(try parts("\(place)/").configuration.published == .taesdxl)
+  }
+
+  @Test("What is no autoencoder is told with what is one")
+  func absent() throws {
+    func message(_ path: String) -> String? {
+      #expect(throws: ModelError.self) { try parts(path) }?.message
+    }
+    #expect(
+      message("/nowhere")?.hasPrefix("'/nowhere' does not exist; --vae takes a folder") == true)
+    #expect(message(folder.path)?.contains("holds no autoencoder") == true)
+    let other = try folder.write([1], as: "vae.safetensors")
+    #expect(message(other)?.contains("is a file of another name") == true)
+    _ = try writeFiles(of: "vae-tiny", as: "taesd")
+    _ = try writeFiles(of: "vae-tiny", as: "taesdxl")
+    #expect(message(folder.path)?.contains("holds 2 decoders, name the file of one") == true)
+    let odd = SafetensorsWriter.file([("1.weight", [2, 5, 1, 1], [Float](repeating: 1, count: 10))])
+    let file = try folder.write(odd, as: "odd/taef1_decoder.safetensors")
+    #expect(message(file)?.contains("1.weight is [2, 5, 1, 1]; the first convolution") == true)
+  }
+
+  @Test(
+    "An autoencoder of another family is refused, and the one that fits is named",
+    arguments: [
+      ("sd", "taesdxl", "'taesdxl' goes with Stable Diffusion XL, and this network is of Stable "),
+      ("sdxl", "taesd", "is of Stable Diffusion XL, which 'taesdxl' goes with"),
+      ("sd", "taef1", "has 16 latent channels, the network 4; they are not of one family"),
+      ("sd", "0.13025", "with scaling_factor 0.13025 goes with Stable Diffusion XL"),
+      ("sdxl", "0.18215", "scaling_factor 0.18215 goes with Stable Diffusion 1 and 2"),
+    ])
+  func pairing(model: String, autoencoder: String, expected: String) throws {
+    var path = "\(folder.path)/\(autoencoder)"
+    if autoencoder.hasPrefix("0") {
+      try FileManager.default.copyItem(
+        atPath: "\(PipelineTests.folder(model))/vae", toPath: path)
+      let file = "\(path)/config.json"
+      let text = try String(contentsOfFile: file, encoding: .utf8)
+      let scale = try #require(text.firstMatch(of: /"scaling_factor": [0-9.]+/))
+      try text.replacing(scale.0, with: "\"scaling_factor\": \(autoencoder)").write(
+        toFile: file, atomically: true, encoding: .utf8)
+    } else {
+      _ = try writeFiles(of: autoencoder == "taef1" ? "vae-tiny16" : "vae-tiny", as: autoencoder)
+      path += "_decoder.safetensors"
+    }
+    let error = #expect(throws: ModelError.self) {
+      try Checkpoint(folder: PipelineTests.folder(model), autoencoder: .path(path))
+    }
+    #expect(error?.code == .unsupported)
+    #expect(error?.message.contains(expected) == true, "\(error?.message ?? "")")
+    #expect(error?.message.contains("choose another with --vae (taesd with Stable") == true)
+  }
+
+  @Test("An autoencoder of the family is taken", arguments: [("sd", "taesd"), ("sdxl", "taesdxl")])
+  func fitting(model: String, name: String) throws {
+    _ = try writeFiles(of: "vae-tiny", as: name)
+    let checkpoint = try Checkpoint(
+      folder: PipelineTests.folder(model), autoencoder: .path(folder.path))
+    #expect(checkpoint.autoencoder.className == "AutoencoderTiny")
+  }
+}
