@@ -135,6 +135,15 @@ import Testing
     guard golden.names.contains("deviation") else { return }
     expectClose(
       Self.floats(session, output: 1), try golden.floats("deviation"), relativeTolerance: 1e-4)
+    var noise = GaussianNoise(seed: 9)
+    let shape = Shape(try golden.shape("encoded")).dimensions.dropFirst()
+    let distribution = LatentDistribution(
+      mean: Latents(shape: Shape(Array(shape)), scalars: Self.floats(session, output: 0)),
+      deviation: Latents(shape: Shape(Array(shape)), scalars: Self.floats(session, output: 1)))
+    expectClose(
+      distribution.sample(&noise).scalars,
+      try Golden("\(name)/sample.safetensors", in: .module).floats("sample"),
+      relativeTolerance: 1e-4)
   }
 
   @Test("The attention names of 2022 are read as today's")
