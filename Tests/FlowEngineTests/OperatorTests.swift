@@ -158,6 +158,27 @@ import Testing
     }
     expectClose(actual, expected, tolerance: 2e-5)
 
+    // With the statistics given, each row for itself.
+    for row in 0..<rows {
+      let part = Array(x[row * channels * places..<(row + 1) * channels * places])
+      var means: [Float] = []
+      var inverses: [Float] = []
+      for group in 0..<groups {
+        let values = part[group * size..<(group + 1) * size]
+        let mean = values.reduce(0, +) / Float(size)
+        let variance = values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Float(size)
+        means += [Float](repeating: mean, count: channels / groups)
+        inverses += [Float](
+          repeating: 1 / (variance + 1e-5).squareRoot(), count: channels / groups)
+      }
+      let each: Shape = [1, channels, 1, 1]
+      let given = try run(
+        [[1, channels, 2, 3], each, each], [part, means, inverses], weights: weights
+      ) { try $0[0].groupNorm($1["n"], mean: $0[1], inverseDeviation: $0[2]) }
+      expectClose(
+        given, Array(expected[row * part.count..<(row + 1) * part.count]), tolerance: 2e-5)
+    }
+
     var layered: [Float] = []
     for token in 0..<rows * places {
       let part = normalized(Array(x[token * 4..<(token + 1) * 4]), epsilon: 1e-5)

@@ -23,6 +23,24 @@ extension Value {
       attributes: [("num_groups", .integer(groups)), ("epsilon", .float(epsilon))])
   }
 
+  /// Group normalization whose statistics are given: for a part of a picture with those of the
+  /// whole.
+  ///
+  /// - Parameters:
+  ///   - layer: its `weight` and `bias`.
+  ///   - mean: the mean of each channel's group, `[rows, channels, 1, 1]`.
+  ///   - inverseDeviation: one by the root of each channel's group's variance plus epsilon, of the
+  ///     same shape.
+  public func groupNorm(
+    _ layer: WeightScope, mean: Value, inverseDeviation: Value
+  ) throws(GraphError) -> Value {
+    try expect(rank: 4, for: "group normalization")
+    let each: Shape = [1, shape[1], 1, 1]
+    let scale = try layer.value("weight", count: shape[1], in: graph).reshaped(each)
+    let shift = try layer.value("bias", count: shape[1], in: graph).reshaped(each)
+    return try (self - mean) * (inverseDeviation * scale) + shift
+  }
+
   /// Layer normalization over the last axis with the layer's `weight` and `bias` (Ba et al.,
   /// 2016, arXiv:1607.06450).
   public func layerNorm(_ layer: WeightScope, epsilon: Float = 1e-5) throws(GraphError) -> Value {
