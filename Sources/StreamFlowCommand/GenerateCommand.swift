@@ -88,6 +88,13 @@ struct GenerateCommand: AsyncParsableCommand {
   @Option(help: "The rows of a tick, pictures in flight: a number, or auto.")
   var stages = StageCount(rows: nil)
 
+  @Option(
+    help: """
+      The tiles that pictures are decoded in, to the same pixels with less memory: auto (where the \
+      whole would take more than 3 GB), off, or pixels a side (16 or more).
+      """)
+  var vaeTile = DecodeTiling.automatic
+
   @OptionGroup(title: "Output") var outputOptions: OutputOptions
   @OptionGroup(title: "Engine") var engineOptions: EngineOptions
 
@@ -117,6 +124,7 @@ struct GenerateCommand: AsyncParsableCommand {
       var options = GeneratorOptions()
       (options.width, options.height) = (width, height)
       options.skippedTextLayers = clipSkip
+      options.decodeTiling = vaeTile
       let generator = try makeGenerator(checkpoint, options, rows: requests)
       let output = try PictureOutput(outputOptions, pictureCount: requests.count)
       let run = GenerationRun(

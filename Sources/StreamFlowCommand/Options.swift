@@ -84,6 +84,28 @@ extension AutoencoderChoice: ExpressibleByArgument {
   }
 }
 
+extension DecodeTiling: ExpressibleByArgument {
+  /// Reads `auto`, `off`, or pixels.
+  public init?(argument: String) {
+    switch argument {
+    case "auto": self = .automatic
+    case "off": self = .never
+    default:
+      guard let side = Int(argument), side >= Self.smallestTile else { return nil }
+      self = .pixels(side)
+    }
+  }
+
+  /// As it is written on the command line.
+  public var defaultValueDescription: String {
+    switch self {
+    case .automatic: "auto"
+    case .never: "off"
+    case .pixels(let side): "\(side)"
+    }
+  }
+}
+
 extension EngineConfiguration.Precision: ExpressibleByArgument {}
 extension PromptSyntax: ExpressibleByArgument {}
 extension Solver: ExpressibleByArgument {}

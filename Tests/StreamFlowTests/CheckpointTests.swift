@@ -173,8 +173,10 @@ import Testing
     #expect(error?.message.contains("make no times that fall from 1 to 0") == true)
   }
 
-  @Test("A decoder that gives no numbers is an error with the seed, not a black square")
-  func darkness() async throws {
+  @Test(
+    "A decoder that gives no numbers is an error with the seed, not a black square",
+    arguments: [DecodeTiling.never, .pixels(24)])
+  func darkness(tiling: DecodeTiling) async throws {
     let path = "\(model)/vae/diffusion_pytorch_model.safetensors"
     var bytes = Array(try Data(contentsOf: URL(filePath: path)))
     let length = bytes[0..<8].reversed().reduce(0) { $0 << 8 | Int($1) }
@@ -185,7 +187,9 @@ import Testing
     _ = try folder.write(bytes, as: "model/vae/diffusion_pytorch_model.safetensors")
     var request = GenerationRequest(prompt: "fox")
     request.seed = 41
-    let generator = try Generator(checkpoint: Checkpoint(folder: model))
+    var options = GeneratorOptions()
+    options.decodeTiling = tiling
+    let generator = try Generator(checkpoint: Checkpoint(folder: model), options: options)
     let stream = try await generator.images(for: [request])
     let error = await #expect(throws: ModelError.self) {
       for try await _ in stream {}

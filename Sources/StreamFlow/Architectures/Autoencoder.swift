@@ -73,12 +73,17 @@ struct Autoencoder {
       }
     let factor = configuration.factor
     try decoded.expect([rows, 3, height * factor, width * factor], of: "the decoder")
+    try Self.output(decoded, of: graph)
+    return graph
+  }
+
+  /// Names a decoded picture, about within 0 and 1, as 8-bit RGB.
+  static func output(_ decoded: Value, of graph: Graph) throws(GraphError) {
     let picture = try decoded.clamped(to: 0...1) * 255
     let pixels = try picture.rounded().transposed([0, 2, 3, 1]).cast(to: .uint8)
     graph.output(pixels, as: "pixels")
     // A number that is none would be black once it is 8 bits: the sum of each row tells.
     graph.output(try decoded.rowSums(), as: "sums")
-    return graph
   }
 
   /// Writes the encoder down: one 8-bit RGB picture of any size to latents of another.

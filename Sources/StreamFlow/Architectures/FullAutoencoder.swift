@@ -47,28 +47,35 @@ struct FullAutoencoder {
   let configuration: FullAutoencoderConfiguration
   let weights: WeightScope
 
-  private static let epsilon: Float = 1e-6
+  static let epsilon: Float = 1e-6
 
   /// From latents to a picture about within 0 and 1.
   func decode(_ latents: Value) throws(GraphError) -> Value {
+    let hidden = try decode(latents, levels: configuration.channels.count)
+    return try output(hidden, weights["decoder"]) * 0.5 + 0.5
+  }
+
+  /// The decoder's beginning, up to the end of so many levels.
+  func decode(_ latents: Value, levels: Int) throws(GraphError) -> Value {
     let decoder = weights["decoder"]
     let unscaled = try latents * (1 / configuration.scalingFactor) + configuration.shiftFactor
     var hidden =
       weights.has("post_quant_conv.weight")
       ? try unscaled.convolution(weights["post_quant_conv"]) : unscaled
     hidden = try middle(hidden.convolution(decoder["conv_in"], padding: 1), decoder["mid_block"])
-    for index in configuration.channels.indices {
-      let block = decoder["up_blocks"][index]
+    for level in 0..<levels {
+      if level > 0 { hidden = try enlarged(hidden, after: level - 1) }
       for layer in 0...configuration.layerCount {
-        hidden = try residual(hidden, block["resnets"][layer])
+        hidden = try residual(hidden, decoder["up_blocks"][level]["resnets"][layer])
       }
-      guard index < configuration.channels.count - 1 else { continue }
-      hidden = try hidden.upsampledNearest(
-        height: hidden.shape[2] * 2, width: hidden.shape[3] * 2
-      )
-      .convolution(block["upsamplers"][0]["conv"], padding: 1)
     }
-    return try output(hidden, decoder) * 0.5 + 0.5
+    return hidden
+  }
+
+  /// What the decoder does between a level and the next, twice as large.
+  func enlarged(_ hidden: Value, after level: Int) throws(GraphError) -> Value {
+    try hidden.upsampledNearest(height: hidden.shape[2] * 2, width: hidden.shape[3] * 2)
+      .convolution(weights["decoder"]["up_blocks"][level]["upsamplers"][0]["conv"], padding: 1)
   }
 
   /// From a picture within 0 and 1 to the mean and the spread of its latents.

@@ -81,26 +81,32 @@ struct TinyAutoencoder {
 
   /// From latents to a picture about within 0 and 1.
   func decode(_ latents: Value) throws(GraphError) -> Value {
+    var hidden = latents
+    for level in configuration.decoderBlocks.indices { hidden = try decode(hidden, level: level) }
+    return hidden
+  }
+
+  /// One level of the decoder; the first begins with latents, the last ends with a picture.
+  func decode(_ input: Value, level: Int) throws(GraphError) -> Value {
     let layers = weights["decoder"]["layers"]
-    var index = 0
+    // Every layer has a number; so have the activation of the first and each enlargement.
+    var index = level == 0 ? 0 : 2 + configuration.decoderBlocks[..<level].reduce(0) { $0 + $1 + 2 }
     func next() -> WeightScope {
       defer { index += 1 }
       return layers[index]
     }
-    let unscaled = try latents * (1 / configuration.scalingFactor) + configuration.shiftFactor
-    var hidden = try (unscaled * (1 / 3)).tanh() * 3
-    hidden = try hidden.convolution(next(), padding: 1).relu()
-    index += 1  // the activation has a number of its own
-    for (level, blockCount) in configuration.decoderBlocks.enumerated() {
-      for _ in 0..<blockCount { hidden = try block(hidden, next()) }
-      if level < configuration.decoderBlocks.count - 1 {
-        hidden = try hidden.upsampledNearest(
-          height: hidden.shape[2] * 2, width: hidden.shape[3] * 2)
-        index += 1  // so has the enlargement
-      }
-      hidden = try hidden.convolution(next(), padding: 1)
+    var hidden = input
+    if level == 0 {
+      let unscaled = try input * (1 / configuration.scalingFactor) + configuration.shiftFactor
+      hidden = try ((unscaled * (1 / 3)).tanh() * 3).convolution(next(), padding: 1).relu()
+      index += 1
     }
-    return hidden
+    for _ in 0..<configuration.decoderBlocks[level] { hidden = try block(hidden, next()) }
+    if level < configuration.decoderBlocks.count - 1 {
+      hidden = try hidden.upsampledNearest(height: hidden.shape[2] * 2, width: hidden.shape[3] * 2)
+      index += 1
+    }
+    return try hidden.convolution(next(), padding: 1)
   }
 
   private func block(_ input: Value, _ layer: WeightScope) throws(GraphError) -> Value {

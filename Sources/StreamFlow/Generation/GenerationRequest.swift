@@ -47,6 +47,8 @@ public struct GeneratorOptions: Sendable {
   public var rowCapacity: Int?
   /// How many of the text encoder's last layers are left out (clip skip).
   public var skippedTextLayers = 0
+  /// Whether pictures are decoded whole or in tiles.
+  public var decodeTiling = DecodeTiling.automatic
 
   /// Creates the options that suit the checkpoint.
   public init() {}

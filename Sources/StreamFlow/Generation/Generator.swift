@@ -89,6 +89,12 @@ public actor Generator {
         message: "a tick takes 1 to \(RowChoice.maximum) rows (--stages), got \(rowCapacity)")
     }
     try checkpoint.check(skippedTextLayers: options.skippedTextLayers)
+    if case .pixels(let side) = options.decodeTiling, side < DecodeTiling.smallestTile {
+      throw ModelError(
+        code: .requestInvalid,
+        message: "a tile is \(DecodeTiling.smallestTile) pixels a side or more (--vae-tile), got "
+          + "\(side)")
+    }
     self.checkpoint = checkpoint
     self.options = options
     self.configuration = configuration
@@ -104,7 +110,8 @@ public actor Generator {
   public func prepare() throws {
     guard engines == nil else { return }
     let factor = checkpoint.autoencoder.factor
-    let need = MemoryEstimate(checkpoint, rows: rowCapacity, width: width, height: height)
+    let need = MemoryEstimate(
+      checkpoint, rows: rowCapacity, width: width, height: height, tiling: options.decodeTiling)
     try need.check(available: MemoryEstimate.availableByteCount())
     let start = ContinuousClock.now
     // One after another: the peaks of two compilations do not add up.
@@ -116,12 +123,12 @@ public actor Generator {
       configuration: configuration, cache: cache)
     let decoder = LatentDecoder(
       checkpoint, height: height / factor, width: width / factor, rowCapacity: rowCapacity,
-      configuration: configuration, cache: cache)
+      tiling: options.decodeTiling, configuration: configuration, cache: cache)
     let needed = pending.reduce(0) { $0 + $1.request.guidance.rowsPerStep }
     let rows = needed == 0 ? rowCapacity : min(needed, rowCapacity)
     let chunks = try conditioner.chunkCount(ofFirst: rows, of: pending.lazy.map(\.request))
     _ = try network.catalogue.engine(for: rows, chunks: chunks)
-    _ = try decoder.catalogue.engine(for: min(max(pending.count, 1), rowCapacity))
+    try decoder.prepare(for: pending.count)
     engines = Engines(conditioner, network, decoder)
     measured.preparation = .now - start
   }
@@ -164,7 +171,7 @@ public actor Generator {
     statistics.engineTime = engines.network.catalogue.runTime
     statistics.engines =
       engines.conditioner.reports + engines.network.catalogue.made
-      + engines.decoder.catalogue.made
+      + engines.decoder.made
     return statistics
   }
 
@@ -193,7 +200,7 @@ public actor Generator {
   public var hasUnkeptEngines: Bool {
     guard let engines else { return false }
     return engines.conditioner.hasUnkept || engines.network.catalogue.hasUnkept
-      || engines.decoder.catalogue.hasUnkept
+      || engines.decoder.hasUnkept
   }
 
   /// Keeps large engines in the cache, which writes gigabytes.
@@ -203,7 +210,7 @@ public actor Generator {
     guard let engines else { return }
     engines.conditioner.keep()
     engines.network.catalogue.keep()
-    engines.decoder.catalogue.keep()
+    engines.decoder.keep()
   }
 
   /// Forgets a stream: what is pending and what is in flight.

@@ -2,9 +2,15 @@ internal import FlowCore
 internal import FlowEngine
 internal import FlowGraph
 
-/// Turns latents into pictures, those that are ready together in one run.
+/// Turns latents into pictures: small ones whole, those that are ready together in one run, and
+/// large ones one after another in tiles.
 final class LatentDecoder {
-  let catalogue: EngineCatalogue
+  private enum Way {
+    case whole(EngineCatalogue)
+    case tiled(TiledDecoder)
+  }
+
+  private let way: Way
   private let width: Int
   private let height: Int
 
@@ -12,34 +18,82 @@ final class LatentDecoder {
   ///   - height: the latents' height.
   ///   - width: the latents' width.
   ///   - rowCapacity: the most pictures of a run.
+  ///   - tiling: whether to decode in tiles.
   init(
-    _ checkpoint: Checkpoint, height: Int, width: Int, rowCapacity: Int,
+    _ checkpoint: Checkpoint, height: Int, width: Int, rowCapacity: Int, tiling: DecodeTiling,
     configuration: EngineConfiguration, cache: EngineCache?
   ) {
-    let autoencoder = Autoencoder(
-      configuration: checkpoint.autoencoder, weights: checkpoint.autoencoderWeights.root)
-    catalogue = EngineCatalogue(
-      capacity: rowCapacity, weightsByteCount: checkpoint.autoencoderWeights.byteCount
-    ) { rows, _ in
-      let graph = try autoencoder.decoderGraph(rows: rows, height: height, width: width)
-      return try Session(
-        ONNXModel(graph, weightsIdentity: checkpoint.autoencoderWeights.identity),
-        configuration: configuration, cache: cache)
-    }
+    let weights = checkpoint.autoencoderWeights
+    let autoencoder = Autoencoder(configuration: checkpoint.autoencoder, weights: weights.root)
     self.width = width * checkpoint.autoencoder.factor
     self.height = height * checkpoint.autoencoder.factor
+    func session(_ graph: Graph) throws -> Session {
+      try Session(
+        ONNXModel(graph, weightsIdentity: weights.identity), configuration: configuration,
+        cache: cache)
+    }
+    let side = tiling.side(checkpoint.autoencoder, width: self.width, height: self.height)
+    if let side {
+      way = .tiled(
+        TiledDecoder(autoencoder, height: height, width: width, side: side, make: session))
+    } else {
+      way = .whole(
+        EngineCatalogue(capacity: rowCapacity, weightsByteCount: weights.byteCount) { rows, _ in
+          try session(autoencoder.decoderGraph(rows: rows, height: height, width: width))
+        })
+    }
+  }
+
+  /// What was made, in order.
+  var made: [EngineReport] {
+    switch way {
+    case .whole(let catalogue): catalogue.made
+    case .tiled(let decoder): decoder.made
+    }
+  }
+
+  /// Makes what decoding so many pictures needs, so that the first need not wait for it.
+  func prepare(for count: Int) throws {
+    switch way {
+    case .whole(let catalogue):
+      _ = try catalogue.engine(for: min(max(count, 1), catalogue.capacity))
+    case .tiled(let decoder): try decoder.prepare()
+    }
+  }
+
+  /// Whether an engine is yet to be kept in the cache.
+  var hasUnkept: Bool {
+    switch way {
+    case .whole(let catalogue): catalogue.hasUnkept
+    case .tiled(let decoder): decoder.hasUnkept
+    }
+  }
+
+  /// Keeps large engines in the cache.
+  func keep() {
+    switch way {
+    case .whole(let catalogue): catalogue.keep()
+    case .tiled(let decoder): decoder.keep()
+    }
   }
 
   /// Decodes; a picture that came out as no number is nothing.
   func decode(_ latents: [Latents]) throws -> [PixelImage?] {
-    var pictures: [PixelImage?] = []
-    while pictures.count < latents.count {
-      pictures += try decodeTogether(latents[pictures.count...].prefix(catalogue.capacity))
+    switch way {
+    case .tiled(let decoder): return try latents.map(decoder.decode)
+    case .whole(let catalogue):
+      var pictures: [PixelImage?] = []
+      while pictures.count < latents.count {
+        let together = latents[pictures.count...].prefix(catalogue.capacity)
+        pictures += try decode(together, with: catalogue)
+      }
+      return pictures
     }
-    return pictures
   }
 
-  private func decodeTogether(_ latents: ArraySlice<Latents>) throws -> [PixelImage?] {
+  private func decode(
+    _ latents: ArraySlice<Latents>, with catalogue: EngineCatalogue
+  ) throws -> [PixelImage?] {
     let engine = try catalogue.engine(for: latents.count)
     for (row, sample) in latents.enumerated() {
       let scalars = sample.scalars

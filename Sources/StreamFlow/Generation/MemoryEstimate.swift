@@ -10,17 +10,19 @@ struct MemoryEstimate {
   /// two and a half times over (measured: 860 million parameters, 10.1 GB resident), and a row
   /// holds some two dozen tensors of its first level (the products of attention are never whole in
   /// memory: the engine fuses them away).
-  init(_ checkpoint: Checkpoint, rows: Int, width: Int, height: Int) {
+  init(
+    _ checkpoint: Checkpoint, rows: Int, width: Int, height: Int,
+    tiling: DecodeTiling = .automatic
+  ) {
     let factor = checkpoint.autoencoder.factor
     // In floating point: absurd sizes come to absurd sums, and are to be refused, not to trap.
     let places = Double(width / factor) * Double(height / factor)
     let activations = places * Double(checkpoint.unet.levels[0].channels) * 4 * 24
-    let pixelChannels: Double =
-      switch checkpoint.autoencoder.kind {
-      case .tiny: 64
-      case .full(let configuration): Double(configuration.channels[0]) * 2
-      }
-    let pixels = Double(width) * Double(height) * pixelChannels * 4 * 6
+    let autoencoder = checkpoint.autoencoder
+    let pixels =
+      tiling.side(autoencoder, width: width, height: height) == nil
+      ? autoencoder.wholeByteCount(width: width, height: height)
+      : autoencoder.tiledByteCount(width: width, height: height)
     let weights = Double(checkpoint.unetWeights.parameterCount) * 4 * 2.5
     peakByteCount = Int(min(weights + Double(rows) * activations + pixels, 1e18))
   }

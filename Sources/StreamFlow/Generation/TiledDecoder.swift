@@ -1,0 +1,185 @@
+internal import FlowCore
+internal import FlowEngine
+internal import FlowGraph
+
+/// Decodes pictures that are too large to be decoded at once: stage after stage, tile after tile.
+///
+/// The tensors between stages are held here, whole, so that every normalization has the whole
+/// picture's statistics before the next stage begins, and nothing is computed twice but margins.
+final class TiledDecoder {
+  /// What was made, in order.
+  private(set) var made: [EngineReport] = []
+
+  private let stages: [Stage]
+  private let make: (Graph) throws -> Session
+
+  /// A stage, how it is cut, and its engine once it is made.
+  private final class Stage {
+    let layout: DecoderStage
+    let rows: Tiling
+    let columns: Tiling
+    var engine: RowEngine?
+
+    init(_ layout: DecoderStage, rows: Tiling, columns: Tiling) {
+      (self.layout, self.rows, self.columns) = (layout, rows, columns)
+    }
+  }
+
+  /// - Parameters:
+  ///   - autoencoder: whose decoder.
+  ///   - height: the latents' height.
+  ///   - width: the latents' width.
+  ///   - side: the pixels a side of a tile, without its margins.
+  ///   - make: makes an engine of a graph.
+  init(
+    _ autoencoder: Autoencoder, height: Int, width: Int, side: Int,
+    make: @escaping (Graph) throws -> Session
+  ) {
+    self.make = make
+    var scale = 1
+    let factor = autoencoder.configuration.factor
+    stages = autoencoder.decoderStages.map { layout in
+      // A tile of so many pixels is so many of this stage's places.
+      let own = layout.margin == nil ? Int.max : max(side * scale / factor, 1)
+      let margin = layout.margin ?? 0
+      defer { scale *= layout.enlargement }
+      return Stage(
+        layout, rows: Tiling(length: height * scale, own: own, margin: margin),
+        columns: Tiling(length: width * scale, own: own, margin: margin))
+    }
+  }
+
+  /// Makes all engines, so that the first picture need not wait for them.
+  func prepare() throws {
+    for stage in stages { _ = try engine(of: stage) }
+  }
+
+  /// Whether an engine is yet to be kept in the cache.
+  var hasUnkept: Bool { stages.contains { $0.engine?.session.isUnkept == true } }
+
+  /// Keeps large engines in the cache.
+  func keep() {
+    for stage in stages { stage.engine?.session.keep() }
+  }
+
+  /// Decodes; a picture that came out as no number is nothing.
+  func decode(_ latents: Latents) throws -> PixelImage? {
+    var hidden = FeatureMap(latents)
+    var kept = FeatureMap.nothing
+    var sums = ChannelSums(channels: 0)
+    for stage in stages.dropLast() {
+      let layout = stage.layout
+      var output = FeatureMap.nothing
+      if case .joined = layout.use {
+        swap(&output, &kept)
+      } else {
+        output = FeatureMap(
+          channels: layout.outputChannels, height: hidden.height * layout.enlargement,
+          width: hidden.width * layout.enlargement)
+      }
+      sums = try run(stage, on: hidden, sums: sums, into: &output)
+      if case .kept = layout.use { swap(&kept, &hidden) }
+      swap(&hidden, &output)
+    }
+    return try picture(of: hidden, sums: sums)
+  }
+
+  /// Runs a stage over all tiles.
+  ///
+  /// A stage that ends a residual block reads the tensor kept from its beginning where it writes
+  /// its own: at one place only, so that what a tile has written no other asks for.
+  private func run(
+    _ stage: Stage, on input: borrowing FeatureMap, sums: ChannelSums,
+    into output: inout FeatureMap
+  ) throws -> ChannelSums {
+    let layout = stage.layout
+    var keptChannels: Int?
+    if case .joined(let channels) = layout.use { keptChannels = channels }
+    let engine = try engine(of: stage)
+    let placeCount = input.height * input.width
+    write(
+      sums, over: placeCount, to: engine, layout, firstInput: keptChannels == nil ? 1 : 2)
+    output.resize(channels: max(layout.outputChannels, keptChannels ?? 0))
+    var added = ChannelSums(channels: layout.outputChannels)
+    for row in stage.rows.tiles {
+      for column in stage.columns.tiles {
+        let window = FeatureMap.Area(rows: row.window, columns: column.window)
+        engine.session.write(input: 0, as: Float.self) { input.copy(window, to: &$0) }
+        if let keptChannels {
+          engine.session.write(input: 1, as: Float.self) {
+            output.copy(window, channels: keptChannels, to: &$0)
+          }
+        }
+        try engine.session.run()
+        let own = FeatureMap.Area(rows: row.own, columns: column.own)
+        engine.session.read(output: 0, as: Float.self) { tile in
+          output.paste(
+            tile, covering: window.enlarged(layout.enlargement),
+            taking: own.enlarged(layout.enlargement), adding: &added)
+        }
+      }
+    }
+    output.resize(channels: layout.outputChannels)
+    return added
+  }
+
+  /// Runs the last stage, whose tiles are pixels.
+  private func picture(of input: borrowing FeatureMap, sums: ChannelSums) throws -> PixelImage? {
+    let stage = stages[stages.count - 1]
+    let engine = try engine(of: stage)
+    let (height, width) = (input.height, input.width)
+    write(sums, over: height * width, to: engine, stage.layout, firstInput: 1)
+    var pixels = [UInt8](repeating: 0, count: 3 * height * width)
+    for row in stage.rows.tiles {
+      for column in stage.columns.tiles {
+        let window = FeatureMap.Area(rows: row.window, columns: column.window)
+        engine.session.write(input: 0, as: Float.self) { input.copy(window, to: &$0) }
+        try engine.session.run()
+        guard engine.session.read(output: 1, as: Float.self, { $0[0].isFinite }) else {
+          return nil
+        }
+        engine.session.read(output: 0, as: UInt8.self) { tile in
+          var target = pixels.mutableSpan
+          for place in row.own {
+            let from = (place - row.window.lowerBound) * column.window.count
+            for index in column.own.lowerBound * 3..<column.own.upperBound * 3 {
+              target[place * width * 3 + index] =
+                tile[from * 3 + index - column.window.lowerBound * 3]
+            }
+          }
+        }
+      }
+    }
+    return PixelImage(width: width, height: height, pixels: pixels)
+  }
+
+  private func write(
+    _ sums: ChannelSums, over placeCount: Int, to engine: RowEngine, _ layout: DecoderStage,
+    firstInput: Int
+  ) {
+    guard let groups = layout.normGroups else { return }
+    let (means, inverses) = sums.statistics(
+      groups: groups, placeCount: placeCount, epsilon: FullAutoencoder.epsilon)
+    engine.session.write(means.span, toRow: 0, of: 1, input: firstInput)
+    engine.session.write(inverses.span, toRow: 0, of: 1, input: firstInput + 1)
+  }
+
+  private func engine(of stage: Stage) throws -> RowEngine {
+    if let engine = stage.engine { return engine }
+    let graph = try stage.layout.graph(
+      height: stage.rows.windowLength, width: stage.columns.windowLength)
+    let engine = RowEngine(try make(graph), rows: 1, chunks: 1)
+    made.append(EngineReport(engine.session))
+    stage.engine = engine
+    return engine
+  }
+}
+
+extension FeatureMap.Area {
+  /// The same area where each place is so many, each way.
+  func enlarged(_ factor: Int) -> Self {
+    Self(
+      rows: rows.lowerBound * factor..<rows.upperBound * factor,
+      columns: columns.lowerBound * factor..<columns.upperBound * factor)
+  }
+}

@@ -1,0 +1,145 @@
+import FlowCore
+import FlowEngine
+import FlowGraph
+import FlowTestSupport
+import Foundation
+import Testing
+
+@testable import StreamFlow
+
+/// Pictures decoded in tiles against the same decoded whole.
+@Suite struct TiledDecoderTests {
+  private let autoencoder: Autoencoder
+  private let store: WeightStore
+
+  init() throws { try self.init(folder: Bundle.module.fixture("vae-full")) }
+
+  private init(folder: String) throws {
+    store = try WeightStore(folder: folder, stem: "diffusion_pytorch_model")
+    autoencoder = Autoencoder(
+      configuration: try AutoencoderConfiguration(ConfigurationFile(path: "\(folder)/config.json")),
+      weights: store.root)
+  }
+
+  private func session(_ graph: Graph) throws -> Session {
+    try Session(
+      ONNXModel(graph, weightsIdentity: store.identity), configuration: EngineConfiguration())
+  }
+
+  /// Latents that differ from place to place in brightness and in busyness, as pictures do.
+  private func latents(height: Int, width: Int, seed: UInt64) -> Latents {
+    var noise = GaussianNoise(seed: seed)
+    let shape: Shape = [autoencoder.configuration.latentChannels, height, width]
+    let drawn = noise.latents(shape: shape).scalars
+    return Latents(
+      shape: shape,
+      scalars: drawn.indices.map { index in
+        let (row, column) = (index / width % height, index % width)
+        let brightness = Float(row) / Float(height) - Float(column) / Float(width)
+        return 1.5 * brightness + (column > width / 2 ? 1.5 : 0.2) * drawn[index]
+      })
+  }
+
+  private func whole(_ latents: Latents) throws -> [UInt8] {
+    let (height, width) = (latents.shape[1], latents.shape[2])
+    let session = try session(autoencoder.decoderGraph(rows: 1, height: height, width: width))
+    session.write(latents.scalars.span, toRow: 0, of: 1, input: 0)
+    try session.run()
+    return session.read(output: 0, as: UInt8.self) { span in span.indices.map { span[$0] } }
+  }
+
+  private func tiled(_ latents: Latents, side: Int) throws -> PixelImage? {
+    try TiledDecoder(
+      autoencoder, height: latents.shape[1], width: latents.shape[2], side: side, make: session
+    ).decode(latents)
+  }
+
+  @Test(
+    "Tiles join without a seam, whatever their size and the picture's",
+    arguments: ["vae-tiny", "vae-tiny16", "vae-full", "vae-full-plain", "starter"],
+    [(6, 10, 16), (23, 9, 17), (11, 31, 33), (8, 8, 1000)])
+  func seamless(name: String, size: (height: Int, width: Int, side: Int)) throws {
+    let folder =
+      name == "starter"
+      ? "\(try Checkpoint.starter().folder)/vae" : Bundle.module.fixture(name)
+    let suite = try Self(folder: folder)
+    for seed in 0..<2 {
+      let latents = suite.latents(height: size.height, width: size.width, seed: UInt64(seed))
+      let image = try #require(try suite.tiled(latents, side: size.side))
+      let expected = try suite.whole(latents)
+      let factor = suite.autoencoder.configuration.factor
+      #expect(image.width == size.width * factor && image.height == size.height * factor)
+      #expect(Set(expected).count > 50)
+      // Each side rounds to 8 bits what it has computed in its own order.
+      expectClose(image.pixels.map(Float.init), expected.map(Float.init), tolerance: 1)
+    }
+  }
+
+  @Test("Latents that are no numbers in one place make no picture")
+  func darkness() throws {
+    var scalars = latents(height: 9, width: 9, seed: 0).scalars
+    scalars[40] = .nan
+    #expect(try tiled(Latents(shape: [4, 9, 9], scalars: scalars), side: 16) == nil)
+  }
+
+  @Test("One way of cutting gives windows of one length around parts that cover the axis")
+  func tilings() {
+    for (length, own, margin) in [(10, 3, 1), (7, 7, 2), (7, 9, 2), (64, 5, 11), (9, 4, 0)] {
+      let tiling = Tiling(length: length, own: own, margin: margin)
+      #expect(tiling.tiles.flatMap(\.own) == Array(0..<length))
+      for tile in tiling.tiles {
+        #expect(tile.window.count == tiling.windowLength)
+        #expect(tile.window.lowerBound >= 0 && tile.window.upperBound <= length)
+        #expect(tile.window.lowerBound <= max(tile.own.lowerBound - margin, 0))
+        #expect(tile.window.upperBound >= min(tile.own.upperBound + margin, length))
+      }
+    }
+    #expect(Tiling(length: 5, own: .max, margin: 0).tiles == [.init(own: 0..<5, window: 0..<5)])
+  }
+
+  @Test("Large pictures are decoded in tiles, small ones whole, unless said otherwise")
+  func choice() throws {
+    let full = try Checkpoint(folder: PipelineTests.folder("sd")).autoencoder
+    let tiny = try Checkpoint.starter().autoencoder
+    #expect(DecodeTiling.automatic.side(tiny, width: 1024, height: 1024) == nil)
+    #expect(DecodeTiling.automatic.side(tiny, width: 2048, height: 2048) == 256)
+    #expect(DecodeTiling.automatic.side(full, width: 64, height: 64) == nil)
+    #expect(DecodeTiling.never.side(full, width: 8192, height: 8192) == nil)
+    #expect(DecodeTiling.pixels(40).side(full, width: 64, height: 64) == 40)
+    func memory(_ tiling: DecodeTiling) throws -> Int {
+      try MemoryEstimate(
+        .starter(), rows: 1, width: 4096, height: 4096, tiling: tiling
+      ).peakByteCount
+    }
+    #expect(try memory(.never) - memory(.automatic) > 10_000_000_000)
+    var options = GeneratorOptions()
+    options.decodeTiling = .pixels(15)
+    let error = #expect(throws: ModelError.self) {
+      try Generator(checkpoint: .starter(), options: options)
+    }
+    #expect(error?.message == "a tile is 16 pixels a side or more (--vae-tile), got 15")
+  }
+
+  @Test("A generator's pictures are the same in tiles", arguments: ["sd", "sdxl"])
+  func pictures(model: String) async throws {
+    let checkpoint = try Checkpoint(folder: PipelineTests.folder(model))
+    var requests = [GenerationRequest(prompt: "a fox"), GenerationRequest(prompt: "a castle")]
+    requests[1].seed = 3
+    var pictures: [[[Float]]] = []
+    for tiling in [DecodeTiling.never, .pixels(19)] {
+      var options = GeneratorOptions()
+      options.decodeTiling = tiling
+      let generator = try Generator(checkpoint: checkpoint, options: options)
+      let stream = try await generator.images(for: requests)
+      let images = try await stream.reduce(into: []) { $0.append($1) }
+      let sorted = images.sorted { $0.index < $1.index }
+      pictures.append(sorted.map { $0.image.pixels.map(Float.init) })
+      let names = await generator.statistics.engines.map(\.name)
+      #expect(names.contains { $0.contains("vae_decoder_output") } == (tiling != .never))
+    }
+    #expect(pictures[0].count == 2)
+    for (whole, tiled) in zip(pictures[0], pictures[1]) {
+      expectClose(tiled, whole, tolerance: 1)
+    }
+  }
+}
