@@ -82,6 +82,25 @@ import Testing
     #expect(try tiled(Latents(shape: [4, 9, 9], scalars: scalars), side: 16) == nil)
   }
 
+  @Test("Attention over many places goes part by part, and comes to the same")
+  func attention() throws {
+    guard case .full(let configuration) = autoencoder.configuration.kind else { return }
+    let latents = latents(height: 7, width: 9, seed: 4)
+    let results = try [1 << 24, 63 * 20].map { count in
+      var network = FullAutoencoder(configuration: configuration, weights: store.root)
+      network.productCount = count
+      let graph = Graph(name: "attention_\(count)")
+      graph.output(
+        try network.decode(graph.input("latents", shape: [1, 4, 7, 9]), levels: 1), as: "hidden")
+      let session = try session(graph)
+      session.write(latents.scalars.span, toRow: 0, of: 1, input: 0)
+      try session.run()
+      return session.read(output: 0, as: Float.self) { span in span.indices.map { span[$0] } }
+    }
+    // Each query is for itself: only the engine's order of sums may differ.
+    expectClose(results[1], results[0], relativeTolerance: 1e-5)
+  }
+
   @Test("One way of cutting gives windows of one length around parts that cover the axis")
   func tilings() {
     for (length, own, margin) in [(10, 3, 1), (7, 7, 2), (7, 9, 2), (64, 5, 11), (9, 4, 0)] {

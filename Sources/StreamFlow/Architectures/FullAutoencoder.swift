@@ -47,6 +47,12 @@ struct FullAutoencoder {
   let configuration: FullAutoencoderConfiguration
   let weights: WeightScope
 
+  /// The most products of queries and keys at once, 64 MB of them.
+  ///
+  /// The engine does not fuse one head of such a width: at 2048 pixels a side all of the products
+  /// would take 17 GB.
+  var productCount = 1 << 24
+
   static let epsilon: Float = 1e-6
 
   /// From latents to a picture about within 0 and 1.
@@ -124,12 +130,20 @@ struct FullAutoencoder {
         layer["group_norm"], groups: configuration.normGroups, epsilon: Self.epsilon
       )
       .flattenedToTokens()
-      let attended = try tokens.linear(layer["to_q"])
-        .attention(
-          key: tokens.linear(layer["to_k"]), value: tokens.linear(layer["to_v"]), heads: 1
-        )
-        .linear(layer["to_out"][0])
-      hidden = try attended.unflattened(height: hidden.shape[2], width: hidden.shape[3]) + hidden
+      let query = try tokens.linear(layer["to_q"])
+      let (key, value) = (try tokens.linear(layer["to_k"]), try tokens.linear(layer["to_v"]))
+      let count = query.shape[1]
+      let together = max(productCount / count, 1)
+      var parts: [Value] = []
+      for start in stride(from: 0, to: count, by: together) {
+        parts.append(
+          try query.sliced(axis: 1, from: start, to: min(start + together, count))
+            .attention(key: key, value: value, heads: 1))
+      }
+      let attended = try parts.count == 1 ? parts[0] : Value.concatenated(parts, axis: 1)
+      hidden =
+        try attended.linear(layer["to_out"][0]).unflattened(
+          height: hidden.shape[2], width: hidden.shape[3]) + hidden
     }
     return try residual(hidden, block["resnets"][1])
   }
