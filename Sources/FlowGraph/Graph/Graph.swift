@@ -58,9 +58,24 @@ public final class Graph {
       shape: [values.count])
   }
 
-  /// A weight as 32-bit floats, whatever it is stored as; the engine folds the conversion.
+  /// A weight as 32-bit floats, whatever it is stored as, with what is added to it.
+  ///
+  /// All of it is made of constants: the engine computes it once, when it compiles.
   func value(of weight: Weight) throws(GraphError) -> Value {
     if let known = weightValues[weight.name] { return known }
+    var value = try value(ofStored: weight, named: weight.name)
+    let base = value
+    for delta in weight.deltas { value = try value + delta.value(addedTo: base) }
+    weightValues[weight.name] = value
+    return value
+  }
+
+  /// A tensor of another file than the network's, whose name may be one of the network's too.
+  func value(ofFactor weight: Weight) throws(GraphError) -> Value {
+    try value(ofStored: weight, named: nextName("Factor"))
+  }
+
+  private func value(ofStored weight: Weight, named name: String) throws(GraphError) -> Value {
     guard weight.type.isFloatingPoint else {
       throw GraphError(
         code: .shapeMismatch,
@@ -70,12 +85,11 @@ public final class Graph {
       throw GraphError(
         code: .shapeMismatch, message: "\(weight.name) is \(weight.shape): it holds nothing")
     }
-    weights.append(weight)
+    weights.append(weight.named(name))
     let stored = Value(
-      graph: self, name: weight.name, shape: weight.shape, type: weight.type, layer: weight.name)
+      graph: self, name: name, shape: weight.storedShape, type: weight.type, layer: weight.name)
     let value = try stored.cast(to: .float32)
-    weightValues[weight.name] = value
-    return value
+    return weight.isTransposed ? try value.transposed([1, 0]) : value
   }
 
   /// Writes an operator of one output down.

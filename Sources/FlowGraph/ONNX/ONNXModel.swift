@@ -153,7 +153,7 @@ extension Onnx_TensorProto {
     self.init()
     name = weight.name
     dataType = Int32(weight.type.onnxCode)
-    dims = weight.shape.dimensions.map(Int64.init)
+    dims = weight.storedShape.dimensions.map(Int64.init)
     dataLocation = .external
     let place =
       switch location {

@@ -16,6 +16,11 @@ extension Value {
     try left.combined("Mul", with: right)
   }
 
+  /// The quotient, element by element, extents of 1 stretched.
+  public static func / (left: Value, right: Value) throws(GraphError) -> Value {
+    try left.combined("Div", with: right)
+  }
+
   /// The value with a number added to every element.
   public static func + (left: Value, right: Float) throws(GraphError) -> Value {
     try left + left.graph.constant(right)
@@ -47,6 +52,9 @@ extension Value {
 
   /// The hyperbolic tangent.
   public func tanh() -> Value { graph.add("Tanh", [self], shape: shape) }
+
+  /// The square root.
+  public func squareRoot() -> Value { graph.add("Sqrt", [self], shape: shape) }
 
   /// e to the power of x.
   public func exponential() -> Value { graph.add("Exp", [self], shape: shape) }
@@ -101,6 +109,16 @@ extension Value {
     return graph.add(
       "ReduceSum", [flat, graph.integers([1])], shape: [shape[0]],
       attributes: [("keepdims", .integer(0))])
+  }
+
+  /// The sums over all axes but one, which stay as extents of 1.
+  func sums(keeping axis: Int) throws(GraphError) -> Value {
+    let axes = shape.dimensions.indices.filter { $0 != axis }
+    guard !axes.isEmpty else { return self }
+    return graph.add(
+      "ReduceSum", [self, graph.integers(axes)],
+      shape: Shape(shape.dimensions.indices.map { $0 == axis ? shape[$0] : 1 }),
+      attributes: [("keepdims", .integer(1))])
   }
 
   /// `exp(x)` divided by its sum over the last axis.

@@ -94,6 +94,15 @@ public struct WeightStore: Sendable {
     return WeightStore(weights: renamed, identity: identity)
   }
 
+  /// These weights with more added to some of them, by name.
+  func adding(_ deltas: [String: [WeightDelta]], identity: String) -> WeightStore {
+    var changed = weights
+    for (name, deltas) in deltas {
+      for delta in deltas { changed[name] = changed[name]?.adding(delta) }
+    }
+    return WeightStore(weights: changed, identity: self.identity + [identity])
+  }
+
   /// These weights and those of another store.
   public func merging(_ other: WeightStore) -> WeightStore {
     WeightStore(

@@ -1,0 +1,139 @@
+internal import FlowCore
+internal import Foundation
+
+/// What became of a file of changes: how many of its tensors changed a model, and which did not.
+public struct AppliedWeights: Equatable, Sendable {
+  /// The file's name.
+  public let name: String
+  /// The scale that it was applied with.
+  public let scale: Float
+  /// The number of its tensors.
+  public let tensorCount: Int
+  /// The names of the tensors that changed nothing, in order.
+  public let rest: [String]
+
+  /// The number of tensors that changed the model.
+  public var appliedCount: Int { tensorCount - rest.count }
+}
+
+extension LoRA {
+  /// Adds the changes to a model's networks.
+  ///
+  /// - Parameters:
+  ///   - scale: the user's, which multiplies the file's own.
+  ///   - stores: the networks' weights.
+  ///   - names: the networks' layers.
+  /// - Throws: `shapeMismatch` where a layer is found that a change does not fit.
+  public func apply(
+    scale: Float, to stores: inout [Component: WeightStore], names: [Component: LayerNames]
+  ) throws(GraphError) -> AppliedWeights {
+    var changes: [Component: [String: [WeightDelta]]] = [:]
+    var rest = unknownTensors
+    for module in modules {
+      let found = Self.find(module, in: names)
+      for (delta, parameter, tensors) in [
+        (module.weight, "weight", module.weightTensors),
+        (module.bias, "bias", module.biasTensor.map { [$0] } ?? []),
+      ] {
+        guard let delta else { continue }
+        guard let (component, layer) = found,
+          let weight = stores[component]?.weights["\(layer).\(parameter)"]
+        else {
+          rest += tensors
+          continue
+        }
+        let scaled = delta.scaled(by: scale)
+        try check(scaled, fits: weight, tensors: tensors)
+        changes[component, default: [:]][weight.name, default: []].append(scaled)
+      }
+    }
+    for (component, deltas) in changes {
+      stores[component] = stores[component]?.adding(deltas, identity: "\(identity) * \(scale)")
+    }
+    return AppliedWeights(
+      name: name, scale: scale, tensorCount: tensorCount, rest: rest.sorted())
+  }
+
+  private static func find(
+    _ module: Module, in names: [Component: LayerNames]
+  ) -> (component: Component, layer: String)? {
+    let components: [Component] =
+      module.component == .unnamed
+      ? [.network] + (0..<3).map { .textEncoder($0) } : [module.component]
+    for component in components {
+      if let layer = names[component]?.layer(module.layer) { return (component, layer) }
+    }
+    return nil
+  }
+
+  /// Writes the sum down once: a graph knows best what fits.
+  private func check(
+    _ delta: WeightDelta, fits weight: Weight, tensors: [String]
+  ) throws(GraphError) {
+    do { _ = try Graph(name: "check").value(of: weight.adding(delta)) } catch {
+      let parts = delta.tensors.map { "'\($0.name)' \($0.shape)" }.joined(separator: ", ")
+      throw GraphError(
+        code: .shapeMismatch,
+        message: "'\(path)': \(parts) does not fit '\(weight.name)', which is \(weight.shape); "
+          + "the file is for models of another family, or damaged")
+    }
+  }
+}
+
+/// A file of whole differences under a network's own names, as PeRFlow's.
+public struct DeltaWeights: Sendable {
+  private let path: String
+  private let file: Safetensors
+
+  /// Maps a file.
+  public init(path: String) throws(GraphError) {
+    self.path = path
+    file = try Safetensors(path: path)
+  }
+
+  /// Adds the differences to a network's weights of the same names.
+  public func apply(
+    scale: Float, to store: inout WeightStore
+  ) throws(GraphError) -> AppliedWeights {
+    var deltas: [String: [WeightDelta]] = [:]
+    var rest: [String] = []
+    for (name, tensor) in file.tensors {
+      guard let weight = store.weights[name], tensor.type.isFloatingPoint else {
+        rest.append(name)
+        continue
+      }
+      guard tensor.shape == weight.shape else {
+        throw GraphError(
+          code: .shapeMismatch,
+          message: "'\(path)': '\(name)' is \(tensor.shape), and the model's is \(weight.shape); "
+            + "the file is for models of another family")
+      }
+      deltas[name] = [
+        WeightDelta(expression: .tensor(tensor), strength: 1, magnitude: nil, scale: scale)
+      ]
+    }
+    if !deltas.isEmpty {
+      store = store.adding(deltas, identity: "\(file.identity) * \(scale)")
+    }
+    return AppliedWeights(
+      name: URL(filePath: path).lastPathComponent, scale: scale, tensorCount: file.tensors.count,
+      rest: rest.sorted())
+  }
+}
+
+extension WeightDelta {
+  /// The tensors it is made of.
+  var tensors: [Weight] { expression.tensors + (magnitude.map { [$0.weight] } ?? []) }
+}
+
+extension WeightDelta.Expression {
+  fileprivate var tensors: [Weight] {
+    switch self {
+    case .tensor(let tensor): [tensor]
+    case .product(let left, let right): [left, right]
+    case .tucker(let core, let left, let right, _): [left, core, right]
+    case .hadamard(let left, let right), .kronecker(let left, let right):
+      left.tensors + right.tensors
+    }
+  }
+}

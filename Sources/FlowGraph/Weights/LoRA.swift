@@ -1,0 +1,110 @@
+internal import FlowCore
+internal import Foundation
+
+/// A file of small changes to a model's layers: LoRA and its relatives, in any of the forms that
+/// kohya, LyCORIS, PEFT and diffusers write.
+public struct LoRA: Sendable {
+  /// Which of a model's networks a change is for.
+  public enum Component: Hashable, Sendable {
+    /// The UNet or the transformer.
+    case network
+    /// A text encoder, from 0.
+    case textEncoder(Int)
+    /// The file does not say; it is found by the layer's name.
+    case unnamed
+
+    /// Its folder in diffusers' layout, or what it may be called there.
+    var folders: [String] {
+      switch self {
+      case .network: ["unet", "transformer"]
+      case .textEncoder(0): ["text_encoder"]
+      case .textEncoder(let index): ["text_encoder_\(index + 1)"]
+      case .unnamed: []
+      }
+    }
+  }
+
+  /// How a change is made of tensors.
+  public enum Kind: String, Sendable, CaseIterable {
+    /// Two matrices, for convolutions with a third between them (LoCon).
+    case lora = "LoRA"
+    /// Two such products multiplied element by element.
+    case loha = "LoHa"
+    /// Two such matrices' Kronecker product.
+    case lokr = "LoKr"
+    /// The difference itself.
+    case difference = "full difference"
+  }
+
+  /// The change of one layer.
+  public struct Module: Sendable {
+    /// Which network.
+    public let component: Component
+    /// The layer, as the file names it.
+    public let layer: String
+    /// How it is made.
+    public let kind: Kind
+    /// The rank, where the form has one.
+    public let rank: Int?
+    /// Whether lengths are learned apart from directions (DoRA).
+    public let hasMagnitude: Bool
+    /// The extents of the tensors that read the layer's input, for error messages.
+    public let inputWidth: Int?
+    /// The tensors' names in the file that change the weight.
+    let weightTensors: [String]
+    let weight: WeightDelta?
+    /// The name of the tensor that changes the bias.
+    let biasTensor: String?
+    let bias: WeightDelta?
+  }
+
+  /// The file.
+  public let path: String
+  /// The changes, in order of their names.
+  public let modules: [Module]
+  /// The tensors that are of no known form.
+  public let unknownTensors: [String]
+  /// The number of the file's tensors.
+  public let tensorCount: Int
+  /// What tells this file from any other.
+  let identity: String
+
+  /// The file's name.
+  public var name: String { URL(filePath: path).lastPathComponent }
+
+  /// Maps a file and finds its modules; a file of something else has none.
+  public init(path: String) throws(GraphError) {
+    let file = try Safetensors(path: path)
+    let settings = try AdapterSettings(metadata: file.metadata, path: path)
+    struct Key: Hashable {
+      let component: Component
+      let layer: String
+    }
+    var parts: [Key: [LoRAName.Part: Weight]] = [:]
+    var unknown: [String] = []
+    for (tensorName, weight) in file.tensors.sorted(by: { $0.key < $1.key }) {
+      guard let name = LoRAName(tensorName),
+        parts[Key(component: name.component, layer: name.layer)]?[name.part] == nil
+      else {
+        unknown.append(tensorName)
+        continue
+      }
+      parts[Key(component: name.component, layer: name.layer), default: [:]][name.part] = weight
+    }
+    var modules: [Module] = []
+    for (key, tensors) in parts.sorted(by: { $0.key.layer < $1.key.layer }) {
+      var parts = ModuleParts(tensors)
+      if let module = try parts.module(
+        component: key.component, layer: key.layer, settings: settings)
+      {
+        modules.append(module)
+      }
+      unknown += parts.left
+    }
+    self.path = path
+    self.modules = modules
+    unknownTensors = unknown.sorted()
+    tensorCount = file.tensors.count
+    identity = file.identity
+  }
+}

@@ -1,0 +1,74 @@
+/// A tensor's name in a LoRA's file, taken apart: which network, which layer, which part.
+struct LoRAName: Equatable {
+  /// What a tensor is to its module.
+  enum Part: String, Hashable {
+    case down, up, mid, alpha, scale, biasUp
+    case difference, biasDifference
+    case hadamard1A, hadamard1B, hadamard2A, hadamard2B, hadamardCore1, hadamardCore2
+    case kronecker1, kronecker1A, kronecker1B, kronecker2, kronecker2A, kronecker2B
+    case kroneckerCore2
+    case magnitude, outputMagnitude
+  }
+
+  let component: LoRA.Component
+  /// The layer, its parts joined by dots or, as kohya writes them, by underscores.
+  let layer: String
+  let part: Part
+
+  /// Takes a name apart; nothing where no known format has such a name.
+  init?(_ name: String) {
+    guard let (suffix, part) = Self.suffixes.first(where: { name.hasSuffix($0.suffix) }) else {
+      return nil
+    }
+    self.part = part
+    var layer = String(name.dropLast(suffix.count))
+    // Attention once kept its LoRA in a processor of its own (diffusers before 0.20).
+    layer = layer.split(separator: ".").filter { $0 != "processor" }.joined(separator: ".")
+    var component = LoRA.Component.unnamed
+    let raw = "base_model.model."
+    if layer.hasPrefix(raw) { layer.removeFirst(raw.count) }
+    if let (prefix, named) = Self.prefixes.first(where: { layer.hasPrefix($0.prefix) }) {
+      component = named
+      layer.removeFirst(prefix.count)
+    }
+    if layer.hasPrefix(raw) { layer.removeFirst(raw.count) }
+    guard !layer.isEmpty else { return nil }
+    (self.component, self.layer) = (component, layer)
+  }
+
+  private static let prefixes: [(prefix: String, component: LoRA.Component)] = [
+    ("lora_unet_", .network), ("lora_transformer_", .network), ("lora_te_", .textEncoder(0)),
+    ("lora_te1_", .textEncoder(0)), ("lora_te2_", .textEncoder(1)), ("lora_te3_", .textEncoder(2)),
+    ("unet.", .network), ("transformer.", .network), ("model.diffusion_model.", .network),
+    ("diffusion_model.", .network), ("text_encoder.", .textEncoder(0)),
+    ("text_encoder_2.", .textEncoder(1)), ("text_encoder_3.", .textEncoder(2)),
+  ]
+
+  /// The longest first, so that none hides another.
+  private static let suffixes: [(suffix: String, part: Part)] = {
+    var suffixes: [(suffix: String, part: Part)] = [
+      (".alpha", .alpha), (".scale", .scale), (".diff", .difference), (".w_norm", .difference),
+      (".diff_b", .biasDifference), (".b_norm", .biasDifference),
+      (".hada_w1_a", .hadamard1A), (".hada_w1_b", .hadamard1B), (".hada_w2_a", .hadamard2A),
+      (".hada_w2_b", .hadamard2B), (".hada_t1", .hadamardCore1), (".hada_t2", .hadamardCore2),
+      (".lokr_w1", .kronecker1), (".lokr_w1_a", .kronecker1A), (".lokr_w1_b", .kronecker1B),
+      (".lokr_w2", .kronecker2), (".lokr_w2_a", .kronecker2A), (".lokr_w2_b", .kronecker2B),
+      (".lokr_t2", .kroneckerCore2), (".dora_scale", .magnitude),
+    ]
+    for stem in [".lora_", ".lora.", "_lora.", ".lora_linear_layer."] {
+      for (word, part) in [("down", Part.down), ("up", .up), ("mid", .mid)] {
+        suffixes += [("\(stem)\(word)", part), ("\(stem)\(word).weight", part)]
+      }
+      suffixes.append(("\(stem)alpha", .alpha))
+    }
+    for (word, part) in [
+      ("lora_A", Part.down), ("lora_B", .up), ("lora_magnitude_vector", .outputMagnitude),
+    ] {
+      for adapter in ["", ".default"] {
+        suffixes += [(".\(word)\(adapter)", part), (".\(word)\(adapter).weight", part)]
+      }
+    }
+    suffixes += [(".lora_B.bias", .biasUp), (".lora_B.default.bias", .biasUp)]
+    return suffixes.sorted { $0.suffix.count > $1.suffix.count }
+  }()
+}
