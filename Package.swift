@@ -55,7 +55,7 @@ let package = Package(
     .executableTarget(
       name: "StreamFlowCommand",
       dependencies: [
-        "StreamFlow", "FlowHub", "FlowMedia", "FlowCore", "FlowEngine",
+        "StreamFlow", "FlowHub", "FlowMedia", "FlowCore", "FlowEngine", "FlowGraph",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: settings),

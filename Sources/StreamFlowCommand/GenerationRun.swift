@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import FlowCore
 internal import FlowEngine
+internal import FlowGraph
 internal import Foundation
 internal import StreamFlow
 
@@ -37,6 +38,24 @@ struct GenerationRun {
     let engineSeconds: Double
     let decodeSeconds: Double
     let engines: [Engine]
+    let loras: [Addition]
+    let deltaWeights: [Addition]
+  }
+
+  private struct Addition: Encodable {
+    let file: String
+    let scale: Float
+    let applied: Int
+    let tensors: Int
+    let rest: [String]
+
+    init(_ applied: AppliedWeights) {
+      file = applied.path
+      scale = applied.scale
+      self.applied = applied.appliedCount
+      tensors = applied.tensorCount
+      rest = applied.rest
+    }
   }
 
   private struct Engine: Encodable {
@@ -47,6 +66,7 @@ struct GenerationRun {
   }
 
   func callAsFunction() async throws {
+    tellAdditions()
     warnOfCutPrompts()
     let bar = ProgressBar(total: requests.count, isVisible: style == .plain)
     bar.show("preparing engines ...")
@@ -89,6 +109,20 @@ struct GenerationRun {
     if failed > 0 { throw ExitCode(EX_SOFTWARE) }
   }
 
+  private func tellAdditions() {
+    guard style != .quiet else { return }
+    for addition in generator.checkpoint.additions {
+      var line =
+        "'\(addition.name)': \(addition.appliedCount) of \(addition.tensorCount) tensors applied"
+      if !addition.rest.isEmpty {
+        let more = addition.rest.count - 5
+        line += "; not: " + addition.rest.prefix(5).joined(separator: ", ")
+        if more > 0 { line += " and \(more) more" }
+      }
+      Terminal.note(line)
+    }
+  }
+
   private func warnOfCutPrompts() {
     guard style != .quiet else { return }
     let negatives = requests.filter(\.guidance.readsUnprompted).map(\.negativePrompt)
@@ -129,7 +163,10 @@ struct GenerationRun {
           Engine(
             name: $0.name, isCached: $0.origin == .cached, seconds: $0.preparation.seconds,
             gigaflop: Double($0.operationCount) / 1e9)
-        })
+        },
+        loras: generator.checkpoint.additions.filter { $0.kind == .lora }.map(Addition.init),
+        deltaWeights: generator.checkpoint.additions.filter { $0.kind == .delta }.map(Addition.init)
+      )
       try Terminal.output(JSON.text(of: report))
     }
   }

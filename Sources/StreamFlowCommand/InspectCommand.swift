@@ -13,10 +13,11 @@ struct InspectCommand: AsyncParsableCommand {
     discussion: """
       Examples:
         streamflow inspect starter
+        streamflow inspect watercolor-lora.safetensors
         streamflow inspect out/0001-a-fox-on-a-blue-background.png
       """)
 
-  @Argument(help: "A model as --model takes it, or a PNG picture.")
+  @Argument(help: "A model as --model takes it, a LoRA's file, or a PNG picture.")
   var subject: String
 
   @Option(help: "The autoencoder: auto, full, tiny, or a path.")
@@ -32,6 +33,8 @@ struct InspectCommand: AsyncParsableCommand {
     try await reporting {
       if let bytes = Self.picture(at: subject) {
         try showTexts(of: bytes)
+      } else if let lora = try Self.lora(at: subject) {
+        try show(lora)
       } else {
         try show(ModelReport(.named(subject, autoencoder: vae, variant: variant)))
       }
@@ -43,6 +46,51 @@ struct InspectCommand: AsyncParsableCommand {
     guard let data = try? Data(contentsOf: URL(filePath: path)) else { return nil }
     let bytes = Array(data)
     return path.lowercased().hasSuffix(".png") || PNGChunks.isPNG(bytes) ? bytes : nil
+  }
+
+  /// A safetensors file with LoRAs in it.
+  private static func lora(at path: String) throws -> LoRA? {
+    var isFolder: ObjCBool = false
+    guard path.hasSuffix(".safetensors"),
+      unsafe FileManager.default.fileExists(atPath: path, isDirectory: &isFolder),
+      !isFolder.boolValue
+    else { return nil }
+    let lora = try LoRA(path: path)
+    return lora.modules.isEmpty ? nil : lora
+  }
+
+  private struct LoRAReport: Encodable {
+    let file: String
+    let kind: String
+    let ranks: [Int]
+    let layers: [String: Int]
+    let tensors: Int
+    let notUnderstood: [String]
+    let textWidth: Int?
+  }
+
+  private func show(_ lora: LoRA) throws {
+    guard !json else {
+      let report = LoRAReport(
+        file: lora.path, kind: lora.kindWords, ranks: lora.ranks,
+        layers: Dictionary(uniqueKeysWithValues: lora.moduleCounts.map { ($0, $1) }),
+        tensors: lora.tensorCount, notUnderstood: lora.unknownTensors, textWidth: lora.textWidth)
+      Terminal.output(try JSON.text(of: report))
+      return
+    }
+    var lines = [
+      "file       \(lora.name) (\(lora.tensorCount) tensors)", "kind       \(lora.kindWords)",
+    ]
+    if !lora.ranks.isEmpty {
+      lines.append("rank       \(lora.ranks.map { "\($0)" }.joined(separator: ", "))")
+    }
+    lines += lora.moduleCounts.map { "layers     \($0.count) of \($0.network)" }
+    if let width = lora.textWidth { lines.append("text       \(width) wide") }
+    if !lora.unknownTensors.isEmpty {
+      let first = lora.unknownTensors.prefix(5).joined(separator: ", ")
+      lines.append("unknown    \(lora.unknownTensors.count) tensors: \(first)")
+    }
+    Terminal.output(lines.joined(separator: "\n"))
   }
 
   private func showTexts(of bytes: [UInt8]) throws {

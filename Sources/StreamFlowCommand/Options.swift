@@ -22,8 +22,35 @@ struct ModelOptions: ParsableArguments {
   @Option(help: "The middle of the weights' file names, such as fp16.")
   var variant: String?
 
+  @Option(
+    name: .customLong("lora"),
+    help: ArgumentHelp(
+      "A LoRA to add, with how much of it (1 unless said); repeat for several.",
+      valueName: "file[:scale]"))
+  var loras: [WeightAddition] = []
+
+  @Option(
+    help: ArgumentHelp(
+      "Differences to add to the network's weights, such as PeRFlow's; repeat for several.",
+      valueName: "file[:scale]"))
+  var deltaWeights: [WeightAddition] = []
+
   func checkpoint() throws -> Checkpoint {
-    try .named(model, autoencoder: vae, variant: variant)
+    try Checkpoint.named(model, autoencoder: vae, variant: variant)
+      .applying(loras: loras, deltas: deltaWeights)
+  }
+}
+
+extension WeightAddition: ExpressibleByArgument {
+  /// Reads `file` or `file:scale`; other colons are part of the file's name.
+  public init?(argument: String) {
+    self.init(path: argument)
+    if let colon = argument.lastIndex(of: ":"),
+      let scale = Float(argument[argument.index(after: colon)...])
+    {
+      self.init(path: String(argument[..<colon]), scale: scale)
+    }
+    guard !path.isEmpty, scale.isFinite else { return nil }
   }
 }
 

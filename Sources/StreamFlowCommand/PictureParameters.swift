@@ -1,4 +1,5 @@
 internal import FlowCore
+internal import FlowGraph
 internal import StreamFlow
 
 extension Generator {
@@ -10,18 +11,20 @@ extension Generator {
     }
     let chosen =
       request.schedule == .automatic ? checkpoint.scheduleFinding.schedule : request.schedule
-    // In quotes where it has a comma, as the ecosystem's readers expect.
-    let name = (chosen ?? .automatic).description
-    let schedule = name.contains(",") ? "\"\(name)\"" : name
     var settings = [
       "Steps: \(request.stepCount)", "Sampler: \(request.solver.rawValue)",
-      "Schedule: \(schedule)", "CFG scale: \(request.guidance.scale)",
+      "Schedule: \(quoted((chosen ?? .automatic).description))",
+      "CFG scale: \(request.guidance.scale)",
     ]
     settings += request.guidance.settings
     settings += [
       "Seed: \(request.seed)", "Size: \(width)x\(height)", "Model: \(checkpoint.name)",
       "RNG: \(request.noiseSource.rawValue.uppercased())", "Spacing: \(request.spacing.rawValue)",
     ]
+    settings += checkpoint.additions.map { addition in
+      let kind = addition.kind == .lora ? "LoRA" : "Delta weights"
+      return "\(kind): \(quoted("\(addition.name):\(addition.scale)"))"
+    }
     // Counted as the ecosystem does, from the last layer: 1 skips none.
     if skippedTextLayers > 0 { settings.append("Clip skip: \(skippedTextLayers + 1)") }
     if request.promptSyntax != .weighted {
@@ -31,6 +34,9 @@ extension Generator {
     return (lines + [settings.joined(separator: ", ")]).joined(separator: "\n")
   }
 }
+
+/// A value in quotes where it has a comma, as the ecosystem's readers expect.
+private func quoted(_ value: String) -> String { value.contains(",") ? "\"\(value)\"" : value }
 
 extension Guidance {
   /// What there is to say of it besides its scale.

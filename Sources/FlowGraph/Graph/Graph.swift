@@ -60,12 +60,20 @@ public final class Graph {
 
   /// A weight as 32-bit floats, whatever it is stored as, with what is added to it.
   ///
-  /// All of it is made of constants: the engine computes it once, when it compiles.
+  /// All of it is made of constants: the engine computes it once, when it compiles, and it counts
+  /// as no operation.
   func value(of weight: Weight) throws(GraphError) -> Value {
     if let known = weightValues[weight.name] { return known }
-    var value = try value(ofStored: weight, named: weight.name)
-    let base = value
-    for delta in weight.deltas { value = try value + delta.value(addedTo: base) }
+    let operationCountAtRun = operationCount
+    defer { operationCount = operationCountAtRun }
+    var base = try value(ofStored: weight, named: weight.name)
+    for delta in weight.deltas where delta.isOfModel {
+      base = try base + delta.value(addedTo: base)
+    }
+    var value = base
+    for delta in weight.deltas where !delta.isOfModel {
+      value = try value + delta.value(addedTo: base)
+    }
     weightValues[weight.name] = value
     return value
   }

@@ -3,14 +3,27 @@ internal import Foundation
 
 /// What became of a file of changes: how many of its tensors changed a model, and which did not.
 public struct AppliedWeights: Equatable, Sendable {
-  /// The file's name.
-  public let name: String
+  /// What a file of changes holds.
+  public enum Kind: Sendable {
+    /// Small changes of layers: LoRA and its relatives.
+    case lora
+    /// Whole differences between two models.
+    case delta
+  }
+
+  /// What the file holds.
+  public let kind: Kind
+  /// The file.
+  public let path: String
   /// The scale that it was applied with.
   public let scale: Float
   /// The number of its tensors.
   public let tensorCount: Int
   /// The names of the tensors that changed nothing, in order.
   public let rest: [String]
+
+  /// The file's name.
+  public var name: String { URL(filePath: path).lastPathComponent }
 
   /// The number of tensors that changed the model.
   public var appliedCount: Int { tensorCount - rest.count }
@@ -51,7 +64,7 @@ extension LoRA {
       stores[component] = stores[component]?.adding(deltas, identity: "\(identity) * \(scale)")
     }
     return AppliedWeights(
-      name: name, scale: scale, tensorCount: tensorCount, rest: rest.sorted())
+      kind: .lora, path: path, scale: scale, tensorCount: tensorCount, rest: rest.sorted())
   }
 
   private static func find(
@@ -109,14 +122,15 @@ public struct DeltaWeights: Sendable {
             + "the file is for models of another family")
       }
       deltas[name] = [
-        WeightDelta(expression: .tensor(tensor), strength: 1, magnitude: nil, scale: scale)
+        WeightDelta(
+          expression: .tensor(tensor), strength: 1, magnitude: nil, scale: scale, isOfModel: true)
       ]
     }
     if !deltas.isEmpty {
       store = store.adding(deltas, identity: "\(file.identity) * \(scale)")
     }
     return AppliedWeights(
-      name: URL(filePath: path).lastPathComponent, scale: scale, tensorCount: file.tensors.count,
+      kind: .delta, path: path, scale: scale, tensorCount: file.tensors.count,
       rest: rest.sorted())
   }
 }

@@ -33,11 +33,14 @@ public struct WeightDelta: Sendable {
   let magnitude: Magnitude?
   /// The user's scale.
   let scale: Float
+  /// Whether the sum is what the model's weight is: a difference between two whole models.
+  var isOfModel = false
 
   /// The same with the user's scale.
   func scaled(by scale: Float) -> WeightDelta {
     WeightDelta(
-      expression: expression, strength: strength, magnitude: magnitude, scale: scale)
+      expression: expression, strength: strength, magnitude: magnitude, scale: scale,
+      isOfModel: isOfModel)
   }
 
   /// The whole of what is added, in a weight's own shape.

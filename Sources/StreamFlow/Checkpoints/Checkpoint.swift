@@ -10,7 +10,7 @@ public struct TextEncoder: Sendable {
   /// What its file says.
   public let configuration: CLIPTextConfiguration
   /// Its weights.
-  public let weights: WeightStore
+  public internal(set) var weights: WeightStore
   /// Its tokenizer.
   public let tokenizer: CLIPTokenizer
 }
@@ -26,13 +26,16 @@ public struct Checkpoint: Sendable {
   /// The network.
   public let unet: UNetConfiguration
   /// The weights of the network.
-  public let unetWeights: WeightStore
+  public internal(set) var unetWeights: WeightStore
   /// The text encoders; what they say of a prompt stands side by side in its conditioning.
-  public let textEncoders: [TextEncoder]
+  public internal(set) var textEncoders: [TextEncoder]
   /// The autoencoder.
   public let autoencoder: AutoencoderConfiguration
   /// The weights of the autoencoder.
   public let autoencoderWeights: WeightStore
+
+  /// What was added to its weights, in order.
+  public internal(set) var additions: [AppliedWeights] = []
 
   /// What the folder's `streamflow.json` says of the model.
   let notes: ModelNotes

@@ -148,7 +148,7 @@ extension Checkpoint {
   var evidence: ModelFamily.Evidence {
     ModelFamily.Evidence(
       pipelineName: pipelineName, schedulerName: scheduler.className,
-      isTrailing: scheduler.isTrailing, name: name.lowercased(), loraNames: [],
+      isTrailing: scheduler.isTrailing, name: name.lowercased(), loraNames: loraNames,
       conditioningWidth: unet.conditioningWidth, isXL: unet.addition != nil,
       readsGuidance: unet.guidanceWidth != nil)
   }

@@ -1,0 +1,134 @@
+internal import FlowGraph
+internal import Foundation
+
+/// A file that is added to a model's weights, and how much of it.
+public struct WeightAddition: Equatable, Sendable {
+  /// A safetensors file, or a folder that holds one.
+  public var path: String
+  /// What the file's own strength is multiplied by.
+  public var scale: Float
+
+  /// Creates an addition.
+  public init(path: String, scale: Float = 1) {
+    self.path = path
+    self.scale = scale
+  }
+
+  /// The file itself: in a folder, the one that diffusers writes, or the only one.
+  func file() throws(ModelError) -> String {
+    guard scale.isFinite else {
+      throw ModelError(
+        code: .requestInvalid, message: "the scale of '\(path)' must be a number, got \(scale)")
+    }
+    var isFolder: ObjCBool = false
+    guard unsafe FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
+      throw ModelError(
+        code: .fileMissing,
+        message: "there is no file at '\(path)'; expected a .safetensors file or a folder of one")
+    }
+    guard isFolder.boolValue else { return path }
+    let usual = "\(path)/pytorch_lora_weights.safetensors"
+    if FileManager.default.fileExists(atPath: usual) { return usual }
+    let names = ((try? FileManager.default.contentsOfDirectory(atPath: path)) ?? [])
+      .filter { $0.hasSuffix(".safetensors") }.sorted()
+    guard names.count == 1 else {
+      throw ModelError(
+        code: .fileMissing,
+        message: "'\(path)' holds \(names.count) .safetensors files, expected one or "
+          + "pytorch_lora_weights.safetensors; name the file itself")
+    }
+    return "\(path)/\(names[0])"
+  }
+}
+
+extension Checkpoint {
+  /// The same model with more added to its weights.
+  ///
+  /// Nothing is computed or copied here: what is added becomes part of the graphs, and the engine
+  /// folds it when it compiles. What became of each file is in ``additions``.
+  ///
+  /// - Parameters:
+  ///   - loras: LoRAs and their relatives, in any format; those of one layer add up.
+  ///   - deltas: whole differences under the network's own names, such as PeRFlow's; they are part
+  ///     of the weights that LoRAs change.
+  /// - Throws: `fileInvalid` for a file that changes nothing, or that does not fit.
+  public func applying(
+    loras: [WeightAddition], deltas: [WeightAddition] = []
+  ) throws(ModelError) -> Checkpoint {
+    var result = self
+    do {
+      for delta in deltas {
+        let report = try DeltaWeights(path: delta.file()).apply(
+          scale: delta.scale, to: &result.unetWeights)
+        guard report.appliedCount > 0 else { throw strange(report) }
+        result.additions.append(report)
+      }
+      var stores: [LoRA.Component: WeightStore] = [.network: result.unetWeights]
+      for (index, encoder) in textEncoders.enumerated() {
+        stores[.textEncoder(index)] = encoder.weights
+      }
+      let names = layerNames(stores)
+      for addition in loras {
+        let lora = try LoRA(path: addition.file())
+        let report = try lora.apply(scale: addition.scale, to: &stores, names: names)
+        guard report.appliedCount > 0 else { throw strange(lora) }
+        result.additions.append(report)
+      }
+      result.unetWeights = stores[.network] ?? result.unetWeights
+      for index in textEncoders.indices {
+        guard let weights = stores[.textEncoder(index)] else { continue }
+        result.textEncoders[index].weights = weights
+      }
+    } catch { throw Self.wrapped(error) }
+    return result
+  }
+
+  private func layerNames(
+    _ stores: [LoRA.Component: WeightStore]
+  ) -> [LoRA.Component: LayerNames] {
+    let layersPerBlock = unet.levels[0].layerCount
+    return Dictionary(
+      uniqueKeysWithValues: stores.map { component, store in
+        guard component == .network else { return (component, LayerNames(store)) }
+        return (
+          component,
+          LayerNames(store) { OriginalNames.unet($0, layersPerBlock: layersPerBlock) }
+        )
+      })
+  }
+
+  /// The names that tell what LoRAs are: the files' and their folders'.
+  var loraNames: [String] {
+    additions.filter { $0.kind == .lora }.map { addition in
+      URL(filePath: addition.path).standardizedFileURL.pathComponents.suffix(2)
+        .joined(separator: "/").lowercased()
+    }
+  }
+
+  private func strange(_ lora: LoRA) -> ModelError {
+    guard !lora.modules.isEmpty else {
+      return ModelError(
+        code: .fileInvalid,
+        message: "'\(lora.path)' is no LoRA: none of its \(lora.tensorCount) tensors has a name as "
+          + "LoRAs have, such as 'unet.conv_in.lora_A.weight'; whole differences are for "
+          + "--delta-weights")
+    }
+    let width = lora.textWidth.map {
+      " and reads texts \($0) wide, where \(name) reads \(unet.conditioningWidth)"
+    }
+    return ModelError(
+      code: .fileInvalid,
+      message:
+        "'\(lora.path)' changes nothing of \(name): none of its \(lora.modules.count) layers "
+        + "is one of the model's. It holds \(lora.summary)\(width ?? ""); use a LoRA made for this "
+        + "model's family, or its own model with --model")
+  }
+
+  private func strange(_ report: AppliedWeights) -> ModelError {
+    ModelError(
+      code: .fileInvalid,
+      message:
+        "'\(report.path)' changes nothing of \(name): none of its \(report.tensorCount) tensors "
+        + "has a name of the network's, such as 'conv_in.weight'; LoRAs are for --lora")
+  }
+}
