@@ -6,50 +6,24 @@ import Testing
 
 /// The built `streamflow`, run as a user runs it.
 @Suite struct CommandTests {
-  private struct Outcome {
-    let status: Int32
-    let output: String
-    let error: String
+  private let runner: CommandRunner
+  private var folder: TemporaryFolder { runner.folder }
+
+  init() throws { runner = try CommandRunner() }
+
+  private func run(
+    _ arguments: [String], environment: [String: String] = [:]
+  ) throws -> CommandRunner.Outcome {
+    try runner.run(arguments, environment: environment)
   }
-
-  private let folder: TemporaryFolder
-
-  init() throws { folder = try TemporaryFolder() }
 
   private func process(
     _ arguments: [String], environment: [String: String] = [:]
   ) -> Process {
-    let process = Process()
-    process.executableURL = URL(filePath: BuiltCommand.path)
-    process.arguments = arguments
-    process.currentDirectoryURL = URL(filePath: folder.path)
-    process.environment = ProcessInfo.processInfo.environment
-      .merging(["STREAMFLOW_CACHE": "\(folder.path)/cache"]) { $1 }
-      .merging(environment) { $1 }
-    return process
+    runner.process(arguments, environment: environment)
   }
 
-  private func run(
-    _ arguments: [String], environment: [String: String] = [:]
-  ) throws -> Outcome {
-    let process = process(arguments, environment: environment)
-    // Files rather than pipes: neither side waits for the other to read.
-    let paths = ["\(folder.path)/stdout", "\(folder.path)/stderr"]
-    for path in paths { _ = FileManager.default.createFile(atPath: path, contents: nil) }
-    process.standardOutput = FileHandle(forWritingAtPath: paths[0])
-    process.standardError = FileHandle(forWritingAtPath: paths[1])
-    process.standardInput = FileHandle.nullDevice
-    try process.run()
-    process.waitUntilExit()
-    let texts = try paths.map {
-      String(decoding: try Data(contentsOf: URL(filePath: $0)), as: UTF8.self)
-    }
-    return Outcome(status: process.terminationStatus, output: texts[0], error: texts[1])
-  }
-
-  private func files(_ name: String) throws -> [String] {
-    try FileManager.default.contentsOfDirectory(atPath: "\(folder.path)/\(name)").sorted()
-  }
+  private func files(_ name: String) throws -> [String] { try runner.files(name) }
 
   @Test("A prompt becomes a picture that says how it was made")
   func generate() throws {
@@ -77,7 +51,9 @@ import Testing
   @Test("Prompts are weighted and as long as need be, or plain, which the picture says")
   func promptSyntax() throws {
     let prompt = "a (red:1.5) fox"
-    func generate(_ name: String, _ prompt: String, _ options: String...) throws -> Outcome {
+    func generate(_ name: String, _ prompt: String, _ options: String...) throws
+      -> CommandRunner.Outcome
+    {
       try run(["generate", prompt, "--seed", "1", "--output", "\(name).png"] + options)
     }
     func pixels(_ name: String) throws -> [UInt8] {

@@ -1,0 +1,50 @@
+import FlowTestSupport
+import Foundation
+
+/// Runs the built `streamflow` as a user runs it, in a folder of its own.
+struct CommandRunner {
+  struct Outcome {
+    let status: Int32
+    let output: String
+    let error: String
+  }
+
+  let folder: TemporaryFolder
+
+  init() throws { folder = try TemporaryFolder() }
+
+  func process(
+    _ arguments: [String], environment: [String: String] = [:]
+  ) -> Process {
+    let process = Process()
+    process.executableURL = URL(filePath: BuiltCommand.path)
+    process.arguments = arguments
+    process.currentDirectoryURL = URL(filePath: folder.path)
+    process.environment = ProcessInfo.processInfo.environment
+      .merging(["STREAMFLOW_CACHE": "\(folder.path)/cache"]) { $1 }
+      .merging(environment) { $1 }
+    return process
+  }
+
+  func run(
+    _ arguments: [String], environment: [String: String] = [:]
+  ) throws -> Outcome {
+    let process = process(arguments, environment: environment)
+    // Files rather than pipes: neither side waits for the other to read.
+    let paths = ["\(folder.path)/stdout", "\(folder.path)/stderr"]
+    for path in paths { _ = FileManager.default.createFile(atPath: path, contents: nil) }
+    process.standardOutput = FileHandle(forWritingAtPath: paths[0])
+    process.standardError = FileHandle(forWritingAtPath: paths[1])
+    process.standardInput = FileHandle.nullDevice
+    try process.run()
+    process.waitUntilExit()
+    let texts = try paths.map {
+      String(decoding: try Data(contentsOf: URL(filePath: $0)), as: UTF8.self)
+    }
+    return Outcome(status: process.terminationStatus, output: texts[0], error: texts[1])
+  }
+
+  func files(_ name: String) throws -> [String] {
+    try FileManager.default.contentsOfDirectory(atPath: "\(folder.path)/\(name)").sorted()
+  }
+}
