@@ -15,7 +15,11 @@ public struct CLIPTokenizer: Tokenizer {
 
   /// Reads a tokenizer folder: `vocab.json` and `merges.txt`, or `tokenizer.json`, and beside
   /// them what `special_tokens_map.json` and `tokenizer_config.json` say of padding and length.
-  public init(folder: String) throws(TextError) {
+  ///
+  /// - Parameters:
+  ///   - folder: the folder.
+  ///   - padding: the token that fills a prompt up; what the files say unless given.
+  public init(folder: String, padding: String? = nil) throws(TextError) {
     let file = try TokenizerFile(folder: folder)
     func token(_ text: String) throws(TextError) -> Int {
       guard let token = file.vocabulary[text] else {
@@ -28,7 +32,7 @@ public struct CLIPTokenizer: Tokenizer {
     }
     start = try token("<|startoftext|>")
     end = try token("<|endoftext|>")
-    padding = try file.paddingText.map(token) ?? end
+    self.padding = try (padding ?? file.paddingText).map(token) ?? end
     special = [("<|startoftext|>", start), ("<|endoftext|>", end)]
     comma = file.vocabulary[",</w>"]
     maximumLength = file.maximumLength

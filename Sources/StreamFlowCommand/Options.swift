@@ -7,8 +7,8 @@ public import StreamFlow
 struct ModelOptions: ParsableArguments {
   @Option(
     help: """
-      The model: 'starter', a folder in diffusers' layout, a name in the folder $STREAMFLOW_MODELS, \
-      or org/name as pulled.
+      The model: 'starter', a folder in diffusers' layout or a .safetensors file, the name of one in \
+      the folder $STREAMFLOW_MODELS, or org/name as pulled.
       """)
   var model = "starter"
 

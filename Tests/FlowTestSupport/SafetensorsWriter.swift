@@ -16,8 +16,13 @@ public enum SafetensorsWriter {
     var data: [UInt8] = []
     for tensor in tensors {
       let begin = data.count
+      data.reserveCapacity(begin + 4 * tensor.scalars.count)
       for scalar in tensor.scalars {
-        data += (0..<4).map { UInt8(truncatingIfNeeded: scalar.bitPattern >> ($0 * 8)) }
+        let bits = scalar.bitPattern
+        data.append(UInt8(truncatingIfNeeded: bits))
+        data.append(UInt8(truncatingIfNeeded: bits >> 8))
+        data.append(UInt8(truncatingIfNeeded: bits >> 16))
+        data.append(UInt8(truncatingIfNeeded: bits >> 24))
       }
       entries.append(
         "\"\(tensor.name)\":{\"dtype\":\"F32\",\"shape\":\(tensor.shape),"

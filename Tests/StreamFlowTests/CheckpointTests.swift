@@ -50,7 +50,8 @@ import Testing
     let error = #expect(throws: ModelError.self) { try Checkpoint(folder: "/nowhere") }
     #expect(
       error?.message
-        == "there is no model at '/nowhere'; --model takes a folder in diffusers' layout, or 'starter'"
+        == "there is no model at '/nowhere'; --model takes a folder in diffusers' layout, a "
+        + ".safetensors file, or 'starter'"
     )
     #expect(error?.code == .fileMissing)
     let file = try folder.write([1], as: "x.safetensors")

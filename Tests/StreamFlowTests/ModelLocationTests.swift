@@ -88,8 +88,8 @@ import Testing
     let error = #expect(throws: ModelError.self) { try location("org/name") }
     #expect(
       error?.message
-        == "there is no model at 'org/name'; --model takes a folder in diffusers' layout, 'starter', "
-        + "a name in the folder $STREAMFLOW_MODELS, or org/name of the Hugging Face cache (looked at "
+        == "there is no model at 'org/name'; --model takes a folder in diffusers' layout, "
+        + "a .safetensors file, 'starter', a name in the folder $STREAMFLOW_MODELS, or org/name of the Hugging Face cache (looked at "
         + "'org/name', '\(folder.path)/models/org/name', "
         + "'\(folder.path)/models/org/name.safetensors', "
         + "'\(folder.path)/hf/hub/models--org--name'); `streamflow pull org/name` downloads it")

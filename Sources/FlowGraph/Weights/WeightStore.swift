@@ -94,6 +94,17 @@ public struct WeightStore: Sendable {
     return WeightStore(weights: renamed, identity: identity)
   }
 
+  /// The weights as another naming has them: each stands for any number of others, by their names.
+  public func mapped(
+    _ map: (Weight) throws(GraphError) -> [Weight]
+  ) throws(GraphError) -> WeightStore {
+    var mapped: [String: Weight] = [:]
+    for weight in weights.values {
+      for part in try map(weight) { mapped[part.name] = part }
+    }
+    return WeightStore(weights: mapped, identity: identity)
+  }
+
   /// These weights with more added to some of them, by name.
   func adding(_ deltas: [String: [WeightDelta]], identity: String) -> WeightStore {
     var changed = weights

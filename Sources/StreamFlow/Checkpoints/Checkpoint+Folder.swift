@@ -25,13 +25,13 @@ extension Checkpoint {
       throw ModelError(
         code: .fileMissing,
         message: "there is no model at '\(folder)'; --model takes a folder in diffusers' layout, "
-          + "or 'starter'")
+          + "a .safetensors file, or 'starter'")
     }
     guard isFolder.boolValue else {
       throw ModelError(
         code: .unsupported,
-        message: "'\(folder)' is a file; --model takes a folder in diffusers' layout (with "
-          + "model_index.json)")
+        message: "'\(folder)' is a file of another kind; --model takes a folder in diffusers' "
+          + "layout (with model_index.json), or a .safetensors file")
     }
     let index = try ConfigurationFile(path: "\(folder)/model_index.json")
     let pipelineName = try index.text("_class_name") ?? "unnamed"
@@ -83,8 +83,16 @@ extension Checkpoint {
     _ name: String, autoencoder: AutoencoderChoice = .automatic, variant: String? = nil
   ) throws(ModelError) -> Checkpoint {
     let place = try ModelLocation(name)
-    return try Checkpoint(
-      folder: place.path, name: place.name, autoencoder: autoencoder, variant: variant)
+    guard place.kind == .file, place.path.hasSuffix(".safetensors") else {
+      return try Checkpoint(
+        folder: place.path, name: place.name, autoencoder: autoencoder, variant: variant)
+    }
+    guard variant == nil else {
+      throw ModelError(
+        code: .requestInvalid,
+        message: "--variant chooses among the files of a folder, and '\(place.path)' is one file")
+    }
+    return try Checkpoint(file: place.path, autoencoder: autoencoder)
   }
 
   /// The place of a folder that comes with this package.

@@ -48,6 +48,12 @@ struct ConfigurationFile: Sendable {
   let path: String
   private let values: [String: Value]
 
+  /// What such a file would say, of a model that brings none.
+  init(path: String, values: [String: Value]) {
+    self.path = path
+    self.values = values
+  }
+
   init(path: String) throws(ModelError) {
     self.path = path
     guard FileManager.default.fileExists(atPath: path) else {

@@ -161,8 +161,8 @@ extension Checkpoint {
     guard let family = ModelFamily.of(evidence) else {
       return ScheduleFinding(
         schedule: nil,
-        reason: "'\(scheduler.path)' names \(scheduler.className), which is no schedule of a flow, "
-          + "and neither its name nor a streamflow.json says which flow it is; choose with "
+        reason: "'\(scheduler.path)' \(scheduler.words), and neither its name nor a "
+          + "streamflow.json says which flow it is; choose with "
           + "--schedule (\(ScheduleChoice.spellings)), or for good with `streamflow adopt`")
     }
     return ScheduleFinding(schedule: family.schedule, reason: "\(family.name): \(family.sign)")

@@ -59,7 +59,7 @@ public struct ModelLocation: Equatable, Sendable {
     throw ModelError(
       code: .fileMissing,
       message: "there is no model at '\(text)'; --model takes a folder in diffusers' layout, "
-        + "'starter', a name in the folder $STREAMFLOW_MODELS, or org/name of the Hugging Face "
+        + "a .safetensors file, 'starter', a name in the folder $STREAMFLOW_MODELS, or org/name of the Hugging Face "
         + "cache (looked at \(places.map { "'\($0)'" }.joined(separator: ", "))); \(remedy)")
   }
 

@@ -21,12 +21,20 @@ struct SchedulerConfiguration: Sendable {
   /// Where there is no such file: a model in one file.
   init(ofModelAt path: String) {
     self.path = path
-    className = "no scheduler"
+    className = Self.absent
     flowMatching = FlowMatchingSchedule()
     dynamicShift = nil
     consistency = ConsistencySchedule()
     diffusion = DiffusionSchedule()
   }
+
+  /// What it says of the way through time, where that is none of a flow's.
+  var words: String {
+    className == Self.absent
+      ? "brings no scheduler" : "names \(className), which is no schedule of a flow"
+  }
+
+  private static let absent = "none"
 
   /// Whether timesteps are laid out from the last.
   var isTrailing: Bool { diffusion.spacing == .trailing && className.hasPrefix("Euler") }

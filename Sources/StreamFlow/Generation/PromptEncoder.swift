@@ -1,3 +1,4 @@
+internal import FlowCore
 internal import FlowEngine
 internal import FlowGraph
 internal import FlowText
@@ -19,6 +20,9 @@ final class PromptEncoder {
   private var session: Session
   private let tokenizer: CLIPTokenizer
   private let tokenCount: Int
+  private let name: String
+  /// The number of tokens that it knows.
+  private let vocabularyCount: Int
 
   init(
     _ encoder: TextEncoder, state: CLIPText.HiddenState, skippedLayers: Int,
@@ -32,6 +36,9 @@ final class PromptEncoder {
     tokenizer = encoder.tokenizer
     tokenCount = encoder.configuration.tokenCount
     width = encoder.configuration.width
+    name = encoder.name
+    vocabularyCount =
+      try network.weights["embeddings"]["token_embedding"].shape(of: "weight")[0]
   }
 
   /// How its engine came to be.
@@ -51,6 +58,13 @@ final class PromptEncoder {
   }
 
   private func encode(_ chunk: ChunkedPrompt.Chunk) throws -> (hidden: [Float], pooled: [Float]) {
+    // The engine would look the token up beyond the table, and say nothing.
+    if let unknown = chunk.tokens.first(where: { $0 >= vocabularyCount }) {
+      throw ModelError(
+        code: .fileInvalid,
+        message: "the tokenizer gives token \(unknown), and \(name) knows \(vocabularyCount) "
+          + "(token_embedding.weight); they are not of one model")
+    }
     session.write(input: 0, as: Int64.self) { tokens in
       for index in tokens.indices { tokens[index] = Int64(chunk.tokens[index]) }
     }

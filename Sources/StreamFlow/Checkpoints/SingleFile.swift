@@ -1,0 +1,216 @@
+internal import FlowCore
+internal import FlowGraph
+internal import FlowText
+internal import Foundation
+
+/// A checkpoint in one file, in the names of the original repositories (LDM, sgm, OpenCLIP).
+///
+/// It gives its parts as diffusers has them. Nothing is converted on disk, and nothing is copied.
+struct SingleFile {
+  /// Which of the models that are written so.
+  enum Family: String {
+    case sd1 = "Stable Diffusion 1"
+    case sd2 = "Stable Diffusion 2"
+    case sdxl = "Stable Diffusion XL"
+  }
+
+  let path: String
+  let family: Family
+  private let store: WeightStore
+
+  private static let network = "model.diffusion_model."
+  private static let autoencoder = "first_stage_model."
+  private static let clip1 = "cond_stage_model.transformer."
+  private static let openCLIP2 = "cond_stage_model.model."
+  private static let clipXL = "conditioner.embedders.0.transformer."
+  private static let openCLIPXL = "conditioner.embedders.1.model."
+
+  /// Maps a file and tells its family by its names.
+  init(path: String) throws(ModelError) {
+    let store: WeightStore
+    do { store = try WeightStore(file: path) } catch { throw Checkpoint.wrapped(error) }
+    func has(_ prefix: String) -> Bool { store.weights.keys.contains { $0.hasPrefix(prefix) } }
+    guard has(Self.network) else {
+      throw ModelError(
+        code: .unsupported,
+        message:
+          "'\(path)' is no whole model: it has no network (\(Self.network)*). A LoRA is added "
+          + "with --lora, an autoencoder given with --vae as a folder; a part of a model in "
+          + "diffusers' names needs its folder, with model_index.json")
+    }
+    if has(Self.clip1) {
+      family = .sd1
+    } else if has(Self.openCLIP2) {
+      family = .sd2
+    } else if has(Self.openCLIPXL), has(Self.clipXL) {
+      family = .sdxl
+    } else {
+      throw ModelError(
+        code: .unsupported,
+        message: "'\(path)' has a network and no text encoder that is known: \(Self.clip1)* "
+          + "(Stable Diffusion 1), \(Self.openCLIP2)* (2), or \(Self.clipXL)* with "
+          + "\(Self.openCLIPXL)* (XL). It is pruned, or of another family; take a whole file, or a "
+          + "folder in diffusers' layout")
+    }
+    self.path = path
+    self.store = store
+  }
+
+  /// The network.
+  func unet() throws -> (UNetConfiguration, WeightStore) {
+    let own = Self.network
+    let numbers = store.weights.keys.compactMap {
+      Self.number(in: $0, after: own + "input_blocks.")
+    }
+    let last = numbers.max() ?? 0
+    let layersPerBlock =
+      (1...max(last, 1)).first { store.weights["\(own)input_blocks.\($0).0.op.weight"] != nil }
+      .map { $0 - 1 } ?? last
+    let weights = try part(own) { (name, weight) throws(GraphError) in
+      guard let name = OriginalNames.unet(name, layersPerBlock: layersPerBlock) else {
+        throw GraphError(
+          code: .weightsInvalid,
+          message: "'\(path)': the network has '\(name)', which no \(family.rawValue) has; it is "
+            + "of a kind that is not supported")
+      }
+      return [weight.named(name)]
+    }
+    let values = UNetConfiguration.values(of: weights.shapes, family)
+    return (try UNetConfiguration(ConfigurationFile(path: path, values: values)), weights)
+  }
+
+  /// The autoencoder.
+  func autoencoder() throws -> Checkpoint.AutoencoderParts {
+    let own = Self.autoencoder
+    let levels = store.weights.keys.compactMap {
+      Self.number(in: $0, after: own + "decoder.up.")
+    }
+    guard let last = levels.max(), last < 8 else {
+      throw ModelError(
+        code: .fileMissing,
+        message:
+          "'\(path)' has no autoencoder (\(own)*): it is pruned; give one's folder with --vae")
+    }
+    let weights = try part(own) { (name, weight) throws(GraphError) in
+      // What is no part of it is of its training.
+      guard let name = OriginalNames.autoencoder(name, levelCount: last + 1) else { return [] }
+      // Convolutions of one place there, linear layers here.
+      let isLinear = name.contains(".attentions.") && weight.shape.rank > 2
+      let shape = Shape(Array(weight.shape.dimensions.prefix(2)))
+      return [try (isLinear ? weight.reshaped(shape) : weight).named(name)]
+    }
+    let values = FullAutoencoderConfiguration.values(of: weights.shapes, family)
+    let file = ConfigurationFile(path: path, values: values)
+    return (try AutoencoderConfiguration(file), weights)
+  }
+
+  /// The text encoders.
+  func textEncoders() throws -> [TextEncoder] {
+    switch family {
+    case .sd1: [try encoder("text_encoder", clip(Self.clip1), "quick_gelu", padding: nil)]
+    case .sd2: [try encoder("text_encoder", openCLIP(Self.openCLIP2), "gelu", padding: "!")]
+    case .sdxl:
+      [
+        try encoder("text_encoder", clip(Self.clipXL), "quick_gelu", padding: nil),
+        try encoder("text_encoder_2", openCLIP(Self.openCLIPXL), "gelu", padding: "!"),
+      ]
+    }
+  }
+
+  private func encoder(
+    _ name: String, _ weights: WeightStore, _ activation: String, padding: String?
+  ) throws -> TextEncoder {
+    let values = CLIPTextConfiguration.values(of: weights.shapes, activation: activation)
+    return TextEncoder(
+      name: name,
+      configuration: try CLIPTextConfiguration(
+        ConfigurationFile(path: path, values: values), weights: weights),
+      weights: weights,
+      tokenizer: try CLIPTokenizer(folder: Checkpoint.resource("clip"), padding: padding))
+  }
+
+  /// A text encoder in transformers' names.
+  private func clip(_ prefix: String) throws(GraphError) -> WeightStore {
+    try part(prefix) { (name, weight) throws(GraphError) in
+      weight.type.isFloatingPoint && !name.hasSuffix("position_ids") ? [weight.named(name)] : []
+    }
+    .withoutTextModelPrefix()
+  }
+
+  /// A text encoder in OpenCLIP's names: queries, keys and values of a layer are one tensor there.
+  private func openCLIP(_ prefix: String) throws(GraphError) -> WeightStore {
+    let layers = store.weights.keys.compactMap {
+      Self.number(in: $0, after: prefix + "transformer.resblocks.")
+    }
+    // Stable Diffusion 2 was trained on what comes before the last layer, so that it is never run.
+    let unread = family == .sd2 ? layers.max().map { "encoder.layers.\($0)." } : nil
+    return try part(prefix) { (name, weight) throws(GraphError) in
+      guard let name = OriginalNames.openCLIP(name) else { return [] }
+      if let unread, name.hasPrefix(unread) { return [] }
+      if name == CLIPTextConfiguration.projection {
+        return family == .sd2 ? [] : [try weight.transposed().named(name)]
+      }
+      for parameter in ["weight", "bias"] {
+        let joined = ".in_proj_\(parameter)"
+        guard name.hasSuffix(joined) else { continue }
+        let count = weight.shape[0] / 3
+        return try ["q", "k", "v"].enumerated().map { (index, letter) throws(GraphError) in
+          try weight.rows(index * count..<(index + 1) * count)
+            .named("\(name.dropLast(joined.count)).\(letter)_proj.\(parameter)")
+        }
+      }
+      return [weight.named(name)]
+    }
+  }
+
+  /// The weights behind a prefix, under what they are called here.
+  private func part(
+    _ prefix: String, _ read: (String, Weight) throws(GraphError) -> [Weight]
+  ) throws(GraphError) -> WeightStore {
+    try store.mapped { (weight) throws(GraphError) in
+      guard weight.name.hasPrefix(prefix) else { return [] }
+      return try read(String(weight.name.dropFirst(prefix.count)), weight)
+    }
+  }
+
+  private static func number(in name: String, after prefix: String) -> Int? {
+    guard name.hasPrefix(prefix) else { return nil }
+    return Int(name.dropFirst(prefix.count).prefix { $0 != "." })
+  }
+}
+
+extension Checkpoint {
+  /// Opens a model in one file.
+  ///
+  /// - Parameters:
+  ///   - file: a safetensors file of Stable Diffusion 1, 2 or XL, in the original names.
+  ///   - autoencoder: which autoencoder; a tiny one is another's folder.
+  public init(
+    file: String, autoencoder: AutoencoderChoice = .automatic
+  ) throws(ModelError) {
+    let place = URL(filePath: file).standardizedFileURL
+    let stem = place.deletingPathExtension().lastPathComponent
+    let notes = place.deletingLastPathComponent().appending(path: "\(stem).streamflow.json")
+    let single = try SingleFile(path: file)
+    do {
+      let (configuration, weights) = try single.unet()
+      let parts: AutoencoderParts =
+        switch autoencoder {
+        case .automatic, .full: try single.autoencoder()
+        case .folder: try Self.autoencoder(folder: file, choice: autoencoder, variant: nil)
+        case .tiny:
+          throw ModelError(
+            code: .fileMissing,
+            message: "'\(file)' has no tiny autoencoder; give one's folder with --vae")
+        }
+      try self.init(
+        name: stem, folder: file,
+        pipelineName: single.family == .sdxl
+          ? "StableDiffusionXLPipeline" : "StableDiffusionPipeline",
+        unet: configuration, unetWeights: weights, textEncoders: single.textEncoders(),
+        autoencoder: parts, notes: ModelNotes(path: notes.path),
+        scheduler: SchedulerConfiguration(ofModelAt: file),
+        zeroesEmptyPrompt: single.family == .sdxl)
+    } catch { throw Self.wrapped(error) }
+  }
+}
