@@ -284,6 +284,28 @@ import Testing
     #expect(kind?.message.contains("is a file of another kind; --model takes a folder") == true)
   }
 
+  @Test(
+    "Absurd numbers and shapes are errors",
+    arguments: [
+      "model.diffusion_model.input_blocks.9223372036854775807.0.op.weight",
+      "model.diffusion_model.input_blocks.-1.0.op.weight",
+      "first_stage_model.decoder.up.9223372036854775807.block.0.conv1.weight",
+      "cond_stage_model.model.transformer.resblocks.9223372036854775807.attn.in_proj_weight",
+      "cond_stage_model.model.transformer.resblocks.0.attn.in_proj_bias",
+    ])
+  func absurd(name: String) throws {
+    let tensors: [(name: String, shape: [Int], scalars: [Float])] = [
+      ("model.diffusion_model.input_blocks.0.0.weight", [1], [1]),
+      ("cond_stage_model.model.ln_final.weight", [1], [1]), (name, [], [1]),
+    ]
+    let path = try folder.write(SafetensorsWriter.file(tensors), as: "absurd.safetensors")
+    #expect(throws: ModelError.self) { try Checkpoint.named(path) }
+    let file = try SingleFile(path: path)
+    _ = try? file.unet()
+    _ = try? file.autoencoder()
+    _ = try? file.textEncoders()
+  }
+
   @Test("A LoRA in the original names changes the same layers as one in diffusers'")
   func lora() throws {
     let checkpoint = try Checkpoint.named(write("sd2"))

@@ -15,7 +15,7 @@ extension [String: Shape] {
     let prefix = layer + "."
     let numbers = keys.lazy.filter { $0.hasPrefix(prefix) }
       .compactMap { Int($0.dropFirst(prefix.count).prefix { $0 != "." }) }
-    return (numbers.max() ?? -1) + 1
+    return Set(numbers).count
   }
 
   /// An extent of a tensor, or none where there is no such tensor or axis.

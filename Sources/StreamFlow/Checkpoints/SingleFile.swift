@@ -62,10 +62,11 @@ struct SingleFile {
     let numbers = store.weights.keys.compactMap {
       Self.number(in: $0, after: own + "input_blocks.")
     }
-    let last = numbers.max() ?? 0
-    let layersPerBlock =
-      (1...max(last, 1)).first { store.weights["\(own)input_blocks.\($0).0.op.weight"] != nil }
-      .map { $0 - 1 } ?? last
+    // The first level ends where the picture is made smaller.
+    let shrinking = numbers.filter {
+      store.weights["\(own)input_blocks.\($0).0.op.weight"] != nil
+    }
+    let layersPerBlock = shrinking.min().map { $0 - 1 } ?? numbers.max() ?? 0
     let weights = try part(own) { (name, weight) throws(GraphError) in
       guard let name = OriginalNames.unet(name, layersPerBlock: layersPerBlock) else {
         throw GraphError(
@@ -152,7 +153,7 @@ struct SingleFile {
       }
       for parameter in ["weight", "bias"] {
         let joined = ".in_proj_\(parameter)"
-        guard name.hasSuffix(joined) else { continue }
+        guard name.hasSuffix(joined), weight.shape.rank > 0 else { continue }
         let count = weight.shape[0] / 3
         return try ["q", "k", "v"].enumerated().map { (index, letter) throws(GraphError) in
           try weight.rows(index * count..<(index + 1) * count)
@@ -173,9 +174,12 @@ struct SingleFile {
     }
   }
 
+  /// The number that a layer has, if it is one that a network can have.
   private static func number(in name: String, after prefix: String) -> Int? {
-    guard name.hasPrefix(prefix) else { return nil }
-    return Int(name.dropFirst(prefix.count).prefix { $0 != "." })
+    guard name.hasPrefix(prefix),
+      let number = Int(name.dropFirst(prefix.count).prefix { $0 != "." })
+    else { return nil }
+    return (0..<1000).contains(number) ? number : nil
   }
 }
 
