@@ -265,7 +265,7 @@ import Testing
     let error = #expect(throws: ModelError.self) { try Checkpoint.named(path) }
     #expect(error?.message.contains(expected) == true, "\(error?.message ?? "")")
     guard omitted == "first_stage_model." else { return }
-    let vae = AutoencoderChoice.folder(Bundle.module.fixture("vae-full"))
+    let vae = AutoencoderChoice.path(Bundle.module.fixture("vae-full"))
     #expect(try Checkpoint.named(path, autoencoder: vae).autoencoder.latentChannels == 4)
   }
 

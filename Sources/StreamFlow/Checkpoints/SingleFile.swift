@@ -90,7 +90,7 @@ struct SingleFile {
       throw ModelError(
         code: .fileMissing,
         message:
-          "'\(path)' has no autoencoder (\(own)*): it is pruned; give one's folder with --vae")
+          "'\(path)' has no autoencoder (\(own)*): it is pruned; give the place of one with --vae")
     }
     let weights = try part(own) { (name, weight) throws(GraphError) in
       // What is no part of it is of its training.
@@ -201,11 +201,11 @@ extension Checkpoint {
       let parts: AutoencoderParts =
         switch autoencoder {
         case .automatic, .full: try single.autoencoder()
-        case .folder: try Self.autoencoder(folder: file, choice: autoencoder, variant: nil)
+        case .path: try Self.autoencoder(folder: file, choice: autoencoder, variant: nil)
         case .tiny:
           throw ModelError(
             code: .fileMissing,
-            message: "'\(file)' has no tiny autoencoder; give one's folder with --vae")
+            message: "'\(file)' has no tiny autoencoder; give the place of one with --vae")
         }
       try self.init(
         name: stem, folder: file,
