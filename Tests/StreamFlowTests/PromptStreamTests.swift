@@ -59,13 +59,13 @@ import Testing
   func twoEncoders() async throws {
     let checkpoint = try Checkpoint(folder: PipelineTests.folder("sdxl"))
     let conditioner = try Conditioner(
-      checkpoint, width: 32, height: 32, skippedLayers: 0, configuration: EngineConfiguration(),
-      cache: nil)
-    let fox = try conditioner.prompted(Self.request("a (fox)", seed: 0)).inputs
-    let rocket = try conditioner.prompted(Self.request("rocket", seed: 0)).inputs
-    let both = try conditioner.prompted(Self.request("a (fox) BREAK rocket", seed: 0)).inputs
-    #expect(both[0] == fox[0] + rocket[0])
-    #expect(both[1] == fox[1] && both[1] != rocket[1])
+      checkpoint, width: 32, height: 32, skippedLayers: 0, table: nil,
+      configuration: EngineConfiguration(), cache: nil)
+    let fox = try conditioner.prompted(Self.request("a (fox)", seed: 0))
+    let rocket = try conditioner.prompted(Self.request("rocket", seed: 0))
+    let both = try conditioner.prompted(Self.request("a (fox) BREAK rocket", seed: 0))
+    #expect(both.text == fox.text + rocket.text)
+    #expect(both.others == fox.others && both.others != rocket.others)
 
     let requests = [
       Self.request(Self.long(2), seed: 1, negative: ""),

@@ -1,5 +1,6 @@
 import FlowCore
 import FlowEngine
+import FlowGraph
 import FlowTestSupport
 import Foundation
 import Testing
@@ -11,8 +12,8 @@ import Testing
 @Suite struct PromptTests {
   private static func conditioner() throws -> Conditioner {
     try Conditioner(
-      .starter(), width: 64, height: 64, skippedLayers: 0, configuration: EngineConfiguration(),
-      cache: nil)
+      .starter(), width: 64, height: 64, skippedLayers: 0, table: nil,
+      configuration: EngineConfiguration(), cache: nil)
   }
 
   @Test("Weighted prompts in chunks give what the web UI's rules give with transformers")
@@ -27,7 +28,7 @@ import Testing
       #expect(try conditioning.chunkCount * 24 == golden.shape("\(index)")[0], "\(prompt)")
       // Float32 sums in different orders; 1e-6 is what is seen.
       expectClose(
-        conditioning.inputs[0], try golden.floats("\(index)"), relativeTolerance: 1e-4)
+        conditioning.text, try golden.floats("\(index)"), relativeTolerance: 1e-4)
     }
   }
 
@@ -71,9 +72,10 @@ import Testing
     let checkpoint = try Checkpoint.starter()
     let conditioning = try Self.conditioner().conditioning(
       of: "a (fox:1.2) on blue", .weighted)
-    let network = VelocityNetwork(
-      checkpoint, height: 16, width: 16, rowCapacity: 1, configuration: EngineConfiguration(),
-      cache: nil)
+    let unet = UNet(configuration: checkpoint.unet, weights: checkpoint.unetWeights.root)
+    let network = try VelocityNetwork(
+      unet, checkpoint, height: 16, width: 16, rowCapacity: 1, tables: [],
+      configuration: EngineConfiguration(), cache: nil)
     var noise = GaussianNoise(seed: 5)
     let sample = noise.latents(shape: [4, 16, 16])
     var outputs: [[Float]] = []
@@ -117,6 +119,6 @@ extension Conditioner {
   }
 
   fileprivate func hidden(of prompt: String, _ syntax: PromptSyntax) throws -> [Float] {
-    try conditioning(of: prompt, syntax).inputs[0]
+    try conditioning(of: prompt, syntax).text
   }
 }

@@ -16,7 +16,7 @@ public final class Graph {
   private(set) var outputs: [Port] = []
   /// The floating-point operations of its convolutions and matrix products: two for each product
   /// that is summed.
-  private(set) var operationCount = 0
+  public private(set) var operationCount = 0
   private var valueCount = 0
   private var constantNames: [ConstantKey: Value] = [:]
   private var weightValues: [String: Value] = [:]

@@ -2,7 +2,8 @@ public import FlowCore
 
 /// A tensor of a graph being written: what an operator gives, and the next one takes.
 public struct Value {
-  let graph: Graph
+  /// The graph it is of.
+  public let graph: Graph
   let name: String
   /// The extents; none is left open.
   public let shape: Shape

@@ -9,14 +9,13 @@ extension Value {
   ///     `conv_shortcut`.
   ///   - groups: the groups of its normalizations.
   ///   - epsilon: what their variances are kept from zero by.
-  ///   - time: the time embedding with its activation applied, `[rows, width]`, if it reads one.
+  ///   - shift: what the time adds between the convolutions, `[rows, width]`, if it reads one.
   func residualBlock(
-    _ layer: WeightScope, groups: Int, epsilon: Float, time: Value? = nil
+    _ layer: WeightScope, groups: Int, epsilon: Float, shift: Value? = nil
   ) throws(GraphError) -> Value {
     var hidden = try groupNorm(layer["norm1"], groups: groups, epsilon: epsilon).silu()
       .convolution(layer["conv1"], padding: 1)
-    if let time {
-      let shift = try time.linear(layer["time_emb_proj"])
+    if let shift {
       hidden = try hidden + shift.reshaped([shift.shape[0], shift.shape[1], 1, 1])
     }
     hidden = try hidden.groupNorm(layer["norm2"], groups: groups, epsilon: epsilon).silu()

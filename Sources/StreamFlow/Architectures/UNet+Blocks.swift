@@ -8,14 +8,17 @@ extension UNet {
   }
 
   /// A residual block that reads the time.
-  func residual(_ input: Value, _ layer: WeightScope, time: Value) throws(GraphError) -> Value {
+  func residual(
+    _ input: Value, _ layer: WeightScope, time: LayerTable
+  ) throws(GraphError) -> Value {
     try input.residualBlock(
-      layer, groups: configuration.normGroups, epsilon: configuration.normEpsilon, time: time)
+      layer, groups: configuration.normGroups, epsilon: configuration.normEpsilon,
+      shift: time.part(of: layer["time_emb_proj"]))
   }
 
   /// Transformer blocks over the places of a picture (`Transformer2DModel`).
   func transformer(
-    _ input: Value, _ layer: WeightScope, _ level: UNetConfiguration.Level, _ conditioning: Value
+    _ input: Value, _ layer: WeightScope, _ level: UNetConfiguration.Level, _ text: LayerTable
   ) throws(GraphError) -> Value {
     let normed = try input.groupNorm(
       layer["norm"], groups: configuration.normGroups, epsilon: 1e-6)
@@ -27,7 +30,7 @@ extension UNet {
       }
     for index in 0..<level.transformerLayerCount {
       tokens = try transformerBlock(
-        tokens, layer["transformer_blocks"][index], heads: level.headCount, conditioning)
+        tokens, layer["transformer_blocks"][index], heads: level.headCount, text)
     }
     if configuration.usesLinearProjection { tokens = try tokens.linear(layer["proj_out"]) }
     var picture = try tokens.unflattened(height: input.shape[2], width: input.shape[3])
@@ -37,14 +40,13 @@ extension UNet {
 
   /// Self-attention, attention to the prompt, and a gated layer (`BasicTransformerBlock`).
   private func transformerBlock(
-    _ input: Value, _ layer: WeightScope, heads: Int, _ conditioning: Value
+    _ input: Value, _ layer: WeightScope, heads: Int, _ text: LayerTable
   ) throws(GraphError) -> Value {
     let normed = try input.layerNorm(layer["norm1"])
-    var hidden = try input + attention(normed, to: normed, layer["attn1"], heads: heads)
+    var hidden = try input + attention(normed, to: .input(normed), layer["attn1"], heads: heads)
     hidden =
       try hidden
-      + attention(
-        hidden.layerNorm(layer["norm2"]), to: conditioning, layer["attn2"], heads: heads)
+      + attention(hidden.layerNorm(layer["norm2"]), to: text, layer["attn2"], heads: heads)
     // Gated by a half of itself (GEGLU; Shazeer, 2020, arXiv:2002.05202). Two layers of half the
     // width run 7 to 9 % of the whole network faster than one that is split.
     let entered = try hidden.layerNorm(layer["norm3"])
@@ -56,11 +58,11 @@ extension UNet {
   }
 
   private func attention(
-    _ query: Value, to context: Value, _ layer: WeightScope, heads: Int
+    _ query: Value, to context: LayerTable, _ layer: WeightScope, heads: Int
   ) throws(GraphError) -> Value {
     try query.linear(layer["to_q"])
       .attention(
-        key: context.linear(layer["to_k"]), value: context.linear(layer["to_v"]), heads: heads
+        key: context.part(of: layer["to_k"]), value: context.part(of: layer["to_v"]), heads: heads
       )
       .linear(layer["to_out"][0])
   }

@@ -8,91 +8,128 @@ struct UNet {
   let configuration: UNetConfiguration
   let weights: WeightScope
 
-  /// The shapes of one compiled network.
+  /// The shapes of one compiled network, and what it reads from tables.
   struct Size: Hashable {
     let rows: Int
     let height: Int
     let width: Int
     let tokens: Int
+    var tables: Tables = []
   }
 
-  /// What the network reads of a prompt, a size and a guidance scale.
-  struct Conditions {
-    /// The text's hidden states, `[rows, tokens, width]`.
-    let hidden: Value
-    /// The pooled text and the sizes, where it reads them.
-    let addition: (pooled: Value, sizes: Value)?
-    /// A thousand times the guidance scale less one, `[rows]`, where it reads it.
-    let guidance: Value?
+  /// What is computed once, before the ticks, instead of at every tick.
+  struct Tables: OptionSet, Hashable {
+    let rawValue: Int
+    /// The keys and values of cross-attention, for each prompt.
+    static let text = Tables(rawValue: 1)
+    /// The shifts of the residual blocks, for each timestep.
+    static let time = Tables(rawValue: 2)
   }
 
-  /// Writes the network down: `sample`, `timestep`, `hidden`, and where it reads them `pooled`,
-  /// `sizes` and `guidance`, to `output`.
+  /// Writes the network down, with `output` to come out.
+  ///
+  /// It takes `sample`; `timestep`, or `times` where they are read from a table; `hidden`, the
+  /// text's hidden states, or `texts`; and unless times are read from a table, what else they are
+  /// made of: where the network reads them `pooled` and `sizes`, and `guidance` (a thousand times
+  /// the scale less one).
   func graph(_ size: Size) throws(GraphError) -> Graph {
-    let graph = Graph(name: "unet_\(size.rows)x\(size.height)x\(size.width)_\(size.tokens)")
+    let (rows, tables) = (size.rows, size.tables)
+    let name = "unet_\(rows)x\(size.height)x\(size.width)_\(size.tokens)"
+    let graph = Graph(name: tables.isEmpty ? name : "\(name)_tables")
     let sample = graph.input(
-      "sample", shape: [size.rows, configuration.inputChannels, size.height, size.width])
-    let timestep = graph.input("timestep", shape: [size.rows])
-    let hidden = graph.input(
-      "hidden", shape: [size.rows, size.tokens, configuration.conditioningWidth])
-    let addition = configuration.addition.map { addition in
-      (
-        pooled: graph.input("pooled", shape: [size.rows, addition.pooledWidth]),
-        sizes: graph.input("sizes", shape: [size.rows, UNetConfiguration.Addition.sizeCount])
-      )
-    }
-    let guidance = configuration.guidanceWidth.map { _ in
-      graph.input("guidance", shape: [size.rows])
-    }
-    let output = try callAsFunction(
-      sample, timestep: timestep,
-      Conditions(hidden: hidden, addition: addition, guidance: guidance))
+      "sample", shape: [rows, configuration.inputChannels, size.height, size.width])
+    let places = try tables.contains(.time) ? places(of: timeLayers()) : [:]
+    let time =
+      tables.contains(.time)
+      ? graph.input("times", shape: [rows, Self.width(of: places)])
+      : graph.input("timestep", shape: [rows])
+    let text = try text(size, in: graph)
+    let times =
+      try tables.contains(.time)
+      ? LayerTable.computed(time, places: places) : .input(timeEmbedding(time))
+    let output = try callAsFunction(sample, time: times, text: text)
     try output.expect(sample.shape, of: "the network")
     graph.output(output, as: "output")
     return graph
   }
 
+  private func text(_ size: Size, in graph: Graph) throws(GraphError) -> LayerTable {
+    guard size.tables.contains(.text) else {
+      return .input(hiddenStates(rows: size.rows, tokens: size.tokens, in: graph))
+    }
+    let places = try places(of: textLayers())
+    return .computed(
+      graph.input("texts", shape: [size.rows, size.tokens, Self.width(of: places)]),
+      places: places)
+  }
+
+  /// Writes down what makes the table of a text: `hidden`, one row, to `table`.
+  func textTableGraph(tokens: Int) throws(GraphError) -> Graph {
+    let graph = Graph(name: "unet_texts_\(tokens)")
+    let hidden = LayerTable.input(hiddenStates(rows: 1, tokens: tokens, in: graph))
+    let parts = try textLayers().map { layer throws(GraphError) in try hidden.part(of: layer) }
+    graph.output(try .concatenated(parts, axis: 2), as: "table")
+    return graph
+  }
+
+  /// Writes down what makes the table of a time: `timestep` and what else it is made of, one row,
+  /// to `table`.
+  func timeTableGraph() throws(GraphError) -> Graph {
+    let graph = Graph(name: "unet_times")
+    let time = LayerTable.input(try timeEmbedding(graph.input("timestep", shape: [1])))
+    let parts = try timeLayers().map { layer throws(GraphError) in try time.part(of: layer) }
+    graph.output(try .concatenated(parts, axis: 1), as: "table")
+    return graph
+  }
+
+  private func hiddenStates(rows: Int, tokens: Int, in graph: Graph) -> Value {
+    graph.input("hidden", shape: [rows, tokens, configuration.conditioningWidth])
+  }
+
   private func callAsFunction(
-    _ sample: Value, timestep: Value, _ conditions: Conditions
+    _ sample: Value, time: LayerTable, text: LayerTable
   ) throws(GraphError) -> Value {
-    let time = try timeEmbedding(timestep, conditions)
-    let conditioning = conditions.hidden
     var hidden = try sample.convolution(weights["conv_in"], padding: 1)
     var skips = [hidden]
     for index in configuration.levels.indices {
-      try down(index, &hidden, skips: &skips, time: time, conditioning: conditioning)
+      try down(index, &hidden, skips: &skips, time: time, text: text)
     }
-    if configuration.hasMiddle {
-      hidden = try middle(hidden, time: time, conditioning: conditioning)
-    }
+    if configuration.hasMiddle { hidden = try middle(hidden, time: time, text: text) }
     for index in configuration.levels.indices.reversed() {
-      try up(index, &hidden, skips: &skips, time: time, conditioning: conditioning)
+      try up(index, &hidden, skips: &skips, time: time, text: text)
     }
     return try norm(hidden, weights["conv_norm_out"]).silu()
       .convolution(weights["conv_out"], padding: 1)
   }
 
   /// The time as every residual block reads it, its activation already applied.
-  private func timeEmbedding(
-    _ timestep: Value, _ conditions: Conditions
-  ) throws(GraphError) -> Value {
+  private func timeEmbedding(_ timestep: Value) throws(GraphError) -> Value {
+    let graph = timestep.graph
+    let rows = timestep.shape[0]
+    let count = UNetConfiguration.Addition.sizeCount
+    let addition = configuration.addition.map { addition in
+      (
+        pooled: graph.input("pooled", shape: [rows, addition.pooledWidth]),
+        sizes: graph.input("sizes", shape: [rows, count]), timeWidth: addition.timeWidth
+      )
+    }
     let layer = weights["time_embedding"]
     var time = try sinusoids(timestep, width: configuration.levels[0].channels)
-    if let guidance = conditions.guidance, let width = configuration.guidanceWidth {
+    if let width = configuration.guidanceWidth {
       // `get_guidance_scale_embedding` of diffusers' latent consistency pipeline.
-      let scale = try guidance.timeEmbedding(width: width, cosineFirst: false, frequencyShift: 1)
+      let scale = try graph.input("guidance", shape: [rows])
+        .timeEmbedding(width: width, cosineFirst: false, frequencyShift: 1)
       time = try time + scale.linear(layer["cond_proj"])
     }
     var embedding = try time.linear(layer["linear_1"]).silu().linear(layer["linear_2"])
-    if let (pooled, sizes) = conditions.addition, let addition = configuration.addition {
+    if let addition {
       let layer = weights["add_embedding"]
-      let rows = pooled.shape[0]
-      let count = UNetConfiguration.Addition.sizeCount
-      let places = try sinusoids(sizes.reshaped([rows * count]), width: addition.timeWidth)
-        .reshaped([rows, count * addition.timeWidth])
+      let places = try sinusoids(
+        addition.sizes.reshaped([rows * count]), width: addition.timeWidth
+      ).reshaped([rows, count * addition.timeWidth])
       embedding =
         try embedding
-        + Value.concatenated([pooled, places], axis: 1)
+        + Value.concatenated([addition.pooled, places], axis: 1)
         .linear(layer["linear_1"]).silu().linear(layer["linear_2"])
     }
     return try embedding.silu()
@@ -105,14 +142,14 @@ struct UNet {
   }
 
   private func down(
-    _ index: Int, _ hidden: inout Value, skips: inout [Value], time: Value, conditioning: Value
+    _ index: Int, _ hidden: inout Value, skips: inout [Value], time: LayerTable, text: LayerTable
   ) throws(GraphError) {
     let level = configuration.levels[index]
     let block = weights["down_blocks"][index]
     for layer in 0..<level.layerCount {
       hidden = try residual(hidden, block["resnets"][layer], time: time)
       if level.attendsDown {
-        hidden = try transformer(hidden, block["attentions"][layer], level, conditioning)
+        hidden = try transformer(hidden, block["attentions"][layer], level, text)
       }
       skips.append(hidden)
     }
@@ -124,17 +161,17 @@ struct UNet {
   }
 
   private func middle(
-    _ hidden: Value, time: Value, conditioning: Value
+    _ hidden: Value, time: LayerTable, text: LayerTable
   ) throws(GraphError) -> Value {
     let level = configuration.levels[configuration.levels.count - 1]
     let block = weights["mid_block"]
     let entered = try residual(hidden, block["resnets"][0], time: time)
-    let attended = try transformer(entered, block["attentions"][0], level, conditioning)
+    let attended = try transformer(entered, block["attentions"][0], level, text)
     return try residual(attended, block["resnets"][1], time: time)
   }
 
   private func up(
-    _ index: Int, _ hidden: inout Value, skips: inout [Value], time: Value, conditioning: Value
+    _ index: Int, _ hidden: inout Value, skips: inout [Value], time: LayerTable, text: LayerTable
   ) throws(GraphError) {
     let level = configuration.levels[index]
     let block = weights["up_blocks"][configuration.levels.count - 1 - index]
@@ -142,7 +179,7 @@ struct UNet {
       hidden = try .concatenated([hidden, skips.removeLast()], axis: 1)
       hidden = try residual(hidden, block["resnets"][layer], time: time)
       if level.attendsUp {
-        hidden = try transformer(hidden, block["attentions"][layer], level, conditioning)
+        hidden = try transformer(hidden, block["attentions"][layer], level, text)
       }
     }
     guard index > 0, let skip = skips.last else { return }

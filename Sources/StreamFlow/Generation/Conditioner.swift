@@ -3,13 +3,16 @@ internal import FlowEngine
 
 /// What the network reads of a row besides sample and time.
 final class Conditioning: Sendable {
-  /// One tensor for each of the network's inputs after sample and timestep.
-  let inputs: [[Float]]
-  /// The chunks of the first of them, which is the text.
+  /// The text: its hidden states, or what the network's layers make of them.
+  let text: [Float]
+  /// What the network reads with the time: the pooled text and the sizes, a guidance scale.
+  let others: [[Float]]
+  /// The chunks of the text.
   let chunkCount: Int
 
-  init(inputs: [[Float]], chunkCount: Int) {
-    self.inputs = inputs
+  init(text: [Float], others: [[Float]], chunkCount: Int) {
+    self.text = text
+    self.others = others
     self.chunkCount = chunkCount
   }
 }
@@ -26,6 +29,7 @@ final class Conditioner {
   }
 
   private let encoders: [PromptEncoder]
+  private let table: TextTable?
   private let tokenCount: Int
   private let network: UNetConfiguration
   private let zeroesEmptyPrompt: Bool
@@ -33,13 +37,19 @@ final class Conditioner {
   private let sizes: [Float]
   private var known: [Key: Conditioning] = [:]
   private var order: [Key] = []
-  private var keptChunkCount = 0
+  private var keptByteCount = 0
 
-  /// The number of chunks whose conditionings are kept.
-  private static let capacity = 256
+  /// The bytes of texts that are kept.
+  private static let capacity = 256 << 20
 
+  /// - Parameters:
+  ///   - checkpoint: the model.
+  ///   - width: the width of pictures in pixels.
+  ///   - height: the height of pictures in pixels.
+  ///   - skippedLayers: how many of the encoders' last layers are left out.
+  ///   - table: the network whose layers' keys and values are computed here, if they are.
   init(
-    _ checkpoint: Checkpoint, width: Int, height: Int, skippedLayers: Int,
+    _ checkpoint: Checkpoint, width: Int, height: Int, skippedLayers: Int, table: UNet?,
     configuration: EngineConfiguration, cache: EngineCache?
   ) throws {
     // One after another: the peaks of two compilations do not add up.
@@ -48,6 +58,9 @@ final class Conditioner {
         encoder, state: checkpoint.hiddenState, skippedLayers: skippedLayers,
         configuration: configuration, cache: cache)
     }
+    self.table = try table.map { network in
+      try TextTable(network, checkpoint, configuration: configuration, cache: cache)
+    }
     tokenCount = checkpoint.tokenCount
     network = checkpoint.unet
     zeroesEmptyPrompt = checkpoint.zeroesEmptyPrompt
@@ -55,14 +68,15 @@ final class Conditioner {
   }
 
   /// How its engines came to be.
-  var reports: [EngineReport] { encoders.map(\.report) }
+  var reports: [EngineReport] { encoders.map(\.report) + (table.map { [$0.report] } ?? []) }
 
   /// Whether an engine is yet to be kept in the cache.
-  var hasUnkept: Bool { encoders.contains(where: \.isUnkept) }
+  var hasUnkept: Bool { encoders.contains(where: \.isUnkept) || table?.isUnkept == true }
 
   /// Keeps large engines in the cache.
   func keep() {
     for encoder in encoders { encoder.keep() }
+    table?.keep()
   }
 
   /// The conditioning of a prompt.
@@ -86,9 +100,9 @@ final class Conditioner {
     let key = Key(prompt: prompt, syntax: request.promptSyntax, guidanceScale: scale)
     if let known = known[key] { return known }
     let conditioning = try encode(key)
-    keptChunkCount += conditioning.chunkCount
-    while keptChunkCount > Self.capacity, !order.isEmpty {
-      keptChunkCount -= known.removeValue(forKey: order.removeFirst())?.chunkCount ?? 0
+    keptByteCount += 4 * conditioning.text.count
+    while keptByteCount > Self.capacity, !order.isEmpty {
+      keptByteCount -= 4 * (known.removeValue(forKey: order.removeFirst())?.text.count ?? 0)
     }
     known[key] = conditioning
     order.append(key)
@@ -112,13 +126,14 @@ final class Conditioner {
       }
       column += encoder.width
     }
-    var inputs = [hidden]
+    var others: [[Float]] = []
     if let addition = network.addition {
       let zeros = [Float](repeating: 0, count: addition.pooledWidth)
-      inputs += [encoded?.last?.pooled ?? zeros, sizes]
+      others += [encoded?.last?.pooled ?? zeros, sizes]
     }
-    if network.guidanceWidth != nil { inputs.append([(key.guidanceScale - 1) * 1000]) }
-    return Conditioning(inputs: inputs, chunkCount: chunkCount)
+    if network.guidanceWidth != nil { others.append([(key.guidanceScale - 1) * 1000]) }
+    return Conditioning(
+      text: try table?(hidden) ?? hidden, others: others, chunkCount: chunkCount)
   }
 }
 

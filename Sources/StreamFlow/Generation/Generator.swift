@@ -115,12 +115,15 @@ public actor Generator {
     try need.check(available: MemoryEstimate.availableByteCount())
     let start = ContinuousClock.now
     // One after another: the peaks of two compilations do not add up.
+    let unet = UNet(configuration: checkpoint.unet, weights: checkpoint.unetWeights.root)
+    let tables = try unet.worthwhileTables(
+      height: height / factor, width: width / factor, tokens: checkpoint.tokenCount)
     let conditioner = try Conditioner(
       checkpoint, width: width, height: height, skippedLayers: options.skippedTextLayers,
-      configuration: configuration, cache: cache)
-    let network = VelocityNetwork(
-      checkpoint, height: height / factor, width: width / factor, rowCapacity: rowCapacity,
-      configuration: configuration, cache: cache)
+      table: tables.contains(.text) ? unet : nil, configuration: configuration, cache: cache)
+    let network = try VelocityNetwork(
+      unet, checkpoint, height: height / factor, width: width / factor, rowCapacity: rowCapacity,
+      tables: tables, configuration: configuration, cache: cache)
     let decoder = LatentDecoder(
       checkpoint, height: height / factor, width: width / factor, rowCapacity: rowCapacity,
       tiling: options.decodeTiling, configuration: configuration, cache: cache)
@@ -170,7 +173,7 @@ public actor Generator {
     guard let engines else { return statistics }
     statistics.engineTime = engines.network.catalogue.runTime
     statistics.engines =
-      engines.conditioner.reports + engines.network.catalogue.made
+      engines.conditioner.reports + engines.network.reports
       + engines.decoder.made
     return statistics
   }
@@ -199,7 +202,7 @@ public actor Generator {
   /// Whether engines were compiled that are too large to be kept in the cache at once.
   public var hasUnkeptEngines: Bool {
     guard let engines else { return false }
-    return engines.conditioner.hasUnkept || engines.network.catalogue.hasUnkept
+    return engines.conditioner.hasUnkept || engines.network.hasUnkept
       || engines.decoder.hasUnkept
   }
 
@@ -209,7 +212,7 @@ public actor Generator {
   public func keepEngines() {
     guard let engines else { return }
     engines.conditioner.keep()
-    engines.network.catalogue.keep()
+    engines.network.keep()
     engines.decoder.keep()
   }
 

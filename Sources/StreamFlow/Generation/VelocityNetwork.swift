@@ -10,20 +10,32 @@ final class VelocityNetwork: VelocityField {
   let catalogue: EngineCatalogue
   /// The chunks of a tick's conditionings; each one's own number divides it.
   var chunkCount = 1
+  private let times: TimeTable?
   private var current: RowEngine?
   private var rowCount = 0
+  /// What went wrong while rows were loaded; the run throws it.
+  private var failure: EngineError?
 
+  /// - Parameters:
+  ///   - network: the architecture with its weights.
+  ///   - checkpoint: the model it is of.
+  ///   - height: the latents' height.
+  ///   - width: the latents' width.
+  ///   - rowCapacity: the most rows of a tick.
+  ///   - tables: what is computed before the ticks.
   init(
-    _ checkpoint: Checkpoint, height: Int, width: Int, rowCapacity: Int,
-    configuration: EngineConfiguration, cache: EngineCache?
-  ) {
-    let network = UNet(configuration: checkpoint.unet, weights: checkpoint.unetWeights.root)
+    _ network: UNet, _ checkpoint: Checkpoint, height: Int, width: Int, rowCapacity: Int,
+    tables: UNet.Tables, configuration: EngineConfiguration, cache: EngineCache?
+  ) throws {
+    times =
+      try tables.contains(.time)
+      ? TimeTable(network, checkpoint, configuration: configuration, cache: cache) : nil
     catalogue = EngineCatalogue(
       capacity: rowCapacity, weightsByteCount: checkpoint.unetWeights.byteCount
     ) { rows, chunks in
       let tokens = chunks * checkpoint.tokenCount
       let graph = try network.graph(
-        .init(rows: rows, height: height, width: width, tokens: tokens))
+        .init(rows: rows, height: height, width: width, tokens: tokens, tables: tables))
       return try Session(
         ONNXModel(graph, weightsIdentity: checkpoint.unetWeights.identity),
         configuration: configuration, cache: cache)
@@ -42,20 +54,47 @@ final class VelocityNetwork: VelocityField {
   func load(row: Int, sample: Span<Float>, timestep: Float, conditioning: Conditioning) {
     guard let engine = current else { preconditionFailure("no tick was begun") }
     engine.session.write(sample, toRow: row, of: engine.rows, input: 0)
-    engine.session.write(input: 1, as: Float.self) { $0[row] = timestep }
+    if let times {
+      do throws(EngineError) {
+        let table = try times(timestep, others: conditioning.others)
+        engine.session.write(table.span, toRow: row, of: engine.rows, input: 1)
+      } catch { failure = error }
+    } else {
+      engine.session.write(input: 1, as: Float.self) { $0[row] = timestep }
+    }
     guard engine.conditionings[row] !== conditioning else { return }
-    for (index, scalars) in conditioning.inputs.enumerated() {
-      engine.session.write(
-        scalars.span, toRow: row, of: engine.rows, input: 2 + index,
-        times: index == 0 ? engine.chunks / conditioning.chunkCount : 1)
+    let text = conditioning.text
+    engine.session.write(
+      text.span, toRow: row, of: engine.rows, input: 2,
+      times: engine.chunks / conditioning.chunkCount)
+    if times == nil {
+      for (index, scalars) in conditioning.others.enumerated() {
+        engine.session.write(scalars.span, toRow: row, of: engine.rows, input: 3 + index)
+      }
     }
     engine.conditionings[row] = conditioning
   }
 
   func run() throws(EngineError) {
     guard let engine = current else { preconditionFailure("no tick was begun") }
+    if let failure {
+      self.failure = nil
+      throw failure
+    }
     try catalogue.run(engine, rowCount: rowCount)
   }
+
+  /// Whether an engine is yet to be kept in the cache.
+  var hasUnkept: Bool { catalogue.hasUnkept || times?.isUnkept == true }
+
+  /// Keeps large engines in the cache.
+  func keep() {
+    catalogue.keep()
+    times?.keep()
+  }
+
+  /// How its engines came to be.
+  var reports: [EngineReport] { (times.map { [$0.report] } ?? []) + catalogue.made }
 
   func withOutput(row: Int, _ body: (Span<Float>) -> Void) {
     guard let engine = current else { preconditionFailure("no tick was run") }
