@@ -67,7 +67,7 @@ def run(folder, size, cache, output, steps=4):
 
 
 def line(report, rate):
-    unet = next(engine for engine in report["engines"] if engine["name"].startswith("unet"))
+    unet = next(engine for engine in report["engines"] if re.match(r"unet_\d", engine["name"]))
     achieved = unet["gigaflop"] * report["ticks"] / report["engine_seconds"]
     engines = report["engine_seconds"] + report["decode_seconds"]
     return dict(
