@@ -19,8 +19,9 @@ demo: setup
 build: setup
 	$(SWIFT) build --explicit-target-dependency-import-check error
 
+# One after another: each test's engines take all cores, and tests that wait would starve.
 test: setup
-	$(SWIFT) test
+	$(SWIFT) test --no-parallel
 
 lint:
 	$(FORMAT) lint --strict --parallel --recursive $(SOURCES)
@@ -41,11 +42,11 @@ install: setup
 # TBB loads a part of itself in a way (RTLD_DEEPBIND) that sanitizers refuse, unless told of them.
 asan: setup
 	TBB_ENABLE_SANITIZERS=1 ASAN_OPTIONS=detect_leaks=0 \
-	  $(SWIFT) test --sanitize address --scratch-path .build-asan
+	  $(SWIFT) test --no-parallel --sanitize address --scratch-path .build-asan
 
 tsan: setup
 	TBB_ENABLE_SANITIZERS=1 TSAN_OPTIONS="suppressions=$(CURDIR)/Scripts/tsan-suppressions.txt" \
-	  $(SWIFT) test --sanitize thread --scratch-path .build-tsan
+	  $(SWIFT) test --no-parallel --sanitize thread --scratch-path .build-tsan
 
 # FUZZ_SECONDS=300 for five minutes each.
 FUZZ_SECONDS ?= 60

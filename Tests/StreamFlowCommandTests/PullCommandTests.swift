@@ -95,7 +95,7 @@ import Testing
   }
 
   @Test("A pull that is killed leaves nothing that looks whole, and the next one goes on")
-  func killed() async throws {
+  func killed() throws {
     let hub = try FakeHub([Self.weights]) { request, count in
       guard request.target.hasSuffix("safetensors"), count == 0 else { return nil }
       var reply = FakeHub.reply(Self.weights, to: request)
@@ -107,7 +107,8 @@ import Testing
     let incomplete = "\(repository)/blobs/\(Self.weights.digest).incomplete"
     var waited = 0
     while try size(incomplete) < 100_000, waited < 600 {
-      try await Task.sleep(for: .milliseconds(50))
+      // Not a suspension: beside busy tests it could last longer than the hub is waited for.
+      Thread.sleep(forTimeInterval: 0.05)
       waited += 1
     }
     kill(process.processIdentifier, SIGKILL)
@@ -131,7 +132,7 @@ import Testing
   }
 
   @Test("Ctrl-C ends a pull with exit code 130")
-  func interrupted() async throws {
+  func interrupted() throws {
     let hub = try FakeHub([Self.weights]) { request, _ in
       guard request.target.hasSuffix("safetensors") else { return nil }
       var reply = FakeHub.reply(Self.weights, to: request)
@@ -142,7 +143,8 @@ import Testing
     try process.run()
     var waited = 0
     while hub.downloads.isEmpty, waited < 600 {
-      try await Task.sleep(for: .milliseconds(50))
+      // Not a suspension: beside busy tests it could last longer than the hub is waited for.
+      Thread.sleep(forTimeInterval: 0.05)
       waited += 1
     }
     process.interrupt()
