@@ -21,10 +21,13 @@ import Testing
     process.executableURL = URL(filePath: BuiltCommand.path)
     process.arguments = arguments
     process.currentDirectoryURL = URL(filePath: folder.path)
-    process.environment = [
+    // A user's own settings stay out; where libraries are and how sanitizers run, does not.
+    let kept = ProcessInfo.processInfo.environment.filter { name, _ in
+      ["LD_LIBRARY_PATH", "ASAN_OPTIONS", "TSAN_OPTIONS", "TBB_ENABLE_SANITIZERS"].contains(name)
+    }
+    process.environment = kept.merging([
       "HOME": folder.path, "HF_HOME": folder.path, "HF_ENDPOINT": hub, "no_proxy": "127.0.0.1",
-      "LD_LIBRARY_PATH": ProcessInfo.processInfo.environment["LD_LIBRARY_PATH"] ?? "",
-    ].merging(environment) { $1 }
+    ]) { $1 }.merging(environment) { $1 }
     process.standardInput = FileHandle.nullDevice
     return process
   }
