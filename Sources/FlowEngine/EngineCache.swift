@@ -165,6 +165,18 @@ public struct EngineCache: Sendable {
     }
   }
 
+  /// Removes what writers left that were killed: gigabytes, of a large engine.
+  private func removeAbandoned() {
+    let manager = FileManager.default
+    for name in (try? manager.contentsOfDirectory(atPath: folder)) ?? [] {
+      guard let mark = name.range(of: Self.unfinished),
+        let process = Int32(name[mark.upperBound...].prefix { $0 != "-" }),
+        kill(process, 0) != 0, errno == ESRCH
+      else { continue }
+      try? manager.removeItem(atPath: "\(folder)/\(name)")
+    }
+  }
+
   private func store(
     _ engine: borrowing CompiledModel, key: [UInt8], at path: String
   ) throws(EngineError) {
@@ -175,6 +187,7 @@ public struct EngineCache: Sendable {
     do {
       try manager.createDirectory(
         atPath: folder, withIntermediateDirectories: true)
+      removeAbandoned()
       try engine.export(to: temporary)
       try EngineFile.complete(temporary, key: key)
       guard unsafe rename(temporary, path) == 0 else {

@@ -77,6 +77,20 @@ import Testing
     }
   }
 
+  @Test("A step that truncation puts onto its window's end is refused, not divided by zero")
+  func truncation() throws {
+    var schedule = PiecewiseFlowSchedule()
+    schedule.windowCount = 6
+    let error = #expect(throws: PlanError.self) {
+      try schedule.plan(stepCount: 1000, solver: .euler)
+    }
+    #expect(error?.message.hasPrefix("1000 steps are too many for 6 windows") == true)
+    for count in [6, 7, 20, 120] {
+      let rows = try schedule.plan(stepCount: count, solver: .euler).rows
+      #expect(rows.allSatisfy { $0.residual.reference.isFinite })
+    }
+  }
+
   @Test("Plans that many share cannot change one another")
   func shared() throws {
     let schedule = PiecewiseFlowSchedule()

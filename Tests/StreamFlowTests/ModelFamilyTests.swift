@@ -51,6 +51,10 @@ import Testing
           name: "lcm_dreamshaper_v7", readsGuidance: true), "lcm", 4, 8.5
       ),
       (Self.evidence(scheduler: "PNDMScheduler", loras: ["lcm-lora-sdv1-5"]), "lcm", 4, 1),
+      (
+        Self.evidence(scheduler: "EulerDiscreteScheduler", loras: ["my-lcmish.safetensors"]),
+        "euler", 25, 7.5
+      ),
       (Self.evidence(scheduler: "LCMScheduler"), "lcm", 4, 1),
       (
         Self.evidence(scheduler: euler, isTrailing: true, name: "sd-turbo", width: 1024), "euler",
@@ -77,6 +81,7 @@ import Testing
     let cases: [(String, Int, Float)] = [
       ("perflow", 4, 4.5), ("perflow:windows=6", 6, 4.5), ("perflow:prediction=ddim_eps", 6, 2),
       ("perflow:prediction=velocity,windows=2", 8, 7.5), ("lcm", 4, 1), ("flow-match", 4, 1),
+      ("euler", 25, 7.5), ("euler-ancestral", 25, 7.5),
     ]
     for (text, steps, scale) in cases {
       let choice = try #require(ScheduleChoice(text))
@@ -150,6 +155,8 @@ import Testing
     #expect(consistency.guidance(scale: 8.5) == .distilled(scale: 8.5))
     let plain = try Checkpoint(folder: PipelineTests.folder("sd"))
     #expect(plain.guidance(scale: 1) == .none && plain.guidance(scale: 2) == .full(scale: 2))
+    // Model cards of few-step models write 0 for no guidance, as diffusers reads it.
+    #expect(plain.guidance(scale: 0) == .none)
     let generator = try Generator(checkpoint: plain)
     for (guidance, words) in [
       (Guidance.selfNegative(scale: 2), "a picture made of text has none"),

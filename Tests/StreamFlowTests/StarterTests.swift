@@ -191,7 +191,8 @@ import Testing
       request.guidance = .full(scale: 2)
       _ = try await Self.generator(rows: 1).images(for: [request])
     }
-    #expect(error?.message == "this guidance takes 2 rows of a tick, which has 1 (--stages)")
+    #expect(
+      error?.message == "this guidance takes 2 rows of a tick, which has 1 (--stages); give it 2")
   }
 
   @Test("A prompt beyond the encoder's tokens is told by what was cut")

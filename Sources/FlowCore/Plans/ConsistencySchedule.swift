@@ -44,6 +44,8 @@ public struct ConsistencySchedule: Schedule, Equatable {
   }
 
   private func row(_ timestep: Int, alpha: Double, nextAlpha: Double) -> StepPlan.Row {
+    // Where the last timestep is pure noise, noise tells nothing of the data: as Euler's schedule.
+    let alpha = prediction == .epsilon ? max(alpha, 0x1p-24) : alpha
     let scaled = Double(timestep) * timestepScaling
     let variance = Self.dataDeviation * Self.dataDeviation
     let skip = variance / (scaled * scaled + variance)

@@ -36,6 +36,12 @@ public struct PiecewiseFlowSchedule: Schedule, Equatable {
       stepCount, of: "the piecewise schedule of \(windowCount) windows", atLeast: windowCount)
     guard solver == .euler else { throw .solver(solver, of: "the piecewise schedule") }
     let visits = visits(stepCount: stepCount)
+    guard visits.allSatisfy({ Double($0.timestep) / 1000 > $0.window.end + 1e-9 }) else {
+      throw PlanError(
+        code: .stepCountInvalid,
+        message: "\(stepCount) steps are too many for \(windowCount) windows of whole timesteps; "
+          + "take fewer steps")
+    }
     let alphas = betas.alphas()
     let ends = visits.dropFirst().map(\.timestep) + [0]
     let rows = zip(visits, ends).map { visit, next in

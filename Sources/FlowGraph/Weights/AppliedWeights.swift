@@ -17,6 +17,8 @@ public struct AppliedWeights: Equatable, Sendable {
   public let path: String
   /// The scale that it was applied with.
   public let scale: Float
+  /// Whether a user named the folder that it alone is in.
+  public var isNamedByFolder = false
   /// The number of its tensors.
   public let tensorCount: Int
   /// The names of the tensors that changed nothing, in order.

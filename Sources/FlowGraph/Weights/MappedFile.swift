@@ -6,12 +6,13 @@ internal import Foundation
 /// weights are replaced by renaming, not written in place.
 @safe
 final class MappedFile: Sendable {
-  /// The path it was opened by.
+  /// The path it is found by, links resolved.
   let path: String
   /// The length in bytes.
   let byteCount: Int
-  /// When it was last changed, in nanoseconds since 1970.
-  let modificationTime: Int64
+  /// What tells it from any other file and from itself at another time: device, number, length,
+  /// and when its bytes and its entry were last changed, which no copy keeps.
+  let identity: String
 
   // Read-only memory that lives as long as this object does: safe to share between threads.
   private nonisolated(unsafe) let base: UnsafeRawPointer?
@@ -30,14 +31,16 @@ final class MappedFile: Sendable {
     guard status.st_mode & S_IFMT == S_IFREG else {
       throw GraphError(code: .fileUnreadable, message: "'\(path)' is not a file")
     }
-    self.path = path
+    self.path = URL(filePath: path).resolvingSymlinksInPath().path
     byteCount = Int(status.st_size)
     #if canImport(Darwin)
-      let modified = status.st_mtimespec
+      let (modified, changed) = (status.st_mtimespec, status.st_ctimespec)
     #else
-      let modified = status.st_mtim
+      let (modified, changed) = (status.st_mtim, status.st_ctim)
     #endif
-    modificationTime = Int64(modified.tv_sec) * 1_000_000_000 + Int64(modified.tv_nsec)
+    identity =
+      "\(status.st_dev) \(status.st_ino) \(status.st_size) "
+      + "\(modified.tv_sec).\(modified.tv_nsec) \(changed.tv_sec).\(changed.tv_nsec)"
     guard byteCount > 0 else {
       unsafe base = nil
       return

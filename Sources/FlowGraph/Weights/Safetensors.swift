@@ -13,7 +13,7 @@ public struct Safetensors: Sendable {
   public let tensors: [String: Weight]
   /// The free-form texts under `__metadata__`.
   public let metadata: [String: String]
-  /// What tells this file from any other: path, length, time of change and the header's hash.
+  /// What tells this file from any other: its number, length, times of change, the header's hash.
   public let identity: String
 
   /// Maps a file and checks its header.
@@ -59,7 +59,10 @@ public struct Safetensors: Sendable {
           "ends '\(name)' at \(entry.end) of \(file.byteCount - start) bytes of tensors")
       }
       guard (start + entry.begin).isMultiple(of: type.byteCount) else {
-        throw invalid("begins '\(name)' off the alignment of \(entry.type)")
+        throw GraphError(
+          code: .weightsInvalid,
+          message: "'\(path)' begins '\(name)' off the alignment of \(entry.type), where it cannot "
+            + "be read in place; load it and save it again with the safetensors library")
       }
       end = entry.end
       tensors[name] = Weight(
@@ -71,6 +74,6 @@ public struct Safetensors: Sendable {
     self.tensors = tensors
     metadata = header.metadata
     let hash = ContentHash.of(json)
-    identity = "\(path) \(file.byteCount) \(file.modificationTime) \(hash)"
+    identity = "\(file.identity) \(hash)"
   }
 }

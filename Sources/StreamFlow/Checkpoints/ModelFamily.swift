@@ -11,7 +11,7 @@ struct ModelFamily: Sendable {
     let schedulerName: String
     /// Whether the scheduler's file lays timesteps out from the last (`timestep_spacing`).
     let isTrailing: Bool
-    /// The model's name, in lower case.
+    /// The model's name and those of its delta weights, in lower case.
     let name: String
     /// The names of the LoRAs over it, in lower case.
     let loraNames: [String]
@@ -47,7 +47,12 @@ struct ModelFamily: Sendable {
     ModelFamily(
       name: "LCM-LoRA", sign: "a LoRA's name has 'lcm'",
       schedule: .consistency, stepCount: 4, guidanceScale: 1
-    ) { !$0.readsGuidance && $0.loraNames.contains { $0.contains("lcm") } },
+    ) { evidence in
+      !evidence.readsGuidance
+        && evidence.loraNames.contains { name in
+          name.split { !$0.isLetter && !$0.isNumber }.contains("lcm")
+        }
+    },
     ModelFamily(
       name: "a latent consistency model", sign: "the network reads the guidance scale",
       schedule: .consistency, stepCount: 4, guidanceScale: 8.5
@@ -94,8 +99,9 @@ struct ModelFamily: Sendable {
   /// What suits a way through time that the user chose, whatever the family.
   static func defaults(of choice: ScheduleChoice, _ evidence: Evidence) -> GenerationDefaults {
     let family = of(evidence)
-    // The family's own numbers where it goes that way, else those of the first row that does.
-    let row = (family.map { [$0] } ?? []) + table
+    // The family's own numbers where it goes that way, else those of the first row that does; a
+    // model is not turbo for being stepped by Euler.
+    let row = (family.map { [$0] } ?? []) + table.filter { !$0.name.hasSuffix("-Turbo") }
     let kind = row.first { $0.schedule == choice } ?? row.first { $0.schedule.isKind(of: choice) }
     return GenerationDefaults(
       stepCount: max(kind?.stepCount ?? 4, choice.leastStepCount),
@@ -148,7 +154,8 @@ extension Checkpoint {
   var evidence: ModelFamily.Evidence {
     ModelFamily.Evidence(
       pipelineName: pipelineName, schedulerName: scheduler.className,
-      isTrailing: scheduler.isTrailing, name: name.lowercased(), loraNames: loraNames,
+      isTrailing: scheduler.isTrailing,
+      name: ([name] + deltaNames).joined(separator: " ").lowercased(), loraNames: loraNames,
       conditioningWidth: unet.conditioningWidth, isXL: unet.addition != nil,
       readsGuidance: unet.guidanceWidth != nil)
   }
@@ -180,10 +187,10 @@ extension Checkpoint {
     return defaults
   }
 
-  /// The guidance that a scale means to this model: none at 1, where both sides come to the same,
-  /// and distilled where the network reads the scale itself.
+  /// The guidance that a scale means to this model: none at 1 and below, as in diffusers (model
+  /// cards write 0 for none), and distilled where the network reads the scale itself.
   public func guidance(scale: Float) -> Guidance {
     if unet.guidanceWidth != nil { return .distilled(scale: scale) }
-    return scale == 1 ? .none : .full(scale: scale)
+    return scale <= 1 ? .none : .full(scale: scale)
   }
 }

@@ -96,6 +96,7 @@ struct SchedulerConfiguration: Sendable {
       ] { try file.require(key, isOneOf: [.bool(false)]) }
       try file.require("interpolation_type", isOneOf: [.text("linear")])
       try file.require("timestep_type", isOneOf: [.text("discrete")])
+      try file.require("final_sigmas_type", isOneOf: [.text("zero")])
       diffusion.spacing = try file.choice(
         "timestep_spacing",
         default: className == "LCMScheduler" ? .leading : .linspace)

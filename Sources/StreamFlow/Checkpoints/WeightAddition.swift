@@ -69,8 +69,10 @@ extension Checkpoint {
       }
       let names = layerNames(stores)
       for addition in loras {
-        let lora = try LoRA(path: addition.file())
-        let report = try lora.apply(scale: addition.scale, to: &stores, names: names)
+        let file = try addition.file()
+        let lora = try LoRA(path: file)
+        var report = try lora.apply(scale: addition.scale, to: &stores, names: names)
+        report.isNamedByFolder = file != addition.path
         guard report.appliedCount > 0 else { throw strange(lora) }
         result.additions.append(report)
       }
@@ -97,13 +99,20 @@ extension Checkpoint {
       })
   }
 
-  /// The names that tell what LoRAs are: the files' and their folders'.
+  /// The names that tell what LoRAs are: the files', or where those are everybody's the folders'
+  /// that they came in.
   var loraNames: [String] {
-    additions.filter { $0.kind == .lora }.map { addition in
-      URL(filePath: addition.path).standardizedFileURL.pathComponents.suffix(2)
-        .joined(separator: "/").lowercased()
+    additions.filter { $0.kind == .lora && $0.scale != 0 }.map { addition in
+      let place = URL(filePath: addition.path).standardizedFileURL
+      let isEverybodys = place.lastPathComponent == "pytorch_lora_weights.safetensors"
+      // A hub's cache keeps a snapshot in org--name/snapshots/commit.
+      let count = isEverybodys ? 4 : addition.isNamedByFolder ? 2 : 1
+      return place.pathComponents.suffix(count).joined(separator: "/").lowercased()
     }
   }
+
+  /// The names of the delta weights.
+  var deltaNames: [String] { additions.filter { $0.kind == .delta }.map(\.name) }
 
   private func strange(_ lora: LoRA) -> ModelError {
     guard !lora.modules.isEmpty else {

@@ -33,6 +33,9 @@ final class EngineCatalogue {
   /// Whether several engines may be kept; those of a large network are gigabytes each.
   let keepsSeveral: Bool
 
+  /// The bytes of weights from which on a network is large.
+  static let largeByteCount = 256 << 20
+
   private let make: (_ rows: Int, _ chunks: Int) throws -> Session
   private var engines: [RowEngine] = []
   private var lost: [Size: Duration] = [:]
@@ -53,7 +56,7 @@ final class EngineCatalogue {
     precondition(capacity > 0, "an engine needs a row")
     self.capacity = capacity
     self.make = make
-    keepsSeveral = weightsByteCount < 256 << 20
+    keepsSeveral = weightsByteCount < Self.largeByteCount
   }
 
   /// The engine to run so many rows on, whose conditionings have so many chunks.
@@ -89,7 +92,11 @@ final class EngineCatalogue {
   }
 
   private func add(_ size: Size) throws(EngineError) -> RowEngine {
-    if !keepsSeveral { engines.removeAll() }
+    if !keepsSeveral {
+      // It took as long to compile as it takes to keep, and may be wanted again.
+      keep()
+      engines.removeAll()
+    }
     do {
       let session = try make(size.rows, size.chunks)
       let engine = RowEngine(session, rows: size.rows, chunks: size.chunks)

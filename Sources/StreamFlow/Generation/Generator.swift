@@ -129,8 +129,10 @@ public actor Generator {
       tiling: options.decodeTiling, configuration: configuration, cache: cache)
     let needed = pending.reduce(0) { $0 + $1.request.guidance.rowsPerStep }
     let rows = needed == 0 ? rowCapacity : min(needed, rowCapacity)
-    let chunks = try conditioner.chunkCount(ofFirst: rows, of: pending.lazy.map(\.request))
-    _ = try network.catalogue.engine(for: rows, chunks: chunks)
+    // What cannot be encoded is told when it is admitted.
+    let chunks =
+      (try? conditioner.chunkCount(ofFirst: rows, of: pending.lazy.map(\.request))) ?? 1
+    try network.prepare(rowCount: rows, chunks: chunks)
     try decoder.prepare(for: pending.count)
     engines = Engines(conditioner, network, decoder)
     measured.preparation = .now - start
@@ -162,7 +164,8 @@ public actor Generator {
     guard guidance.rowsPerStep <= rowCapacity else {
       throw ModelError(
         code: .requestInvalid,
-        message: "this guidance takes 2 rows of a tick, which has \(rowCapacity) (--stages)")
+        message:
+          "this guidance takes 2 rows of a tick, which has \(rowCapacity) (--stages); give it 2")
     }
   }
 
@@ -257,7 +260,13 @@ public actor Generator {
     }
     while var next = pending.first, batch.hasRoom(for: next.request.guidance) {
       let request = next.request
-      let conditioning = try engines.conditioner.conditioning(of: request)
+      // A prompt that cannot be encoded is the failure of its own picture alone.
+      let encoded = Result { try engines.conditioner.conditioning(of: request) }
+      if case .failure(let error) = encoded {
+        pending.removeFirst()
+        finished[next.stream, default: []].append(.failure(error))
+      }
+      guard case .success(let conditioning) = encoded else { continue }
       next.chunkCount = conditioning.chunkCount
       guard
         let chunks = ChunkCount.joined(

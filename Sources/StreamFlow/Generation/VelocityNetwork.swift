@@ -10,7 +10,15 @@ final class VelocityNetwork: VelocityField {
   let catalogue: EngineCatalogue
   /// The chunks of a tick's conditionings; each one's own number divides it.
   var chunkCount = 1
+  /// The most rows of a tick.
+  let rowCapacity: Int
   private let times: TimeTable?
+  /// Whether the rows of a tick run one after another: where one alone fills the machine, an
+  /// engine of several would only compute rows that nobody asked for.
+  private let runsSingly: Bool
+  /// What was loaded for rows that run one after another, and what they gave.
+  private var loaded: [(sample: [Float], timestep: Float, conditioning: Conditioning)] = []
+  private var outputs: [[Float]] = []
   private var current: RowEngine?
   private var rowCount = 0
   /// What went wrong while rows were loaded; the run throws it.
@@ -30,8 +38,11 @@ final class VelocityNetwork: VelocityField {
     times =
       try tables.contains(.time)
       ? TimeTable(network, checkpoint, configuration: configuration, cache: cache) : nil
+    self.rowCapacity = rowCapacity
+    runsSingly = RowChoice.runsSingly(
+      latentPlaces: height * width, weightsByteCount: checkpoint.unetWeights.byteCount)
     catalogue = EngineCatalogue(
-      capacity: rowCapacity, weightsByteCount: checkpoint.unetWeights.byteCount
+      capacity: runsSingly ? 1 : rowCapacity, weightsByteCount: checkpoint.unetWeights.byteCount
     ) { rows, chunks in
       let tokens = chunks * checkpoint.tokenCount
       let graph = try network.graph(
@@ -42,16 +53,31 @@ final class VelocityNetwork: VelocityField {
     }
   }
 
-  var rowCapacity: Int { catalogue.capacity }
+  /// Makes the engine of a tick, so that the first tick need not wait for it.
+  func prepare(rowCount: Int, chunks: Int) throws(EngineError) {
+    _ = try catalogue.engine(for: runsSingly ? 1 : rowCount, chunks: chunks)
+  }
 
   func begin(rowCount: Int) throws(EngineError) {
     // Let go of first: a large network's old engine must not be there while the next is made.
     current = nil
-    current = try catalogue.engine(for: rowCount, chunks: chunkCount)
+    current = try catalogue.engine(for: runsSingly ? 1 : rowCount, chunks: chunkCount)
     self.rowCount = rowCount
+    loaded.removeAll(keepingCapacity: true)
   }
 
   func load(row: Int, sample: Span<Float>, timestep: Float, conditioning: Conditioning) {
+    guard runsSingly else {
+      write(row: row, sample: sample, timestep: timestep, conditioning: conditioning)
+      return
+    }
+    precondition(row == loaded.count, "rows are loaded in their order")
+    loaded.append((sample.indices.map { sample[$0] }, timestep, conditioning))
+  }
+
+  private func write(
+    row: Int, sample: Span<Float>, timestep: Float, conditioning: Conditioning
+  ) {
     guard let engine = current else { preconditionFailure("no tick was begun") }
     engine.session.write(sample, toRow: row, of: engine.rows, input: 0)
     if let times {
@@ -77,11 +103,25 @@ final class VelocityNetwork: VelocityField {
 
   func run() throws(EngineError) {
     guard let engine = current else { preconditionFailure("no tick was begun") }
-    if let failure {
-      self.failure = nil
-      throw failure
+    try throwFailure()
+    guard runsSingly else {
+      try catalogue.run(engine, rowCount: rowCount)
+      return
     }
-    try catalogue.run(engine, rowCount: rowCount)
+    outputs.removeAll(keepingCapacity: true)
+    for (sample, timestep, conditioning) in loaded {
+      write(row: 0, sample: sample.span, timestep: timestep, conditioning: conditioning)
+      try throwFailure()
+      try catalogue.run(engine, rowCount: 1)
+      outputs.append(
+        engine.session.read(output: 0, as: Float.self) { span in span.indices.map { span[$0] } })
+    }
+  }
+
+  private func throwFailure() throws(EngineError) {
+    guard let failure else { return }
+    self.failure = nil
+    throw failure
   }
 
   /// Whether an engine is yet to be kept in the cache.
@@ -98,6 +138,11 @@ final class VelocityNetwork: VelocityField {
 
   func withOutput(row: Int, _ body: (Span<Float>) -> Void) {
     guard let engine = current else { preconditionFailure("no tick was run") }
+    guard !runsSingly else {
+      let output = outputs[row]
+      body(output.span)
+      return
+    }
     engine.session.read(output: 0, as: Float.self) { output in
       let count = output.count / engine.rows
       let part = output.extracting(row * count..<(row + 1) * count)
