@@ -19,28 +19,35 @@ public struct ConsistencySchedule: Schedule, Equatable {
   /// Creates the schedule of LCM's published weights.
   public init() {}
 
-  /// The timesteps that so many steps visit: every so many of the teacher's, noisiest first.
-  func timesteps(stepCount: Int) -> [Int] {
+  /// The timesteps that so many steps visit: every so many of the teacher's first so many, noisiest
+  /// first.
+  func timesteps(stepCount: Int, of teacherCount: Int) -> [Int] {
     let stride = betas.count / originalStepCount
-    let original = (1...originalStepCount).map { $0 * stride - 1 }
     return (0..<stepCount).map { index in
       // Floored in whole numbers, where diffusers floors `index * (length / steps)`.
-      original[originalStepCount - 1 - index * originalStepCount / stepCount]
+      (teacherCount - index * teacherCount / stepCount) * stride - 1
     }
   }
 
-  /// Compiles the plan of so many steps, at most the teacher's.
-  public func plan(stepCount: Int, solver: Solver) throws(PlanError) -> StepPlan {
+  /// Compiles the plan of so many steps, at most the teacher's over as much of the way.
+  public func plan(
+    stepCount: Int, solver: Solver, strength: Double
+  ) throws(PlanError) -> StepPlan {
+    try checkStrength(strength)
+    // Truncated as diffusers does: 0.58 of 50 is 28, since the product is a hair below 29.
+    let teacherCount = Int(Double(originalStepCount) * strength)
+    let way = strength < 1 ? " over \(strength) of the way" : ""
     try checkStepCount(
-      stepCount, of: "the consistency schedule", atMost: originalStepCount)
+      stepCount, of: "the consistency schedule\(way)", atMost: teacherCount)
     guard solver == .euler else { throw .solver(solver, of: "the consistency schedule") }
-    let timesteps = timesteps(stepCount: stepCount)
+    let timesteps = timesteps(stepCount: stepCount, of: teacherCount)
     let alphas = betas.alphas()
     let rows = timesteps.enumerated().map { index, timestep in
       let next = index + 1 < timesteps.count ? alphas[timesteps[index + 1]] : 1
       return row(timestep, alpha: alphas[timestep], nextAlpha: next)
     }
-    return StepPlan(rows: rows, stepCount: stepCount)
+    return StepPlan(
+      rows: rows, stepCount: stepCount, start: .diffusion(alpha: alphas[timesteps[0]]))
   }
 
   private func row(_ timestep: Int, alpha: Double, nextAlpha: Double) -> StepPlan.Row {

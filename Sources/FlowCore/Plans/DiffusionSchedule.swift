@@ -29,25 +29,33 @@ public struct DiffusionSchedule: Schedule, Equatable {
   /// Creates the schedule of SD-Turbo.
   public init() {}
 
-  /// The timesteps that so many steps visit.
-  func timesteps(stepCount: Int) -> [Double] {
+  /// The timesteps that so many steps visit: the last of a way of `stepCount / strength` steps.
+  func timesteps(stepCount: Int, strength: Double = 1) -> [Double] {
     let last = Double(betas.count - 1)
+    let wholeCount = Double(stepCount) / strength
     switch spacing {
     case .linspace:
-      return linearSpace(from: 0, to: last, count: stepCount).reversed()
+      return (0..<stepCount).reversed().map { index in
+        wholeCount > 1 ? last * Double(index) / (wholeCount - 1) : 0
+      }
     case .leading:
-      let ratio = betas.count / stepCount
+      // The billionth keeps 1000 * 0.3 / 3 from reading as 99.
+      let ratio = Int(Double(betas.count) / wholeCount + 1e-9)
       return (0..<stepCount).reversed().map { Double($0 * ratio + stepsOffset) }
     case .trailing:
-      let ratio = Double(betas.count) / Double(stepCount)
+      let ratio = Double(betas.count) / wholeCount
+      let skipped = wholeCount - Double(stepCount)
       return (0..<stepCount).map { index in
-        (Double(betas.count) - Double(index) * ratio).rounded(.toNearestOrEven) - 1
+        (Double(betas.count) - (skipped + Double(index)) * ratio).rounded(.toNearestOrEven) - 1
       }
     }
   }
 
   /// Compiles the plan of so many steps.
-  public func plan(stepCount: Int, solver: Solver) throws(PlanError) -> StepPlan {
+  public func plan(
+    stepCount: Int, solver: Solver, strength: Double
+  ) throws(PlanError) -> StepPlan {
+    try checkStrength(strength)
     try checkStepCount(
       stepCount, of: "the diffusion schedule", atMost: min(betas.count, maximumStepCount))
     guard solver == .euler else { throw .solver(solver, of: "the diffusion schedule") }
@@ -55,12 +63,14 @@ public struct DiffusionSchedule: Schedule, Equatable {
       // A last timestep of pure noise has no finite sigma: diffusers takes this one.
       ((1 - max(alpha, 0x1p-24)) / max(alpha, 0x1p-24)).squareRoot()
     }
-    let timesteps = timesteps(stepCount: stepCount)
-    guard timesteps.allSatisfy({ (0...Double(levels.count - 1)).contains($0) }) else {
+    let timesteps = timesteps(stepCount: stepCount, strength: strength)
+    guard timesteps.allSatisfy({ (0...Double(levels.count - 1)).contains($0) }),
+      zip(timesteps, timesteps.dropFirst()).allSatisfy({ $0 > $1 })
+    else {
       throw PlanError(
         code: .timesInvalid,
-        message: "\(stepCount) steps with steps_offset \(stepsOffset) go beyond the "
-          + "\(levels.count) timesteps of training")
+        message: "\(stepCount) steps with steps_offset \(stepsOffset) and strength \(strength) "
+          + "make no falling times within the \(levels.count) timesteps of training")
     }
     let sigmas = timesteps.map { Self.level(at: $0, of: levels) } + [0]
     let rows = timesteps.indices.map { index in
@@ -69,7 +79,8 @@ public struct DiffusionSchedule: Schedule, Equatable {
     // diffusers starts `leading` plans at sqrt(sigma^2 + 1), the others at sigma.
     let start = sigmas[0] / (sigmas[0] * sigmas[0] + 1).squareRoot()
     return StepPlan(
-      rows: rows, stepCount: stepCount, initialNoiseScale: spacing == .leading ? 1 : Float(start))
+      rows: rows, stepCount: stepCount, initialNoiseScale: spacing == .leading ? 1 : Float(start),
+      start: .diffusion(alpha: 1 / (sigmas[0] * sigmas[0] + 1)))
   }
 
   private static func level(at timestep: Double, of levels: [Double]) -> Double {

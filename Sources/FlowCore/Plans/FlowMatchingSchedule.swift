@@ -39,23 +39,18 @@ public struct FlowMatchingSchedule: Schedule, Equatable {
   public init() {}
 
   /// The times of so many steps.
-  public func grid(stepCount: Int) throws(PlanError) -> TimeGrid {
+  ///
+  /// Where strength is below 1 they are the last ones of a longer grid of `stepCount / strength`
+  /// steps, as diffusers takes them, for any strength: between whole numbers of steps the same
+  /// formulas are read in between.
+  public func grid(stepCount: Int, strength: Double = 1) throws(PlanError) -> TimeGrid {
     try checkStepCount(stepCount, of: "the flow-matching schedule")
-    let shift = dynamicShift ?? .ratio(shift)
-    let first = dynamicShift == nil ? shift(1) : 1
-    let trainingEnd = 1 / Double(trainingTimesteps)
-    let last = dynamicShift == nil ? shift(trainingEnd) : trainingEnd
-    var sigmas =
-      switch spacing {
-      case .diffusers: linearSpace(from: first, to: last, count: stepCount)
-      case .uniform: (0..<stepCount).map { 1 - Double($0) / Double(stepCount) }
-      }
-    sigmas = sigmas.map { shift($0) }
-    if let terminalSigma, stepCount > 1 {
-      let scale = (1 - sigmas[stepCount - 1]) / (1 - terminalSigma)
-      sigmas = sigmas.map { 1 - (1 - $0) / scale }
-    }
-    if let respacing { sigmas = respacing.layOut(sigmas) }
+    try checkStrength(strength)
+    let wholeCount = Double(stepCount) / strength
+    let skipped = wholeCount - Double(stepCount)
+    // Of a whole way of one step, the last time is the first.
+    let time = spaced(stepCount: wholeCount)
+    var sigmas = (0..<stepCount).map { time(skipped + Double($0)) }
     sigmas.append(0)
     // Rounding may leave the first time a hair above 1.
     if sigmas[0] > 1, sigmas[0] < 1 + 1e-9 { sigmas[0] = 1 }
@@ -70,12 +65,39 @@ public struct FlowMatchingSchedule: Schedule, Equatable {
     return TimeGrid(sigmas: sigmas)
   }
 
+  /// The time at each place of a way of so many steps, from 0 up to the number of steps less 1.
+  private func spaced(stepCount: Double) -> (_ place: Double) -> Double {
+    let shift = dynamicShift ?? .ratio(shift)
+    let first = dynamicShift == nil ? shift(1) : 1
+    let trainingEnd = 1 / Double(trainingTimesteps)
+    let last = dynamicShift == nil ? shift(trainingEnd) : trainingEnd
+    func fraction(_ place: Double) -> Double { stepCount > 1 ? place / (stepCount - 1) : 0 }
+    func shifted(_ place: Double) -> Double {
+      switch spacing {
+      case .diffusers: shift(first + (last - first) * fraction(place))
+      case .uniform: shift(1 - place / stepCount)
+      }
+    }
+    let end = terminalSigma.map { (1 - shifted(stepCount - 1)) / (1 - $0) }
+    func stretched(_ place: Double) -> Double {
+      guard let end, stepCount > 1 else { return shifted(place) }
+      return 1 - (1 - shifted(place)) / end
+    }
+    guard let respacing else { return stretched }
+    let ends = (first: stretched(0), last: stretched(stepCount - 1))
+    return { respacing.time(between: ends.first, and: ends.last, at: fraction($0)) }
+  }
+
   /// Compiles the plan of so many steps.
-  public func plan(stepCount: Int, solver: Solver) throws(PlanError) -> StepPlan {
-    let grid = try grid(stepCount: stepCount)
+  public func plan(
+    stepCount: Int, solver: Solver, strength: Double
+  ) throws(PlanError) -> StepPlan {
+    let grid = try grid(stepCount: stepCount, strength: strength)
+    let start = StepPlan.Start.flow(sigma: grid.sigmas[0])
     let timestep = { (sigma: Double) in Float(sigma * Double(trainingTimesteps)) }
     guard isStochastic else {
-      return StepPlan(rows: solver.rows(over: grid, timestep: timestep), stepCount: stepCount)
+      return StepPlan(
+        rows: solver.rows(over: grid, timestep: timestep), stepCount: stepCount, start: start)
     }
     guard solver == .euler else { throw .solver(solver, of: "stochastic flow matching") }
     let rows = zip(grid.sigmas, grid.sigmas.dropFirst()).map { sigma, next in
@@ -83,6 +105,6 @@ public struct FlowMatchingSchedule: Schedule, Equatable {
         timestep: timestep(sigma), sample: 1 - next, output: -sigma * (1 - next), noise: next,
         residual: .velocity(sigma: sigma))
     }
-    return StepPlan(rows: rows, stepCount: stepCount)
+    return StepPlan(rows: rows, stepCount: stepCount, start: start)
   }
 }

@@ -16,26 +16,42 @@ public struct PiecewiseFlowSchedule: Schedule, Equatable {
   /// Creates the schedule of the SD1.5 weights.
   public init() {}
 
+  /// The windows that a plan of some strength goes through, the first of them perhaps in part.
+  private func windows(strength: Double) -> [TimeWindow] {
+    TimeWindow.uniform(count: windowCount).filter { $0.end < strength - 1e-9 }
+  }
+
   /// The timesteps that so many steps visit, each with its window.
   ///
   /// The noisiest windows take what does not divide evenly; timesteps are truncated to whole
   /// numbers as the networks were trained.
-  func visits(stepCount: Int) -> [(timestep: Int, window: TimeWindow)] {
-    TimeWindow.uniform(count: windowCount).enumerated().flatMap { index, window in
-      let count = stepCount / windowCount + (index < stepCount % windowCount ? 1 : 0)
+  func visits(
+    stepCount: Int, strength: Double = 1
+  ) -> [(timestep: Int, window: TimeWindow)] {
+    let windows = windows(strength: strength)
+    return windows.enumerated().flatMap { index, window in
+      let count = stepCount / windows.count + (index < stepCount % windows.count ? 1 : 0)
+      let start = min(window.start, strength)
       return (0..<count).map { step in
-        let time = window.start + (window.end - window.start) * Double(step) / Double(count)
+        let time = start + (window.end - start) * Double(step) / Double(count)
         return (Int(time * 1000 + 1e-6), window)
       }
     }
   }
 
-  /// Compiles the plan of so many steps, at least one for each window.
-  public func plan(stepCount: Int, solver: Solver) throws(PlanError) -> StepPlan {
-    try checkStepCount(
-      stepCount, of: "the piecewise schedule of \(windowCount) windows", atLeast: windowCount)
+  /// Compiles the plan of so many steps, at least one for each window on the way.
+  public func plan(
+    stepCount: Int, solver: Solver, strength: Double
+  ) throws(PlanError) -> StepPlan {
+    try checkStrength(strength)
+    let count = windows(strength: strength).count
+    let name =
+      count == windowCount
+      ? "the piecewise schedule of \(windowCount) windows"
+      : "strength \(strength), which goes through \(count) of \(windowCount) windows,"
+    try checkStepCount(stepCount, of: name, atLeast: count)
     guard solver == .euler else { throw .solver(solver, of: "the piecewise schedule") }
-    let visits = visits(stepCount: stepCount)
+    let visits = visits(stepCount: stepCount, strength: strength)
     guard visits.allSatisfy({ Double($0.timestep) / 1000 > $0.window.end + 1e-9 }) else {
       throw PlanError(
         code: .stepCountInvalid,
@@ -47,7 +63,22 @@ public struct PiecewiseFlowSchedule: Schedule, Equatable {
     let rows = zip(visits, ends).map { visit, next in
       row(from: visit.timestep, to: next, in: visit.window, alphas: alphas)
     }
-    return StepPlan(rows: rows, stepCount: stepCount)
+    return StepPlan(rows: rows, stepCount: stepCount, start: start(at: visits[0], alphas))
+  }
+
+  /// Where the training put a sample inside a window: on the straight line between what is mixed
+  /// at the window's two ends, of the same data and noise (`perflow_accelerate_sd.py` of
+  /// magic-research/piecewise-rectified-flow).
+  private func start(
+    at visit: (timestep: Int, window: TimeWindow), _ alphas: [Double]
+  ) -> StepPlan.Start {
+    let window = visit.window
+    let noisy = StepPlan.Start.diffusion(alpha: alphas[Self.index(of: window.start)])
+    let clean = StepPlan.Start.diffusion(alpha: alphas[Self.index(of: window.end)])
+    let fraction = (Double(visit.timestep) / 1000 - window.end) / (window.start - window.end)
+    return StepPlan.Start(
+      reference: clean.reference + fraction * (noisy.reference - clean.reference),
+      noise: clean.noise + fraction * (noisy.noise - clean.noise))
   }
 
   private func row(

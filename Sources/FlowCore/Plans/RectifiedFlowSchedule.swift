@@ -6,10 +6,14 @@ public struct RectifiedFlowSchedule: Schedule, Equatable {
   /// Creates the schedule; it has no options.
   public init() {}
 
-  /// Compiles the plan of so many steps.
-  public func plan(stepCount: Int, solver: Solver) throws(PlanError) -> StepPlan {
+  /// Compiles the plan of so many steps, of equal length from sigma `strength` on.
+  public func plan(
+    stepCount: Int, solver: Solver, strength: Double
+  ) throws(PlanError) -> StepPlan {
     try checkStepCount(stepCount, of: "the rectified-flow schedule")
-    let rows = solver.rows(over: TimeGrid(stepCount: stepCount), sign: -1) { Float($0 * 1000) }
-    return StepPlan(rows: rows, stepCount: stepCount)
+    try checkStrength(strength)
+    let grid = TimeGrid(stepCount: stepCount, from: strength)
+    let rows = solver.rows(over: grid, sign: -1) { Float($0 * 1000) }
+    return StepPlan(rows: rows, stepCount: stepCount, start: .flow(sigma: strength))
   }
 }

@@ -7,17 +7,14 @@
 #endif
 
 extension FlowMatchingSchedule.Respacing {
-  /// Lays out as many times anew between the first and the last.
-  func layOut(_ sigmas: [Double]) -> [Double] {
-    let first = sigmas[0]
-    let last = sigmas[sigmas.count - 1]
+  /// The time at a fraction of the way between the first and the last.
+  func time(between first: Double, and last: Double, at fraction: Double) -> Double {
     switch self {
     case .karras:
       let rho = 7.0
-      return linearSpace(from: pow(first, 1 / rho), to: pow(last, 1 / rho), count: sigmas.count)
-        .map { pow($0, rho) }
-    case .exponential:
-      return linearSpace(from: log(first), to: log(last), count: sigmas.count).map { exp($0) }
+      let (noisiest, cleanest) = (pow(first, 1 / rho), pow(last, 1 / rho))
+      return pow(noisiest + (cleanest - noisiest) * fraction, rho)
+    case .exponential: return exp(log(first) + (log(last) - log(first)) * fraction)
     }
   }
 }

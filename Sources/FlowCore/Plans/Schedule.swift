@@ -2,14 +2,28 @@
 public protocol Schedule: Sendable {
   /// Compiles the plan of so many steps.
   ///
+  /// - Parameters:
+  ///   - stepCount: the steps that are taken, however late the plan begins.
+  ///   - solver: how the velocity is followed.
+  ///   - strength: how much of a picture is made anew, above 0 and at most 1: the part of the way
+  ///     that is gone, from the picture with noise mixed in. 1 is the whole way from noise.
   /// - Throws: `PlanError` where the schedule has no such plan.
-  func plan(stepCount: Int, solver: Solver) throws(PlanError) -> StepPlan
+  func plan(stepCount: Int, solver: Solver, strength: Double) throws(PlanError) -> StepPlan
+}
+
+extension Schedule {
+  /// Compiles the plan of so many steps over the whole way.
+  public func plan(stepCount: Int, solver: Solver) throws(PlanError) -> StepPlan {
+    try plan(stepCount: stepCount, solver: solver, strength: 1)
+  }
 }
 
 /// Why a plan cannot be made.
 public struct PlanError: Error, Equatable, Sendable, CustomStringConvertible {
   /// The kind of failure.
-  public enum Code: Sendable { case stepCountInvalid, solverUnsupported, timesInvalid }
+  public enum Code: Sendable {
+    case stepCountInvalid, strengthInvalid, solverUnsupported, timesInvalid
+  }
 
   /// The kind of failure, to decide what to do about it.
   public let code: Code
@@ -28,6 +42,15 @@ public struct PlanError: Error, Equatable, Sendable, CustomStringConvertible {
 
 /// The most steps a plan may have: the length of the training schedules.
 let maximumStepCount = 1000
+
+func checkStrength(_ strength: Double) throws(PlanError) {
+  guard strength > 0, strength <= 1 else {
+    throw PlanError(
+      code: .strengthInvalid,
+      message: "strength is above 0 (the picture as it is) and at most 1 (all anew), got "
+        + "\(strength)")
+  }
+}
 
 func checkStepCount(
   _ count: Int, of schedule: String, atLeast least: Int = 1, atMost most: Int = maximumStepCount

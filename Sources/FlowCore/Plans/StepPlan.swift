@@ -72,12 +72,37 @@ public struct StepPlan: Equatable, Sendable {
     }
   }
 
+  /// What the first sample of a trajectory is that starts from a picture:
+  /// `reference * a + noise * b`.
+  public struct Start: Equatable, Sendable {
+    /// The coefficient of the picture's clean latents.
+    public var reference: Double
+    /// The coefficient of unit noise.
+    public var noise: Double
+
+    /// Creates the start of a plan.
+    public init(reference: Double, noise: Double) {
+      self.reference = reference
+      self.noise = noise
+    }
+
+    /// That of a flow, `(1 - sigma) * data + sigma * noise`.
+    static func flow(sigma: Double) -> Start { Start(reference: 1 - sigma, noise: sigma) }
+
+    /// That of a diffusion model, `sqrt(alpha) * data + sqrt(1 - alpha) * noise`.
+    static func diffusion(alpha: Double) -> Start {
+      Start(reference: alpha.squareRoot(), noise: (1 - alpha).squareRoot())
+    }
+  }
+
   /// The rows in the order they are taken.
   public let rows: [Row]
   /// The number of steps that a user asked for; Heun takes more rows than steps.
   public let stepCount: Int
-  /// What unit noise is multiplied by to make the first sample.
+  /// What unit noise is multiplied by to make the first sample, where no picture is given.
   public let initialNoiseScale: Float
+  /// The first sample where a picture is given.
+  public let start: Start
 
   let remembersOutput: Bool
   let drawsNoise: Bool
@@ -86,12 +111,16 @@ public struct StepPlan: Equatable, Sendable {
   /// Creates a plan from its rows.
   ///
   /// - Precondition: there is a row, and the first row asks for no previous output.
-  public init(rows: [Row], stepCount: Int, initialNoiseScale: Float = 1) {
+  public init(
+    rows: [Row], stepCount: Int, initialNoiseScale: Float = 1,
+    start: Start = Start(reference: 0, noise: 1)
+  ) {
     precondition(!rows.isEmpty, "a plan needs a row")
     precondition(rows[0].previousOutput == 0, "the first row has no output before it")
     self.rows = rows
     self.stepCount = stepCount
     self.initialNoiseScale = initialNoiseScale
+    self.start = start
     remembersOutput = rows.contains { $0.previousOutput != 0 }
     drawsNoise = rows.contains { $0.noise != 0 }
     steps = rows.map(\.affineStep)

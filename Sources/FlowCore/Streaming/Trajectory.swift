@@ -27,7 +27,9 @@ public struct Trajectory<Conditioning: Sendable>: Sendable {
   ///   - prompted: the conditioning of the prompt.
   ///   - unprompted: the conditioning of the empty or the negative prompt; `full` and
   ///     `onetimeNegative` guidance need it.
-  ///   - reference: the clean latents of the picture that `selfNegative` guidance leads away from.
+  ///   - reference: the clean latents of the picture that it starts from, with as much noise
+  ///     mixed in as the plan says, and that `selfNegative` guidance leads away from; without one
+  ///     it starts from noise alone.
   ///   - noise: the generator; the first draw is the first sample, the later ones are for plans
   ///     that draw in between.
   ///   - shape: one sample's shape.
@@ -51,7 +53,12 @@ public struct Trajectory<Conditioning: Sendable>: Sendable {
     case .onetimeNegative: residual = ResidualGuidance(reference: nil, noise: sample)
     case .none, .full, .distilled: residual = nil
     }
-    sample.scale(by: plan.initialNoiseScale)
+    if let reference {
+      sample.scale(by: Float(plan.start.noise))
+      sample.add(reference, times: Float(plan.start.reference))
+    } else {
+      sample.scale(by: plan.initialNoiseScale)
+    }
     self.sample = sample
     output = Latents(zeros: shape)
     previousOutput = plan.remembersOutput ? output : Latents(zeros: [0])

@@ -19,12 +19,15 @@ public struct TimeGrid: Equatable, Sendable {
     self.sigmas = sigmas
   }
 
-  /// Creates an evenly spaced grid from 1 down to 0: 1, .75, .5, .25, 0 for 4 steps.
+  /// Creates an evenly spaced grid down to 0: 1, .75, .5, .25, 0 for 4 steps.
   ///
-  /// - Precondition: `stepCount` is positive.
-  public init(stepCount: Int) {
+  /// - Parameters:
+  ///   - stepCount: the number of steps.
+  ///   - first: the first time, in sigma.
+  /// - Precondition: `stepCount` is positive, and `first` is above 0 and at most 1.
+  public init(stepCount: Int, from first: Double = 1) {
     precondition(stepCount > 0, "stepCount must be positive, got \(stepCount)")
-    self.init(sigmas: (0...stepCount).map { 1 - Double($0) / Double(stepCount) })
+    self.init(sigmas: (0...stepCount).map { first * (1 - Double($0) / Double(stepCount)) })
   }
 
   /// The number of steps: one less than the number of times.
