@@ -122,8 +122,7 @@ import Testing
   func encoder(name: String) throws {
     let (autoencoder, store) = try Self.autoencoder(name)
     let golden = try Golden("\(name)/golden.safetensors", in: .module)
-    let graph = try autoencoder.encoderGraph(
-      pictureHeight: 24, pictureWidth: 40, height: 6, width: 10)
+    let graph = try autoencoder.encoderGraph(rows: 1, height: 6, width: 10)
     let session = try Self.session(graph, store)
     let pixels = try golden.floats("pixels")
     session.write(input: 0, as: UInt8.self) {

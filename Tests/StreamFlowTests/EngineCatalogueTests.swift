@@ -27,6 +27,49 @@ import Testing
     #expect(catalogue.made.map(\.name) == ["4x1", "4x2", "6x2"])
   }
 
+  @Test("Engines that are given are used as they are, in the parts that take the least time")
+  func parts() throws {
+    let given = EngineCatalogue(capacity: 64, weightsByteCount: 1, growth: .given) { _, _ in
+      preconditionFailure("nothing is made")
+    }
+    // Work alone decides before anything has run: a third row of an engine of 8 is wasted work.
+    for rows in [8, 1, 3] { given.add(try Self.engine(rows: rows)) }
+    func split(_ count: Int) throws -> [[Int]] {
+      try given.parts(for: count).map { [$0.engine.rows, $0.rows.lowerBound, $0.rows.upperBound] }
+    }
+    #expect(try split(1) == [[1, 0, 1]])
+    #expect(try split(3) == [[3, 0, 3]])
+    #expect(try split(8) == [[8, 0, 8]])
+    for count in 1...30 {
+      let parts = try split(count)
+      #expect(parts.reduce(0) { $0 + $1[2] - $1[1] } == count)
+      #expect(parts.first?[1] == 0 && parts.last?[2] == count)
+      #expect(zip(parts, parts.dropFirst()).allSatisfy { $0[2] == $1[1] })
+      #expect(parts.allSatisfy { $0[2] - $0[1] <= $0[0] })
+      // No row is computed that nobody asked for, since the sizes add up to every count.
+      #expect(parts.allSatisfy { $0[2] - $0[1] == $0[0] }, "\(parts)")
+    }
+  }
+
+  @Test("One engine that is given runs any number of rows in parts, the last perhaps not full")
+  func single() throws {
+    let given = EngineCatalogue(capacity: 64, weightsByteCount: 1, growth: .given) { _, _ in
+      preconditionFailure("nothing is made")
+    }
+    given.add(try Self.engine(rows: 4))
+    #expect(try given.parts(for: 9).map(\.rows) == [0..<4, 4..<8, 8..<9])
+    #expect(!given.hasEngine(chunks: 2) && given.hasEngine(chunks: 1))
+  }
+
+  private static func engine(rows: Int) throws -> RowEngine {
+    let graph = Graph(name: "product_\(rows)")
+    let input = graph.input("input", shape: [rows, 256, 256])
+    graph.output(try input.matrixProduct(input), as: "output")
+    let session = try Session(
+      ONNXModel(graph, weightsIdentity: []), configuration: EngineConfiguration())
+    return RowEngine(session, rows: rows, chunks: 1)
+  }
+
   @Test("Of a large network there is one engine at a time")
   func large() throws {
     let catalogue = Self.catalogue(weightsByteCount: 256 << 20)

@@ -27,9 +27,9 @@ import Testing
     if checkpoint.unet.guidanceWidth != nil { others.append([6500]) }
     let sample = drawn([4, 8, 8])
     func output(_ tables: UNet.Tables, text: [Float]) throws -> [Float] {
-      let network = try VelocityNetwork(
-        unet, checkpoint, height: 8, width: 8, rowCapacity: 2, tables: tables,
-        configuration: configuration, cache: nil)
+      let blueprint = try NetworkBlueprint(
+        checkpoint, height: 8, width: 8, tables: tables, configuration: configuration, cache: nil)
+      let network = try VelocityNetwork(blueprint, rowCapacity: 2)
       network.chunkCount = 2
       let conditioning = Conditioning(text: text, others: others, chunkCount: 2)
       try network.begin(rowCount: 2)

@@ -58,9 +58,11 @@ import Testing
     "Two text encoders read chunk by chunk, side by side; the pooled state is the first chunk's")
   func twoEncoders() async throws {
     let checkpoint = try Checkpoint(folder: PipelineTests.folder("sdxl"))
-    let conditioner = try Conditioner(
-      checkpoint, width: 32, height: 32, skippedLayers: 0, table: nil,
-      configuration: EngineConfiguration(), cache: nil)
+    let conditioner = Conditioner(
+      checkpoint,
+      prompts: try PromptStates(
+        checkpoint, skippedLayers: 0, configuration: EngineConfiguration(), cache: nil),
+      width: 32, height: 32, table: nil)
     let fox = try conditioner.prompted(Self.request("a (fox)", seed: 0))
     let rocket = try conditioner.prompted(Self.request("rocket", seed: 0))
     let both = try conditioner.prompted(Self.request("a (fox) BREAK rocket", seed: 0))

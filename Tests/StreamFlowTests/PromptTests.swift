@@ -11,9 +11,12 @@ import Testing
 /// What weighted prompts and prompts of several chunks come to.
 @Suite struct PromptTests {
   private static func conditioner() throws -> Conditioner {
-    try Conditioner(
-      .starter(), width: 64, height: 64, skippedLayers: 0, table: nil,
-      configuration: EngineConfiguration(), cache: nil)
+    let checkpoint = try Checkpoint.starter()
+    return Conditioner(
+      checkpoint,
+      prompts: try PromptStates(
+        checkpoint, skippedLayers: 0, configuration: EngineConfiguration(), cache: nil),
+      width: 64, height: 64, table: nil)
   }
 
   @Test("Weighted prompts in chunks give what the web UI's rules give with transformers")
@@ -72,10 +75,10 @@ import Testing
     let checkpoint = try Checkpoint.starter()
     let conditioning = try Self.conditioner().conditioning(
       of: "a (fox:1.2) on blue", .weighted)
-    let unet = UNet(configuration: checkpoint.unet, weights: checkpoint.unetWeights.root)
-    let network = try VelocityNetwork(
-      unet, checkpoint, height: 16, width: 16, rowCapacity: 1, tables: [],
-      configuration: EngineConfiguration(), cache: nil)
+    let blueprint = try NetworkBlueprint(
+      checkpoint, height: 16, width: 16, tables: [], configuration: EngineConfiguration(),
+      cache: nil)
+    let network = try VelocityNetwork(blueprint, rowCapacity: 1)
     var noise = GaussianNoise(seed: 5)
     let sample = noise.latents(shape: [4, 16, 16])
     var outputs: [[Float]] = []

@@ -86,20 +86,15 @@ struct Autoencoder {
     graph.output(try decoded.rowSums(), as: "sums")
   }
 
-  /// Writes the encoder down: one 8-bit RGB picture of any size to latents of another.
+  /// Writes the encoder down: 8-bit RGB pictures to latents, whose height and width are given.
   ///
   /// A full autoencoder gives the mean as `latents`, and the spread around it as `deviation`.
-  func encoderGraph(
-    pictureHeight: Int, pictureWidth: Int, height: Int, width: Int
-  ) throws(GraphError) -> Graph {
-    let graph = Graph(
-      name: "vae_encoder_\(pictureHeight)x\(pictureWidth)_to_\(height)x\(width)")
-    let pixels = graph.input(
-      "pixels", shape: [1, pictureHeight, pictureWidth, 3], type: .uint8)
+  func encoderGraph(rows: Int, height: Int, width: Int) throws(GraphError) -> Graph {
+    let graph = Graph(name: "vae_encoder_\(rows)x\(height)x\(width)")
     let factor = configuration.factor
-    let picture =
-      try pixels.cast(to: .float32).transposed([0, 3, 1, 2])
-      .resizedLinearly(height: height * factor, width: width * factor) * (1 / 255)
+    let pixels = graph.input(
+      "pixels", shape: [rows, height * factor, width * factor, 3], type: .uint8)
+    let picture = try pixels.cast(to: .float32).transposed([0, 3, 1, 2]) * (1 / 255)
     switch configuration.kind {
     case .tiny(let configuration):
       let autoencoder = TinyAutoencoder(configuration: configuration, weights: weights)

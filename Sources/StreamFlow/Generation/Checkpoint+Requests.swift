@@ -4,7 +4,7 @@ extension GenerationRequest {
   /// Whether two requests come to the same plan: all that `Checkpoint.plan` looks at.
   func hasPlan(of other: GenerationRequest) -> Bool {
     stepCount == other.stepCount && schedule == other.schedule && spacing == other.spacing
-      && solver == other.solver
+      && solver == other.solver && source?.strength == other.source?.strength
   }
 }
 
@@ -37,15 +37,20 @@ extension Checkpoint {
     }
   }
 
-  /// Checks that a picture made of text alone can be guided so.
-  func check(_ guidance: Guidance) throws(ModelError) {
+  /// Checks what a request's plan does not look at.
+  func check(_ request: GenerationRequest) throws(ModelError) {
+    let guidance = request.guidance
     func refused(_ message: String) -> ModelError {
       ModelError(code: .requestInvalid, message: message)
+    }
+    try request.blend?.check()
+    if let fraction = request.seedBlend?.fraction, !(0...1).contains(fraction) {
+      throw refused("the part of another seed's noise is 0 to 1, got \(fraction)")
     }
     guard guidance.isFinite else {
       throw refused("the guidance scale and delta must be numbers, got \(guidance)")
     }
-    guard !guidance.needsReference else {
+    guard !guidance.needsReference || request.source != nil else {
       throw refused(
         "selfNegative guidance leads away from a reference picture, and a picture made of text "
           + "has none; choose onetimeNegative (onetime-negative) or full")
@@ -71,7 +76,11 @@ extension Checkpoint {
       choice = found
     }
     let schedule = scheduler.schedule(choice, spacing: request.spacing, latentPlaces: places)
-    do { return try schedule.plan(stepCount: request.stepCount, solver: request.solver) } catch {
+    do {
+      return try schedule.plan(
+        stepCount: request.stepCount, solver: request.solver,
+        strength: request.source?.strength ?? 1)
+    } catch {
       throw ModelError(code: .requestInvalid, message: error.message, cause: error)
     }
   }

@@ -8,6 +8,8 @@ final class RowEngine {
   let chunks: Int
   /// What each row's conditioning was when it was last written.
   var conditionings: [Conditioning?]
+  /// The time of a run, of late; nothing before the first.
+  fileprivate(set) var runTime: Duration?
 
   init(_ session: consuming Session, rows: Int, chunks: Int) {
     self.session = session
@@ -17,12 +19,26 @@ final class RowEngine {
   }
 }
 
-/// The engines of one graph for different row counts, made as they are needed.
-///
-/// Rows that nobody asked for are computed too where an engine has more rows than a run. A
-/// smaller engine is made as soon as the time lost so has reached the time it takes to make one,
-/// so that the whole never takes twice what it would with the best choice in hindsight.
+/// The engines of one graph for different row counts.
 final class EngineCatalogue {
+  /// Who makes engines.
+  enum Growth {
+    /// The catalogue, when a run needs one. Rows that nobody asked for are computed too where an
+    /// engine has more rows than a run; a smaller engine is made as soon as the time lost so has
+    /// reached the time it takes to make one, so that the whole never takes twice what it would
+    /// with the best choice in hindsight.
+    case asNeeded
+    /// Others, who ``EngineCatalogue/add(_:)`` them; rows run on what is there, in the parts that
+    /// take the least time. The paper's adaptive decomposition (arXiv:2511.22009, algorithm 3).
+    case given
+  }
+
+  /// The rows of a tick that run on one engine together.
+  struct Part {
+    let engine: RowEngine
+    let rows: Range<Int>
+  }
+
   /// The most rows of a run.
   let capacity: Int
   /// The time spent inside the engines.
@@ -36,6 +52,7 @@ final class EngineCatalogue {
   /// The bytes of weights from which on a network is large.
   static let largeByteCount = 256 << 20
 
+  private let growth: Growth
   private let make: (_ rows: Int, _ chunks: Int) throws -> Session
   private var engines: [RowEngine] = []
   private var lost: [Size: Duration] = [:]
@@ -48,13 +65,15 @@ final class EngineCatalogue {
   /// - Parameters:
   ///   - capacity: the most rows of a run, positive.
   ///   - weightsByteCount: the bytes of the weights, of which every engine holds a copy.
+  ///   - growth: who makes engines.
   ///   - make: makes an engine of so many rows and chunks.
   init(
-    capacity: Int, weightsByteCount: Int,
+    capacity: Int, weightsByteCount: Int, growth: Growth = .asNeeded,
     make: @escaping (_ rows: Int, _ chunks: Int) throws -> Session
   ) {
     precondition(capacity > 0, "an engine needs a row")
     self.capacity = capacity
+    self.growth = growth
     self.make = make
     keepsSeveral = weightsByteCount < Self.largeByteCount
   }
@@ -71,14 +90,29 @@ final class EngineCatalogue {
     return try add(size)
   }
 
+  /// How to run so many rows, whose conditionings have so many chunks.
+  ///
+  /// - Precondition: where engines are given, there is one of so many chunks.
+  func parts(for rowCount: Int, chunks: Int = 1) throws(EngineError) -> [Part] {
+    if growth == .given { return given(for: rowCount, chunks: chunks) }
+    var parts: [Part] = []
+    for start in stride(from: 0, to: rowCount, by: capacity) {
+      let rows = start..<min(start + capacity, rowCount)
+      parts.append(Part(engine: try engine(for: rows.count, chunks: chunks), rows: rows))
+    }
+    return parts
+  }
+
   /// Runs an engine of which so many rows are wanted.
   func run(_ engine: RowEngine, rowCount: Int) throws(EngineError) {
     let start = ContinuousClock.now
     try engine.session.run()
     let time = ContinuousClock.now - start
     runTime += time
+    // A tenth of what is new: one slow run changes little.
+    engine.runTime = engine.runTime.map { $0 * 0.9 + time * 0.1 } ?? time
     let size = size(for: rowCount, chunks: engine.chunks)
-    if size.rows < engine.rows {
+    if growth == .asNeeded, size.rows < engine.rows {
       lost[size, default: .zero] += time * (Double(engine.rows - size.rows) / Double(engine.rows))
     }
   }
@@ -91,6 +125,16 @@ final class EngineCatalogue {
     for engine in engines { engine.session.keep() }
   }
 
+  /// Takes an engine in that was made elsewhere.
+  func add(_ engine: RowEngine) {
+    made.append(EngineReport(engine.session))
+    engines.append(engine)
+    engines.sort { $0.rows < $1.rows }
+  }
+
+  /// Whether rows of so many chunks can run.
+  func hasEngine(chunks: Int) -> Bool { engines.contains { $0.chunks == chunks } }
+
   private func add(_ size: Size) throws(EngineError) -> RowEngine {
     if !keepsSeveral {
       // It took as long to compile as it takes to keep, and may be wanted again.
@@ -100,9 +144,7 @@ final class EngineCatalogue {
     do {
       let session = try make(size.rows, size.chunks)
       let engine = RowEngine(session, rows: size.rows, chunks: size.chunks)
-      made.append(EngineReport(engine.session))
-      engines.append(engine)
-      engines.sort { $0.rows < $1.rows }
+      add(engine)
       return engine
     } catch { throw EngineError(wrapping: error) }
   }
@@ -111,6 +153,60 @@ final class EngineCatalogue {
     var rows = 1
     while rows < rowCount { rows *= 2 }
     return Size(rows: min(rows, capacity), chunks: chunks)
+  }
+
+  // MARK: - Parts
+
+  /// The parts that take the least time, of the engines that are there: the cheapest way to each
+  /// count of rows is the cheapest last part after the cheapest way to what is before it.
+  private func given(for rowCount: Int, chunks: Int) -> [Part] {
+    let usable = engines.filter { $0.chunks == chunks }
+    precondition(!usable.isEmpty, "no engine of \(chunks) chunks was given")
+    let costs = Self.costs(of: usable)
+    if usable.count == 1 || rowCount == usable[0].rows {
+      return Self.parts([(usable[0], rowCount)])
+    }
+    var best: [(cost: Double, engine: Int, rows: Int)] = [(0, 0, 0)]
+    for count in 1...rowCount {
+      let choices = usable.indices.map { index in
+        let rows = min(usable[index].rows, count)
+        return (best[count - rows].cost + costs[index], index, rows)
+      }
+      best.append(choices.min { $0.0 < $1.0 } ?? (0, 0, count))
+    }
+    var chosen: [(RowEngine, Int)] = []
+    var left = rowCount
+    while left > 0 {
+      chosen.append((usable[best[left].engine], best[left].rows))
+      left -= best[left].rows
+    }
+    return Self.parts(chosen)
+  }
+
+  private static func parts(_ chosen: [(engine: RowEngine, rows: Int)]) -> [Part] {
+    var parts: [Part] = []
+    var start = 0
+    for (engine, rows) in chosen {
+      for first in stride(from: 0, to: rows, by: engine.rows) {
+        let count = min(engine.rows, rows - first)
+        parts.append(Part(engine: engine, rows: start + first..<start + first + count))
+      }
+      start += rows
+    }
+    return parts
+  }
+
+  /// The seconds of a run of each: as measured, or by its operations where it has not run.
+  private static func costs(of engines: [RowEngine]) -> [Double] {
+    let measured = engines.filter { $0.runTime != nil }
+    let time = measured.reduce(0) { $0 + ($1.runTime ?? .zero) / .seconds(1) }
+    let work = measured.reduce(0) { $0 + Double($1.session.operationCount) }
+    let secondsPerOperation = work > 0 ? time / work : 1e-11
+    return engines.map { engine in
+      engine.runTime.map { $0 / .seconds(1) }
+        // A run's own costs, so that of equal work one run is better than several.
+        ?? Double(engine.session.operationCount) * secondsPerOperation + 5e-5
+    }
   }
 }
 

@@ -4,13 +4,19 @@ public import FlowCore
 public struct GenerationRequest: Equatable, Sendable {
   /// What the picture shows.
   public var prompt: String
+  /// Other prompts that are mixed into it.
+  public var blend: PromptBlend?
   /// What it shows not; used where guidance is full.
   public var negativePrompt = ""
   /// How both prompts are read.
   public var promptSyntax = PromptSyntax.weighted
   /// The seed of its noise.
   public var seed: UInt64 = 0
-  /// The number of steps, 1 to 1000.
+  /// Another seed whose noise is mixed into it.
+  public var seedBlend: SeedBlend?
+  /// The picture that it starts from, if any.
+  public var source: SourcePicture?
+  /// The number of steps that are taken, 1 to 1000.
   public var stepCount = 4
   /// How strongly the prompt steers.
   public var guidance = Guidance.none
@@ -25,6 +31,17 @@ public struct GenerationRequest: Equatable, Sendable {
 
   /// Creates a request with 4 steps and no guidance.
   public init(prompt: String) { self.prompt = prompt }
+}
+
+extension GenerationRequest {
+  /// The noise that its seeds name.
+  var noise: GaussianNoise {
+    let noise = GaussianNoise(seed: seed, source: noiseSource)
+    guard let seedBlend else { return noise }
+    return GaussianNoise(
+      mixing: noise, with: GaussianNoise(seed: seedBlend.seed, source: noiseSource),
+      fraction: Double(seedBlend.fraction))
+  }
 }
 
 /// A finished picture.

@@ -51,6 +51,8 @@ public actor Generator {
     let conditioner: Conditioner
     var network: VelocityNetwork
     let decoder: LatentDecoder
+    /// Made with the first picture that starts from another.
+    var pictures: SourceEncoder?
 
     init(_ conditioner: Conditioner, _ network: VelocityNetwork, _ decoder: LatentDecoder) {
       self.conditioner = conditioner
@@ -115,15 +117,16 @@ public actor Generator {
     try need.check(available: MemoryEstimate.availableByteCount())
     let start = ContinuousClock.now
     // One after another: the peaks of two compilations do not add up.
-    let unet = UNet(configuration: checkpoint.unet, weights: checkpoint.unetWeights.root)
-    let tables = try unet.worthwhileTables(
-      height: height / factor, width: width / factor, tokens: checkpoint.tokenCount)
-    let conditioner = try Conditioner(
-      checkpoint, width: width, height: height, skippedLayers: options.skippedTextLayers,
-      table: tables.contains(.text) ? unet : nil, configuration: configuration, cache: cache)
-    let network = try VelocityNetwork(
-      unet, checkpoint, height: height / factor, width: width / factor, rowCapacity: rowCapacity,
-      tables: tables, configuration: configuration, cache: cache)
+    let blueprint = try NetworkBlueprint(
+      checkpoint, height: height / factor, width: width / factor, configuration: configuration,
+      cache: cache)
+    let conditioner = Conditioner(
+      checkpoint,
+      prompts: try PromptStates(
+        checkpoint, skippedLayers: options.skippedTextLayers, configuration: configuration,
+        cache: cache),
+      width: width, height: height, table: try blueprint.textTable())
+    let network = try VelocityNetwork(blueprint, rowCapacity: rowCapacity)
     let decoder = LatentDecoder(
       checkpoint, height: height / factor, width: width / factor, rowCapacity: rowCapacity,
       tiling: options.decodeTiling, configuration: configuration, cache: cache)
@@ -150,6 +153,7 @@ public actor Generator {
         if let last = admissions.last, last.request.hasPlan(of: request) { last.plan } else {
           try checkpoint.plan(for: request, width: width, height: height)
         }
+      try checkpoint.check(request)
       try check(request.guidance)
       admissions.append(Admission(stream: stream, index: index, request: request, plan: plan))
     }
@@ -160,7 +164,6 @@ public actor Generator {
   }
 
   private func check(_ guidance: Guidance) throws(ModelError) {
-    try checkpoint.check(guidance)
     guard guidance.rowsPerStep <= rowCapacity else {
       throw ModelError(
         code: .requestInvalid,
@@ -177,7 +180,7 @@ public actor Generator {
     statistics.engineTime = engines.network.catalogue.runTime
     statistics.engines =
       engines.conditioner.reports + engines.network.reports
-      + engines.decoder.made
+      + engines.decoder.made + (engines.pictures.map { [$0.report] } ?? [])
     return statistics
   }
 
@@ -206,7 +209,7 @@ public actor Generator {
   public var hasUnkeptEngines: Bool {
     guard let engines else { return false }
     return engines.conditioner.hasUnkept || engines.network.hasUnkept
-      || engines.decoder.hasUnkept
+      || engines.decoder.hasUnkept || engines.pictures?.isUnkept == true
   }
 
   /// Keeps large engines in the cache, which writes gigabytes.
@@ -217,6 +220,7 @@ public actor Generator {
     engines.conditioner.keep()
     engines.network.keep()
     engines.decoder.keep()
+    engines.pictures?.keep()
   }
 
   /// Forgets a stream: what is pending and what is in flight.
@@ -260,13 +264,18 @@ public actor Generator {
     }
     while var next = pending.first, batch.hasRoom(for: next.request.guidance) {
       let request = next.request
-      // A prompt that cannot be encoded is the failure of its own picture alone.
-      let encoded = Result { try engines.conditioner.conditioning(of: request) }
+      // What cannot be encoded is the failure of its own picture alone.
+      let encoded = Result {
+        (
+          try engines.conditioner.conditioning(of: request),
+          try self.start(of: request, with: engines)
+        )
+      }
       if case .failure(let error) = encoded {
         pending.removeFirst()
         finished[next.stream, default: []].append(.failure(error))
       }
-      guard case .success(let conditioning) = encoded else { continue }
+      guard case .success(let (conditioning, start)) = encoded else { continue }
       next.chunkCount = conditioning.chunkCount
       guard
         let chunks = ChunkCount.joined(
@@ -277,13 +286,26 @@ public actor Generator {
         Trajectory(
           id: nextID, plan: next.plan, guidance: request.guidance,
           prompted: conditioning.prompted, unprompted: conditioning.unprompted,
-          noise: GaussianNoise(seed: request.seed, source: request.noiseSource), shape: sampleShape)
-      )
+          reference: start.reference, noise: start.noise, shape: sampleShape))
       inFlight[nextID] = next
       nextID += 1
       pending.removeFirst()
     }
     measured.admissionTime += .now - start
+  }
+
+  /// The latents that a request's picture starts from, and the noise that is left to draw.
+  private func start(
+    of request: GenerationRequest, with engines: Engines
+  ) throws -> (reference: Latents?, noise: GaussianNoise) {
+    var noise = request.noise
+    guard let source = request.source else { return (nil, noise) }
+    let encoder =
+      try engines.pictures
+      ?? SourceEncoder(
+        checkpoint, width: width, height: height, configuration: configuration, cache: cache)
+    engines.pictures = encoder
+    return (try encoder.encode(source.image, fit: source.fit, noise: &noise).latents, noise)
   }
 
   private static func notFinite(_ admission: Admission) -> ModelError {

@@ -4,6 +4,7 @@ internal import FlowGraph
 
 /// The network as a field.
 ///
+/// A tick's rows run on one engine, or in parts on several (``EngineCatalogue/parts(for:chunks:)``).
 /// What a row's conditioning was is remembered, so that a prompt is copied into a row only when
 /// it changes.
 final class VelocityNetwork: VelocityField {
@@ -13,62 +14,50 @@ final class VelocityNetwork: VelocityField {
   /// The most rows of a tick.
   let rowCapacity: Int
   private let times: TimeTable?
-  /// Whether the rows of a tick run one after another: where one alone fills the machine, an
-  /// engine of several would only compute rows that nobody asked for.
-  private let runsSingly: Bool
-  /// What was loaded for rows that run one after another, and what they gave.
+  private var parts: [EngineCatalogue.Part] = []
+  /// What was loaded for a tick that runs in parts, and what they gave.
   private var loaded: [(sample: [Float], timestep: Float, conditioning: Conditioning)] = []
   private var outputs: [[Float]] = []
-  private var current: RowEngine?
-  private var rowCount = 0
   /// What went wrong while rows were loaded; the run throws it.
   private var failure: EngineError?
 
   /// - Parameters:
-  ///   - network: the architecture with its weights.
-  ///   - checkpoint: the model it is of.
-  ///   - height: the latents' height.
-  ///   - width: the latents' width.
+  ///   - blueprint: what the network is.
   ///   - rowCapacity: the most rows of a tick.
-  ///   - tables: what is computed before the ticks.
+  ///   - growth: who makes its engines.
   init(
-    _ network: UNet, _ checkpoint: Checkpoint, height: Int, width: Int, rowCapacity: Int,
-    tables: UNet.Tables, configuration: EngineConfiguration, cache: EngineCache?
+    _ blueprint: NetworkBlueprint, rowCapacity: Int,
+    growth: EngineCatalogue.Growth = .asNeeded
   ) throws {
     times =
-      try tables.contains(.time)
-      ? TimeTable(network, checkpoint, configuration: configuration, cache: cache) : nil
+      try blueprint.tables.contains(.time)
+      ? TimeTable(
+        blueprint.network, blueprint.checkpoint, configuration: blueprint.configuration,
+        cache: blueprint.cache) : nil
     self.rowCapacity = rowCapacity
-    runsSingly = RowChoice.runsSingly(
-      latentPlaces: height * width, weightsByteCount: checkpoint.unetWeights.byteCount)
     catalogue = EngineCatalogue(
-      capacity: runsSingly ? 1 : rowCapacity, weightsByteCount: checkpoint.unetWeights.byteCount
-    ) { rows, chunks in
-      let tokens = chunks * checkpoint.tokenCount
-      let graph = try network.graph(
-        .init(rows: rows, height: height, width: width, tokens: tokens, tables: tables))
-      return try Session(
-        ONNXModel(graph, weightsIdentity: checkpoint.unetWeights.identity),
-        configuration: configuration, cache: cache)
-    }
+      capacity: blueprint.runsSingly ? 1 : rowCapacity,
+      weightsByteCount: blueprint.checkpoint.unetWeights.byteCount, growth: growth,
+      make: blueprint.engine)
   }
 
   /// Makes the engine of a tick, so that the first tick need not wait for it.
   func prepare(rowCount: Int, chunks: Int) throws(EngineError) {
-    _ = try catalogue.engine(for: runsSingly ? 1 : rowCount, chunks: chunks)
+    _ = try catalogue.engine(for: min(rowCount, catalogue.capacity), chunks: chunks)
   }
 
   func begin(rowCount: Int) throws(EngineError) {
     // Let go of first: a large network's old engine must not be there while the next is made.
-    current = nil
-    current = try catalogue.engine(for: runsSingly ? 1 : rowCount, chunks: chunkCount)
-    self.rowCount = rowCount
+    parts = []
+    parts = try catalogue.parts(for: rowCount, chunks: chunkCount)
     loaded.removeAll(keepingCapacity: true)
   }
 
   func load(row: Int, sample: Span<Float>, timestep: Float, conditioning: Conditioning) {
-    guard runsSingly else {
-      write(row: row, sample: sample, timestep: timestep, conditioning: conditioning)
+    guard parts.count > 1 else {
+      write(
+        row: row, of: parts[0].engine, sample: sample, timestep: timestep,
+        conditioning: conditioning)
       return
     }
     precondition(row == loaded.count, "rows are loaded in their order")
@@ -76,9 +65,9 @@ final class VelocityNetwork: VelocityField {
   }
 
   private func write(
-    row: Int, sample: Span<Float>, timestep: Float, conditioning: Conditioning
+    row: Int, of engine: RowEngine, sample: Span<Float>, timestep: Float,
+    conditioning: Conditioning
   ) {
-    guard let engine = current else { preconditionFailure("no tick was begun") }
     engine.session.write(sample, toRow: row, of: engine.rows, input: 0)
     if let times {
       do throws(EngineError) {
@@ -102,19 +91,26 @@ final class VelocityNetwork: VelocityField {
   }
 
   func run() throws(EngineError) {
-    guard let engine = current else { preconditionFailure("no tick was begun") }
     try throwFailure()
-    guard runsSingly else {
-      try catalogue.run(engine, rowCount: rowCount)
+    guard parts.count > 1 else {
+      try catalogue.run(parts[0].engine, rowCount: parts[0].rows.count)
       return
     }
     outputs.removeAll(keepingCapacity: true)
-    for (sample, timestep, conditioning) in loaded {
-      write(row: 0, sample: sample.span, timestep: timestep, conditioning: conditioning)
+    for part in parts {
+      for (row, index) in part.rows.enumerated() {
+        let (sample, timestep, conditioning) = loaded[index]
+        write(
+          row: row, of: part.engine, sample: sample.span, timestep: timestep,
+          conditioning: conditioning)
+      }
       try throwFailure()
-      try catalogue.run(engine, rowCount: 1)
-      outputs.append(
-        engine.session.read(output: 0, as: Float.self) { span in span.indices.map { span[$0] } })
+      try catalogue.run(part.engine, rowCount: part.rows.count)
+      for row in 0..<part.rows.count {
+        withOutput(row: row, of: part.engine) { span in
+          outputs.append(span.indices.map { span[$0] })
+        }
+      }
     }
   }
 
@@ -137,16 +133,15 @@ final class VelocityNetwork: VelocityField {
   var reports: [EngineReport] { (times.map { [$0.report] } ?? []) + catalogue.made }
 
   func withOutput(row: Int, _ body: (Span<Float>) -> Void) {
-    guard let engine = current else { preconditionFailure("no tick was run") }
-    guard !runsSingly else {
-      let output = outputs[row]
-      body(output.span)
-      return
-    }
+    guard parts.count > 1 else { return withOutput(row: row, of: parts[0].engine, body) }
+    let output = outputs[row]
+    body(output.span)
+  }
+
+  private func withOutput(row: Int, of engine: RowEngine, _ body: (Span<Float>) -> Void) {
     engine.session.read(output: 0, as: Float.self) { output in
       let count = output.count / engine.rows
-      let part = output.extracting(row * count..<(row + 1) * count)
-      body(part)
+      body(output.extracting(row * count..<(row + 1) * count))
     }
   }
 }

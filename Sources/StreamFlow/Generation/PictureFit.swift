@@ -1,0 +1,116 @@
+internal import FlowCore
+
+/// How a picture is brought to another size.
+public struct PictureFit: Hashable, Sendable {
+  /// What happens where the two have different proportions.
+  public enum Kind: String, Sendable, CaseIterable {
+    /// The whole picture, with a background beside it.
+    case contain
+    /// As much of the picture's middle as fills the other size.
+    case cover
+    /// The whole picture, stretched.
+    case stretch
+  }
+
+  /// What happens where the two have different proportions.
+  public var kind: Kind
+  /// Red, green and blue of the background that `contain` fills up with.
+  public var background: [UInt8]
+
+  /// Creates a fit.
+  ///
+  /// - Precondition: the background has three components.
+  public init(_ kind: Kind = .cover, background: [UInt8] = [0, 0, 0]) {
+    precondition(background.count == 3, "red, green and blue, got \(background)")
+    self.kind = kind
+    self.background = background
+  }
+
+  /// Where along one axis a picture comes to lie.
+  struct Extent: Equatable {
+    /// The part of the source that is seen.
+    let source: Range<Double>
+    /// The places of the target that it fills.
+    let target: Range<Int>
+  }
+
+  /// The extents along both axes, as `ImageOps.fit` and `ImageOps.pad` of Pillow lay them out.
+  func extents(
+    width: Int, height: Int, toWidth: Int, toHeight: Int
+  ) -> (columns: Extent, rows: Extent) {
+    let (sourceWidth, sourceHeight) = (Double(width), Double(height))
+    let ratio = Double(toWidth) / Double(toHeight)
+    var columns = Extent(source: 0..<sourceWidth, target: 0..<toWidth)
+    var rows = Extent(source: 0..<sourceHeight, target: 0..<toHeight)
+    let isWider = sourceWidth > ratio * sourceHeight
+    switch kind {
+    case .stretch: break
+    case .cover where isWider:
+      columns = .init(
+        source: Self.middle(ratio * sourceHeight, of: sourceWidth), target: 0..<toWidth)
+    case .cover:
+      rows = .init(source: Self.middle(sourceWidth / ratio, of: sourceHeight), target: 0..<toHeight)
+    case .contain where isWider:
+      let filled = Self.rounded(sourceHeight / sourceWidth * Double(toWidth), atMost: toHeight)
+      rows = .init(source: rows.source, target: Self.middle(filled, of: toHeight))
+    case .contain:
+      let filled = Self.rounded(sourceWidth / sourceHeight * Double(toHeight), atMost: toWidth)
+      columns = .init(source: columns.source, target: Self.middle(filled, of: toWidth))
+    }
+    return (columns, rows)
+  }
+
+  private static func rounded(_ extent: Double, atMost most: Int) -> Int {
+    min(max(Int(extent.rounded(.toNearestOrEven)), 1), most)
+  }
+
+  private static func middle(_ extent: Double, of whole: Double) -> Range<Double> {
+    let start = (whole - extent) * 0.5
+    return start..<start + extent
+  }
+
+  private static func middle(_ extent: Int, of whole: Int) -> Range<Int> {
+    let start = Int((Double(whole - extent) * 0.5).rounded(.toNearestOrEven))
+    return start..<start + extent
+  }
+}
+
+#if canImport(Glibc)
+  private import Glibc
+#elseif canImport(Musl)
+  private import Musl
+#else
+  private import Darwin
+#endif
+
+extension PictureFit.Extent {
+  /// The matrix that resamples one axis, `[targets, sources]`.
+  ///
+  /// Lanczos' windowed sinc of three lobes, widened where the picture shrinks, as Pillow's
+  /// `LANCZOS`. Rows outside the extent are 0.
+  func filter(from sourceCount: Int, to targetCount: Int) -> [Float] {
+    var matrix = [Float](repeating: 0, count: targetCount * sourceCount)
+    let scale = (source.upperBound - source.lowerBound) / Double(target.count)
+    let widening = max(scale, 1)
+    let support = 3 * widening
+    for place in target {
+      let center = source.lowerBound + (Double(place - target.lowerBound) + 0.5) * scale
+      let first = max(Int(center - support + 0.5), 0)
+      let end = min(Int(center + support + 0.5), sourceCount)
+      let weights = (first..<max(end, first)).map { index in
+        Self.lanczos((Double(index) - center + 0.5) / widening)
+      }
+      let sum = weights.reduce(0, +)
+      for (index, weight) in zip(first..., weights) {
+        matrix[place * sourceCount + index] = Float(weight / sum)
+      }
+    }
+    return matrix
+  }
+
+  private static func lanczos(_ x: Double) -> Double {
+    guard abs(x) < 3 else { return 0 }
+    func sinc(_ x: Double) -> Double { x == 0 ? 1 : sin(.pi * x) / (.pi * x) }
+    return sinc(x) * sinc(x / 3)
+  }
+}

@@ -1,0 +1,146 @@
+internal import FlowCore
+internal import FlowEngine
+
+/// What the text encoders make of a prompt, or of several mixed.
+final class TextStates: Sendable {
+  /// The hidden states of all encoders side by side, `[chunks * tokens, width]`.
+  let hidden: [Float]
+  /// The pooled state of the last encoder.
+  let pooled: [Float]
+  /// The number of chunks.
+  let chunkCount: Int
+
+  init(hidden: [Float], pooled: [Float], chunkCount: Int) {
+    self.hidden = hidden
+    self.pooled = pooled
+    self.chunkCount = chunkCount
+  }
+}
+
+/// The text encoders of a model, which see each prompt once.
+final class PromptStates {
+  private struct Key: Hashable {
+    let prompt: String
+    let syntax: PromptSyntax
+  }
+
+  /// The width of a token's states.
+  let width: Int
+  private let encoders: [PromptEncoder]
+  private let tokenCount: Int
+  private var known = ByteBoundedCache<Key, TextStates>(capacity: 128 << 20)
+
+  init(
+    _ checkpoint: Checkpoint, skippedLayers: Int, configuration: EngineConfiguration,
+    cache: EngineCache?
+  ) throws {
+    // One after another: the peaks of two compilations do not add up.
+    encoders = try checkpoint.textEncoders.map { encoder in
+      try PromptEncoder(
+        encoder, state: checkpoint.hiddenState, skippedLayers: skippedLayers,
+        configuration: configuration, cache: cache)
+    }
+    tokenCount = checkpoint.tokenCount
+    width = checkpoint.unet.conditioningWidth
+  }
+
+  /// How its engines came to be.
+  var reports: [EngineReport] { encoders.map(\.report) }
+
+  /// Whether an engine is yet to be kept in the cache.
+  var hasUnkept: Bool { encoders.contains(where: \.isUnkept) }
+
+  /// Keeps large engines in the cache.
+  func keep() {
+    for encoder in encoders { encoder.keep() }
+  }
+
+  /// The states of a prompt with others mixed in.
+  func states(
+    of prompt: String, syntax: PromptSyntax, blend: PromptBlend?
+  ) throws -> TextStates {
+    let own = try states(of: prompt, syntax: syntax)
+    guard let blend else { return own }
+    try blend.check()
+    var (mixed, weight) = (own, max(blend.ownWeight, 0))
+    for part in blend.parts where part.weight > 0 {
+      weight += part.weight
+      mixed = try mixed.mixed(
+        with: states(of: part.prompt, syntax: syntax), fraction: part.weight / weight,
+        kind: blend.kind, width: width)
+    }
+    return mixed
+  }
+
+  private func states(of prompt: String, syntax: PromptSyntax) throws -> TextStates {
+    let key = Key(prompt: prompt, syntax: syntax)
+    if let states = known[key] { return states }
+    let encoded = try encoders.map { try $0.encode(prompt, syntax: syntax) }
+    let chunkCount = try PromptEncoder.chunkCount(of: encoded)
+    let tokens = chunkCount * tokenCount
+    var hidden = [Float](repeating: 0, count: tokens * width)
+    var column = 0
+    for (encoder, text) in zip(encoders, encoded) {
+      for token in 0..<tokens {
+        for index in 0..<encoder.width {
+          hidden[token * width + column + index] = text.hidden[token * encoder.width + index]
+        }
+      }
+      column += encoder.width
+    }
+    let states = TextStates(
+      hidden: hidden, pooled: encoded.last?.pooled ?? [], chunkCount: chunkCount)
+    known.insert(states, for: key, byteCount: 4 * hidden.count)
+    return states
+  }
+}
+
+extension TextStates {
+  /// These and others, token by token; of texts of different length each is repeated as a whole.
+  func mixed(
+    with other: TextStates, fraction: Float, kind: PromptBlend.Kind, width: Int
+  ) -> TextStates {
+    let chunks = ChunkCount.common(chunkCount, other.chunkCount)
+    func repeated(_ states: TextStates) -> [Float] {
+      (0..<chunks / states.chunkCount).flatMap { _ in states.hidden }
+    }
+    return TextStates(
+      hidden: Self.mix(repeated(self), repeated(other), fraction, kind, width: width),
+      pooled: Self.mix(pooled, other.pooled, fraction, kind, width: pooled.count),
+      chunkCount: chunks)
+  }
+
+  private static func mix(
+    _ one: [Float], _ other: [Float], _ fraction: Float, _ kind: PromptBlend.Kind, width: Int
+  ) -> [Float] {
+    guard kind == .spherical, width > 0 else {
+      return zip(one, other).map { (1 - fraction) * $0 + fraction * $1 }
+    }
+    return stride(from: 0, to: one.count, by: width).flatMap { start in
+      let (left, right) = (one[start..<start + width], other[start..<start + width])
+      let arc = ArcMix(from: left.span, to: right.span, fraction: Double(fraction))
+      return zip(left, right).map { arc($0, $1) }
+    }
+  }
+}
+
+/// What was made last, up to so many bytes; the oldest goes first.
+struct ByteBoundedCache<Key: Hashable, Value> {
+  private let capacity: Int
+  private var values: [Key: (value: Value, byteCount: Int)] = [:]
+  private var order: [Key] = []
+  private var byteCount = 0
+
+  init(capacity: Int) { self.capacity = capacity }
+
+  subscript(key: Key) -> Value? { values[key]?.value }
+
+  mutating func insert(_ value: Value, for key: Key, byteCount: Int) {
+    self.byteCount += byteCount
+    while self.byteCount > capacity, !order.isEmpty {
+      self.byteCount -= values.removeValue(forKey: order.removeFirst())?.byteCount ?? 0
+    }
+    values[key] = (value, byteCount)
+    order.append(key)
+  }
+}

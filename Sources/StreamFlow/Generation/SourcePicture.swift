@@ -1,0 +1,84 @@
+public import FlowCore
+
+/// A picture that another one is made from: image to image.
+public struct SourcePicture: Equatable, Sendable {
+  /// The picture, of any size.
+  public var image: PixelImage
+  /// How much of it is made anew: above 0 (as it is) up to 1 (all of it).
+  ///
+  /// The part of the way from noise to data that is gone, by as many steps as the request says.
+  public var strength: Double
+  /// How it is brought to the size of the pictures that are made.
+  public var fit: PictureFit
+
+  /// Creates a source.
+  public init(image: PixelImage, strength: Double = 0.5, fit: PictureFit = PictureFit()) {
+    self.image = image
+    self.strength = strength
+    self.fit = fit
+  }
+}
+
+/// Another seed, and how much of its noise is mixed in: two seeds make a path of pictures.
+public struct SeedBlend: Hashable, Sendable {
+  /// The other seed.
+  public var seed: UInt64
+  /// How much of it, 0 to 1.
+  public var fraction: Float
+
+  /// Creates a mix.
+  public init(seed: UInt64, fraction: Float) {
+    self.seed = seed
+    self.fraction = fraction
+  }
+}
+
+/// Other prompts, and how much of each is mixed into a picture's own.
+public struct PromptBlend: Hashable, Sendable {
+  /// How conditionings are mixed.
+  public enum Kind: String, Sendable, CaseIterable {
+    /// In a straight line: the weighted mean.
+    case linear
+    /// Each token along the arc between the two (``ArcMix``), which keeps its length.
+    case spherical
+  }
+
+  /// One of the other prompts.
+  public struct Part: Hashable, Sendable {
+    /// The prompt.
+    public var prompt: String
+    /// How much of it, 0 to 1.
+    public var weight: Float
+
+    /// Creates a part.
+    public init(prompt: String, weight: Float) {
+      self.prompt = prompt
+      self.weight = weight
+    }
+  }
+
+  /// The other prompts; what their weights leave of 1 is the weight of the picture's own.
+  public var parts: [Part]
+  /// How they are mixed.
+  public var kind: Kind
+
+  /// Creates a mix.
+  public init(_ parts: [Part], kind: Kind = .spherical) {
+    self.parts = parts
+    self.kind = kind
+  }
+
+  /// The weight that is left for the picture's own prompt.
+  public var ownWeight: Float { 1 - parts.reduce(0) { $0 + $1.weight } }
+
+  /// Checks that the weights are parts of 1.
+  func check() throws(ModelError) {
+    // Weights are written in decimals, whose sum may be a hair above 1.
+    guard parts.allSatisfy({ (0...1).contains($0.weight) }), ownWeight > -1e-4 else {
+      throw ModelError(
+        code: .requestInvalid,
+        message: "the weights of blended prompts are 0 to 1 and at most 1 together, got "
+          + parts.map { "\($0.weight)" }.joined(separator: ", "))
+    }
+  }
+}
