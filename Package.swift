@@ -22,6 +22,8 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
     .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
+    .package(url: "https://github.com/apple/swift-system", from: "1.5.0"),
+    .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2", traits: []),
   ],
   targets: [
     .target(name: "FlowCore", swiftSettings: settings),
@@ -43,7 +45,13 @@ let package = Package(
       name: "CTurboJPEG", pkgConfig: "libturbojpeg",
       providers: [.apt(["libturbojpeg0-dev"]), .brew(["jpeg-turbo"])]),
     .target(
-      name: "FlowMedia", dependencies: ["CPNG", "CTurboJPEG", "FlowCore"],
+      name: "FlowMedia",
+      dependencies: [
+        "CPNG", "CTurboJPEG", "FlowCore",
+        .product(name: "Subprocess", package: "swift-subprocess"),
+        .product(
+          name: "SystemPackage", package: "swift-system", condition: .when(platforms: [.linux])),
+      ],
       swiftSettings: settings),
     .target(
       name: "StreamFlow", dependencies: ["FlowCore", "FlowGraph", "FlowEngine", "FlowText"],
@@ -80,7 +88,7 @@ let package = Package(
       resources: [.copy("Fixtures")], swiftSettings: settings),
     .testTarget(
       name: "FlowMediaTests", dependencies: ["FlowMedia", "FlowCore", "FlowTestSupport"],
-      swiftSettings: settings),
+      resources: [.copy("Fixtures")], swiftSettings: settings),
     .testTarget(
       name: "StreamFlowTests",
       dependencies: [

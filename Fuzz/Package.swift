@@ -21,7 +21,7 @@ let package = Package(
       dependencies: [.product(name: "StreamFlow", package: "StreamFlow")],
       swiftSettings: settings),
     .executableTarget(
-      name: "FuzzPNG",
+      name: "FuzzPicture",
       dependencies: [.product(name: "StreamFlow", package: "StreamFlow")],
       swiftSettings: settings),
   ]

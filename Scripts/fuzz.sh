@@ -7,16 +7,14 @@ swift build --package-path Fuzz --sanitize fuzzer
 binaries=$(swift build --package-path Fuzz --sanitize fuzzer --show-bin-path)
 corpus=.build-fuzz
 starter=Sources/StreamFlow/Resources/starter
-mkdir -p $corpus/{FuzzSafetensors,FuzzTokenizer,FuzzPNG}
+mkdir -p $corpus/{FuzzSafetensors,FuzzTokenizer,FuzzPicture}
 cp Tests/StreamFlowTests/Fixtures/text-gelu/golden.safetensors $corpus/FuzzSafetensors/
 for kind in 0 3; do { printf "\\$kind"; head -c 2000 $starter/tokenizer/vocab.json; } >"$corpus/FuzzTokenizer/vocab-$kind"; done
 { printf '\1'; head -c 2000 $starter/tokenizer/merges.txt; } >$corpus/FuzzTokenizer/merges
 { printf '\2'; cat $starter/tokenizer/special_tokens_map.json; } >$corpus/FuzzTokenizer/special
 { printf '\4'; printf 'a Fox, isn'\''t it? \xf0\x9f\xa6\x8a'; } >$corpus/FuzzTokenizer/prompt
-# A picture of one pixel, as base64: the fuzzer grows the rest.
-echo iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR42mP4z8AAAAMBAQD3A0FDAAAAAElFTkSuQmCC |
-  base64 -d >$corpus/FuzzPNG/pixel.png
-for fuzzer in FuzzSafetensors FuzzTokenizer FuzzPNG; do
+cp Tests/FlowMediaTests/Fixtures/pictures/*.{png,jpg} $corpus/FuzzPicture/
+for fuzzer in FuzzSafetensors FuzzTokenizer FuzzPicture; do
   echo "== $fuzzer, $seconds seconds"
   "$binaries/$fuzzer" -max_total_time="$seconds" -max_len=8192 \
     -rss_limit_mb=4096 -artifact_prefix="$corpus/$fuzzer-" -print_final_stats=1 \

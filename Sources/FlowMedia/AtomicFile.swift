@@ -16,7 +16,7 @@ public enum AtomicFile {
     func failure() -> MediaError {
       MediaError(
         code: .fileUnwritable,
-        message: "cannot write '\(path)': \(unsafe String(cString: strerror(errno)))")
+        message: "cannot write '\(path)': \(SystemFailure.words)")
     }
     let descriptor = unsafe open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o666)
     guard descriptor >= 0 else { throw failure() }

@@ -4,6 +4,8 @@ public struct MediaError: Error, Equatable, Sendable, CustomStringConvertible {
   public enum Code: Sendable {
     /// The bytes are no picture of the format.
     case pictureInvalid
+    /// The bytes are of a format that is not read.
+    case formatUnsupported
     /// The picture is larger than allowed.
     case pictureTooLarge
     /// The picture cannot be encoded.

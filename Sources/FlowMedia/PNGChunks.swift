@@ -1,4 +1,4 @@
-/// The chunks of a PNG file, as far as texts go (PNG specification, third edition, section 5).
+/// The chunks of a PNG file, as far as texts and EXIF go (PNG specification, third edition, section 5).
 public enum PNGChunks {
   private static let signature: [UInt8] = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]
   /// Signature, and the header chunk with its 13 bytes.
@@ -17,19 +17,35 @@ public enum PNGChunks {
     var texts: [(keyword: String, text: String)] = []
     var position = signature.count
     while position < bytes.count {
-      guard position + 12 <= bytes.count else { throw damaged(at: position) }
-      let length = Int(word(bytes, at: position))
-      guard length <= bytes.count - position - 12 else { throw damaged(at: position) }
-      let body = bytes[position + 4..<position + 8 + length]
-      guard word(bytes, at: position + 8 + length) == checksum(body) else {
+      let chunk = try chunk(in: bytes, at: position)
+      guard word(bytes, at: chunk.end - 4) == checksum(bytes[position + 4..<chunk.end - 4]) else {
         throw damaged(at: position)
       }
-      let type = String(decoding: body.prefix(4), as: UTF8.self)
-      if let text = text(type: type, Array(body.dropFirst(4))) { texts.append(text) }
-      position += 12 + length
-      if type == "IEND" { break }
+      if let text = text(type: chunk.type, Array(chunk.content)) { texts.append(text) }
+      position = chunk.end
+      if chunk.type == "IEND" { break }
     }
     return texts
+  }
+
+  /// The EXIF block of a PNG file, where there is one and the file is whole up to it.
+  static func exif(in bytes: [UInt8]) -> ArraySlice<UInt8>? {
+    var position = signature.count
+    while position < bytes.count, let chunk = try? chunk(in: bytes, at: position) {
+      if chunk.type == "eXIf" { return chunk.content }
+      position = chunk.end
+    }
+    return nil
+  }
+
+  private static func chunk(
+    in bytes: [UInt8], at position: Int
+  ) throws(MediaError) -> (type: String, content: ArraySlice<UInt8>, end: Int) {
+    guard position + 12 <= bytes.count else { throw damaged(at: position) }
+    let length = Int(word(bytes, at: position))
+    guard length <= bytes.count - position - 12 else { throw damaged(at: position) }
+    let type = String(decoding: bytes[position + 4..<position + 8], as: UTF8.self)
+    return (type, bytes[position + 8..<position + 8 + length], position + 12 + length)
   }
 
   /// A PNG file with texts after its header.

@@ -26,7 +26,7 @@ extension PixelImage {
     return unsafe Array(UnsafeBufferPointer(start: buffer, count: Int(byteCount)))
   }
 
-  /// Decodes a JPEG file to 8-bit RGB; its orientation mark is not looked at.
+  /// Decodes a JPEG file of colors, grays or printing colors to 8-bit RGB, turned upright.
   ///
   /// - Parameters:
   ///   - bytes: the file.
@@ -53,12 +53,52 @@ extension PixelImage {
         code: .pictureTooLarge,
         message: "the JPEG picture is \(width)x\(height), beyond \(maximumPixelCount) pixels")
     }
-    var pixels = [UInt8](repeating: 0, count: 3 * Int(width) * Int(height))
+    let isPrinted = space == Int32(TJCS_CMYK.rawValue) || space == Int32(TJCS_YCCK.rawValue)
+    let (format, channels) = isPrinted ? (TJPF_CMYK, 4) : (TJPF_RGB, 3)
+    var pixels = [UInt8](repeating: 0, count: channels * Int(width) * Int(height))
     guard
       unsafe tjDecompress2(
-        handle, bytes, UInt(bytes.count), &pixels, width, 0, height, Int32(TJPF_RGB.rawValue),
+        handle, bytes, UInt(bytes.count), &pixels, width, 0, height, Int32(format.rawValue),
         Int32(TJFLAG_STOPONWARNING)) == 0
     else { throw invalid() }
-    self.init(width: Int(width), height: Int(height), pixels: pixels)
+    if isPrinted { pixels = colors(ofPrinted: pixels) }
+    let orientation = exif(inJPEG: bytes).map(EXIFOrientation.init(exif:)) ?? .topLeft
+    self = orientation.upright(pixels, width: Int(width), height: Int(height))
   }
+}
+
+/// What remains of white light under cyan, magenta, yellow and black ink.
+///
+/// Inks are stored inverted, 255 for none, as Adobe's programs write them and all readers expect.
+private func colors(ofPrinted inks: [UInt8]) -> [UInt8] {
+  var colors = [UInt8](repeating: 0, count: inks.count / 4 * 3)
+  let source = inks.span
+  var target = colors.mutableSpan
+  for pixel in 0..<source.count / 4 {
+    let black = Int(source[4 * pixel + 3])
+    for channel in 0..<3 {
+      target[3 * pixel + channel] = UInt8((Int(source[4 * pixel + channel]) * black + 127) / 255)
+    }
+  }
+  return colors
+}
+
+/// The EXIF block of a JPEG file, where there is one before the pixels (Exif 2.32, section 4.7.2).
+private func exif(inJPEG bytes: [UInt8]) -> ArraySlice<UInt8>? {
+  let mark = Array("Exif\0\0".utf8)
+  var position = 2
+  while position + 4 <= bytes.count, bytes[position] == 0xff {
+    let marker = bytes[position + 1]
+    // Any number of 0xff may stand before a marker.
+    guard marker != 0xff else {
+      position += 1
+      continue
+    }
+    let end = position + 2 + Int(bytes[position + 2]) << 8 + Int(bytes[position + 3])
+    guard marker != 0xda, end >= position + 4, end <= bytes.count else { return nil }
+    let content = bytes[position + 4..<end]
+    if marker == 0xe1, content.starts(with: mark) { return content.dropFirst(mark.count) }
+    position = end
+  }
+  return nil
 }

@@ -2,9 +2,6 @@ internal import CPNG
 public import FlowCore
 
 extension PixelImage {
-  /// The most pixels that are decoded unless told otherwise: 100 million, 300 MB.
-  public static let maximumPixelCount = 100_000_000
-
   /// The picture as a PNG file, with texts under keywords.
   ///
   /// - Parameter texts: keywords of 1 to 79 Latin letters, and any texts.
@@ -26,17 +23,20 @@ extension PixelImage {
     return PNGChunks.adding(texts, to: bytes)
   }
 
-  /// Decodes a PNG file of any kind to 8-bit RGB; transparent places come out as black.
+  /// Decodes a PNG file of any kind to 8-bit RGB, turned upright.
   ///
   /// - Parameters:
   ///   - bytes: the file.
+  ///   - background: the color under transparent places.
   ///   - maximumPixelCount: larger pictures are refused before anything is decoded.
   public init(
-    png bytes: [UInt8], maximumPixelCount: Int = PixelImage.maximumPixelCount
+    png bytes: [UInt8], background: RGBColor = .white,
+    maximumPixelCount: Int = PixelImage.maximumPixelCount
   ) throws(MediaError) {
     var image = unsafe png_image()
     unsafe image.version = png_uint_32(PNG_IMAGE_VERSION)
     defer { unsafe png_image_free(&image) }
+    let orientation = PNGChunks.exif(in: bytes).map(EXIFOrientation.init(exif:)) ?? .topLeft
     // The picture keeps reading from this memory until it is freed, and so does this closure.
     let result = unsafe bytes.withUnsafeBytes { memory -> Result<PixelImage, MediaError> in
       guard unsafe png_image_begin_read_from_memory(&image, memory.baseAddress, memory.count) != 0
@@ -51,14 +51,19 @@ extension PixelImage {
             code: .pictureTooLarge,
             message: "the PNG picture is \(width)x\(height), beyond \(maximumPixelCount) pixels"))
       }
-      unsafe image.format = png_uint_32(PNG_FORMAT_FLAG_COLOR)
-      var pixels = [UInt8](repeating: 0, count: 3 * width * height)
-      var background = png_color(red: 0, green: 0, blue: 0)
-      guard unsafe png_image_finish_read(&image, &background, &pixels, 0, nil) != 0 else {
+      let isTransparent = unsafe image.format & png_uint_32(PNG_FORMAT_FLAG_ALPHA) != 0
+      let channels = isTransparent ? 4 : 3
+      unsafe image.format = png_uint_32(
+        PNG_FORMAT_FLAG_COLOR | (isTransparent ? PNG_FORMAT_FLAG_ALPHA : 0))
+      // Without this, libpng takes 16-bit numbers for light, and the picture grows pale.
+      unsafe image.flags |= png_uint_32(PNG_IMAGE_FLAG_16BIT_sRGB)
+      var pixels = [UInt8](repeating: 0, count: channels * width * height)
+      guard unsafe png_image_finish_read(&image, nil, &pixels, 0, nil) != 0 else {
         return unsafe .failure(
           MediaError(code: .pictureInvalid, message: "the PNG picture is damaged: \(words(image))"))
       }
-      return .success(PixelImage(width: width, height: height, pixels: pixels))
+      if isTransparent { pixels = background.underlying(pixels) }
+      return .success(orientation.upright(pixels, width: width, height: height))
     }
     self = try result.get()
   }
