@@ -1,4 +1,4 @@
-internal import FlowGraph
+public import FlowGraph
 public import Foundation
 
 /// Engines kept on disk between processes.
@@ -63,7 +63,11 @@ public struct EngineCache: Sendable {
       throw EngineError(
         code: .cacheUnusable, message: "cannot list '\(folder)': \(error.localizedDescription)")
     }
-    return names.filter { $0.hasSuffix(Self.suffix) || $0.contains(Self.unfinished) }
+    let isOurs = { (name: String) in
+      name.hasSuffix(Self.suffix) || name.contains(Self.unfinished)
+        || name.hasSuffix(Self.measured)
+    }
+    return names.filter(isOurs)
       .compactMap { name in
         let path = "\(folder)/\(name)"
         guard let attributes = try? FileManager.default.attributesOfItem(atPath: path) else {
@@ -89,13 +93,13 @@ public struct EngineCache: Sendable {
   }
 
   /// What an engine is kept as.
-  struct Place: Sendable {
+  public struct Place: Sendable {
     fileprivate let key: [UInt8]
     fileprivate let path: String
   }
 
   /// Where the engine of a model is kept.
-  func place(
+  public func place(
     of model: ONNXModel, configuration: EngineConfiguration
   ) throws(EngineError) -> Place {
     let key = try key(of: model, configuration: configuration, runtime: .shared())
@@ -118,9 +122,33 @@ public struct EngineCache: Sendable {
     }
   }
 
+  // MARK: - Measurements
+
+  /// What was measured of engines of a kind: seconds of a run, by its rows.
+  ///
+  /// Empty where nothing was measured, or it cannot be read.
+  public func measurements(at place: Place) -> [Int: Double] {
+    guard let data = FileManager.default.contents(atPath: place.path + Self.measured) else {
+      return [:]
+    }
+    return (try? JSONDecoder().decode([Int: Double].self, from: data)) ?? [:]
+  }
+
+  /// Keeps what was measured of engines of a kind; where that fails, the report says so.
+  public func keep(_ measurements: [Int: Double], at place: Place) {
+    do {
+      try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+      try JSONEncoder().encode(measurements)
+        .write(to: URL(filePath: place.path + Self.measured), options: .atomic)
+    } catch {
+      report("what was measured is not kept: \(error.localizedDescription)")
+    }
+  }
+
   // MARK: - Entries
 
   private static let suffix = ".engine"
+  private static let measured = ".measured.json"
   private static let unfinished = ".engine.writing-"
 
   private func path(of key: [UInt8], name: String) -> String {

@@ -53,7 +53,8 @@ extension PixelImage {
     defer { close(descriptor) }
     var (bytes, part) = ([UInt8](), [UInt8](repeating: 0, count: 1 << 20))
     while true {
-      let count = unsafe read(descriptor, &part, bytes.isEmpty ? PictureFormat.startCount : part.count)
+      let count = unsafe read(
+        descriptor, &part, bytes.isEmpty ? PictureFormat.startCount : part.count)
       guard count >= 0 else {
         if errno == EINTR { continue }
         throw unreadable(errno == EISDIR ? "it is a folder" : SystemFailure.words)

@@ -86,7 +86,8 @@ import Testing
     arguments: [
       ("GIF89a....", "a GIF picture"), ("RIFF....WEBPVP8 ", "a WebP picture"),
       ("....ftypavif", "an AVIF picture"), ("....ftypisom", "a video (MP4 or QuickTime)"),
-      ("", "an empty file"), ("hello", "a file of an unknown format (it begins with 68 65 6c 6c 6f)"),
+      ("", "an empty file"),
+      ("hello", "a file of an unknown format (it begins with 68 65 6c 6c 6f)"),
     ])
   func unsupported(start: String, name: String) throws {
     let error = #expect(throws: MediaError.self) { try PixelImage(picture: Array(start.utf8)) }

@@ -27,7 +27,8 @@ import Testing
       let kind = try #require(PictureFit.Kind(rawValue: item.kind))
       let fitter = PictureFitter(
         width: item.width, height: item.height, configuration: EngineConfiguration())
-      let fitted = try fitter(picture, fit: PictureFit(kind, background: [200, 100, 50]))
+      let fitted = try fitter(
+        picture, fit: PictureFit(kind, background: RGBColor(red: 200, green: 100, blue: 50)))
       #expect(fitted.width == item.width && fitted.height == item.height)
       // Pillow cuts off at 0 and 255 between the two axes too, where the filter overshoots at an
       // edge: some pixels at edges differ by a few levels, all others by a rounding.

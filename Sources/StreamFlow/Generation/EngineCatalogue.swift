@@ -125,6 +125,15 @@ final class EngineCatalogue {
     for engine in engines { engine.session.keep() }
   }
 
+  /// Makes an engine ahead of the runs that need it: one that holds so many rows, or, where
+  /// engines are given, of just so many.
+  func prepare(_ rowCount: Int, chunks: Int = 1) throws(EngineError) {
+    switch growth {
+    case .asNeeded: _ = try engine(for: rowCount, chunks: chunks)
+    case .given: _ = try add(Size(rows: rowCount, chunks: chunks))
+    }
+  }
+
   /// Takes an engine in that was made elsewhere.
   func add(_ engine: RowEngine) {
     made.append(EngineReport(engine.session))

@@ -19,9 +19,11 @@ final class LatentDecoder {
   ///   - width: the latents' width.
   ///   - rowCapacity: the most pictures of a run.
   ///   - tiling: whether to decode in tiles.
+  ///   - growth: whether engines are made as they are needed, or only by ``prepare(for:)``.
   init(
     _ checkpoint: Checkpoint, height: Int, width: Int, rowCapacity: Int, tiling: DecodeTiling,
-    configuration: EngineConfiguration, cache: EngineCache?
+    growth: EngineCatalogue.Growth = .asNeeded, configuration: EngineConfiguration,
+    cache: EngineCache?
   ) {
     let weights = checkpoint.autoencoderWeights
     let autoencoder = Autoencoder(configuration: checkpoint.autoencoder, weights: weights.root)
@@ -38,7 +40,9 @@ final class LatentDecoder {
         TiledDecoder(autoencoder, height: height, width: width, side: side, make: session))
     } else {
       way = .whole(
-        EngineCatalogue(capacity: rowCapacity, weightsByteCount: weights.byteCount) { rows, _ in
+        EngineCatalogue(
+          capacity: rowCapacity, weightsByteCount: weights.byteCount, growth: growth
+        ) { rows, _ in
           try session(autoencoder.decoderGraph(rows: rows, height: height, width: width))
         })
     }
@@ -56,7 +60,7 @@ final class LatentDecoder {
   func prepare(for count: Int) throws {
     switch way {
     case .whole(let catalogue):
-      _ = try catalogue.engine(for: min(max(count, 1), catalogue.capacity))
+      try catalogue.prepare(min(max(count, 1), catalogue.capacity))
     case .tiled(let decoder): try decoder.prepare()
     }
   }
@@ -82,19 +86,16 @@ final class LatentDecoder {
     switch way {
     case .tiled(let decoder): return try latents.map(decoder.decode)
     case .whole(let catalogue):
-      var pictures: [PixelImage?] = []
-      while pictures.count < latents.count {
-        let together = latents[pictures.count...].prefix(catalogue.capacity)
-        pictures += try decode(together, with: catalogue)
+      guard !latents.isEmpty else { return [] }
+      return try catalogue.parts(for: latents.count).flatMap { part in
+        try decode(latents[part.rows], with: part.engine, of: catalogue)
       }
-      return pictures
     }
   }
 
   private func decode(
-    _ latents: ArraySlice<Latents>, with catalogue: EngineCatalogue
+    _ latents: ArraySlice<Latents>, with engine: RowEngine, of catalogue: EngineCatalogue
   ) throws -> [PixelImage?] {
-    let engine = try catalogue.engine(for: latents.count)
     for (row, sample) in latents.enumerated() {
       let scalars = sample.scalars
       engine.session.write(scalars.span, toRow: row, of: engine.rows, input: 0)

@@ -41,13 +41,16 @@ struct NetworkBlueprint: Sendable {
 
   /// Makes the engine of so many rows, whose conditionings have so many chunks.
   func engine(rows: Int, chunks: Int) throws -> Session {
+    try Session(model(rows: rows, chunks: chunks), configuration: configuration, cache: cache)
+  }
+
+  /// What that engine is compiled from.
+  func model(rows: Int, chunks: Int) throws -> ONNXModel {
     let graph = try network.graph(
       .init(
         rows: rows, height: height, width: width, tokens: chunks * checkpoint.tokenCount,
         tables: tables))
-    return try Session(
-      ONNXModel(graph, weightsIdentity: checkpoint.unetWeights.identity),
-      configuration: configuration, cache: cache)
+    return ONNXModel(graph, weightsIdentity: checkpoint.unetWeights.identity)
   }
 
   /// Makes what computes the keys and values of a prompt, where that is done before the ticks.

@@ -1,4 +1,4 @@
-internal import FlowCore
+public import FlowCore
 
 /// How a picture is brought to another size.
 public struct PictureFit: Hashable, Sendable {
@@ -14,14 +14,11 @@ public struct PictureFit: Hashable, Sendable {
 
   /// What happens where the two have different proportions.
   public var kind: Kind
-  /// Red, green and blue of the background that `contain` fills up with.
-  public var background: [UInt8]
+  /// The color that `contain` fills up with.
+  public var background: RGBColor
 
   /// Creates a fit.
-  ///
-  /// - Precondition: the background has three components.
-  public init(_ kind: Kind = .cover, background: [UInt8] = [0, 0, 0]) {
-    precondition(background.count == 3, "red, green and blue, got \(background)")
+  public init(_ kind: Kind = .cover, background: RGBColor = .black) {
     self.kind = kind
     self.background = background
   }

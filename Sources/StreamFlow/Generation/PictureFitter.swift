@@ -64,13 +64,15 @@ final class PictureFitter {
       width: key.width, height: key.height, toWidth: width, toHeight: height)
     session.write(rows.filter(from: key.height, to: height).span, input: 1)
     session.write(columns.filter(from: key.width, to: width).span, input: 2)
+    let background = key.fit.background
+    let colors = [background.red, background.green, background.blue].map(Float.init)
     session.write(input: 3, as: Float.self) { backdrop in
       for row in 0..<height {
         for column in 0..<width {
           let isInside = rows.target.contains(row) && columns.target.contains(column)
           for channel in 0..<3 {
             backdrop[(channel * height + row) * width + column] =
-              isInside ? 0 : Float(key.fit.background[channel])
+              isInside ? 0 : colors[channel]
           }
         }
       }

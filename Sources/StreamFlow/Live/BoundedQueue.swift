@@ -1,0 +1,146 @@
+/// A line of bounded length between two tasks: who puts waits for room, who takes waits for more.
+///
+/// One task takes. A queue that is closed lets everybody go; one that is finished is emptied first.
+actor BoundedQueue<Element: Sendable> {
+  /// The most elements that wait.
+  nonisolated let capacity: Int
+
+  private var elements: [Element] = []
+  private var putters: [Waiter] = []
+  private var taker: Waiter?
+  private var isEnded = false
+  private var isHeld = false
+  private var nextWaiter = 0
+
+  private struct Waiter {
+    let id: Int
+    let continuation: CheckedContinuation<Void, Never>
+  }
+
+  /// - Precondition: there is room for an element.
+  init(capacity: Int) {
+    precondition(capacity > 0, "a queue has room for an element, got \(capacity)")
+    self.capacity = capacity
+  }
+
+  /// The number of elements that wait.
+  var count: Int { elements.count }
+
+  /// Puts an element in, waiting for room; false where the queue has ended or the task is
+  /// cancelled.
+  func put(_ element: Element) async -> Bool {
+    while !isEnded, elements.count >= capacity, !Task.isCancelled { await wait(isTaker: false) }
+    guard !isEnded, !Task.isCancelled else { return false }
+    elements.append(element)
+    wakeTaker()
+    return true
+  }
+
+  /// Puts an element in at once; where there is no room, the oldest one that may be dropped makes
+  /// room and is given back, or this one where none may.
+  func offer(_ element: Element, mayDrop: (Element) -> Bool) -> Offer {
+    guard !isEnded else { return .ended }
+    guard elements.count >= capacity else {
+      elements.append(element)
+      wakeTaker()
+      return .taken(dropped: nil)
+    }
+    guard let index = elements.firstIndex(where: mayDrop) else {
+      return .taken(dropped: element)
+    }
+    let dropped = elements.remove(at: index)
+    elements.append(element)
+    return .taken(dropped: dropped)
+  }
+
+  /// What became of an offer.
+  enum Offer {
+    case taken(dropped: Element?)
+    case ended
+  }
+
+  /// The next element, or nothing once the queue has ended and is empty, or the task is cancelled.
+  func next() async -> Element? {
+    while !Task.isCancelled {
+      if let element = takeNow() { return element }
+      if isEnded { return nil }
+      await wait(isTaker: true)
+    }
+    return nil
+  }
+
+  /// The next element, if there is one now.
+  func takeNow() -> Element? {
+    guard !elements.isEmpty, !isHeld else { return nil }
+    wakePutter()
+    return elements.removeFirst()
+  }
+
+  /// The next elements, at least one, up to so many; none once the queue has ended and is empty.
+  func nextBatch(limit: Int) async -> [Element] {
+    var batch: [Element] = []
+    if let first = await next() { batch.append(first) }
+    while !batch.isEmpty, batch.count < limit, let more = takeNow() { batch.append(more) }
+    return batch
+  }
+
+  /// Holds elements back, or lets them go on.
+  func hold(_ isHeld: Bool) {
+    self.isHeld = isHeld
+    if !isHeld { wakeTaker() }
+  }
+
+  /// Takes no more elements in; what is there is still to be taken.
+  func finish() {
+    isEnded = true
+    isHeld = false
+    wakeTaker()
+    while !putters.isEmpty { wakePutter() }
+  }
+
+  /// Takes no more elements in, and gives back those that nobody will take.
+  func close() -> [Element] {
+    let left = elements
+    elements = []
+    finish()
+    return left
+  }
+
+  // MARK: - Waiting
+
+  private func wait(isTaker: Bool) async {
+    let id = nextWaiter
+    nextWaiter += 1
+    await withTaskCancellationHandler {
+      await withCheckedContinuation { continuation in
+        // Cancelled before it could wait: the handler finds nobody to wake.
+        guard !Task.isCancelled else { return continuation.resume() }
+        let waiter = Waiter(id: id, continuation: continuation)
+        if isTaker {
+          precondition(taker == nil, "one task takes from a queue")
+          taker = waiter
+        } else {
+          putters.append(waiter)
+        }
+      }
+    } onCancel: {
+      Task { await self.wake(id) }
+    }
+  }
+
+  private func wake(_ id: Int) {
+    if taker?.id == id { wakeTaker() }
+    guard let index = putters.firstIndex(where: { $0.id == id }) else { return }
+    putters.remove(at: index).continuation.resume()
+  }
+
+  private func wakeTaker() {
+    taker?.continuation.resume()
+    taker = nil
+  }
+
+  private func wakePutter() {
+    guard !putters.isEmpty else { return }
+    putters.removeFirst().continuation.resume()
+  }
+}

@@ -1,0 +1,99 @@
+internal import FlowCore
+internal import FlowEngine
+
+/// Turns prompts and inputs into what flies.
+actor EncodeStage {
+  private nonisolated let executor = QueueExecutor(label: "streamflow.live.encode")
+  private let checkpoint: Checkpoint
+  private let skippedLayers: Int
+  private let configuration: EngineConfiguration
+  private let cache: EngineCache?
+  private var prompts: PromptStates?
+  private var sizes: [LiveSize: (conditioner: Conditioner, source: SourceEncoder)] = [:]
+
+  /// The thread that this actor has to itself.
+  nonisolated var unownedExecutor: UnownedSerialExecutor {
+    unsafe executor.asUnownedSerialExecutor()
+  }
+
+  init(
+    _ checkpoint: Checkpoint, skippedLayers: Int, configuration: EngineConfiguration,
+    cache: EngineCache?
+  ) {
+    self.checkpoint = checkpoint
+    self.skippedLayers = skippedLayers
+    self.configuration = configuration
+    self.cache = cache
+  }
+
+  /// The text encoders, made when they are first needed.
+  private func encoders() throws -> PromptStates {
+    if let prompts { return prompts }
+    let made = try PromptStates(
+      checkpoint, skippedLayers: skippedLayers, configuration: configuration, cache: cache)
+    prompts = made
+    return made
+  }
+
+  /// The chunks of what a request's guidance reads; encodes its prompts.
+  func chunkCount(of request: GenerationRequest) throws -> Int {
+    let encoders = try encoders()
+    func chunks(_ prompt: String, _ blend: PromptBlend?) throws -> Int {
+      try encoders.states(of: prompt, syntax: request.promptSyntax, blend: blend).chunkCount
+    }
+    let own = try chunks(request.prompt, request.blend)
+    guard request.guidance.readsUnprompted else { return own }
+    return ChunkCount.common(own, try chunks(request.negativePrompt, nil))
+  }
+
+  /// Takes in what pictures of one size are encoded with.
+  func add(_ source: sending SourceEncoder, table: sending TextTable?, size: LiveSize) throws {
+    let conditioner = Conditioner(
+      checkpoint, prompts: try encoders(), width: size.width, height: size.height, table: table)
+    sizes[size] = (conditioner, source)
+  }
+
+  /// Whether pictures of a size can be encoded.
+  func knows(_ size: LiveSize) -> Bool { sizes[size] != nil }
+
+  /// Lets go of all sizes but these.
+  func keep(only kept: Set<LiveSize>) { sizes = sizes.filter { kept.contains($0.key) } }
+
+  /// What steers pictures of a size.
+  ///
+  /// - Precondition: the size was added.
+  func conditioning(of request: GenerationRequest, size: LiveSize) throws -> RequestConditioning {
+    guard let entry = sizes[size] else { preconditionFailure("\(size) was not added") }
+    return try entry.conditioner.conditioning(of: request)
+  }
+
+  /// Brings an input to size and encodes it.
+  func flight(
+    _ image: PixelImage, index: Int, with resolved: ResolvedSettings
+  ) throws -> (flight: Flight, input: PixelImage) {
+    let size = resolved.lane.size
+    guard let entry = sizes[size] else { preconditionFailure("\(size) was not added") }
+    let request = resolved.settings.request(for: image, index: index)
+    var noise = request.noise
+    let (input, latents) = try entry.source.encode(
+      image, fit: resolved.settings.fit, noise: &noise)
+    let trajectory = Trajectory(
+      id: index, plan: resolved.plan, guidance: request.guidance,
+      prompted: resolved.conditioning.prompted, unprompted: resolved.conditioning.unprompted,
+      reference: latents, noise: noise, shape: latents.shape)
+    return (Flight(lane: resolved.lane, trajectory: trajectory), input)
+  }
+
+  /// How its engines came to be.
+  var reports: [EngineReport] {
+    (prompts?.reports ?? []) + sizes.values.map(\.source.report)
+  }
+
+  /// Keeps large engines in the cache.
+  func keepEngines() {
+    for entry in sizes.values {
+      entry.conditioner.keep()
+      entry.source.keep()
+    }
+  }
+}

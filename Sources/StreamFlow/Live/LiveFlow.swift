@@ -1,0 +1,98 @@
+internal import FlowCore
+internal import FlowEngine
+
+/// An input on its way in.
+struct LiveInput: Sendable {
+  let index: Int
+  let image: PixelImage
+  let timestamp: Duration
+  let offered: ContinuousClock.Instant
+}
+
+/// What waits at the input side.
+enum LiveInputItem: Sendable {
+  case picture(LiveInput)
+  /// Admits a group that is not full.
+  case flush
+
+  var isPicture: Bool { if case .picture = self { true } else { false } }
+}
+
+/// The queues between a stream's tasks.
+///
+/// The tasks hold these, and the stream only while they do something with it: a stream that nobody
+/// holds any more ends.
+final class LiveFlow: Sendable {
+  let inputs: BoundedQueue<LiveInputItem>
+  /// A place for each input that was taken up and has not come out.
+  let places: BoundedQueue<Void>
+  let flights = BoundedQueue<[Flight]>(capacity: 1)
+  let arrivals: BoundedQueue<Arrival>
+  /// A mark where something has come to its end.
+  let settled = BoundedQueue<Void>(capacity: 1)
+  let outputs: BoundedQueue<LiveFrame>
+  /// Taken by the one who works, where encoding, ticks and decoding do not overlap.
+  private let turn: BoundedQueue<Void>?
+
+  init(_ options: LiveOptions) {
+    inputs = BoundedQueue(capacity: options.frameBuffer)
+    places = BoundedQueue(capacity: 64 + RowChoice.maximum + 2 * options.frameBuffer)
+    arrivals = BoundedQueue(capacity: 2 * max(options.decodeBatch, options.frameBuffer))
+    outputs = BoundedQueue(capacity: max(options.outputCapacity, options.frameBuffer))
+    turn = options.overlaps ? nil : BoundedQueue(capacity: 1)
+  }
+
+  /// Does some work, when it is its turn.
+  func inTurn<Result: Sendable>(
+    _ work: () async throws -> Result
+  ) async rethrows -> Result {
+    guard let turn else { return try await work() }
+    let isMine = await turn.put(())
+    do {
+      let result = try await work()
+      if isMine { _ = await turn.takeNow() }
+      return result
+    } catch {
+      if isMine { _ = await turn.takeNow() }
+      throw error
+    }
+  }
+
+  /// Ends everything at once.
+  func close() async {
+    _ = await inputs.close()
+    _ = await places.close()
+    _ = await flights.close()
+    _ = await arrivals.close()
+    _ = await settled.close()
+    _ = await outputs.close()
+    _ = await turn?.close()
+  }
+}
+
+/// An input that has been taken up.
+struct LiveRecord {
+  let input: LiveInput
+  let settings: LiveSettings
+  let settingsNumber: Int
+  let lane: LaneKey
+  var times = LiveFrame.Times()
+  /// When it came to where it is.
+  var since: ContinuousClock.Instant
+  var fitted: PixelImage?
+  var result: Result?
+
+  /// How it ended.
+  enum Result {
+    case made(PixelImage)
+    case skipped
+    case failed(any Error)
+  }
+
+  /// Counts the time since the last call to one of the times.
+  mutating func count(_ time: WritableKeyPath<LiveFrame.Times, Duration>) {
+    let now = ContinuousClock.now
+    times[keyPath: time] += now - since
+    since = now
+  }
+}

@@ -1,0 +1,45 @@
+internal import FlowCore
+
+/// A picture's size in pixels.
+struct LiveSize: Hashable, Sendable {
+  let width: Int
+  let height: Int
+}
+
+/// What engines of the network are made for: pictures of one size, conditionings of one length.
+struct LaneKey: Hashable, Sendable {
+  let size: LiveSize
+  /// The chunks of a conditioning.
+  let chunks: Int
+}
+
+/// Settings with all that is worked out of them once, for every input that they are used for.
+struct ResolvedSettings: Sendable {
+  /// The number of the change that they came with.
+  let number: Int
+  let settings: LiveSettings
+  let lane: LaneKey
+  let plan: StepPlan
+  let conditioning: RequestConditioning
+}
+
+/// An input that is ready to fly.
+struct Flight: Sendable {
+  let lane: LaneKey
+  let trajectory: Trajectory<Conditioning>
+
+  /// The most rows that it takes of a tick.
+  var rowCount: Int { trajectory.guidance.rowsPerStep }
+
+  /// The rows of a tick when one such input is admitted each tick.
+  var steadyRowCount: Int {
+    trajectory.plan.rows.indices.reduce(0) { $0 + trajectory.guidance.rowCount(atStage: $1) }
+  }
+}
+
+/// A trajectory that has arrived.
+struct Arrival: Sendable {
+  let index: Int
+  let size: LiveSize
+  let latents: Latents
+}

@@ -1,0 +1,71 @@
+public import FlowCore
+
+/// What the pictures of a live stream are made with; all of it can be changed while it runs.
+public struct LiveSettings: Equatable, Sendable {
+  /// Which noise the pictures have.
+  public enum SeedPolicy: String, Sendable, CaseIterable {
+    /// All the same: what does not change in the input does not flicker.
+    case fixed
+    /// Each the next seed after the one before.
+    case perFrame = "per-frame"
+  }
+
+  /// What each picture is made with.
+  ///
+  /// Its source is the stream's input, and its own is not looked at; its seed is that of the first
+  /// picture.
+  public var request: GenerationRequest
+  /// How much of each input is made anew: above 0 up to 1, see ``SourcePicture/strength``.
+  public var strength = 0.5
+  /// How inputs are brought to the size of the pictures.
+  public var fit = PictureFit()
+  /// Which noise the pictures have.
+  public var seedPolicy = SeedPolicy.fixed
+  /// The width of pictures in pixels; the model's own where nothing is said.
+  public var width: Int?
+  /// The height of pictures in pixels; the model's own where nothing is said.
+  public var height: Int?
+  /// Which inputs are skipped because they are like the one before; none where nothing is said.
+  public var filter: FrameGate.Settings?
+
+  /// Creates settings of a prompt: 4 steps, strength 0.5, evenly spaced times, so that strength is
+  /// the noise of the first step.
+  public init(prompt: String) {
+    request = GenerationRequest(prompt: prompt)
+    request.spacing = .uniform
+  }
+
+  /// The request of one input.
+  ///
+  /// - Parameters:
+  ///   - image: the input.
+  ///   - index: its number, for a seed of its own.
+  public func request(for image: PixelImage, index: Int) -> GenerationRequest {
+    var request = request
+    request.source = SourcePicture(image: image, strength: strength, fit: fit)
+    if seedPolicy == .perFrame { request.seed &+= UInt64(index) }
+    return request
+  }
+}
+
+/// How a live stream is set up.
+public struct LiveOptions: Sendable {
+  /// The inputs that are admitted together, 1 or more: pictures come out as many at a time.
+  public var frameBuffer = 1
+  /// The most rows of a tick; by measurement where nothing is said.
+  public var rowCapacity: Int?
+  /// The most pictures that are decoded together.
+  public var decodeBatch = 4
+  /// Whether encoding, ticks and decoding run beside each other; they wait for one another where
+  /// not, as one loop would.
+  public var overlaps = true
+  /// How many of the text encoders' last layers are left out (clip skip).
+  public var skippedTextLayers = 0
+  /// Whether pictures are decoded whole or in tiles.
+  public var decodeTiling = DecodeTiling.automatic
+  /// The finished frames that wait to be taken before the stream waits too.
+  public var outputCapacity = 4
+
+  /// Creates the options of a stream with little delay.
+  public init() {}
+}

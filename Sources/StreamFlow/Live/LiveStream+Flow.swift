@@ -1,0 +1,286 @@
+internal import FlowCore
+internal import FlowEngine
+
+/// The way of an input: taken up, filtered and encoded; in flight; decoded; out in its turn.
+extension LiveStream {
+  /// The queues, with tasks that work on them.
+  func currentFlow() -> LiveFlow {
+    if let flow { return flow }
+    let flow = LiveFlow(options)
+    self.flow = flow
+    let (ticking, decoding, batch) = (ticking, decoding, options.decodeBatch)
+    tasks = [
+      Task { [weak self] in
+        await Self.feed(flow) { await self?.take($0, flow: flow) }
+        guard let last = await self?.takeGroup() else { return await flow.flights.finish() }
+        _ = await flow.flights.put(last)
+        await flow.flights.finish()
+      },
+      Task { [weak self] in
+        do {
+          try await Self.fly(
+            flow, ticking, budget: { await self?.budget },
+            note: { await self?.note($0, isFirst: $1, flow: flow) })
+        } catch { await self?.fail(error, flow: flow) }
+        await flow.arrivals.finish()
+      },
+      Task { [weak self] in
+        while true {
+          let batch = await flow.arrivals.nextBatch(limit: batch)
+          guard !batch.isEmpty else { break }
+          let pictures = await flow.inTurn { await Self.pictures(of: batch, decoding) }
+          await self?.settle(batch, pictures: pictures, flow: flow)
+        }
+        await self?.endOfArrivals(flow)
+      },
+      Task { [weak self] in
+        while await flow.settled.next() != nil {
+          while let frame = await self?.nextSettled(flow) {
+            guard await flow.outputs.put(frame) else { return }
+          }
+        }
+        while let frame = await self?.nextSettled(flow) {
+          guard await flow.outputs.put(frame) else { return }
+        }
+        await flow.outputs.finish()
+      },
+    ]
+    return flow
+  }
+
+  // MARK: - Taking up
+
+  /// Hands inputs on, as long as there are places.
+  private static func feed(
+    _ flow: LiveFlow, take: (LiveInputItem) async -> [Flight]??
+  ) async {
+    while await flow.places.put(()) {
+      guard let item = await flow.inputs.next(), let group = await take(item) else { return }
+      if let group, await !flow.flights.put(group) { return }
+    }
+  }
+
+  /// Takes an input up.
+  ///
+  /// - Returns: a group to be admitted, if this made it full; nothing at all where the stream
+  ///   cannot go on.
+  private func take(_ item: LiveInputItem, flow: LiveFlow) async -> [Flight]?? {
+    guard case .picture(let input) = item else {
+      _ = await flow.places.takeNow()
+      return .some(takeGroup())
+    }
+    do { try await prepare() } catch {
+      await fail(error, flow: flow)
+      return nil
+    }
+    guard let resolved = current, self.flow === flow else { return nil }
+    var record = LiveRecord(
+      input: input, settings: resolved.settings, settingsNumber: resolved.number,
+      lane: resolved.lane, since: input.offered)
+    record.count(\.waiting)
+    // Its lane stays as long as it is on record.
+    records[input.index] = record
+    if gate?.admits(input.image) == false {
+      statistics.skippedCount += 1
+      await settle(record, as: .skipped, flow: flow)
+      return .some(nil)
+    }
+    do {
+      let encoding = encoding
+      let (flight, fitted) = try await flow.inTurn {
+        try await encoding.flight(input.image, index: input.index, with: resolved)
+      }
+      guard self.flow === flow else { return nil }
+      record.count(\.encoding)
+      record.fitted = fitted
+      records[input.index] = record
+      group.append(flight)
+    } catch { await settle(record, as: .failed(error), flow: flow) }
+    return .some(group.count >= options.frameBuffer ? takeGroup() : nil)
+  }
+
+  /// What waits to be admitted together.
+  private func takeGroup() -> [Flight]? {
+    defer { group = [] }
+    return group.isEmpty ? nil : group
+  }
+
+  // MARK: - In flight
+
+  /// Ticks as long as anything flies, and admits what there is room for.
+  private static func fly(
+    _ flow: LiveFlow, _ ticking: TickStage, budget: () async -> Int?,
+    note: (TickStage.Outcome, Bool) async -> Void
+  ) async throws {
+    var rowCount = 0
+    var waiting: [Flight]?
+    while let budget = await budget() {
+      let isFirst = rowCount == 0
+      var admitted: [Flight] = []
+      while true {
+        if waiting == nil {
+          // With something in flight there is no waiting for more.
+          waiting =
+            rowCount == 0 && admitted.isEmpty
+            ? await flow.flights.next() : await flow.flights.takeNow()
+        }
+        guard let group = waiting,
+          Self.hasRoom(for: group, beside: admitted, rowCount: rowCount, budget: budget)
+        else { break }
+        admitted += group
+        waiting = nil
+      }
+      guard rowCount > 0 || !admitted.isEmpty else { return }
+      let flights = admitted
+      let outcome = try await flow.inTurn { try await ticking.tick(admitting: flights) }
+      rowCount = outcome.rowCount
+      await note(outcome, isFirst)
+      for arrival in outcome.arrivals { guard await flow.arrivals.put(arrival) else { return } }
+    }
+  }
+
+  /// Whether a group is admitted to the next tick.
+  ///
+  /// As many a tick as keep the budget of rows filled: more at once would come out at once.
+  private static func hasRoom(
+    for group: [Flight], beside admitted: [Flight], rowCount: Int, budget: Int
+  ) -> Bool {
+    if rowCount == 0, admitted.isEmpty { return true }
+    let rows = (admitted + group).reduce(rowCount) { $0 + $1.rowCount }
+    guard rows <= budget else { return false }
+    let perInput = group.map(\.steadyRowCount).max() ?? 1
+    let pace = max((budget + perInput - 1) / perInput, group.count)
+    return admitted.count + group.count <= pace
+  }
+
+  /// The rows that a tick may have.
+  private var budget: Int { rowCapacity }
+
+  private func note(_ outcome: TickStage.Outcome, isFirst: Bool, flow: LiveFlow) {
+    let now = ContinuousClock.now
+    statistics.add(outcome, gap: isFirst ? nil : lastTick.map { now - $0 })
+    lastTick = now
+    for arrival in outcome.arrivals { records[arrival.index]?.count(\.flying) }
+  }
+
+  // MARK: - Coming out
+
+  /// The pictures of what has arrived; a decoder that fails is the failure of these.
+  private static func pictures(
+    of arrivals: [Arrival], _ decoding: DecodeStage
+  ) async -> Result<[Int: PixelImage], any Error> {
+    do { return .success(try await decoding.decode(arrivals)) } catch { return .failure(error) }
+  }
+
+  private func settle(
+    _ arrivals: [Arrival], pictures: Result<[Int: PixelImage], any Error>, flow: LiveFlow
+  ) async {
+    for arrival in arrivals {
+      guard var record = records[arrival.index] else { continue }
+      record.count(\.decoding)
+      switch pictures {
+      case .failure(let error): await settle(record, as: .failed(error), flow: flow)
+      case .success(let images):
+        let image = images[arrival.index]
+        await settle(
+          record, as: image.map { .made($0) } ?? .failed(Self.notFinite(record)), flow: flow)
+      }
+    }
+  }
+
+  private static func notFinite(_ record: LiveRecord) -> ModelError {
+    ModelError(
+      code: .notFinite,
+      message: "input \(record.input.index) came out as something that is no number; a lower "
+        + "guidance scale, smaller weights in the prompt or precision f32 may help")
+  }
+
+  private func settle(
+    _ record: LiveRecord, as result: LiveRecord.Result, flow: LiveFlow
+  ) async {
+    var record = record
+    record.result = result
+    records[record.input.index] = record
+    _ = await flow.settled.offer((), mayDrop: { _ in true })
+  }
+
+  private func endOfArrivals(_ flow: LiveFlow) async {
+    await flow.settled.finish()
+  }
+
+  /// The next frame, if its input has come to its end.
+  private func nextSettled(_ flow: LiveFlow) async -> LiveFrame? {
+    guard self.flow === flow else { return nil }
+    while droppedIndices.remove(nextOutput) != nil { nextOutput += 1 }
+    guard var record = records[nextOutput], let result = record.result else { return nil }
+    records[nextOutput] = nil
+    nextOutput += 1
+    _ = await flow.places.takeNow()
+    record.times.latency = .now - record.input.offered
+    signal()
+    letGoIfMany()
+    return LiveFrame(
+      index: record.input.index, timestamp: record.input.timestamp, settings: record.settings,
+      settingsNumber: record.settingsNumber, outcome: outcome(result, of: record),
+      times: record.times, input: record.fitted)
+  }
+
+  private func outcome(_ result: LiveRecord.Result, of record: LiveRecord) -> LiveFrame.Outcome {
+    switch result {
+    case .made(let image):
+      statistics.madeCount += 1
+      lastImage = image
+      return .made(image)
+    case .failed(let error):
+      statistics.failedCount += 1
+      return .failed(error)
+    case .skipped:
+      guard let lastImage else {
+        return .failed(
+          ModelError(
+            code: .notFinite,
+            message: "input \(record.input.index) was skipped, and there is no picture before it "
+              + "to show again: the one it is like failed"))
+      }
+      return .repeated(lastImage)
+    }
+  }
+
+  /// Marks an input as one that will not come out.
+  func drop(_ index: Int) async {
+    statistics.droppedCount += 1
+    droppedIndices.insert(index)
+    _ = await flow?.settled.offer((), mayDrop: { _ in true })
+  }
+
+  // MARK: - Ends
+
+  /// Ends the stream with an error, which its frames throw.
+  private func fail(_ error: any Error, flow: LiveFlow) async {
+    guard self.flow === flow, failure == nil else { return }
+    failure = error
+    await end(flow)
+  }
+
+  /// Ends the stream at once; everything under way is given up.
+  func end(_ flow: LiveFlow) async {
+    statistics.givenUpCount +=
+      statistics.offeredCount - statistics.droppedCount - statistics.madeCount
+      - statistics.failedCount - statistics.skippedCount - statistics.givenUpCount
+    isClosed = true
+    await flow.close()
+    records = [:]
+    group = []
+    signal()
+  }
+
+  /// Waits until something comes out, or the stream ends.
+  func waitForOutput() async {
+    await withCheckedContinuation { outputWaiters.append($0) }
+  }
+
+  private func signal() {
+    for waiter in outputWaiters { waiter.resume() }
+    outputWaiters = []
+  }
+}

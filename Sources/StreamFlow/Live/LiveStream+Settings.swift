@@ -1,0 +1,292 @@
+internal import FlowCore
+internal import FlowEngine
+internal import FlowGraph
+
+/// A change of settings that needs engines, which are being made.
+struct PendingChange {
+  let number: Int
+  let settings: LiveSettings
+  let lane: LaneKey
+}
+
+/// A change of settings that was accepted.
+public struct LiveChange: Sendable {
+  /// Its number, which frames that are made with it carry, and those of later changes exceed.
+  public let number: Int
+  private let preparation: Task<Void, any Error>?
+
+  init(number: Int, preparation: Task<Void, any Error>?) {
+    self.number = number
+    self.preparation = preparation
+  }
+
+  /// Whether engines must be made before the whole of it takes effect.
+  public var needsEngines: Bool { preparation != nil }
+
+  /// Waits until it has taken effect, or a later change has taken its place.
+  ///
+  /// - Throws: what went wrong where its engines could not be made; the stream goes on without it.
+  public func settled() async throws { try await preparation?.value }
+}
+
+extension LiveStream {
+  /// What pictures are to be made with; a change that needs engines may not be in effect yet.
+  public var settings: LiveSettings { requested }
+
+  /// Makes the engines for the settings, so that the first input need not wait for them.
+  public func prepare() async throws {
+    if let preparation { return try await preparation.value }
+    let start = ContinuousClock.now
+    let task = Task {
+      let (number, settings) = (latestNumber, requested)
+      let lane = try await lane(of: settings)
+      try await makeLane(lane, settings: settings, isFirst: true)
+      try await install(settings, number: number, lane: lane)
+      statistics.preparation = .now - start
+      // What was changed in the meantime.
+      if latestNumber > number { _ = try await apply(requested, number: latestNumber) }
+    }
+    preparation = task
+    do { try await task.value } catch {
+      preparation = nil
+      throw error
+    }
+  }
+
+  /// Changes settings, from the next admitted input on.
+  ///
+  /// Everything that can be checked is checked before anything changes. Where the change needs
+  /// engines that are not there (a size, a prompt of more chunks), all else of it takes effect at
+  /// once, and they when they are ready (``LiveChange/settled()``).
+  ///
+  /// - Throws: `requestInvalid` for settings that cannot be met, `memoryInsufficient` for a size
+  ///   that the machine has no room for; nothing has changed then.
+  @discardableResult
+  public func update(
+    _ change: @Sendable (inout LiveSettings) -> Void
+  ) async throws -> LiveChange {
+    var settings = requested
+    change(&settings)
+    _ = try checkpoint.plan(for: settings)
+    let before = requested
+    requested = settings
+    latestNumber += 1
+    let number = latestNumber
+    // Before the engines are made, a change is just other settings to make them for.
+    guard current != nil else { return LiveChange(number: number, preparation: nil) }
+    do { return try await apply(settings, number: number) } catch {
+      if latestNumber == number { requested = before }
+      throw error
+    }
+  }
+
+  private func apply(_ settings: LiveSettings, number: Int) async throws -> LiveChange {
+    let lane = try await lane(of: settings)
+    guard !readyLanes.contains(lane) else {
+      try await install(settings, number: number, lane: lane)
+      return LiveChange(number: number, preparation: nil)
+    }
+    try checkMemory(lane)
+    return try await begin(settings, number: number, lane: lane)
+  }
+
+  /// Lets take effect what can now, and makes the engines for the rest.
+  private func begin(
+    _ settings: LiveSettings, number: Int, lane: LaneKey
+  ) async throws -> LiveChange {
+    pending = PendingChange(number: number, settings: settings, lane: lane)
+    if let current {
+      var interim = settings
+      (interim.width, interim.height) = (current.lane.size.width, current.lane.size.height)
+      let interimLane = try await self.lane(of: interim)
+      if readyLanes.contains(interimLane), (try? checkpoint.plan(for: interim)) != nil {
+        try await install(interim, number: number, lane: interimLane, isWhole: false)
+      }
+    }
+    let task = Task {
+      try await makeLane(lane, settings: settings, isFirst: false)
+      guard let pending, pending.number == number else { return }
+      self.pending = nil
+      try await install(settings, number: number, lane: lane)
+    }
+    return LiveChange(number: number, preparation: task)
+  }
+
+  /// Makes settings those of the next admitted input, unless later ones are already.
+  private func install(
+    _ settings: LiveSettings, number: Int, lane: LaneKey, isWhole: Bool = true
+  ) async throws {
+    pinnedLanes.append(lane)
+    defer { pinnedLanes.remove(at: pinnedLanes.firstIndex(of: lane) ?? 0) }
+    let plan = try checkpoint.plan(for: settings)
+    let conditioning = try await encoding.conditioning(of: settings.request, size: lane.size)
+    // A later change may have come to be while this one was encoded.
+    if let current, current.number > number { return }
+    let resolved = ResolvedSettings(
+      number: number, settings: settings, lane: lane, plan: plan, conditioning: conditioning)
+    current = resolved
+    if let pending, isWhole, pending.number < number { self.pending = nil }
+    statistics.changeCount += isWhole && number > 0 ? 1 : 0
+    if settings.filter != gate?.settings {
+      gate = settings.filter.map { FrameGate(settings: $0) }
+    }
+  }
+
+  private func lane(of settings: LiveSettings) async throws -> LaneKey {
+    LaneKey(
+      size: checkpoint.size(of: settings),
+      chunks: try await encoding.chunkCount(of: settings.request))
+  }
+
+  // MARK: - Engines
+
+  private func checkMemory(_ lane: LaneKey) throws(ModelError) {
+    try MemoryEstimate(
+      checkpoint, rows: rowCapacity, width: lane.size.width, height: lane.size.height,
+      tiling: options.decodeTiling
+    ).check(available: MemoryEstimate.availableByteCount())
+  }
+
+  /// Makes what pictures of a lane need: one engine of the network first, so that the stream can
+  /// go on, the others after it.
+  private func makeLane(_ lane: LaneKey, settings: LiveSettings, isFirst: Bool) async throws {
+    guard !readyLanes.contains(lane) else { return }
+    let task =
+      makingLanes[lane]
+      ?? Task { try await makeNewLane(lane, settings: settings, isFirst: isFirst) }
+    makingLanes[lane] = task
+    defer { makingLanes[lane] = nil }
+    try await task.value
+  }
+
+  private func makeNewLane(
+    _ lane: LaneKey, settings: LiveSettings, isFirst: Bool
+  ) async throws {
+    await lettingGo?.value
+    if isFirst { try checkMemory(lane) }
+    let blueprint = try await builder.blueprint(lane.size)
+    if await !encoding.knows(lane.size) {
+      try await decoding.add(
+        builder.decoder(lane.size, batch: options.decodeBatch, tiling: options.decodeTiling),
+        size: lane.size)
+      try await encoding.add(
+        builder.source(lane.size), table: builder.table(blueprint), size: lane.size)
+    }
+    let rows = try await rows(of: lane, blueprint, settings: settings, isFirst: isFirst)
+    try await ticking.add(
+      builder.network(blueprint, rows: rows, chunks: lane.chunks), to: lane)
+    readyLanes.append(lane)
+    guard blueprint.keepsSeveral else { return }
+    // Smaller ones for the ticks in which less is in flight.
+    let others = Task {
+      var smaller = 1
+      while smaller < rows {
+        try await ticking.add(
+          builder.engine(blueprint, rows: smaller, chunks: lane.chunks), to: lane)
+        smaller *= 2
+      }
+    }
+    if isFirst { try await others.value }
+  }
+
+  /// The rows of the engine that a lane begins with: as many as a tick has.
+  private func rows(
+    of lane: LaneKey, _ blueprint: NetworkBlueprint, settings: LiveSettings, isFirst: Bool
+  ) async throws -> Int {
+    if let capacity = options.rowCapacity {
+      statistics.rowCapacity = capacity
+      return blueprint.runsSingly ? 1 : capacity
+    }
+    let candidates = blueprint.rowCandidates(steadyRows: settings.steadyRowCount)
+    // While the stream runs there is no measuring: what it chose goes for other sizes too.
+    guard isFirst, candidates.count > 1 else {
+      if isFirst {
+        rowCapacity = 1
+        statistics.rowCapacity = 1
+      }
+      return min(rowCapacity, blueprint.mostRows)
+    }
+    let calibration = try await builder.calibrate(
+      blueprint, candidates: candidates, chunks: lane.chunks)
+    rowCapacity = calibration.rows
+    statistics.calibration = calibration
+    statistics.rowCapacity = calibration.rows
+    return calibration.rows
+  }
+
+  /// Lets go of lanes that were not used of late, and that nothing flies in or waits for, where
+  /// there are more than are kept.
+  func letGoIfMany() {
+    // Those of a large network are gigabytes each.
+    let isLarge = checkpoint.unetWeights.byteCount >= EngineCatalogue.largeByteCount
+    let limit = isLarge ? 1 : 4
+    guard readyLanes.count > limit, makingLanes.isEmpty, lettingGo == nil else { return }
+    var kept = Set(readyLanes[(readyLanes.count - limit)...])
+    kept.formUnion(pinnedLanes)
+    kept.formUnion(records.values.map(\.lane))
+    kept.formUnion(group.map(\.lane))
+    if let current { kept.insert(current.lane) }
+    guard !readyLanes.allSatisfy(kept.contains) else { return }
+    readyLanes.removeAll { !kept.contains($0) }
+    let lanes = Set(readyLanes)
+    lettingGo = Task {
+      await ticking.keep(only: lanes)
+      await encoding.keep(only: Set(lanes.map(\.size)))
+      await decoding.keep(only: Set(lanes.map(\.size)))
+      lettingGo = nil
+    }
+  }
+}
+
+extension LiveSettings {
+  /// The rows of a tick when one input is admitted each tick: the stages of the paper's pipeline.
+  var steadyRowCount: Int {
+    let first = request.guidance.rowCount(atStage: 0)
+    let later = request.guidance.rowCount(atStage: 1)
+    return min(first + later * max(request.stepCount - 1, 0), RowChoice.maximum)
+  }
+}
+
+extension NetworkBlueprint {
+  /// Whether engines of several row counts may be there at once.
+  var keepsSeveral: Bool {
+    checkpoint.unetWeights.byteCount < EngineCatalogue.largeByteCount
+  }
+
+  /// The most rows that an engine is made for.
+  var mostRows: Int { runsSingly ? 1 : RowChoice.rows(latentPlaces: height * width) }
+
+  /// The row counts that may pay: one, and doubled from there, and as many as the stream has; of
+  /// a large network only one and the most, since each takes long to make.
+  func rowCandidates(steadyRows: Int) -> [Int] {
+    let most = mostRows
+    guard keepsSeveral else { return Set([1, most]).sorted() }
+    var candidates: Set = [1, min(steadyRows, most)]
+    var rows = 2
+    while rows <= most {
+      candidates.insert(rows)
+      rows *= 2
+    }
+    return candidates.sorted()
+  }
+}
+
+extension Checkpoint {
+  /// The size of pictures.
+  func size(of settings: LiveSettings) -> LiveSize {
+    LiveSize(
+      width: settings.width ?? nativeSize.width, height: settings.height ?? nativeSize.height)
+  }
+
+  /// Checks settings, and compiles their plan.
+  func plan(for settings: LiveSettings) throws(ModelError) -> StepPlan {
+    let size = size(of: settings)
+    try check(width: size.width, height: size.height)
+    var request = settings.request
+    // Of any size: the plan looks at its strength alone.
+    request.source = SourcePicture(
+      image: PixelImage(width: 0, height: 0, pixels: []), strength: settings.strength)
+    try check(request)
+    return try plan(for: request, width: size.width, height: size.height)
+  }
+}

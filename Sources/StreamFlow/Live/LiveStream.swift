@@ -1,0 +1,231 @@
+public import FlowCore
+public import FlowEngine
+
+/// A stream of pictures made of a stream of pictures: a camera's, a screen's, a film's.
+///
+/// Inputs are offered at one side (``offer(_:timestamp:)``: the latest wins; or
+/// ``submit(_:timestamp:)``, which waits), and taken as frames at the other (``frames``), in the
+/// order of their inputs. In between several are in flight, each at a stage of its own, and every
+/// tick advances all of them; each comes to the picture it would come to alone. Everything can be
+/// changed at any time (``update(_:)``): inputs that are admitted from then on are made with the
+/// new settings, those in flight end under theirs. What needs engines that are not there, another
+/// size or a much longer prompt, is prepared beside the stream, which goes on with what it has.
+public actor LiveStream {
+  /// The model.
+  public nonisolated let checkpoint: Checkpoint
+  /// The frames, in the order of their inputs.
+  public nonisolated var frames: LiveFrames { LiveFrames(stream: self) }
+
+  nonisolated let options: LiveOptions
+  nonisolated let configuration: EngineConfiguration
+  nonisolated let cache: EngineCache?
+  let encoding: EncodeStage
+  let ticking = TickStage()
+  let decoding = DecodeStage()
+  let builder: EngineBuilder
+
+  // Settings, in LiveStream+Settings.
+  var requested: LiveSettings
+  var latestNumber = 0
+  var current: ResolvedSettings?
+  var pending: PendingChange?
+  /// The lanes that have engines, those made last at the end.
+  var readyLanes: [LaneKey] = []
+  /// Those being made.
+  var makingLanes: [LaneKey: Task<Void, any Error>] = [:]
+  /// Those that a change of settings is about to go to.
+  var pinnedLanes: [LaneKey] = []
+  var lettingGo: Task<Void, Never>?
+  var preparation: Task<Void, any Error>?
+  var rowCapacity: Int
+
+  // The way of inputs, in LiveStream+Flow.
+  var flow: LiveFlow?
+  var tasks: [Task<Void, Never>] = []
+  var gate: FrameGate?
+  /// What waits to be admitted together.
+  var group: [Flight] = []
+  var lastImage: PixelImage?
+  var lastTick: ContinuousClock.Instant?
+  var records: [Int: LiveRecord] = [:]
+  var droppedIndices: Set<Int> = []
+  var nextInput = 0
+  var nextOutput = 0
+  var outputWaiters: [CheckedContinuation<Void, Never>] = []
+  var failure: (any Error)?
+  /// Whether everything was given up.
+  var isClosed = false
+
+  /// The width and height in pixels of the pictures that are asked for.
+  public var pictureSize: (width: Int, height: Int) {
+    let size = checkpoint.size(of: requested)
+    return (size.width, size.height)
+  }
+
+  /// What was counted and measured so far.
+  public internal(set) var statistics = LiveStatistics()
+
+  /// Sets a stream up; engines are made by ``prepare()`` or with the first input.
+  ///
+  /// - Parameters:
+  ///   - checkpoint: the model.
+  ///   - settings: what pictures are made with, to begin with.
+  ///   - options: rows, groups, decoding.
+  ///   - configuration: device, threads and precision.
+  ///   - cache: where engines are kept between processes, if anywhere.
+  /// - Throws: `requestInvalid` for settings that cannot be met.
+  public init(
+    checkpoint: Checkpoint, settings: LiveSettings, options: LiveOptions = LiveOptions(),
+    configuration: EngineConfiguration = EngineConfiguration(), cache: EngineCache? = nil
+  ) throws(ModelError) {
+    try options.check()
+    try checkpoint.check(skippedTextLayers: options.skippedTextLayers)
+    _ = try checkpoint.plan(for: settings)
+    self.checkpoint = checkpoint
+    self.options = options
+    self.configuration = configuration
+    self.cache = cache
+    encoding = EncodeStage(
+      checkpoint, skippedLayers: options.skippedTextLayers, configuration: configuration,
+      cache: cache)
+    builder = EngineBuilder(checkpoint, configuration: configuration, cache: cache)
+    requested = settings
+    rowCapacity = options.rowCapacity ?? 1
+  }
+
+  deinit {
+    guard let flow else { return }
+    Task { await flow.close() }
+  }
+
+  // MARK: - Input
+
+  /// Offers an input; one that still waits for its turn is dropped for it.
+  ///
+  /// Never waits for pictures to be made.
+  ///
+  /// - Parameters:
+  ///   - image: the input, of any size.
+  ///   - timestamp: a time of the caller's, which its frame carries.
+  public func offer(_ image: PixelImage, timestamp: Duration) async -> LiveOffer {
+    let flow = currentFlow()
+    let index = takeIndex()
+    let input = LiveInput(index: index, image: image, timestamp: timestamp, offered: .now)
+    switch await flow.inputs.offer(.picture(input), mayDrop: \.isPicture) {
+    case .ended:
+      await drop(index)
+      return .ended
+    case .taken(.picture(let dropped)):
+      await drop(dropped.index)
+      return .replaced(index: index, droppedIndex: dropped.index)
+    case .taken: return .accepted(index: index)
+    }
+  }
+
+  /// Puts an input in, and waits for room where inputs come faster than pictures are made.
+  ///
+  /// - Returns: the number of the input, or nothing where the stream has ended.
+  @discardableResult
+  public func submit(_ image: PixelImage, timestamp: Duration) async -> Int? {
+    let flow = currentFlow()
+    let index = takeIndex()
+    let input = LiveInput(index: index, image: image, timestamp: timestamp, offered: .now)
+    guard await flow.inputs.put(.picture(input)) else {
+      await drop(index)
+      return nil
+    }
+    return index
+  }
+
+  private func takeIndex() -> Int {
+    defer { nextInput += 1 }
+    statistics.offeredCount += 1
+    return nextInput
+  }
+
+  // MARK: - Turns
+
+  /// Admits nothing from now on; what is in flight comes out.
+  public func pause() async { await currentFlow().inputs.hold(true) }
+
+  /// Goes on after a pause.
+  public func resume() async { await currentFlow().inputs.hold(false) }
+
+  /// Waits until everything that was put in has come out, a group that is not full included.
+  ///
+  /// Someone must take the frames meanwhile, and the stream must not be paused.
+  public func drain() async {
+    guard let flow else { return }
+    let target = nextInput
+    _ = await flow.inputs.put(.flush)
+    while nextOutput < target, failure == nil, self.flow === flow, !isClosed {
+      await waitForOutput()
+    }
+  }
+
+  /// Takes no more inputs; the frames end when all have come out.
+  public func finish() async {
+    await currentFlow().inputs.finish()
+  }
+
+  /// Gives up everything that waits and flies; the frames end at once.
+  public func cancel() async {
+    guard let flow else { return }
+    await end(flow)
+  }
+
+  /// Gives up what waits and flies, and begins anew with the engines that are there: inputs are
+  /// counted from 0, and the filter has seen nothing.
+  public func restart() async {
+    if let flow { await end(flow) }
+    for task in tasks { await task.value }
+    (flow, tasks, failure, isClosed) = (nil, [], nil, false)
+    gate = nil
+    lastImage = nil
+    (nextInput, nextOutput) = (0, 0)
+    records = [:]
+    droppedIndices = []
+    await ticking.clear()
+  }
+
+  // MARK: - Output
+
+  /// The next frame; nothing after the last.
+  func nextFrame() async throws -> LiveFrame? {
+    if let frame = await currentFlow().outputs.next() { return frame }
+    try Task.checkCancellation()
+    if let failure { throw failure }
+    return nil
+  }
+
+  /// How the engines that are there came to be.
+  public var engines: [EngineReport] {
+    get async { await encoding.reports + ticking.reports + decoding.reports }
+  }
+
+  /// Keeps large engines in the cache, which writes gigabytes.
+  public func keepEngines() async {
+    await encoding.keepEngines()
+    await ticking.keepEngines()
+    await decoding.keepEngines()
+  }
+}
+
+extension LiveOptions {
+  fileprivate func check() throws(ModelError) {
+    func refused(_ message: String) -> ModelError {
+      ModelError(code: .requestInvalid, message: message)
+    }
+    for (name, value) in [
+      ("frames that are admitted together (--frame-buffer)", frameBuffer),
+      ("pictures that are decoded together (--decode-batch)", decodeBatch),
+      ("finished frames that wait", outputCapacity),
+    ] where !(1...64).contains(value) {
+      throw refused("the number of \(name) is 1 to 64, got \(value)")
+    }
+    if let rowCapacity, !(1...RowChoice.maximum).contains(rowCapacity) {
+      throw refused(
+        "a tick takes 1 to \(RowChoice.maximum) rows (--stages), got \(rowCapacity)")
+    }
+  }
+}

@@ -1,0 +1,411 @@
+import FlowCore
+import FlowEngine
+import FlowTestSupport
+import Foundation
+import Testing
+
+@testable import StreamFlow
+
+/// The live stream: every input accounted for, in order, and each picture the one it is alone.
+@Suite struct LiveStreamTests {
+  /// Engines that all these tests share, and the next run of them.
+  static let cache = EngineCache(
+    folder: FileManager.default.temporaryDirectory.appending(path: "streamflow-test-engines").path)
+
+  /// An input that is like no other.
+  static func input(_ index: Int, width: Int = 80, height: Int = 60) -> PixelImage {
+    var pixels: [UInt8] = []
+    for y in 0..<height {
+      for x in 0..<width {
+        let levels = [x * 3 + index * 40, y * 4 + index * 17, x * y / 16 + index * 71]
+        pixels += levels.map { UInt8($0 % 256) }
+      }
+    }
+    return PixelImage(width: width, height: height, pixels: pixels)
+  }
+
+  static func settings(_ change: (inout LiveSettings) -> Void = { _ in }) -> LiveSettings {
+    var settings = LiveSettings(prompt: "a fox on a blue background")
+    settings.request.stepCount = 3
+    settings.request.seed = 5
+    change(&settings)
+    return settings
+  }
+
+  static func stream(
+    _ settings: LiveSettings = settings(), rows: Int? = 4, frameBuffer: Int = 1,
+    overlaps: Bool = true
+  ) throws -> LiveStream {
+    var options = LiveOptions()
+    (options.rowCapacity, options.frameBuffer, options.overlaps) = (rows, frameBuffer, overlaps)
+    return try LiveStream(
+      checkpoint: .starter(), settings: settings, options: options, cache: cache)
+  }
+
+  /// Puts inputs in and takes all frames out.
+  static func run(
+    _ stream: LiveStream, inputs: [PixelImage],
+    before: @escaping @Sendable (Int) async throws -> Void = { _ in }
+  ) async throws -> [LiveFrame] {
+    let feeding = Task {
+      for (index, image) in inputs.enumerated() {
+        try await before(index)
+        await stream.submit(image, timestamp: .milliseconds(40 * index))
+      }
+      await stream.finish()
+    }
+    var frames: [LiveFrame] = []
+    for try await frame in stream.frames { frames.append(frame) }
+    try await feeding.value
+    return frames
+  }
+
+  /// Expects each picture to be the one that its input comes to by itself.
+  static func expectAlone(_ frames: [LiveFrame], inputs: [PixelImage]) async throws {
+    var generators: [[Int?]: Generator] = [:]
+    for frame in frames {
+      let image = try #require(frame.image)
+      let size = [frame.settings.width, frame.settings.height]
+      var options = GeneratorOptions()
+      (options.width, options.height, options.rowCapacity) = (size[0], size[1], 2)
+      let generator =
+        try generators[size]
+        ?? Generator(checkpoint: .starter(), options: options, cache: cache)
+      generators[size] = generator
+      let request = frame.settings.request(for: inputs[frame.index], index: frame.index)
+      let alone = try await generator.images(for: [request]).reduce(into: []) { $0.append($1) }
+      let expected = try #require(alone.first).image
+      // Engines of other row counts sum in another order: a rounding to 8 bits may fall otherwise.
+      expectClose(
+        image.pixels.map(Float.init), expected.pixels.map(Float.init), tolerance: 1)
+    }
+  }
+
+  @Test(
+    "Every guidance, in groups of one and of three, gives what each input gives alone, in order",
+    arguments: [1, 3], [true, false])
+  func exact(frameBuffer: Int, overlaps: Bool) async throws {
+    let kinds: [Guidance] = [
+      .none, .full(scale: 2), .selfNegative(scale: 2, delta: 0.8), .onetimeNegative(scale: 2),
+    ]
+    let inputs = (0..<7).map { Self.input($0) }
+    for (index, guidance) in kinds.enumerated() {
+      let settings = Self.settings {
+        $0.request.guidance = guidance
+        $0.strength = 0.4 + 0.15 * Double(index)
+        $0.seedPolicy = index % 2 == 0 ? .fixed : .perFrame
+        $0.fit = PictureFit(PictureFit.Kind.allCases[index % 3])
+      }
+      let stream = try Self.stream(settings, frameBuffer: frameBuffer, overlaps: overlaps)
+      let frames = try await Self.run(stream, inputs: inputs)
+      #expect(frames.map(\.index) == Array(0..<7))
+      #expect(frames.map(\.timestamp) == (0..<7).map { .milliseconds(40 * $0) })
+      #expect(Set(frames.compactMap(\.image)).count == 7)
+      try await Self.expectAlone(frames, inputs: inputs)
+      let statistics = await stream.statistics
+      #expect(statistics.offeredCount == 7 && statistics.madeCount == 7)
+    }
+  }
+
+  @Test("In steady state a tick makes a picture: N stages, one admitted a tick")
+  func steady() async throws {
+    let stream = try Self.stream(rows: 3)
+    let frames = try await Self.run(stream, inputs: (0..<20).map { Self.input($0) })
+    #expect(frames.count == 20)
+    // 20 pictures of 3 steps each, and two ticks more to fill and to empty it; at the start and
+    // at the end fewer may be in flight, where inputs came later than ticks.
+    let statistics = await stream.statistics
+    #expect(statistics.tickCount >= 22 && statistics.tickCount <= 60)
+    #expect(statistics.tickGaps.count >= 15)
+  }
+
+  @Test("Everything is changed in the middle; frames say their settings, none is lost")
+  func changes() async throws {
+    let stream = try Self.stream(rows: 6)
+    let changes: [@Sendable (inout LiveSettings) -> Void] = [
+      { $0.request.prompt = "rocket" },
+      { $0.request.stepCount = 5 },
+      { $0.request.guidance = .full(scale: 2.5) },
+      { $0.request.negativePrompt = "red" },
+      { $0.strength = 0.9 },
+      { $0.request.schedule = .rectified },
+      { $0.request.blend = PromptBlend([.init(prompt: "sushi", weight: 0.3)]) },
+      { ($0.width, $0.height) = (96, 48) },
+      { $0.request.seed = 99 },
+      { $0.request.seedBlend = SeedBlend(seed: 1, fraction: 0.5) },
+      { ($0.width, $0.height, $0.request.stepCount) = (64, 80, 1) },
+      { $0.request.guidance = .onetimeNegative(scale: 3, delta: 0.5) },
+      { $0.request.prompt = String(repeating: "a very long prompt ", count: 9) },
+      { $0.seedPolicy = .perFrame },
+    ]
+    let inputs = (0..<3 * changes.count + 3).map { Self.input($0) }
+    let frames = try await Self.run(stream, inputs: inputs) { index in
+      guard index % 3 == 0, index > 0, index / 3 <= changes.count else { return }
+      let change = try await stream.update(changes[index / 3 - 1])
+      // In effect before the next input, so that what each is made with is known here.
+      try await change.settled()
+      #expect(change.number == index / 3)
+    }
+    #expect(frames.map(\.index) == Array(inputs.indices))
+    var expected = Self.settings()
+    for frame in frames {
+      // An input may still have waited when the change came.
+      let changed = frame.settingsNumber
+      expected = Self.settings()
+      for change in changes.prefix(changed) { change(&expected) }
+      if frame.settings.width != expected.width || frame.settings.height != expected.height {
+        // Taken up before the change of size had its engines: all else of it is in effect.
+        var before = Self.settings()
+        for change in changes.prefix(changed - 1) { change(&before) }
+        let sizes = (frame.settings.width, frame.settings.height)
+        #expect(sizes.0 == before.width ?? 64 && sizes.1 == before.height ?? 64)
+        (expected.width, expected.height) = sizes
+      }
+      #expect(frame.settings == expected)
+      #expect(changed >= frame.index / 3 && changed <= (frame.index + 3) / 3)
+      let image = try #require(frame.image)
+      #expect(image.width == expected.width ?? 64 && image.height == expected.height ?? 64)
+    }
+    try await Self.expectAlone(frames, inputs: inputs)
+    #expect(await stream.statistics.changeCount == changes.count)
+  }
+
+  @Test("A change that needs engines lets the stream go on with the old size until they are there")
+  func noStall() async throws {
+    let stream = try Self.stream(rows: 4)
+    try await stream.prepare()
+    // Nothing may be compiled while this holds the builder's thread.
+    let (holding, release) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
+    let hold = Task { await stream.builder.hold(started: holding, until: release) }
+    await Self.wait(for: holding)
+    var iterator = stream.frames.makeAsyncIterator()
+    let change = try await stream.update {
+      ($0.width, $0.height, $0.strength) = (48, 48, 0.7)
+    }
+    #expect(change.needsEngines)
+    for index in 0..<8 {
+      await stream.submit(Self.input(index), timestamp: .zero)
+      let frame = try #require(try await iterator.next())
+      // The size waits for its engines, the strength does not.
+      #expect(frame.image?.width == 64 && frame.settings.strength == 0.7)
+      #expect(frame.settingsNumber == change.number)
+    }
+    release.signal()
+    await hold.value
+    try await change.settled()
+    await stream.submit(Self.input(8), timestamp: .zero)
+    let frame = try #require(try await iterator.next())
+    #expect(frame.image?.width == 48 && frame.settings.width == 48)
+    await stream.finish()
+    #expect(try await iterator.next() == nil)
+  }
+
+  private static func wait(for semaphore: DispatchSemaphore) async {
+    await withCheckedContinuation { continuation in
+      DispatchQueue.global().async {
+        semaphore.wait()
+        continuation.resume()
+      }
+    }
+  }
+
+  @Test("A change that cannot be met is refused, and changes nothing")
+  func refused() async throws {
+    let stream = try Self.stream()
+    try await stream.prepare()
+    let changes: [(@Sendable (inout LiveSettings) -> Void, String)] = [
+      ({ $0.width = 65 }, "width must be a multiple of 4"),
+      ({ $0.strength = 1.5 }, "strength is above 0"),
+      ({ $0.request.stepCount = 0 }, "the flow-matching schedule takes 1 to 1000 steps"),
+      ({ $0.request.guidance = .full(scale: .nan) }, "the guidance scale and delta must be"),
+      (
+        {
+          $0.request.solver = .heun; $0.request.schedule = .consistency
+        }, "the consistency"
+      ),
+      ({ ($0.width, $0.height) = (16384, 16384) }, "the engines take about"),
+    ]
+    for (change, message) in changes {
+      let error = await #expect(throws: ModelError.self) { try await stream.update(change) }
+      #expect(error?.message.hasPrefix(message) == true, "\(error?.message ?? "")")
+    }
+    #expect(await stream.settings == Self.settings())
+    let frames = try await Self.run(stream, inputs: [Self.input(0)])
+    #expect(frames.first?.settings == Self.settings() && frames.first?.settingsNumber == 0)
+  }
+
+  // MARK: - Input
+
+  @Test("Of offers that come too fast the latest wins, and says which it replaced")
+  func latest() async throws {
+    let stream = try Self.stream()
+    await stream.pause()
+    #expect(await stream.offer(Self.input(0), timestamp: .seconds(1)) == .accepted(index: 0))
+    for index in 1..<5 {
+      let offer = await stream.offer(Self.input(index), timestamp: .seconds(index + 1))
+      #expect(offer == .replaced(index: index, droppedIndex: index - 1))
+    }
+    await stream.resume()
+    await stream.finish()
+    var frames: [LiveFrame] = []
+    for try await frame in stream.frames { frames.append(frame) }
+    #expect(frames.map(\.index) == [4] && frames.map(\.timestamp) == [.seconds(5)])
+    #expect(await stream.offer(Self.input(9), timestamp: .zero) == .ended)
+    #expect(await stream.submit(Self.input(9), timestamp: .zero) == nil)
+    let statistics = await stream.statistics
+    #expect(statistics.offeredCount == 7 && statistics.droppedCount == 6)
+    #expect(statistics.madeCount == 1)
+  }
+
+  @Test("What the filter finds alike shows the picture before it again")
+  func filter() async throws {
+    let settings = Self.settings {
+      $0.filter = FrameGate.Settings(threshold: 0.999, maximumSkips: 2, seed: nil)
+    }
+    let stream = try Self.stream(settings)
+    let order = [0, 0, 1, 1, 1, 1, 2]
+    let frames = try await Self.run(stream, inputs: order.map { Self.input($0) })
+    let isRepeated = frames.map { if case .repeated = $0.outcome { true } else { false } }
+    #expect(isRepeated == [false, true, false, true, true, false, false])
+    for (frame, previous) in zip(frames.dropFirst(), frames)
+    where isRepeated[frame.index] {
+      #expect(frame.image == previous.image)
+    }
+    let statistics = await stream.statistics
+    #expect(statistics.skippedCount == 3 && statistics.madeCount == 4)
+  }
+
+  @Test("A group that is not full comes out when the stream is drained, and at its end")
+  func groups() async throws {
+    let stream = try Self.stream(frameBuffer: 3)
+    var iterator = stream.frames.makeAsyncIterator()
+    for index in 0..<4 { await stream.submit(Self.input(index), timestamp: .zero) }
+    await stream.drain()
+    var indices: [Int] = []
+    for _ in 0..<4 { indices.append(try #require(try await iterator.next()).index) }
+    await stream.submit(Self.input(4), timestamp: .zero)
+    await stream.finish()
+    while let frame = try await iterator.next() { indices.append(frame.index) }
+    #expect(indices == [0, 1, 2, 3, 4])
+  }
+
+  @Test("A frame that is no number is its own failure; those around it come out as they are")
+  func notFinite() async throws {
+    let stream = try Self.stream(rows: 6)
+    let inputs = (0..<6).map { Self.input($0) }
+    let frames = try await Self.run(stream, inputs: inputs) { index in
+      guard index == 2 || index == 4 else { return }
+      let scale: Float = index == 2 ? 3e38 : 2
+      try await stream.update { $0.request.guidance = .full(scale: scale) }
+    }
+    #expect(frames.map(\.index) == Array(0..<6))
+    let failed = frames.filter { if case .failed = $0.outcome { true } else { false } }
+    #expect(!failed.isEmpty && failed.allSatisfy { $0.settings.request.guidance.scale == 3e38 })
+    let sound = frames.filter { $0.image != nil }
+    #expect(sound.count + failed.count == 6)
+    try await Self.expectAlone(sound, inputs: inputs)
+    if case .failed(let error) = failed[0].outcome {
+      #expect((error as? ModelError)?.code == .notFinite)
+    }
+  }
+
+  // MARK: - Turns
+
+  @Test("Paused, nothing is taken up; resumed, it goes on")
+  func pause() async throws {
+    let stream = try Self.stream()
+    await stream.pause()
+    let feeding = Task {
+      for index in 0..<3 { await stream.submit(Self.input(index), timestamp: .zero) }
+      await stream.finish()
+    }
+    try await Task.sleep(for: .milliseconds(50))
+    #expect(await stream.statistics.tickCount == 0)
+    await stream.resume()
+    var count = 0
+    for try await _ in stream.frames { count += 1 }
+    await feeding.value
+    #expect(count == 3)
+  }
+
+  @Test("Cancelled, the frames end; restarted, inputs are counted anew on the same engines")
+  func restart() async throws {
+    let stream = try Self.stream()
+    var iterator = stream.frames.makeAsyncIterator()
+    for index in 0..<3 { await stream.submit(Self.input(index), timestamp: .zero) }
+    _ = try await iterator.next()
+    await stream.cancel()
+    while try await iterator.next() != nil {}
+    let statistics = await stream.statistics
+    #expect(
+      statistics.madeCount + statistics.givenUpCount == 3 && statistics.givenUpCount <= 2)
+    await stream.restart()
+    let engines = await stream.engines.count
+    let inputs = (0..<4).map { Self.input($0) }
+    let frames = try await Self.run(stream, inputs: inputs)
+    #expect(frames.map(\.index) == [0, 1, 2, 3])
+    try await Self.expectAlone(frames, inputs: inputs)
+    #expect(await stream.engines.count == engines)
+  }
+
+  @Test("A stream that nobody holds any more lets go of its tasks")
+  func release() async throws {
+    weak var released: LiveStream?
+    do {
+      let stream = try Self.stream()
+      released = stream
+      await stream.submit(Self.input(0), timestamp: .zero)
+      for try await frame in stream.frames {
+        #expect(frame.index == 0)
+        break
+      }
+    }
+    for _ in 0..<200 where released != nil { try await Task.sleep(for: .milliseconds(10)) }
+    #expect(released == nil)
+  }
+
+  @Test("A task that waits for a frame and is cancelled stops with CancellationError")
+  func cancelledTask() async throws {
+    let stream = try Self.stream()
+    let task = Task { for try await _ in stream.frames {} }
+    try await Task.sleep(for: .milliseconds(20))
+    task.cancel()
+    await #expect(throws: CancellationError.self) { try await task.value }
+  }
+
+  @Test("The rows of a tick are measured once, and remembered with the engines")
+  func calibration() async throws {
+    let folder = try TemporaryFolder()
+    let cache = EngineCache(folder: folder.path)
+    var isNew: [Bool] = []
+    var seconds: [[Int: Double]] = []
+    for _ in 0..<2 {
+      let stream = try LiveStream(
+        checkpoint: .starter(), settings: Self.settings(), cache: cache)
+      try await stream.prepare()
+      let statistics = await stream.statistics
+      let calibration = try #require(statistics.calibration)
+      isNew.append(calibration.isNew)
+      seconds.append(calibration.seconds)
+      #expect(statistics.rowCapacity == calibration.rows)
+      #expect(calibration.seconds.keys.sorted() == [1, 2, 3, 4, 8, 16])
+    }
+    #expect(isNew == [true, false] && seconds[0] == seconds[1])
+  }
+
+  @Test("Of rows within 3 % of the most a second the fewest are chosen")
+  func chosenRows() {
+    let calibration = RowCalibration(
+      seconds: [1: 0.010, 2: 0.0162, 4: 0.0320, 8: 0.0640], isNew: true)
+    #expect(calibration.rows == 2)
+    #expect(abs(calibration.gain - 1.2346) < 1e-3)
+  }
+}
+
+extension EngineBuilder {
+  /// Holds the builder's thread until it is told to go on.
+  fileprivate func hold(started: DispatchSemaphore, until release: DispatchSemaphore) {
+    started.signal()
+    release.wait()
+  }
+}
