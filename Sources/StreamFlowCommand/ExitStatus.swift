@@ -42,7 +42,7 @@ enum ExitStatus {
 
   private static func of(_ error: MediaError) -> ExitCode {
     switch error.code {
-    case .pictureInvalid, .pictureTooLarge: ExitCode(EX_DATAERR)
+    case .pictureInvalid, .pictureTooLarge, .formatUnsupported: ExitCode(EX_DATAERR)
     case .encodingFailed: ExitCode(EX_SOFTWARE)
     case .fileUnreadable: ExitCode(EX_NOINPUT)
     case .fileUnwritable: ExitCode(EX_CANTCREAT)

@@ -1,6 +1,5 @@
 internal import ArgumentParser
 internal import FlowCore
-internal import FlowEngine
 internal import Foundation
 internal import StreamFlow
 
@@ -28,73 +27,7 @@ struct GenerateCommand: AsyncParsableCommand {
   @Option(help: "The number of pictures of each prompt.")
   var count = 1
 
-  @Option(help: "The seed of the first picture, the next has the next; a random one unless said.")
-  var seed: UInt64?
-
-  @Option(help: "The number of steps; what suits the model unless said.")
-  var steps: Int?
-
-  @Option(help: "The width in pixels; the model's own unless said.")
-  var width: Int?
-
-  @Option(help: "The height in pixels; the model's own unless said.")
-  var height: Int?
-
-  @Option(
-    help: "How strongly the prompt steers, 1 for not more than it is; the model's own unless said.")
-  var guidanceScale: Float?
-
-  @Option(
-    help: """
-      Where guidance takes the unprompted side from: full (evaluated, two rows a step), \
-      onetime-negative (evaluated in the first step only), self-negative (a reference picture), \
-      none; what suits the model unless said.
-      """)
-  var guidance: GuidanceKind?
-
-  @Option(help: "How much of the unprompted side self-negative and onetime-negative take away.")
-  var delta: Float = 1
-
-  @Option(help: "What the pictures show not; needs a guidance scale other than 1.")
-  var negativePrompt = ""
-
-  @Option(
-    help: """
-      How prompts are read: weighted, where (more), [less] and (so:1.2) weigh words, \\( is a \
-      parenthesis, BREAK begins a chunk and long prompts go on in further chunks; or plain, where \
-      all is text and the end of a long prompt is cut.
-      """)
-  var promptSyntax = PromptSyntax.weighted
-
-  @Option(help: "How the flow is followed: euler, heun or ab2.")
-  var solver = Solver.euler
-
-  @Option(
-    help: """
-      The way through time: auto, flow-match, rectified, lcm, euler, euler-ancestral, or \
-      perflow[:windows=4,prediction=diff_eps|ddim_eps|velocity].
-      """)
-  var schedule = ScheduleChoice.automatic
-
-  @Option(help: "How times are laid out: diffusers (as it does), or uniform (1, .75, .5, .25, 0).")
-  var spacing = FlowMatchingSchedule.Spacing.diffusers
-
-  @Option(help: "Whose noise the seed names: torch's cpu or cuda generator.")
-  var noise = GaussianNoise.Source.cpu
-
-  @Option(help: "How many of the text encoder's last layers are left out.")
-  var clipSkip = 0
-
-  @Option(help: "The rows of a tick, pictures in flight: a number, or auto.")
-  var stages = StageCount(rows: nil)
-
-  @Option(
-    help: """
-      The tiles that pictures are decoded in, to the same pixels with less memory: auto (where the \
-      whole would take more than 3 GB), off, or pixels a side (16 or more).
-      """)
-  var vaeTile = DecodeTiling.automatic
-
+  @OptionGroup(title: "Sampling") var sampling: SamplingOptions
   @OptionGroup(title: "Output") var outputOptions: OutputOptions
   @OptionGroup(title: "Engine") var engineOptions: EngineOptions
 
@@ -112,73 +45,27 @@ struct GenerateCommand: AsyncParsableCommand {
     guard (1...1_000_000).contains(count) else {
       throw ValidationError("--count must be 1 to 1000000, got \(count)")
     }
-    if let steps, !(1...1000).contains(steps) {
-      throw ValidationError("--steps must be 1 to 1000, got \(steps)")
-    }
   }
 
   func run() async throws {
     try await reporting {
       let checkpoint = try modelOptions.checkpoint()
-      let requests = try makeRequests(for: checkpoint)
-      var options = GeneratorOptions()
-      (options.width, options.height) = (width, height)
-      options.skippedTextLayers = clipSkip
-      options.decodeTiling = vaeTile
-      let generator = try makeGenerator(checkpoint, options, rows: requests)
-      let output = try PictureOutput(outputOptions, pictureCount: requests.count)
+      var texts = prompts
+      if let promptsFile { texts += try Self.lines(of: promptsFile) }
+      guard !texts.isEmpty else {
+        throw ValidationError("'\(promptsFile ?? "")' holds no prompt; write one a line")
+      }
+      let sample = sampling.request(texts[0], of: checkpoint, spacing: .diffusers)
+      let work = PromptList(prompts: texts, count: count, sample: sample)
+      let generator = try sampling.generator(
+        checkpoint, engines: engineOptions, guidance: sample.guidance,
+        pictureCount: work.pictureCount)
+      let output = try PictureOutput(outputOptions, pictureCount: work.pictureCount)
       let run = GenerationRun(
-        generator: generator, requests: requests, output: output,
-        style: json ? .json : quiet ? .quiet : .plain, cache: engineOptions.cache)
+        generator: generator, work: work, output: output,
+        style: json ? .json : quiet ? .quiet : .plain)
       try await Interrupt.cancelling { try await run() }
     }
-  }
-
-  private func makeRequests(for checkpoint: Checkpoint) throws -> [GenerationRequest] {
-    var texts = prompts
-    if let promptsFile { texts += try Self.lines(of: promptsFile) }
-    guard !texts.isEmpty else {
-      throw ValidationError("'\(promptsFile ?? "")' holds no prompt; write one a line")
-    }
-    let first = seed ?? UInt64(UInt32.random(in: 0 ... .max))
-    let defaults = checkpoint.defaults(for: schedule)
-    let scale = guidanceScale ?? defaults.guidanceScale
-    let guidance =
-      guidance?.guidance(scale: scale, delta: delta) ?? checkpoint.guidance(scale: scale)
-    let repeated = texts.flatMap { [String](repeating: $0, count: count) }
-    return repeated.enumerated().map { index, prompt in
-      var request = GenerationRequest(prompt: prompt)
-      request.negativePrompt = negativePrompt
-      request.promptSyntax = promptSyntax
-      request.seed = first &+ UInt64(index)
-      request.stepCount = steps ?? defaults.stepCount
-      request.guidance = guidance
-      request.schedule = schedule
-      request.spacing = spacing
-      request.solver = solver
-      request.noiseSource = noise
-      return request
-    }
-  }
-
-  private func makeGenerator(
-    _ checkpoint: Checkpoint, _ options: GeneratorOptions, rows requests: [GenerationRequest]
-  ) throws -> Generator {
-    var options = options
-    options.rowCapacity = stages.rows
-    let generator = try Generator(
-      checkpoint: checkpoint, options: options, configuration: engineOptions.configuration,
-      cache: engineOptions.cache)
-    // As many groups as there must be, of one size, so that the last one is no smaller.
-    let rows = requests[0].guidance.rowsPerStep
-    let together = max(generator.rowCapacity / rows, 1)
-    let groups = (requests.count + together - 1) / together
-    let even = (requests.count + groups - 1) / groups * rows
-    guard stages.rows == nil, even != generator.rowCapacity else { return generator }
-    options.rowCapacity = even
-    return try Generator(
-      checkpoint: checkpoint, options: options, configuration: engineOptions.configuration,
-      cache: engineOptions.cache)
   }
 
   private static func lines(of path: String) throws -> [String] {
@@ -194,4 +81,28 @@ struct GenerateCommand: AsyncParsableCommand {
     return String(decoding: data, as: UTF8.self).split(whereSeparator: \.isNewline)
       .map { $0.trimmingCharacters(in: .whitespaces) }.filter { !$0.isEmpty }
   }
+}
+
+/// Prompts, each to be made into some pictures.
+struct PromptList: PictureWork {
+  let prompts: [String]
+  /// The pictures of each.
+  let count: Int
+  let sample: GenerationRequest
+
+  var pictureCount: Int { prompts.count * count }
+  var portion: Int { pictureCount }
+  var strength: Double? { nil }
+
+  func requests(_ range: Range<Int>) -> [Result<GenerationRequest, any Error>] {
+    range.map { index in
+      var request = sample
+      request.prompt = prompts[index / count]
+      request.seed &+= UInt64(index)
+      return .success(request)
+    }
+  }
+
+  func name(of index: Int) -> String { prompts[index / count] }
+  func source(of index: Int) -> String? { nil }
 }

@@ -5,20 +5,48 @@ internal import FlowGraph
 internal import Foundation
 internal import StreamFlow
 
-/// One run of `streamflow generate`: pulls pictures, writes them, and says what was done.
+/// The pictures that a run makes, worked out a portion at a time.
+protocol PictureWork: Sendable {
+  /// The number of pictures.
+  var pictureCount: Int { get }
+  /// A request like all of them.
+  var sample: GenerationRequest { get }
+  /// The prompts of all of them, each at least once.
+  var prompts: [String] { get }
+  /// How much of their sources is made anew, if they have any.
+  var strength: Double? { get }
+  /// The most pictures that are asked for at once.
+  var portion: Int { get }
+  /// The requests of some pictures, or why one cannot be made.
+  func requests(_ range: Range<Int>) -> [Result<GenerationRequest, any Error>]
+  /// What a picture's file is named after.
+  func name(of index: Int) -> String
+  /// The file that a picture is made of, if any.
+  func source(of index: Int) -> String?
+}
+
+/// One run of `streamflow generate` or `transform`: pulls pictures, writes them, and says what was
+/// done.
 struct GenerationRun {
   enum Style { case plain, quiet, json }
 
   let generator: Generator
-  let requests: [GenerationRequest]
+  let work: any PictureWork
   let output: PictureOutput
   let style: Style
-  let cache: EngineCache?
 
   private struct Written: Encodable {
     let file: String
+    let source: String?
     let prompt: String
     let seed: UInt64
+  }
+
+  /// Pictures that were asked for together.
+  private struct Portion {
+    /// The number among all pictures of each.
+    let indices: [Int]
+    var iterator: ImageStream.Iterator
   }
 
   private struct Report: Encodable {
@@ -26,6 +54,7 @@ struct GenerationRun {
     let width: Int
     let height: Int
     let steps: Int
+    let strength: Double?
     let rows: Int
     let pictures: [Written]
     let contactSheet: String?
@@ -68,35 +97,46 @@ struct GenerationRun {
   func callAsFunction() async throws {
     tellAdditions()
     warnOfCutPrompts()
-    let bar = ProgressBar(total: requests.count, isVisible: style == .plain)
+    let bar = ProgressBar(total: work.pictureCount, isVisible: style == .plain)
     bar.show("preparing engines ...")
-    let stream = try await generator.images(for: requests)
-    try await generator.prepare()
-    let start = ContinuousClock.now
     var written: [Written] = []
     var pictures: [Int: PixelImage] = [:]
     var failed = 0
+    var asked = 0
     var output = output
     var interruption: (any Error)?
-    var iterator = stream.makeAsyncIterator()
+    var portion = try await ask(from: &asked, failed: &failed)
+    if portion != nil { try await generator.prepare() }
+    let start = ContinuousClock.now
     var seconds = 0.0
     bar.advance(to: 0)
-    pulling: while true {
+    pulling: while var current = portion {
       do {
-        if written.count + failed == requests.count, await generator.hasUnkeptEngines {
-          bar.show("keeping the engines for the next run (Ctrl-C twice skips that) ...")
+        // Asked for ahead, so that there is no gap between this portion and the next.
+        portion = try await ask(from: &asked, failed: &failed)
+        while true {
+          do {
+            if written.count + failed == work.pictureCount, await generator.hasUnkeptEngines {
+              bar.show("keeping the engines for the next run (Ctrl-C twice skips that) ...")
+            }
+            guard let picture = try await current.iterator.next() else { break }
+            let index = current.indices[picture.index]
+            let path = try output.write(
+              picture, index: index, name: work.name(of: index),
+              parameters: generator.parameters(of: picture.request))
+            if output.wantsSheet { pictures[index] = picture.image }
+            written.append(
+              Written(
+                file: path, source: work.source(of: index), prompt: picture.request.prompt,
+                seed: picture.request.seed))
+            seconds = (ContinuousClock.now - start).seconds
+            bar.advance(to: written.count)
+            if style == .plain, !bar.isVisible { Terminal.output(path) }
+          } catch let error as ModelError where error.code == .notFinite {
+            Terminal.error(error.message)
+            failed += 1
+          }
         }
-        guard let picture = try await iterator.next() else { break pulling }
-        let path = try output.write(picture, parameters: generator.parameters(of: picture.request))
-        if output.wantsSheet { pictures[picture.index] = picture.image }
-        written.append(
-          Written(file: path, prompt: picture.request.prompt, seed: picture.request.seed))
-        seconds = (ContinuousClock.now - start).seconds
-        bar.advance(to: written.count)
-        if style == .plain, !bar.isVisible { Terminal.output(path) }
-      } catch let error as ModelError where error.code == .notFinite {
-        Terminal.error(error.message)
-        failed += 1
       } catch {
         interruption = error
         break pulling
@@ -107,6 +147,29 @@ struct GenerationRun {
     try await report(written, sheet: sheet, failed: failed, seconds: seconds)
     if let interruption { throw interruption }
     if failed > 0 { throw ExitCode(EX_SOFTWARE) }
+  }
+
+  /// Asks for the next portion; a picture that cannot be asked for is told, and the others come.
+  private func ask(from asked: inout Int, failed: inout Int) async throws -> Portion? {
+    while asked < work.pictureCount {
+      let range = asked..<min(asked + work.portion, work.pictureCount)
+      asked = range.upperBound
+      var (requests, indices): ([GenerationRequest], [Int]) = ([], [])
+      for (index, request) in zip(range, work.requests(range)) {
+        switch request {
+        case .success(let request):
+          requests.append(request)
+          indices.append(index)
+        case .failure(let error):
+          Terminal.error("\(error)")
+          failed += 1
+        }
+      }
+      guard !requests.isEmpty else { continue }
+      let stream = try await generator.images(for: requests)
+      return Portion(indices: indices, iterator: stream.makeAsyncIterator())
+    }
+    return nil
   }
 
   private func tellAdditions() {
@@ -125,11 +188,12 @@ struct GenerationRun {
 
   private func warnOfCutPrompts() {
     guard style != .quiet else { return }
-    let negatives = requests.filter(\.guidance.readsUnprompted).map(\.negativePrompt)
     // All requests of a run read their prompts alike.
-    let syntax = requests[0].promptSyntax
-    for prompt in Set(requests.map(\.prompt) + negatives).sorted() {
-      guard let cut = generator.cut(of: prompt, syntax: syntax) else { continue }
+    let sample = work.sample
+    let negatives = sample.guidance.readsUnprompted ? [sample.negativePrompt] : []
+    let others = negatives + (sample.blend?.parts.map(\.prompt) ?? [])
+    for prompt in Set(work.prompts + others).sorted() {
+      guard let cut = generator.cut(of: prompt, syntax: sample.promptSyntax) else { continue }
       Terminal.warning("the text encoder has no room for the end of a prompt: '\(cut)' was cut")
     }
   }
@@ -143,8 +207,8 @@ struct GenerationRun {
     case .quiet: return
     case .plain:
       let count =
-        "\(written.count)" + (written.count < requests.count ? " of \(requests.count)" : "")
-      let plural = requests.count == 1 ? "picture" : "pictures"
+        "\(written.count)" + (written.count < work.pictureCount ? " of \(work.pictureCount)" : "")
+      let plural = work.pictureCount == 1 ? "picture" : "pictures"
       let place = written.count == 1 ? written[0].file : output.folder
       Terminal.output(
         String(
@@ -154,7 +218,8 @@ struct GenerationRun {
     case .json:
       let report = Report(
         model: generator.checkpoint.name, width: generator.width, height: generator.height,
-        steps: requests[0].stepCount, rows: generator.rowCapacity, pictures: written,
+        steps: work.sample.stepCount, strength: work.strength, rows: generator.rowCapacity,
+        pictures: written,
         contactSheet: sheet, failed: failed, prepareSeconds: statistics.preparation.seconds,
         seconds: seconds, picturesPerSecond: rate, ticks: statistics.tickCount,
         tickSeconds: statistics.tickTime.seconds, engineSeconds: statistics.engineTime.seconds,

@@ -97,7 +97,15 @@ struct PictureOutput {
   }
 
   /// Writes a picture and gives its path.
-  mutating func write(_ picture: GeneratedImage, parameters: String) throws -> String {
+  ///
+  /// - Parameters:
+  ///   - picture: the picture.
+  ///   - index: its number among all of them, from 0.
+  ///   - name: what its file is named after.
+  ///   - parameters: the settings that it was made with.
+  mutating func write(
+    _ picture: GeneratedImage, index: Int, name: String, parameters: String
+  ) throws -> String {
     let bytes =
       switch format {
       case .png: try picture.image.png(texts: [("parameters", parameters)])
@@ -110,9 +118,9 @@ struct PictureOutput {
       }
       return path
     }
-    let name = Self.slug(picture.request.prompt)
+    let name = Self.slug(name)
     let ending = format == .png ? "png" : "jpg"
-    var number = options.overwrite ? picture.index + 1 : nextNumber ?? firstFreeNumber()
+    var number = options.overwrite ? index + 1 : nextNumber ?? firstFreeNumber()
     while true {
       let path = "\(folder)/\(Self.padded(number))-\(name).\(ending)"
       number += 1

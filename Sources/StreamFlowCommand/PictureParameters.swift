@@ -21,6 +21,19 @@ extension Generator {
       "Seed: \(request.seed)", "Size: \(width)x\(height)", "Model: \(checkpoint.name)",
       "RNG: \(request.noiseSource.rawValue.uppercased())", "Spacing: \(request.spacing.rawValue)",
     ]
+    if let source = request.source {
+      settings.append("Denoising strength: \(source.strength)")
+      settings.append("Fit: \(source.fit.kind.rawValue)")
+    }
+    if let blend = request.blend {
+      let parts = blend.parts.map { "\($0.prompt):\($0.weight)" }.joined(separator: " | ")
+      settings.append("Blend: \(quoted("\(blend.kind.rawValue) \(parts)"))")
+    }
+    if let seeds = request.seedBlend {
+      // As the ecosystem names the noise of another seed that is mixed in.
+      settings.append("Variation seed: \(seeds.seed)")
+      settings.append("Variation seed strength: \(seeds.fraction)")
+    }
     settings += checkpoint.additions.map { addition in
       let kind = addition.kind == .lora ? "LoRA" : "Delta weights"
       return "\(kind): \(quoted("\(addition.name):\(addition.scale)"))"

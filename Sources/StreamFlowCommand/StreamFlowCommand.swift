@@ -8,6 +8,7 @@ struct StreamFlowCommand: AsyncParsableCommand {
     abstract: "Makes pictures with rectified-flow models, many in flight at once.",
     discussion: """
       A first picture:  streamflow generate "a fox on a blue background"
+      Of a picture:     streamflow transform photo.jpg "a fox on a blue background"
       What a model is:  streamflow inspect starter
 
       Completions:      streamflow --generate-completion-script bash|zsh|fish
@@ -18,7 +19,8 @@ struct StreamFlowCommand: AsyncParsableCommand {
       """,
     version: version,
     subcommands: [
-      GenerateCommand.self, InspectCommand.self, PullCommand.self, AdoptCommand.self,
+      GenerateCommand.self, TransformCommand.self, InspectCommand.self, PullCommand.self,
+      AdoptCommand.self,
       CacheCommand.self,
     ])
 }

@@ -1,0 +1,50 @@
+public import ArgumentParser
+internal import FlowCore
+public import StreamFlow
+
+/// How pictures are made of pictures: what `transform` and `video` share.
+struct SourceOptions: ParsableArguments {
+  @Option(help: "How much is made anew: above 0 (as it is) up to 1 (all of it).")
+  var strength = 0.5
+
+  @Option(
+    help: """
+      How pictures of other proportions are fitted: cover (their middle fills the size), contain \
+      (whole, with a background beside it), or stretch.
+      """)
+  var fit = PictureFit.Kind.cover
+
+  @Option(
+    help: ArgumentHelp(
+      "The color under transparent places and beside contained pictures.", valueName: "rrggbb"))
+  var background = ColorArgument(color: .white)
+
+  func validate() throws {
+    guard strength > 0, strength <= 1 else {
+      throw ValidationError("--strength must be above 0 and at most 1, got \(strength)")
+    }
+  }
+
+  var pictureFit: PictureFit { PictureFit(fit, background: background.color) }
+}
+
+/// A color in hexadecimal, as the web writes it.
+struct ColorArgument: ExpressibleByArgument {
+  let color: RGBColor
+
+  init(color: RGBColor) { self.color = color }
+
+  init?(argument: String) {
+    let digits = argument.hasPrefix("#") ? argument.dropFirst() : argument[...]
+    guard digits.count == 6, let number = UInt32(digits, radix: 16) else { return nil }
+    color = RGBColor(
+      red: UInt8(number >> 16), green: UInt8(number >> 8 & 255), blue: UInt8(number & 255))
+  }
+
+  var defaultValueDescription: String {
+    [color.red, color.green, color.blue]
+      .map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+  }
+}
+
+extension PictureFit.Kind: ExpressibleByArgument {}

@@ -1,0 +1,114 @@
+import FlowCore
+import FlowMedia
+import FlowTestSupport
+import Foundation
+import Testing
+
+/// `streamflow transform`, run as a user runs it.
+@Suite struct TransformCommandTests {
+  private let runner: CommandRunner
+  private var folder: TemporaryFolder { runner.folder }
+
+  init() throws {
+    runner = try CommandRunner()
+    for (name, width) in [("wide", 100), ("tiny", 1)] {
+      let pixels = (0..<width * 40).flatMap { [UInt8($0 % 251), UInt8($0 / width * 6), 90] }
+      let picture = PixelImage(width: width, height: 40, pixels: pixels)
+      _ = try folder.write(try picture.png(), as: "pictures/\(name).png")
+    }
+  }
+
+  private func run(_ arguments: String...) throws -> CommandRunner.Outcome {
+    try runner.run(["transform"] + arguments)
+  }
+
+  private func image(_ path: String) throws -> PixelImage {
+    try PixelImage(pictureAt: "\(folder.path)/\(path)")
+  }
+
+  @Test("A file becomes a picture named after it, which says how it was made")
+  func file() throws {
+    let outcome = try run(
+      "pictures/wide.png", "a fox", "--seed", "3", "--strength", "0.25", "--steps", "3")
+    #expect(outcome.status == 0, "\(outcome.error)")
+    #expect(try runner.files("out") == ["0001-wide.png"])
+    let inspected = try runner.run(["inspect", "out/0001-wide.png"]).output
+    #expect(inspected.hasPrefix("a fox\nSteps: 3, "))
+    #expect(inspected.contains("Spacing: uniform, Denoising strength: 0.25, Fit: cover, "))
+  }
+
+  @Test("Weak strength leaves the picture nearly as it was, full strength makes another")
+  func strength() throws {
+    for strength in ["0.02", "1"] {
+      let outcome = try run(
+        "pictures/wide.png", "a fox", "--seed", "3", "--strength", strength, "--fit", "stretch",
+        "--guidance", "none", "--output", "\(strength).png")
+      #expect(outcome.status == 0, "\(outcome.error)")
+    }
+    // What a viewer of the source sees at that size, stretched: red by columns, green by rows.
+    func distance(_ name: String) throws -> Double {
+      let (source, made) = (try image("pictures/wide.png"), try image("\(name).png"))
+      var sum = 0
+      for y in 0..<64 {
+        for x in 0..<64 {
+          let place = 3 * (y * 40 / 64 * 100 + x * 100 / 64)
+          sum += abs(Int(source.pixels[place + 1]) - Int(made.pixels[3 * (y * 64 + x) + 1]))
+        }
+      }
+      return Double(sum) / (64 * 64)
+    }
+    #expect(try distance("0.02") < 20)
+    #expect(try distance("1") > 2 * distance("0.02"))
+  }
+
+  @Test("Folders, files and several pictures of each, in order, in one JSON report")
+  func folders() throws {
+    _ = try folder.write(Array("no picture".utf8), as: "pictures/broken.png")
+    _ = try folder.write(Array("notes".utf8), as: "pictures/notes.txt")
+    let outcome = try run(
+      "pictures", "pictures/wide.png", "sushi", "--count", "2", "--seed", "1", "--json",
+      "--fit", "contain", "--background", "#00ff00")
+    // The broken one is told, the others come.
+    #expect(outcome.status == 70)
+    let lines = outcome.error.split(separator: "\n").filter { $0.hasPrefix("error: ") }
+    #expect(lines.count == 2 && lines[0].contains("pictures/broken.png"), "\(outcome.error)")
+    let report = try #require(
+      try JSONSerialization.jsonObject(with: Data(outcome.output.utf8)) as? [String: Any])
+    let pictures = try #require(report["pictures"] as? [[String: Any]])
+    #expect(report["failed"] as? Int == 2 && report["strength"] as? Double == 0.5)
+    #expect(pictures.count == 6)
+    let sources = Set(pictures.compactMap { $0["source"] as? String })
+    #expect(sources == ["pictures/tiny.png", "pictures/wide.png"])
+    #expect(Set(pictures.compactMap { $0["seed"] as? Int }).count == 6)
+  }
+
+  @Test("Mistakes are one line with the remedy")
+  func mistakes() throws {
+    for (arguments, status, message) in [
+      (["pictures/wide.png"], 64, "Missing an input and a prompt"),
+      (["pictures/wide.png", "pictures/tiny.png"], 64, "The last word is the prompt"),
+      (["nowhere.png", "a fox"], 66, "error: there is no file or folder 'nowhere.png'"),
+      (["out-of-here", "a fox"], 66, "error: there is no file or folder 'out-of-here'"),
+      (["pictures/wide.png", "a fox", "--strength", "0"], 64, "--strength must be above 0"),
+      (["pictures/wide.png", "a fox", "--background", "red"], 64, "--background"),
+      (["pictures/wide.png", "a fox", "--blend", "sushi:2"], 64, "--blend"),
+    ] as [([String], Int32, String)] {
+      let outcome = try runner.run(["transform"] + arguments)
+      #expect(outcome.status == status, "\(arguments): \(outcome.error)")
+      #expect(outcome.error.contains(message), "\(outcome.error)")
+      #expect(!FileManager.default.fileExists(atPath: "\(folder.path)/out/0001-wide.png"))
+    }
+  }
+
+  @Test("Blended prompts and seeds are said in the picture")
+  func blends() throws {
+    let outcome = try runner.run([
+      "generate", "a fox", "--blend", "sushi:0.25", "--seed-blend", "7:0.5", "--seed", "1",
+    ])
+    #expect(outcome.status == 0, "\(outcome.error)")
+    let inspected = try runner.run(["inspect", "out/0001-a-fox.png"]).output
+    #expect(
+      inspected.contains(
+        "Blend: spherical sushi:0.25, Variation seed: 7, Variation seed strength: 0.5"))
+  }
+}
