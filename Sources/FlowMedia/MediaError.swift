@@ -1,5 +1,5 @@
-/// What went wrong between a picture in memory and a file.
-public struct MediaError: Error, Equatable, Sendable, CustomStringConvertible {
+/// What went wrong between pictures or frames in memory and files, devices and programs.
+public struct MediaError: Error, Sendable, CustomStringConvertible {
   /// The kind of failure.
   public enum Code: Sendable {
     /// The bytes are no picture of the format.
@@ -8,25 +8,63 @@ public struct MediaError: Error, Equatable, Sendable, CustomStringConvertible {
     case formatUnsupported
     /// The picture is larger than allowed.
     case pictureTooLarge
-    /// The picture cannot be encoded.
+    /// The picture or video cannot be encoded.
     case encodingFailed
     /// A file cannot be read.
     case fileUnreadable
     /// A file cannot be written.
     case fileUnwritable
+    /// There is no room for what is written.
+    case diskFull
+    /// ffmpeg or ffprobe is not there, or does not run.
+    case ffmpegMissing
+    /// This ffmpeg was built without the encoder.
+    case encoderMissing
+    /// A video or device cannot be opened or decoded.
+    case videoUnreadable
+    /// A source has no video.
+    case videoStreamMissing
+    /// A video ends in the middle of a frame.
+    case videoCutShort
+    /// Writing was stopped before its end.
+    case interrupted
   }
 
   /// The kind of failure, to decide what to do about it.
   public let code: Code
   /// The failure in words, with the values that clashed and how to mend it.
   public let message: String
+  /// What led to it, where that was an error too.
+  public let cause: (any Error)?
 
   /// Creates an error.
-  public init(code: Code, message: String) {
+  public init(code: Code, message: String, cause: (any Error)? = nil) {
     self.code = code
     self.message = message
+    self.cause = cause
   }
 
   /// The failure in words.
   public var description: String { message }
+}
+
+extension MediaError: Equatable {
+  /// Whether two errors say the same; causes are not looked at.
+  public static func == (lhs: Self, rhs: Self) -> Bool {
+    lhs.code == rhs.code && lhs.message == rhs.message
+  }
+}
+
+extension MediaError {
+  /// A source that ffmpeg refuses, in its words.
+  static func unreadable(_ source: VideoSource, reason: String) -> MediaError {
+    let isEmpty = reason.contains("matches no streams") || reason.contains("does not contain any")
+    if isEmpty {
+      return MediaError(
+        code: .videoStreamMissing, message: "cannot read \(source): it has no video stream")
+    }
+    let old = reason.contains("'fps_mode'") ? "ffmpeg is older than 5.1: " : ""
+    return MediaError(
+      code: .videoUnreadable, message: "cannot read \(source): \(old)\(reason)")
+  }
 }

@@ -1,0 +1,84 @@
+internal import Subprocess
+
+/// What ffmpeg says on standard error, the last 8 KB of it.
+///
+/// Lines carry their level (`-loglevel level+error`): `[mov @ 0x55] [error] moov atom not found`.
+actor FFmpegLog {
+  private(set) var lines: [String] = []
+  private var partial: [UInt8] = []
+  private var length = 0
+  private var isEnded = false
+  private var isInOutput = false
+  private var outputRate: FrameRate?
+  private var waiting: [CheckedContinuation<Void, Never>] = []
+  private let observe: (@Sendable (String) -> Void)?
+
+  static let limit = 8192
+
+  /// - Parameter observe: is given each line as it comes.
+  init(observe: (@Sendable (String) -> Void)? = nil) { self.observe = observe }
+
+  /// Reads until the program ends.
+  func read(_ output: SubprocessOutputSequence) async {
+    // A pipe that fails has no more lines to give.
+    do {
+      for try await buffer in output { append(unsafe buffer.withUnsafeBytes { unsafe Array($0) }) }
+    } catch {}
+    finishLine()
+    isEnded = true
+    wake()
+  }
+
+  func append(_ bytes: [UInt8]) {
+    for byte in bytes {
+      if byte == 10 || byte == 13 {
+        finishLine()
+      } else if partial.count < Self.limit {
+        partial.append(byte)
+      }
+    }
+  }
+
+  private func finishLine() {
+    guard !partial.isEmpty else { return }
+    let line = String(decoding: partial, as: UTF8.self)
+    length += partial.count
+    partial = []
+    lines.append(line)
+    while length > Self.limit, lines.count > 1 { length -= lines.removeFirst().utf8.count }
+    observe?(line)
+    if line.contains("Output #0") { isInOutput = true }
+    if isInOutput, outputRate == nil, let match = line.firstMatch(of: /Video: .*, ([\d.]+) fps/) {
+      outputRate = FrameRate(String(match.1))
+      wake()
+    }
+  }
+
+  private func wake() {
+    for continuation in waiting { continuation.resume() }
+    waiting = []
+  }
+
+  /// The rate of the output as ffmpeg tells it at the level of information, once it does.
+  func rate() async -> FrameRate? {
+    if outputRate == nil, !isEnded { await withCheckedContinuation { waiting.append($0) } }
+    return outputRate
+  }
+
+  /// The last line that says what failed, without addresses and levels.
+  var failure: String {
+    let serious = lines.filter { $0.contains("[error]") || $0.contains("[fatal]") }
+    // These say that something failed; what did stands before them.
+    let empty = ["Conversion failed!", "Error while decoding stream", "Error closing file"]
+    let telling = serious.filter { line in !empty.contains { line.contains($0) } }
+    guard let line = telling.last ?? serious.last ?? lines.last else {
+      return "ffmpeg failed and said nothing"
+    }
+    return line.replacing(/\[[^\]]* @ 0x[0-9a-f]+\] ?/, with: "")
+      .replacing(/\[(error|fatal|warning|info)\] ?/, with: "")
+      .trimmingPrefix("file:").description
+  }
+
+  /// Whether a line of any level has a text.
+  func contains(_ text: String) -> Bool { lines.contains { $0.contains(text) } }
+}

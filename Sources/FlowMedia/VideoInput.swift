@@ -1,0 +1,106 @@
+internal import Foundation
+
+/// How ffmpeg is told to open a source.
+struct VideoInput: Sendable {
+  /// What stands before and in `-i`.
+  var arguments: [String]
+  /// What ffmpeg's standard input is.
+  var stream = Stream.none
+  /// The rate, where it is known without a look.
+  var rate: FrameRate?
+
+  enum Stream: Sendable {
+    case none
+    /// Bytes that are given.
+    case bytes([UInt8])
+    /// This process's own.
+    case inherited
+  }
+
+  init(_ source: VideoSource) throws(MediaError) {
+    switch source {
+    case .file(let path): arguments = ["-i", Self.address(of: path)]
+    case .generated(let graph): arguments = ["-f", "lavfi", "-i", graph]
+    case .pictures(let path, let rate):
+      self.rate = rate
+      if path.contains("%") {
+        arguments = ["-f", "image2", "-framerate", "\(rate)", "-i", "file:\(path)"]
+      } else {
+        arguments = ["-f", "concat", "-safe", "0", "-protocol_whitelist", "file,pipe,fd"]
+        arguments += ["-i", "pipe:0"]
+        stream = try .bytes(Self.list(ofPicturesIn: path, rate: rate))
+      }
+    case .camera(let name, let size, let rate):
+      #if os(macOS)
+        arguments = Self.live("avfoundation", size: size, rate: rate, name: "\(name):none")
+      #else
+        arguments = Self.live("v4l2", size: size, rate: rate, name: name)
+      #endif
+    case .screen(let name, let size, let rate):
+      #if os(macOS)
+        let name = "Capture screen \(name):none"
+        arguments = Self.live("avfoundation", size: size, rate: rate, name: name)
+      #else
+        arguments = Self.live("x11grab", size: size, rate: rate, name: name)
+      #endif
+    case .standardInput(.y4m):
+      arguments = ["-f", "yuv4mpegpipe", "-i", "pipe:0"]
+      stream = .inherited
+    case .standardInput(.rgb(let size, let rate)):
+      self.rate = rate
+      arguments = Self.rawFrames(size: size, rate: rate)
+      stream = .inherited
+    }
+  }
+
+  /// Raw frames on ffmpeg's standard input.
+  static func rawFrames(size: PixelSize, rate: FrameRate) -> [String] {
+    ["-f", "rawvideo", "-pixel_format", "rgb24", "-video_size", "\(size)"]
+      + ["-framerate", "\(rate)", "-i", "pipe:0"]
+  }
+
+  /// A path as ffmpeg takes it, whatever letters it begins with; an address as it is.
+  static func address(of path: String) -> String {
+    path.prefixMatch(of: /[A-Za-z][A-Za-z0-9+.\-]*:\/\//) == nil ? "file:\(path)" : path
+  }
+
+  /// A device, with as little waiting for frames to come as ffmpeg can do with.
+  private static func live(
+    _ format: String, size: PixelSize?, rate: FrameRate?, name: String
+  ) -> [String] {
+    ["-fflags", "nobuffer", "-flags", "low_delay", "-probesize", "32", "-analyzeduration", "0"]
+      + ["-f", format] + (size.map { ["-video_size", "\($0)"] } ?? [])
+      + (rate.map { ["-framerate", "\($0)"] } ?? []) + ["-i", name]
+  }
+
+  /// The pictures of a folder as ffmpeg's concat format lists them, 2 before 10.
+  private static func list(
+    ofPicturesIn folder: String, rate: FrameRate
+  ) throws(MediaError) -> [UInt8] {
+    let names: [String]
+    do { names = try FileManager.default.contentsOfDirectory(atPath: folder) } catch {
+      throw MediaError(
+        code: .fileUnreadable, message: "cannot read the folder '\(folder)': \(error)")
+    }
+    func kind(_ name: String) -> String {
+      let suffix = URL(filePath: name).pathExtension.lowercased()
+      return suffix == "jpeg" ? "jpg" : suffix
+    }
+    let known = ["png", "jpg", "webp", "bmp", "tif", "tiff"]
+    let pictures = names.filter { !$0.hasPrefix(".") && known.contains(kind($0)) }
+      .sorted { $0.compare($1, options: .numeric) == .orderedAscending }
+    let kinds = Set(pictures.map(kind))
+    guard kinds.count == 1 else {
+      let found = kinds.isEmpty ? "none" : kinds.sorted().joined(separator: " and ")
+      throw MediaError(
+        code: .videoUnreadable,
+        message: "the folder '\(folder)' must hold pictures of one kind, and holds \(found)")
+    }
+    let base = URL(filePath: folder).standardizedFileURL.path
+    let lines = pictures.map { name in
+      let path = "\(base)/\(name)".replacing("'", with: #"'\''"#)
+      return "file 'file:\(path)'\nduration \(rate.time(ofFrame: 1).decimalSeconds)\n"
+    }
+    return Array(("ffconcat version 1.0\n" + lines.joined()).utf8)
+  }
+}
