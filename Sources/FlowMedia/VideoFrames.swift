@@ -1,0 +1,163 @@
+public import FlowCore
+internal import Subprocess
+
+/// A picture of a video, and its place.
+public struct VideoFrame: Hashable, Sendable {
+  /// The picture.
+  public let image: PixelImage
+  /// Its number among those that are read, from 0.
+  public let index: Int
+  /// Its time from the first frame on; for cameras and screens, when it came.
+  public let timestamp: Duration
+}
+
+/// The frames of an open video: asking for the next one lets ffmpeg go on.
+public struct VideoFrames: AsyncSequence, Sendable {
+  /// The size of each frame.
+  public let size: PixelSize
+  /// The rate of these frames: exact for files, about it for cameras and screens.
+  public let rate: FrameRate
+  private let source: FrameSource
+
+  init(size: PixelSize, rate: FrameRate, source: FrameSource) {
+    self.size = size
+    self.rate = rate
+    self.source = source
+  }
+
+  /// Begins to read, which can be done once: a second iterator goes on where the first one stands.
+  public func makeAsyncIterator() -> Iterator { Iterator(source: source) }
+
+  /// Frames one after another.
+  public struct Iterator: AsyncIteratorProtocol {
+    fileprivate let source: FrameSource
+
+    /// The next frame, or nil at the end.
+    public mutating func next() async throws -> VideoFrame? { try await source.next() }
+  }
+}
+
+/// Takes frames out of ffmpeg's pipe.
+actor FrameSource {
+  typealias Pipe = SubprocessOutputSequence
+
+  private let process: FFmpegProcess<Pipe>
+  private let source: VideoSource
+  private var chunks: Pipe.Iterator
+  private var chunk: ArraySlice<UInt8> = []
+  private var rate: FrameRate?
+  private var first: PixelImage?
+  private var count = 0
+  private var isEnded = false
+  private let clock = ContinuousClock()
+  private var start: ContinuousClock.Instant
+
+  init(_ process: FFmpegProcess<Pipe>, source: VideoSource) {
+    self.process = process
+    self.source = source
+    chunks = process.pipe.makeAsyncIterator()
+    start = clock.now
+  }
+
+  /// Waits for the first frame, which tells the size, and the rate where it is not known.
+  func open(rate: FrameRate?) async throws -> VideoFrames {
+    guard let first = try await nextImage() else {
+      throw MediaError(
+        code: .videoUnreadable, message: "cannot read \(source): there is no frame in it")
+    }
+    self.first = first
+    start = clock.now
+    let told = rate == nil ? await process.log.rate() : rate
+    let rate = told ?? FrameRate(25)
+    self.rate = rate
+    return VideoFrames(
+      size: PixelSize(width: first.width, height: first.height), rate: rate, source: self)
+  }
+
+  /// The next frame, or nil at the end.
+  func next() async throws -> VideoFrame? {
+    try Task.checkCancellation()
+    let image: PixelImage
+    if let first {
+      image = first
+      self.first = nil
+    } else {
+      guard let next = try await nextImage() else { return nil }
+      image = next
+    }
+    defer { count += 1 }
+    let time = source.isLive ? start.duration(to: clock.now) : rate?.time(ofFrame: count) ?? .zero
+    return VideoFrame(image: image, index: count, timestamp: count == 0 ? .zero : time)
+  }
+
+  /// A PPM picture: `P6`, width, height and 255 on lines of their own, then the pixels.
+  private func nextImage() async throws -> PixelImage? {
+    guard !isEnded, let kind = try await line() else { return nil }
+    guard kind == "P6", let size = try await line(), let most = try await line(), most == "255"
+    else { throw foreign }
+    let numbers = size.split(separator: " ").compactMap { Int($0) }
+    guard numbers.count == 2, numbers[0] > 0, numbers[1] > 0,
+      numbers[0] <= PixelImage.maximumPixelCount / numbers[1]
+    else { throw foreign }
+    var pixels: [UInt8] = []
+    pixels.reserveCapacity(3 * numbers[0] * numbers[1])
+    while pixels.count < 3 * numbers[0] * numbers[1] {
+      guard try await fill() else { throw await cutShort }
+      let part = chunk.prefix(3 * numbers[0] * numbers[1] - pixels.count)
+      pixels.append(contentsOf: part)
+      chunk.removeFirst(part.count)
+    }
+    return PixelImage(width: numbers[0], height: numbers[1], pixels: pixels)
+  }
+
+  /// The text up to the end of a line, or nil at the end of everything.
+  private func line() async throws -> String? {
+    var text: [UInt8] = []
+    while text.count < 32 {
+      guard try await fill() else {
+        guard text.isEmpty else { throw await cutShort }
+        return nil
+      }
+      let byte = chunk.removeFirst()
+      if byte == 10 { return String(decoding: text, as: UTF8.self) }
+      text.append(byte)
+    }
+    throw foreign
+  }
+
+  /// Has bytes at hand; false at the end of a video that was read whole.
+  private func fill() async throws -> Bool {
+    guard chunk.isEmpty else { return true }
+    var iterator = chunks
+    let next = try await iterator.next(isolation: self)
+    chunks = iterator
+    if let next {
+      chunk = unsafe next.withUnsafeBytes { unsafe Array($0)[...] }
+      return true
+    }
+    // Where the task was cancelled, the pipe looks as if it had ended.
+    try Task.checkCancellation()
+    isEnded = true
+    let isWhole = await process.exit()
+    guard isWhole else {
+      throw MediaError.unreadable(source, reason: await process.log.failure)
+    }
+    for sign in ["partial file", "< expected frame_size", "File ended prematurely"]
+    where await process.log.contains(sign) { throw await cutShort }
+    return false
+  }
+
+  private var cutShort: MediaError {
+    get async {
+      let frames = count == 1 ? "1 whole frame" : "\(count) whole frames"
+      return MediaError(
+        code: .videoCutShort,
+        message:
+          "\(source) ends in the middle of a frame, after \(frames): \(await process.log.failure)")
+    }
+  }
+
+  private var foreign: MediaError {
+    MediaError(code: .videoUnreadable, message: "cannot read \(source): ffmpeg sends no PPM")
+  }
+}
