@@ -1,0 +1,94 @@
+internal import Foundation
+
+/// A form of video files: what holds frames, and what it holds.
+enum VideoContainer: CaseIterable {
+  case mp4, mov, matroska, webm, avi, gif, apng, pictures, y4m, raw
+
+  /// The form that a file's name tells.
+  init(ofFileAt path: String) throws(MediaError) {
+    let suffix = URL(filePath: path).pathExtension.lowercased()
+    let isPattern = URL(filePath: path).lastPathComponent.contains("%")
+    let container: VideoContainer? =
+      switch suffix {
+      case "mp4", "m4v": .mp4
+      case "mov": .mov
+      case "mkv": .matroska
+      case "webm": .webm
+      case "avi": .avi
+      case "gif": .gif
+      case "apng": .apng
+      case "png": isPattern ? .pictures : nil
+      case "y4m": .y4m
+      case "rgb": .raw
+      default: nil
+      }
+    guard let container else {
+      throw MediaError(
+        code: .formatUnsupported,
+        message: """
+          cannot write '\(path)': video goes to .mp4, .mov, .mkv, .webm, .avi, .gif, .apng, .y4m, \
+          .rgb, or to pictures of a pattern such as out/%04d.png
+          """)
+    }
+    self = container
+  }
+
+  /// ffmpeg's name of the form.
+  var muxer: String {
+    switch self {
+    case .mp4: "mp4"
+    case .mov: "mov"
+    case .matroska: "matroska"
+    case .webm: "webm"
+    case .avi: "avi"
+    case .gif: "gif"
+    case .apng: "apng"
+    case .pictures: "image2"
+    case .y4m: "yuv4mpegpipe"
+    case .raw: "rawvideo"
+    }
+  }
+
+  /// The encoders that serve unless told otherwise, the best first.
+  var encoders: [String] {
+    switch self {
+    case .mp4, .mov, .matroska: ["libx264"]
+    case .webm: ["libvpx-vp9", "libvpx"]
+    case .avi: ["mpeg4"]
+    case .gif: ["gif"]
+    case .apng: ["apng"]
+    case .pictures: ["png"]
+    case .y4m: ["wrapped_avframe"]
+    case .raw: ["rawvideo"]
+    }
+  }
+
+  /// What the container needs besides its name.
+  var options: [String] {
+    switch self {
+    // The index before the frames: a player over a network begins at once.
+    case .mp4, .mov: ["-movflags", "+faststart"]
+    case .apng: ["-plays", "0"]
+    case .matroska, .webm, .avi, .gif, .pictures, .y4m, .raw: []
+    }
+  }
+
+  /// The audio codecs that are taken as they are, and the encoders that serve for others; nil
+  /// where there is no room for sound.
+  var audio: (codecs: Set<String>, encoders: [String])? {
+    switch self {
+    case .mp4: (["aac", "mp3", "ac3", "eac3", "alac", "opus", "flac"], ["aac"])
+    case .mov: (["aac", "mp3", "ac3", "eac3", "alac", "pcm_s16le", "pcm_s24le"], ["aac"])
+    case .matroska:
+      (
+        [
+          "aac", "mp3", "ac3", "eac3", "alac", "opus", "vorbis", "flac", "dts", "truehd",
+          "pcm_s16le", "pcm_s24le", "pcm_f32le",
+        ], ["libopus", "aac"]
+      )
+    case .webm: (["opus", "vorbis"], ["libopus", "libvorbis"])
+    case .avi: (["mp3", "ac3", "pcm_s16le"], ["libmp3lame", "ac3"])
+    case .gif, .apng, .pictures, .y4m, .raw: nil
+    }
+  }
+}

@@ -1,0 +1,98 @@
+/// How frames become a container's: the encoder, its options and the filters before it.
+struct VideoEncoding: Sendable {
+  let encoder: String
+  let size: PixelSize
+  private let container: VideoContainer
+  private let color: VideoColor
+
+  /// - Parameter size: that of the frames that come.
+  init(encoder: String, container: VideoContainer, size: PixelSize, color: VideoColor) {
+    self.encoder = encoder
+    self.container = container
+    self.color = color.writable
+    // Colors at half the resolution need even sizes; one column or row is repeated.
+    let isEven = Self.layout(encoder) == "yuv420p" && !["libvpx", "libvpx-vp9"].contains(encoder)
+    self.size =
+      isEven
+      ? PixelSize(width: size.width + size.width % 2, height: size.height + size.height % 2) : size
+    padding = PixelSize(width: self.size.width - size.width, height: self.size.height - size.height)
+  }
+
+  private let padding: PixelSize
+
+  /// The layout of pixels that an encoder gets.
+  private static func layout(_ encoder: String) -> String {
+    switch encoder {
+    case "png", "apng", "rawvideo", "libx264rgb": "rgb24"
+    case "gif": "pal8"
+    case "ffv1": "bgr0"
+    case "wrapped_avframe": "yuv444p"
+    default: "yuv420p"
+    }
+  }
+
+  /// What ffmpeg is told between its inputs and the output's name.
+  var arguments: [String] {
+    var arguments = ["-vf", filters, "-c:v", encoder] + quality
+    if isLuma {
+      arguments += ["-colorspace", matrix, "-color_range", range]
+      arguments += ["-color_primaries", color.primaries ?? "bt709"]
+      arguments += ["-color_trc", color.transfer ?? "bt709"]
+    }
+    return arguments + container.options + ["-f", container.muxer]
+  }
+
+  private var quality: [String] {
+    switch encoder {
+    case "libx264", "libx264rgb": ["-crf", "18", "-preset", "veryfast"]
+    case "libx265":
+      ["-crf", "20", "-preset", "veryfast"]
+        + (container == .mp4 || container == .mov ? ["-tag:v", "hvc1"] : [])
+    case "libvpx-vp9":
+      ["-crf", "24", "-b:v", "0", "-deadline", "good", "-cpu-used", "5", "-row-mt", "1"]
+    case "libvpx": ["-crf", "8", "-b:v", "20M", "-deadline", "good", "-cpu-used", "5"]
+    case "libaom-av1": ["-crf", "24", "-b:v", "0", "-cpu-used", "6", "-row-mt", "1"]
+    case "libsvtav1": ["-crf", "24", "-preset", "8"]
+    case "mpeg4": ["-q:v", "2"]
+    default: []
+    }
+  }
+
+  private var isLuma: Bool { Self.layout(encoder).hasPrefix("yuv") }
+
+  /// What is said of the colors, or taken for granted where the container cannot say it.
+  private var matrix: String {
+    switch container {
+    // ffmpeg, which reads it most, takes BT.601 for it whatever the size.
+    case .y4m: "smpte170m"
+    case .avi: VideoColor.guessedMatrix(size)
+    case .mp4, .mov, .matroska, .webm, .gif, .apng, .pictures, .raw: color.matrix ?? "bt709"
+    }
+  }
+
+  private var range: String { container == .avi ? "tv" : color.range ?? "tv" }
+
+  private var filters: String {
+    var filters: [String] = []
+    if padding.width + padding.height > 0 {
+      filters += ["format=gbrp", "pad=\(size.width):\(size.height)"]
+      filters.append("fillborders=right=\(padding.width):bottom=\(padding.height):mode=smear")
+    }
+    if isLuma {
+      let scaling = matrix == "bt2020nc" ? "bt2020" : matrix
+      filters.append(
+        "scale=out_color_matrix=\(scaling):out_range=\(range)"
+          + ":flags=bicubic+accurate_rnd+full_chroma_int+full_chroma_inp")
+      filters.append("format=\(Self.layout(encoder))")
+      filters.append(
+        "setparams=colorspace=\(matrix):range=\(range):color_primaries="
+          + "\(color.primaries ?? "bt709"):color_trc=\(color.transfer ?? "bt709")")
+    } else if encoder == "gif" {
+      // A palette for each frame: one for all would hold all frames in memory.
+      filters.append("split[a][b];[a]palettegen=stats_mode=single[p];[b][p]paletteuse=new=1")
+    } else {
+      filters.append("format=\(Self.layout(encoder))")
+    }
+    return filters.joined(separator: ",")
+  }
+}
