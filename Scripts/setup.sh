@@ -1,12 +1,17 @@
 #!/usr/bin/env bash
 # Installs what the build and the run need: two codec packages, and the OpenVINO runtime into
-# .deps/openvino. What is there already is left alone; a second run takes under a second.
+# .deps/openvino; and ffmpeg, which only reading and writing video (and its tests) run: the build
+# does without. What is there already is left alone; a second run takes under a second.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 fail() {
   echo "setup: $1" >&2
   exit 1
+}
+
+has_ffmpeg() {
+  [ -n "${STREAMFLOW_FFMPEG:-}" ] || { command -v ffmpeg && command -v ffprobe; } >/dev/null
 }
 
 install_packages_linux() {
@@ -16,12 +21,16 @@ install_packages_linux() {
   command -v pkg-config >/dev/null || missing+=(pkg-config)
   command -v python3 >/dev/null || missing+=(python3)
   python3 -m pip --version >/dev/null 2>&1 || missing+=(python3-pip)
+  has_ffmpeg || missing+=(ffmpeg)
   [ ${#missing[@]} -eq 0 ] && return
   echo "setup: installing ${missing[*]}"
   local sudo=()
   if [ "$(id -u)" -ne 0 ]; then
     if sudo -n true 2>/dev/null; then
       sudo=(sudo)
+    elif [ "${missing[*]}" = ffmpeg ]; then
+      echo "setup: for video, run: sudo apt-get install -y ffmpeg" >&2
+      return
     else
       fail "needs packages, and neither root nor sudo is at hand. Run this, then try again:
   sudo apt-get install -y ${missing[*]}"
@@ -34,10 +43,11 @@ install_packages_linux() {
 
 install_packages_macos() {
   local missing=()
-  command -v brew >/dev/null || fail "needs Homebrew (https://brew.sh) for libpng and jpeg-turbo"
+  command -v brew >/dev/null || fail "needs Homebrew (https://brew.sh) for libpng, jpeg-turbo and ffmpeg"
   for name in pkgconf libpng jpeg-turbo; do
     brew list --versions "$name" >/dev/null || missing+=("$name")
   done
+  has_ffmpeg || missing+=(ffmpeg)
   [ ${#missing[@]} -eq 0 ] || brew install "${missing[@]}"
 }
 
