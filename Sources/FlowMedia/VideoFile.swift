@@ -60,12 +60,13 @@ struct VideoFile: Sendable {
       try? await cutSound(of: temporary, to: result.duration, ffmpeg: ffmpeg)
     }
     try place()
-    let frames = result.frameCount == 1 ? "the frame" : "the \(result.frameCount) frames"
+    // Where ffmpeg failed, it had some of the frames still to itself.
+    let frames = isWhole ? "the \(result.frameCount) frames until then" : "what was done until then"
     let what = failure is CancellationError ? "writing was stopped" : "\(failure)"
     let place = path == "-" ? "standard output has" : "'\(path)' holds"
     throw MediaError(
       code: (failure as? MediaError)?.code ?? .interrupted,
-      message: "\(what); \(place) \(frames) until then", cause: failure)
+      message: "\(what); \(place) \(frames)", cause: failure)
   }
 
   private func place() throws {
