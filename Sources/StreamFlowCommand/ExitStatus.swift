@@ -42,10 +42,15 @@ enum ExitStatus {
 
   private static func of(_ error: MediaError) -> ExitCode {
     switch error.code {
-    case .pictureInvalid, .pictureTooLarge, .formatUnsupported: ExitCode(EX_DATAERR)
+    case .pictureInvalid, .formatUnsupported, .pictureTooLarge, .videoCutShort,
+      .videoStreamMissing:
+      ExitCode(EX_DATAERR)
     case .encodingFailed: ExitCode(EX_SOFTWARE)
-    case .fileUnreadable: ExitCode(EX_NOINPUT)
-    case .fileUnwritable: ExitCode(EX_CANTCREAT)
+    case .fileUnreadable, .videoUnreadable: ExitCode(EX_NOINPUT)
+    case .fileUnwritable, .diskFull: ExitCode(EX_CANTCREAT)
+    case .ffmpegMissing, .encoderMissing: ExitCode(EX_UNAVAILABLE)
+    case .interrupted:
+      error.cause is CancellationError ? interrupted : error.cause.map(of) ?? interrupted
     }
   }
 

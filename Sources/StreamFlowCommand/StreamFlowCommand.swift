@@ -9,6 +9,7 @@ struct StreamFlowCommand: AsyncParsableCommand {
     discussion: """
       A first picture:  streamflow generate "a fox on a blue background"
       Of a picture:     streamflow transform photo.jpg "a fox on a blue background"
+      Of a video:       streamflow video clip.mp4 "a fox on a blue background" --output fox.mp4
       What a model is:  streamflow inspect starter
 
       Completions:      streamflow --generate-completion-script bash|zsh|fish
@@ -19,7 +20,8 @@ struct StreamFlowCommand: AsyncParsableCommand {
       """,
     version: version,
     subcommands: [
-      GenerateCommand.self, TransformCommand.self, InspectCommand.self, PullCommand.self,
+      GenerateCommand.self, TransformCommand.self, VideoCommand.self,
+      InspectCommand.self, PullCommand.self,
       AdoptCommand.self,
       CacheCommand.self,
     ])

@@ -12,7 +12,10 @@ import Testing
   init() throws {
     runner = try CommandRunner()
     for (name, width) in [("wide", 100), ("tiny", 1)] {
-      let pixels = (0..<width * 40).flatMap { [UInt8($0 % 251), UInt8($0 / width * 6), 90] }
+      var pixels: [UInt8] = []
+      for place in 0..<width * 40 {
+        pixels += [UInt8(place % 251), UInt8(place / width * 6), 90]
+      }
       let picture = PixelImage(width: width, height: 40, pixels: pixels)
       _ = try folder.write(try picture.png(), as: "pictures/\(name).png")
     }

@@ -112,10 +112,10 @@ import Testing
     let stream = try Self.stream(rows: 3)
     let frames = try await Self.run(stream, inputs: (0..<20).map { Self.input($0) })
     #expect(frames.count == 20)
-    // 20 pictures of 3 steps each, and two ticks more to fill and to empty it; at the start and
-    // at the end fewer may be in flight, where inputs came later than ticks.
+    // 20 pictures of 3 steps each, and two ticks more to fill and to empty it: a tick waits for an
+    // input that is on its way. The last ones may come late by a tick.
     let statistics = await stream.statistics
-    #expect(statistics.tickCount >= 22 && statistics.tickCount <= 60)
+    #expect(statistics.tickCount >= 22 && statistics.tickCount <= 30)
     #expect(statistics.tickGaps.count >= 15)
   }
 
@@ -388,7 +388,7 @@ import Testing
       isNew.append(calibration.isNew)
       seconds.append(calibration.seconds)
       #expect(statistics.rowCapacity == calibration.rows)
-      #expect(calibration.seconds.keys.sorted() == [1, 2, 3, 4, 8, 16])
+      #expect(calibration.seconds.keys.sorted() == [1, 2, 3, 4])
     }
     #expect(isNew == [true, false] && seconds[0] == seconds[1])
   }

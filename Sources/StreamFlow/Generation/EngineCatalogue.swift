@@ -8,14 +8,28 @@ final class RowEngine {
   let chunks: Int
   /// What each row's conditioning was when it was last written.
   var conditionings: [Conditioning?]
-  /// The time of a run, of late; nothing before the first.
-  fileprivate(set) var runTime: Duration?
+  /// The time of the quickest run so far; nothing before the first.
+  ///
+  /// Of the mean a single slow run would make an engine look bad that is then never run again.
+  private(set) var runTime: Duration?
 
   init(_ session: consuming Session, rows: Int, chunks: Int) {
     self.session = session
     self.rows = rows
     self.chunks = chunks
     conditionings = [Conditioning?](repeating: nil, count: rows)
+  }
+
+  /// Runs it, and waits.
+  ///
+  /// - Returns: the time that took.
+  @discardableResult
+  func run() throws(EngineError) -> Duration {
+    let start = ContinuousClock.now
+    try session.run()
+    let time = ContinuousClock.now - start
+    runTime = min(runTime ?? time, time)
+    return time
   }
 }
 
@@ -105,12 +119,8 @@ final class EngineCatalogue {
 
   /// Runs an engine of which so many rows are wanted.
   func run(_ engine: RowEngine, rowCount: Int) throws(EngineError) {
-    let start = ContinuousClock.now
-    try engine.session.run()
-    let time = ContinuousClock.now - start
+    let time = try engine.run()
     runTime += time
-    // A tenth of what is new: one slow run changes little.
-    engine.runTime = engine.runTime.map { $0 * 0.9 + time * 0.1 } ?? time
     let size = size(for: rowCount, chunks: engine.chunks)
     if growth == .asNeeded, size.rows < engine.rows {
       lost[size, default: .zero] += time * (Double(engine.rows - size.rows) / Double(engine.rows))

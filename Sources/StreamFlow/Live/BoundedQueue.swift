@@ -9,7 +9,8 @@ actor BoundedQueue<Element: Sendable> {
   private var putters: [Waiter] = []
   private var taker: Waiter?
   private var isEnded = false
-  private var isHeld = false
+  /// Whether elements are held back.
+  private(set) var isOnHold = false
   private var nextWaiter = 0
 
   private struct Waiter {
@@ -71,7 +72,7 @@ actor BoundedQueue<Element: Sendable> {
 
   /// The next element, if there is one now.
   func takeNow() -> Element? {
-    guard !elements.isEmpty, !isHeld else { return nil }
+    guard !elements.isEmpty, !isOnHold else { return nil }
     wakePutter()
     return elements.removeFirst()
   }
@@ -85,15 +86,15 @@ actor BoundedQueue<Element: Sendable> {
   }
 
   /// Holds elements back, or lets them go on.
-  func hold(_ isHeld: Bool) {
-    self.isHeld = isHeld
-    if !isHeld { wakeTaker() }
+  func hold(_ isOnHold: Bool) {
+    self.isOnHold = isOnHold
+    if !isOnHold { wakeTaker() }
   }
 
   /// Takes no more elements in; what is there is still to be taken.
   func finish() {
     isEnded = true
-    isHeld = false
+    isOnHold = false
     wakeTaker()
     while !putters.isEmpty { wakePutter() }
   }

@@ -48,7 +48,12 @@ actor EngineBuilder {
   private static func engine(
     _ blueprint: NetworkBlueprint, rows: Int, chunks: Int
   ) throws -> RowEngine {
-    RowEngine(try blueprint.engine(rows: rows, chunks: chunks), rows: rows, chunks: chunks)
+    let engine = RowEngine(
+      try blueprint.engine(rows: rows, chunks: chunks), rows: rows, chunks: chunks)
+    // A first run is slow: what it takes is known from the ones after it, before the choice among
+    // several is made by it.
+    if blueprint.keepsSeveral { for _ in 0..<3 { try engine.run() } }
+    return engine
   }
 
   /// What computes the keys and values of prompts, where that is done before the ticks.
@@ -93,25 +98,29 @@ actor EngineBuilder {
     }
     var seconds = place.flatMap { cache?.measurements(at: $0) } ?? [:]
     let missing = candidates.filter { seconds[$0] == nil }
-    for rows in missing {
-      let engine = try Self.engine(blueprint, rows: rows, chunks: chunks)
-      seconds[rows] = try Self.seconds(of: engine)
-      engine.session.keep()
+    // In turns, so that what else the machine does befalls all alike; of a large network one after
+    // another, since each is gigabytes.
+    for rows in blueprint.keepsSeveral ? [missing] : missing.map({ [$0] }) {
+      let engines = try rows.map { try Self.engine(blueprint, rows: $0, chunks: chunks) }
+      for (engine, time) in zip(engines, try Self.seconds(of: engines)) {
+        seconds[engine.rows] = time
+        engine.session.keep()
+      }
     }
     if let place, !missing.isEmpty { cache?.keep(seconds, at: place) }
     return RowCalibration(
       seconds: seconds.filter { candidates.contains($0.key) }, isNew: !missing.isEmpty)
   }
 
-  /// The median of five runs after two.
-  private static func seconds(of engine: RowEngine) throws(EngineError) -> Double {
-    var times: [Double] = []
-    for _ in 0..<7 {
-      let start = ContinuousClock.now
-      try engine.session.run()
-      times.append((ContinuousClock.now - start) / .seconds(1))
+  /// The medians of seven rounds of runs, after one.
+  private static func seconds(of engines: [RowEngine]) throws(EngineError) -> [Double] {
+    var times = [[Double]](repeating: [], count: engines.count)
+    for _ in 0..<8 {
+      for (index, engine) in engines.enumerated() {
+        times[index].append(try engine.run() / .seconds(1))
+      }
     }
-    return times.dropFirst(2).sorted()[2]
+    return times.map { $0.dropFirst().sorted()[3] }
   }
 }
 

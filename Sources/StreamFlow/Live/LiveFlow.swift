@@ -1,5 +1,6 @@
 internal import FlowCore
 internal import FlowEngine
+internal import Synchronization
 
 /// An input on its way in.
 struct LiveInput: Sendable {
@@ -32,14 +33,16 @@ final class LiveFlow: Sendable {
   let settled = BoundedQueue<Void>(capacity: 1)
   let outputs: BoundedQueue<LiveFrame>
   /// Taken by the one who works, where encoding, ticks and decoding do not overlap.
-  private let turn: BoundedQueue<Void>?
+  private let turn: Turn?
+  /// The inputs that were put in and are yet to become something that flies, or nothing.
+  private let underway = Mutex(0)
 
   init(_ options: LiveOptions) {
     inputs = BoundedQueue(capacity: options.frameBuffer)
     places = BoundedQueue(capacity: 64 + RowChoice.maximum + 2 * options.frameBuffer)
     arrivals = BoundedQueue(capacity: 2 * max(options.decodeBatch, options.frameBuffer))
     outputs = BoundedQueue(capacity: max(options.outputCapacity, options.frameBuffer))
-    turn = options.overlaps ? nil : BoundedQueue(capacity: 1)
+    turn = options.overlaps ? nil : Turn()
   }
 
   /// Does some work, when it is its turn.
@@ -47,16 +50,22 @@ final class LiveFlow: Sendable {
     _ work: () async throws -> Result
   ) async rethrows -> Result {
     guard let turn else { return try await work() }
-    let isMine = await turn.put(())
+    await turn.take()
     do {
       let result = try await work()
-      if isMine { _ = await turn.takeNow() }
+      await turn.give()
       return result
     } catch {
-      if isMine { _ = await turn.takeNow() }
+      await turn.give()
       throw error
     }
   }
+
+  /// Whether more is about to fly.
+  var isExpectingMore: Bool { underway.withLock { $0 > 0 } }
+
+  /// Counts an input that was put in, or one that has become something that flies, or nothing.
+  func expect(_ change: Int) { underway.withLock { $0 += change } }
 
   /// Ends everything at once.
   func close() async {
@@ -66,7 +75,6 @@ final class LiveFlow: Sendable {
     _ = await arrivals.close()
     _ = await settled.close()
     _ = await outputs.close()
-    _ = await turn?.close()
   }
 }
 

@@ -1,4 +1,5 @@
 public import FlowCore
+internal import Foundation
 
 /// What the pictures of a live stream are made with; all of it can be changed while it runs.
 public struct LiveSettings: Equatable, Sendable {
@@ -56,9 +57,12 @@ public struct LiveOptions: Sendable {
   public var rowCapacity: Int?
   /// The most pictures that are decoded together.
   public var decodeBatch = 4
-  /// Whether encoding, ticks and decoding run beside each other; they wait for one another where
-  /// not, as one loop would.
-  public var overlaps = true
+  /// Whether engines of encoding, ticks and decoding run at the same time; where not they take
+  /// turns, and only what is around them overlaps.
+  ///
+  /// Each engine spreads its work over all cores and waits for the slowest: on two cores two at a
+  /// time take longer than one after the other. By default where there are 8 cores or more.
+  public var overlaps = ProcessInfo.processInfo.activeProcessorCount >= 8
   /// How many of the text encoders' last layers are left out (clip skip).
   public var skippedTextLayers = 0
   /// Whether pictures are decoded whole or in tiles.

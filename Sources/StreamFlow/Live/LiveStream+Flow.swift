@@ -56,7 +56,10 @@ extension LiveStream {
   ) async {
     while await flow.places.put(()) {
       guard let item = await flow.inputs.next(), let group = await take(item) else { return }
-      if let group, await !flow.flights.put(group) { return }
+      // Even if it is empty: who waits for it is to know.
+      let isPut = await flow.flights.put(group ?? [])
+      flow.expect(-1)
+      guard isPut else { return }
     }
   }
 
@@ -113,22 +116,32 @@ extension LiveStream {
     note: (TickStage.Outcome, Bool) async -> Void
   ) async throws {
     var rowCount = 0
-    var waiting: [Flight]?
+    var waiting: [Flight] = []
+    var last: [Flight] = []
     while let budget = await budget() {
       let isFirst = rowCount == 0
       var admitted: [Flight] = []
       while true {
-        if waiting == nil {
-          // With something in flight there is no waiting for more.
-          waiting =
-            rowCount == 0 && admitted.isEmpty
-            ? await flow.flights.next() : await flow.flights.takeNow()
+        if waiting.isEmpty {
+          let isIdle = rowCount == 0 && admitted.isEmpty
+          guard
+            isIdle || hasRoom(for: last, beside: admitted, rowCount: rowCount, budget: budget)
+          else { break }
+          // A tick that is not full waits for what is just being encoded, and for nothing else.
+          let isOnHold = await flow.inputs.isOnHold
+          let isExpecting = flow.isExpectingMore && !isOnHold
+          let next =
+            if let now = await flow.flights.takeNow() { now } else if isIdle || isExpecting {
+              await flow.flights.next()
+            } else { [Flight]?.none }
+          guard let next else { break }
+          waiting = next
+          if waiting.isEmpty { continue }
         }
-        guard let group = waiting,
-          Self.hasRoom(for: group, beside: admitted, rowCount: rowCount, budget: budget)
+        guard hasRoom(for: waiting, beside: admitted, rowCount: rowCount, budget: budget)
         else { break }
-        admitted += group
-        waiting = nil
+        admitted += waiting
+        (last, waiting) = (waiting, [])
       }
       guard rowCount > 0 || !admitted.isEmpty else { return }
       let flights = admitted

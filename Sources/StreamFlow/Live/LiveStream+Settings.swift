@@ -256,18 +256,13 @@ extension NetworkBlueprint {
   /// The most rows that an engine is made for.
   var mostRows: Int { runsSingly ? 1 : RowChoice.rows(latentPlaces: height * width) }
 
-  /// The row counts that may pay: one, and doubled from there, and as many as the stream has; of
+  /// The row counts that may pay.
+  ///
+  /// 1, 2, 4, and as many as the stream has with one input a tick: more rows would be more delay. Of
   /// a large network only one and the most, since each takes long to make.
   func rowCandidates(steadyRows: Int) -> [Int] {
-    let most = mostRows
-    guard keepsSeveral else { return Set([1, most]).sorted() }
-    var candidates: Set = [1, min(steadyRows, most)]
-    var rows = 2
-    while rows <= most {
-      candidates.insert(rows)
-      rows *= 2
-    }
-    return candidates.sorted()
+    let candidates = keepsSeveral ? [1, 2, 4, steadyRows] : [1, mostRows]
+    return Set(candidates.map { min($0, mostRows) }).sorted()
   }
 }
 

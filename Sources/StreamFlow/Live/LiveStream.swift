@@ -111,11 +111,14 @@ public actor LiveStream {
     let flow = currentFlow()
     let index = takeIndex()
     let input = LiveInput(index: index, image: image, timestamp: timestamp, offered: .now)
+    flow.expect(1)
     switch await flow.inputs.offer(.picture(input), mayDrop: \.isPicture) {
     case .ended:
+      flow.expect(-1)
       await drop(index)
       return .ended
     case .taken(.picture(let dropped)):
+      flow.expect(-1)
       await drop(dropped.index)
       return .replaced(index: index, droppedIndex: dropped.index)
     case .taken: return .accepted(index: index)
@@ -130,7 +133,9 @@ public actor LiveStream {
     let flow = currentFlow()
     let index = takeIndex()
     let input = LiveInput(index: index, image: image, timestamp: timestamp, offered: .now)
+    flow.expect(1)
     guard await flow.inputs.put(.picture(input)) else {
+      flow.expect(-1)
       await drop(index)
       return nil
     }
@@ -146,7 +151,12 @@ public actor LiveStream {
   // MARK: - Turns
 
   /// Admits nothing from now on; what is in flight comes out.
-  public func pause() async { await currentFlow().inputs.hold(true) }
+  public func pause() async {
+    let flow = currentFlow()
+    await flow.inputs.hold(true)
+    // Who waits for more to fly is to go on without.
+    _ = await flow.flights.put([])
+  }
 
   /// Goes on after a pause.
   public func resume() async { await currentFlow().inputs.hold(false) }
@@ -157,7 +167,8 @@ public actor LiveStream {
   public func drain() async {
     guard let flow else { return }
     let target = nextInput
-    _ = await flow.inputs.put(.flush)
+    flow.expect(1)
+    if await !flow.inputs.put(.flush) { flow.expect(-1) }
     while nextOutput < target, failure == nil, self.flow === flow, !isClosed {
       await waitForOutput()
     }

@@ -1,0 +1,25 @@
+// Transforms pictures as they come, and changes its mind in between.
+import FlowCore
+import FlowMedia
+import Foundation
+import StreamFlow
+
+var settings = LiveSettings(prompt: "a fox on a blue background")
+settings.strength = 0.6
+let stream = try LiveStream(checkpoint: .starter(), settings: settings)
+try await stream.prepare()
+
+let paths = Array(CommandLine.arguments.dropFirst())
+let feeding = Task {
+  for (index, path) in paths.enumerated() {
+    // A camera offers (the latest wins); files are submitted, and wait for room.
+    try await stream.submit(PixelImage(pictureAt: path), timestamp: .milliseconds(40 * index))
+    if index == paths.count / 2 { try await stream.update { $0.request.prompt = "a rocket" } }
+  }
+  await stream.finish()
+}
+for try await frame in stream.frames {
+  guard case .made(let image) = frame.outcome else { continue }
+  try Data(image.png()).write(to: URL(filePath: "\(frame.index).png"))
+}
+try await feeding.value

@@ -1,0 +1,243 @@
+public import ArgumentParser
+internal import FlowCore
+public import FlowMedia
+internal import Foundation
+public import StreamFlow
+
+/// `streamflow video`: a film, a camera or a screen to a film.
+struct VideoCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "video", abstract: "Transform a video, a camera or a screen, frame by frame.",
+    discussion: """
+      Needs ffmpeg. Frame rate, rotation, colors and sound of a file are kept. Every frame of a \
+      file comes out; of a camera or a screen the latest one is taken, and Ctrl-C ends it with a \
+      file of what was done.
+
+      Examples:
+        streamflow video clip.mp4 "a fox on a blue background" --output fox.mp4
+        streamflow video clip.mp4 "sushi" --strength 0.4 --similar 0.999 --preview side-by-side
+        streamflow video --camera /dev/video0 "an octopus" --output me.mkv --duration 10
+        streamflow video --screen :0.0 "a rocket" --fps 5 --output screen.mp4
+        ffmpeg -i in.avi -f yuv4mpegpipe - | streamflow video - "a fox" --output - | ffplay -
+      """)
+
+  @Argument(
+    help: ArgumentHelp(
+      """
+      A file, an address, a folder or pattern of pictures (frames/%04d.png), lavfi:GRAPH, or - for \
+      y4m on standard input; and what the pictures show.
+      """, valueName: "input prompt"))
+  var words: [String] = []
+
+  @Option(help: ArgumentHelp("A camera: /dev/video0, or a name on macOS.", valueName: "device"))
+  var camera: String?
+
+  @Option(help: ArgumentHelp("A screen: :0.0, or a number on macOS.", valueName: "display"))
+  var screen: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "The size of bare RGB frames on standard input; --fps is their rate.", valueName: "WxH"))
+  var rawSize: SizeArgument?
+
+  @OptionGroup(title: "Model") var modelOptions: ModelOptions
+  @OptionGroup(title: "Source") var sourceOptions: SourceOptions
+  @OptionGroup(title: "Frames") var frameOptions: FrameOptions
+  @OptionGroup(title: "Sampling") var sampling: SamplingOptions
+
+  @Option(
+    name: [.short, .long],
+    help: """
+      The file to write, by its ending: mp4, mov, mkv, webm, avi, gif, apng, y4m, rgb, or a pattern \
+      of pictures; - for y4m on standard output.
+      """)
+  var output = "out.mp4"
+
+  @Option(help: "ffmpeg's name of the encoder, instead of the usual one.")
+  var encoder: String?
+
+  @Flag(help: "Leave the sound out.")
+  var mute = false
+
+  @Option(help: "Show the input beside the output.")
+  var preview = Preview.none
+
+  @Flag(help: "Replace a file that is there.")
+  var overwrite = false
+
+  @OptionGroup(title: "Engine") var engineOptions: EngineOptions
+
+  @Flag(help: "Print one JSON object with counts, times and percentiles.")
+  var json = false
+
+  @Flag(help: "Print nothing but errors.")
+  var quiet = false
+
+  enum Preview: String, ExpressibleByArgument, CaseIterable {
+    case none
+    case sideBySide = "side-by-side"
+  }
+
+  private var isDevice: Bool { camera != nil || screen != nil }
+
+  func validate() throws {
+    guard camera == nil || screen == nil else {
+      throw ValidationError("--camera and --screen are two sources; choose one")
+    }
+    guard words.count == (isDevice ? 1 : 2) else {
+      throw ValidationError(
+        isDevice
+          ? "Needs one prompt. Try: streamflow video --screen :0.0 \"a fox\""
+          : "Needs an input and a prompt. Try: streamflow video clip.mp4 \"a fox\"")
+    }
+    if rawSize != nil, isDevice || words[0] != "-" {
+      throw ValidationError("--raw-size is for standard input: streamflow video - \"a fox\"")
+    }
+  }
+
+  func run() async throws {
+    try await reporting {
+      let checkpoint = try modelOptions.checkpoint()
+      var settings = LiveSettings(prompt: "")
+      settings.request = sampling.request(
+        words[words.count - 1], of: checkpoint, spacing: .uniform)
+      settings.strength = sourceOptions.strength
+      settings.fit = sourceOptions.pictureFit
+      settings.seedPolicy = frameOptions.seedPolicy
+      (settings.width, settings.height) = (sampling.width, sampling.height)
+      settings.filter = frameOptions.filter
+      var options = LiveOptions()
+      options.frameBuffer = frameOptions.frameBuffer
+      options.decodeBatch = frameOptions.decodeBatch
+      if let overlap = frameOptions.overlap.isOn { options.overlaps = overlap }
+      options.rowCapacity = sampling.stages.rows
+      options.skippedTextLayers = sampling.clipSkip
+      options.decodeTiling = sampling.vaeTile
+      let stream = try LiveStream(
+        checkpoint: checkpoint, settings: settings, options: options,
+        configuration: engineOptions.configuration, cache: engineOptions.cache)
+      let run = VideoRun(
+        stream: stream, source: source, selection: try frameOptions.selection, output: output,
+        encoder: encoder, isMute: mute, isSideBySide: preview == .sideBySide,
+        overwrites: overwrite, style: json ? .json : quiet ? .quiet : .plain)
+      try await Interrupt.cancelling { try await run() }
+    }
+  }
+
+  private var source: VideoSource {
+    let rate = frameOptions.fps
+    if let camera { return .camera(camera, rate: rate) }
+    if let screen { return .screen(screen, rate: rate) }
+    guard words[0] == "-", let rawSize else { return VideoSource(parsing: words[0], rate: rate) }
+    return .standardInput(.rgb(rawSize.size, rate: rate ?? FrameRate(25)))
+  }
+}
+
+/// Which frames are taken, and how they fly.
+struct FrameOptions: ParsableArguments {
+  @Option(help: "Where to begin: seconds, or hours:minutes:seconds.")
+  var start: TimeArgument?
+
+  @Option(help: "How long to go on: seconds, or hours:minutes:seconds.")
+  var duration: TimeArgument?
+
+  @Option(help: "Take every n-th frame; durations stay.")
+  var every = 1
+
+  @Option(help: "The rate of frames: 25, 30000/1001; the source's own unless said.")
+  var fps: FrameRate?
+
+  @Option(
+    help: ArgumentHelp(
+      """
+      Skip frames like the one before, from this cosine similarity on (0 to 1), and show its \
+      picture again; by chance that rises from there to 1.
+      """, valueName: "threshold"))
+  var similar: Double?
+
+  @Option(help: "The most frames that are skipped one after another.")
+  var maxSkips = 10
+
+  @Flag(help: "Skip every frame above the threshold, not by chance.")
+  var certain = false
+
+  @Option(help: "Whether all frames have the same noise (fixed) or each its own (per-frame).")
+  var seedPolicy = LiveSettings.SeedPolicy.fixed
+
+  @Option(help: "The frames that are admitted together.")
+  var frameBuffer = 1
+
+  @Option(help: "The most pictures that are decoded together.")
+  var decodeBatch = 4
+
+  @Option(
+    help: """
+      Whether engines of encoding, ticks and decoding run at the same time: on, off, or auto (from \
+      8 cores on; with fewer they take turns).
+      """)
+  var overlap = Overlap.auto
+
+  enum Overlap: String, ExpressibleByArgument, CaseIterable {
+    case auto
+    case on
+    case off
+
+    var isOn: Bool? { self == .auto ? nil : self == .on }
+  }
+
+  func validate() throws {
+    guard every > 0 else { throw ValidationError("--every must be 1 or more, got \(every)") }
+    if let similar, !(0...1).contains(similar) {
+      throw ValidationError("--similar must be 0 to 1, got \(similar)")
+    }
+    guard maxSkips >= 0 else {
+      throw ValidationError("--max-skips must be 0 or more, got \(maxSkips)")
+    }
+  }
+
+  var filter: FrameGate.Settings? {
+    similar.map {
+      FrameGate.Settings(threshold: $0, maximumSkips: maxSkips, seed: certain ? nil : 0)
+    }
+  }
+
+  var selection: FrameSelection {
+    get throws {
+      FrameSelection(
+        start: start?.time ?? .zero, duration: duration?.time, every: every, rate: fps)
+    }
+  }
+}
+
+/// A time as `12.5`, `1:30` or `1:02:03.5`.
+struct TimeArgument: ExpressibleByArgument {
+  let time: Duration
+
+  init?(argument: String) {
+    let parts = argument.split(separator: ":", omittingEmptySubsequences: false).map { Double($0) }
+    guard (1...3).contains(parts.count) else { return nil }
+    var seconds = 0.0
+    for part in parts {
+      guard let part, part >= 0, part.isFinite else { return nil }
+      seconds = seconds * 60 + part
+    }
+    guard seconds < 1e9 else { return nil }
+    time = .milliseconds(Int64((seconds * 1000).rounded()))
+  }
+}
+
+/// A size as `640x480`.
+struct SizeArgument: ExpressibleByArgument {
+  let size: PixelSize
+
+  init?(argument: String) {
+    let parts = argument.lowercased().split(separator: "x").map { Int($0) }
+    guard parts.count == 2, let width = parts[0], let height = parts[1],
+      (1...32768).contains(width), (1...32768).contains(height)
+    else { return nil }
+    size = PixelSize(width: width, height: height)
+  }
+}
+
+extension FrameRate: ExpressibleByArgument {}
+extension LiveSettings.SeedPolicy: ExpressibleByArgument {}

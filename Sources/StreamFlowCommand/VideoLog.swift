@@ -1,0 +1,130 @@
+internal import FlowCore
+internal import FlowMedia
+internal import Foundation
+internal import StreamFlow
+
+/// What a run of `streamflow video` counts as frames come out.
+actor VideoLog {
+  private(set) var madeCount = 0
+  private(set) var repeatedCount = 0
+  private(set) var failedCount = 0
+  /// The frames written to the file.
+  private(set) var writtenCount = 0
+
+  private let total: Int?
+  private let isVisible: Bool
+  private let start = ContinuousClock.now
+  private var lastDrawn = ContinuousClock.now
+  private var times: [LiveFrame.Times] = []
+
+  init(total: Int?, isVisible: Bool) {
+    self.total = total
+    self.isVisible = isVisible && Terminal.isInteractive
+  }
+
+  func add(_ frame: LiveFrame) {
+    switch frame.outcome {
+    case .made:
+      madeCount += 1
+      times.append(frame.times)
+    case .repeated: repeatedCount += 1
+    case .failed: failedCount += 1
+    }
+    draw(at: frame.timestamp)
+  }
+
+  /// Counts a frame that was written.
+  func countWritten() { writtenCount += 1 }
+
+  private func draw(at time: Duration) {
+    let now = ContinuousClock.now
+    guard isVisible, now - lastDrawn > .milliseconds(200) else { return }
+    lastDrawn = now
+    let seconds = (now - start).seconds
+    let count = madeCount + repeatedCount + failedCount
+    var line = String(
+      format: "%d%@ frames  %.1f fps  %.2fx  %d skipped", count, total.map { "/\($0)" } ?? "",
+      Double(count) / seconds, time.seconds / seconds, repeatedCount)
+    if let total, count > 0, count < total {
+      line += String(format: "  %.0f s left", seconds / Double(count) * Double(total - count))
+    }
+    Terminal.draw(line)
+  }
+
+  func finish() { if isVisible { Terminal.wipe() } }
+
+  /// The middle, the 95th and the 99th of a hundred, and the longest, in seconds.
+  func percentiles(_ time: KeyPath<LiveFrame.Times, Duration>) -> [Double] {
+    let sorted = times.map { $0[keyPath: time].seconds }.sorted()
+    guard let last = sorted.last else { return [] }
+    return [0.5, 0.95, 0.99].map { sorted[Int(Double(sorted.count - 1) * $0)] } + [last]
+  }
+}
+
+/// What `--json` prints.
+struct VideoReport: Encodable {
+  struct Percentiles: Encodable {
+    let p50: Double
+    let p95: Double
+    let p99: Double
+    let max: Double
+
+    init?(_ values: [Double]) {
+      guard values.count == 4 else { return nil }
+      (p50, p95, p99, max) = (values[0], values[1], values[2], values[3])
+    }
+  }
+
+  let model: String
+  let output: String?
+  let frames: Int
+  let made: Int
+  let skipped: Int
+  let dropped: Int
+  let failed: Int
+  let written: Int
+  let seconds: Double
+  let framesPerSecond: Double
+  let prepareSeconds: Double
+  let rows: Int
+  let rowSeconds: [String: Double]?
+  let ticks: Int
+  let tickSeconds: Double
+  let engineSeconds: Double
+  let medianTickGap: Double
+  let longestTickGap: Double
+  let latency: Percentiles?
+  let waiting: Percentiles?
+  let encoding: Percentiles?
+  let flying: Percentiles?
+  let decoding: Percentiles?
+
+  init(
+    _ log: VideoLog, _ statistics: LiveStatistics, stream: LiveStream, output: String?,
+    seconds: Double
+  ) async {
+    model = stream.checkpoint.name
+    self.output = output
+    (made, skipped, failed) = await (log.madeCount, log.repeatedCount, log.failedCount)
+    frames = made + skipped + failed
+    dropped = statistics.droppedCount
+    written = await log.writtenCount
+    self.seconds = seconds
+    framesPerSecond = Double(frames) / max(seconds, 1e-9)
+    prepareSeconds = statistics.preparation.seconds
+    rows = statistics.rowCapacity
+    rowSeconds = statistics.calibration.map { calibration in
+      Dictionary(uniqueKeysWithValues: calibration.seconds.map { ("\($0.key)", $0.value) })
+    }
+    ticks = statistics.tickCount
+    tickSeconds = statistics.tickTime.seconds
+    engineSeconds = statistics.engineTime.seconds
+    medianTickGap = statistics.medianTickGap.seconds
+    longestTickGap = statistics.longestTickGap.seconds
+    latency = Percentiles(await log.percentiles(\.latency))
+    waiting = Percentiles(await log.percentiles(\.waiting))
+    encoding = Percentiles(await log.percentiles(\.encoding))
+    flying = Percentiles(await log.percentiles(\.flying))
+    decoding = Percentiles(await log.percentiles(\.decoding))
+  }
+}
