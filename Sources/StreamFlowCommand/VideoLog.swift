@@ -26,6 +26,8 @@ actor VideoLog {
     switch frame.outcome {
     case .made:
       madeCount += 1
+      // A camera may run for days: percentiles are of the last so many.
+      if times.count == 1 << 16 { times.removeFirst(1 << 15) }
       times.append(frame.times)
     case .repeated: repeatedCount += 1
     case .failed: failedCount += 1

@@ -50,6 +50,8 @@ struct VideoRun: Sendable {
     await log.finish()
     try await report(log, result: result, seconds: (ContinuousClock.now - start).seconds)
     if let interruption { throw interruption }
+    // Those of a large network took long to compile; small ones are kept already.
+    await stream.keepEngines()
     if await log.failedCount > 0 { throw ExitCode(EX_SOFTWARE) }
   }
 
