@@ -58,6 +58,13 @@ import Testing
     print(
       "soak: \(count) inputs, \(changes) changes, \(statistics.skippedCount) skipped; latency ms "
         + "p50 \(percentile(0.5)) p95 \(percentile(0.95)) p99 \(percentile(0.99))")
+    let gaps = statistics.tickGaps.map { $0 / .milliseconds(1) }.sorted()
+    func gap(_ part: Double) -> String {
+      String(format: "%.0f", gaps[Int(Double(gaps.count - 1) * part)])
+    }
+    print(
+      "soak: gaps between ticks ms, p50 \(gap(0.5)) p95 \(gap(0.95)) p99 \(gap(0.99)), "
+        + "longest \(gap(1))")
     // Every size has had its engines by a third of the way.
     guard Self.minutes >= 5 else { return }
     let start = end - .milliseconds(Int(Self.minutes * 40_000))
