@@ -56,10 +56,10 @@ extension LiveStream {
   ) async {
     while await flow.places.put(()) {
       guard let item = await flow.inputs.next(), let group = await take(item) else { return }
-      // Even if it is empty: who waits for it is to know.
-      let isPut = await flow.flights.put(group ?? [])
+      // Before it is put: who has taken it already must not wait for it again.
       flow.expect(-1)
-      guard isPut else { return }
+      // Even if it is empty: who waits for it is to know.
+      guard await flow.flights.put(group ?? []) else { return }
     }
   }
 
