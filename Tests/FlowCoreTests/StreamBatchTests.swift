@@ -67,6 +67,64 @@ import Testing
     #expect(field.ticks.allSatisfy { $0 <= rowCapacity })
   }
 
+  @Test("Trajectories that ticks leave out end where they would have ended", arguments: [1, 2, 3])
+  func leavingOut(every: Int) throws {
+    var field = Self.field(rowCapacity: 7)
+    var batch = StreamBatch<Float>(rowCapacity: 64)
+    for index in 0..<12 { batch.admit(try Self.trajectory(index)) }
+    var finished: [Int: Latents] = [:]
+    var tick = 0
+    while !batch.isEmpty {
+      // As many as the field has room for, beginning at another one each time.
+      var (rows, chosen) = (0, Set<Int>())
+      let flying = Array(batch.inFlight)
+      for place in flying.indices {
+        let trajectory = flying[(place + tick * every) % flying.count]
+        guard rows + trajectory.rowCount <= 7 else { continue }
+        rows += trajectory.rowCount
+        chosen.insert(trajectory.id)
+      }
+      try batch.advance(along: &field) { !chosen.contains($0) }
+      for trajectory in batch.retire() { finished[trajectory.id] = trajectory.sample }
+      tick += 1
+    }
+    #expect(finished.count == 12)
+    for index in 0..<12 { #expect(finished[index] == (try Self.alone(index))) }
+    #expect(field.ticks.allSatisfy { $0 <= 7 })
+  }
+
+  @Test("The expected picture is where the velocity leads, and at the last step where it arrives")
+  func estimate() throws {
+    // A field that knows the data: from anywhere, it leads there.
+    let data: Float = 0.25
+    let plans: [StepPlan] = [
+      try FlowMatchingSchedule().plan(stepCount: 4, solver: .euler),
+      try RectifiedFlowSchedule().plan(stepCount: 3, solver: .euler),
+    ]
+    for plan in plans {
+      var batch = StreamBatch<Float>(rowCapacity: 1)
+      var field = KnownField(rowCapacity: 1) { x, t, _ in (x - data) / (t / 1000) }
+      if plan.rows[0].residual.reference > 0 {
+        field = KnownField(rowCapacity: 1) { x, t, _ in (data - x) / (t / 1000) }
+      }
+      batch.admit(
+        Trajectory(
+          id: 0, plan: plan, prompted: 0, noise: GaussianNoise(seed: 3), shape: [6],
+          keepsEstimate: true))
+      for _ in plan.rows.dropLast() {
+        try batch.advance(along: &field)
+        let estimate = try #require(batch.inFlight.first?.estimate)
+        for scalar in estimate.scalars { #expect(abs(scalar - data) < 1e-4) }
+      }
+      try batch.advance(along: &field)
+      let arrived = try #require(batch.retire().first)
+      let estimate = try #require(arrived.estimate)
+      for (expected, scalar) in zip(estimate.scalars, arrived.sample.scalars) {
+        #expect(abs(expected - scalar) < 1e-4)
+      }
+    }
+  }
+
   @Test("One admitted a tick makes the paper's pipeline: N stages, a picture a tick, none lost")
   func pipeline() throws {
     let (count, stages) = (10, 4)

@@ -15,17 +15,8 @@ struct ResidualGuidance: Sendable {
   func withReference(
     from output: Latents, at sample: Latents, _ residual: StepPlan.Residual
   ) -> ResidualGuidance {
-    var scalars = output.scalars
-    let scale = Float(1 / residual.reference)
-    let sampleScale = -Float((residual.sample + residual.offset) / residual.reference)
-    let noiseScale = -Float(residual.noise / residual.reference)
-    for index in scalars.indices {
-      scalars[index] =
-        scale * scalars[index] + sampleScale * sample.scalars[index] + noiseScale
-        * noise.scalars[index]
-    }
-    return ResidualGuidance(
-      reference: Latents(shape: output.shape, scalars: scalars), noise: noise)
+    ResidualGuidance(
+      reference: residual.reference(of: output, at: sample, noise: noise), noise: noise)
   }
 
   /// Extrapolates an output (held in `output`, prompted) from the residual one, in place.
@@ -45,5 +36,22 @@ struct ResidualGuidance: Sendable {
         sampleScale * sample[index] + referenceScale * clean[index] + noiseScale * noise[index]
       prompted[index] = unprompted + scale * (prompted[index] - unprompted)
     }
+  }
+}
+
+extension StepPlan.Residual {
+  /// The clean latents that an output leads to: what the residual is solved for.
+  func reference(of output: Latents, at sample: Latents, noise: Latents) -> Latents {
+    var scalars = output.scalars
+    let scale = Float(1 / reference)
+    let sampleScale = -Float((self.sample + offset) / reference)
+    let noiseScale = -Float(self.noise / reference)
+    let (sample, noise) = (sample.scalars.span, noise.scalars.span)
+    var clean = scalars.mutableSpan
+    for index in clean.indices {
+      clean[index] =
+        scale * clean[index] + sampleScale * sample[index] + noiseScale * noise[index]
+    }
+    return Latents(shape: output.shape, scalars: scalars)
   }
 }

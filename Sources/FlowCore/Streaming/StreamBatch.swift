@@ -5,11 +5,11 @@
 /// (Fang et al., 2025, arXiv:2511.22009), for any mix of plans, guidance, prompts and ages.
 /// Rows depend on nothing but themselves, so a trajectory ends where it would have ended alone.
 /// A batch starts empty, and loses nothing: what was admitted is retired, first in first among
-/// those that finish together.
+/// those that finish together. A tick may leave some out, which wait where they are.
 public struct StreamBatch<Conditioning: Sendable>: Sendable {
-  /// The most rows of a tick.
+  /// The most rows in flight.
   public let rowCapacity: Int
-  /// The rows that the next tick evaluates.
+  /// The rows in flight, all of which the next tick evaluates unless it leaves some out.
   public private(set) var rowCount = 0
   /// The number of ticks so far.
   public private(set) var tickCount = 0
@@ -53,22 +53,30 @@ public struct StreamBatch<Conditioning: Sendable>: Sendable {
   /// If the field fails, no trajectory has moved, and the tick can be tried again. Retire what
   /// has finished before the next tick.
   ///
+  /// - Parameters:
+  ///   - field: what is evaluated.
+  ///   - isWaiting: whether a trajectory, by its name, is left out of this tick; asked up to three
+  ///     times, to give the same answer each time.
   /// - Precondition: nothing in flight has finished, and the field has room for the rows.
   public mutating func advance<Field: VelocityField<Conditioning>>(
-    along field: inout Field
+    along field: inout Field, leavingOut isWaiting: (_ id: Int) -> Bool = { _ in false }
   ) throws(Field.Failure) {
-    guard rowCount > 0 else { return }
     precondition(finishedCount == 0, "retire what has finished before the next tick")
-    precondition(rowCount <= field.rowCapacity, "the field takes \(field.rowCapacity) rows")
-    try field.begin(rowCount: rowCount)
+    var rows = 0
+    for index in trajectories.indices where !isWaiting(trajectories[index].id) {
+      rows += trajectories[index].rowCount
+    }
+    guard rows > 0 else { return }
+    precondition(rows <= field.rowCapacity, "the field takes \(field.rowCapacity) rows")
+    try field.begin(rowCount: rows)
     var row = 0
-    for index in trajectories.indices {
+    for index in trajectories.indices where !isWaiting(trajectories[index].id) {
       trajectories[index].load(into: &field, firstRow: row)
       row += trajectories[index].rowCount
     }
     try field.run()
     row = 0
-    for index in trajectories.indices {
+    for index in trajectories.indices where !isWaiting(trajectories[index].id) {
       let count = trajectories[index].rowCount
       trajectories[index].step(reading: field, firstRow: row)
       row += count
@@ -78,6 +86,9 @@ public struct StreamBatch<Conditioning: Sendable>: Sendable {
     }
     tickCount += 1
   }
+
+  /// The trajectories in flight, in the order of their admission.
+  public var inFlight: some RandomAccessCollection<Trajectory<Conditioning>> { trajectories }
 
   /// Takes out what has finished, in the order it was admitted.
   public mutating func retire() -> [Trajectory<Conditioning>] {

@@ -11,6 +11,12 @@ public struct Trajectory<Conditioning: Sendable>: Sendable {
   /// The index of the plan's row that it takes next.
   public private(set) var stage = 0
 
+  /// Where the last step's output leads to: the clean latents as they are expected so far, in
+  /// trajectories that keep it.
+  public private(set) var estimate: Latents?
+
+  /// The noise that it began with, where the estimate is worked out with it.
+  private let firstNoise: Latents?
   private let prompted: Conditioning
   private let unprompted: Conditioning?
   private var residual: ResidualGuidance?
@@ -33,10 +39,12 @@ public struct Trajectory<Conditioning: Sendable>: Sendable {
   ///   - noise: the generator; the first draw is the first sample, the later ones are for plans
   ///     that draw in between.
   ///   - shape: one sample's shape.
+  ///   - keepsEstimate: whether the expected clean latents are worked out after each step.
   /// - Precondition: guidance comes with what it reads.
   public init(
     id: Int, plan: StepPlan, guidance: Guidance = .none, prompted: Conditioning,
-    unprompted: Conditioning? = nil, reference: Latents? = nil, noise: GaussianNoise, shape: Shape
+    unprompted: Conditioning? = nil, reference: Latents? = nil, noise: GaussianNoise, shape: Shape,
+    keepsEstimate: Bool = false
   ) {
     precondition(
       !guidance.readsUnprompted || unprompted != nil, "\(guidance) needs an unprompted side")
@@ -48,6 +56,7 @@ public struct Trajectory<Conditioning: Sendable>: Sendable {
     self.unprompted = unprompted
     self.noise = noise
     var sample = self.noise.latents(shape: shape)
+    firstNoise = keepsEstimate ? sample : nil
     switch guidance {
     case .selfNegative: residual = ResidualGuidance(reference: reference, noise: sample)
     case .onetimeNegative: residual = ResidualGuidance(reference: nil, noise: sample)
@@ -94,6 +103,10 @@ public struct Trajectory<Conditioning: Sendable>: Sendable {
       }
       guideByResidual(scale: scale, delta: delta)
     case .selfNegative(let scale, let delta): guideByResidual(scale: scale, delta: delta)
+    }
+    if let firstNoise {
+      estimate = plan.rows[stage].residual.reference(
+        of: output, at: sample, noise: firstNoise)
     }
     let step = plan.steps[stage]
     sample.advance(by: step, along: output)
