@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import StreamFlow
 
 /// The command `streamflow`.
 @main
@@ -10,6 +11,7 @@ struct StreamFlowCommand: AsyncParsableCommand {
       A first picture:  streamflow generate "a fox on a blue background"
       Of a picture:     streamflow transform photo.jpg "a fox on a blue background"
       Of a video:       streamflow video clip.mp4 "a fox on a blue background" --output fox.mp4
+      In a browser:     streamflow serve
       What a model is:  streamflow inspect starter
 
       Completions:      streamflow --generate-completion-script bash|zsh|fish
@@ -18,14 +20,11 @@ struct StreamFlowCommand: AsyncParsableCommand {
       that --model takes by name), HF_HOME (the folder of Hugging Face's cache and token), \
       HF_TOKEN (a token for private and gated models), HF_ENDPOINT (the hub to pull from)
       """,
-    version: version,
+    version: streamFlowVersion,
     subcommands: [
       GenerateCommand.self, TransformCommand.self, VideoCommand.self,
-      InspectCommand.self, PullCommand.self,
+      ServeCommand.self, InspectCommand.self, PullCommand.self,
       AdoptCommand.self,
       CacheCommand.self,
     ])
 }
-
-/// The version of the package.
-let version = "0.1.0"

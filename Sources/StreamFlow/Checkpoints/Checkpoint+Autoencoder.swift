@@ -91,3 +91,10 @@ extension Checkpoint {
     return (configuration, weights.withCurrentAttentionNames())
   }
 }
+
+extension Checkpoint {
+  /// Whether pictures can be started from pictures: whether the autoencoder can encode.
+  public var hasEncoder: Bool {
+    autoencoderWeights.weights.keys.contains { $0.hasPrefix("encoder.") }
+  }
+}

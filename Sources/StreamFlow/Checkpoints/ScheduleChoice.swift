@@ -18,7 +18,7 @@ public enum ScheduleChoice: Equatable, Sendable {
 
 extension ScheduleChoice: LosslessStringConvertible {
   /// The ways of writing a choice, for help and errors.
-  static let spellings =
+  public static let spellings =
     "flow-match, rectified, perflow[:windows=4,prediction=diff_eps], lcm, euler or euler-ancestral"
 
   /// Reads a choice as it is written on the command line and in `streamflow.json`.

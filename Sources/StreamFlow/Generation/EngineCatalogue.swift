@@ -144,6 +144,12 @@ final class EngineCatalogue {
     }
   }
 
+  /// Makes an engine of just so many rows, if there is none.
+  func prepareExactly(_ rowCount: Int, chunks: Int = 1) throws(EngineError) {
+    guard !engines.contains(where: { $0.rows == rowCount && $0.chunks == chunks }) else { return }
+    _ = try add(Size(rows: rowCount, chunks: chunks))
+  }
+
   /// Takes an engine in that was made elsewhere.
   func add(_ engine: RowEngine) {
     made.append(EngineReport(engine.session))

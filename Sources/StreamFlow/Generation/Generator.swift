@@ -7,7 +7,8 @@ internal import Foundation
 /// Makes pictures: one checkpoint, one size, one stream batch that all requests share.
 ///
 /// Pictures of any prompts, seeds, step counts, schedules and guidance are in flight together,
-/// and each is the picture that it would be alone. An actor with a thread of its own, because
+/// and each is the picture that it would be alone. Clients share the ticks fairly, and who asks for
+/// little does not wait for who asks for much. An actor with a thread of its own, because
 /// inference blocks; ticks run when someone asks for the next picture.
 public actor Generator {
   /// The model.
@@ -29,9 +30,11 @@ public actor Generator {
   /// Channels, height and width of one sample.
   private let sampleShape: Shape
   private var batch: StreamBatch<Conditioning>
-  private var pending: [Admission] = []
+  private var pending = AdmissionQueue<Admission>()
   private var inFlight: [Int: Admission] = [:]
-  private var finished: [Int: [Result<GeneratedImage, any Error>]] = [:]
+  /// Those in flight that the last tick left out.
+  private var waiting: Set<Int> = []
+  private var events: [Int: [GenerationEvent]] = [:]
   /// How many pictures each stream still has to give.
   private var outstanding: [Int: Int] = [:]
   private var nextID = 0
@@ -43,6 +46,8 @@ public actor Generator {
     let index: Int
     let request: GenerationRequest
     let plan: StepPlan
+    /// The evaluations after which it is shown.
+    let previewStages: [Int]
     /// The chunks of its conditionings, known when it is admitted.
     var chunkCount = 1
   }
@@ -105,7 +110,8 @@ public actor Generator {
       checkpoint.unet.inputChannels, height / checkpoint.autoencoder.factor,
       width / checkpoint.autoencoder.factor,
     ]
-    batch = StreamBatch(rowCapacity: rowCapacity)
+    // Twice a tick's rows: beside those that a tick advances, others may wait.
+    batch = StreamBatch(rowCapacity: 2 * rowCapacity)
   }
 
   /// Makes the engines, so that the first picture need not wait for them.
@@ -130,21 +136,46 @@ public actor Generator {
     let decoder = LatentDecoder(
       checkpoint, height: height / factor, width: width / factor, rowCapacity: rowCapacity,
       tiling: options.decodeTiling, configuration: configuration, cache: cache)
-    let needed = pending.reduce(0) { $0 + $1.request.guidance.rowsPerStep }
+    let needed = pending.elements.reduce(0) { $0 + $1.request.guidance.rowsPerStep }
     let rows = needed == 0 ? rowCapacity : min(needed, rowCapacity)
     // What cannot be encoded is told when it is admitted.
     let chunks =
-      (try? conditioner.chunkCount(ofFirst: rows, of: pending.lazy.map(\.request))) ?? 1
+      (try? conditioner.chunkCount(ofFirst: rows, of: pending.elements.lazy.map(\.request))) ?? 1
     try network.prepare(rowCount: rows, chunks: chunks)
     try decoder.prepare(for: pending.count)
+    if options.preparesAllRows, network.catalogue.keepsSeveral {
+      for count in sequence(first: 1, next: { $0 * 2 }).prefix(while: { $0 < rowCapacity }) {
+        try network.prepareExactly(rowCount: count, chunks: chunks)
+        try decoder.prepareExactly(for: count)
+      }
+    }
     engines = Engines(conditioner, network, decoder)
     measured.preparation = .now - start
   }
 
   /// Pictures for some requests, as they finish.
   ///
+  /// - Parameters:
+  ///   - requests: what they show.
+  ///   - client: who asks; clients take turns.
   /// - Throws: `requestInvalid` for a number of steps or a combination that has no plan.
-  public func images(for requests: [GenerationRequest]) throws -> ImageStream {
+  public func images(
+    for requests: [GenerationRequest], client: String = ""
+  ) throws -> ImageStream {
+    ImageStream(try events(for: requests, client: client))
+  }
+
+  /// What happens to the pictures of some requests, as it happens.
+  ///
+  /// - Parameters:
+  ///   - requests: what they show.
+  ///   - client: who asks; clients take turns.
+  ///   - previewCount: how often each is shown before it is finished, spread over its steps; no
+  ///     more often than there are steps before the last.
+  /// - Throws: `requestInvalid` for a number of steps or a combination that has no plan.
+  public func events(
+    for requests: [GenerationRequest], client: String = "", previewCount: Int = 0
+  ) throws -> GenerationEvents {
     let stream = nextStream
     var admissions: [Admission] = []
     for (index, request) in requests.enumerated() {
@@ -155,12 +186,28 @@ public actor Generator {
         }
       try checkpoint.check(request)
       try check(request.guidance)
-      admissions.append(Admission(stream: stream, index: index, request: request, plan: plan))
+      admissions.append(
+        Admission(
+          stream: stream, index: index, request: request, plan: plan,
+          previewStages: PreviewStages.stages(count: previewCount, of: plan.rows.count)))
     }
     nextStream += 1
-    pending += admissions
+    pending.add(admissions, stream: stream, client: client)
     outstanding[stream] = requests.isEmpty ? nil : requests.count
-    return ImageStream(generator: self, id: stream, count: requests.count)
+    return GenerationEvents(generator: self, stream: stream, count: requests.count)
+  }
+
+  /// The number of pictures that wait to be admitted.
+  public var pendingCount: Int { pending.count }
+
+  /// What is in flight, oldest first.
+  public var flights: [GeneratorFlight] {
+    batch.inFlight.compactMap { trajectory in
+      guard let admission = inFlight[trajectory.id] else { return nil }
+      return GeneratorFlight(
+        stream: admission.stream, index: admission.index, stage: trajectory.stage,
+        stageCount: trajectory.plan.rows.count, advances: !waiting.contains(trajectory.id))
+    }
   }
 
   private func check(_ guidance: Guidance) throws(ModelError) {
@@ -193,16 +240,30 @@ public actor Generator {
     }.first
   }
 
-  /// The stream's next picture; ticks run until there is one.
-  func nextImage(of stream: Int) throws -> GeneratedImage? {
+  /// What happens next to a stream's pictures; ticks run until something does.
+  ///
+  /// Between two ticks others have their turn: requests come in and are given up, and who else
+  /// asks for a picture ticks too.
+  func nextEvent(of stream: Int) async throws -> GenerationEvent? {
     while outstanding[stream] != nil {
-      if let result = takeFinished(of: stream) { return try result.get() }
+      if let event = takeEvent(of: stream) { return event }
       try Task.checkCancellation()
-      try tick()
+      try await tickInTurn()
+      await Task.yield()
     }
     // Nobody waits for a picture: the time to keep what took long to compile.
     if outstanding.isEmpty { keepEngines() }
     return nil
+  }
+
+  private func tickInTurn() async throws {
+    guard let turn = options.turn else { return try tick() }
+    // Not in turn: compiling takes long, and runs beside what others do.
+    try prepare()
+    await turn.take()
+    let result = Result { try tick() }
+    await turn.give()
+    try result.get()
   }
 
   /// Whether engines were compiled that are too large to be kept in the cache at once.
@@ -225,34 +286,79 @@ public actor Generator {
 
   /// Forgets a stream: what is pending and what is in flight.
   func cancel(_ stream: Int) {
-    pending.removeAll { $0.stream == stream }
-    finished[stream] = nil
+    pending.remove(stream: stream)
+    events[stream] = nil
     outstanding[stream] = nil
     for (id, admission) in inFlight where admission.stream == stream {
       batch.remove(id: id)
       inFlight[id] = nil
+      waiting.remove(id)
     }
   }
 
-  private func takeFinished(of stream: Int) -> Result<GeneratedImage, any Error>? {
-    guard var results = finished[stream], !results.isEmpty else { return nil }
-    let result = results.removeFirst()
-    finished[stream] = results.isEmpty ? nil : results
-    let left = outstanding[stream, default: 0] - 1
-    outstanding[stream] = left > 0 ? left : nil
-    return result
+  private func takeEvent(of stream: Int) -> GenerationEvent? {
+    guard var waiting = events[stream], !waiting.isEmpty else { return nil }
+    let event = waiting.removeFirst()
+    events[stream] = waiting.isEmpty ? nil : waiting
+    if event.isLast {
+      let left = outstanding[stream, default: 0] - 1
+      outstanding[stream] = left > 0 ? left : nil
+    }
+    return event
+  }
+
+  /// Tells a stream of something; an older preview of the same picture that nobody has seen is
+  /// not shown any more.
+  private func tell(_ event: GenerationEvent, to stream: Int) {
+    guard outstanding[stream] != nil else { return }
+    events[stream]?.removeAll { !$0.isLast && $0.index == event.index }
+    events[stream, default: []].append(event)
   }
 
   private func tick() throws {
     try prepare()
     guard let engines else { return }
     try admit(with: engines)
+    chooseWaiting()
     let start = ContinuousClock.now
-    try batch.advance(along: &engines.network)
+    try batch.advance(along: &engines.network) { waiting.contains($0) }
     let retired = batch.retire()
     measured.tickTime += .now - start
-    guard !retired.isEmpty else { return }
-    finish(retired, with: engines.decoder)
+    let shown = batch.inFlight.filter { trajectory in
+      !waiting.contains(trajectory.id)
+        && inFlight[trajectory.id]?.previewStages.contains(trajectory.stage) == true
+    }
+    guard !retired.isEmpty || !shown.isEmpty else { return }
+    finish(retired, showing: shown, with: engines.decoder)
+  }
+
+  /// Chooses what the next tick leaves out.
+  private func chooseWaiting() {
+    if !waiting.isEmpty { waiting = [] }
+    let streams = Set(inFlight.values.lazy.map(\.stream))
+    guard streams.count > 1 || batch.rowCount > rowCapacity else { return }
+    let brief = streams.filter { pending.count(of: $0) == 0 }
+    waiting = TickShare.waiting(
+      of: batch.inFlight.map { trajectory in
+        TickShare.Flight(
+          id: trajectory.id, rowCount: trajectory.rowCount,
+          isBrief: inFlight[trajectory.id].map { brief.contains($0.stream) } ?? true)
+      }, rowCapacity: rowCapacity)
+  }
+
+  /// The stream that is next to be admitted, and what of it.
+  private var nextAdmission: (stream: Int, element: Admission)? {
+    guard !pending.isEmpty else { return nil }
+    let heads = pending.heads
+    guard let first = heads.first else { return nil }
+    if batch.rowCount + first.element.request.guidance.rowsPerStep <= rowCapacity { return first }
+    // There is no room in a tick; but who has nothing in flight need not wait for who has much to
+    // come, and can be left out of ticks for it.
+    let flying = Set(inFlight.values.lazy.map(\.stream))
+    guard flying.contains(where: { pending.count(of: $0) > 0 }) else { return nil }
+    return heads.first { head in
+      !flying.contains(head.stream) && batch.hasRoom(for: head.element.request.guidance)
+    }
   }
 
   private func admit(with engines: Engines) throws {
@@ -262,7 +368,8 @@ public actor Generator {
     if network.catalogue.keepsSeveral || batch.isEmpty {
       network.chunkCount = inFlight.values.reduce(1) { ChunkCount.common($0, $1.chunkCount) }
     }
-    while var next = pending.first, batch.hasRoom(for: next.request.guidance) {
+    while let (stream, element) = nextAdmission {
+      var next = element
       let request = next.request
       // What cannot be encoded is the failure of its own picture alone.
       let encoded = Result {
@@ -272,8 +379,8 @@ public actor Generator {
         )
       }
       if case .failure(let error) = encoded {
-        pending.removeFirst()
-        finished[next.stream, default: []].append(.failure(error))
+        _ = pending.take(from: stream)
+        tell(.failed(index: next.index, error), to: stream)
       }
       guard case .success(let (conditioning, start)) = encoded else { continue }
       next.chunkCount = conditioning.chunkCount
@@ -286,10 +393,11 @@ public actor Generator {
         Trajectory(
           id: nextID, plan: next.plan, guidance: request.guidance,
           prompted: conditioning.prompted, unprompted: conditioning.unprompted,
-          reference: start.reference, noise: start.noise, shape: sampleShape))
+          reference: start.reference, noise: start.noise, shape: sampleShape,
+          keepsEstimate: !next.previewStages.isEmpty))
       inFlight[nextID] = next
       nextID += 1
-      pending.removeFirst()
+      _ = pending.take(from: stream)
     }
     measured.admissionTime += .now - start
   }
@@ -316,11 +424,18 @@ public actor Generator {
         + "precision f32 may help, and the model's weights may be damaged")
   }
 
-  /// Decodes what has retired; a failure is the error of the pictures it befell.
-  private func finish(_ retired: [Trajectory<Conditioning>], with decoder: LatentDecoder) {
+  /// Decodes what has retired, and what is to be shown of the rest; a failure is the error of the
+  /// pictures it befell.
+  private func finish(
+    _ retired: [Trajectory<Conditioning>], showing shown: [Trajectory<Conditioning>],
+    with decoder: LatentDecoder
+  ) {
     let start = ContinuousClock.now
     let sound = retired.filter(\.sample.isFinite)
-    let decoded = Result { try decoder.decode(sound.map(\.sample)) }
+    let estimates = shown.compactMap { trajectory in
+      trajectory.estimate.flatMap { $0.isFinite ? (trajectory, $0) : nil }
+    }
+    let decoded = Result { try decoder.decode(sound.map(\.sample) + estimates.map(\.1)) }
     var index = 0
     for trajectory in retired {
       guard let admission = inFlight.removeValue(forKey: trajectory.id) else { continue }
@@ -330,14 +445,23 @@ public actor Generator {
         index += 1
         result = decoded.map { $0[place] }
       }
-      finished[admission.stream, default: []].append(
-        Result {
-          guard let image = try result.get() else { throw Self.notFinite(admission) }
-          return GeneratedImage(
-            image: image, request: admission.request, index: admission.index)
-        })
+      do {
+        guard let image = try result.get() else { throw Self.notFinite(admission) }
+        measured.pictureCount += 1
+        tell(
+          .finished(
+            GeneratedImage(image: image, request: admission.request, index: admission.index)),
+          to: admission.stream)
+      } catch { tell(.failed(index: admission.index, error), to: admission.stream) }
     }
-    measured.pictureCount += (try? decoded.get().count) ?? 0
+    if case .success(let pictures) = decoded {
+      for (trajectory, picture) in zip(estimates.map(\.0), pictures.dropFirst(sound.count)) {
+        guard let picture, let admission = inFlight[trajectory.id] else { continue }
+        let number = admission.previewStages.firstIndex(of: trajectory.stage) ?? 0
+        tell(
+          .preview(index: admission.index, number: number, image: picture), to: admission.stream)
+      }
+    }
     measured.decodeTime += .now - start
   }
 }

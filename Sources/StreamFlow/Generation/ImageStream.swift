@@ -1,51 +1,34 @@
 /// Pictures as they finish; asking for the next one runs the next ticks.
 ///
 /// A picture that fails throws its own error from `next()`, and the pictures after it can still
-/// be asked for. Leaving the loop gives up what has not been made.
+/// be asked for. Letting go of the stream gives up what has not been made.
 public struct ImageStream: AsyncSequence, Sendable {
   /// What the sequence gives.
   public typealias Element = GeneratedImage
 
-  private let generator: Generator
-  private let id: Int
+  private let events: GenerationEvents
   /// The number of pictures that were asked for.
-  public let count: Int
+  public var count: Int { events.count }
 
-  init(generator: Generator, id: Int, count: Int) {
-    self.generator = generator
-    self.id = id
-    self.count = count
-  }
+  init(_ events: GenerationEvents) { self.events = events }
 
   /// Begins to pull pictures; a stream has one iterator.
-  public func makeAsyncIterator() -> Iterator { Iterator(generator: generator, id: id) }
+  public func makeAsyncIterator() -> Iterator { Iterator(events: events.makeAsyncIterator()) }
 
   /// Pulls pictures.
   public struct Iterator: AsyncIteratorProtocol {
-    private let pull: Pull
-
-    fileprivate init(generator: Generator, id: Int) { pull = Pull(generator: generator, id: id) }
+    fileprivate var events: GenerationEvents.Iterator
 
     /// The next picture, or nothing after the last.
     public mutating func next() async throws -> GeneratedImage? {
-      try Task.checkCancellation()
-      return try await pull.generator.nextImage(of: pull.id)
-    }
-  }
-
-  /// Gives the rest up when nobody pulls any more.
-  private final class Pull: Sendable {
-    let generator: Generator
-    let id: Int
-
-    init(generator: Generator, id: Int) {
-      self.generator = generator
-      self.id = id
-    }
-
-    deinit {
-      let (generator, id) = (generator, id)
-      Task { await generator.cancel(id) }
+      while let event = try await events.next() {
+        switch event {
+        case .preview: continue
+        case .finished(let image): return image
+        case .failed(_, let error): throw error
+        }
+      }
+      return nil
     }
   }
 }

@@ -65,6 +65,12 @@ final class LatentDecoder {
     }
   }
 
+  /// Makes an engine of just so many pictures.
+  func prepareExactly(for count: Int) throws {
+    guard case .whole(let catalogue) = way else { return }
+    try catalogue.prepareExactly(min(max(count, 1), catalogue.capacity))
+  }
+
   /// Whether an engine is yet to be kept in the cache.
   var hasUnkept: Bool {
     switch way {

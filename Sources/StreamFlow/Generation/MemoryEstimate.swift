@@ -64,3 +64,11 @@ struct MemoryEstimate {
     return max(limit - used + (files ?? 0), 0)
   }
 }
+
+extension Checkpoint {
+  /// The bytes that the engines of one size take, about: the weights of all parts as 32-bit floats.
+  public var engineByteCount: Int {
+    let texts = textEncoders.reduce(0) { $0 + $1.weights.parameterCount }
+    return 4 * (unetWeights.parameterCount + autoencoderWeights.parameterCount + texts)
+  }
+}

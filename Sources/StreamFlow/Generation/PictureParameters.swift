@@ -1,10 +1,12 @@
 internal import FlowCore
 internal import FlowGraph
-internal import StreamFlow
+
+/// The version of the package.
+public let streamFlowVersion = "0.1.0"
 
 extension Generator {
   /// The settings of a picture as the ecosystem's tools read them.
-  nonisolated func parameters(of request: GenerationRequest) -> String {
+  public nonisolated func parameters(of request: GenerationRequest) -> String {
     var lines = [request.prompt]
     if !request.negativePrompt.isEmpty {
       lines.append("Negative prompt: \(request.negativePrompt)")
@@ -43,7 +45,7 @@ extension Generator {
     if request.promptSyntax != .weighted {
       settings.append("Prompt syntax: \(request.promptSyntax.rawValue)")
     }
-    settings.append("Version: StreamFlow \(version)")
+    settings.append("Version: StreamFlow \(streamFlowVersion)")
     return (lines + [settings.joined(separator: ", ")]).joined(separator: "\n")
   }
 }

@@ -19,7 +19,7 @@ final class SourceEncoder {
     fitter = PictureFitter(width: width, height: height, configuration: configuration)
     let factor = checkpoint.autoencoder.factor
     let weights = checkpoint.autoencoderWeights
-    guard weights.weights.keys.contains(where: { $0.hasPrefix("encoder.") }) else {
+    guard checkpoint.hasEncoder else {
       throw ModelError(
         code: .unsupported,
         message: "the autoencoder of \(checkpoint.name) has no encoder (a file "

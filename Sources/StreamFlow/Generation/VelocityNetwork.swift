@@ -46,6 +46,11 @@ final class VelocityNetwork: VelocityField {
     _ = try catalogue.engine(for: min(rowCount, catalogue.capacity), chunks: chunks)
   }
 
+  /// Makes an engine of just so many rows.
+  func prepareExactly(rowCount: Int, chunks: Int) throws(EngineError) {
+    try catalogue.prepareExactly(min(rowCount, catalogue.capacity), chunks: chunks)
+  }
+
   func begin(rowCount: Int) throws(EngineError) {
     // Let go of first: a large network's old engine must not be there while the next is made.
     parts = []

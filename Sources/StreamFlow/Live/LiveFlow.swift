@@ -33,7 +33,7 @@ final class LiveFlow: Sendable {
   let settled = BoundedQueue<Void>(capacity: 1)
   let outputs: BoundedQueue<LiveFrame>
   /// Taken by the one who works, where encoding, ticks and decoding do not overlap.
-  private let turn: Turn?
+  private let turn: EngineTurn?
   /// The inputs that were put in and are yet to become something that flies, or nothing.
   private let underway = Mutex(0)
 
@@ -42,7 +42,7 @@ final class LiveFlow: Sendable {
     places = BoundedQueue(capacity: 64 + RowChoice.maximum + 2 * options.frameBuffer)
     arrivals = BoundedQueue(capacity: 2 * max(options.decodeBatch, options.frameBuffer))
     outputs = BoundedQueue(capacity: max(options.outputCapacity, options.frameBuffer))
-    turn = options.overlaps ? nil : Turn()
+    turn = options.turn ?? (options.overlaps ? nil : EngineTurn())
   }
 
   /// Does some work, when it is its turn.

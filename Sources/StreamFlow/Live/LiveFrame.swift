@@ -61,6 +61,18 @@ public enum LiveOffer: Equatable, Sendable {
   case ended
 }
 
+/// What is done with an input, once its turn has come.
+public enum LiveDecision: Equatable, Sendable {
+  /// A picture is made of it.
+  case admitted
+  /// None is: the filter found it like the one before.
+  case skipped
+  /// None is: a later one came before its turn.
+  case dropped
+  /// None is: the stream has ended.
+  case ended
+}
+
 /// The frames of a live stream, in the order of their inputs.
 ///
 /// A frame that could not be made is a frame with its error; the sequence throws only where the

@@ -63,6 +63,8 @@ public struct LiveOptions: Sendable {
   /// Each engine spreads its work over all cores and waits for the slowest: on two cores two at a
   /// time take longer than one after the other. By default where there are 8 cores or more.
   public var overlaps = ProcessInfo.processInfo.activeProcessorCount >= 8
+  /// The turn that is shared with others on the same device; with one nothing overlaps.
+  public var turn: EngineTurn?
   /// How many of the text encoders' last layers are left out (clip skip).
   public var skippedTextLayers = 0
   /// Whether pictures are decoded whole or in tiles.

@@ -85,9 +85,11 @@ extension LiveStream {
     records[input.index] = record
     if gate?.admits(input.image) == false {
       statistics.skippedCount += 1
+      decide(.skipped, on: input.index)
       await settle(record, as: .skipped, flow: flow)
       return .some(nil)
     }
+    decide(.admitted, on: input.index)
     do {
       let encoding = encoding
       let (flight, fitted) = try await flow.inTurn {
@@ -263,6 +265,7 @@ extension LiveStream {
   func drop(_ index: Int) async {
     statistics.droppedCount += 1
     droppedIndices.insert(index)
+    decide(.dropped, on: index)
     _ = await flow?.settled.offer((), mayDrop: { _ in true })
   }
 
@@ -284,6 +287,7 @@ extension LiveStream {
     await flow.close()
     records = [:]
     group = []
+    for index in decisions.keys { decide(.ended, on: index) }
     signal()
   }
 

@@ -259,9 +259,9 @@ extension NetworkBlueprint {
   /// The row counts that may pay.
   ///
   /// 1, 2, 4, and as many as the stream has with one input a tick: more rows would be more delay. Of
-  /// a large network only one and the most, since each takes long to make.
+  /// a large network only the first and the last, since each takes long to make.
   func rowCandidates(steadyRows: Int) -> [Int] {
-    let candidates = keepsSeveral ? [1, 2, 4, steadyRows] : [1, mostRows]
+    let candidates = keepsSeveral ? [1, 2, 4, steadyRows] : [1, steadyRows]
     return Set(candidates.map { min($0, mostRows) }).sorted()
   }
 }

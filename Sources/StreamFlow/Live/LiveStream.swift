@@ -52,6 +52,9 @@ public actor LiveStream {
   var nextInput = 0
   var nextOutput = 0
   var outputWaiters: [CheckedContinuation<Void, Never>] = []
+  /// What became of inputs that someone asks about, until it is told.
+  var decisions: [Int: LiveDecision?] = [:]
+  var decisionWaiters: [Int: CheckedContinuation<LiveDecision, Never>] = [:]
   var failure: (any Error)?
   /// Whether everything was given up.
   var isClosed = false
@@ -122,6 +125,41 @@ public actor LiveStream {
       await drop(dropped.index)
       return .replaced(index: index, droppedIndex: dropped.index)
     case .taken: return .accepted(index: index)
+    }
+  }
+
+  /// Offers an input, and waits until it is known whether a picture is made of it.
+  ///
+  /// Does not wait for the picture.
+  ///
+  /// - Parameters:
+  ///   - image: the input, of any size.
+  ///   - timestamp: a time of the caller's, which its frame carries.
+  /// - Returns: the number of the input, and what is done with it.
+  public func decision(
+    on image: PixelImage, timestamp: Duration
+  ) async -> (index: Int, decision: LiveDecision) {
+    let index = nextInput
+    decisions[index] = .some(nil)
+    guard await offer(image, timestamp: timestamp) != .ended else {
+      decisions[index] = nil
+      return (index, .ended)
+    }
+    if let known = decisions[index] ?? nil {
+      decisions[index] = nil
+      return (index, known)
+    }
+    return (index, await withCheckedContinuation { decisionWaiters[index] = $0 })
+  }
+
+  /// Tells who asks what becomes of an input.
+  func decide(_ decision: LiveDecision, on index: Int) {
+    guard decisions[index] != nil else { return }
+    if let waiter = decisionWaiters.removeValue(forKey: index) {
+      decisions[index] = nil
+      waiter.resume(returning: decision)
+    } else {
+      decisions[index] = decision
     }
   }
 
