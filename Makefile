@@ -6,7 +6,7 @@ SOURCES = Package.swift Sources Tests Snippets Fuzz/Package.swift Fuzz/Sources
 GENERATED = Sources/FlowGraph/ONNX/onnx.pb.swift
 export STREAMFLOW_OPENVINO ?= $(CURDIR)/.deps/openvino
 
-.PHONY: setup demo build test lint format install asan tsan fuzz bench check clean
+.PHONY: setup demo build test test-browser lint format install asan tsan fuzz bench check clean
 
 setup:
 	@Scripts/setup.sh
@@ -22,6 +22,11 @@ build: setup
 # One after another: each test's engines take all cores, and tests that wait would starve.
 test: setup
 	$(SWIFT) test --no-parallel
+
+# Needs Debian's chromium and chromium-driver, and a Python with selenium.
+test-browser: setup
+	$(SWIFT) build --product streamflow
+	$(PYTHON) Scripts/browser/test_page.py --streamflow .build/debug/streamflow
 
 lint:
 	$(FORMAT) lint --strict --parallel --recursive $(SOURCES)

@@ -10,12 +10,19 @@ let settings: [SwiftSetting] = [
   .enableUpcomingFeature("MemberImportVisibility"),
 ]
 
+/// The page of `streamflow serve`, which is part of the program.
+let pageFiles = [
+  "index.html", "page.css", "page.js", "create.js", "elements.js", "gallery.js", "history.js",
+  "live.js", "server.js", "sources.js", "status.js",
+]
+
 let package = Package(
   name: "StreamFlow",
   platforms: [.macOS(.v15)],
   products: [
     .library(name: "StreamFlow", targets: ["StreamFlow", "FlowMedia"]),
     .library(name: "FlowCore", targets: ["FlowCore"]),
+    .library(name: "FlowServer", targets: ["FlowServer"]),
     .executable(name: "streamflow", targets: ["StreamFlowCommand"]),
   ],
   dependencies: [
@@ -24,6 +31,15 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
     .package(url: "https://github.com/apple/swift-system", from: "1.5.0"),
     .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2", traits: []),
+    .package(
+      url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1",
+      traits: ["FullFoundation"]),
+    .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+    .package(url: "https://github.com/apple/swift-nio-extras", from: "1.35.2"),
+    .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
+    .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
   ],
   targets: [
     .target(name: "FlowCore", swiftSettings: settings),
@@ -60,10 +76,30 @@ let package = Package(
       name: "FlowHub",
       dependencies: ["StreamFlow", .product(name: "Crypto", package: "swift-crypto")],
       swiftSettings: settings),
+    .target(
+      name: "FlowServer",
+      dependencies: [
+        "StreamFlow", "FlowMedia", "FlowCore", "FlowEngine",
+        .product(name: "Hummingbird", package: "hummingbird"),
+        .product(name: "HummingbirdCore", package: "hummingbird"),
+        .product(name: "HTTPTypes", package: "swift-http-types"),
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "Metrics", package: "swift-metrics"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOHTTP1", package: "swift-nio"),
+        .product(name: "NIOWebSocket", package: "swift-nio"),
+        .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
+        .product(name: "NIOHTTPTypesHTTP1", package: "swift-nio-extras"),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+        .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+      ],
+      resources: (["Wire/openapi.json"] + pageFiles.map { "Page/\($0)" }).map { .embedInCode($0) },
+      swiftSettings: settings),
     .executableTarget(
       name: "StreamFlowCommand",
       dependencies: [
-        "StreamFlow", "FlowHub", "FlowMedia", "FlowCore", "FlowEngine", "FlowGraph",
+        "StreamFlow", "FlowHub", "FlowMedia", "FlowServer", "FlowCore", "FlowEngine", "FlowGraph",
+        .product(name: "Logging", package: "swift-log"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: settings),
@@ -97,6 +133,14 @@ let package = Package(
       resources: [.copy("Fixtures")], swiftSettings: settings),
     .testTarget(
       name: "FlowHubTests", dependencies: ["FlowHub", "StreamFlow", "FlowTestSupport"],
+      swiftSettings: settings),
+    .testTarget(
+      name: "FlowServerTests",
+      dependencies: [
+        "FlowServer", "StreamFlow", "FlowMedia", "FlowCore", "FlowTestSupport",
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "Metrics", package: "swift-metrics"),
+      ],
       swiftSettings: settings),
     .testTarget(
       name: "StreamFlowCommandTests",

@@ -24,5 +24,13 @@ let package = Package(
       name: "FuzzPicture",
       dependencies: [.product(name: "StreamFlow", package: "StreamFlow")],
       swiftSettings: settings),
+    .executableTarget(
+      name: "FuzzMultipart",
+      dependencies: [.product(name: "FlowServer", package: "StreamFlow")],
+      swiftSettings: settings),
+    .executableTarget(
+      name: "FuzzRequest",
+      dependencies: [.product(name: "FlowServer", package: "StreamFlow")],
+      swiftSettings: settings),
   ]
 )

@@ -7,14 +7,17 @@ swift build --package-path Fuzz --sanitize fuzzer
 binaries=$(swift build --package-path Fuzz --sanitize fuzzer --show-bin-path)
 corpus=.build-fuzz
 starter=Sources/StreamFlow/Resources/starter
-mkdir -p $corpus/{FuzzSafetensors,FuzzTokenizer,FuzzPicture}
+mkdir -p $corpus/{FuzzSafetensors,FuzzTokenizer,FuzzPicture,FuzzMultipart,FuzzRequest}
 cp Tests/StreamFlowTests/Fixtures/text-gelu/golden.safetensors $corpus/FuzzSafetensors/
 for kind in 0 3; do { printf "\\$kind"; head -c 2000 $starter/tokenizer/vocab.json; } >"$corpus/FuzzTokenizer/vocab-$kind"; done
 { printf '\1'; head -c 2000 $starter/tokenizer/merges.txt; } >$corpus/FuzzTokenizer/merges
 { printf '\2'; cat $starter/tokenizer/special_tokens_map.json; } >$corpus/FuzzTokenizer/special
 { printf '\4'; printf 'a Fox, isn'\''t it? \xf0\x9f\xa6\x8a'; } >$corpus/FuzzTokenizer/prompt
 cp Tests/FlowMediaTests/Fixtures/pictures/*.{png,jpg} $corpus/FuzzPicture/
-for fuzzer in FuzzSafetensors FuzzTokenizer FuzzPicture; do
+printf 'multipart/form-data; boundary=x\n--x\r\nContent-Disposition: form-data; name="a"; filename="a%%22.png"\r\n\r\nb\r\n--x--\r\n' >$corpus/FuzzMultipart/form
+printf '0{"prompt": "a (fox:1.2)", "n": 2, "size": "64x64", "seed": 7, "blend": [{"prompt": "b", "weight": 0.5}]}' >$corpus/FuzzRequest/order
+printf '2{"prompt": "a", "strength": 0.5, "similar": null, "guidance": "full", "guidance_scale": 3}' >$corpus/FuzzRequest/live
+for fuzzer in FuzzSafetensors FuzzTokenizer FuzzPicture FuzzMultipart FuzzRequest; do
   echo "== $fuzzer, $seconds seconds"
   "$binaries/$fuzzer" -max_total_time="$seconds" -max_len=8192 \
     -rss_limit_mb=4096 -artifact_prefix="$corpus/$fuzzer-" -print_final_stats=1 \

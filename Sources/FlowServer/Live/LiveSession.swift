@@ -1,0 +1,250 @@
+internal import FlowCore
+internal import FlowEngine
+internal import FlowMedia
+internal import Foundation
+internal import HTTPTypes
+internal import Logging
+internal import StreamFlow
+
+/// A live stream that clients send frames to and see the pictures of.
+actor LiveSession {
+  /// What is told of it.
+  struct Report: Encodable, Sendable {
+    let id: String
+    let object = "stream"
+    let model: String
+    let settings: LiveSettingsReport
+    let rows: Int
+    let gain: Double
+    let rowSeconds: [String: Double]?
+    let statistics: Counts
+  }
+
+  /// What was counted of it.
+  struct Counts: Encodable, Sendable {
+    struct Percentiles: Encodable, Sendable {
+      let p50: Double
+      let p95: Double
+    }
+
+    var type: String?
+    let framesPerSecond: Double
+    let offered: Int
+    let made: Int
+    let skipped: Int
+    let dropped: Int
+    let failed: Int
+    let rows: Int
+    let gain: Double
+    let latencyMs: Percentiles
+  }
+
+  private struct FrameLine: Encodable {
+    let type = "frame"
+    let index: Int
+    let outcome: String
+    let latencyMs: Double
+    let settingsNumber: Int
+    var message: String?
+  }
+
+  private struct SettingsLine: Encodable {
+    let type = "settings"
+    let settings: LiveSettingsReport
+    let rows: Int
+    let gain: Double
+  }
+
+  nonisolated let id: String
+  nonisolated let model: String
+  nonisolated let broadcaster = FrameBroadcaster()
+  nonisolated let encoding: PictureEncoding
+  private let stream: LiveStream
+  private let limits: ServerLimits
+  private let logger: Logger
+  private var settings: LiveSettings
+  private let start = ContinuousClock.now
+  private var lastUse = ContinuousClock.now
+  private var latencies: [Duration] = []
+  private var arrivals: [ContinuousClock.Instant] = []
+  private var tasks: [Task<Void, Never>] = []
+  private(set) var isOver = false
+
+  init(
+    id: String, model: String, stream: LiveStream, settings: LiveSettings,
+    encoding: PictureEncoding, limits: ServerLimits, logger: Logger
+  ) {
+    self.id = id
+    self.model = model
+    self.stream = stream
+    self.settings = settings
+    self.encoding = encoding
+    self.limits = limits
+    self.logger = logger
+  }
+
+  /// Makes the engines, and begins to hand frames on.
+  func begin() async throws {
+    try await stream.prepare()
+    let stream = stream
+    tasks = [
+      Task { [weak self] in
+        do {
+          for try await frame in stream.frames { await self?.tell(frame) }
+        } catch { await self?.fail(error) }
+        await self?.end()
+      },
+      Task { [weak self] in
+        while let self, await !self.isOver {
+          try? await Task.sleep(for: .seconds(1))
+          await self.tellCounts()
+        }
+      },
+    ]
+  }
+
+  // MARK: - Input
+
+  /// Takes a picture's file in; who offers another before its turn replaces it.
+  func offer(_ bytes: [UInt8]) async throws -> (index: Int, decision: LiveDecision) {
+    let image = try decoded(bytes)
+    let (index, decision) = await stream.decision(on: image, timestamp: .now - start)
+    return (index, decision)
+  }
+
+  /// Takes a picture's file in, and does not wait.
+  func send(_ bytes: [UInt8]) async throws {
+    let image = try decoded(bytes)
+    if case .replaced(_, let dropped) = await stream.offer(image, timestamp: .now - start) {
+      struct Line: Encodable {
+        let type = "dropped"
+        let index: Int
+      }
+      broadcaster.send(.text(JSONWire.text(of: Line(index: dropped))))
+    }
+  }
+
+  private func decoded(_ bytes: [UInt8]) throws -> PixelImage {
+    guard !isOver else { throw Self.ended }
+    lastUse = .now
+    return try PixelImage(picture: bytes, maximumPixelCount: limits.picturePixelCount)
+  }
+
+  private static let ended = ServerError(.gone, "ended", "the stream has ended; make a new one")
+
+  /// Changes settings; what takes time to prepare takes effect later, and the rest at once.
+  func change(_ fields: LiveFields) async throws {
+    guard !isOver else { throw Self.ended }
+    lastUse = .now
+    let change = try await stream.update { $0 = fields.changed($0) }
+    settings = fields.changed(settings)
+    await tellSettings()
+    Task { [weak self] in
+      try? await change.settled()
+      await self?.tellSettings()
+    }
+  }
+
+  // MARK: - Output
+
+  private func tell(_ frame: LiveFrame) {
+    let milliseconds = frame.times.latency / .milliseconds(1)
+    func line(_ outcome: String, _ message: String? = nil) -> String {
+      JSONWire.text(
+        of: FrameLine(
+          index: frame.index, outcome: outcome, latencyMs: milliseconds,
+          settingsNumber: frame.settingsNumber, message: message))
+    }
+    arrivals.append(.now)
+    if arrivals.count > 120 { arrivals.removeFirst(60) }
+    switch frame.outcome {
+    case .made(let image):
+      latencies.append(frame.times.latency)
+      if latencies.count > 512 { latencies.removeFirst(256) }
+      do {
+        broadcaster.send(
+          .picture(line("made"), try encoding.bytes(of: image, parameters: nil)))
+      } catch { broadcaster.send(.text(line("failed", ServerError(error).message))) }
+    case .repeated: broadcaster.send(.text(line("repeated")))
+    case .failed(let error):
+      broadcaster.send(.text(line("failed", ServerError(error).message)))
+    }
+  }
+
+  private func tellSettings() async {
+    let report = await report()
+    broadcaster.send(
+      .text(
+        JSONWire.text(
+          of: SettingsLine(settings: report.settings, rows: report.rows, gain: report.gain))))
+  }
+
+  private func tellCounts() async {
+    guard broadcaster.viewerCount > 0 else { return }
+    var counts = await counts
+    counts.type = "statistics"
+    broadcaster.send(.text(JSONWire.text(of: counts)))
+  }
+
+  private func fail(_ error: any Error) {
+    logger.error("stream failed", metadata: ["stream": "\(id)", "error": "\(error)"])
+    struct Line: Encodable {
+      let type = "error"
+      let error: ErrorBody.Content
+    }
+    broadcaster.send(.text(JSONWire.text(of: Line(error: ServerError(error).body.error))))
+  }
+
+  /// What is told of it.
+  func report() async -> Report {
+    let size = await stream.pictureSize
+    let counts = await counts
+    let calibration = await stream.statistics.calibration
+    return Report(
+      id: id, model: model,
+      settings: LiveSettingsReport(
+        settings, size: PictureSize(width: size.width, height: size.height)),
+      rows: counts.rows, gain: counts.gain,
+      rowSeconds: calibration.map { found in
+        Dictionary(uniqueKeysWithValues: found.seconds.map { ("\($0.key)", $0.value) })
+      }, statistics: counts)
+  }
+
+  /// What was counted of it.
+  var counts: Counts {
+    get async {
+      let statistics = await stream.statistics
+      let sorted = latencies.sorted()
+      func percentile(_ part: Int) -> Double {
+        sorted.isEmpty
+          ? 0
+          : sorted[min(sorted.count * part / 100, sorted.count - 1)]
+            / .milliseconds(1)
+      }
+      let recent = arrivals.filter { .now - $0 < .seconds(3) }
+      return Counts(
+        framesPerSecond: Double(recent.count) / 3, offered: statistics.offeredCount,
+        made: statistics.madeCount, skipped: statistics.skippedCount,
+        dropped: statistics.droppedCount, failed: statistics.failedCount,
+        rows: statistics.rowCapacity, gain: statistics.calibration?.gain ?? 1,
+        latencyMs: Counts.Percentiles(p50: percentile(50), p95: percentile(95)))
+    }
+  }
+
+  // MARK: - End
+
+  /// Notes that somebody looks.
+  func touch() { lastUse = .now }
+
+  /// Whether nobody has sent anything for too long.
+  var isIdle: Bool { .now - lastUse > limits.streamIdleTime }
+
+  /// Ends it: nothing more is made.
+  func end() async {
+    guard !isOver else { return }
+    isOver = true
+    broadcaster.end()
+    await stream.cancel()
+    for task in tasks { task.cancel() }
+  }
+}

@@ -1,0 +1,118 @@
+internal import FlowEngine
+internal import HTTPTypes
+internal import Logging
+internal import StreamFlow
+internal import Synchronization
+
+/// The live streams of a server.
+final class StreamRegistry: Sendable {
+  private struct State {
+    var sessions: [String: LiveSession] = [:]
+    /// Those that are being made.
+    var openingCount = 0
+    var isClosed = false
+  }
+
+  private let state = Mutex(State())
+  private let shelf: ModelShelf
+  private let options: ServerOptions
+  private let turn: EngineTurn
+  private let logger: Logger
+
+  init(_ shelf: ModelShelf, options: ServerOptions, turn: EngineTurn, logger: Logger) {
+    self.shelf = shelf
+    self.options = options
+    self.turn = turn
+    self.logger = logger
+  }
+
+  /// The streams that there are.
+  var sessions: [LiveSession] { state.withLock { Array($0.sessions.values) } }
+
+  /// The stream of a name.
+  func session(_ id: String) throws(ServerError) -> LiveSession {
+    guard let session = state.withLock({ $0.sessions[id] }) else {
+      throw .notFound("there is no live stream of that name; make one with POST /v1/streams")
+    }
+    return session
+  }
+
+  /// Whether there is a stream of a name.
+  func has(_ id: String) -> Bool { state.withLock { $0.sessions[id] != nil } }
+
+  /// Makes a stream, its engines included.
+  func open(_ fields: inout RequestFields) async throws -> LiveSession {
+    let model = try fields.text("model", limit: 200)
+    let live = try LiveFields(&fields, limits: options.limits)
+    var liveOptions = LiveOptions()
+    liveOptions.rowCapacity = try fields.integer("stages", in: 1...64, orWord: "auto")
+    liveOptions.frameBuffer = try fields.integer("frame_buffer", in: 1...16) ?? 1
+    liveOptions.decodeBatch = try fields.integer("decode_batch", in: 1...16) ?? 4
+    liveOptions.turn = turn
+    let format = try fields.choice("output_format", of: ["jpeg", "png"]) ?? "jpeg"
+    let quality = try fields.integer("quality", in: 1...100) ?? 90
+    try fields.checkAllRead()
+    let host = try shelf.host(model)
+    try reserve()
+    defer { state.withLock { $0.openingCount -= 1 } }
+    let (setup, options, logger) = (liveOptions, options, logger)
+    return try await shelf.using(host) { host in
+      let checkpoint = try await host.loaded()
+      let wanted = try live.settings(of: checkpoint)
+      let stream = try LiveStream(
+        checkpoint: checkpoint, settings: wanted, options: setup,
+        configuration: options.engineConfiguration, cache: options.engineCache)
+      let session = LiveSession(
+        id: RandomName.make("stream"), model: host.name, stream: stream, settings: wanted,
+        encoding: format == "png" ? .png : .jpeg(quality: quality), limits: options.limits,
+        logger: logger)
+      try await session.begin()
+      self.state.withLock { $0.sessions[session.id] = session }
+      return session
+    }
+  }
+
+  private func reserve() throws(ServerError) {
+    let limit = options.limits.streamCount
+    let (isClosed, isFull) = state.withLock { state in
+      let isFull = state.sessions.count + state.openingCount >= limit
+      if !isFull, !state.isClosed { state.openingCount += 1 }
+      return (state.isClosed, isFull)
+    }
+    guard !isClosed else {
+      throw ServerError(
+        .serviceUnavailable, "shutting_down", "the server is about to stop; try again",
+        retryAfter: 10)
+    }
+    guard !isFull else {
+      throw ServerError(
+        .tooManyRequests, "too_many_streams",
+        "there are \(limit) live streams already, the most there may be (--max-streams); end one "
+          + "(DELETE /v1/streams/ID), or wait until one that nobody sends to is ended",
+        retryAfter: Int(options.limits.streamIdleTime.components.seconds))
+    }
+  }
+
+  /// Ends a stream.
+  func close(_ id: String) async throws {
+    let session = try session(id)
+    state.withLock { $0.sessions[id] = nil }
+    await session.end()
+  }
+
+  /// Ends those that nobody sends to, and forgets those that have ended.
+  func sweep() async {
+    for session in sessions {
+      let (isOver, isIdle) = (await session.isOver, await session.isIdle)
+      guard isOver || isIdle else { continue }
+      if isIdle { logger.info("stream left idle", metadata: ["stream": "\(session.id)"]) }
+      try? await close(session.id)
+    }
+  }
+
+  /// Ends all, and makes no more.
+  func closeAll() async {
+    state.withLock { $0.isClosed = true }
+    for session in sessions { try? await close(session.id) }
+  }
+}

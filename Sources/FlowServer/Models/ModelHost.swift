@@ -1,0 +1,140 @@
+internal import FlowEngine
+internal import Logging
+internal import StreamFlow
+
+/// A model that is offered: read when it is first needed, with a generator for each size in use.
+///
+/// Requests of one size share a generator, and with it a stream batch; all generators and live
+/// streams of the server take turns at the device.
+actor ModelHost {
+  /// How far it is.
+  enum State: Equatable {
+    case unloaded
+    case loading
+    case ready
+    case failed(String)
+
+    /// The state in a word.
+    var name: String {
+      switch self {
+      case .unloaded: "unloaded"
+      case .loading: "loading"
+      case .ready: "ready"
+      case .failed: "failed"
+      }
+    }
+  }
+
+  nonisolated let name: String
+  private let load: @Sendable () throws -> Checkpoint
+  private let options: ServerOptions
+  private let turn: EngineTurn
+  private let logger: Logger
+  private(set) var state = State.unloaded
+  private var loading: Task<Checkpoint, any Error>?
+  private(set) var checkpoint: Checkpoint?
+  /// Those used last at the end.
+  private var generators: [(size: PictureSize, generator: Generator)] = []
+  private var preparing: [PictureSize: Task<Generator, any Error>] = [:]
+  /// The requests that use it just now.
+  private(set) var useCount = 0
+  private(set) var lastUse = ContinuousClock.now
+
+  /// The most sizes that have engines at once.
+  private static let sizeLimit = 4
+
+  init(_ model: ServedModel, options: ServerOptions, turn: EngineTurn, logger: Logger) {
+    name = model.name
+    load = model.load
+    self.options = options
+    self.turn = turn
+    self.logger = logger
+  }
+
+  /// The model, read if it is not there yet.
+  func loaded() async throws -> Checkpoint {
+    if let checkpoint { return checkpoint }
+    if let loading { return try await loading.value }
+    state = .loading
+    let load = load
+    let task = Task.detached { try load() }
+    loading = task
+    defer { loading = nil }
+    do {
+      let checkpoint = try await task.value
+      self.checkpoint = checkpoint
+      state = .ready
+      logger.info("model read", metadata: ["model": "\(name)"])
+      return checkpoint
+    } catch {
+      state = .failed("\(error)")
+      logger.error("model cannot be read", metadata: ["model": "\(name)", "error": "\(error)"])
+      throw error
+    }
+  }
+
+  /// The generator of pictures of a size, with its engines made; the model's own size where nothing
+  /// is said.
+  func generator(_ size: PictureSize?) async throws -> Generator {
+    let checkpoint = try await loaded()
+    let native = checkpoint.nativeSize
+    let size = size ?? PictureSize(width: native.width, height: native.height)
+    lastUse = .now
+    if let index = generators.firstIndex(where: { $0.size == size }) {
+      let known = generators.remove(at: index)
+      generators.append(known)
+      return known.generator
+    }
+    if let task = preparing[size] { return try await task.value }
+    var settings = GeneratorOptions()
+    (settings.width, settings.height) = (size.width, size.height)
+    settings.rowCapacity = options.rowCapacity
+    settings.preparesAllRows = true
+    settings.turn = turn
+    let generator = try Generator(
+      checkpoint: checkpoint, options: settings, configuration: options.engineConfiguration,
+      cache: options.engineCache)
+    let task = Task {
+      try await generator.prepare()
+      return generator
+    }
+    preparing[size] = task
+    defer { preparing[size] = nil }
+    let made = try await task.value
+    generators.append((size, made))
+    if generators.count > Self.sizeLimit { generators.removeFirst() }
+    logger.info("engines ready", metadata: ["model": "\(name)", "size": "\(size)"])
+    return made
+  }
+
+  /// Counts a request that uses it.
+  func beginUse() {
+    useCount += 1
+    lastUse = .now
+  }
+
+  /// Counts the request out.
+  func endUse() {
+    useCount -= 1
+    lastUse = .now
+  }
+
+  /// Lets go of everything, if nobody uses it; what is in flight ends first.
+  func unload() -> Bool {
+    guard useCount == 0, loading == nil, preparing.isEmpty, checkpoint != nil else { return false }
+    checkpoint = nil
+    generators = []
+    state = .unloaded
+    logger.info("model let go of", metadata: ["model": "\(name)"])
+    return true
+  }
+
+  /// The bytes that it takes, about: its weights as the engines hold them, once for each size.
+  var byteCount: Int {
+    guard let checkpoint else { return 0 }
+    return checkpoint.engineByteCount * max(generators.count, 1)
+  }
+
+  /// The generators that are there.
+  var batches: [(size: PictureSize, generator: Generator)] { generators }
+}

@@ -1,0 +1,66 @@
+internal import HTTPTypes
+internal import Logging
+internal import StreamFlow
+
+/// The models that a server offers, of which as many are in memory as there is room for.
+actor ModelShelf {
+  nonisolated let hosts: [ModelHost]
+  private let budget: Int?
+  private var makingRoom: Task<Void, Never>?
+
+  init(_ options: ServerOptions, turn: EngineTurn, logger: Logger) {
+    hosts = options.models.map {
+      ModelHost($0, options: options, turn: turn, logger: logger)
+    }
+    budget = options.memoryByteCount
+  }
+
+  /// The model of a name, the first one where none is said.
+  nonisolated func host(_ name: String?) throws(ServerError) -> ModelHost {
+    guard let name else { return hosts[0] }
+    guard let host = hosts.first(where: { $0.name == name }) else {
+      throw ServerError(
+        .notFound, "model_not_found",
+        "there is no model '\(name.prefix(80))'; this server has "
+          + hosts.map(\.name).joined(separator: ", "), parameter: "model")
+    }
+    return host
+  }
+
+  /// Does some work with a model in memory, which stays there meanwhile.
+  func using<Result: Sendable>(
+    _ host: ModelHost, _ work: @Sendable (ModelHost) async throws -> Result
+  ) async throws -> Result {
+    await host.beginUse()
+    do {
+      if await host.checkpoint == nil {
+        _ = try await host.loaded()
+        await makeRoom(beside: host)
+      }
+      let result = try await work(host)
+      await host.endUse()
+      return result
+    } catch {
+      await host.endUse()
+      throw error
+    }
+  }
+
+  /// Lets go of the models that were used least of late, until the rest fits.
+  private func makeRoom(beside kept: ModelHost) async {
+    guard let budget else { return }
+    var others: [(host: ModelHost, use: ContinuousClock.Instant)] = []
+    var total = await kept.byteCount
+    for host in hosts where host !== kept {
+      total += await host.byteCount
+      others.append((host, await host.lastUse))
+    }
+    for (host, _) in others.sorted(by: { $0.use < $1.use }) where total > budget {
+      let bytes = await host.byteCount
+      if await host.unload() { total -= bytes }
+    }
+  }
+
+  /// Whether the first model is ready, or why it will not be.
+  nonisolated func readiness() async -> ModelHost.State { await hosts[0].state }
+}

@@ -1,0 +1,111 @@
+// What every page needs of the document.
+
+/** The element of an id. */
+export const byId = (id) => document.getElementById(id);
+
+/**
+ * Makes an element.
+ *
+ * @param {string} name its tag, with classes after dots: "span.name"
+ * @param {object} properties of the element; those with a dash are attributes
+ * @param {...(Node|string)} children what it holds
+ */
+export function element(name, properties = {}, ...children) {
+  const [tag, ...classes] = name.split(".");
+  const made = document.createElement(tag);
+  made.classList.add(...classes);
+  for (const [key, value] of Object.entries(properties)) {
+    if (key.includes("-")) made.setAttribute(key, value);
+    else made[key] = value;
+  }
+  made.append(...children);
+  return made;
+}
+
+/** Makes an SVG element with attributes. */
+export function drawn(tag, attributes = {}, text = "") {
+  const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  made.textContent = text;
+  return made;
+}
+
+/** A count with its noun: "1 picture", "3 pictures". */
+export const counted = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;
+
+/** A function that calls another one when it was not called for a while. */
+export function debounced(milliseconds, action) {
+  let timer;
+  const later = (...values) => {
+    clearTimeout(timer);
+    timer = setTimeout(() => action(...values), milliseconds);
+  };
+  later.cancel = () => clearTimeout(timer);
+  return later;
+}
+
+/** A random seed. */
+export const randomSeed = () => crypto.getRandomValues(new Uint32Array(1))[0];
+
+/** The number that a seed's field says, or null. */
+export function seedOf(field) {
+  const seed = Number(field.value.trim());
+  return /^\d+$/.test(field.value.trim()) && Number.isSafeInteger(seed) ? seed : null;
+}
+
+/** Shows an error at its place, or takes it away. */
+export function say(place, message) {
+  place.textContent = message ?? "";
+  place.hidden = !message;
+}
+
+/**
+ * Shows an error below the field that caused it, or at a form's own place where none did.
+ *
+ * @param {HTMLFormElement} form whose fields are named as the server's parameters
+ * @param {HTMLElement} place where other errors go
+ * @param {?{message: string, parameter: ?string}} error what is wrong; null takes errors away
+ */
+export function sayInForm(form, place, error) {
+  for (const field of form.querySelectorAll("[aria-invalid]")) {
+    field.removeAttribute("aria-invalid");
+    field.removeAttribute("aria-errormessage");
+  }
+  for (const old of form.querySelectorAll(".field-error")) old.remove();
+  const name = error?.parameter?.split(/[.[]/)[0];
+  const field = name && form.querySelector(`[name="${CSS.escape(name)}"]`);
+  const box = field?.closest(".field");
+  if (!box) return say(place, error?.message);
+  say(place, null);
+  field.setAttribute("aria-invalid", "true");
+  field.setAttribute("aria-errormessage", `${field.id}-error`);
+  box.append(element("p.field-error", { id: `${field.id}-error`, role: "alert" }, error.message));
+  for (let outer = box.closest("details"); outer; outer = outer.parentElement.closest("details")) {
+    outer.open = true;
+  }
+}
+
+/** Fills a choice, keeping what was chosen where it is still there. */
+export function fill(select, options) {
+  const before = select.value;
+  select.replaceChildren(
+    ...options.map(([value, text]) => element("option", { value }, text ?? value)));
+  if (options.some(([value]) => value === before)) select.value = before;
+}
+
+/** The sizes that suit a model, its own first. */
+export function sizes({ width, height, size_multiple: multiple, max_side: most }) {
+  const found = new Map([[`${width}x${height}`, `${width} × ${height}`]]);
+  for (const [across, down] of [[0.5, 0.5], [0.75, 0.75], [1.5, 1.5], [2, 2], [3, 3], [1.5, 1], [1, 1.5]]) {
+    const [wide, high] = [width * across, height * down];
+    const fits = [wide, high].every((side) => side % multiple === 0 && side <= most && side >= 32);
+    if (fits) found.set(`${wide}x${high}`, `${wide} × ${high}`);
+  }
+  return [...found];
+}
+
+/** The proportions of a size such as 96x64. */
+export function aspectOf(size) {
+  const [width, height] = size.split("x").map(Number);
+  return width > 0 && height > 0 ? width / height : 1;
+}

@@ -1,0 +1,93 @@
+// Past prompts with their settings and small pictures, kept by the browser.
+
+import { byId, element } from "./elements.js";
+
+const storeName = "streamflow-history";
+const capacity = 30;
+const thumbnailCount = 4;
+const thumbnailSide = 64;
+
+let entries = [];
+
+/**
+ * Shows what was kept.
+ *
+ * @param {function(object)} restore called with the settings of the entry that is chosen
+ */
+export function startHistory(restore) {
+  try {
+    entries = JSON.parse(localStorage.getItem(storeName)) ?? [];
+  } catch { /* What is kept is not ours, or may not be read: begin anew. */ }
+  entries = Array.isArray(entries)
+    ? entries.filter((entry) => entry?.settings?.prompt && Array.isArray(entry.thumbnails)) : [];
+  byId("history-list").addEventListener("click", (event) => {
+    const button = event.target.closest("button");
+    if (button) restore(entries[Number(button.dataset.index)].settings);
+  });
+  byId("history-clear").addEventListener("click", () => {
+    entries = [];
+    keep();
+    byId("prompt").focus();
+  });
+  show();
+}
+
+/**
+ * Adds an order whose pictures are made.
+ *
+ * One that was typed on from the one before takes its place, so that a sentence is one entry.
+ *
+ * @param {object} settings the order's
+ * @param {Blob[]} files of its pictures
+ * @param {boolean} isTyped whether it was made while typing
+ */
+export async function remember(settings, files, isTyped) {
+  const thumbnails = await Promise.all(files.slice(0, thumbnailCount).map(thumbnail));
+  const last = entries[0];
+  const before = last?.settings.prompt;
+  const continues = isTyped && last?.isTyped
+    && (settings.prompt.startsWith(before) || before.startsWith(settings.prompt));
+  const isSame = last && JSON.stringify(last.settings) === JSON.stringify(settings);
+  entries = [{ settings, thumbnails, isTyped }, ...entries.slice(continues || isSame ? 1 : 0)];
+  keep();
+}
+
+async function thumbnail(file) {
+  const picture = await createImageBitmap(file);
+  const scale = Math.min(1, thumbnailSide / Math.min(picture.width, picture.height));
+  const canvas = element(
+    "canvas", { width: Math.round(picture.width * scale), height: Math.round(picture.height * scale) });
+  canvas.getContext("2d").drawImage(picture, 0, 0, canvas.width, canvas.height);
+  picture.close();
+  return canvas.toDataURL("image/jpeg", 0.8);
+}
+
+function keep() {
+  entries = entries.slice(0, capacity);
+  for (let count = entries.length; count >= 0; count = Math.floor(count / 2)) {
+    try {
+      localStorage.setItem(storeName, JSON.stringify(entries.slice(0, count)));
+      break;
+    } catch {  // The store is full, or closed to us; the page goes on without.
+      if (count === 0) break;
+    }
+  }
+  show();
+}
+
+function show() {
+  byId("history").hidden = entries.length === 0;
+  byId("history-list").replaceChildren(...entries.map(({ settings, thumbnails }, index) => {
+    const facts = [settings.size.replace("x", " × "), `${settings.steps} steps`, `seed ${settings.seed}`];
+    if (settings.hasInput) facts.push("from a picture");
+    const isSingle = thumbnails.length < thumbnailCount;
+    return element("li", {}, element(
+      "button.past", { type: "button", "data-index": index },
+      element(
+        `span.past-pictures${isSingle ? ".single" : ""}`, {},
+        ...thumbnails.slice(0, isSingle ? 1 : thumbnailCount).map((src) => element("img", { src, alt: "" }))),
+      element(
+        "span.past-words", {}, element("span.past-prompt", {}, settings.prompt),
+        element("span.past-facts", {}, facts.join(" · ")))));
+  }));
+}

@@ -1,0 +1,357 @@
+// Live: a drawing, a file, the screen or a camera in, pictures out, everything changeable between.
+
+import { byId, debounced, fill, randomSeed, say, sayInForm, seedOf, sizes } from "./elements.js";
+import { LiveSocket, sentence, ServerError } from "./server.js";
+import { Drawing, Media, photographed } from "./sources.js";
+
+const form = byId("live");
+const field = (name) => form.elements[name];
+const output = byId("output").getContext("2d");
+const mostUnanswered = 2;
+
+let models = [];
+let stream = null;
+let isEncoding = false;
+let drawingVersion = 0;     // Counts the changes of the drawing,
+let wantedVersion = 0;      // those of the settings,
+let sent = "";              // and says which of both was sent last.
+let hasBlended = false;
+
+const drawing = new Drawing(() => {
+  drawingVersion += 1;
+  if (stream) pump();
+  else begin();
+});
+const media = new Media(() => {
+  end("What was shared has ended.");
+});
+
+const source = () => field("source").value;
+
+// MARK: - Settings
+
+const model = () => models.find(({ id }) => id === field("model").value)?.streamflow;
+
+/** Takes the models that the server offers. */
+export function offer(all) {
+  models = all.filter(({ streamflow }) => streamflow.can_edit !== false);
+  const before = field("model").value;
+  fill(field("model"), models.map(({ id }) => [id]));
+  if (field("model").value !== before) suit();
+}
+
+function suit() {
+  const chosen = model();
+  if (!chosen) return;
+  field("guidance_scale").value = chosen.guidance_scale ?? 1;
+  field("steps").value = Math.min(chosen.steps ?? 4, 4);
+  fill(field("size"), sizes(chosen));
+  field("size").selectedIndex = 0;
+  showValues();
+}
+
+// The settings that fields of the form stand for, by the server's names.
+const readings = {
+  prompt: () => field("prompt").value.trim(),
+  negative_prompt: () => field("negative_prompt").value.trim(),
+  strength: () => Number(field("strength").value),
+  steps: () => Number(field("steps").value),
+  guidance: () => {
+    const { value, options } = field("guidance");
+    const own = model()?.guidance;
+    return value || ([...options].some((option) => option.value === own) ? own : undefined);
+  },
+  guidance_scale: () => Number(field("guidance_scale").value),
+  seed: () => seedOf(field("seed")) ?? undefined,
+  seed_policy: () => field("seed_policy").value,
+  size: () => field("size").value || "auto",
+  fit: () => field("fit").value,
+  similar: () => byId("live-filter").checked ? Number(field("similar").value) : null,
+  blend: () => {
+    const other = byId("live-other").value.trim();
+    const weight = other ? Number(field("blend").value) : 0;
+    if (weight === 0 && !hasBlended) return undefined;
+    hasBlended = true;
+    return [{ prompt: other || readings.prompt(), weight }];
+  },
+};
+
+function settings() {
+  hasBlended = false;
+  const stages = field("stages").value;
+  return {
+    model: field("model").value || undefined,
+    stages: stages === "auto" ? stages : Number(stages),
+    output_format: "jpeg",
+    ...Object.fromEntries(Object.entries(readings).map(([name, read]) => [name, read()])),
+  };
+}
+
+// Changes are gathered for a moment, so that a slider sends no more than the stream can take.
+const waiting = new Set();
+let flushing = null;
+
+function change(name) {
+  if (name === "prompt" && !readings.prompt()) return;
+  waiting.add(name);
+  if (name === "prompt" && hasBlended) waiting.add("blend");
+  flushing ??= setTimeout(flush, 50);
+}
+
+function flush() {
+  flushing = null;
+  if (stream) {
+    const fields = Object.fromEntries([...waiting].map((name) => [name, readings[name]()]));
+    stream.change(JSON.parse(JSON.stringify(fields)));
+    wantedVersion += 1;
+    pump();
+  }
+  waiting.clear();
+}
+
+const changeSoon = debounced(150, (...names) => names.forEach(change));
+
+function showValues() {
+  for (const [name, digits] of [["strength", 2], ["guidance_scale", 1], ["steps", 0], ["blend", 2], ["similar", 3]]) {
+    const shown = form.querySelector(`output[for="live-${name}"]`);
+    shown.value = Number(field(name).value).toFixed(digits);
+  }
+  field("blend").disabled = !byId("live-other").value.trim();
+  field("similar").disabled = !byId("live-filter").checked;
+}
+
+// MARK: - The stream
+
+function begin() {
+  if (stream) return;
+  sayInForm(form, byId("live-error"), null);
+  if (!readings.prompt()) {
+    return complain(new ServerError("Say what the pictures show first.", { parameter: "prompt" }));
+  }
+  if (seedOf(field("seed")) === null) {
+    return complain(new ServerError("The seed must be a whole number.", { parameter: "seed" }));
+  }
+  sent = "";
+  stream = new LiveSocket(settings(), hear);
+  showRunning();
+  announce("Starting.");
+  byId("output-empty").textContent = "Starting. The first picture takes a little longer.";
+}
+
+function end(message, isLeaving = false) {
+  stream?.end(isLeaving);
+  stream = null;
+  if (source() === "screen" || source() === "webcam") media.close();
+  showRunning();
+  showSource();
+  announce(message ?? "Stopped.");
+  if (message) say(byId("live-error"), message);
+  for (const id of ["rate", "latency", "skipped", "rows", "gain"]) byId(`live-${id}`).textContent = "–";
+}
+
+function restart() {
+  if (!stream) return;
+  stream.end();
+  stream = null;
+  begin();
+}
+
+function showRunning() {
+  byId("live-toggle").textContent = stream ? "Stop" : "Start";
+  byId("live-toggle").classList.toggle("primary", !stream);
+  byId("live-dot").hidden = !stream;
+  if (!stream) byId("output-empty").textContent = source() === "draw" ? "Draw, or press Start." : "Press Start.";
+}
+
+function announce(text) { byId("live-progress").textContent = text; }
+
+function complain(error) { sayInForm(form, byId("live-error"), error); }
+
+// MARK: - What the server says
+
+function hear(message, picture) {
+  switch (message.type) {
+    case "open":
+      announce("Running.");
+      say(byId("live-error"), null);
+      sent = "";
+      pump();
+      break;
+    case "frame":
+      if (picture) show(picture);
+      if (message.outcome === "failed") say(byId("live-error"), sentence(message.message ?? "A frame failed"));
+      if (byId("live-latency").textContent === "–") showLatency(message.latency_ms);
+      pump();
+      break;
+    case "dropped":
+      pump();
+      break;
+    case "settings":
+      sayInForm(form, byId("live-error"), null);
+      showRows(message);
+      pump();
+      break;
+    case "statistics":
+      byId("live-rate").textContent = (message.frames_per_second ?? 0).toFixed(1);
+      byId("live-skipped").textContent = message.skipped ?? 0;
+      showLatency(message.latency_ms?.p50);
+      showRows(message);
+      break;
+    case "error":
+      complain(new ServerError(sentence(message.error.message), { parameter: message.error.param }));
+      break;
+    case "waiting":
+      say(byId("live-error"), `${message.error.message} Trying again.`);
+      break;
+    case "failed":
+      end();
+      complain(message.error);
+      break;
+  }
+}
+
+function showLatency(milliseconds) {
+  if (milliseconds != null) byId("live-latency").textContent = `${Math.round(milliseconds)} ms`;
+}
+
+function showRows({ rows, gain }) {
+  if (rows != null) byId("live-rows").textContent = rows;
+  if (gain != null) byId("live-gain").textContent = `${gain.toFixed(2)} ×`;
+}
+
+let shownPictures = 0;
+
+async function show(file) {
+  const number = ++shownPictures;
+  const picture = await createImageBitmap(file).catch(() => null);
+  if (!picture) return;
+  if (number === shownPictures || number % 2) {
+    const { canvas } = output;
+    if (canvas.width !== picture.width || canvas.height !== picture.height) {
+      canvas.width = picture.width;
+      canvas.height = picture.height;
+    }
+    output.drawImage(picture, 0, 0);
+    canvas.dataset.pictures = number;
+    byId("output-empty").textContent = "";
+  }
+  picture.close();
+}
+
+// MARK: - Frames
+
+// Sends a frame where there is a new one and the server keeps up.
+async function pump() {
+  if (!stream?.isOpen || isEncoding || stream.unanswered >= mostUnanswered) return;
+  const isDrawn = source() === "draw";
+  if (!isDrawn && !media.isOpen) return;
+  const version = `${source()} ${isDrawn ? drawingVersion : media.version} ${wantedVersion}`;
+  if (version === sent) return;
+  const view = isDrawn ? { shown: drawing.canvas, width: 512, height: 512 } : media.view;
+  if (!view.width) return;
+  sent = version;
+  isEncoding = true;
+  const target = stream;
+  try {
+    const side = 2 * Math.max(...(/^\d+x\d+$/.exec(field("size").value)?.[0] ?? "256x256").split("x").map(Number));
+    const frame = await photographed(view.shown, view.width, view.height, Math.max(side, 192));
+    if (frame && target === stream) stream.offer(frame);
+  } finally {
+    isEncoding = false;
+  }
+  pump();
+}
+
+// MARK: - Sources
+
+// What each says before it is open, its button then, and its button when it is.
+const hints = {
+  file: ["A picture, or a video that plays in a loop.", "Choose a picture or video", "Choose another"],
+  screen: ["A window or the whole screen, as you choose next.", "Share the screen", "Share something else"],
+  webcam: ["The picture stays between this page and your server.", "Start the webcam", "Turn the webcam off"],
+};
+
+function showSource() {
+  const chosen = source();
+  byId("drawing").hidden = chosen !== "draw";
+  byId("brush").hidden = chosen !== "draw";
+  byId("source-empty").hidden = chosen === "draw" || media.isOpen;
+  byId("media-tools").hidden = chosen === "draw" || !media.isOpen;
+  if (chosen === "draw") return;
+  const [hint, opening, changing] = hints[chosen];
+  byId("source-hint").textContent = hint;
+  byId("source-start").textContent = opening;
+  byId("source-change").textContent = changing;
+}
+
+async function open(file) {
+  say(byId("live-error"), null);
+  try {
+    if (source() === "file") {
+      if (!file) return void byId("source-file").click();
+      await media.openFile(file);
+    } else if (source() === "screen") await media.openScreen();
+    else if (source() === "webcam") await media.openCamera();
+  } catch (error) {
+    say(byId("live-error"), error.message);
+    showSource();
+    return;
+  }
+  showSource();
+  begin();
+  pump();
+}
+
+function beginOrOpen() {
+  if (source() === "draw" || media.isOpen) begin();
+  else open();
+}
+
+// MARK: - Beginning
+
+/** Readies the page. */
+export function start() {
+  field("seed").value = randomSeed();
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    if (!stream) beginOrOpen();
+  });
+  form.addEventListener("input", ({ target }) => {
+    showValues();
+    if (target.name === "source") {
+      media.close();
+      showSource();
+      showRunning();
+      pump();
+    } else if (target.name === "model" || target.name === "stages") {
+      if (target.name === "model") suit();
+      restart();
+    } else if (target === byId("live-other")) changeSoon("blend");
+    else if (target === byId("live-filter")) change("similar");
+    else if (target.name === "prompt" || target.name === "negative_prompt") changeSoon(target.name);
+    else if (target.name === "seed" && seedOf(target) === null) {
+      complain(new ServerError("The seed must be a whole number.", { parameter: "seed" }));
+    } else if (target.name in readings) change(target.name);
+  });
+  byId("live-toggle").addEventListener("click", () => stream ? end() : beginOrOpen());
+  byId("source-start").addEventListener("click", () => open());
+  byId("source-change").addEventListener("click", () => source() === "webcam" ? end() : open());
+  byId("source-file").addEventListener("change", ({ target }) => {
+    if (target.files[0]) open(target.files[0]);
+    target.value = "";
+  });
+  const view = byId("input-view");
+  view.addEventListener("dragover", (event) => event.preventDefault());
+  view.addEventListener("drop", (event) => {
+    event.preventDefault();
+    const file = event.dataTransfer.files[0];
+    if (!file) return;
+    field("source").value = "file";
+    open(file);
+  });
+  // Videos bring new frames all the time; the server's answers bring the turn to send them.
+  setInterval(pump, 33);
+  addEventListener("pagehide", () => stream && end("", true));
+  showValues();
+  showSource();
+}

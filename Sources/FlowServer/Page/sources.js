@@ -1,0 +1,303 @@
+// What a live stream is made of: a drawing, a file, the screen or a camera.
+
+import { byId, element } from "./elements.js";
+
+const colors = ["#1b1d20", "#ffffff", "#d9362b", "#f28c28", "#f7cf3d", "#3f9b4f", "#2f6fd0", "#8a4fbf"];
+const mostUndone = 20;
+
+// MARK: - Drawing
+
+/** A canvas to draw on, by pointer or keyboard. */
+export class Drawing {
+  #canvas = byId("drawing");
+  #context = this.#canvas.getContext("2d", { willReadFrequently: true });
+  #undone = [];
+  #color = colors[4];
+  #last = null;
+  #cursor = element("span.cursor", { hidden: true });
+  #position = { x: 256, y: 256 };
+  #isDown = false;
+  #changed;
+
+  /** @param {function()} changed called after each change that a person made */
+  constructor(changed) {
+    this.#changed = changed;
+    this.#canvas.after(this.#cursor);
+    this.#begin();
+    this.#offerColors();
+    this.#followPointer();
+    this.#followKeys();
+    byId("undo").addEventListener("click", () => this.undo());
+    byId("clear").addEventListener("click", () => {
+      this.#keep();
+      this.#wipe("#ffffff");
+      this.#changed();
+    });
+  }
+
+  get canvas() { return this.#canvas; }
+
+  /** Takes the last stroke back. */
+  undo() {
+    const before = this.#undone.pop();
+    byId("undo").disabled = this.#undone.length === 0;
+    if (!before) return;
+    this.#context.putImageData(before, 0, 0);
+    this.#changed();
+  }
+
+  #keep() {
+    const { width, height } = this.#canvas;
+    this.#undone.push(this.#context.getImageData(0, 0, width, height));
+    if (this.#undone.length > mostUndone) this.#undone.shift();
+    byId("undo").disabled = false;
+  }
+
+  #wipe(color) {
+    this.#context.fillStyle = color;
+    this.#context.fillRect(0, 0, this.#canvas.width, this.#canvas.height);
+  }
+
+  // Something to begin with: a yellow disc on blue.
+  #begin() {
+    this.#wipe(colors[6]);
+    this.#context.fillStyle = colors[4];
+    this.#context.beginPath();
+    this.#context.arc(256, 262, 180, 0, 2 * Math.PI);
+    this.#context.fill();
+  }
+
+  #line(from, to) {
+    const context = this.#context;
+    context.strokeStyle = this.#color;
+    context.lineWidth = Number(byId("brush-size").value);
+    context.lineCap = context.lineJoin = "round";
+    context.beginPath();
+    context.moveTo(from.x, from.y);
+    context.lineTo(to.x, to.y + (from.x === to.x && from.y === to.y ? 0.01 : 0));
+    context.stroke();
+  }
+
+  #offerColors() {
+    const names = ["Black", "White", "Red", "Orange", "Yellow", "Green", "Blue", "Purple"];
+    const swatches = colors.map((color, index) => {
+      const swatch = element("button.swatch", {
+        type: "button", title: names[index], "aria-label": names[index], "aria-pressed": color === this.#color,
+      });
+      swatch.style.background = color;
+      swatch.addEventListener("click", () => {
+        this.#color = color;
+        for (const other of swatches) other.setAttribute("aria-pressed", other === swatch);
+      });
+      return swatch;
+    });
+    byId("swatches").append(...swatches);
+  }
+
+  #followPointer() {
+    const place = ({ clientX, clientY }) => {
+      const box = this.#canvas.getBoundingClientRect();
+      return {
+        x: (clientX - box.left) / box.width * this.#canvas.width,
+        y: (clientY - box.top) / box.height * this.#canvas.height,
+      };
+    };
+    this.#canvas.addEventListener("pointerdown", (event) => {
+      if (event.button !== 0) return;
+      this.#canvas.setPointerCapture(event.pointerId);
+      this.#keep();
+      this.#last = place(event);
+      this.#line(this.#last, this.#last);
+      this.#changed();
+    });
+    this.#canvas.addEventListener("pointermove", (event) => {
+      if (!this.#last) return;
+      const moves = event.getCoalescedEvents?.() ?? [];
+      for (const move of moves.length ? moves : [event]) {
+        const next = place(move);
+        this.#line(this.#last, next);
+        this.#last = next;
+      }
+      this.#changed();
+    });
+    for (const name of ["pointerup", "pointercancel"]) {
+      this.#canvas.addEventListener(name, () => { this.#last = null; });
+    }
+  }
+
+  #followKeys() {
+    this.#canvas.addEventListener("keydown", (event) => {
+      if (event.key === "z" && (event.ctrlKey || event.metaKey)) {
+        event.preventDefault();
+        return this.undo();
+      }
+      const step = event.shiftKey ? 40 : 12;
+      const move = {
+        ArrowLeft: [-step, 0], ArrowRight: [step, 0], ArrowUp: [0, -step], ArrowDown: [0, step], " ": [0, 0],
+      }[event.key];
+      if (!move) return;
+      event.preventDefault();
+      const before = this.#position;
+      const inside = (value) => Math.max(0, Math.min(this.#canvas.width, value));
+      this.#position = { x: inside(before.x + move[0]), y: inside(before.y + move[1]) };
+      if (event.key === " " && !event.repeat) {
+        this.#keep();
+        this.#isDown = true;
+      }
+      if (this.#isDown) {
+        this.#line(before, this.#position);
+        this.#changed();
+      }
+      this.#showCursor();
+    });
+    this.#canvas.addEventListener("keyup", (event) => {
+      if (event.key === " ") this.#isDown = false;
+    });
+    this.#canvas.addEventListener("blur", () => {
+      this.#isDown = false;
+      this.#cursor.hidden = true;
+    });
+  }
+
+  #showCursor() {
+    this.#cursor.hidden = false;
+    this.#cursor.style.left = `${this.#position.x / this.#canvas.width * 100}%`;
+    this.#cursor.style.top = `${this.#position.y / this.#canvas.height * 100}%`;
+  }
+}
+
+// MARK: - Files, screens, cameras
+
+/** A picture that stands still, or a video, whatever it comes from. */
+export class Media {
+  #video = byId("moving");
+  #still = byId("still");
+  #shown = null;
+  #ended;
+  #count = 0;
+
+  /** @param {function()} ended called when what was shared ends by itself */
+  constructor(ended) {
+    this.#ended = ended;
+    const count = () => {
+      this.#count += 1;
+      this.#video.requestVideoFrameCallback?.(count);
+    };
+    this.#video.requestVideoFrameCallback?.(count);
+  }
+
+  get isOpen() { return this.#shown !== null; }
+  get isMoving() { return this.#shown === this.#video; }
+
+  /** What changes when there is something new to see. */
+  get version() {
+    if (!this.isMoving) return this.#count;
+    // Browsers call back for frames that are shown only.
+    const isSeen = !document.hidden && this.#video.offsetParent !== null;
+    const isCounted = this.#video.requestVideoFrameCallback && isSeen;
+    return isCounted ? this.#count : this.#video.currentTime;
+  }
+
+  /** What shows it, with its size. */
+  get view() {
+    const { videoWidth, videoHeight, naturalWidth, naturalHeight } = this.#shown ?? {};
+    return { shown: this.#shown, width: videoWidth ?? naturalWidth, height: videoHeight ?? naturalHeight };
+  }
+
+  /** Opens a picture or video file. */
+  async openFile(file) {
+    this.close();
+    const url = URL.createObjectURL(file);
+    if (file.type.startsWith("video/")) {
+      this.#video.src = url;
+      await this.#play("This browser cannot play that video; choose an MP4 or WebM file.");
+      return;
+    }
+    this.#still.src = url;
+    try {
+      await this.#still.decode();
+    } catch {
+      this.close();
+      throw new Error("This browser cannot read that picture; choose a PNG or JPEG file.");
+    }
+    this.#show(this.#still);
+  }
+
+  /** Shares the screen. */
+  openScreen() {
+    return this.#share("getDisplayMedia", { video: { frameRate: 30 } }, "the screen");
+  }
+
+  /** Opens the camera. */
+  openCamera() {
+    const video = { width: { ideal: 640 }, height: { ideal: 480 }, facingMode: "user" };
+    return this.#share("getUserMedia", { video }, "the webcam");
+  }
+
+  /** Lets go of everything. */
+  close() {
+    for (const track of this.#video.srcObject?.getTracks() ?? []) track.stop();
+    for (const shown of [this.#video, this.#still]) {
+      if (shown.src) URL.revokeObjectURL(shown.src);
+      shown.removeAttribute("src");
+      shown.hidden = true;
+    }
+    this.#video.srcObject = null;
+    this.#shown = null;
+  }
+
+  async #share(method, wishes, what) {
+    if (!navigator.mediaDevices?.[method]) {
+      throw new Error(
+        `The browser gives ${what} only to pages of this machine or over HTTPS; open the page at `
+        + `http://localhost:${location.port || 80}, or put the server behind HTTPS.`);
+    }
+    this.close();
+    let shared;
+    try {
+      shared = await navigator.mediaDevices[method](wishes);
+    } catch (error) {
+      if (error.name === "NotFoundError") throw new Error(`The browser found nothing to open for ${what}.`);
+      if (error.name === "NotReadableError") {
+        throw new Error(`Another program uses ${what}; close it there and try again.`);
+      }
+      throw new Error(`The browser was not allowed to use ${what}; allow it beside the address and try again.`);
+    }
+    shared.getVideoTracks()[0].addEventListener("ended", () => {
+      if (this.#video.srcObject !== shared) return;
+      this.close();
+      this.#ended();
+    });
+    this.#video.srcObject = shared;
+    await this.#play(`The browser could not show ${what}; try again.`);
+  }
+
+  async #play(complaint) {
+    try {
+      await this.#video.play();
+    } catch {
+      this.close();
+      throw new Error(complaint);
+    }
+    this.#show(this.#video);
+  }
+
+  #show(shown) {
+    this.#shown = shown;
+    this.#count += 1;
+    shown.hidden = false;
+  }
+}
+
+const scratch = document.createElement("canvas");
+
+/** A view as a JPEG file whose longer side is at most so many pixels. */
+export function photographed(view, width, height, side) {
+  const scale = Math.min(1, side / Math.max(width, height));
+  scratch.width = Math.max(1, Math.round(width * scale));
+  scratch.height = Math.max(1, Math.round(height * scale));
+  const context = scratch.getContext("2d");
+  context.imageSmoothingQuality = "high";
+  context.drawImage(view, 0, 0, scratch.width, scratch.height);
+  return new Promise((done) => scratch.toBlob(done, "image/jpeg", 0.92));
+}

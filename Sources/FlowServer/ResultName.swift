@@ -1,0 +1,41 @@
+/// The name of a kept picture: 128 random bits and the format, so that only who is told it knows it.
+struct ResultName: Hashable, Sendable, CustomStringConvertible {
+  /// The format of a picture, by the ending of its file.
+  enum Format: String, Sendable {
+    case png
+    case jpeg = "jpg"
+  }
+
+  /// The name as it stands in paths: 32 hexadecimal digits, a dot and the ending.
+  let description: String
+  let format: Format
+
+  /// The media type of the picture.
+  var mediaType: String { format == .png ? "image/png" : "image/jpeg" }
+
+  /// A name that there was not before.
+  init(_ format: Format, using generator: inout some RandomNumberGenerator) {
+    let digits = (0..<16).map { _ in
+      let byte = UInt8.random(in: .min ... .max, using: &generator)
+      return (byte < 16 ? "0" : "") + String(byte, radix: 16)
+    }
+    description = "\(digits.joined()).\(format.rawValue)"
+    self.format = format
+  }
+
+  /// Reads a name; nil for whatever else a path may hold.
+  init?(_ text: String) {
+    let digits = text.utf8.prefix(32)
+    guard digits.count == 32,
+      digits.allSatisfy({
+        (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0)
+          || (UInt8(ascii: "a")...UInt8(ascii: "f")).contains($0)
+      }),
+      text.utf8.dropFirst(32).first == UInt8(ascii: "."),
+      // By bytes: to Swift a dot and an accent are one character.
+      let format = Format(rawValue: String(decoding: text.utf8.dropFirst(33), as: UTF8.self))
+    else { return nil }
+    description = text
+    self.format = format
+  }
+}

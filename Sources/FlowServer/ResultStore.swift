@@ -1,0 +1,118 @@
+/// Finished pictures, kept on disk for a while.
+///
+/// They are gone after their lifetime, when newer ones need their room, and with the server: the
+/// folder is the store's own and nobody else's, and what a store left that was killed, the next one
+/// in the same place removes.
+actor ResultStore {
+  private struct Entry {
+    let byteCount: Int
+    let end: ContinuousClock.Instant
+  }
+
+  private let maximumByteCount: Int
+  private let lifetime: Duration
+  private var folder: ResultFolder?
+  private var entries: [ResultName: Entry] = [:]
+  /// The names from oldest to newest, with some that are no longer there.
+  private var order: ArraySlice<ResultName> = []
+  private(set) var byteCount = 0
+
+  /// Makes a store of its own in a folder.
+  ///
+  /// - Parameters:
+  ///   - folder: the folder, made where it is not there.
+  ///   - maximumByteCount: the most bytes of all pictures; one alone may be larger.
+  ///   - lifetime: how long a picture is kept.
+  init(folder: String, maximumByteCount: Int, lifetime: Duration) throws {
+    self.folder = try ResultFolder(in: folder)
+    self.maximumByteCount = maximumByteCount
+    self.lifetime = lifetime
+  }
+
+  /// The number of pictures.
+  var count: Int { entries.count }
+  /// The place of the pictures; nil after the end.
+  var path: String? { folder?.path }
+
+  /// Keeps a picture, and forgets the oldest where there is no room for all.
+  func keep(
+    _ bytes: [UInt8], format: ResultName.Format, now: ContinuousClock.Instant = .now
+  ) throws -> ResultName {
+    expire(now: now)
+    guard folder != nil else {
+      throw ResultStoreError(code: .closed, message: "no pictures are kept: the server stops")
+    }
+    var generator = SystemRandomNumberGenerator()
+    let name = ResultName(format, using: &generator)
+    try folder?.write(bytes, to: name.description)
+    entries[name] = Entry(byteCount: bytes.count, end: now + lifetime)
+    order.append(name)
+    byteCount += bytes.count
+    while byteCount > maximumByteCount, let oldest = order.first, oldest != name {
+      forget(oldest)
+      order.removeFirst()
+    }
+    return name
+  }
+
+  /// The picture of a name; nil where it is not, or no longer, kept.
+  func bytes(
+    of name: ResultName, now: ContinuousClock.Instant = .now
+  ) throws -> [UInt8]? {
+    expire(now: now)
+    guard entries[name] != nil else { return nil }
+    if let bytes = try folder?.read(name.description) { return bytes }
+    // Somebody has cleaned up.
+    forget(name)
+    return nil
+  }
+
+  /// Forgets pictures.
+  func remove(_ names: some Sequence<ResultName>) {
+    for name in names { forget(name) }
+  }
+
+  /// Forgets the pictures whose time is over.
+  func expire(now: ContinuousClock.Instant = .now) {
+    while let oldest = order.first {
+      if let entry = entries[oldest], entry.end > now { return }
+      forget(oldest)
+      order.removeFirst()
+    }
+  }
+
+  /// Removes the pictures and their folder; nothing is kept afterwards.
+  func close() {
+    folder = nil
+    entries = [:]
+    order = []
+    byteCount = 0
+  }
+
+  private func forget(_ name: ResultName) {
+    guard let entry = entries.removeValue(forKey: name) else { return }
+    byteCount -= entry.byteCount
+    folder?.remove(name.description)
+  }
+}
+
+/// What went wrong between pictures and the disk that keeps them.
+struct ResultStoreError: Error, Equatable, Sendable, CustomStringConvertible {
+  enum Code: Sendable {
+    /// There is no room for a picture.
+    case diskFull
+    /// The folder cannot be made or written.
+    case folderUnusable
+    /// A picture cannot be read.
+    case fileUnreadable
+    /// The store has been closed.
+    case closed
+  }
+
+  /// The kind of failure, to decide what to do about it.
+  let code: Code
+  /// The failure in words, with how to mend it.
+  let message: String
+
+  var description: String { message }
+}

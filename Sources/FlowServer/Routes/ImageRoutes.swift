@@ -1,0 +1,181 @@
+internal import FlowCore
+internal import FlowMedia
+internal import Foundation
+internal import HTTPTypes
+internal import Hummingbird
+internal import Logging
+internal import NIOCore
+internal import StreamFlow
+
+/// `/v1/images`: pictures as OpenAI's API asks for them.
+struct ImageRoutes: Sendable {
+  let desk: OrderDesk
+  let store: ResultStore
+  let limits: ServerLimits
+
+  func add(to router: some RouterMethods<ServerContext>) {
+    router.post("v1/images/generations") { request, context in
+      var request = request
+      var fields = try await request.fields(limits)
+      let order = try ImageOrder(&fields, limits: limits)
+      try fields.checkAllRead()
+      return try await answer(order, to: request, context, kind: "image_generation")
+    }
+    router.post("v1/images/edits") { request, context in
+      var request = request
+      let form = try await request.form(limits)
+      let order = try Self.edit(form, limits: limits)
+      return try await answer(order, to: request, context, kind: "image_edit")
+    }
+    router.get("v1/images/:name") { _, context in
+      try await stored(context.parameters.get("name") ?? "")
+    }
+  }
+
+  /// A finished picture from the store.
+  private func stored(_ text: String) async throws -> Response {
+    guard let name = ResultName(text), let bytes = try await store.bytes(of: name) else {
+      throw ServerError.notFound(
+        "there is no picture of that name; pictures are kept for "
+          + "\(limits.resultTime.components.seconds) s")
+    }
+    return .bytes(bytes, type: name.mediaType, caching: "private, max-age=3600, immutable")
+  }
+
+  /// Reads the form of an edit.
+  static func edit(_ form: MultipartForm, limits: ServerLimits) throws -> ImageOrder {
+    var fields = try RequestFields(form: form)
+    var order = try ImageOrder(&fields, limits: limits)
+    let strength = try fields.number("strength", in: 0...1, above: true) ?? 0.6
+    let fit =
+      try fields.choice("fit", of: PictureFit.Kind.allCases.map(\.rawValue))
+      .flatMap(PictureFit.Kind.init) ?? .cover
+    try fields.checkAllRead()
+    let files = form.parts.filter { $0.fileName != nil }
+    if let other = files.first(where: { $0.name != "image" && $0.name != "image[]" }) {
+      throw ServerError.invalid(
+        other.name == "mask"
+          ? "masks are not taken; leave 'mask' out, and the whole picture is made anew by 'strength'"
+          : "unknown file '\(other.name)'; the picture is 'image'", parameter: other.name)
+    }
+    guard let file = files.first else {
+      throw ServerError(
+        .badRequest, "missing_parameter", "'image' is missing; expected a PNG or JPEG file",
+        parameter: "image")
+    }
+    guard files.count == 1 else {
+      throw ServerError.invalid("one 'image' is taken, got \(files.count)", parameter: "image")
+    }
+    order.source = SourcePicture(
+      image: try PixelImage(
+        picture: Array(file.content), maximumPixelCount: limits.picturePixelCount),
+      strength: strength, fit: PictureFit(fit))
+    return order
+  }
+
+  // MARK: - Answers
+
+  private func answer(
+    _ order: ImageOrder, to request: Request, _ context: ServerContext, kind: String
+  ) async throws -> Response {
+    let client = context.client(user: order.user)
+    let base = request.head.authority.map { "http://\($0)" } ?? ""
+    guard order.isStreamed else {
+      // A client that vanishes frees its rows: the connection is watched meanwhile, and closed
+      // after it.
+      var response = try await request.body.consumeWithCancellationOnInboundClose { _ in
+        Response.json(try await whole(order, client: client, base: base))
+      }
+      response.headers[.connection] = "close"
+      return response
+    }
+    // What is wrong with the order is told by status; from the first event on, by event.
+    let events = try await StreamedOrder.start(
+      order, desk: desk, client: client, kind: kind, time: limits.requestTime)
+    let logger = context.logger
+    return Response(
+      status: .ok, headers: EventLines.headers,
+      body: ResponseBody { writer in
+        try await request.body.consumeWithInboundCloseHandler { _ in
+          do {
+            for await buffer in events { try await writer.write(buffer) }
+            try await writer.finish(nil)
+          } catch {
+            events.cancel()
+            logger.debug("client went", metadata: ["error": "\(error)"])
+            throw error
+          }
+        } onInboundClosed: {
+          events.cancel()
+        }
+      })
+  }
+
+  private struct Answer: Encodable, Sendable {
+    struct Picture: Encodable, Sendable {
+      let index: Int
+      let seed: UInt64
+      var b64Json: String?
+      var url: String?
+    }
+
+    let created: Int
+    let data: [Picture]
+    let size: String
+    let outputFormat: String
+    let background = "opaque"
+    let quality = "auto"
+  }
+
+  /// All pictures of an order, when all are made.
+  private func whole(
+    _ order: ImageOrder, client: String, base: String
+  ) async throws -> Answer {
+    let collected = Collected()
+    let (desk, store) = (desk, store)
+    try await within(
+      limits.requestTime,
+      else: ServerError(
+        .gatewayTimeout, "request_timeout",
+        "the pictures took longer than \(limits.requestTime.components.seconds) s; ask for fewer, "
+          + "or make them a job (POST /v1/jobs)")
+    ) {
+      try await desk.fulfil(order, client: client) { generator, _, _ in
+        await collected.set(size: "\(generator.width)x\(generator.height)")
+      } event: { generator, event in
+        switch event {
+        case .preview: break
+        case .failed(_, let error): throw error
+        case .finished(let picture):
+          let bytes = try order.encoding.bytes(
+            of: picture.image, parameters: generator.parameters(of: picture.request))
+          var answer = Answer.Picture(index: picture.index, seed: picture.request.seed)
+          switch order.responseFormat {
+          case .base64: answer.b64Json = Data(bytes).base64EncodedString()
+          case .url: answer.url = "\(base)/v1/images/\(try await store.keep(bytes, order.encoding))"
+          }
+          await collected.add(answer)
+        }
+      }
+    }
+    return Answer(
+      created: Int(Date().timeIntervalSince1970), data: await collected.pictures,
+      size: await collected.size, outputFormat: order.encoding.name)
+  }
+
+  private actor Collected {
+    private(set) var size = ""
+    private var found: [Answer.Picture] = []
+
+    func set(size: String) { self.size = size }
+    func add(_ picture: Answer.Picture) { found.append(picture) }
+    var pictures: [Answer.Picture] { found.sorted { $0.index < $1.index } }
+  }
+}
+
+extension ResultStore {
+  /// Keeps a picture.
+  func keep(_ bytes: [UInt8], _ encoding: PictureEncoding) throws -> ResultName {
+    try keep(bytes, format: encoding == .png ? .png : .jpeg)
+  }
+}

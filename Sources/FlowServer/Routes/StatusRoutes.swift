@@ -1,0 +1,228 @@
+internal import FlowCore
+internal import Foundation
+internal import HTTPTypes
+internal import Hummingbird
+internal import Metrics
+internal import StreamFlow
+
+/// What the server tells of itself: `/healthz`, `/readyz`, `/metrics`, `/v1/models`, `/v1/status`.
+struct StatusRoutes: Sendable {
+  let shelf: ModelShelf
+  let desk: OrderDesk
+  let streams: StreamRegistry
+  let metrics: PrometheusRegistry
+  let options: ServerOptions
+  let start = ContinuousClock.now
+
+  func add(to router: some RouterMethods<ServerContext>) {
+    router.get("healthz") { _, _ in Self.text("ok\n") }
+    router.get("readyz") { _, _ in
+      switch await shelf.readiness() {
+      case .ready: return Self.text("ready\n")
+      case .failed(let reason):
+        throw ServerError(
+          .serviceUnavailable, "model_unavailable", "the model cannot be loaded: \(reason)")
+      case .loading, .unloaded:
+        throw ServerError(
+          .serviceUnavailable, "loading", "the model is being loaded", retryAfter: 1)
+      }
+    }
+    router.get("metrics") { _, _ in
+      let batches = await batches()
+      let rows = batches.reduce(0) { $0 + $1.batches.reduce(0) { $0 + $1.rows.count } }
+      Meter(label: "streamflow_rows_in_flight").set(rows)
+      Meter(label: "streamflow_queued_pictures").set(await desk.pictureBacklog)
+      Meter(label: "streamflow_live_streams").set(streams.sessions.count)
+      for model in batches {
+        Meter(label: "streamflow_model_bytes", dimensions: [("model", model.id)])
+          .set(model.memoryBytes)
+        for batch in model.batches {
+          let size = "\(batch.width)x\(batch.height)"
+          Meter(
+            label: "streamflow_tick_seconds", dimensions: [("model", model.id), ("size", size)]
+          )
+          .set(batch.tickSeconds)
+        }
+      }
+      return Self.text(metrics.text(), type: "text/plain; version=0.0.4; charset=utf-8")
+    }
+    router.get("openapi.json") { _, _ in
+      Response.bytes(PackageResources.openapi_json, type: "application/json")
+    }
+    router.get("v1/models") { _, _ in Response.json(await models()) }
+    router.get("v1/status") { _, _ in Response.json(await status()) }
+  }
+
+  private static func text(
+    _ text: String, type: String = "text/plain; charset=utf-8"
+  ) -> Response {
+    .bytes(Array(text.utf8), type: type)
+  }
+
+  // MARK: - Models
+
+  private struct Models: Encodable {
+    struct Model: Encodable {
+      struct Details: Encodable {
+        let state: String
+        let reason: String?
+        let width: Int?
+        let height: Int?
+        let sizeMultiple: Int?
+        let steps: Int?
+        let guidance: String?
+        let guidanceScale: Float?
+        let canEdit: Bool?
+        let maxN: Int
+        let maxSteps: Int
+        let maxSide: Int
+      }
+
+      let id: String
+      let object = "model"
+      let created: Int
+      let ownedBy = "streamflow"
+      let streamflow: Details
+    }
+
+    let object = "list"
+    let data: [Model]
+  }
+
+  private func models() async -> Models {
+    var models: [Models.Model] = []
+    for host in shelf.hosts {
+      let state = await host.state
+      let checkpoint = await host.checkpoint
+      let defaults = checkpoint?.defaults()
+      let guidance = defaults.flatMap { checkpoint?.guidance(scale: $0.guidanceScale) }
+      var reason: String?
+      if case .failed(let words) = state { reason = words }
+      models.append(
+        Models.Model(
+          id: host.name, created: Int(Date().timeIntervalSince1970 - uptime),
+          streamflow: Models.Model.Details(
+            state: state.name, reason: reason, width: checkpoint?.nativeSize.width,
+            height: checkpoint?.nativeSize.height, sizeMultiple: checkpoint?.autoencoder.factor,
+            steps: defaults?.stepCount, guidance: guidance?.kind,
+            guidanceScale: defaults?.guidanceScale, canEdit: checkpoint?.hasEncoder,
+            maxN: options.limits.pictureCount, maxSteps: options.limits.stepCount,
+            maxSide: options.limits.side)))
+    }
+    return Models(data: models)
+  }
+
+  // MARK: - Status
+
+  private struct Status: Encodable {
+    struct Model: Encodable {
+      let id: String
+      let state: String
+      let reason: String?
+      let memoryBytes: Int
+      let batches: [Batch]
+    }
+
+    struct Batch: Encodable {
+      struct Row: Encodable {
+        let request: String
+        let picture: Int
+        let stage: Int
+        let steps: Int
+        let advances: Bool
+      }
+
+      let width: Int
+      let height: Int
+      let rowCapacity: Int
+      let tickSeconds: Double
+      let rows: [Row]
+    }
+
+    struct Queue: Encodable {
+      let requests: Int
+      let pictures: Int
+      let capacity: Int
+    }
+
+    struct Throughput: Encodable {
+      let secondsAgo: Int
+      let pictures: Int
+    }
+
+    struct Live: Encodable {
+      let id: String
+      let model: String
+      let width: Int
+      let height: Int
+      let rows: Int
+      let made: Int
+      let skipped: Int
+      let framesPerSecond: Double
+    }
+
+    let uptimeSeconds: Double
+    let version: String
+    let models: [Model]
+    let queue: Queue
+    let throughput: [Throughput]
+    let pictures: Int
+    let streams: [Live]
+  }
+
+  private var uptime: Double { (ContinuousClock.now - start) / .seconds(1) }
+
+  private func status() async -> Status {
+    Status(
+      uptimeSeconds: uptime, version: streamFlowVersion, models: await batches(),
+      queue: Status.Queue(
+        requests: await desk.orderCount, pictures: await desk.pictureBacklog,
+        capacity: options.limits.queuedPictureCount),
+      throughput: await desk.recentThroughput.map {
+        Status.Throughput(secondsAgo: $0.secondsAgo, pictures: $0.pictures)
+      }, pictures: await desk.pictureCount, streams: await live())
+  }
+
+  private func batches() async -> [Status.Model] {
+    var models: [Status.Model] = []
+    for host in shelf.hosts {
+      let orders = await desk.orders(of: host.name)
+      var batches: [Status.Batch] = []
+      for (size, generator) in await host.batches {
+        let statistics = await generator.statistics
+        let ticks = max(statistics.tickCount, 1)
+        batches.append(
+          Status.Batch(
+            width: size.width, height: size.height, rowCapacity: generator.rowCapacity,
+            tickSeconds: statistics.tickTime / .seconds(1) / Double(ticks),
+            rows: await generator.flights.map { flight in
+              Status.Batch.Row(
+                request: orders[flight.stream] ?? "r?", picture: flight.index,
+                stage: flight.stage, steps: flight.stageCount, advances: flight.advances)
+            }))
+      }
+      let state = await host.state
+      var reason: String?
+      if case .failed(let words) = state { reason = words }
+      models.append(
+        Status.Model(
+          id: host.name, state: state.name, reason: reason, memoryBytes: await host.byteCount,
+          batches: batches))
+    }
+    return models
+  }
+
+  private func live() async -> [Status.Live] {
+    var live: [Status.Live] = []
+    for session in streams.sessions {
+      let report = await session.report()
+      let size = report.settings.size.split(separator: "x").compactMap { Int($0) }
+      live.append(
+        Status.Live(
+          id: session.id, model: session.model, width: size.first ?? 0, height: size.last ?? 0,
+          rows: report.rows, made: report.statistics.made, skipped: report.statistics.skipped,
+          framesPerSecond: report.statistics.framesPerSecond))
+    }
+    return live.sorted { $0.id < $1.id }
+  }
+}

@@ -1,0 +1,99 @@
+internal import FlowCore
+internal import HTTPTypes
+internal import Hummingbird
+internal import NIOCore
+internal import StreamFlow
+
+/// `/v1/streams`: pictures of pictures, as they come in.
+struct StreamRoutes: Sendable {
+  let registry: StreamRegistry
+  let limits: ServerLimits
+
+  func add(to router: some RouterMethods<ServerContext>) {
+    router.post("v1/streams") { request, _ in
+      var request = request
+      var fields = try await request.fields(limits)
+      return Response.json(try await registry.open(&fields).report(), status: .created)
+    }
+    router.get("v1/streams/:id") { _, context in
+      Response.json(await (try session(context)).report())
+    }
+    router.patch("v1/streams/:id") { request, context in
+      var request = request
+      var fields = try await request.fields(limits)
+      let live = try LiveFields(&fields, limits: limits)
+      try fields.checkAllRead()
+      let session = try session(context)
+      try await session.change(live)
+      return Response.json(await session.report())
+    }
+    router.delete("v1/streams/:id") { _, context in
+      try await registry.close(context.parameters.get("id") ?? "")
+      return Response(status: .noContent)
+    }
+    router.put("v1/streams/:id/frames") { request, context in
+      var request = request
+      let session = try session(context)
+      return try await Self.answer(session.offer(try await request.bytes(limits)))
+    }
+    router.get("v1/streams/:id/mjpeg") { request, context in
+      try motion(of: try session(context), request)
+    }
+    // Upgraded before it comes here; what comes here is no WebSocket.
+    router.get("v1/streams/:id/socket") { _, context -> Response in
+      _ = try session(context)
+      throw ServerError(
+        HTTPResponse.Status(code: 426, reasonPhrase: "Upgrade Required"), "upgrade_required",
+        "this is a WebSocket; open it with a WebSocket client")
+    }
+  }
+
+  private func session(_ context: ServerContext) throws -> LiveSession {
+    try registry.session(context.parameters.get("id") ?? "")
+  }
+
+  private struct Taken: Encodable {
+    let index: Int
+    let outcome: String
+  }
+
+  private static func answer(_ taken: (index: Int, decision: LiveDecision)) throws -> Response {
+    switch taken.decision {
+    case .admitted:
+      return Response.json(Taken(index: taken.index, outcome: "admitted"), status: .accepted)
+    case .dropped:
+      return Response.json(Taken(index: taken.index, outcome: "dropped"), status: .accepted)
+    case .skipped: return Response(status: .noContent)
+    case .ended:
+      throw ServerError(.gone, "ended", "the stream has ended; make a new one")
+    }
+  }
+
+  /// Pictures one after another, as cameras send them (multipart/x-mixed-replace).
+  private func motion(of session: LiveSession, _ request: Request) throws -> Response {
+    let messages = session.broadcaster.messages(depth: 2)
+    let type = session.encoding.type
+    return Response(
+      status: .ok,
+      headers: [
+        .contentType: "multipart/x-mixed-replace; boundary=frame", .cacheControl: "no-store",
+        .connection: "close",
+      ],
+      body: ResponseBody { writer in
+        try await request.body.consumeWithInboundCloseHandler { _ in
+          for await message in messages {
+            guard case .picture(_, let bytes) = message else { continue }
+            await session.touch()
+            var buffer = ByteBuffer(
+              string: "--frame\r\nContent-Type: \(type)\r\nContent-Length: \(bytes.count)\r\n\r\n")
+            buffer.writeBytes(bytes)
+            buffer.writeString("\r\n")
+            try await writer.write(buffer)
+          }
+          try await writer.write(ByteBuffer(string: "--frame--\r\n"))
+          try await writer.finish(nil)
+        } onInboundClosed: {
+        }
+      })
+  }
+}

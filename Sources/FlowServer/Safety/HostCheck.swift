@@ -1,0 +1,86 @@
+/// Which names the server answers to, and whose pages may ask it.
+///
+/// A page of anywhere can make its own name point at this machine (DNS rebinding) and then read
+/// what the server answers; the name in `Host` gives it away. An address in its place is never such
+/// a page's, nor is `localhost`, which browsers resolve themselves.
+struct HostCheck: Sendable {
+  private let isLoopback: Bool
+  private let hosts: [Authority]
+  private let origins: Set<Origin>
+
+  /// Creates a check.
+  ///
+  /// - Parameters:
+  ///   - boundHost: the address or name that the server listens at.
+  ///   - hostNames: further names, with a port where only that one is meant.
+  ///   - origins: the origins of other pages that may use the server, as `https://example.com`.
+  init(
+    boundHost: String, hostNames: [String] = [], origins: [String] = []
+  ) throws(HostCheckError) {
+    let bound = Authority(host: boundHost)
+    isLoopback = bound?.isLoopback ?? false
+    var hosts = bound.map { [$0] } ?? []
+    for name in hostNames {
+      guard let host = Authority(name) ?? Authority(host: name) else {
+        throw HostCheckError(
+          "a host is a name or an address such as studio.local or 192.168.1.5, got '\(name)'")
+      }
+      hosts.append(host)
+    }
+    self.hosts = hosts
+    var found: Set<Origin> = []
+    for text in origins {
+      guard let origin = Origin(text.hasSuffix("/") ? String(text.dropLast()) : text) else {
+        throw HostCheckError(
+          "an origin is a scheme and a host such as https://example.com, got '\(text)'")
+      }
+      found.insert(origin)
+    }
+    self.origins = found
+  }
+
+  /// Whether a request may name the server as its `Host` header does.
+  func allows(host text: String?) -> Bool {
+    guard let text, let host = Authority(text) else { return false }
+    if host.isLoopback || !isLoopback && host.address != nil { return true }
+    return hosts.contains { $0.host == host.host && ($0.port == nil || $0.port == host.port) }
+  }
+
+  /// Whether a page of an origin may ask; what says no origin is no page.
+  ///
+  /// - Parameters:
+  ///   - origin: the `Origin` header.
+  ///   - host: the `Host` header.
+  func allows(origin: String?, host: String?) -> Bool {
+    guard let text = origin, !isNamed(origin: text) else { return true }
+    guard let origin = Origin(text), let host, let authority = Authority(host) else { return false }
+    return origin.isSame(as: authority)
+  }
+
+  /// Whether an origin is one of those that were named, to whose pages answers may be shown.
+  func isNamed(origin text: String) -> Bool { Origin(text).map(origins.contains) ?? false }
+
+  /// Why a request is refused, in words for the client; nil where it is not.
+  func refusal(host: String?, origin: String?) -> String? {
+    guard allows(host: host) else {
+      guard let host else { return "the request has no Host header" }
+      return "the server does not answer to the host \(MultipartError.quote(host)); start it with "
+        + "--allow-host if that is its name"
+    }
+    guard allows(origin: origin, host: host) else {
+      return "pages of the origin \(MultipartError.quote(origin ?? "")) may not use the server; "
+        + "start it with --allow-origin if they should"
+    }
+    return nil
+  }
+}
+
+/// What is wrong with the names that a server is to answer to.
+struct HostCheckError: Error, Equatable, Sendable, CustomStringConvertible {
+  /// The failure in words.
+  let message: String
+
+  init(_ message: String) { self.message = message }
+
+  var description: String { message }
+}

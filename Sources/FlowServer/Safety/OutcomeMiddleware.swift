@@ -1,0 +1,83 @@
+internal import HTTPTypes
+internal import Hummingbird
+internal import Logging
+internal import Metrics
+internal import Synchronization
+
+/// Answers failures in OpenAI's shape, counts requests and logs them.
+struct OutcomeMiddleware: RouterMiddleware {
+  /// The methods of each path.
+  let paths: PathMethods
+
+  func handle(
+    _ request: Request, context: ServerContext,
+    next: (Request, ServerContext) async throws -> Response
+  ) async throws -> Response {
+    let start = ContinuousClock.now
+    var response: Response
+    do { response = try await next(request, context) } catch {
+      var failure = ServerError(error)
+      var allowed: [String] = []
+      if failure.status == .notFound { allowed = paths.methods(of: request.uri.path) }
+      // Where the method is right, something of that path was not found.
+      if allowed.contains(request.method.rawValue) { allowed = [] }
+      if !allowed.isEmpty {
+        failure = ServerError(
+          .methodNotAllowed, "method_not_allowed",
+          "\(request.method.rawValue) is no method of this path; it has "
+            + allowed.joined(separator: ", "))
+      }
+      response = failure.response
+      if !allowed.isEmpty { response.headers[.allow] = allowed.joined(separator: ", ") }
+      Counter(label: "streamflow_rejected", dimensions: [("reason", failure.code)]).increment()
+      if failure.isInternal {
+        context.logger.error(
+          "request failed", metadata: ["path": "\(request.uri.path)", "error": "\(error)"])
+      }
+    }
+    response.headers[.xContentTypeOptions] = "nosniff"
+    response.headers[.requestID] = context.id
+    Counter(
+      label: "streamflow_requests",
+      dimensions: [
+        ("method", request.method.rawValue), ("path", context.endpointPath ?? "other"),
+        ("status", "\(response.status.code)"),
+      ]
+    ).increment()
+    context.logger.info(
+      "request",
+      metadata: [
+        "method": "\(request.method.rawValue)", "path": "\(request.uri.path)",
+        "status": "\(response.status.code)",
+        "seconds": "\((ContinuousClock.now - start) / .seconds(1))",
+      ])
+    return response
+  }
+}
+
+extension HTTPField.Name {
+  static let requestID = HTTPField.Name("X-Request-Id") ?? .server
+}
+
+/// Which methods paths take, to tell a wrong method from a wrong path.
+final class PathMethods: Sendable {
+  private let patterns = Mutex<[(path: [Substring], method: String)]>([])
+
+  /// Learns the routes.
+  func learn(_ routes: [(method: String, path: String)]) {
+    patterns.withLock { patterns in
+      patterns = routes.map { ($0.path.split(separator: "/"), $0.method) }
+    }
+  }
+
+  /// The methods of a path, in order.
+  func methods(of path: String) -> [String] {
+    let parts = path.split(separator: "/")
+    return patterns.withLock { patterns in
+      patterns.filter { pattern in
+        pattern.path.count == parts.count
+          && zip(pattern.path, parts).allSatisfy { $0.hasPrefix("{") || $0 == $1 }
+      }.map(\.method).sorted()
+    }
+  }
+}

@@ -1,0 +1,172 @@
+internal import FlowEngine
+internal import Foundation
+internal import Hummingbird
+internal import HummingbirdCore
+public import Logging
+internal import Metrics
+internal import NIOCore
+internal import ServiceLifecycle
+internal import StreamFlow
+internal import Synchronization
+internal import UnixSignals
+
+/// Serves pictures and live streams over HTTP, with a page for people.
+///
+/// All requests for pictures of one model and size are trajectories of one stream batch; they, and
+/// live streams, take turns at the device.
+public struct Server: Sendable {
+  private let options: ServerOptions
+  private let logger: Logger
+  private let token: BearerToken?
+  private let hosts: HostCheck
+  private let shelf: ModelShelf
+  private let desk: OrderDesk
+  private let jobs: JobRegistry
+  private let streams: StreamRegistry
+  private let store: ResultStore
+  private let metrics: PrometheusRegistry
+
+  /// The registry that all servers of a process count in, since the process has one.
+  private static let metrics = {
+    let registry = PrometheusRegistry(help: [
+      "streamflow_rows_in_flight": "Rows of pictures that are being made",
+      "streamflow_queued_pictures": "Pictures that were asked for and are not made",
+      "streamflow_live_streams": "Live streams that are open",
+      "streamflow_model_bytes": "Memory of a model's engines, about",
+      "streamflow_tick_seconds": "Mean time of a tick",
+      "streamflow_pictures": "Pictures that were made",
+      "streamflow_queue_wait": "Time from a request to its first event",
+      "streamflow_requests": "Requests by method, path and status",
+      "streamflow_rejected": "Requests that were turned away, by reason",
+    ])
+    MetricsSystem.bootstrap(registry)
+    return registry
+  }()
+
+  /// Sets a server up; nothing listens yet.
+  ///
+  /// - Throws: an error that says what is wrong with the options: an address that others can reach
+  ///   without a token, a token's file that cannot be read.
+  public init(_ options: ServerOptions, logger: Logger) throws {
+    guard options.isLoopback || options.tokenFile != nil else {
+      throw ServerSetupError(
+        "'\(options.host)' can be reached from other machines, and anyone there could use the "
+          + "server; give a token (--token-file FILE, of 16 characters or more), or listen at "
+          + "127.0.0.1")
+    }
+    self.options = options
+    self.logger = logger
+    token = try options.tokenFile.map { try BearerToken(file: $0) }
+    hosts = try HostCheck(
+      boundHost: options.host, hostNames: options.hostNames, origins: options.origins)
+    metrics = Self.metrics
+    store = try ResultStore(
+      folder: options.resultFolder, maximumByteCount: options.limits.resultByteCount,
+      lifetime: options.limits.resultTime)
+    let turn = EngineTurn()
+    shelf = ModelShelf(options, turn: turn, logger: logger)
+    desk = OrderDesk(shelf, limits: options.limits)
+    jobs = JobRegistry(desk: desk, store: store, limits: options.limits)
+    streams = StreamRegistry(shelf, options: options, turn: turn, logger: logger)
+  }
+
+  /// Serves until the task is cancelled, or the process is told to stop
+  /// (``ServerOptions/endsBySignal``).
+  ///
+  /// - Parameter didStart: called with the port once connections are taken.
+  public func run(didStart: @escaping @Sendable (_ port: Int) async -> Void = { _ in }) async throws
+  {
+    let gate = GateMiddleware(hosts: hosts, token: token)
+    let sockets = StreamSockets(registry: streams, gate: gate, limits: options.limits)
+    let limits = options.limits
+    let application = Application(
+      router: router(gate),
+      server: HTTPServerBuilder { responder in
+        SocketChannel(
+          http: SocketChannel.HTTPHandler(responder: responder), sockets: sockets, limits: limits)
+      },
+      configuration: ApplicationConfiguration(
+        address: .hostname(options.host, port: options.port),
+        availableConnectionsDelegate: .maximum(limits.connectionCount, logger: logger)),
+      services: [Upkeep(server: self)],
+      onServerRunning: { channel in await didStart(channel.localAddress?.port ?? 0) },
+      logger: logger)
+    var group = ServiceGroupConfiguration(
+      services: [.init(service: application)],
+      gracefulShutdownSignals: options.endsBySignal ? [.sigterm, .sigint] : [],
+      logger: logger)
+    group.maximumGracefulShutdownDuration = options.grace + .seconds(1)
+    defer { Task { [store] in await store.close() } }
+    do { try await ServiceGroup(configuration: group).run() } catch is CancellationError {}
+    await store.close()
+  }
+
+  private func router(_ gate: GateMiddleware) -> Router<ServerContext> {
+    let router = Router(context: ServerContext.self)
+    let paths = PathMethods()
+    router.add(middleware: OutcomeMiddleware(paths: paths))
+    router.add(middleware: gate)
+    StatusRoutes(
+      shelf: shelf, desk: desk, streams: streams, metrics: metrics, options: options
+    ).add(to: router)
+    ImageRoutes(desk: desk, store: store, limits: options.limits).add(to: router)
+    JobRoutes(jobs: jobs, store: store, limits: options.limits).add(to: router)
+    StreamRoutes(registry: streams, limits: options.limits).add(to: router)
+    PageRoutes().add(to: router)
+    paths.learn(router.routes.map { ($0.method.rawValue, $0.path.description) })
+    return router
+  }
+
+  /// The method and path of every route, for the document that describes them.
+  var routes: [(method: String, path: String)] {
+    router(GateMiddleware(hosts: hosts, token: nil)).routes.map {
+      ($0.method.rawValue, $0.path.description)
+    }
+  }
+
+  /// What goes on beside the requests.
+  private struct Upkeep: Service, CustomStringConvertible {
+    let server: Server
+    var description: String { "Upkeep" }
+
+    func run() async throws {
+      try await cancelWhenGracefulShutdown {
+        Task {
+          let host = server.shelf.hosts[0]
+          // Told by readiness and in the log; the first request tries again.
+          _ = try? await server.shelf.using(host) { try await $0.generator(nil) }
+        }
+        while !Task.isCancelled {
+          try await Task.sleep(for: .seconds(1))
+          await server.streams.sweep()
+          await server.jobs.expire()
+          await server.store.expire(now: .now)
+        }
+      }
+      await server.windDown()
+    }
+  }
+
+  /// Takes no more, and gives up what has not ended within the grace.
+  private func windDown() async {
+    logger.info("stopping")
+    await desk.close()
+    await streams.closeAll()
+    let end = ContinuousClock.now + options.grace
+    while ContinuousClock.now < end, await desk.orderCount > 0 {
+      try? await Task.sleep(for: .milliseconds(50))
+    }
+    await jobs.cancelAll()
+  }
+}
+
+/// What is wrong with how a server is set up.
+public struct ServerSetupError: Error, Sendable, CustomStringConvertible {
+  /// The failure in words, with how to mend it.
+  public let message: String
+
+  init(_ message: String) { self.message = message }
+
+  /// The failure in words.
+  public var description: String { message }
+}

@@ -1,0 +1,109 @@
+public import FlowEngine
+internal import Foundation
+public import StreamFlow
+
+/// A model that a server offers.
+public struct ServedModel: Sendable {
+  /// The name that requests say.
+  public let name: String
+  /// Reads it from disk.
+  public let load: @Sendable () throws -> Checkpoint
+
+  /// Offers a model under a name.
+  public init(name: String, load: @escaping @Sendable () throws -> Checkpoint) {
+    self.name = name
+    self.load = load
+  }
+}
+
+/// What a server takes of its clients; each bound is answered with a status of its own.
+public struct ServerLimits: Sendable {
+  /// The most bytes of a body.
+  public var bodyByteCount = 32 << 20
+  /// The most bytes of a request's headers.
+  public var headerByteCount = 16 << 10
+  /// The most pixels of a picture that comes in, counted before it is decoded.
+  public var picturePixelCount = 16_000_000
+  /// The most characters of a prompt.
+  public var promptLength = 4000
+  /// The most pictures of a request.
+  public var pictureCount = 16
+  /// The most pictures of a job.
+  public var jobPictureCount = 1000
+  /// The most steps.
+  public var stepCount = 100
+  /// The most pixels of a side of a picture that is made.
+  public var side = 1024
+  /// The most pictures that are asked for and not made.
+  public var queuedPictureCount = 1024
+  /// The most live streams.
+  public var streamCount = 2
+  /// The most jobs that run or wait.
+  public var jobCount = 64
+  /// The most time that a request takes.
+  public var requestTime = Duration.seconds(600)
+  /// The most time that a request takes to come in.
+  public var readTime = Duration.seconds(30)
+  /// The most time that a client takes nothing of what is sent to it.
+  public var writeTime = Duration.seconds(30)
+  /// The most time that a connection is open and says nothing.
+  public var idleTime = Duration.seconds(60)
+  /// The most connections at once.
+  public var connectionCount = 512
+  /// The most bytes of a message on a WebSocket.
+  public var socketMessageByteCount = 8 << 20
+  /// How long a live stream is kept that nobody sends to.
+  public var streamIdleTime = Duration.seconds(30)
+  /// How long finished pictures are kept.
+  public var resultTime = Duration.seconds(3600)
+  /// The most bytes of finished pictures that are kept.
+  public var resultByteCount = 1 << 30
+
+  /// Creates the bounds that suit a person's machine.
+  public init() {}
+}
+
+/// How a server is set up.
+public struct ServerOptions: Sendable {
+  /// The address to listen at.
+  public var host = "127.0.0.1"
+  /// The port to listen at; 0 for any that is free.
+  public var port = 8188
+  /// The models, the first of which requests mean that name none.
+  public var models: [ServedModel]
+  /// The file of the token that requests must carry, if any.
+  public var tokenFile: String?
+  /// Names besides its addresses that the server is known by.
+  public var hostNames: [String] = []
+  /// Origins of other pages that may use the server.
+  public var origins: [String] = []
+  /// The most rows of a tick; by the size of the pictures where nothing is said.
+  public var rowCapacity: Int?
+  /// The bytes of memory that models may take together; half of what is free where nothing is said.
+  public var memoryByteCount: Int?
+  /// The folder in which finished pictures are kept.
+  public var resultFolder = NSTemporaryDirectory()
+  /// How long what is in flight has to finish when the server is told to stop.
+  public var grace = Duration.seconds(10)
+  /// Whether SIGTERM and SIGINT stop the server, which is then the whole program's way to end.
+  public var endsBySignal = false
+  /// What is taken of clients.
+  public var limits = ServerLimits()
+  /// Device, threads and precision.
+  public var engineConfiguration = EngineConfiguration()
+  /// Where engines are kept between processes, if anywhere.
+  public var engineCache: EngineCache?
+
+  /// Creates the options of a server on this machine alone.
+  ///
+  /// - Precondition: there is a model.
+  public init(models: [ServedModel]) {
+    precondition(!models.isEmpty, "a server needs a model")
+    self.models = models
+  }
+
+  /// Whether only this machine can reach the server.
+  var isLoopback: Bool {
+    host == "localhost" || host == "::1" || host == "[::1]" || host.hasPrefix("127.")
+  }
+}

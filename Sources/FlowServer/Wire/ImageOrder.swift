@@ -1,0 +1,117 @@
+internal import FlowCore
+internal import FlowMedia
+internal import HTTPTypes
+internal import StreamFlow
+
+/// What a request for pictures asks for, before its model is known.
+struct ImageOrder {
+  /// How pictures are answered with.
+  enum ResponseFormat: String, CaseIterable {
+    case base64 = "b64_json"
+    case url
+  }
+
+  /// The model's name; the first one's where nothing is said.
+  let model: String?
+  /// The prompts; each makes `count` pictures.
+  let prompts: [String]
+  let count: Int
+  let size: PictureSize?
+  let sampling: SamplingFields
+  let encoding: PictureEncoding
+  let responseFormat: ResponseFormat
+  let isStreamed: Bool
+  let previewCount: Int
+  /// Who asks, in the client's own words.
+  let user: String?
+  /// The picture that they start from, if any.
+  var source: SourcePicture?
+
+  /// The number of pictures.
+  var pictureCount: Int { prompts.count * count }
+
+  /// Reads the parameters of a request.
+  ///
+  /// - Parameters:
+  ///   - fields: the parameters.
+  ///   - limits: what is taken.
+  ///   - isJob: whether it is a job, which may be larger and have several prompts.
+  init(_ fields: inout RequestFields, limits: ServerLimits, isJob: Bool = false) throws(ServerError)
+  {
+    model = try fields.text("model", limit: 200)
+    let most = isJob ? limits.jobPictureCount : limits.pictureCount
+    count = try fields.integer("n", in: 1...most) ?? 1
+    size = try PictureSize(&fields, limits: limits)
+    encoding = try PictureEncoding(&fields)
+    responseFormat =
+      try fields.choice("response_format", of: ResponseFormat.allCases.map(\.rawValue))
+      .flatMap(ResponseFormat.init) ?? .base64
+    isStreamed = isJob ? false : try fields.flag("stream") ?? false
+    previewCount = isJob ? 0 : try fields.integer("partial_images", in: 0...8) ?? 0
+    user = try fields.text("user", limit: 200)
+    sampling = try SamplingFields(&fields, limits: limits)
+    let several =
+      isJob
+      ? try fields.texts("prompts", countLimit: most, limit: limits.promptLength) : nil
+    guard let prompts = several ?? sampling.prompt.map({ [$0] }), !prompts.isEmpty else {
+      throw ServerError(
+        .badRequest, "missing_parameter",
+        "'prompt' is missing; expected a text that says what the picture shows",
+        parameter: "prompt")
+    }
+    self.prompts = prompts
+    guard prompts.count * count <= most else {
+      throw .invalid(
+        "\(prompts.count) prompts with n of \(count) are \(prompts.count * count) pictures, at most "
+          + "\(most) are taken", parameter: "n")
+    }
+    // What OpenAI's clients say of its own models.
+    fields.ignore("quality", "style", "background", "moderation", "input_fidelity")
+  }
+
+  /// The requests of its pictures: each prompt's next has the next seed.
+  func requests(of checkpoint: Checkpoint) -> [GenerationRequest] {
+    var requests: [GenerationRequest] = []
+    for prompt in prompts {
+      var fields = sampling
+      fields.prompt = prompt
+      var request = fields.request(
+        prompt, of: checkpoint, spacing: source == nil ? .diffusers : .uniform)
+      request.source = source
+      if !requests.isEmpty, sampling.seed == nil { request.seed = requests[0].seed }
+      for number in 0..<count {
+        var one = request
+        one.seed &+= UInt64(number)
+        requests.append(one)
+      }
+    }
+    return requests
+  }
+}
+
+/// A picture's width and height in pixels.
+struct PictureSize: Hashable, Sendable, CustomStringConvertible {
+  let width: Int
+  let height: Int
+
+  init(width: Int, height: Int) {
+    self.width = width
+    self.height = height
+  }
+
+  /// Reads the parameter `size`: `auto`, or as `512x512`.
+  init?(_ fields: inout RequestFields, limits: ServerLimits) throws(ServerError) {
+    guard let text = try fields.text("size", limit: 20), text != "auto" else { return nil }
+    let parts = text.split(separator: "x", omittingEmptySubsequences: false).map { Int($0) }
+    guard parts.count == 2, let width = parts[0], let height = parts[1],
+      (1...limits.side).contains(width), (1...limits.side).contains(height)
+    else {
+      throw .invalid(
+        "'size' must be auto or as '64x64', at most \(limits.side) a side, got '\(text)'",
+        parameter: "size")
+    }
+    self.init(width: width, height: height)
+  }
+
+  var description: String { "\(width)x\(height)" }
+}

@@ -1,0 +1,62 @@
+/// The body of a form, `multipart/form-data` (RFC 7578), taken apart.
+///
+/// The contents are slices of the body: nothing is copied. Lines end in CR LF; a body with LF alone
+/// is refused rather than guessed at. Reading takes time linear in the body, whatever it contains.
+struct MultipartForm: Sendable {
+  /// One field or file.
+  struct Part: Sendable {
+    let name: String
+    /// The file's name as the client says it, which is for showing and never a path; nil for a
+    /// field that is no file.
+    let fileName: String?
+    let contentType: String?
+    let content: ArraySlice<UInt8>
+  }
+
+  /// The fields and files in their order.
+  let parts: [Part]
+
+  /// Reads a body.
+  ///
+  /// - Parameters:
+  ///   - body: the whole body.
+  ///   - contentType: the request's `Content-Type`, which says the boundary.
+  ///   - maximumPartCount: the most parts that are taken.
+  ///   - maximumHeaderSize: the most bytes of a part's header.
+  init(
+    _ body: [UInt8], contentType: String, maximumPartCount: Int = 64, maximumHeaderSize: Int = 8192
+  ) throws(MultipartError) {
+    let boundary = try MultipartBoundary(contentType: contentType)
+    var scanner = try MultipartScanner(body, boundary: boundary)
+    var parts: [Part] = []
+    while let lines = try scanner.header(of: parts.count + 1, limit: maximumHeaderSize) {
+      guard parts.count < maximumPartCount else {
+        throw MultipartError("the form has more than \(maximumPartCount) parts, the most taken")
+      }
+      let header = try MultipartHeader(lines.map { body[$0] }, part: parts.count + 1)
+      guard let content = try scanner.content() else {
+        throw MultipartError(
+          "the body ends in the middle of part \(MultipartError.quote(header.name)), after "
+            + "\(body.count) bytes; expected the line '--\(boundary.text)--' at the end")
+      }
+      parts.append(
+        Part(
+          name: header.name, fileName: header.fileName, contentType: header.contentType,
+          content: body[content]))
+    }
+    self.parts = parts
+  }
+
+  /// The first part of a name.
+  func first(named name: String) -> Part? { parts.first { $0.name == name } }
+
+  /// The text of the first part of a name; nil where there is none.
+  func text(named name: String) throws(MultipartError) -> String? {
+    guard let part = first(named: name) else { return nil }
+    guard let text = String(validating: part.content, as: UTF8.self) else {
+      throw MultipartError(
+        "part \(MultipartError.quote(name)) is no UTF-8 text (\(part.content.count) bytes)")
+    }
+    return text
+  }
+}

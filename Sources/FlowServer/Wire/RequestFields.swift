@@ -1,0 +1,240 @@
+internal import Foundation
+internal import HTTPTypes
+
+/// The parameters of a request, of a JSON body or a form, read by name and kind.
+///
+/// Each error names the parameter, what was expected and what came. What is there and was not read
+/// at the end is a parameter that the server does not know (``checkAllRead()``).
+struct RequestFields {
+  private let values: [String: JSONValue]
+  /// Whether all values came as text, as a form's do.
+  private let isForm: Bool
+  /// What stands before names in errors, as in `blend[1].`.
+  private let prefix: String
+  private var read: Set<String> = []
+
+  /// The fields of a JSON object.
+  init(json bytes: some Collection<UInt8>) throws(ServerError) {
+    let value: JSONValue
+    do { value = try JSONDecoder().decode(JSONValue.self, from: Data(bytes)) } catch {
+      throw ServerError(
+        .badRequest, "invalid_json",
+        "the body is no JSON document; expected an object such as {\"prompt\": \"a fox\"}")
+    }
+    guard case .object(let values) = value else {
+      throw ServerError(
+        .badRequest, "invalid_json", "the body must be a JSON object, got \(value.kind)")
+    }
+    self.init(values, prefix: "")
+  }
+
+  /// The text fields of a form.
+  init(form: MultipartForm) throws(ServerError) {
+    var values: [String: JSONValue] = [:]
+    for part in form.parts where part.fileName == nil {
+      guard let text = String(validating: part.content, as: UTF8.self) else {
+        throw .invalid("'\(part.name)' is no UTF-8 text", parameter: part.name)
+      }
+      guard values[part.name] == nil else {
+        throw .invalid("'\(part.name)' is given twice", parameter: part.name)
+      }
+      values[part.name] = .string(text)
+    }
+    self.init(values, prefix: "", isForm: true)
+  }
+
+  private init(_ values: [String: JSONValue], prefix: String, isForm: Bool = false) {
+    self.values = values
+    self.prefix = prefix
+    self.isForm = isForm
+  }
+
+  /// Whether a parameter is there.
+  func has(_ name: String) -> Bool {
+    values[name].map { $0 != .null } ?? false
+  }
+
+  /// Whether a parameter is there and says null.
+  func isNull(_ name: String) -> Bool { values[name] == .null }
+
+  private mutating func value(_ name: String) -> JSONValue? {
+    read.insert(name)
+    guard let value = values[name], value != .null else { return nil }
+    return value
+  }
+
+  private func wrong(_ name: String, _ expected: String, _ value: JSONValue) -> ServerError {
+    let got: String
+    switch value {
+    case .string(let text): got = "'\(text.prefix(80))'"
+    case .integer(let number): got = "\(number)"
+    case .unsigned(let number): got = "\(number)"
+    case .number(let number): got = "\(number)"
+    case .bool(let bool): got = "\(bool)"
+    case .null, .array, .object: got = value.kind
+    }
+    return .invalid("'\(prefix)\(name)' must be \(expected), got \(got)", parameter: prefix + name)
+  }
+
+  /// A text of at most so many characters.
+  mutating func text(_ name: String, limit: Int) throws(ServerError) -> String? {
+    guard let value = value(name) else { return nil }
+    guard case .string(let text) = value else { throw wrong(name, "a string", value) }
+    guard text.unicodeScalars.count <= limit else {
+      throw ServerError(
+        .badRequest, "too_long",
+        "'\(prefix)\(name)' has \(text.unicodeScalars.count) characters, at most \(limit) are taken",
+        parameter: prefix + name)
+    }
+    return text
+  }
+
+  /// One of some words.
+  mutating func choice(_ name: String, of words: [String]) throws(ServerError) -> String? {
+    guard let value = value(name) else { return nil }
+    guard case .string(let text) = value, words.contains(text) else {
+      throw wrong(name, "one of \(words.joined(separator: ", "))", value)
+    }
+    return text
+  }
+
+  /// A whole number in a range.
+  ///
+  /// - Parameters:
+  ///   - name: the parameter.
+  ///   - range: what is taken.
+  ///   - word: a word that says the same as leaving it out.
+  mutating func integer(
+    _ name: String, in range: ClosedRange<Int>, orWord word: String? = nil
+  ) throws(ServerError) -> Int? {
+    guard let value = value(name) else { return nil }
+    if let word, value == .string(word) { return nil }
+    let number: Int? =
+      switch value {
+      case .integer(let number): Int(exactly: number)
+      case .number(let number): Int(exactly: number)
+      case .string(let text) where isForm: Int(text)
+      default: nil
+      }
+    guard let number, range.contains(number) else {
+      throw wrong(name, "a whole number from \(range.lowerBound) to \(range.upperBound)", value)
+    }
+    return number
+  }
+
+  /// A seed.
+  mutating func seed(_ name: String) throws(ServerError) -> UInt64? {
+    guard let value = value(name) else { return nil }
+    let number: UInt64? =
+      switch value {
+      case .integer(let number): UInt64(exactly: number)
+      case .unsigned(let number): number
+      case .number(let number): UInt64(exactly: number)
+      case .string(let text) where isForm: UInt64(text)
+      default: nil
+      }
+    guard let number else { throw wrong(name, "a whole number from 0 to \(UInt64.max)", value) }
+    return number
+  }
+
+  /// A number in a range, which may leave its lower end out.
+  mutating func number(
+    _ name: String, in range: ClosedRange<Double>, above: Bool = false
+  ) throws(ServerError) -> Double? {
+    guard let value = value(name) else { return nil }
+    let number: Double? =
+      switch value {
+      case .integer(let number): Double(number)
+      case .unsigned(let number): Double(number)
+      case .number(let number): number
+      case .string(let text) where isForm: Double(text)
+      default: nil
+      }
+    guard let number, range.contains(number), !above || number > range.lowerBound else {
+      let words =
+        above
+        ? "a number above \(range.lowerBound) and at most \(range.upperBound)"
+        : "a number from \(range.lowerBound) to \(range.upperBound)"
+      throw wrong(name, words, value)
+    }
+    return number
+  }
+
+  /// Yes or no.
+  mutating func flag(_ name: String) throws(ServerError) -> Bool? {
+    guard let value = value(name) else { return nil }
+    switch value {
+    case .bool(let bool): return bool
+    case .string("true") where isForm: return true
+    case .string("false") where isForm: return false
+    default: throw wrong(name, "true or false", value)
+    }
+  }
+
+  /// Objects in an array; a form gives them as JSON.
+  mutating func objects(_ name: String, limit: Int) throws(ServerError) -> [RequestFields]? {
+    guard let value = try parsed(name) else { return nil }
+    guard case .array(let array) = value, array.count <= limit else {
+      throw wrong(name, "an array of at most \(limit) objects", value)
+    }
+    var objects: [RequestFields] = []
+    for (index, element) in array.enumerated() {
+      guard case .object(let values) = element else {
+        throw .invalid(
+          "'\(prefix)\(name)[\(index)]' must be an object, got \(element.kind)",
+          parameter: prefix + name)
+      }
+      objects.append(RequestFields(values, prefix: "\(prefix)\(name)[\(index)]."))
+    }
+    return objects
+  }
+
+  /// An object; a form gives it as JSON.
+  mutating func object(_ name: String) throws(ServerError) -> RequestFields? {
+    guard let value = try parsed(name) else { return nil }
+    guard case .object(let values) = value else { throw wrong(name, "an object", value) }
+    return RequestFields(values, prefix: "\(prefix)\(name).")
+  }
+
+  /// Texts in an array.
+  mutating func texts(
+    _ name: String, countLimit: Int, limit: Int
+  ) throws(ServerError) -> [String]? {
+    guard let value = try parsed(name) else { return nil }
+    guard case .array(let array) = value, array.count <= countLimit else {
+      throw wrong(name, "an array of at most \(countLimit) strings", value)
+    }
+    var texts: [String] = []
+    for (index, element) in array.enumerated() {
+      guard case .string(let text) = element, text.unicodeScalars.count <= limit else {
+        throw .invalid(
+          "'\(prefix)\(name)[\(index)]' must be a string of at most \(limit) characters",
+          parameter: prefix + name)
+      }
+      texts.append(text)
+    }
+    return texts
+  }
+
+  /// Reads a parameter that says nothing to this server, as clients of others send them.
+  mutating func ignore(_ names: String...) { read.formUnion(names) }
+
+  private mutating func parsed(_ name: String) throws(ServerError) -> JSONValue? {
+    guard let value = value(name) else { return nil }
+    guard isForm, case .string(let text) = value else { return value }
+    guard let parsed = try? JSONDecoder().decode(JSONValue.self, from: Data(text.utf8)) else {
+      throw wrong(name, "JSON", value)
+    }
+    return parsed
+  }
+
+  /// Checks that there is nothing that was not read.
+  func checkAllRead() throws(ServerError) {
+    let unknown = values.keys.filter { !read.contains($0) }.sorted()
+    guard let first = unknown.first else { return }
+    throw ServerError(
+      .badRequest, "unknown_parameter",
+      "unknown parameter '\(prefix)\(first)'; known are \(read.sorted().joined(separator: ", "))",
+      parameter: prefix + first)
+  }
+}

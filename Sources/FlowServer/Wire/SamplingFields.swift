@@ -1,0 +1,145 @@
+internal import FlowCore
+internal import StreamFlow
+
+/// The parameters that say how a picture is made; images, jobs and live streams share them.
+struct SamplingFields {
+  var prompt: String?
+  var negativePrompt: String?
+  var seed: UInt64?
+  var stepCount: Int?
+  var guidance: String?
+  var guidanceScale: Float?
+  var delta: Float?
+  var schedule: ScheduleChoice?
+  var spacing: FlowMatchingSchedule.Spacing?
+  var solver: Solver?
+  var blend: PromptBlend?
+  var seedBlend: SeedBlend?
+
+  /// The kinds of guidance.
+  static let guidanceKinds = ["none", "full", "self-negative", "onetime-negative"]
+
+  init(_ fields: inout RequestFields, limits: ServerLimits) throws(ServerError) {
+    prompt = try fields.text("prompt", limit: limits.promptLength)
+    negativePrompt = try fields.text("negative_prompt", limit: limits.promptLength)
+    seed = try fields.seed("seed")
+    stepCount = try fields.integer("steps", in: 1...limits.stepCount)
+    guidance = try fields.choice("guidance", of: Self.guidanceKinds)
+    guidanceScale = try fields.number("guidance_scale", in: -100...100).map { Float($0) }
+    delta = try fields.number("delta", in: -100...100).map { Float($0) }
+    if let text = try fields.text("schedule", limit: 100) {
+      guard let choice = ScheduleChoice(text) else {
+        throw .invalid(
+          "'schedule' must be auto, \(ScheduleChoice.spellings), got '\(text)'",
+          parameter: "schedule")
+      }
+      schedule = choice
+    }
+    spacing = try fields.choice(
+      "spacing", of: FlowMatchingSchedule.Spacing.allCases.map(\.rawValue)
+    )
+    .flatMap(FlowMatchingSchedule.Spacing.init)
+    solver = try fields.choice("solver", of: Solver.allCases.map(\.rawValue)).flatMap(Solver.init)
+    blend = try Self.blend(&fields, limits: limits)
+    seedBlend = try Self.seedBlend(&fields)
+  }
+
+  private static func blend(
+    _ fields: inout RequestFields, limits: ServerLimits
+  ) throws(ServerError) -> PromptBlend? {
+    let kind =
+      try fields.choice("blend_kind", of: PromptBlend.Kind.allCases.map(\.rawValue))
+      .flatMap(PromptBlend.Kind.init) ?? .spherical
+    guard let objects = try fields.objects("blend", limit: 8), !objects.isEmpty else { return nil }
+    var parts: [PromptBlend.Part] = []
+    for var object in objects {
+      let prompt = try object.text("prompt", limit: limits.promptLength) ?? ""
+      let weight = try object.number("weight", in: 0...1) ?? 0.5
+      try object.checkAllRead()
+      parts.append(PromptBlend.Part(prompt: prompt, weight: Float(weight)))
+    }
+    return PromptBlend(parts, kind: kind)
+  }
+
+  private static func seedBlend(_ fields: inout RequestFields) throws(ServerError) -> SeedBlend? {
+    guard var object = try fields.object("seed_blend") else { return nil }
+    let seed = try object.seed("seed") ?? 0
+    let fraction = try object.number("fraction", in: 0...1) ?? 0.5
+    try object.checkAllRead()
+    return SeedBlend(seed: seed, fraction: Float(fraction))
+  }
+
+  /// The request of a prompt, with what suits the model where nothing is said: what the command
+  /// `streamflow generate` takes too, so that a seed names the same picture.
+  ///
+  /// - Parameters:
+  ///   - prompt: the prompt.
+  ///   - checkpoint: the model.
+  ///   - spacing: the layout of times.
+  func request(
+    _ prompt: String, of checkpoint: Checkpoint, spacing: FlowMatchingSchedule.Spacing
+  ) -> GenerationRequest {
+    var request = GenerationRequest(prompt: prompt)
+    let defaults = checkpoint.defaults(for: schedule ?? .automatic)
+    request.stepCount = defaults.stepCount
+    request.guidance = checkpoint.guidance(scale: guidanceScale ?? defaults.guidanceScale)
+    request.seed = UInt64(UInt32.random(in: 0 ... .max))
+    request.spacing = spacing
+    return request.changed(by: self)
+  }
+}
+
+extension GenerationRequest {
+  /// The same with what some parameters say.
+  func changed(by fields: SamplingFields) -> GenerationRequest {
+    var request = self
+    if let prompt = fields.prompt { request.prompt = prompt }
+    if let negative = fields.negativePrompt { request.negativePrompt = negative }
+    if let seed = fields.seed { request.seed = seed }
+    if let steps = fields.stepCount { request.stepCount = steps }
+    request.guidance = request.guidance.changed(by: fields)
+    if let schedule = fields.schedule { request.schedule = schedule }
+    if let spacing = fields.spacing { request.spacing = spacing }
+    if let solver = fields.solver { request.solver = solver }
+    if let blend = fields.blend { request.blend = blend }
+    if let seedBlend = fields.seedBlend { request.seedBlend = seedBlend }
+    return request
+  }
+}
+
+extension Guidance {
+  /// Its kind as requests name it.
+  var kind: String {
+    switch self {
+    case .none: "none"
+    case .full: "full"
+    case .selfNegative: "self-negative"
+    case .onetimeNegative: "onetime-negative"
+    case .distilled: "distilled"
+    }
+  }
+
+  /// The part of the unprompted side that is taken.
+  var delta: Float {
+    switch self {
+    case .selfNegative(_, let delta), .onetimeNegative(_, let delta): delta
+    case .none, .full, .distilled: 1
+    }
+  }
+
+  /// The same with what some parameters say.
+  fileprivate func changed(by fields: SamplingFields) -> Guidance {
+    guard fields.guidance != nil || fields.guidanceScale != nil || fields.delta != nil else {
+      return self
+    }
+    let scale = fields.guidanceScale ?? self.scale
+    let delta = fields.delta ?? self.delta
+    return switch fields.guidance ?? kind {
+    case "full": .full(scale: scale)
+    case "self-negative": .selfNegative(scale: scale, delta: delta)
+    case "onetime-negative": .onetimeNegative(scale: scale, delta: delta)
+    case "distilled": .distilled(scale: scale)
+    default: .none
+    }
+  }
+}

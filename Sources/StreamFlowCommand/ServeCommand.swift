@@ -1,0 +1,234 @@
+internal import ArgumentParser
+internal import FlowServer
+internal import Foundation
+internal import Logging
+internal import StreamFlow
+
+/// `streamflow serve`: pictures and live streams over HTTP, and a page.
+struct ServeCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "serve", abstract: "Serve pictures and live streams over HTTP, with a web page.",
+    discussion: """
+      Open the address that it prints in a browser; programs speak to it as to OpenAI's images API. \
+      Only this machine can reach it unless --host says otherwise, which needs a token. SIGTERM \
+      and Ctrl-C stop it.
+
+      Examples:
+        streamflow serve
+        streamflow serve --model starter --model portraits=models/sd15,lora=film.safetensors:0.8
+        streamflow serve --host 0.0.0.0 --token-file token.txt --allow-host pictures.example.org
+        curl localhost:8188/v1/images/generations --json '{"prompt": "a fox"}'
+      """)
+
+  @Option(help: "The address to listen at.")
+  var host = "127.0.0.1"
+
+  @Option(help: "The port to listen at; 0 for any that is free.")
+  var port = 8188
+
+  @Option(
+    name: .customLong("model"),
+    help: ArgumentHelp(
+      """
+      A model, as `generate` takes it, with a name for requests and with LoRAs where wanted; repeat \
+      for several, of which the first is the default.
+      """, valueName: "[name=]model[,lora=file[:scale]]"))
+  var models: [OfferedModel] = []
+
+  @Option(help: "The autoencoder of all models: auto, full, tiny, or a path.")
+  var vae = AutoencoderChoice.automatic
+
+  @Option(help: ArgumentHelp("A file whose first line requests must carry.", valueName: "file"))
+  var tokenFile: String?
+
+  @Option(
+    name: .customLong("allow-host"),
+    help: ArgumentHelp("A name the server is reached by; repeat for several.", valueName: "name"))
+  var hostNames: [String] = []
+
+  @Option(
+    name: .customLong("allow-origin"),
+    help: ArgumentHelp(
+      "Another page's origin (https://example.org) that may use it.", valueName: "origin"))
+  var origins: [String] = []
+
+  @OptionGroup(title: "Bounds") var bounds: ServerBounds
+  @OptionGroup(title: "Engine") var engineOptions: EngineOptions
+
+  @Option(help: "How much is logged: debug, info, warning or error.")
+  var logLevel = LogLevel.info
+
+  enum LogLevel: String, ExpressibleByArgument, CaseIterable {
+    case debug, info, warning, error
+    var level: Logger.Level { Logger.Level(rawValue: rawValue) ?? .info }
+  }
+
+  func validate() throws {
+    guard (0...65535).contains(port) else {
+      throw ValidationError("--port must be 0 to 65535, got \(port)")
+    }
+  }
+
+  func run() async throws {
+    try await reporting {
+      let offered = models.isEmpty ? [OfferedModel(name: "starter", path: "starter")] : models
+      let names = offered.map(\.name)
+      if let twice = names.first(where: { name in names.count { $0 == name } > 1 }) {
+        throw ValidationError(
+          "two models are named '\(twice)'; give one another name: --model other=\(twice)")
+      }
+      let vae = vae
+      var options = ServerOptions(models: offered.map { $0.served(vae: vae) })
+      (options.host, options.port, options.tokenFile) = (host, port, tokenFile)
+      (options.hostNames, options.origins) = (hostNames, origins)
+      options.endsBySignal = true
+      bounds.apply(to: &options)
+      options.engineConfiguration = engineOptions.configuration
+      options.engineCache = engineOptions.cache
+      let level = logLevel.level
+      LoggingSystem.bootstrap { label in
+        var handler = StreamLogHandler.standardError(label: label)
+        handler.logLevel = level
+        return handler
+      }
+      // A client that has gone ends its own connection, not the process.
+      signal(SIGPIPE, SIG_IGN)
+      let server = try Server(options, logger: Logger(label: "streamflow"))
+      let address = host.contains(":") && !host.hasPrefix("[") ? "[\(host)]" : host
+      try await server.run { port in
+        Terminal.note("listening on http://\(address):\(port)")
+      }
+    }
+  }
+}
+
+/// A model with the name that requests say.
+struct OfferedModel: ExpressibleByArgument {
+  let name: String
+  let path: String
+  var loras: [WeightAddition] = []
+
+  init(name: String, path: String) {
+    self.name = name
+    self.path = path
+  }
+
+  init?(argument: String) {
+    let parts = argument.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+    var place = parts[0]
+    var name: String?
+    if let equals = place.firstIndex(of: "=") {
+      name = String(place[..<equals])
+      place = String(place[place.index(after: equals)...])
+    }
+    // A folder is known by its own name.
+    let last = place.split(separator: "/").last.map(String.init) ?? place
+    self.init(
+      name: name ?? (place.hasPrefix("/") || place.hasPrefix(".") ? last : place), path: place)
+    guard !self.name.isEmpty, !path.isEmpty else { return nil }
+    for part in parts.dropFirst() {
+      guard part.hasPrefix("lora="), let lora = WeightAddition(argument: String(part.dropFirst(5)))
+      else { return nil }
+      loras.append(lora)
+    }
+  }
+
+  func served(vae: AutoencoderChoice) -> ServedModel {
+    let (path, loras) = (path, loras)
+    return ServedModel(name: name) {
+      try Checkpoint.named(path, autoencoder: vae).applying(loras: loras, deltas: [])
+    }
+  }
+}
+
+/// What the server takes of its clients.
+struct ServerBounds: ParsableArguments {
+  @Option(help: "The most rows of a tick; by the size of the pictures unless said.")
+  var maxRows: Int?
+
+  @Option(help: "The most pictures that are asked for and not made.")
+  var queue = ServerLimits().queuedPictureCount
+
+  @Option(help: "Gigabytes that models may take together; those used least give way.")
+  var memory: Double?
+
+  @Option(help: "Seconds that what is under way has when the server is stopped.")
+  var grace = 10
+
+  @Option(help: "The most pictures of a request.")
+  var maxN = ServerLimits().pictureCount
+
+  @Option(help: "The most pictures of a job.")
+  var maxJob = ServerLimits().jobPictureCount
+
+  @Option(help: "The most steps.")
+  var maxSteps = ServerLimits().stepCount
+
+  @Option(help: "The most pixels of a side of a picture that is made.")
+  var maxSide = ServerLimits().side
+
+  @Option(help: "The most characters of a prompt.")
+  var maxPrompt = ServerLimits().promptLength
+
+  @Option(help: "The most bytes of a body.")
+  var maxBody = ServerLimits().bodyByteCount
+
+  @Option(help: "The most pixels of a picture that comes in.")
+  var maxPixels = ServerLimits().picturePixelCount
+
+  @Option(help: "The most live streams.")
+  var maxStreams = ServerLimits().streamCount
+
+  @Option(help: "The most connections.")
+  var maxConnections = ServerLimits().connectionCount
+
+  @Option(help: "Seconds that a request may take.")
+  var maxTime = 600
+
+  @Option(help: "Seconds that finished pictures of jobs and addresses are kept.")
+  var keep = 3600
+
+  @Option(help: ArgumentHelp("The folder that they are kept in.", valueName: "folder"))
+  var results: String?
+
+  func validate() throws {
+    let numbers = [
+      ("--queue", queue), ("--max-n", maxN), ("--max-job", maxJob), ("--max-steps", maxSteps),
+      ("--max-side", maxSide), ("--max-prompt", maxPrompt), ("--max-body", maxBody),
+      ("--max-pixels", maxPixels), ("--max-streams", maxStreams),
+      ("--max-connections", maxConnections), ("--max-time", maxTime), ("--keep", keep),
+    ]
+    for (name, number) in numbers where number < 1 {
+      throw ValidationError("\(name) must be 1 or more, got \(number)")
+    }
+    guard maxSteps <= 1000 else {
+      throw ValidationError("--max-steps must be at most 1000, got \(maxSteps)")
+    }
+    guard grace >= 0 else { throw ValidationError("--grace must be 0 or more, got \(grace)") }
+    if let memory, !(memory > 0 && memory < 1e6) {
+      throw ValidationError("--memory must be above 0, got \(memory)")
+    }
+    if let maxRows, !(2...256).contains(maxRows) {
+      throw ValidationError("--max-rows must be 2 to 256, got \(maxRows)")
+    }
+  }
+
+  func apply(to options: inout ServerOptions) {
+    options.rowCapacity = maxRows
+    options.memoryByteCount = memory.map { Int($0 * 1e9) }
+    options.grace = .seconds(grace)
+    if let results { options.resultFolder = results }
+    options.limits.queuedPictureCount = queue
+    options.limits.pictureCount = maxN
+    options.limits.jobPictureCount = maxJob
+    options.limits.stepCount = maxSteps
+    options.limits.side = maxSide
+    options.limits.promptLength = maxPrompt
+    options.limits.bodyByteCount = maxBody
+    options.limits.picturePixelCount = maxPixels
+    options.limits.streamCount = maxStreams
+    options.limits.connectionCount = maxConnections
+    options.limits.requestTime = .seconds(maxTime)
+    options.limits.resultTime = .seconds(keep)
+  }
+}

@@ -1,0 +1,62 @@
+import FlowEngine
+import FlowTestSupport
+import Foundation
+import Logging
+import StreamFlow
+import Synchronization
+
+@testable import FlowServer
+
+/// A server on loopback, in this process.
+final class RunningServer: Sendable {
+  let port: Int
+  private let task: Task<Void, any Error>
+
+  /// Starts a server of the starter, and waits until it is ready.
+  init(_ change: (inout ServerOptions) -> Void = { _ in }) async throws {
+    var options = ServerOptions(
+      models: [ServedModel(name: "starter") { try Checkpoint.starter() }])
+    options.port = 0
+    options.rowCapacity = 4
+    options.grace = .seconds(2)
+    options.resultFolder = FileManager.default.temporaryDirectory.path
+    options.engineCache = EngineCache(
+      folder: FileManager.default.temporaryDirectory.appending(path: "streamflow-test-engines")
+        .path)
+    change(&options)
+    var logger = Logger(label: "test")
+    logger.logLevel = .critical
+    let server = try Server(options, logger: logger)
+    let (ports, found) = AsyncStream.makeStream(of: Int.self)
+    task = Task {
+      defer { found.finish() }
+      try await server.run { found.yield($0) }
+    }
+    var iterator = ports.makeAsyncIterator()
+    guard let port = await iterator.next() else {
+      try await task.value
+      throw ServerSetupError("the server ended before it began")
+    }
+    self.port = port
+    while true {
+      let answer = try LoopbackClient.ask(port, "GET", "/readyz")
+      if answer.status == 200 { break }
+      guard answer["error", "code"] as? String == "loading" else {
+        throw ServerSetupError(answer.text)
+      }
+      try await Task.sleep(for: .milliseconds(20))
+    }
+  }
+
+  /// Stops it, and waits until it has.
+  func stop() async {
+    task.cancel()
+    _ = try? await task.value
+  }
+
+  deinit { task.cancel() }
+
+  /// The server that most tests use.
+  static func shared() async throws -> RunningServer { try await starting.value }
+  private static let starting = Task { try await RunningServer() }
+}

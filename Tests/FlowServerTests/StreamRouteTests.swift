@@ -1,0 +1,236 @@
+import FlowCore
+import FlowMedia
+import FlowTestSupport
+import Foundation
+import Testing
+
+@testable import FlowServer
+
+@Suite(.serialized) struct StreamRouteTests {
+  private static func open(_ port: Int, _ more: String = "") throws -> String {
+    let answer = try LoopbackClient.ask(
+      port, "POST", "/v1/streams",
+      json: #"{"prompt": "a fox", "steps": 2, "guidance": "none", "stages": 2\#(more)}"#)
+    #expect(answer.status == 201, "\(answer.text)")
+    #expect(answer["settings", "size"] as? String == "64x64" && answer["rows"] as? Int == 2)
+    return try #require(answer["id"] as? String)
+  }
+
+  private static func picture(_ shade: Int) -> [UInt8] {
+    let pixels = (0..<32 * 32 * 3).map { UInt8(($0 * shade) % 256) }
+    return (try? PixelImage(width: 32, height: 32, pixels: pixels).png()) ?? []
+  }
+
+  private static func close(_ port: Int, _ id: String) throws {
+    #expect(try LoopbackClient.ask(port, "DELETE", "/v1/streams/\(id)").status == 204)
+    #expect(try LoopbackClient.ask(port, "GET", "/v1/streams/\(id)").status == 404)
+  }
+
+  @Test("Frames that are put are pictures in the motion JPEG; a frame like the one before is not")
+  func motion() async throws {
+    let server = try await RunningServer.shared()
+    let id = try Self.open(server.port, #", "similar": 0.5"#)
+    let viewer = try LoopbackClient(port: server.port)
+    viewer.request("GET", "/v1/streams/\(id)/mjpeg")
+    while try LoopbackClient.ask(server.port, "GET", "/v1/streams/\(id)").status != 200 {}
+    try await Task.sleep(for: .milliseconds(200))
+    func put(_ shade: Int) throws -> Int {
+      try LoopbackClient.ask(
+        server.port, "PUT", "/v1/streams/\(id)/frames", headers: ["Content-Type": "image/png"],
+        body: Self.picture(shade)
+      ).status
+    }
+    // The chance of the filter is seeded: twins are skipped.
+    #expect(try put(3) == 202)
+    #expect(try put(3) == 204)
+    var bytes: [UInt8] = []
+    while !bytes.contains(subsequence: Array("\r\n\r\n".utf8) + [0xff, 0xd8]) {
+      bytes += viewer.read()
+    }
+    let text = String(decoding: bytes, as: UTF8.self)
+    #expect(text.contains("multipart/x-mixed-replace; boundary=frame"))
+    #expect(text.contains("--frame\r\nContent-Type: image/jpeg\r\n"))
+    let bad = try LoopbackClient.ask(
+      server.port, "PUT", "/v1/streams/\(id)/frames", body: Array("no picture".utf8))
+    #expect(bad.status == 415 || bad.status == 400, "\(bad.text)")
+    try Self.close(server.port, id)
+  }
+
+  @Test("Settings are changed while it runs; what cannot be is told, and changes nothing")
+  func changes() async throws {
+    let server = try await RunningServer.shared()
+    let id = try Self.open(server.port)
+    let changed = try LoopbackClient.ask(
+      server.port, "PATCH", "/v1/streams/\(id)",
+      json: #"{"prompt": "sushi", "strength": 0.25, "guidance": "full", "guidance_scale": 3}"#)
+    #expect(changed.status == 200, "\(changed.text)")
+    #expect(changed["settings", "prompt"] as? String == "sushi")
+    #expect(changed["settings", "guidance_scale"] as? Double == 3)
+    let wrong = try LoopbackClient.ask(
+      server.port, "PATCH", "/v1/streams/\(id)", json: #"{"strength": 0}"#)
+    #expect(wrong.status == 400 && wrong["error", "param"] as? String == "strength")
+    let now = try LoopbackClient.ask(server.port, "GET", "/v1/streams/\(id)")
+    #expect(now["settings", "strength"] as? Double == 0.25)
+    try Self.close(server.port, id)
+  }
+
+  @Test("No more streams than are allowed; one that is left idle ends")
+  func bounds() async throws {
+    let server = try await RunningServer {
+      $0.limits.streamCount = 1
+      $0.limits.streamIdleTime = .seconds(1)
+    }
+    let id = try Self.open(server.port)
+    let second = try LoopbackClient.ask(
+      server.port, "POST", "/v1/streams", json: #"{"prompt": "x"}"#)
+    #expect(second.status == 429 && second["error", "code"] as? String == "too_many_streams")
+    while try LoopbackClient.ask(server.port, "GET", "/v1/streams/\(id)").status == 200 {
+      try await Task.sleep(for: .milliseconds(100))
+    }
+    try Self.close(server.port, try Self.open(server.port))
+    await server.stop()
+  }
+
+  @Test("A WebSocket takes frames and settings, and gives pictures and what is said of them")
+  func socket() async throws {
+    let server = try await RunningServer.shared()
+    let id = try Self.open(server.port)
+    let socket = try TestSocket(port: server.port, path: "/v1/streams/\(id)/socket")
+    #expect(socket.head.hasPrefix("HTTP/1.1 101"), "\(socket.head)")
+    #expect(socket.head.lowercased().contains("sec-websocket-protocol: streamflow"))
+    socket.send(opcode: 2, Self.picture(5))
+    var line = try socket.next { $0.contains("\"frame\"") }
+    #expect(line.contains("\"outcome\":\"made\""))
+    #expect(try PixelImage(picture: socket.nextBinary()).width == 64)
+    socket.send(opcode: 1, Array(#"{"prompt": "sushi"}"#.utf8))
+    line = try socket.next { $0.contains("\"settings\"") }
+    #expect(line.contains("sushi"))
+    for wrong in [#"{"prompt": 1}"#, "{", #"{"rows": 3}"#] {
+      socket.send(opcode: 1, Array(wrong.utf8))
+      line = try socket.next { $0.contains("\"type\":\"error\"") }
+      #expect(line.contains("invalid_request_error"))
+    }
+    socket.send(opcode: 2, Array("no picture".utf8))
+    line = try socket.next { $0.contains("\"type\":\"error\"") }
+    #expect(line.contains("picture"))
+    socket.send(opcode: 9, [1, 2, 3])
+    #expect(try socket.nextFrame(opcode: 10) == [1, 2, 3])
+    socket.send(opcode: 8, [0x03, 0xe8])
+    #expect(try socket.nextFrame(opcode: 8) == [0x03, 0xe8])
+    try Self.close(server.port, id)
+  }
+
+  @Test(
+    "What breaks the rules of WebSockets ends the connection, and nothing else",
+    arguments: [
+      // Not masked; a reserved bit; a reserved opcode; a control frame too long; too large; text
+      // that goes on without a beginning.
+      [0x81, 0x01, 0x41], [0xf1, 0x80, 0, 0, 0, 0], [0x8b, 0x80, 0, 0, 0, 0],
+      [0x89, 0xfe, 0x01, 0x00, 0, 0, 0, 0],
+      [0x82, 0xff, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff],
+      [0x80, 0x81, 0, 0, 0, 0, 0x41],
+    ] as [[UInt8]])
+  func violations(bytes: [UInt8]) async throws {
+    let server = try await RunningServer.shared()
+    let id = try Self.open(server.port)
+    let socket = try TestSocket(port: server.port, path: "/v1/streams/\(id)/socket")
+    socket.client.send(bytes)
+    socket.client.finishSending()
+    _ = socket.client.readAll()
+    #expect(try LoopbackClient.ask(server.port, "GET", "/v1/streams/\(id)").status == 200)
+    try Self.close(server.port, id)
+  }
+}
+
+/// A WebSocket of a test's own (RFC 6455).
+final class TestSocket {
+  let client: LoopbackClient
+  private(set) var head = ""
+  private var bytes: [UInt8] = []
+
+  init(port: Int, path: String, headers: [String: String] = [:]) throws {
+    client = try LoopbackClient(port: port, timeout: 30)
+    client.request(
+      "GET", path,
+      headers: [
+        "Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Protocol": "streamflow",
+      ].merging(headers) { $1 })
+    while !bytes.contains(subsequence: Array("\r\n\r\n".utf8)) {
+      let more = client.read()
+      guard !more.isEmpty else { break }
+      bytes += more
+    }
+    let end = bytes.firstIndex(ofAll: Array("\r\n\r\n".utf8)) ?? bytes.count
+    head = String(decoding: bytes[..<end], as: UTF8.self)
+    bytes = Array(bytes.dropFirst(end + 4))
+  }
+
+  /// Sends a whole message, masked as clients must.
+  func send(opcode: UInt8, _ content: [UInt8]) {
+    var frame: [UInt8] = [0x80 | opcode]
+    switch content.count {
+    case ..<126: frame.append(0x80 | UInt8(content.count))
+    case ..<65536:
+      frame += [0x80 | 126, UInt8(content.count >> 8), UInt8(content.count & 255)]
+    default:
+      frame.append(0x80 | 127)
+      for shift in stride(from: 56, through: 0, by: -8) {
+        frame.append(UInt8(content.count >> shift & 255))
+      }
+    }
+    let mask: [UInt8] = [1, 2, 3, 4]
+    frame += mask
+    frame += content.enumerated().map { $1 ^ mask[$0 % 4] }
+    client.send(frame)
+  }
+
+  private func take(_ count: Int) throws -> [UInt8] {
+    while bytes.count < count {
+      let more = client.read()
+      guard !more.isEmpty else { throw LoopbackClient.Failure.noAnswer(bytes) }
+      bytes += more
+    }
+    defer { bytes = Array(bytes.dropFirst(count)) }
+    return Array(bytes.prefix(count))
+  }
+
+  private func frame() throws -> (opcode: UInt8, content: [UInt8]) {
+    let start = try take(2)
+    var length = Int(start[1] & 127)
+    if length > 125 {
+      length = try take(length == 126 ? 2 : 8).reduce(0) { $0 << 8 | Int($1) }
+    }
+    return (start[0] & 15, try take(length))
+  }
+
+  /// The content of the next frame of a kind.
+  func nextFrame(opcode: UInt8) throws -> [UInt8] {
+    while true {
+      let (kind, content) = try frame()
+      if kind == opcode { return content }
+    }
+  }
+
+  /// The next binary message.
+  func nextBinary() throws -> [UInt8] { try nextFrame(opcode: 2) }
+
+  /// The next text that is looked for.
+  func next(where isWanted: (String) -> Bool) throws -> String {
+    while true {
+      let text = String(decoding: try nextFrame(opcode: 1), as: UTF8.self)
+      if isWanted(text) { return text }
+    }
+  }
+}
+
+extension [UInt8] {
+  func firstIndex(ofAll subsequence: [UInt8]) -> Int? {
+    guard count >= subsequence.count else { return nil }
+    return (0...count - subsequence.count).first {
+      self[$0..<$0 + subsequence.count].elementsEqual(subsequence)
+    }
+  }
+
+  func contains(subsequence: [UInt8]) -> Bool { firstIndex(ofAll: subsequence) != nil }
+}
