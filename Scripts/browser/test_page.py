@@ -372,6 +372,15 @@ def the_webcam_is_answered(page, server):
     assert page.run("return document.getElementById('moving').srcObject === null"), "the webcam is on"
 
 
+def the_screen_is_answered(page, server):
+    page.open("live")
+    page.run("document.querySelector('[name=source][value=screen]').click()")
+    page.find("#source-start").click()
+    page.wait_for_live_picture(1)
+    page.find("#live-toggle").click()
+    assert page.run("return document.getElementById('moving').srcObject === null"), "the screen is shared on"
+
+
 def a_file_is_answered(page, server):
     page.open("live")
     page.run("document.querySelector('[name=source][value=file]').click()")
@@ -475,8 +484,8 @@ TESTS = [
     a_locked_seed_keeps_pictures, a_picture_is_used_as_input, a_picture_is_downloaded_as_it_came,
     the_history_brings_settings_back, a_wrong_number_is_told_at_its_field,
     what_the_server_refuses_is_told_at_its_field, a_drawing_is_answered,
-    the_webcam_is_answered, a_file_is_answered, the_status_shows_rows, the_keyboard_is_enough,
-    nothing_scrolls_sideways_on_a_phone, a_restarted_server_is_found_again,
+    the_webcam_is_answered, the_screen_is_answered, a_file_is_answered, the_status_shows_rows,
+    the_keyboard_is_enough, nothing_scrolls_sideways_on_a_phone, a_restarted_server_is_found_again,
 ]
 
 

@@ -47,7 +47,7 @@ public struct Server: Sendable {
   ///
   /// - Throws: an error that says what is wrong with the options: an address that others can reach
   ///   without a token, a token's file that cannot be read.
-  public init(_ options: ServerOptions, logger: Logger) throws {
+  public init(_ options: ServerOptions, logger: Logger) throws(ServerSetupError) {
     guard options.isLoopback || options.tokenFile != nil else {
       throw ServerSetupError(
         "'\(options.host)' can be reached from other machines, and anyone there could use the "
@@ -56,13 +56,15 @@ public struct Server: Sendable {
     }
     self.options = options
     self.logger = logger
-    token = try options.tokenFile.map { try BearerToken(file: $0) }
-    hosts = try HostCheck(
-      boundHost: options.host, hostNames: options.hostNames, origins: options.origins)
+    do {
+      token = try options.tokenFile.map { try BearerToken(file: $0) }
+      hosts = try HostCheck(
+        boundHost: options.host, hostNames: options.hostNames, origins: options.origins)
+      store = try ResultStore(
+        folder: options.resultFolder, maximumByteCount: options.limits.resultByteCount,
+        lifetime: options.limits.resultTime)
+    } catch { throw ServerSetupError("\(error)") }
     metrics = Self.metrics
-    store = try ResultStore(
-      folder: options.resultFolder, maximumByteCount: options.limits.resultByteCount,
-      lifetime: options.limits.resultTime)
     let turn = EngineTurn()
     shelf = ModelShelf(options, turn: turn, logger: logger)
     desk = OrderDesk(shelf, limits: options.limits)
@@ -88,17 +90,31 @@ public struct Server: Sendable {
       configuration: ApplicationConfiguration(
         address: .hostname(options.host, port: options.port),
         availableConnectionsDelegate: .maximum(limits.connectionCount, logger: logger)),
-      services: [Upkeep(server: self)],
       onServerRunning: { channel in await didStart(channel.localAddress?.port ?? 0) },
       logger: logger)
     var group = ServiceGroupConfiguration(
-      services: [.init(service: application)],
+      // Shut down from the last to the first.
+      services: [.init(service: application), .init(service: Upkeep(server: self))],
       gracefulShutdownSignals: options.endsBySignal ? [.sigterm, .sigint] : [],
       logger: logger)
     group.maximumGracefulShutdownDuration = options.grace + .seconds(1)
-    defer { Task { [store] in await store.close() } }
-    do { try await ServiceGroup(configuration: group).run() } catch is CancellationError {}
+    let services = ServiceGroup(configuration: group)
+    let running = Task { try await services.run() }
+    let result = await withTaskCancellationHandler {
+      await running.result
+    } onCancel: {
+      Task { await services.triggerGracefulShutdown() }
+    }
     await store.close()
+    do { try result.get() } catch is CancellationError {} catch let error as IOError
+      where error.errnoCode == EADDRINUSE
+    {
+      throw ServerSetupError(
+        "something listens at port \(options.port) already; choose another port (--port), 0 for any "
+          + "that is free")
+    } catch let error as IOError {
+      throw ServerSetupError("cannot listen at \(options.host):\(options.port): \(error)")
+    }
   }
 
   private func router(_ gate: GateMiddleware) -> Router<ServerContext> {
@@ -130,7 +146,8 @@ public struct Server: Sendable {
     var description: String { "Upkeep" }
 
     func run() async throws {
-      try await cancelWhenGracefulShutdown {
+      // Ended by what it ends with.
+      try? await cancelWhenGracefulShutdown {
         Task {
           let host = server.shelf.hosts[0]
           // Told by readiness and in the log; the first request tries again.
@@ -154,7 +171,7 @@ public struct Server: Sendable {
     await streams.closeAll()
     let end = ContinuousClock.now + options.grace
     while ContinuousClock.now < end, await desk.orderCount > 0 {
-      try? await Task.sleep(for: .milliseconds(50))
+      do { try await Task.sleep(for: .milliseconds(50)) } catch { break }
     }
     await jobs.cancelAll()
   }

@@ -2,6 +2,7 @@ internal import ArgumentParser
 internal import FlowEngine
 internal import FlowHub
 internal import FlowMedia
+internal import FlowServer
 internal import Foundation
 internal import StreamFlow
 
@@ -16,6 +17,7 @@ enum ExitStatus {
     case let error as EngineError: of(error)
     case let error as MediaError: of(error)
     case let error as HubError: of(error)
+    case is ServerSetupError: ExitCode(EX_CONFIG)
     case is CancellationError: interrupted
     case is ValidationError: ExitCode(EX_USAGE)
     default: ExitCode(EX_SOFTWARE)

@@ -49,7 +49,7 @@ import Testing
         """)
     #expect(answer.status == 200, "\(answer.text)")
     let url = try #require(answer["data", "0", "url"] as? String)
-    #expect(url.hasPrefix("http://127.0.0.1/v1/images/"))
+    #expect(url.hasPrefix("http://127.0.0.1/v1/results/"))
     let path = url.replacing("http://127.0.0.1", with: "")
     let picture = try LoopbackClient.ask(server.port, "GET", path)
     #expect(picture.status == 200 && picture.headers["content-type"] == "image/jpeg")

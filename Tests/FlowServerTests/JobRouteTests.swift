@@ -70,7 +70,8 @@ import Testing
     "What is not there is not found",
     arguments: [
       "/v1/jobs/nothing", "/v1/jobs/nothing/events", "/v1/jobs/..%2f..%2fetc/images/0",
-      "/v1/images/nothing.png", "/v1/images/..%2f..%2fetc%2fpasswd", "/v1/images/../../etc/passwd",
+      "/v1/results/nothing.png", "/v1/results/..%2f..%2fetc%2fpasswd",
+      "/v1/results/../../etc/passwd",
       "/v1/streams/nothing", "/v1/streams/nothing/mjpeg", "/nothing", "//etc/passwd",
     ])
   func nothing(path: String) async throws {

@@ -187,6 +187,8 @@ actor LiveSession {
   }
 
   private func fail(_ error: any Error) {
+    // One that is ended by its client ends its tasks too.
+    guard !isOver else { return }
     logger.error("stream failed", metadata: ["stream": "\(id)", "error": "\(error)"])
     struct Line: Encodable {
       let type = "error"

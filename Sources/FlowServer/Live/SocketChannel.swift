@@ -50,12 +50,17 @@ struct SocketChannel: ServerChildChannel {
 
   func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
     channel.eventLoop.makeCompletedFuture {
+      let silence = SilenceHandler()
+      try channel.pipeline.syncOperations.addHandler(silence, name: SilenceHandler.name)
       let kind = try configure(channel, logger: logger)
       // Who connects and says nothing is not waited for long.
       let deadline = channel.eventLoop.scheduleTask(
         in: TimeAmount(limits.readTime)
       ) { channel.close(promise: nil) }
-      kind.whenComplete { _ in deadline.cancel() }
+      kind.whenComplete { _ in
+        deadline.cancel()
+        channel.pipeline.syncOperations.removeHandler(name: SilenceHandler.name, promise: nil)
+      }
       return Value(kind: kind, channel: channel)
     }
   }
@@ -139,6 +144,19 @@ private final class UpgradeFilter: ChannelInboundHandler, RemovableChannelHandle
     else { return context.fireChannelRead(data) }
     head.headers.remove(name: "upgrade")
     context.fireChannelRead(wrapInboundOut(.head(head)))
+  }
+}
+
+/// Closes a connection that has said nothing yet when the server stops.
+private final class SilenceHandler: ChannelInboundHandler, RemovableChannelHandler {
+  typealias InboundIn = ByteBuffer
+  typealias InboundOut = ByteBuffer
+
+  static let name = "silence"
+
+  func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+    if event is ChannelShouldQuiesceEvent { context.close(promise: nil) }
+    context.fireUserInboundEventTriggered(event)
   }
 }
 

@@ -12,7 +12,7 @@ actor ModelShelf {
     hosts = options.models.map {
       ModelHost($0, options: options, turn: turn, logger: logger)
     }
-    budget = options.memoryByteCount
+    budget = options.memoryByteCount ?? SystemMemory.availableByteCount.map { $0 / 2 }
   }
 
   /// The model of a name, the first one where none is said.

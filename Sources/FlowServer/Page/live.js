@@ -7,10 +7,10 @@ import { Drawing, Media, photographed } from "./sources.js";
 const form = byId("live");
 const field = (name) => form.elements[name];
 const output = byId("output").getContext("2d");
-const mostUnanswered = 2;
 
 let models = [];
 let stream = null;
+let rowCount = 0;
 let isEncoding = false;
 let drawingVersion = 0;     // Counts the changes of the drawing,
 let wantedVersion = 0;      // those of the settings,
@@ -24,6 +24,7 @@ const drawing = new Drawing(() => {
 });
 const media = new Media(() => {
   end("What was shared has ended.");
+  say(byId("source-error"), "What was shared has ended; share it again to go on.");
 });
 
 const source = () => field("source").value;
@@ -100,13 +101,13 @@ function change(name) {
 
 function flush() {
   flushing = null;
-  if (stream) {
-    const fields = Object.fromEntries([...waiting].map((name) => [name, readings[name]()]));
-    stream.change(JSON.parse(JSON.stringify(fields)));
-    wantedVersion += 1;
-    pump();
-  }
+  const read = [...waiting].map((name) => [name, readings[name]()]);
+  const fields = Object.fromEntries(read.filter(([, value]) => value !== undefined));
   waiting.clear();
+  if (!stream || Object.keys(fields).length === 0) return;
+  stream.change(fields);
+  wantedVersion += 1;
+  pump();
 }
 
 const changeSoon = debounced(150, (...names) => names.forEach(change));
@@ -145,7 +146,6 @@ function end(message, isLeaving = false) {
   showRunning();
   showSource();
   announce(message ?? "Stopped.");
-  if (message) say(byId("live-error"), message);
   for (const id of ["rate", "latency", "skipped", "rows", "gain"]) byId(`live-${id}`).textContent = "–";
 }
 
@@ -215,17 +215,23 @@ function showLatency(milliseconds) {
 }
 
 function showRows({ rows, gain }) {
-  if (rows != null) byId("live-rows").textContent = rows;
+  if (rows != null) {
+    rowCount = rows;
+    byId("live-rows").textContent = rows;
+  }
   if (gain != null) byId("live-gain").textContent = `${gain.toFixed(2)} ×`;
 }
 
-let shownPictures = 0;
+let pictureCount = 0;
+let shownPicture = 0;
 
+// A picture that is decoded after a later one is not shown.
 async function show(file) {
-  const number = ++shownPictures;
+  const number = ++pictureCount;
   const picture = await createImageBitmap(file).catch(() => null);
   if (!picture) return;
-  if (number === shownPictures || number % 2) {
+  if (number > shownPicture) {
+    shownPicture = number;
     const { canvas } = output;
     if (canvas.width !== picture.width || canvas.height !== picture.height) {
       canvas.width = picture.width;
@@ -240,9 +246,12 @@ async function show(file) {
 
 // MARK: - Frames
 
+// As many as keep the server's rows filled.
+const mostUnanswered = () => Math.max(2, rowCount);
+
 // Sends a frame where there is a new one and the server keeps up.
 async function pump() {
-  if (!stream?.isOpen || isEncoding || stream.unanswered >= mostUnanswered) return;
+  if (!stream?.isOpen || isEncoding || stream.unanswered >= mostUnanswered()) return;
   const isDrawn = source() === "draw";
   if (!isDrawn && !media.isOpen) return;
   const version = `${source()} ${isDrawn ? drawingVersion : media.version} ${wantedVersion}`;
@@ -285,7 +294,7 @@ function showSource() {
 }
 
 async function open(file) {
-  say(byId("live-error"), null);
+  say(byId("source-error"), null);
   try {
     if (source() === "file") {
       if (!file) return void byId("source-file").click();
@@ -293,7 +302,7 @@ async function open(file) {
     } else if (source() === "screen") await media.openScreen();
     else if (source() === "webcam") await media.openCamera();
   } catch (error) {
-    say(byId("live-error"), error.message);
+    say(byId("source-error"), error.message);
     showSource();
     return;
   }
@@ -320,6 +329,7 @@ export function start() {
     showValues();
     if (target.name === "source") {
       media.close();
+      say(byId("source-error"), null);
       showSource();
       showRunning();
       pump();

@@ -73,7 +73,6 @@ async function refreshModels() {
 
 create.start();
 live.start();
-status.start();
 addEventListener("hashchange", show);
 show();
 refreshModels();

@@ -16,6 +16,8 @@ export const connection = new EventTarget();
 let isLost = false;
 
 const address = (path) => new URL(path, document.baseURI);
+
+/** Waits. */
 export const pause = (seconds) => new Promise((done) => setTimeout(done, seconds * 1000));
 
 // MARK: - The token
@@ -25,7 +27,7 @@ let asking = null;
 let ask = async () => null;
 
 /** Sets what asks for the token: a function of whether one was refused. */
-export function askWith(function_) { ask = function_; }
+export function askWith(question) { ask = question; }
 
 /** The subprotocols of a WebSocket, which carry the token where there is one. */
 export const subprotocols = () => ["streamflow", ...(token ? [`bearer.${token}`] : [])];
@@ -156,9 +158,9 @@ export const found = () => isLost
 
 /** The address of a path's WebSocket. */
 export function socketAddress(path) {
-  const found = address(path);
-  found.protocol = found.protocol === "https:" ? "wss:" : "ws:";
-  return found;
+  const socket = address(path);
+  socket.protocol = socket.protocol === "https:" ? "wss:" : "ws:";
+  return socket;
 }
 
 // MARK: - Live streams

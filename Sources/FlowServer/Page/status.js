@@ -37,8 +37,6 @@ export async function show() {
 /** Stops watching. */
 export function hide() { watching += 1; }
 
-export function start() {}
-
 function draw(status) {
   drawTotals(status);
   drawBatches(status.models);
@@ -57,7 +55,7 @@ function drawTotals({ pictures, queue, throughput, uptime_seconds: uptime }) {
   byId("total-waiting").textContent = whole.format(queue.pictures);
   byId("total-waiting").title = `of at most ${whole.format(queue.capacity)}`;
   byId("total-requests").textContent = whole.format(queue.requests);
-  const minute = throughput.filter(({ seconds_ago }) => seconds_ago <= 60);
+  const minute = throughput.filter(({ seconds_ago }) => seconds_ago < 60);
   const made = minute.reduce((sum, bucket) => sum + bucket.pictures, 0);
   byId("total-rate").textContent = rate(made / Math.max(1, Math.min(60, uptime)));
   byId("total-uptime").textContent = duration(uptime);
@@ -158,13 +156,14 @@ function line(row, most, name = "") {
 // MARK: - Throughput
 
 function drawThroughput(buckets) {
-  const [width, height, left, bottom] = [1040, 180, 36, 22];
+  // As wide as its place, so that its words are as large as the page's.
+  const [width, height, left, bottom] = [Math.max(280, byId("throughput").clientWidth), 180, 36, 22];
   const span = 600;
   const rates = buckets.map(({ seconds_ago: ago, pictures }) => ({ ago, rate: pictures / bucketSeconds }));
   const peak = Math.max(0, ...rates.map((bucket) => bucket.rate));
   const top = roundTop(peak);
   const chart = drawn("svg", {
-    class: "chart", viewBox: `0 0 ${width} ${height}`, role: "img",
+    class: "chart", viewBox: `0 0 ${width} ${height}`, width, height, role: "img",
     "aria-label": `Throughput: at most ${rate(peak)} pictures a second, now ${rate(rates.at(-1)?.rate ?? 0)}`,
   });
   const y = (value) => (height - bottom - 8) * (1 - value / top) + 8;
@@ -176,16 +175,16 @@ function drawThroughput(buckets) {
   const bucketWidth = (width - left) * bucketSeconds / span;
   const bars = drawn("g", { class: "bars" });
   for (const bucket of rates) {
-    if (bucket.rate === 0 || bucket.ago > span) continue;
+    if (bucket.rate === 0 || bucket.ago >= span) continue;
     bars.append(drawn("rect", {
-      x: width - bucketWidth * Math.ceil(bucket.ago / bucketSeconds || 1) + 0.75, width: bucketWidth - 1.5,
-      y: y(bucket.rate), height: y(0) - y(bucket.rate), rx: 2,
+      x: width - bucketWidth * (Math.floor(bucket.ago / bucketSeconds) + 1), width: bucketWidth * 0.8,
+      y: y(bucket.rate), height: y(0) - y(bucket.rate), rx: Math.min(2, bucketWidth / 4),
     }));
   }
   chart.append(bars);
   for (const [minutes, anchor] of [[10, "start"], [5, "middle"], [0, "end"]]) {
     const x = width - (width - left) * minutes * 60 / span;
-    chart.append(drawn("text", { x, y: height - 2, "text-anchor": anchor }, minutes ? `${minutes} min ago` : "now"));
+    chart.append(drawn("text", { x, y: height - 6, "text-anchor": anchor }, minutes ? `${minutes} min ago` : "now"));
   }
   byId("throughput").replaceChildren(chart);
 }

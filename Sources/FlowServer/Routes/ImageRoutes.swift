@@ -7,7 +7,7 @@ internal import Logging
 internal import NIOCore
 internal import StreamFlow
 
-/// `/v1/images`: pictures as OpenAI's API asks for them.
+/// `/v1/images`: pictures as OpenAI's API asks for them; `/v1/results`: those answered as addresses.
 struct ImageRoutes: Sendable {
   let desk: OrderDesk
   let store: ResultStore
@@ -27,7 +27,7 @@ struct ImageRoutes: Sendable {
       let order = try Self.edit(form, limits: limits)
       return try await answer(order, to: request, context, kind: "image_edit")
     }
-    router.get("v1/images/:name") { _, context in
+    router.get("v1/results/:name") { _, context in
       try await stored(context.parameters.get("name") ?? "")
     }
   }
@@ -152,7 +152,8 @@ struct ImageRoutes: Sendable {
           var answer = Answer.Picture(index: picture.index, seed: picture.request.seed)
           switch order.responseFormat {
           case .base64: answer.b64Json = Data(bytes).base64EncodedString()
-          case .url: answer.url = "\(base)/v1/images/\(try await store.keep(bytes, order.encoding))"
+          case .url:
+            answer.url = "\(base)/v1/results/\(try await store.keep(bytes, order.encoding))"
           }
           await collected.add(answer)
         }

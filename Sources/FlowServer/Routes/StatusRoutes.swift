@@ -197,7 +197,7 @@ struct StatusRoutes: Sendable {
             tickSeconds: statistics.tickTime / .seconds(1) / Double(ticks),
             rows: await generator.flights.map { flight in
               Status.Batch.Row(
-                request: orders[flight.stream] ?? "r?", picture: flight.index,
+                request: orders[flight.stream] ?? "s\(flight.stream)", picture: flight.index,
                 stage: flight.stage, steps: flight.stageCount, advances: flight.advances)
             }))
       }

@@ -50,7 +50,7 @@ struct SamplingFields {
     let kind =
       try fields.choice("blend_kind", of: PromptBlend.Kind.allCases.map(\.rawValue))
       .flatMap(PromptBlend.Kind.init) ?? .spherical
-    guard let objects = try fields.objects("blend", limit: 8), !objects.isEmpty else { return nil }
+    guard let objects = try fields.objects("blend", limit: 8) else { return nil }
     var parts: [PromptBlend.Part] = []
     for var object in objects {
       let prompt = try object.text("prompt", limit: limits.promptLength) ?? ""
@@ -101,7 +101,8 @@ extension GenerationRequest {
     if let schedule = fields.schedule { request.schedule = schedule }
     if let spacing = fields.spacing { request.spacing = spacing }
     if let solver = fields.solver { request.solver = solver }
-    if let blend = fields.blend { request.blend = blend }
+    // An empty one takes a blend away.
+    if let blend = fields.blend { request.blend = blend.parts.isEmpty ? nil : blend }
     if let seedBlend = fields.seedBlend { request.seedBlend = seedBlend }
     return request
   }

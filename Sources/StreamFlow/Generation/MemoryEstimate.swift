@@ -72,3 +72,9 @@ extension Checkpoint {
     return 4 * (unetWeights.parameterCount + autoencoderWeights.parameterCount + texts)
   }
 }
+
+/// The machine's memory.
+public enum SystemMemory {
+  /// The bytes that can be taken now, where the system tells.
+  public static var availableByteCount: Int? { MemoryEstimate.availableByteCount() }
+}

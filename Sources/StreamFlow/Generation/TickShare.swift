@@ -4,11 +4,8 @@
 /// by long ones: while both fly, a tick advances all of the brief ones' rows and few of the others',
 /// since a tick of few rows is quick, and never none, so that neither starves.
 enum TickShare {
-  /// The rows of a tick that long streams fill up to beside brief ones: about where rows are
-  /// nearly as cheap as they get.
-  static let sharedRows = 4
-  /// The rows that are left to long streams in any case: a step of any guidance.
-  static let leastRows = 2
+  /// The rows that long streams have beside brief ones: a step of any guidance.
+  static let longRows = 2
 
   /// One trajectory.
   struct Flight: Equatable {
@@ -28,7 +25,7 @@ enum TickShare {
   static func waiting(of flights: [Flight], rowCapacity: Int) -> Set<Int> {
     let hasBrief = flights.contains(where: \.isBrief)
     let hasLong = flights.contains { !$0.isBrief }
-    let most = hasBrief && hasLong ? max(rowCapacity - leastRows, 1) : rowCapacity
+    let most = hasBrief && hasLong ? max(rowCapacity - longRows, 1) : rowCapacity
     var chosen: Set<Int> = []
     var rows = 0
     func choose(_ isBrief: Bool, upTo limit: Int) {
@@ -38,8 +35,7 @@ enum TickShare {
       }
     }
     choose(true, upTo: most)
-    choose(
-      false, upTo: hasBrief ? min(max(rows + leastRows, sharedRows), rowCapacity) : rowCapacity)
+    choose(false, upTo: hasBrief ? min(rows + longRows, rowCapacity) : rowCapacity)
     // Where a tick has room for no more than one of either kind, the oldest goes.
     if chosen.isEmpty, let first = flights.first { chosen.insert(first.id) }
     return Set(flights.map(\.id)).subtracting(chosen)

@@ -124,10 +124,12 @@ extension LiveStream {
     if let current, current.number > number { return }
     let resolved = ResolvedSettings(
       number: number, settings: settings, lane: lane, plan: plan, conditioning: conditioning)
+    let before = current
     current = resolved
     if let pending, isWhole, pending.number < number { self.pending = nil }
     statistics.changeCount += isWhole && number > 0 ? 1 : 0
-    if settings.filter != gate?.settings {
+    // A change is to be seen at once, on a still picture too.
+    if settings != before?.settings || settings.filter != gate?.settings {
       gate = settings.filter.map { FrameGate(settings: $0) }
     }
   }

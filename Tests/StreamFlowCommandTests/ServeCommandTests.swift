@@ -1,0 +1,76 @@
+import FlowTestSupport
+import Foundation
+import Testing
+
+@Suite struct ServeCommandTests {
+  @Test("It says where it listens, answers, and ends well when it is told to, live streams and all")
+  func lifetime() throws {
+    let runner = try CommandRunner()
+    let process = runner.process(
+      ["serve", "--port", "0", "--max-rows", "2", "--grace", "5", "--results", runner.folder.path],
+      environment: [
+        "STREAMFLOW_CACHE":
+          FileManager.default.temporaryDirectory.appending(path: "streamflow-test-engines").path
+      ])
+    let errors = Pipe()
+    process.standardError = errors
+    try process.run()
+    defer { process.terminate() }
+    var text = ""
+    var port = 0
+    while port == 0 {
+      let data = errors.fileHandleForReading.availableData
+      try #require(!data.isEmpty, "it ended before it listened: \(text)")
+      text += String(decoding: data, as: UTF8.self)
+      if let range = text.range(of: "listening on http://127.0.0.1:"),
+        let end = text[range.upperBound...].firstIndex(of: "\n")
+      {
+        port = Int(text[range.upperBound..<end]) ?? 0
+      }
+    }
+    errors.fileHandleForReading.readabilityHandler = { _ = $0.availableData }
+    #expect(try LoopbackClient.ask(port, "GET", "/healthz").text == "ok\n")
+    let answer = try LoopbackClient.ask(
+      port, "POST", "/v1/images/generations",
+      json: #"{"prompt": "a fox", "steps": 1, "response_format": "url"}"#)
+    #expect(answer.status == 200, "\(answer.text)")
+    #expect(try runner.files("").contains { $0.hasPrefix("streamflow-results-") })
+    let opened = try LoopbackClient.ask(
+      port, "POST", "/v1/streams", json: #"{"prompt": "x", "stages": 1}"#)
+    #expect(opened.status == 201)
+    let id = opened["id"] as? String ?? ""
+    let viewer = try LoopbackClient(port: port)
+    viewer.request("GET", "/v1/streams/\(id)/mjpeg")
+    #expect(String(decoding: viewer.read(), as: UTF8.self).hasPrefix("HTTP/1.1 200"))
+    let start = ContinuousClock.now
+    process.terminate()
+    process.waitUntilExit()
+    #expect(process.terminationStatus == 0 && process.terminationReason == .exit)
+    #expect(ContinuousClock.now - start < .seconds(5))
+    #expect(try !runner.files("").contains { $0.hasPrefix("streamflow-results-") })
+  }
+
+  @Test("What cannot be served is told before anything listens")
+  func refusals() throws {
+    let runner = try CommandRunner()
+    let token = runner.folder.path + "/token"
+    _ = FileManager.default.createFile(
+      atPath: token, contents: Data("0123456789abcdefgh".utf8),
+      attributes: [.posixPermissions: 0o644])
+    let server = try MisbehavingServer { _ in MisbehavingServer.Reply(200) }
+    for (arguments, status, words) in [
+      (["--host", "0.0.0.0"], 78, "--token-file"),
+      (["--token-file", token], 78, "chmod 600"),
+      (["--port", "\(server.port)"], 78, "another port"),
+      (["--port", "70000"], 64, "0 to 65535"),
+      (["--model", "starter", "--model", "starter"], 64, "two models are named 'starter'"),
+      (["--model", "a=starter,film=x"], 64, "[name=]model"),
+      (["--queue", "0"], 64, "--queue must be 1 or more"),
+      (["--allow-origin", "nowhere"], 78, "https://"),
+    ] {
+      let outcome = try runner.run(["serve"] + arguments)
+      #expect(outcome.status == Int32(status), "\(arguments): \(outcome.error)")
+      #expect(outcome.error.contains(words), "\(arguments): \(outcome.error)")
+    }
+  }
+}
