@@ -118,7 +118,7 @@ try:
     ask(port, "DELETE", path)
     print(f"one picture: idle p50 {percentile(idle, .5) * 1000:.0f} ms, p99 {percentile(idle, .99) * 1000:.0f} ms; while a job of "
           f"1,000 runs ({len(busy)} asked) p50 {percentile(busy, .5) * 1000:.0f} ms, p99 {percentile(busy, .99) * 1000:.0f} ms: "
-          f"{percentile(busy, .99) / percentile(idle, .5):.1f} times the idle median; the job made {done / spent:.1f} a second beside it")
+          f"{percentile(busy, .99) / percentile(idle, .99):.1f} times the idle p99; the job made {done / spent:.1f} a second beside it")
 finally:
     server.terminate()
     print("stopped with", server.wait(timeout=30))

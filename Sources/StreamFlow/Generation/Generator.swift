@@ -37,6 +37,9 @@ public actor Generator {
   private var events: [Int: [GenerationEvent]] = [:]
   /// How many pictures each stream still has to give.
   private var outstanding: [Int: Int] = [:]
+  /// Whether someone runs the ticks, and who waits for what comes of them.
+  private var isTicking = false
+  private var waiters: [Int: CheckedContinuation<Void, Never>] = [:]
   private var nextID = 0
   private var nextStream = 0
   private var measured = GeneratorStatistics()
@@ -242,19 +245,42 @@ public actor Generator {
 
   /// What happens next to a stream's pictures; ticks run until something does.
   ///
-  /// Between two ticks others have their turn: requests come in and are given up, and who else
-  /// asks for a picture ticks too.
+  /// Of those who wait one runs the ticks, and each is told as soon as something has happened to
+  /// its pictures. Between two ticks others have their turn: requests come in and are given up.
   func nextEvent(of stream: Int) async throws -> GenerationEvent? {
+    // Who has what it came for leaves the ticks to the next.
+    defer { if !isTicking { waiters.popFirst()?.value.resume() } }
     while outstanding[stream] != nil {
       if let event = takeEvent(of: stream) { return event }
       try Task.checkCancellation()
+      guard !isTicking else {
+        await waitForEvent(of: stream)
+        continue
+      }
+      isTicking = true
+      defer { isTicking = false }
       try await tickInTurn()
+      for stream in waiters.keys where events[stream] != nil { wake(stream) }
       await Task.yield()
     }
     // Nobody waits for a picture: the time to keep what took long to compile.
     if outstanding.isEmpty { keepEngines() }
     return nil
   }
+
+  private func waitForEvent(of stream: Int) async {
+    await withTaskCancellationHandler {
+      await withCheckedContinuation { continuation in
+        guard !Task.isCancelled else { return continuation.resume() }
+        // A stream has one iterator; whoever waited before is not left behind.
+        waiters.updateValue(continuation, forKey: stream)?.resume()
+      }
+    } onCancel: {
+      Task { await self.wake(stream) }
+    }
+  }
+
+  private func wake(_ stream: Int) { waiters.removeValue(forKey: stream)?.resume() }
 
   private func tickInTurn() async throws {
     guard let turn = options.turn else { return try tick() }
@@ -289,6 +315,7 @@ public actor Generator {
     pending.remove(stream: stream)
     events[stream] = nil
     outstanding[stream] = nil
+    wake(stream)
     for (id, admission) in inFlight where admission.stream == stream {
       batch.remove(id: id)
       inFlight[id] = nil
