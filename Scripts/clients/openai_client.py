@@ -1,0 +1,97 @@
+"""OpenAI's own client against the server: python Scripts/clients/openai_client.py --streamflow .build/debug/streamflow
+
+Needs `pip install openai`. Ends with `N passed, N failed`.
+"""
+
+import argparse
+import base64
+import subprocess
+import sys
+import time
+import traceback
+import urllib.request
+
+from openai import BadRequestError, NotFoundError, OpenAI
+
+arguments = argparse.ArgumentParser()
+arguments.add_argument("--streamflow", default=".build/debug/streamflow")
+o = arguments.parse_args()
+
+server = subprocess.Popen(
+    [o.streamflow, "serve", "--port", "0", "--log-level", "error"], stderr=subprocess.PIPE, text=True)
+address = next(line.split()[-1] for line in server.stderr if line.startswith("listening on"))
+client = OpenAI(base_url=f"{address}/v1", api_key="none")
+PNG, JPEG = b"\x89PNG", b"\xff\xd8\xff"
+
+
+def ready():
+    for _ in range(600):
+        try:
+            return urllib.request.urlopen(f"{address}/readyz").status == 200
+        except OSError:
+            time.sleep(0.1)
+    raise SystemExit("the server did not become ready")
+
+
+def models():
+    assert [model.id for model in client.models.list().data] == ["starter"]
+
+
+def pictures():
+    answer = client.images.generate(
+        model="starter", prompt="a fox on a blue background", n=2, size="auto", quality="high",
+        extra_body={"seed": 3, "steps": 4})
+    files = [base64.b64decode(picture.b64_json) for picture in answer.data]
+    assert len(files) == 2 and all(file.startswith(PNG) for file in files) and files[0] != files[1]
+    assert answer.output_format == "png" and answer.size == "64x64"
+
+
+def addresses():
+    answer = client.images.generate(prompt="sushi", response_format="url", output_format="jpeg")
+    assert urllib.request.urlopen(answer.data[0].url).read().startswith(JPEG)
+
+
+def events():
+    seen = list(client.images.generate(prompt="a rocket", stream=True, partial_images=2, extra_body={"steps": 4}))
+    assert [event.type for event in seen] == ["image_generation.partial_image"] * 2 + ["image_generation.completed"]
+    assert [event.partial_image_index for event in seen[:2]] == [0, 1]
+    assert all(base64.b64decode(event.b64_json).startswith(PNG) for event in seen)
+
+
+def edits():
+    source = base64.b64decode(client.images.generate(prompt="cat face").data[0].b64_json)
+    answer = client.images.edit(image=("cat.png", source), prompt="a fox", extra_body={"strength": "0.5", "steps": "3"})
+    assert base64.b64decode(answer.data[0].b64_json).startswith(PNG)
+    kinds = [event.type for event in client.images.edit(
+        image=("cat.png", source), prompt="a fox", stream=True, partial_images=1)]
+    assert kinds == ["image_edit.partial_image", "image_edit.completed"]
+
+
+def errors():
+    try:
+        client.images.generate(prompt="x", n=99)
+        raise AssertionError("n of 99 was taken")
+    except BadRequestError as error:
+        assert error.code == "invalid_value" and error.param == "n" and "1 to 16" in error.message
+    try:
+        client.images.generate(prompt="x", model="dall-e-3")
+        raise AssertionError("an unknown model was taken")
+    except NotFoundError as error:
+        assert error.code == "model_not_found" and "starter" in error.message
+
+
+ready()
+failed = 0
+checks = [models, pictures, addresses, events, edits, errors]
+for check in checks:
+    try:
+        check()
+        print("ok   ", check.__name__)
+    except Exception:
+        failed += 1
+        print("FAIL ", check.__name__)
+        traceback.print_exc()
+server.terminate()
+assert server.wait(timeout=30) == 0
+print(f"{len(checks) - failed} passed, {failed} failed")
+sys.exit(1 if failed else 0)
