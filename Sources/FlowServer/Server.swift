@@ -118,7 +118,7 @@ public struct Server: Sendable {
   }
 
   private func router(_ gate: GateMiddleware) -> Router<ServerContext> {
-    let router = Router(context: ServerContext.self)
+    let router = Router(context: ServerContext.self, options: .autoGenerateHeadEndpoints)
     let paths = PathMethods()
     router.add(middleware: OutcomeMiddleware(paths: paths))
     router.add(middleware: gate)
@@ -129,15 +129,18 @@ public struct Server: Sendable {
     JobRoutes(jobs: jobs, store: store, limits: options.limits).add(to: router)
     StreamRoutes(registry: streams, limits: options.limits).add(to: router)
     PageRoutes().add(to: router)
-    paths.learn(router.routes.map { ($0.method.rawValue, $0.path.description) })
+    paths.learn(Self.routes(of: router))
     return router
   }
 
   /// The method and path of every route, for the document that describes them.
   var routes: [(method: String, path: String)] {
-    router(GateMiddleware(hosts: hosts, token: nil)).routes.map {
-      ($0.method.rawValue, $0.path.description)
-    }
+    Self.routes(of: router(GateMiddleware(hosts: hosts, token: nil)))
+  }
+
+  /// HEAD goes with GET, and is not said.
+  private static func routes(of router: Router<ServerContext>) -> [(method: String, path: String)] {
+    router.routes.filter { $0.method != .head }.map { ($0.method.rawValue, $0.path.description) }
   }
 
   /// What goes on beside the requests.

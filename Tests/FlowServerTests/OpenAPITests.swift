@@ -42,6 +42,17 @@ import Testing
     }
   }
 
+  @Test("HEAD is GET without the body")
+  func head() async throws {
+    let server = try await RunningServer.shared()
+    for path in ["/", "/healthz", "/v1/models"] {
+      let client = try LoopbackClient(port: server.port)
+      client.request("HEAD", path, headers: ["Connection": "close"])
+      let text = String(decoding: client.readAll(), as: UTF8.self)
+      #expect(text.hasPrefix("HTTP/1.1 200") && text.hasSuffix("\r\n\r\n"))
+    }
+  }
+
   @Test("What the server counts is there to be read")
   func metrics() async throws {
     let server = try await RunningServer.shared()
