@@ -131,13 +131,17 @@ struct ByteBoundedCache<Key: Hashable, Value> {
   private var order: [Key] = []
   private var byteCount = 0
 
+  /// The most values, however small: a stream whose blend moves makes a new one with each move, and
+  /// none of them comes again.
+  private let countLimit = 128
+
   init(capacity: Int) { self.capacity = capacity }
 
   subscript(key: Key) -> Value? { values[key]?.value }
 
   mutating func insert(_ value: Value, for key: Key, byteCount: Int) {
     self.byteCount += byteCount
-    while self.byteCount > capacity, !order.isEmpty {
+    while self.byteCount > capacity || order.count >= countLimit, !order.isEmpty {
       self.byteCount -= values.removeValue(forKey: order.removeFirst())?.byteCount ?? 0
     }
     values[key] = (value, byteCount)
