@@ -3,7 +3,6 @@ internal import Foundation
 internal import Hummingbird
 internal import HummingbirdCore
 public import Logging
-internal import Metrics
 internal import NIOCore
 internal import ServiceLifecycle
 internal import StreamFlow
@@ -26,22 +25,19 @@ public struct Server: Sendable {
   private let store: ResultStore
   private let metrics: PrometheusRegistry
 
-  /// The registry that all servers of a process count in, since the process has one.
-  private static let metrics = {
-    let registry = PrometheusRegistry(help: [
-      "streamflow_rows_in_flight": "Rows of pictures that are being made",
-      "streamflow_queued_pictures": "Pictures that were asked for and are not made",
-      "streamflow_live_streams": "Live streams that are open",
-      "streamflow_model_bytes": "Memory of a model's engines, about",
-      "streamflow_tick_seconds": "Mean time of a tick",
-      "streamflow_pictures": "Pictures that were made",
-      "streamflow_queue_wait": "Time from a request to its first event",
-      "streamflow_requests": "Requests by method, path and status",
-      "streamflow_rejected": "Requests that were turned away, by reason",
-    ])
-    MetricsSystem.bootstrap(registry)
-    return registry
-  }()
+  /// What metrics mean. The registry is the server's own: which one the process has is for the
+  /// program to say.
+  private static let metricHelp = [
+    "streamflow_rows_in_flight": "Rows of pictures that are being made",
+    "streamflow_queued_pictures": "Pictures that were asked for and are not made",
+    "streamflow_live_streams": "Live streams that are open",
+    "streamflow_model_bytes": "Memory of a model's engines, about",
+    "streamflow_tick_seconds": "Mean time of a tick",
+    "streamflow_pictures": "Pictures that were made",
+    "streamflow_queue_wait": "Time from a request to its first event",
+    "streamflow_requests": "Requests by method, path and status",
+    "streamflow_rejected": "Requests that were turned away, by reason",
+  ]
 
   /// Sets a server up; nothing listens yet.
   ///
@@ -64,10 +60,10 @@ public struct Server: Sendable {
         folder: options.resultFolder, maximumByteCount: options.limits.resultByteCount,
         lifetime: options.limits.resultTime)
     } catch { throw ServerSetupError("\(error)") }
-    metrics = Self.metrics
+    metrics = PrometheusRegistry(help: Self.metricHelp)
     let turn = EngineTurn()
     shelf = ModelShelf(options, turn: turn, logger: logger)
-    desk = OrderDesk(shelf, limits: options.limits)
+    desk = OrderDesk(shelf, limits: options.limits, metrics: metrics, logger: logger)
     jobs = JobRegistry(desk: desk, store: store, limits: options.limits)
     streams = StreamRegistry(shelf, options: options, turn: turn, logger: logger)
   }
@@ -120,7 +116,7 @@ public struct Server: Sendable {
   private func router(_ gate: GateMiddleware) -> Router<ServerContext> {
     let router = Router(context: ServerContext.self, options: .autoGenerateHeadEndpoints)
     let paths = PathMethods()
-    router.add(middleware: OutcomeMiddleware(paths: paths))
+    router.add(middleware: OutcomeMiddleware(paths: paths, metrics: metrics))
     router.add(middleware: gate)
     StatusRoutes(
       shelf: shelf, desk: desk, streams: streams, metrics: metrics, options: options
@@ -154,7 +150,9 @@ public struct Server: Sendable {
         Task {
           let host = server.shelf.hosts[0]
           // Told by readiness and in the log; the first request tries again.
-          _ = try? await server.shelf.using(host) { try await $0.generator(nil) }
+          _ = try? await server.shelf.using(host) {
+            try await server.shelf.generator(nil, of: $0)
+          }
         }
         while !Task.isCancelled {
           try await Task.sleep(for: .seconds(1))

@@ -51,5 +51,15 @@ import Testing
         server.port, "POST", "/v1/images/generations", json: #"{"prompt": "x", "steps": 1}"#
       ).status == 200)
     await server.stop()
+    // Nor is it for whoever asks whether the server is ready.
+    let error = await #expect(throws: ServerSetupError.self) {
+      try await RunningServer { options in
+        options.models = [
+          ServedModel(name: "broken") { try Checkpoint(folder: "/nothing/of/the/kind") }
+        ]
+      }
+    }
+    #expect(error?.message.contains("model_unavailable") == true)
+    #expect(error?.message.contains("/nothing") == false)
   }
 }

@@ -65,7 +65,7 @@ actor Job {
   func start(_ order: ImageOrder, desk: OrderDesk, store: ResultStore, client: String) {
     task = Task {
       do {
-        try await desk.fulfil(order, client: client) { _, _, _ in
+        try await desk.fulfil(order, client: client) {
           await self.begin()
         } event: { generator, event in
           switch event {

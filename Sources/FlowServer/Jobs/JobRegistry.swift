@@ -16,6 +16,7 @@ actor JobRegistry {
 
   /// Takes a job in.
   func add(_ order: ImageOrder, client: String) async throws -> Job {
+    try await desk.checkOpen()
     await expire()
     var running = 0
     for job in jobs.values where await !job.isOver { running += 1 }

@@ -62,7 +62,6 @@ actor LiveSession {
   private let stream: LiveStream
   private let limits: ServerLimits
   private let logger: Logger
-  private var settings: LiveSettings
   private let start = ContinuousClock.now
   private var lastUse = ContinuousClock.now
   private var latencies: [Duration] = []
@@ -71,13 +70,12 @@ actor LiveSession {
   private(set) var isOver = false
 
   init(
-    id: String, model: String, stream: LiveStream, settings: LiveSettings,
-    encoding: PictureEncoding, limits: ServerLimits, logger: Logger
+    id: String, model: String, stream: LiveStream, encoding: PictureEncoding,
+    limits: ServerLimits, logger: Logger
   ) {
     self.id = id
     self.model = model
     self.stream = stream
-    self.settings = settings
     self.encoding = encoding
     self.limits = limits
     self.logger = logger
@@ -107,9 +105,7 @@ actor LiveSession {
 
   /// Takes a picture's file in; who offers another before its turn replaces it.
   func offer(_ bytes: [UInt8]) async throws -> (index: Int, decision: LiveDecision) {
-    let image = try decoded(bytes)
-    let (index, decision) = await stream.decision(on: image, timestamp: .now - start)
-    return (index, decision)
+    await stream.decision(on: try decoded(bytes), timestamp: .now - start)
   }
 
   /// Takes a picture's file in, and does not wait.
@@ -137,7 +133,6 @@ actor LiveSession {
     guard !isOver else { throw Self.ended }
     lastUse = .now
     let change = try await stream.update { $0 = fields.changed($0) }
-    settings = fields.changed(settings)
     await tellSettings()
     Task { [weak self] in
       try? await change.settled()
@@ -205,7 +200,7 @@ actor LiveSession {
     return Report(
       id: id, model: model,
       settings: LiveSettingsReport(
-        settings, size: PictureSize(width: size.width, height: size.height)),
+        await stream.settings, size: PictureSize(width: size.width, height: size.height)),
       rows: counts.rows, gain: counts.gain,
       rowSeconds: calibration.map { found in
         Dictionary(uniqueKeysWithValues: found.seconds.map { ("\($0.key)", $0.value) })

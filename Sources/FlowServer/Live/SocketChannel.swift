@@ -69,7 +69,7 @@ struct SocketChannel: ServerChildChannel {
     _ channel: any Channel, logger: Logger
   ) throws -> EventLoopFuture<Kind> {
     let limits = limits
-    let sockets = sockets
+    let (sockets, http) = (sockets, http)
     let upgrader = NIOTypedWebSocketServerUpgrader<Kind>(
       maxFrameSize: limits.socketMessageByteCount
     ) { channel, head in
@@ -96,11 +96,7 @@ struct SocketChannel: ServerChildChannel {
           try pipeline.addHandler(HTTP1ToHTTPServerCodec(secure: false))
           try pipeline.addHandler(
             HTTPConnectionStateHandler(idleTimeout: limits.idleTime, logger: logger))
-          return .http(
-            try HTTP(
-              wrappingChannelSynchronously: channel,
-              configuration: .init(isOutboundHalfClosureEnabled: true)))
-        }
+        }.flatMap { http.setup(channel: channel, logger: logger) }.map(Kind.http)
       })
     configuration.enablePipelining = false
     configuration.enableResponseHeaderValidation = false

@@ -63,7 +63,7 @@ final class StreamRegistry: Sendable {
         checkpoint: checkpoint, settings: wanted, options: setup,
         configuration: options.engineConfiguration, cache: options.engineCache)
       let session = LiveSession(
-        id: RandomName.make("stream"), model: host.name, stream: stream, settings: wanted,
+        id: RandomName.make("stream"), model: host.name, stream: stream,
         encoding: format == "png" ? .png : .jpeg(quality: quality), limits: options.limits,
         logger: logger)
       try await session.begin()

@@ -26,11 +26,11 @@ struct StreamSockets: Sendable {
   func headers(for head: HTTPRequestHead) -> HTTPHeaders? {
     guard let stream = Self.stream(of: head.uri), registry.has(stream) else { return nil }
     let offered = head.headers[canonicalForm: "sec-websocket-protocol"].map(String.init)
-    // A page cannot set headers on a WebSocket; it says its token as a protocol.
-    let token = offered.first { $0.hasPrefix("bearer.") }.map { "Bearer " + $0.dropFirst(7) }
     let isAllowed: Void? = try? gate.check(
       host: head.headers.first(name: "host"), origin: head.headers.first(name: "origin"),
-      authorization: head.headers.first(name: "authorization") ?? token, path: head.uri)
+      authorization: head.headers.first(name: "authorization"),
+      // A page cannot set headers on a WebSocket; it says its token as a protocol.
+      subprotocols: offered.joined(separator: ","), path: head.uri)
     guard isAllowed != nil else { return nil }
     return offered.contains("streamflow") ? ["Sec-WebSocket-Protocol": "streamflow"] : [:]
   }

@@ -77,8 +77,7 @@ actor ModelHost {
   /// is said.
   func generator(_ size: PictureSize?) async throws -> Generator {
     let checkpoint = try await loaded()
-    let native = checkpoint.nativeSize
-    let size = size ?? PictureSize(width: native.width, height: native.height)
+    let size = size ?? native(checkpoint)
     lastUse = .now
     if let index = generators.firstIndex(where: { $0.size == size }) {
       let known = generators.remove(at: index)
@@ -129,10 +128,21 @@ actor ModelHost {
     return true
   }
 
+  private func native(_ checkpoint: Checkpoint) -> PictureSize {
+    PictureSize(width: checkpoint.nativeSize.width, height: checkpoint.nativeSize.height)
+  }
+
   /// The bytes that it takes, about: its weights as the engines hold them, once for each size.
   var byteCount: Int {
     guard let checkpoint else { return 0 }
-    return checkpoint.engineByteCount * max(generators.count, 1)
+    return checkpoint.engineByteCount * Set(generators.map(\.size)).union(preparing.keys).count
+  }
+
+  /// The bytes that it will take, about, with engines of one more size; reads the model.
+  func byteCount(with size: PictureSize?) async throws -> Int {
+    let checkpoint = try await loaded()
+    let sizes = Set(generators.map(\.size)).union(preparing.keys)
+    return checkpoint.engineByteCount * sizes.union([size ?? native(checkpoint)]).count
   }
 
   /// The generators that are there.

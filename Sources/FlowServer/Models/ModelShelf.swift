@@ -6,7 +6,6 @@ internal import StreamFlow
 actor ModelShelf {
   nonisolated let hosts: [ModelHost]
   private let budget: Int?
-  private var makingRoom: Task<Void, Never>?
 
   init(_ options: ServerOptions, turn: EngineTurn, logger: Logger) {
     hosts = options.models.map {
@@ -33,10 +32,6 @@ actor ModelShelf {
   ) async throws -> Result {
     await host.beginUse()
     do {
-      if await host.checkpoint == nil {
-        _ = try await host.loaded()
-        await makeRoom(beside: host)
-      }
       let result = try await work(host)
       await host.endUse()
       return result
@@ -46,11 +41,17 @@ actor ModelShelf {
     }
   }
 
+  /// The generator of a model's pictures of a size; other models make room for its engines.
+  nonisolated func generator(_ size: PictureSize?, of host: ModelHost) async throws -> Generator {
+    await makeRoom(for: size, of: host)
+    return try await host.generator(size)
+  }
+
   /// Lets go of the models that were used least of late, until the rest fits.
-  private func makeRoom(beside kept: ModelHost) async {
-    guard let budget else { return }
+  private func makeRoom(for size: PictureSize?, of kept: ModelHost) async {
+    guard let budget, let needed = try? await kept.byteCount(with: size) else { return }
     var others: [(host: ModelHost, use: ContinuousClock.Instant)] = []
-    var total = await kept.byteCount
+    var total = needed
     for host in hosts where host !== kept {
       total += await host.byteCount
       others.append((host, await host.lastUse))

@@ -6,71 +6,76 @@ internal import StreamFlow
 
 /// Takes orders for pictures: bounds how many wait, and knows which are under way.
 actor OrderDesk {
-  /// An order that is under way.
-  struct Entry: Sendable {
-    let id: String
-    let model: String
-    let client: String
-    let stream: Int
+  private struct Entry {
+    /// The pictures that are still to come.
+    var left: Int
+    /// Who makes them, and under which name, once they are asked for.
+    var maker: ObjectIdentifier?
+    var stream: Int?
   }
 
   private let shelf: ModelShelf
   private let capacity: Int
-  private var entries: [String: Entry] = [:]
-  /// The pictures of each order that are still to come.
-  private var tickets: [Int: Int] = [:]
-  private var nextTicket = 0
+  private let logger: Logger
+  /// The orders under way, by their numbers.
+  private var entries: [Int: Entry] = [:]
+  private var nextNumber = 0
   private var isClosed = false
   /// The pictures made, by five seconds since the start.
   private var throughput: [Int: Int] = [:]
   private(set) var pictureCount = 0
   private let start = ContinuousClock.now
-  private let made = Counter(label: "streamflow_pictures")
-  private let waits = Timer(label: "streamflow_queue_wait")
+  private let made: Counter
+  private let waits: Timer
 
-  init(_ shelf: ModelShelf, limits: ServerLimits) {
+  init(_ shelf: ModelShelf, limits: ServerLimits, metrics: PrometheusRegistry, logger: Logger) {
     self.shelf = shelf
     capacity = limits.queuedPictureCount
+    self.logger = logger
+    made = Counter(label: "streamflow_pictures", factory: metrics)
+    waits = Timer(label: "streamflow_queue_wait", factory: metrics)
   }
 
   /// The number of pictures that were ordered and are not made.
-  var pictureBacklog: Int { tickets.values.reduce(0, +) }
+  var pictureBacklog: Int { entries.values.reduce(0) { $0 + $1.left } }
+
   /// The number of orders under way.
   var orderCount: Int { entries.count }
-  /// The orders by their streams of a model.
-  func orders(of model: String) -> [Int: String] {
-    Dictionary(
-      entries.values.filter { $0.model == model }.map { ($0.stream, $0.id) },
-      uniquingKeysWith: { $1 })
+
+  /// The names of the orders that a generator works on, by its streams.
+  func orders(of generator: Generator) -> [Int: String] {
+    var names: [Int: String] = [:]
+    for (number, entry) in entries where entry.maker == ObjectIdentifier(generator) {
+      if let stream = entry.stream { names[stream] = "r\(number)" }
+    }
+    return names
   }
 
   /// Takes no more orders.
   func close() { isClosed = true }
 
-  /// Makes room for so many pictures.
-  private func reserve(_ count: Int) throws(ServerError) -> Int {
-    guard !isClosed else {
-      throw ServerError(
-        .serviceUnavailable, "shutting_down", "the server is about to stop; try again",
-        retryAfter: 10)
-    }
-    let reserved = pictureBacklog
-    guard reserved + count <= capacity else {
-      let wait = max(1, min(600, Int((Double(reserved) / max(pace, 0.1)).rounded())))
-      throw ServerError(
-        .tooManyRequests, "queue_full",
-        "\(reserved) pictures wait already and at most \(capacity) may (--queue); try again in "
-          + "\(wait) s, or ask for fewer than \(count)", retryAfter: wait)
-    }
-    nextTicket += 1
-    tickets[nextTicket] = count
-    return nextTicket
+  /// Checks that orders are taken.
+  func checkOpen() throws(ServerError) {
+    guard isClosed else { return }
+    throw ServerError(
+      .serviceUnavailable, "shutting_down", "the server is about to stop; try again",
+      retryAfter: 10)
   }
 
-  /// Takes an order off the books, made or not.
-  private func release(_ ticket: Int) {
-    tickets[ticket] = nil
-    entries["r\(ticket)"] = nil
+  /// Makes room for so many pictures.
+  private func enter(_ count: Int) throws(ServerError) -> Int {
+    try checkOpen()
+    let backlog = pictureBacklog
+    guard backlog + count <= capacity else {
+      let wait = max(1, min(600, Int((Double(backlog) / max(pace, 0.1)).rounded())))
+      throw ServerError(
+        .tooManyRequests, "queue_full",
+        "\(backlog) pictures wait already and at most \(capacity) may (--queue); try again in "
+          + "\(wait) s, or ask for fewer than \(count)", retryAfter: wait)
+    }
+    nextNumber += 1
+    entries[nextNumber] = Entry(left: count)
+    return nextNumber
   }
 
   /// The pictures a second of late.
@@ -88,52 +93,79 @@ actor OrderDesk {
   /// - Parameters:
   ///   - order: what is asked for.
   ///   - client: who asks; clients take turns.
-  ///   - begun: called with what the pictures are made by, once they are asked for.
-  ///   - event: called with each event.
-  /// - Throws: what is wrong with the order, `queue_full`, or a failure of the engines.
+  ///   - begun: called once the pictures are asked for: nothing is wrong with the order.
+  ///   - event: called with each event, and what makes the pictures.
+  /// - Throws: what is wrong with the order, `queue_full`, or a failure of the engines, which is
+  ///   logged.
   nonisolated func fulfil(
-    _ order: ImageOrder, client: String,
-    begun: @Sendable (Generator, GenerationEvents, [GenerationRequest]) async throws -> Void,
+    _ order: ImageOrder, client: String, begun: @Sendable () async -> Void = {},
     event: @Sendable (Generator, GenerationEvent) async throws -> Void
   ) async throws {
     let host = try shelf.host(order.model)
-    let ticket = try await reserve(order.pictureCount)
+    let number = try await enter(order.pictureCount)
     do {
       try await shelf.using(host) { host in
-        let generator = try await host.generator(order.size)
+        let generator = try await shelf.generator(order.size, of: host)
         let requests = order.requests(of: generator.checkpoint)
         let events = try await generator.events(
           for: requests, client: client, previewCount: order.previewCount)
-        await self.enter(ticket, events, model: host.name, client: client)
+        await note(events.stream, of: generator, order: number)
         do {
-          try await begun(generator, events, requests)
-          let asked = ContinuousClock.now
-          var isFirst = true
-          for try await happened in events {
-            if isFirst { await self.note(wait: .now - asked) }
-            isFirst = false
-            if case .preview = happened {} else { await self.noteEnd(of: ticket, happened) }
-            try await event(generator, happened)
-          }
+          await begun()
+          try await pull(events, of: generator, order: number, event)
         } catch {
           await events.cancel()
           throw error
         }
       }
-      await release(ticket)
+      await leave(number)
     } catch {
-      await release(ticket)
+      await leave(number)
+      if ServerError(error).isInternal {
+        logger.error("order failed", metadata: ["order": "r\(number)", "error": "\(error)"])
+      }
       throw error
     }
   }
 
-  private func enter(_ ticket: Int, _ events: GenerationEvents, model: String, client: String) {
-    let id = "r\(ticket)"
-    entries[id] = Entry(id: id, model: model, client: client, stream: events.stream)
+  /// The same within a time, beyond which it is given up.
+  nonisolated func fulfil(
+    _ order: ImageOrder, client: String, within time: Duration,
+    begun: @escaping @Sendable () async -> Void = {},
+    event: @escaping @Sendable (Generator, GenerationEvent) async throws -> Void
+  ) async throws {
+    try await FlowServer.within(
+      time,
+      else: ServerError(
+        .gatewayTimeout, "request_timeout",
+        "the pictures took longer than \(time.components.seconds) s; ask for fewer, or make them a "
+          + "job (POST /v1/jobs)")
+    ) {
+      try await self.fulfil(order, client: client, begun: begun, event: event)
+    }
   }
 
-  private func noteEnd(of ticket: Int, _ event: GenerationEvent) {
-    tickets[ticket, default: 1] -= 1
+  private nonisolated func pull(
+    _ events: GenerationEvents, of generator: Generator, order number: Int,
+    _ event: @Sendable (Generator, GenerationEvent) async throws -> Void
+  ) async throws {
+    let asked = ContinuousClock.now
+    var isFirst = true
+    for try await happened in events {
+      if isFirst { waits.record(duration: .now - asked) }
+      isFirst = false
+      if case .preview = happened {} else { await noteEnd(happened, order: number) }
+      try await event(generator, happened)
+    }
+  }
+
+  private func note(_ stream: Int, of generator: Generator, order number: Int) {
+    entries[number]?.maker = ObjectIdentifier(generator)
+    entries[number]?.stream = stream
+  }
+
+  private func noteEnd(_ event: GenerationEvent, order number: Int) {
+    entries[number]?.left -= 1
     guard case .finished = event else { return }
     made.increment()
     pictureCount += 1
@@ -141,7 +173,8 @@ actor OrderDesk {
     if throughput.count > 200 { throughput = throughput.filter { $0.key > bucket - 120 } }
   }
 
-  private func note(wait: Duration) { waits.record(duration: wait) }
+  /// Takes an order off the books, made or not.
+  private func leave(_ number: Int) { entries[number] = nil }
 
   /// The pictures of the last ten minutes by five seconds, oldest first.
   var recentThroughput: [(secondsAgo: Int, pictures: Int)] {

@@ -92,23 +92,7 @@ struct ImageRoutes: Sendable {
     // What is wrong with the order is told by status; from the first event on, by event.
     let events = try await StreamedOrder.start(
       order, desk: desk, client: client, kind: kind, time: limits.requestTime)
-    let logger = context.logger
-    return Response(
-      status: .ok, headers: EventLines.headers,
-      body: ResponseBody { writer in
-        try await request.body.consumeWithInboundCloseHandler { _ in
-          do {
-            for await buffer in events { try await writer.write(buffer) }
-            try await writer.finish(nil)
-          } catch {
-            events.cancel()
-            logger.debug("client went", metadata: ["error": "\(error)"])
-            throw error
-          }
-        } onInboundClosed: {
-          events.cancel()
-        }
-      })
+    return .ongoing(to: request, type: EventLines.type, events)
   }
 
   private struct Answer: Encodable, Sendable {
@@ -132,31 +116,20 @@ struct ImageRoutes: Sendable {
     _ order: ImageOrder, client: String, base: String
   ) async throws -> Answer {
     let collected = Collected()
-    let (desk, store) = (desk, store)
-    try await within(
-      limits.requestTime,
-      else: ServerError(
-        .gatewayTimeout, "request_timeout",
-        "the pictures took longer than \(limits.requestTime.components.seconds) s; ask for fewer, "
-          + "or make them a job (POST /v1/jobs)")
-    ) {
-      try await desk.fulfil(order, client: client) { generator, _, _ in
-        await collected.set(size: "\(generator.width)x\(generator.height)")
-      } event: { generator, event in
-        switch event {
-        case .preview: break
-        case .failed(_, let error): throw error
-        case .finished(let picture):
-          let bytes = try order.encoding.bytes(
-            of: picture.image, parameters: generator.parameters(of: picture.request))
-          var answer = Answer.Picture(index: picture.index, seed: picture.request.seed)
-          switch order.responseFormat {
-          case .base64: answer.b64Json = Data(bytes).base64EncodedString()
-          case .url:
-            answer.url = "\(base)/v1/results/\(try await store.keep(bytes, order.encoding))"
-          }
-          await collected.add(answer)
+    let store = store
+    try await desk.fulfil(order, client: client, within: limits.requestTime) { generator, event in
+      switch event {
+      case .preview: break
+      case .failed(_, let error): throw error
+      case .finished(let picture):
+        let bytes = try order.encoding.bytes(
+          of: picture.image, parameters: generator.parameters(of: picture.request))
+        var answer = Answer.Picture(index: picture.index, seed: picture.request.seed)
+        switch order.responseFormat {
+        case .base64: answer.b64Json = Data(bytes).base64EncodedString()
+        case .url: answer.url = "\(base)/v1/results/\(try await store.keep(bytes, order.encoding))"
         }
+        await collected.add(answer, size: "\(generator.width)x\(generator.height)")
       }
     }
     return Answer(
@@ -168,8 +141,11 @@ struct ImageRoutes: Sendable {
     private(set) var size = ""
     private var found: [Answer.Picture] = []
 
-    func set(size: String) { self.size = size }
-    func add(_ picture: Answer.Picture) { found.append(picture) }
+    func add(_ picture: Answer.Picture, size: String) {
+      found.append(picture)
+      self.size = size
+    }
+
     var pictures: [Answer.Picture] { found.sorted { $0.index < $1.index } }
   }
 }

@@ -29,15 +29,8 @@ struct JobRoutes: Sendable {
     }
     router.get("v1/jobs/:id/events") { request, context in
       let changes = await (try await job(context)).changes()
-      return Response(
-        status: .ok, headers: EventLines.headers,
-        body: ResponseBody { writer in
-          try await request.body.consumeWithInboundCloseHandler { _ in
-            for await change in changes { try await writer.write(Self.line(change)) }
-            try await writer.finish(nil)
-          } onInboundClosed: {
-          }
-        })
+      return Response.ongoing(
+        to: request, type: EventLines.type, changes.map { Self.line($0) })
     }
   }
 

@@ -19,31 +19,20 @@ struct StatusRoutes: Sendable {
     router.get("readyz") { _, _ in
       switch await shelf.readiness() {
       case .ready: return Self.text("ready\n")
-      case .failed(let reason):
+      case .failed:
+        // Without a token anybody asks: where models lie is not for them.
         throw ServerError(
-          .serviceUnavailable, "model_unavailable", "the model cannot be loaded: \(reason)")
+          .serviceUnavailable, "model_unavailable",
+          "the model cannot be loaded; the server's log says why")
       case .loading, .unloaded:
         throw ServerError(
           .serviceUnavailable, "loading", "the model is being loaded", retryAfter: 1)
       }
     }
     router.get("metrics") { _, _ in
-      let batches = await batches()
-      let rows = batches.reduce(0) { $0 + $1.batches.reduce(0) { $0 + $1.rows.count } }
-      Meter(label: "streamflow_rows_in_flight").set(rows)
-      Meter(label: "streamflow_queued_pictures").set(await desk.pictureBacklog)
-      Meter(label: "streamflow_live_streams").set(streams.sessions.count)
-      for model in batches {
-        Meter(label: "streamflow_model_bytes", dimensions: [("model", model.id)])
-          .set(model.memoryBytes)
-        for batch in model.batches {
-          let size = "\(batch.width)x\(batch.height)"
-          Meter(
-            label: "streamflow_tick_seconds", dimensions: [("model", model.id), ("size", size)]
-          )
-          .set(batch.tickSeconds)
-        }
-      }
+      let gauges = await gauges()
+      // What is gone at the next look is not to stay.
+      defer { for gauge in gauges { gauge.destroy() } }
       return Self.text(metrics.text(), type: "text/plain; version=0.0.4; charset=utf-8")
     }
     router.get("openapi.json") { _, _ in
@@ -51,6 +40,33 @@ struct StatusRoutes: Sendable {
     }
     router.get("v1/models") { _, _ in Response.json(await models()) }
     router.get("v1/status") { _, _ in Response.json(await status()) }
+  }
+
+  /// What is read anew at each look.
+  private func gauges() async -> [Meter] {
+    func gauge(_ label: String, _ labels: [(String, String)] = [], _ value: Double) -> Meter {
+      let meter = Meter(label: label, dimensions: labels, factory: metrics)
+      meter.set(value)
+      return meter
+    }
+    let models = await batches()
+    let rows = models.reduce(0) { $0 + $1.batches.reduce(0) { $0 + $1.rows.count } }
+    var gauges = [
+      gauge("streamflow_rows_in_flight", [], Double(rows)),
+      gauge("streamflow_queued_pictures", [], Double(await desk.pictureBacklog)),
+      gauge("streamflow_live_streams", [], Double(streams.sessions.count)),
+    ]
+    for model in models {
+      gauges.append(
+        gauge("streamflow_model_bytes", [("model", model.id)], Double(model.memoryBytes)))
+      for batch in model.batches {
+        let size = "\(batch.width)x\(batch.height)"
+        gauges.append(
+          gauge(
+            "streamflow_tick_seconds", [("model", model.id), ("size", size)], batch.tickSeconds))
+      }
+    }
+    return gauges
   }
 
   private static func text(
@@ -186,10 +202,10 @@ struct StatusRoutes: Sendable {
   private func batches() async -> [Status.Model] {
     var models: [Status.Model] = []
     for host in shelf.hosts {
-      let orders = await desk.orders(of: host.name)
       var batches: [Status.Batch] = []
       for (size, generator) in await host.batches {
         let statistics = await generator.statistics
+        let orders = await desk.orders(of: generator)
         let ticks = max(statistics.tickCount, 1)
         batches.append(
           Status.Batch(

@@ -71,29 +71,17 @@ struct StreamRoutes: Sendable {
 
   /// Pictures one after another, as cameras send them (multipart/x-mixed-replace).
   private func motion(of session: LiveSession, _ request: Request) throws -> Response {
-    let messages = session.broadcaster.messages(depth: 2)
     let type = session.encoding.type
-    return Response(
-      status: .ok,
-      headers: [
-        .contentType: "multipart/x-mixed-replace; boundary=frame", .cacheControl: "no-store",
-        .connection: "close",
-      ],
-      body: ResponseBody { writer in
-        try await request.body.consumeWithInboundCloseHandler { _ in
-          for await message in messages {
-            guard case .picture(_, let bytes) = message else { continue }
-            await session.touch()
-            var buffer = ByteBuffer(
-              string: "--frame\r\nContent-Type: \(type)\r\nContent-Length: \(bytes.count)\r\n\r\n")
-            buffer.writeBytes(bytes)
-            buffer.writeString("\r\n")
-            try await writer.write(buffer)
-          }
-          try await writer.write(ByteBuffer(string: "--frame--\r\n"))
-          try await writer.finish(nil)
-        } onInboundClosed: {
-        }
-      })
+    let pictures = session.broadcaster.messages(depth: 2).compactMap { message -> ByteBuffer? in
+      guard case .picture(_, let bytes) = message else { return nil }
+      await session.touch()
+      var buffer = ByteBuffer(
+        string: "--frame\r\nContent-Type: \(type)\r\nContent-Length: \(bytes.count)\r\n\r\n")
+      buffer.writeBytes(bytes)
+      buffer.writeString("\r\n")
+      return buffer
+    }
+    return .ongoing(
+      to: request, type: "multipart/x-mixed-replace; boundary=frame", pictures)
   }
 }

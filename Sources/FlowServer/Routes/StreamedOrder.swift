@@ -5,41 +5,22 @@ internal import NIOCore
 internal import StreamFlow
 
 /// The pictures of an order as server-sent events, previews first.
-struct StreamedOrder: AsyncSequence, Sendable {
-  typealias Element = ByteBuffer
-  typealias Failure = Never
-
-  private let stream: AsyncStream<ByteBuffer>
-  private let task: Task<Void, Never>
-
-  /// Gives the rest up, within a tick.
-  func cancel() { task.cancel() }
-
-  func makeAsyncIterator() -> AsyncStream<ByteBuffer>.Iterator { stream.makeAsyncIterator() }
-
-  /// Begins an order.
+enum StreamedOrder {
+  /// Begins an order; it is given up, within a tick, when nobody reads any more.
   ///
   /// - Throws: what is wrong with it.
   static func start(
     _ order: ImageOrder, desk: OrderDesk, client: String, kind: String, time: Duration
-  ) async throws -> StreamedOrder {
+  ) async throws -> AsyncStream<ByteBuffer> {
     // Bounded by the pictures of an order and their previews.
     let (stream, lines) = AsyncStream.makeStream(of: ByteBuffer.self)
     let (begun, begin) = AsyncStream.makeStream(of: Result<Void, any Error>.self)
     let task = Task {
       do {
-        try await within(
-          time,
-          else: ServerError(
-            .gatewayTimeout, "request_timeout",
-            "the pictures took longer than \(time.components.seconds) s; ask for fewer, or make "
-              + "them a job (POST /v1/jobs)")
-        ) {
-          try await desk.fulfil(order, client: client) { _, _, _ in
-            begin.yield(.success(()))
-          } event: { generator, event in
-            lines.yield(try buffer(of: event, generator, order, kind: kind))
-          }
+        try await desk.fulfil(order, client: client, within: time) {
+          begin.yield(.success(()))
+        } event: { generator, event in
+          lines.yield(try buffer(of: event, generator, order, kind: kind))
         }
       } catch {
         begin.yield(.failure(error))
@@ -54,7 +35,7 @@ struct StreamedOrder: AsyncSequence, Sendable {
       try result.get()
       break
     }
-    return StreamedOrder(stream: stream, task: task)
+    return stream
   }
 
   private struct Picture: Encodable {

@@ -26,7 +26,8 @@ struct GateMiddleware: RouterMiddleware {
 
   /// Checks what a request says of where it comes from.
   func check(
-    host: String?, origin: String?, authorization: String?, path: String
+    host: String?, origin: String?, authorization: String?, subprotocols: String? = nil,
+    path: String
   ) throws(ServerError) {
     if let words = hosts.refusal(host: host, origin: origin) {
       throw hosts.allows(host: host)
@@ -34,7 +35,8 @@ struct GateMiddleware: RouterMiddleware {
         : ServerError(.misdirectedRequest, "host_refused", words)
     }
     guard let token, !Self.isOpen(path) else { return }
-    guard token.matches(authorization: authorization) else {
+    guard token.matches(authorization: authorization) || token.matches(subprotocols: subprotocols)
+    else {
       throw ServerError(
         .unauthorized, "invalid_token",
         "a token is needed: send the header 'Authorization: Bearer TOKEN'")

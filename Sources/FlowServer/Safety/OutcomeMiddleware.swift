@@ -8,6 +8,7 @@ internal import Synchronization
 struct OutcomeMiddleware: RouterMiddleware {
   /// The methods of each path.
   let paths: PathMethods
+  let metrics: PrometheusRegistry
 
   func handle(
     _ request: Request, context: ServerContext,
@@ -29,7 +30,9 @@ struct OutcomeMiddleware: RouterMiddleware {
       }
       response = failure.response
       if !allowed.isEmpty { response.headers[.allow] = allowed.joined(separator: ", ") }
-      Counter(label: "streamflow_rejected", dimensions: [("reason", failure.code)]).increment()
+      Counter(
+        label: "streamflow_rejected", dimensions: [("reason", failure.code)], factory: metrics
+      ).increment()
       if failure.isInternal {
         context.logger.error(
           "request failed", metadata: ["path": "\(request.uri.path)", "error": "\(error)"])
@@ -42,7 +45,7 @@ struct OutcomeMiddleware: RouterMiddleware {
       dimensions: [
         ("method", request.method.rawValue), ("path", context.endpointPath ?? "other"),
         ("status", "\(response.status.code)"),
-      ]
+      ], factory: metrics
     ).increment()
     context.logger.info(
       "request",

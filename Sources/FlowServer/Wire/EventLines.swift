@@ -4,12 +4,28 @@ internal import NIOCore
 
 /// Server-sent events (HTML Living Standard, section 9.2).
 enum EventLines {
-  static let headers: HTTPFields = [
-    .contentType: "text/event-stream", .cacheControl: "no-store", .connection: "close",
-  ]
+  static let type = "text/event-stream"
 
   /// An event of a name, whose data is JSON on one line.
   static func event(_ name: String, _ value: some Encodable) -> ByteBuffer {
     ByteBuffer(string: "event: \(name)\ndata: \(JSONWire.text(of: value))\n\n")
+  }
+}
+
+extension Response {
+  /// An answer that goes on until there is no more, or its client has gone; the connection is
+  /// closed after it.
+  static func ongoing(
+    to request: Request, type: String, _ parts: some AsyncSequence<ByteBuffer, Never> & Sendable
+  ) -> Response {
+    Response(
+      status: .ok,
+      headers: [.contentType: type, .cacheControl: "no-store", .connection: "close"],
+      body: ResponseBody { writer in
+        try await request.body.consumeWithCancellationOnInboundClose { _ in
+          for await part in parts { try await writer.write(part) }
+        }
+        try await writer.finish(nil)
+      })
   }
 }

@@ -124,7 +124,7 @@ extension TextStates {
   }
 }
 
-/// What was made last, up to so many bytes; the oldest goes first.
+/// What was made last, up to so many bytes and so many values; the oldest goes first.
 struct ByteBoundedCache<Key: Hashable, Value> {
   private let capacity: Int
   private var values: [Key: (value: Value, byteCount: Int)] = [:]

@@ -287,7 +287,7 @@ extension LiveStream {
     await flow.close()
     records = [:]
     group = []
-    for index in decisions.keys { decide(.ended, on: index) }
+    for index in deciding.keys { decide(.ended, on: index) }
     signal()
   }
 

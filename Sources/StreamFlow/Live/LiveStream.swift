@@ -52,9 +52,8 @@ public actor LiveStream {
   var nextInput = 0
   var nextOutput = 0
   var outputWaiters: [CheckedContinuation<Void, Never>] = []
-  /// What became of inputs that someone asks about, until it is told.
-  var decisions: [Int: LiveDecision?] = [:]
-  var decisionWaiters: [Int: CheckedContinuation<LiveDecision, Never>] = [:]
+  /// Who asks what becomes of an input, until it is told.
+  var deciding: [Int: AsyncStream<LiveDecision>.Continuation] = [:]
   var failure: (any Error)?
   /// Whether everything was given up.
   var isClosed = false
@@ -140,27 +139,18 @@ public actor LiveStream {
     on image: PixelImage, timestamp: Duration
   ) async -> (index: Int, decision: LiveDecision) {
     let index = nextInput
-    decisions[index] = .some(nil)
-    guard await offer(image, timestamp: timestamp) != .ended else {
-      decisions[index] = nil
-      return (index, .ended)
-    }
-    if let known = decisions[index] ?? nil {
-      decisions[index] = nil
-      return (index, known)
-    }
-    return (index, await withCheckedContinuation { decisionWaiters[index] = $0 })
+    let (decisions, asking) = AsyncStream.makeStream(of: LiveDecision.self)
+    deciding[index] = asking
+    if await offer(image, timestamp: timestamp) == .ended { decide(.ended, on: index) }
+    for await decision in decisions { return (index, decision) }
+    return (index, .ended)
   }
 
   /// Tells who asks what becomes of an input.
   func decide(_ decision: LiveDecision, on index: Int) {
-    guard decisions[index] != nil else { return }
-    if let waiter = decisionWaiters.removeValue(forKey: index) {
-      decisions[index] = nil
-      waiter.resume(returning: decision)
-    } else {
-      decisions[index] = decision
-    }
+    guard let asking = deciding.removeValue(forKey: index) else { return }
+    asking.yield(decision)
+    asking.finish()
   }
 
   /// Puts an input in, and waits for room where inputs come faster than pictures are made.
