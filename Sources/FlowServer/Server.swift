@@ -25,8 +25,9 @@ public struct Server: Sendable {
   private let store: ResultStore
   private let metrics: PrometheusRegistry
 
-  /// What metrics mean. The registry is the server's own: which one the process has is for the
-  /// program to say.
+  /// What metrics mean.
+  ///
+  /// The registry is the server's own: which one the process has is for the program to say.
   private static let metricHelp = [
     "streamflow_rows_in_flight": "Rows of pictures that are being made",
     "streamflow_queued_pictures": "Pictures that were asked for and are not made",

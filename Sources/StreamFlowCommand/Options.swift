@@ -161,20 +161,4 @@ extension ScheduleChoice: ExpressibleByArgument {
   public var defaultValueDescription: String { description }
 }
 
-/// Where the unprompted side of guidance comes from.
-enum GuidanceKind: String, ExpressibleByArgument, CaseIterable {
-  case none
-  case full
-  case selfNegative = "self-negative"
-  case onetimeNegative = "onetime-negative"
-
-  /// The guidance of this kind.
-  func guidance(scale: Float, delta: Float) -> Guidance {
-    switch self {
-    case .none: .none
-    case .full: .full(scale: scale)
-    case .selfNegative: .selfNegative(scale: scale, delta: delta)
-    case .onetimeNegative: .onetimeNegative(scale: scale, delta: delta)
-    }
-  }
-}
+extension Guidance.Kind: ExpressibleByArgument {}

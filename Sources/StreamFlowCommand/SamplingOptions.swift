@@ -26,7 +26,7 @@ struct SamplingOptions: ParsableArguments {
       onetime-negative (evaluated in the first step only), self-negative (the picture that is \
       started from), none; what suits the model unless said.
       """)
-  var guidance: GuidanceKind?
+  var guidance: Guidance.Kind?
 
   @Option(help: "How much of the unprompted side self-negative and onetime-negative take away.")
   var delta: Float = 1
@@ -105,16 +105,15 @@ struct SamplingOptions: ParsableArguments {
   func request(
     _ prompt: String, of checkpoint: Checkpoint, spacing: FlowMatchingSchedule.Spacing
   ) -> GenerationRequest {
-    let defaults = checkpoint.defaults(for: schedule)
-    let scale = guidanceScale ?? defaults.guidanceScale
-    var request = GenerationRequest(prompt: prompt)
+    var request = checkpoint.request(prompt, schedule: schedule, guidanceScale: guidanceScale)
     request.negativePrompt = negativePrompt
     request.promptSyntax = promptSyntax
-    request.seed = seed ?? UInt64(UInt32.random(in: 0 ... .max))
-    request.stepCount = steps ?? defaults.stepCount
-    request.guidance =
-      guidance?.guidance(scale: scale, delta: delta) ?? checkpoint.guidance(scale: scale)
-    request.schedule = schedule
+    if let seed { request.seed = seed }
+    if let steps { request.stepCount = steps }
+    if let guidance {
+      let scale = guidanceScale ?? checkpoint.defaults(for: schedule).guidanceScale
+      request.guidance = guidance.guidance(scale: scale, delta: delta)
+    }
     request.spacing = self.spacing ?? spacing
     request.solver = solver
     request.noiseSource = noise

@@ -66,6 +66,15 @@ import Testing
     #expect(changed.status == 200, "\(changed.text)")
     #expect(changed["settings", "prompt"] as? String == "sushi")
     #expect(changed["settings", "guidance_scale"] as? Double == 3)
+    // A scale alone means what it means to the model; an empty blend takes one away.
+    func settings(_ json: String) throws -> LoopbackClient.Answer {
+      try LoopbackClient.ask(server.port, "PATCH", "/v1/streams/\(id)", json: json)
+    }
+    #expect(try settings(#"{"guidance": "none"}"#)["settings", "guidance"] as? String == "none")
+    let scaled = try settings(#"{"guidance_scale": 2, "blend": [{"prompt": "b", "weight": 0.5}]}"#)
+    #expect(scaled["settings", "guidance"] as? String == "full")
+    #expect((scaled["settings", "blend"] as? [Any])?.count == 1)
+    #expect((try settings(#"{"blend": []}"#)["settings", "blend"] as? [Any])?.isEmpty == true)
     let wrong = try LoopbackClient.ask(
       server.port, "PATCH", "/v1/streams/\(id)", json: #"{"strength": 0}"#)
     #expect(wrong.status == 400 && wrong["error", "param"] as? String == "strength")

@@ -15,11 +15,8 @@ struct LiveFields {
   init(_ fields: inout RequestFields, limits: ServerLimits) throws(ServerError) {
     sampling = try SamplingFields(&fields, limits: limits)
     strength = try fields.number("strength", in: 0...1, above: true)
-    fit = try fields.choice("fit", of: PictureFit.Kind.allCases.map(\.rawValue))
-      .flatMap(PictureFit.Kind.init)
-    seedPolicy = try fields.choice(
-      "seed_policy", of: LiveSettings.SeedPolicy.allCases.map(\.rawValue)
-    ).flatMap(LiveSettings.SeedPolicy.init)
+    fit = try fields.choice("fit", as: PictureFit.Kind.self)
+    seedPolicy = try fields.choice("seed_policy", as: LiveSettings.SeedPolicy.self)
     size = try PictureSize(&fields, limits: limits)
     endsFilter = fields.isNull("similar")
     similar = try fields.number("similar", in: 0...1)
@@ -35,13 +32,13 @@ struct LiveFields {
     }
     var settings = LiveSettings(prompt: prompt)
     settings.request = sampling.request(prompt, of: checkpoint, spacing: .uniform)
-    return changed(settings)
+    return changed(settings, of: checkpoint)
   }
 
   /// Settings with what these parameters say.
-  func changed(_ settings: LiveSettings) -> LiveSettings {
+  func changed(_ settings: LiveSettings, of checkpoint: Checkpoint) -> LiveSettings {
     var settings = settings
-    settings.request = settings.request.changed(by: sampling)
+    settings.request = settings.request.changed(by: sampling, of: checkpoint)
     if let strength { settings.strength = strength }
     if let fit { settings.fit.kind = fit }
     if let seedPolicy { settings.seedPolicy = seedPolicy }
@@ -80,7 +77,7 @@ struct LiveSettingsReport: Encodable, Sendable {
     negativePrompt = request.negativePrompt
     strength = settings.strength
     steps = request.stepCount
-    guidance = request.guidance.kind
+    guidance = request.guidance.kind?.rawValue ?? "distilled"
     guidanceScale = request.guidance.scale
     delta = request.guidance.delta
     seed = request.seed

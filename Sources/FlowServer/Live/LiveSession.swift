@@ -132,7 +132,8 @@ actor LiveSession {
   func change(_ fields: LiveFields) async throws {
     guard !isOver else { throw Self.ended }
     lastUse = .now
-    let change = try await stream.update { $0 = fields.changed($0) }
+    let checkpoint = stream.checkpoint
+    let change = try await stream.update { $0 = fields.changed($0, of: checkpoint) }
     await tellSettings()
     Task { [weak self] in
       try? await change.settled()

@@ -48,8 +48,7 @@ struct ImageRoutes: Sendable {
     var order = try ImageOrder(&fields, limits: limits)
     let strength = try fields.number("strength", in: 0...1, above: true) ?? 0.6
     let fit =
-      try fields.choice("fit", of: PictureFit.Kind.allCases.map(\.rawValue))
-      .flatMap(PictureFit.Kind.init) ?? .cover
+      try fields.choice("fit", as: PictureFit.Kind.self) ?? .cover
     try fields.checkAllRead()
     let files = form.parts.filter { $0.fileName != nil }
     if let other = files.first(where: { $0.name != "image" && $0.name != "image[]" }) {

@@ -120,7 +120,7 @@ struct StatusRoutes: Sendable {
           streamflow: Models.Model.Details(
             state: state.name, reason: reason, width: checkpoint?.nativeSize.width,
             height: checkpoint?.nativeSize.height, sizeMultiple: checkpoint?.autoencoder.factor,
-            steps: defaults?.stepCount, guidance: guidance?.kind,
+            steps: defaults?.stepCount, guidance: guidance.map { $0.kind?.rawValue ?? "distilled" },
             guidanceScale: defaults?.guidanceScale, canEdit: checkpoint?.hasEncoder,
             maxN: options.limits.pictureCount, maxSteps: options.limits.stepCount,
             maxSide: options.limits.side)))

@@ -44,8 +44,7 @@ struct ImageOrder {
     size = try PictureSize(&fields, limits: limits)
     encoding = try PictureEncoding(&fields)
     responseFormat =
-      try fields.choice("response_format", of: ResponseFormat.allCases.map(\.rawValue))
-      .flatMap(ResponseFormat.init) ?? .base64
+      try fields.choice("response_format", as: ResponseFormat.self) ?? .base64
     isStreamed = isJob ? false : try fields.flag("stream") ?? false
     previewCount = isJob ? 0 : try fields.integer("partial_images", in: 0...8) ?? 0
     user = try fields.text("user", limit: 200)

@@ -98,6 +98,13 @@ struct RequestFields {
     return text
   }
 
+  /// One of the cases of a type.
+  mutating func choice<Choice: RawRepresentable<String> & CaseIterable>(
+    _ name: String, as type: Choice.Type
+  ) throws(ServerError) -> Choice? {
+    try choice(name, of: Choice.allCases.map(\.rawValue)).flatMap(Choice.init)
+  }
+
   /// A whole number in a range.
   ///
   /// - Parameters:

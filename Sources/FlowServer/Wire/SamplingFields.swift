@@ -7,7 +7,7 @@ struct SamplingFields {
   var negativePrompt: String?
   var seed: UInt64?
   var stepCount: Int?
-  var guidance: String?
+  var guidance: Guidance.Kind?
   var guidanceScale: Float?
   var delta: Float?
   var schedule: ScheduleChoice?
@@ -16,15 +16,12 @@ struct SamplingFields {
   var blend: PromptBlend?
   var seedBlend: SeedBlend?
 
-  /// The kinds of guidance.
-  static let guidanceKinds = ["none", "full", "self-negative", "onetime-negative"]
-
   init(_ fields: inout RequestFields, limits: ServerLimits) throws(ServerError) {
     prompt = try fields.text("prompt", limit: limits.promptLength)
     negativePrompt = try fields.text("negative_prompt", limit: limits.promptLength)
     seed = try fields.seed("seed")
     stepCount = try fields.integer("steps", in: 1...limits.stepCount)
-    guidance = try fields.choice("guidance", of: Self.guidanceKinds)
+    guidance = try fields.choice("guidance", as: Guidance.Kind.self)
     guidanceScale = try fields.number("guidance_scale", in: -100...100).map { Float($0) }
     delta = try fields.number("delta", in: -100...100).map { Float($0) }
     if let text = try fields.text("schedule", limit: 100) {
@@ -35,11 +32,8 @@ struct SamplingFields {
       }
       schedule = choice
     }
-    spacing = try fields.choice(
-      "spacing", of: FlowMatchingSchedule.Spacing.allCases.map(\.rawValue)
-    )
-    .flatMap(FlowMatchingSchedule.Spacing.init)
-    solver = try fields.choice("solver", of: Solver.allCases.map(\.rawValue)).flatMap(Solver.init)
+    spacing = try fields.choice("spacing", as: FlowMatchingSchedule.Spacing.self)
+    solver = try fields.choice("solver", as: Solver.self)
     blend = try Self.blend(&fields, limits: limits)
     seedBlend = try Self.seedBlend(&fields)
   }
@@ -48,8 +42,7 @@ struct SamplingFields {
     _ fields: inout RequestFields, limits: ServerLimits
   ) throws(ServerError) -> PromptBlend? {
     let kind =
-      try fields.choice("blend_kind", of: PromptBlend.Kind.allCases.map(\.rawValue))
-      .flatMap(PromptBlend.Kind.init) ?? .spherical
+      try fields.choice("blend_kind", as: PromptBlend.Kind.self) ?? .spherical
     guard let objects = try fields.objects("blend", limit: 8) else { return nil }
     var parts: [PromptBlend.Part] = []
     for var object in objects {
@@ -79,25 +72,22 @@ struct SamplingFields {
   func request(
     _ prompt: String, of checkpoint: Checkpoint, spacing: FlowMatchingSchedule.Spacing
   ) -> GenerationRequest {
-    var request = GenerationRequest(prompt: prompt)
-    let defaults = checkpoint.defaults(for: schedule ?? .automatic)
-    request.stepCount = defaults.stepCount
-    request.guidance = checkpoint.guidance(scale: guidanceScale ?? defaults.guidanceScale)
-    request.seed = UInt64(UInt32.random(in: 0 ... .max))
+    var request = checkpoint.request(
+      prompt, schedule: schedule ?? .automatic, guidanceScale: guidanceScale)
     request.spacing = spacing
-    return request.changed(by: self)
+    return request.changed(by: self, of: checkpoint)
   }
 }
 
 extension GenerationRequest {
   /// The same with what some parameters say.
-  func changed(by fields: SamplingFields) -> GenerationRequest {
+  func changed(by fields: SamplingFields, of checkpoint: Checkpoint) -> GenerationRequest {
     var request = self
     if let prompt = fields.prompt { request.prompt = prompt }
     if let negative = fields.negativePrompt { request.negativePrompt = negative }
     if let seed = fields.seed { request.seed = seed }
     if let steps = fields.stepCount { request.stepCount = steps }
-    request.guidance = request.guidance.changed(by: fields)
+    request.guidance = request.guidance.changed(by: fields, of: checkpoint)
     if let schedule = fields.schedule { request.schedule = schedule }
     if let spacing = fields.spacing { request.spacing = spacing }
     if let solver = fields.solver { request.solver = solver }
@@ -109,38 +99,16 @@ extension GenerationRequest {
 }
 
 extension Guidance {
-  /// Its kind as requests name it.
-  var kind: String {
-    switch self {
-    case .none: "none"
-    case .full: "full"
-    case .selfNegative: "self-negative"
-    case .onetimeNegative: "onetime-negative"
-    case .distilled: "distilled"
-    }
-  }
-
-  /// The part of the unprompted side that is taken.
-  var delta: Float {
-    switch self {
-    case .selfNegative(_, let delta), .onetimeNegative(_, let delta): delta
-    case .none, .full, .distilled: 1
-    }
-  }
-
-  /// The same with what some parameters say.
-  fileprivate func changed(by fields: SamplingFields) -> Guidance {
-    guard fields.guidance != nil || fields.guidanceScale != nil || fields.delta != nil else {
-      return self
+  /// The same with what some parameters say; a scale alone means what it means to the model.
+  fileprivate func changed(by fields: SamplingFields, of checkpoint: Checkpoint) -> Guidance {
+    let delta = fields.delta ?? self.delta
+    if let kind = fields.guidance {
+      let defaults = checkpoint.defaults(for: fields.schedule ?? .automatic)
+      let scale = fields.guidanceScale ?? (self == .none ? defaults.guidanceScale : self.scale)
+      return kind.guidance(scale: scale, delta: delta)
     }
     let scale = fields.guidanceScale ?? self.scale
-    let delta = fields.delta ?? self.delta
-    return switch fields.guidance ?? kind {
-    case "full": .full(scale: scale)
-    case "self-negative": .selfNegative(scale: scale, delta: delta)
-    case "onetime-negative": .onetimeNegative(scale: scale, delta: delta)
-    case "distilled": .distilled(scale: scale)
-    default: .none
-    }
+    guard let kind, kind != .none else { return checkpoint.guidance(scale: scale) }
+    return kind.guidance(scale: scale, delta: delta)
   }
 }

@@ -187,6 +187,25 @@ extension Checkpoint {
     return defaults
   }
 
+  /// The request of a prompt with what suits the model, and a seed by chance.
+  ///
+  /// - Parameters:
+  ///   - prompt: the prompt.
+  ///   - schedule: the way through time.
+  ///   - guidanceScale: the guidance scale; what suits the way where nothing is said.
+  public func request(
+    _ prompt: String, schedule: ScheduleChoice = .automatic, guidanceScale: Float? = nil
+  ) -> GenerationRequest {
+    let defaults = defaults(for: schedule)
+    var request = GenerationRequest(prompt: prompt)
+    request.schedule = schedule
+    request.stepCount = defaults.stepCount
+    request.guidance = guidance(scale: guidanceScale ?? defaults.guidanceScale)
+    // Short enough to be typed again.
+    request.seed = UInt64(UInt32.random(in: 0 ... .max))
+    return request
+  }
+
   /// The guidance that a scale means to this model: none at 1 and below, as in diffusers (model
   /// cards write 0 for none), and distilled where the network reads the scale itself.
   public func guidance(scale: Float) -> Guidance {

@@ -33,6 +33,14 @@ struct AdmissionQueue<Element> {
     }
   }
 
+  /// What is next: the first of ``heads``.
+  var first: (stream: Int, element: Element)? {
+    guard let waiting = clients.first?.streams.first, let element = waiting.elements.first else {
+      return nil
+    }
+    return (waiting.id, element)
+  }
+
   /// The first element of each stream, in the order of turns: first each client's first stream.
   var heads: [(stream: Int, element: Element)] {
     var heads: [(Int, Element)] = []

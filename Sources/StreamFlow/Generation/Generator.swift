@@ -24,27 +24,25 @@ public actor Generator {
 
   private nonisolated let executor = QueueExecutor(label: "streamflow.generator")
   private nonisolated let options: GeneratorOptions
-  private let configuration: EngineConfiguration
-  private let cache: EngineCache?
-  private var engines: Engines?
+  let configuration: EngineConfiguration
+  let cache: EngineCache?
+  var engines: Engines?
   /// Channels, height and width of one sample.
-  private let sampleShape: Shape
-  private var batch: StreamBatch<Conditioning>
-  private var pending = AdmissionQueue<Admission>()
-  private var inFlight: [Int: Admission] = [:]
+  let sampleShape: Shape
+  var batch: StreamBatch<Conditioning>
+  var pending = AdmissionQueue<Admission>()
+  var inFlight: [Int: Admission] = [:]
   /// Those in flight that the last tick left out.
-  private var waiting: Set<Int> = []
-  private var events: [Int: [GenerationEvent]] = [:]
-  /// How many pictures each stream still has to give.
-  private var outstanding: [Int: Int] = [:]
-  /// Whether someone runs the ticks, and who waits for what comes of them.
+  var waiting: Set<Int> = []
+  var boxes = EventBoxes()
+  /// Whether someone runs the ticks.
   private var isTicking = false
-  private var waiters: [Int: CheckedContinuation<Void, Never>] = [:]
-  private var nextID = 0
+  var nextID = 0
   private var nextStream = 0
-  private var measured = GeneratorStatistics()
+  var measured = GeneratorStatistics()
 
-  private struct Admission {
+  /// A picture that was asked for.
+  struct Admission {
     let stream: Int
     let index: Int
     let request: GenerationRequest
@@ -55,7 +53,8 @@ public actor Generator {
     var chunkCount = 1
   }
 
-  private final class Engines {
+  /// What makes the pictures.
+  final class Engines {
     let conditioner: Conditioner
     var network: VelocityNetwork
     let decoder: LatentDecoder
@@ -196,7 +195,7 @@ public actor Generator {
     }
     nextStream += 1
     pending.add(admissions, stream: stream, client: client)
-    outstanding[stream] = requests.isEmpty ? nil : requests.count
+    boxes.open(stream, count: requests.count)
     return GenerationEvents(generator: self, stream: stream, count: requests.count)
   }
 
@@ -249,9 +248,9 @@ public actor Generator {
   /// its pictures. Between two ticks others have their turn: requests come in and are given up.
   func nextEvent(of stream: Int) async throws -> GenerationEvent? {
     // Who has what it came for leaves the ticks to the next.
-    defer { if !isTicking { waiters.popFirst()?.value.resume() } }
-    while outstanding[stream] != nil {
-      if let event = takeEvent(of: stream) { return event }
+    defer { if !isTicking { boxes.wakeOne() } }
+    while boxes.isOpen(stream) {
+      if let event = boxes.take(from: stream) { return event }
       try Task.checkCancellation()
       guard !isTicking else {
         await waitForEvent(of: stream)
@@ -260,11 +259,11 @@ public actor Generator {
       isTicking = true
       defer { isTicking = false }
       try await tickInTurn()
-      for stream in waiters.keys where events[stream] != nil { wake(stream) }
+      boxes.wakeReady()
       await Task.yield()
     }
     // Nobody waits for a picture: the time to keep what took long to compile.
-    if outstanding.isEmpty { keepEngines() }
+    if boxes.count == 0 { keepEngines() }
     return nil
   }
 
@@ -272,15 +271,14 @@ public actor Generator {
     await withTaskCancellationHandler {
       await withCheckedContinuation { continuation in
         guard !Task.isCancelled else { return continuation.resume() }
-        // A stream has one iterator; whoever waited before is not left behind.
-        waiters.updateValue(continuation, forKey: stream)?.resume()
+        boxes.wait(for: stream, continuation)
       }
     } onCancel: {
       Task { await self.wake(stream) }
     }
   }
 
-  private func wake(_ stream: Int) { waiters.removeValue(forKey: stream)?.resume() }
+  private func wake(_ stream: Int) { boxes.wake(stream) }
 
   private func tickInTurn() async throws {
     guard let turn = options.turn else { return try tick() }
@@ -313,182 +311,11 @@ public actor Generator {
   /// Forgets a stream: what is pending and what is in flight.
   func cancel(_ stream: Int) {
     pending.remove(stream: stream)
-    events[stream] = nil
-    outstanding[stream] = nil
-    wake(stream)
+    boxes.close(stream)
     for (id, admission) in inFlight where admission.stream == stream {
       batch.remove(id: id)
       inFlight[id] = nil
       waiting.remove(id)
     }
-  }
-
-  private func takeEvent(of stream: Int) -> GenerationEvent? {
-    guard var waiting = events[stream], !waiting.isEmpty else { return nil }
-    let event = waiting.removeFirst()
-    events[stream] = waiting.isEmpty ? nil : waiting
-    if event.isLast {
-      let left = outstanding[stream, default: 0] - 1
-      outstanding[stream] = left > 0 ? left : nil
-    }
-    return event
-  }
-
-  /// Tells a stream of something; an older preview of the same picture that nobody has seen is
-  /// not shown any more.
-  private func tell(_ event: GenerationEvent, to stream: Int) {
-    guard outstanding[stream] != nil else { return }
-    events[stream]?.removeAll { !$0.isLast && $0.index == event.index }
-    events[stream, default: []].append(event)
-  }
-
-  private func tick() throws {
-    try prepare()
-    guard let engines else { return }
-    try admit(with: engines)
-    chooseWaiting()
-    let start = ContinuousClock.now
-    try batch.advance(along: &engines.network) { waiting.contains($0) }
-    let retired = batch.retire()
-    measured.tickTime += .now - start
-    let shown = batch.inFlight.filter { trajectory in
-      !waiting.contains(trajectory.id)
-        && inFlight[trajectory.id]?.previewStages.contains(trajectory.stage) == true
-    }
-    guard !retired.isEmpty || !shown.isEmpty else { return }
-    finish(retired, showing: shown, with: engines.decoder)
-  }
-
-  /// Chooses what the next tick leaves out.
-  private func chooseWaiting() {
-    if !waiting.isEmpty { waiting = [] }
-    let streams = Set(inFlight.values.lazy.map(\.stream))
-    guard streams.count > 1 || batch.rowCount > rowCapacity else { return }
-    let brief = streams.filter { pending.count(of: $0) == 0 }
-    waiting = TickShare.waiting(
-      of: batch.inFlight.map { trajectory in
-        TickShare.Flight(
-          id: trajectory.id, rowCount: trajectory.rowCount,
-          isBrief: inFlight[trajectory.id].map { brief.contains($0.stream) } ?? true)
-      }, rowCapacity: rowCapacity)
-  }
-
-  /// The stream that is next to be admitted, and what of it.
-  private var nextAdmission: (stream: Int, element: Admission)? {
-    guard !pending.isEmpty else { return nil }
-    let heads = pending.heads
-    guard let first = heads.first else { return nil }
-    if batch.rowCount + first.element.request.guidance.rowsPerStep <= rowCapacity { return first }
-    // There is no room in a tick; but who has nothing in flight need not wait for who has much to
-    // come, and can be left out of ticks for it.
-    let flying = Set(inFlight.values.lazy.map(\.stream))
-    guard flying.contains(where: { pending.count(of: $0) > 0 }) else { return nil }
-    return heads.first { head in
-      !flying.contains(head.stream) && batch.hasRoom(for: head.element.request.guidance)
-    }
-  }
-
-  private func admit(with engines: Engines) throws {
-    let start = ContinuousClock.now
-    let network = engines.network
-    // A large network's engine is made anew for another count: it goes down when all are done.
-    if network.catalogue.keepsSeveral || batch.isEmpty {
-      network.chunkCount = inFlight.values.reduce(1) { ChunkCount.common($0, $1.chunkCount) }
-    }
-    while let (stream, element) = nextAdmission {
-      var next = element
-      let request = next.request
-      // What cannot be encoded is the failure of its own picture alone.
-      let encoded = Result {
-        (
-          try engines.conditioner.conditioning(of: request),
-          try self.start(of: request, with: engines)
-        )
-      }
-      if case .failure(let error) = encoded {
-        _ = pending.take(from: stream)
-        tell(.failed(index: next.index, error), to: stream)
-      }
-      guard case .success(let (conditioning, start)) = encoded else { continue }
-      next.chunkCount = conditioning.chunkCount
-      guard
-        let chunks = ChunkCount.joined(
-          network.chunkCount, by: next.chunkCount, isAlone: batch.isEmpty)
-      else { break }
-      network.chunkCount = chunks
-      batch.admit(
-        Trajectory(
-          id: nextID, plan: next.plan, guidance: request.guidance,
-          prompted: conditioning.prompted, unprompted: conditioning.unprompted,
-          reference: start.reference, noise: start.noise, shape: sampleShape,
-          keepsEstimate: !next.previewStages.isEmpty))
-      inFlight[nextID] = next
-      nextID += 1
-      _ = pending.take(from: stream)
-    }
-    measured.admissionTime += .now - start
-  }
-
-  /// The latents that a request's picture starts from, and the noise that is left to draw.
-  private func start(
-    of request: GenerationRequest, with engines: Engines
-  ) throws -> (reference: Latents?, noise: GaussianNoise) {
-    var noise = request.noise
-    guard let source = request.source else { return (nil, noise) }
-    let encoder =
-      try engines.pictures
-      ?? SourceEncoder(
-        checkpoint, width: width, height: height, configuration: configuration, cache: cache)
-    engines.pictures = encoder
-    return (try encoder.encode(source.image, fit: source.fit, noise: &noise).latents, noise)
-  }
-
-  private static func notFinite(_ admission: Admission) -> ModelError {
-    ModelError(
-      code: .notFinite,
-      message: "picture \(admission.index + 1) (seed \(admission.request.seed)) came out as "
-        + "something that is no number; a lower guidance scale, smaller weights in the prompt or "
-        + "precision f32 may help, and the model's weights may be damaged")
-  }
-
-  /// Decodes what has retired, and what is to be shown of the rest; a failure is the error of the
-  /// pictures it befell.
-  private func finish(
-    _ retired: [Trajectory<Conditioning>], showing shown: [Trajectory<Conditioning>],
-    with decoder: LatentDecoder
-  ) {
-    let start = ContinuousClock.now
-    let sound = retired.filter(\.sample.isFinite)
-    let estimates = shown.compactMap { trajectory in
-      trajectory.estimate.flatMap { $0.isFinite ? (trajectory, $0) : nil }
-    }
-    let decoded = Result { try decoder.decode(sound.map(\.sample) + estimates.map(\.1)) }
-    var index = 0
-    for trajectory in retired {
-      guard let admission = inFlight.removeValue(forKey: trajectory.id) else { continue }
-      var result: Result<PixelImage?, any Error> = .success(nil)
-      if trajectory.sample.isFinite {
-        let place = index
-        index += 1
-        result = decoded.map { $0[place] }
-      }
-      do {
-        guard let image = try result.get() else { throw Self.notFinite(admission) }
-        measured.pictureCount += 1
-        tell(
-          .finished(
-            GeneratedImage(image: image, request: admission.request, index: admission.index)),
-          to: admission.stream)
-      } catch { tell(.failed(index: admission.index, error), to: admission.stream) }
-    }
-    if case .success(let pictures) = decoded {
-      for (trajectory, picture) in zip(estimates.map(\.0), pictures.dropFirst(sound.count)) {
-        guard let picture, let admission = inFlight[trajectory.id] else { continue }
-        let number = admission.previewStages.firstIndex(of: trajectory.stage) ?? 0
-        tell(
-          .preview(index: admission.index, number: number, image: picture), to: admission.stream)
-      }
-    }
-    measured.decodeTime += .now - start
   }
 }

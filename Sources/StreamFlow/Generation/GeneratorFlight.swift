@@ -11,16 +11,3 @@ public struct GeneratorFlight: Sendable, Hashable {
   /// Whether the last tick advanced it; where not it waits for a shorter stream.
   public let advances: Bool
 }
-
-/// Which evaluations of a picture previews are shown after.
-enum PreviewStages {
-  /// Spread evenly between the first and the last evaluation; no more than there are in between.
-  static func stages(count: Int, of stageCount: Int) -> [Int] {
-    guard count > 0, stageCount > 1 else { return [] }
-    let shown = min(count, stageCount - 1)
-    return (1...shown).map { number in
-      // Rounded up: with one of two, the later says more.
-      (number * stageCount + shown) / (shown + 1)
-    }
-  }
-}

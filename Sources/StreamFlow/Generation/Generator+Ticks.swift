@@ -1,0 +1,154 @@
+internal import FlowCore
+internal import FlowEngine
+
+/// A tick: who is admitted, what advances, and what comes of it.
+extension Generator {
+  func tick() throws {
+    try prepare()
+    guard let engines else { return }
+    try admit(with: engines)
+    chooseWaiting()
+    let start = ContinuousClock.now
+    try batch.advance(along: &engines.network) { waiting.contains($0) }
+    let retired = batch.retire()
+    measured.tickTime += .now - start
+    let shown = batch.inFlight.filter { trajectory in
+      !waiting.contains(trajectory.id)
+        && inFlight[trajectory.id]?.previewStages.contains(trajectory.stage) == true
+    }
+    guard !retired.isEmpty || !shown.isEmpty else { return }
+    finish(retired, showing: shown, with: engines.decoder)
+  }
+
+  /// Chooses what the next tick leaves out.
+  private func chooseWaiting() {
+    if !waiting.isEmpty { waiting = [] }
+    // Of one stream alone there is nothing to choose.
+    guard boxes.count > 1 || batch.rowCount > rowCapacity else { return }
+    let brief = Set(inFlight.values.lazy.map(\.stream)).filter { pending.count(of: $0) == 0 }
+    waiting = TickShare.waiting(
+      of: batch.inFlight.map { trajectory in
+        TickShare.Flight(
+          id: trajectory.id, rowCount: trajectory.rowCount,
+          isBrief: inFlight[trajectory.id].map { brief.contains($0.stream) } ?? true)
+      }, rowCapacity: rowCapacity)
+  }
+
+  /// The stream that is next to be admitted, and what of it.
+  private var nextAdmission: (stream: Int, element: Admission)? {
+    guard let first = pending.first else { return nil }
+    if batch.rowCount + first.element.request.guidance.rowsPerStep <= rowCapacity { return first }
+    // There is no room in a tick; but who has nothing in flight need not wait for who has much to
+    // come, and can be left out of ticks for it.
+    let flying = Set(inFlight.values.lazy.map(\.stream))
+    guard flying.contains(where: { pending.count(of: $0) > 0 }) else { return nil }
+    return pending.heads.first { head in
+      !flying.contains(head.stream) && batch.hasRoom(for: head.element.request.guidance)
+    }
+  }
+
+  private func admit(with engines: Engines) throws {
+    let start = ContinuousClock.now
+    let network = engines.network
+    // A large network's engine is made anew for another count: it goes down when all are done.
+    if network.catalogue.keepsSeveral || batch.isEmpty {
+      network.chunkCount = inFlight.values.reduce(1) { ChunkCount.common($0, $1.chunkCount) }
+    }
+    while let (stream, element) = nextAdmission {
+      var next = element
+      let request = next.request
+      // What cannot be encoded is the failure of its own picture alone.
+      let encoded = Result {
+        (
+          try engines.conditioner.conditioning(of: request),
+          try self.start(of: request, with: engines)
+        )
+      }
+      if case .failure(let error) = encoded {
+        _ = pending.take(from: stream)
+        boxes.put(.failed(index: next.index, error), into: stream)
+      }
+      guard case .success(let (conditioning, start)) = encoded else { continue }
+      next.chunkCount = conditioning.chunkCount
+      guard
+        let chunks = ChunkCount.joined(
+          network.chunkCount, by: next.chunkCount, isAlone: batch.isEmpty)
+      else { break }
+      network.chunkCount = chunks
+      batch.admit(
+        Trajectory(
+          id: nextID, plan: next.plan, guidance: request.guidance,
+          prompted: conditioning.prompted, unprompted: conditioning.unprompted,
+          reference: start.reference, noise: start.noise, shape: sampleShape,
+          keepsEstimate: !next.previewStages.isEmpty))
+      inFlight[nextID] = next
+      nextID += 1
+      _ = pending.take(from: stream)
+    }
+    measured.admissionTime += .now - start
+  }
+
+  /// The latents that a request's picture starts from, and the noise that is left to draw.
+  private func start(
+    of request: GenerationRequest, with engines: Engines
+  ) throws -> (reference: Latents?, noise: GaussianNoise) {
+    var noise = request.noise
+    guard let source = request.source else { return (nil, noise) }
+    let encoder =
+      try engines.pictures
+      ?? SourceEncoder(
+        checkpoint, width: width, height: height, configuration: configuration, cache: cache)
+    engines.pictures = encoder
+    return (try encoder.encode(source.image, fit: source.fit, noise: &noise).latents, noise)
+  }
+
+  private static func notFinite(_ admission: Admission) -> ModelError {
+    ModelError(
+      code: .notFinite,
+      message: "picture \(admission.index + 1) (seed \(admission.request.seed)) came out as "
+        + "something that is no number; a lower guidance scale, smaller weights in the prompt or "
+        + "precision f32 may help, and the model's weights may be damaged")
+  }
+
+  /// Decodes what has retired, and what is to be shown of the rest; a failure is the error of the
+  /// pictures it befell.
+  private func finish(
+    _ retired: [Trajectory<Conditioning>], showing shown: [Trajectory<Conditioning>],
+    with decoder: LatentDecoder
+  ) {
+    let start = ContinuousClock.now
+    let sound = retired.filter(\.sample.isFinite)
+    let estimates = shown.compactMap { trajectory in
+      trajectory.estimate.flatMap { $0.isFinite ? (trajectory, $0) : nil }
+    }
+    let decoded = Result { try decoder.decode(sound.map(\.sample) + estimates.map(\.1)) }
+    var index = 0
+    for trajectory in retired {
+      guard let admission = inFlight.removeValue(forKey: trajectory.id) else { continue }
+      var result: Result<PixelImage?, any Error> = .success(nil)
+      if trajectory.sample.isFinite {
+        let place = index
+        index += 1
+        result = decoded.map { $0[place] }
+      }
+      do {
+        guard let image = try result.get() else { throw Self.notFinite(admission) }
+        measured.pictureCount += 1
+        boxes.put(
+          .finished(
+            GeneratedImage(image: image, request: admission.request, index: admission.index)),
+          into: admission.stream)
+      } catch { boxes.put(.failed(index: admission.index, error), into: admission.stream) }
+    }
+    if case .success(let pictures) = decoded {
+      for (trajectory, picture) in zip(estimates.map(\.0), pictures.dropFirst(sound.count)) {
+        guard let picture, let admission = inFlight[trajectory.id] else { continue }
+        let number = admission.previewStages.firstIndex(of: trajectory.stage) ?? 0
+        boxes.put(
+          .preview(index: admission.index, number: number, image: picture),
+          into: admission.stream)
+      }
+    }
+    measured.decodeTime += .now - start
+  }
+}
