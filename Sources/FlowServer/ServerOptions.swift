@@ -79,7 +79,8 @@ public struct ServerOptions: Sendable {
   public var origins: [String] = []
   /// The most rows of a tick; by the size of the pictures where nothing is said.
   public var rowCapacity: Int?
-  /// The bytes of memory that models may take together; half of what is free where nothing is said.
+  /// The bytes of memory that models may take together, without those of live streams; half of what
+  /// is free where nothing is said.
   public var memoryByteCount: Int?
   /// The folder in which finished pictures are kept.
   public var resultFolder = NSTemporaryDirectory()

@@ -107,7 +107,13 @@ import Testing
     #expect(try chunks.answer().status == 413)
     let headers = try LoopbackClient.ask(
       server.port, "GET", "/healthz", headers: ["X-Long": String(repeating: "x", count: 40_000)])
-    #expect(headers.status == 400)
+    #expect(headers.status == 431 && headers["error", "code"] as? String == "headers_too_large")
+    // On a connection that has been used as well.
+    let used = try LoopbackClient(port: server.port)
+    used.request("GET", "/healthz")
+    #expect(try used.answer().status == 200)
+    used.request("GET", "/healthz", headers: ["X-Long": String(repeating: "x", count: 40_000)])
+    #expect(try used.answer().status == 431)
     // A body that never comes; a head that never ends.
     let slow = try LoopbackClient(port: server.port)
     slow.send(
@@ -169,6 +175,25 @@ import Testing
       server.port, "POST", "/v1/images/generations", json: "{\"prompt\": \(nested)}")
     #expect(deep.status == 400)
     #expect(try LoopbackClient.ask(server.port, "GET", "/healthz").text == "ok\n")
+  }
+
+  @Test("A client that takes nothing of what is sent to it is let go of")
+  func stuckReader() async throws {
+    let server = try await RunningServer { $0.limits.writeTime = .seconds(1) }
+    let client = try LoopbackClient(port: server.port)
+    // Far more than the system keeps for a connection: pages, one after another, unread.
+    for _ in 0..<2000 { client.request("GET", "/page.css") }
+    // It writes until it is cut: what comes after that is lost.
+    try await Task.sleep(for: .seconds(3))
+    var byteCount = 0
+    while true {
+      let bytes = client.read()
+      if bytes.isEmpty { break }
+      byteCount += bytes.count
+    }
+    #expect(byteCount < 2000 * PackageResources.page_css.count)
+    #expect(try LoopbackClient.ask(server.port, "GET", "/healthz").status == 200)
+    await server.stop()
   }
 
   @Test("Two requests at once on one connection are answered one after another")

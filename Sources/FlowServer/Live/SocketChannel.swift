@@ -76,7 +76,7 @@ struct SocketChannel: ServerChildChannel {
       channel.eventLoop.makeSucceededFuture(sockets.headers(for: head))
     } upgradePipelineHandler: { channel, head in
       channel.eventLoop.makeCompletedFuture {
-        channel.pipeline.syncOperations.removeHandler(name: UpgradeFilter.name, promise: nil)
+        channel.pipeline.syncOperations.removeHandler(name: RequestFilter.name, promise: nil)
         try channel.pipeline.syncOperations.addHandler(
           NIOWebSocketFrameAggregator(
             minNonFinalFragmentSize: 1, maxAccumulatedFrameCount: 1024,
@@ -105,10 +105,11 @@ struct SocketChannel: ServerChildChannel {
       WriteDeadlineHandler(limit: TimeAmount(limits.writeTime)))
     let kind = try channel.pipeline.syncOperations.configureUpgradableHTTPServerPipeline(
       configuration: configuration)
-    let upgrading = try channel.pipeline.syncOperations.handler(
-      type: NIOTypedHTTPServerUpgradeHandler<Kind>.self)
+    let errors = try channel.pipeline.syncOperations.handler(
+      type: HTTPServerProtocolErrorHandler.self)
     try channel.pipeline.syncOperations.addHandler(
-      UpgradeFilter(sockets: sockets), name: UpgradeFilter.name, position: .before(upgrading))
+      RequestFilter(sockets: sockets, limits: limits), name: RequestFilter.name,
+      position: .before(errors))
     return kind
   }
 
@@ -123,16 +124,25 @@ struct SocketChannel: ServerChildChannel {
   }
 }
 
-/// Takes the wish for a WebSocket out of requests that are not to have one: they are answered as
-/// HTTP, with the reason.
-private final class UpgradeFilter: ChannelInboundHandler, RemovableChannelHandler {
+/// What is done with requests before they are one or the other.
+///
+/// The wish for a WebSocket is taken out of those that are not to have one: they are answered as
+/// HTTP, with the reason. Headers that are too large have a status of their own.
+private final class RequestFilter: ChannelDuplexHandler, RemovableChannelHandler {
   typealias InboundIn = HTTPServerRequestPart
   typealias InboundOut = HTTPServerRequestPart
+  typealias OutboundIn = HTTPServerResponsePart
+  typealias OutboundOut = HTTPServerResponsePart
 
-  static let name = "upgrade filter"
+  static let name = "request filter"
   private let sockets: StreamSockets
+  private let limits: ServerLimits
+  private var isAnswering = false
 
-  init(sockets: StreamSockets) { self.sockets = sockets }
+  init(sockets: StreamSockets, limits: ServerLimits) {
+    self.sockets = sockets
+    self.limits = limits
+  }
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
     guard case .head(var head) = unwrapInboundIn(data), head.headers.contains(name: "upgrade"),
@@ -140,6 +150,35 @@ private final class UpgradeFilter: ChannelInboundHandler, RemovableChannelHandle
     else { return context.fireChannelRead(data) }
     head.headers.remove(name: "upgrade")
     context.fireChannelRead(wrapInboundOut(.head(head)))
+  }
+
+  func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+    switch unwrapOutboundIn(data) {
+    case .head(let head): isAnswering = head.status.code >= 200
+    case .end: isAnswering = false
+    case .body: break
+    }
+    context.write(data, promise: promise)
+  }
+
+  func errorCaught(context: ChannelHandlerContext, error: any Error) {
+    guard case HTTPParserError.headerOverflow = error, !isAnswering else {
+      return context.fireErrorCaught(error)
+    }
+    let failure = ServerError(
+      .requestHeaderFieldsTooLarge, "headers_too_large",
+      "a request's headers are \(limits.headerByteCount) bytes at most")
+    let body = ByteBuffer(bytes: JSONWire.data(of: failure.body))
+    let head = HTTPResponseHead(
+      version: .http1_1, status: .requestHeaderFieldsTooLarge,
+      headers: [
+        "Connection": "close", "Content-Type": "application/json",
+        "Content-Length": "\(body.readableBytes)",
+      ])
+    // The decoder closes the connection after it.
+    context.write(wrapOutboundOut(.head(head)), promise: nil)
+    context.write(wrapOutboundOut(.body(.byteBuffer(body))), promise: nil)
+    context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
   }
 }
 

@@ -67,7 +67,15 @@ final class StreamRegistry: Sendable {
         encoding: format == "png" ? .png : .jpeg(quality: quality), limits: options.limits,
         logger: logger)
       try await session.begin()
-      self.state.withLock { $0.sessions[session.id] = session }
+      let isClosed = self.state.withLock { state in
+        if !state.isClosed { state.sessions[session.id] = session }
+        return state.isClosed
+      }
+      // The server was told to stop while the engines were made.
+      if isClosed {
+        await session.end()
+        throw ServerError.stopping
+      }
       return session
     }
   }
@@ -79,11 +87,7 @@ final class StreamRegistry: Sendable {
       if !isFull, !state.isClosed { state.openingCount += 1 }
       return (state.isClosed, isFull)
     }
-    guard !isClosed else {
-      throw ServerError(
-        .serviceUnavailable, "shutting_down", "the server is about to stop; try again",
-        retryAfter: 10)
-    }
+    guard !isClosed else { throw ServerError.stopping }
     guard !isFull else {
       throw ServerError(
         .tooManyRequests, "too_many_streams",

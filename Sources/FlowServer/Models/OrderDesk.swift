@@ -56,10 +56,7 @@ actor OrderDesk {
 
   /// Checks that orders are taken.
   func checkOpen() throws(ServerError) {
-    guard isClosed else { return }
-    throw ServerError(
-      .serviceUnavailable, "shutting_down", "the server is about to stop; try again",
-      retryAfter: 10)
+    if isClosed { throw .stopping }
   }
 
   /// Makes room for so many pictures.

@@ -33,6 +33,10 @@ struct ServerError: Error, Sendable {
     ServerError(.badRequest, "invalid_value", message, parameter: parameter)
   }
 
+  /// The server takes nothing more.
+  static let stopping = ServerError(
+    .serviceUnavailable, "shutting_down", "the server is about to stop; try again", retryAfter: 10)
+
   static func notFound(_ what: String) -> ServerError {
     ServerError(.notFound, "not_found", what)
   }
