@@ -118,7 +118,7 @@ let package = Package(
     .testTarget(
       name: "FlowEngineTests",
       dependencies: ["FlowEngine", "FlowGraph", "FlowCore", "FlowTestSupport"],
-      exclude: ["Fixtures"], swiftSettings: settings),
+      resources: [.copy("Fixtures")], swiftSettings: settings),
     .testTarget(
       name: "FlowTextTests", dependencies: ["FlowText", "FlowTestSupport"],
       resources: [.copy("Fixtures")], swiftSettings: settings),

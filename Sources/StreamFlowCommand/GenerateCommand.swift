@@ -49,7 +49,7 @@ struct GenerateCommand: AsyncParsableCommand {
 
   func run() async throws {
     try await reporting {
-      let checkpoint = try modelOptions.checkpoint()
+      let checkpoint = try engineOptions.applied(to: modelOptions.checkpoint())
       var texts = prompts
       if let promptsFile { texts += try Self.lines(of: promptsFile) }
       guard !texts.isEmpty else {
@@ -68,7 +68,7 @@ struct GenerateCommand: AsyncParsableCommand {
     }
   }
 
-  private static func lines(of path: String) throws -> [String] {
+  static func lines(of path: String) throws -> [String] {
     let data: Data
     if path == "-" {
       data = FileHandle.standardInput.readDataToEndOfFile()

@@ -1,6 +1,6 @@
 public import ArgumentParser
 public import FlowCore
-public import FlowEngine
+internal import FlowEngine
 public import StreamFlow
 
 /// Which model.
@@ -62,8 +62,17 @@ struct EngineOptions: ParsableArguments {
   @Option(help: "The number of threads; all cores unless said.")
   var threads: Int?
 
-  @Option(help: "The precision: f32, bf16 or f16, where the device has it.")
-  var precision = EngineConfiguration.Precision.float32
+  @Option(
+    help: """
+      The precision: f32; bf16 or f16, where the device has it; or int8, where `streamflow quantize` \
+      has measured the model's scales (the starter's are there).
+      """)
+  var precision = PrecisionChoice.float(.float32)
+
+  @Option(
+    help: ArgumentHelp(
+      "Where the scales of int8 are, if not beside the model.", valueName: "file or folder"))
+  var scales: String?
 
   @Flag(name: .customLong("no-cache"), help: "Neither use nor keep compiled engines.")
   var ignoresCache = false
@@ -72,14 +81,26 @@ struct EngineOptions: ParsableArguments {
     if let threads, !(1...4096).contains(threads) {
       throw ValidationError("--threads must be 1 to 4096, got \(threads)")
     }
+    if scales != nil, precision != .int8 {
+      throw ValidationError("--scales are those of --precision int8, which was not asked for")
+    }
   }
 
   var configuration: EngineConfiguration {
     var configuration = EngineConfiguration()
     configuration.device = device
     configuration.threadCount = threads
-    configuration.precision = precision
+    if case .float(let precision) = precision { configuration.precision = precision }
     return configuration
+  }
+
+  /// The model as the precision has it.
+  func applied(to checkpoint: Checkpoint) throws -> Checkpoint { try scaling(checkpoint) }
+
+  /// Makes of a model what the precision has it be.
+  var scaling: @Sendable (Checkpoint) throws -> Checkpoint {
+    let (isWhole, scales) = (precision == .int8, scales)
+    return { isWhole ? try $0.quantized(from: scales) : $0 }
   }
 
   var cache: EngineCache? {
@@ -133,7 +154,29 @@ extension DecodeTiling: ExpressibleByArgument {
   }
 }
 
-extension EngineConfiguration.Precision: ExpressibleByArgument {}
+/// Floats, or whole numbers of 8 bits.
+enum PrecisionChoice: Hashable, CaseIterable, ExpressibleByArgument {
+  case float(EngineConfiguration.Precision)
+  case int8
+
+  static var allCases: [PrecisionChoice] {
+    EngineConfiguration.Precision.allCases.map(Self.float) + [.int8]
+  }
+
+  init?(argument: String) {
+    guard let choice = Self.allCases.first(where: { $0.defaultValueDescription == argument })
+    else { return nil }
+    self = choice
+  }
+
+  var defaultValueDescription: String {
+    switch self {
+    case .float(let precision): precision.rawValue
+    case .int8: "int8"
+    }
+  }
+}
+
 extension PromptSyntax: ExpressibleByArgument {}
 extension Solver: ExpressibleByArgument {}
 extension FlowMatchingSchedule.Spacing: ExpressibleByArgument {}

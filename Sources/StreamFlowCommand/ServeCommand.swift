@@ -78,7 +78,8 @@ struct ServeCommand: AsyncParsableCommand {
           "two models are named '\(twice)'; give one another name: --model other=\(twice)")
       }
       let vae = vae
-      var options = ServerOptions(models: offered.map { $0.served(vae: vae) })
+      var options = ServerOptions(
+        models: offered.map { $0.served(vae: vae, applying: engineOptions.scaling) })
       (options.host, options.port, options.tokenFile) = (host, port, tokenFile)
       (options.hostNames, options.origins) = (hostNames, origins)
       options.endsBySignal = true
@@ -133,10 +134,12 @@ struct OfferedModel: ExpressibleByArgument {
     }
   }
 
-  func served(vae: AutoencoderChoice) -> ServedModel {
+  func served(
+    vae: AutoencoderChoice, applying scaling: @escaping @Sendable (Checkpoint) throws -> Checkpoint
+  ) -> ServedModel {
     let (path, loras) = (path, loras)
     return ServedModel(name: name) {
-      try Checkpoint.named(path, autoencoder: vae).applying(loras: loras, deltas: [])
+      try scaling(Checkpoint.named(path, autoencoder: vae).applying(loras: loras, deltas: []))
     }
   }
 }

@@ -24,7 +24,6 @@ struct StreamFlowCommand: AsyncParsableCommand {
     subcommands: [
       GenerateCommand.self, TransformCommand.self, VideoCommand.self,
       ServeCommand.self, InspectCommand.self, PullCommand.self,
-      AdoptCommand.self,
-      CacheCommand.self,
+      AdoptCommand.self, QuantizeCommand.self, CacheCommand.self,
     ])
 }

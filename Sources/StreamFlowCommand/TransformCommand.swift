@@ -58,7 +58,7 @@ struct TransformCommand: AsyncParsableCommand {
   func run() async throws {
     try await reporting {
       let files = try words.dropLast().flatMap(Self.pictures)
-      let checkpoint = try modelOptions.checkpoint()
+      let checkpoint = try engineOptions.applied(to: modelOptions.checkpoint())
       let request = sampling.request(words[words.count - 1], of: checkpoint, spacing: .uniform)
       let source = SourceList(
         files: files, count: count, request: request, options: sourceOptions)

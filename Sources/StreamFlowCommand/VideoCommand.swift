@@ -97,7 +97,7 @@ struct VideoCommand: AsyncParsableCommand {
 
   func run() async throws {
     try await reporting {
-      let checkpoint = try modelOptions.checkpoint()
+      let checkpoint = try engineOptions.applied(to: modelOptions.checkpoint())
       var settings = LiveSettings(prompt: "")
       settings.request = sampling.request(
         words[words.count - 1], of: checkpoint, spacing: .uniform)

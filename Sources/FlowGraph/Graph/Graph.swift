@@ -17,6 +17,9 @@ public final class Graph {
   /// The floating-point operations of its convolutions and matrix products: two for each product
   /// that is summed.
   public private(set) var operationCount = 0
+  /// The convolutions and fully connected layers in the order they were written down; a layer of
+  /// which parts are used apart stands there once for each.
+  public private(set) var layers: [Layer] = []
   private var valueCount = 0
   private var constantNames: [ConstantKey: Value] = [:]
   private var weightValues: [String: Value] = [:]
@@ -98,6 +101,19 @@ public final class Graph {
       graph: self, name: name, shape: weight.storedShape, type: weight.type, layer: weight.name)
     let value = try stored.cast(to: .float32)
     return weight.isTransposed ? try value.transposed([1, 0]) : value
+  }
+
+  /// A layer with weights, as it stands in a graph.
+  public struct Layer {
+    /// The layer's name, as `down_blocks.0.resnets.1.conv1`.
+    public let name: String
+    /// Its floating-point operations, two for each product that is summed.
+    public let operationCount: Int
+    let input: Value
+  }
+
+  func note(_ layer: WeightScope, reading input: Value, operationCount: Int) {
+    layers.append(Layer(name: layer.path, operationCount: operationCount, input: input))
   }
 
   /// Writes an operator of one output down.

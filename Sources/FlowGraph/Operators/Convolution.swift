@@ -44,9 +44,19 @@ extension Value {
         code: .shapeMismatch,
         message: "\(layer.path): convolution with weight \(weight.shape) is larger than \(shape)")
     }
+    let output: Shape = [shape[0], weight.shape[0], spatial[0], spatial[1]]
+    graph.note(
+      layer, reading: self,
+      operationCount: 2 * output.elementCount * weight.shape.elementCount / weight.shape[0])
+    let quantization = layer.quantization
+    let input = quantization.map { quantized(to: $0.input) } ?? self
+    let kernel =
+      try quantization.map { quantization throws(GraphError) in
+        try weight.quantized(toScales: quantization.weightScales, layer: layer)
+      } ?? weight
     return graph.add(
-      "Conv", [self, weight, try layer.optionalValue("bias", count: weight.shape[0], in: graph)],
-      shape: [shape[0], weight.shape[0], spatial[0], spatial[1]], layer: layer.path,
+      "Conv", [input, kernel, try layer.optionalValue("bias", count: weight.shape[0], in: graph)],
+      shape: output, layer: layer.path,
       attributes: [
         ("kernel_shape", .integers([weight.shape[2], weight.shape[3]])),
         ("strides", .integers([stride, stride])),
@@ -69,6 +79,12 @@ extension Value {
       throw GraphError(
         code: .shapeMismatch,
         message: "\(layer.path): linear layer with weight \(weight.shape) does not fit \(shape)")
+    }
+    graph.note(
+      layer, reading: self,
+      operationCount: 2 * shape.elementCount * (part?.count ?? weight.shape[0]))
+    if let quantization = layer.quantization, shape.rank > 2 {
+      return try quantizedLinear(layer, quantization, outputs: part)
     }
     var bias = try layer.optionalValue("bias", count: weight.shape[0], in: graph)
     if let part {

@@ -14,11 +14,14 @@ extension Weight {
 
   private func storedFloats() throws(GraphError) -> [Float] {
     let bytes = file.bytes(offset..<offset + byteCount)
-    func word<Word: FixedWidthInteger & UnsignedInteger>(_ index: Int, _: Word.Type) -> Word {
-      let size = Word.bitWidth / 8
-      return bytes[index * size..<(index + 1) * size].reversed().reduce(Word(0)) {
-        $0 << 8 | Word($1)
-      }
+    func word<Word: FixedWidthInteger & UnsignedInteger & BitwiseCopyable>(
+      _ index: Int, _: Word.Type
+    ) -> Word {
+      let offset = index * MemoryLayout<Word>.size
+      // The span checks that the word lies within it.
+      return Word(
+        littleEndian: unsafe bytes.span.bytes.unsafeLoadUnaligned(
+          fromByteOffset: offset, as: Word.self))
     }
     let indices = 0..<shape.elementCount
     switch type {

@@ -7,10 +7,15 @@ public struct WeightStore: Sendable {
   public let weights: [String: Weight]
   /// What tells these weights from any other: one line for each file, in order of name.
   public let identity: [String]
+  /// Which layers compute in 8-bit whole numbers, if any do.
+  public let quantization: Quantization?
 
-  private init(weights: [String: Weight], identity: [String]) {
+  private init(
+    weights: [String: Weight], identity: [String], quantization: Quantization? = nil
+  ) {
     self.weights = weights
     self.identity = identity
+    self.quantization = quantization
   }
 
   /// Maps one safetensors file.
@@ -114,6 +119,12 @@ public struct WeightStore: Sendable {
     return WeightStore(weights: changed, identity: self.identity + [identity])
   }
 
+  /// These weights for graphs that compute some layers in 8-bit whole numbers.
+  public func quantized(by quantization: Quantization) -> WeightStore {
+    WeightStore(
+      weights: weights, identity: identity + [quantization.identity], quantization: quantization)
+  }
+
   /// These weights and those of another store.
   public func merging(_ other: WeightStore) -> WeightStore {
     WeightStore(
@@ -145,18 +156,21 @@ public struct WeightScope: Sendable {
   /// A numbered layer below this one.
   public subscript(index: Int) -> WeightScope { self["\(index)"] }
 
+  /// How the layer computes in 8-bit whole numbers, if it does.
+  var quantization: Quantization.Layer? { store.quantization?.layers[path] }
+
   /// Whether there is a weight of this name right here.
   public func has(_ name: String) -> Bool { store.weights[self[name].path] != nil }
 
   /// The extents of a weight of this layer.
-  public func shape(of name: String) throws(GraphError) -> Shape { try weight(name).shape }
+  public func shape(of name: String) throws(GraphError) -> Shape { try stored(name).shape }
 
   /// A weight of this layer as a value of a graph.
   public func value(_ name: String, in graph: Graph) throws(GraphError) -> Value {
-    try graph.value(of: weight(name))
+    try graph.value(of: stored(name))
   }
 
-  private func weight(_ name: String) throws(GraphError) -> Weight {
+  func stored(_ name: String) throws(GraphError) -> Weight {
     let path = self[name].path
     guard let weight = store.weights[path] else {
       throw GraphError(

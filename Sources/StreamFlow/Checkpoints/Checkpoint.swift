@@ -32,7 +32,7 @@ public struct Checkpoint: Sendable {
   /// The autoencoder.
   public let autoencoder: AutoencoderConfiguration
   /// The weights of the autoencoder.
-  public let autoencoderWeights: WeightStore
+  public internal(set) var autoencoderWeights: WeightStore
 
   /// What was added to its weights, in order.
   public internal(set) var additions: [AppliedWeights] = []

@@ -1,0 +1,162 @@
+internal import FlowGraph
+internal import Foundation
+
+/// The 8-bit scales of a model on disk: `streamflow-int8.json` in its folder, or
+/// `NAME.streamflow-int8.json` beside a model in one file.
+///
+/// The weights are not in it. Each part is keyed by a fingerprint of the weights that it was
+/// measured for.
+struct QuantizationFile: Codable, Equatable {
+  /// One part of a model: its network, its autoencoder.
+  struct Part: Codable, Equatable {
+    /// What the weights must be.
+    var fingerprint: String
+    var layers: [String: Layer]
+  }
+
+  /// One layer.
+  struct Layer: Codable, Equatable {
+    var scale: Float
+    var zeroPoint: UInt8
+    var weightScales: [Float]
+
+    enum CodingKeys: String, CodingKey {
+      case scale
+      case zeroPoint = "zero_point"
+      case weightScales = "weight_scales"
+    }
+  }
+
+  /// The number of this form of the file.
+  static let version = 1
+  static let name = "streamflow-int8.json"
+
+  var version = Self.version
+  /// What it was measured with, for people.
+  var calibration: [String: String] = [:]
+  var parts: [String: Part]
+
+  /// Reads a file.
+  init(path: String) throws(ModelError) {
+    func invalid(_ problem: String, _ cause: (any Error)? = nil) -> ModelError {
+      ModelError(
+        code: .fileInvalid,
+        message: "'\(path)' \(problem); write it again with `streamflow quantize`", cause: cause)
+    }
+    let file: Self
+    do {
+      file = try JSONDecoder().decode(Self.self, from: Data(contentsOf: URL(filePath: path)))
+    } catch { throw invalid("does not hold 8-bit scales", error) }
+    guard file.version == Self.version else {
+      throw invalid("is of version \(file.version), expected \(Self.version)")
+    }
+    for (part, layers) in file.parts {
+      for (name, layer) in layers.layers {
+        guard ([layer.scale] + layer.weightScales).allSatisfy({ $0 > 0 && $0.isFinite }) else {
+          throw invalid("has a scale of \(part)'s \(name) that is not positive")
+        }
+      }
+    }
+    self = file
+  }
+
+  /// Puts a file together.
+  init(calibration: [String: String], parts: [String: Part]) {
+    self.calibration = calibration
+    self.parts = parts
+  }
+
+  /// The file's content.
+  func serialized() throws -> [UInt8] {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    return Array(try encoder.encode(self)) + Array("\n".utf8)
+  }
+}
+
+extension QuantizationFile.Part {
+  init(_ quantization: Quantization, fingerprint: String) {
+    self.fingerprint = fingerprint
+    layers = quantization.layers.mapValues { layer in
+      QuantizationFile.Layer(
+        scale: layer.input.scale, zeroPoint: layer.input.zeroPoint,
+        weightScales: layer.weightScales)
+    }
+  }
+
+  var quantization: Quantization {
+    Quantization(
+      layers: layers.mapValues { layer in
+        Quantization.Layer(
+          input: AffineRange(scale: layer.scale, zeroPoint: layer.zeroPoint),
+          weightScales: layer.weightScales)
+      })
+  }
+}
+
+extension Checkpoint {
+  /// Where the 8-bit scales of this model belong.
+  public var quantizationPath: String {
+    notes.path.hasSuffix("/streamflow.json")
+      ? "\(folder)/\(QuantizationFile.name)"
+      : notes.path.replacing(".streamflow.json", with: ".\(QuantizationFile.name)")
+  }
+
+  /// The same model, computing in 8-bit whole numbers where its scales say so.
+  ///
+  /// - Parameter place: the file of the scales or its folder; where ``quantizationPath`` says unless
+  ///   given.
+  /// - Throws: `fileMissing` where there is none, `fileInvalid` where it is of other weights.
+  public func quantized(from place: String? = nil) throws(ModelError) -> Checkpoint {
+    var path = place ?? quantizationPath
+    var isFolder: ObjCBool = false
+    let exists = unsafe FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
+    if exists, isFolder.boolValue { path += "/\(QuantizationFile.name)" }
+    guard ConfigurationFile.exists(path) else {
+      throw ModelError(
+        code: .fileMissing,
+        message: "int8 needs the scales of \(name), and there are none at '\(path)'; measure them "
+          + "with `streamflow quantize`, or choose another precision")
+    }
+    guard additions.isEmpty else {
+      throw ModelError(
+        code: .unsupported,
+        message: "'\(path)' holds the scales of \(name) as it is, and "
+          + "\(additions.map(\.name).joined(separator: ", ")) changes its weights; choose another "
+          + "precision, or leave that out")
+    }
+    let file = try QuantizationFile(path: path)
+    var result = self
+    result.unetWeights = try quantized(unetWeights, as: .network, from: file, at: path)
+    if file.parts[QuantizedPart.autoencoder.rawValue] != nil {
+      result.autoencoderWeights = try quantized(
+        autoencoderWeights, as: .autoencoder, from: file, at: path)
+    }
+    return result
+  }
+
+  /// The parts of a model that can compute in 8 bits, as the file names them.
+  enum QuantizedPart: String {
+    case network = "unet"
+    case autoencoder = "vae"
+  }
+
+  private func quantized(
+    _ weights: WeightStore, as part: QuantizedPart, from file: QuantizationFile, at path: String
+  ) throws(ModelError) -> WeightStore {
+    guard let kept = file.parts[part.rawValue] else {
+      throw ModelError(
+        code: .fileInvalid,
+        message: "'\(path)' has no scales of \(part.rawValue); write it again with "
+          + "`streamflow quantize`")
+    }
+    guard kept.fingerprint == weights.fingerprint else {
+      throw ModelError(
+        code: .fileInvalid,
+        message: "'\(path)' holds the scales of another \(part.rawValue) than \(name)'s "
+          + "(\(kept.fingerprint), not \(weights.fingerprint)); run `streamflow quantize` with the "
+          + "same --model, --vae and --variant")
+    }
+    return weights.quantized(by: kept.quantization)
+  }
+}

@@ -1,0 +1,181 @@
+public import ArgumentParser
+internal import FlowEngine
+public import FlowGraph
+internal import FlowMedia
+internal import Foundation
+internal import StreamFlow
+
+/// `streamflow quantize`: measures the scales of a model's 8-bit numbers.
+struct QuantizeCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "quantize", abstract: "Measure a model's 8-bit scales, for --precision int8.",
+    discussion: """
+      Makes pictures in floats, watches what every layer reads, tries out which layers' rounding is \
+      felt most (those stay in floats), and writes streamflow-int8.json beside the model. The weights \
+      are not touched; scales hold for the autoencoder that was chosen, and for any size.
+
+      Examples:
+        streamflow quantize ./my-model
+        streamflow quantize ./my-model --vae tiny --prompts-file prompts.txt --output scales/
+        streamflow generate "a fox" --model ./my-model --precision int8
+      """)
+
+  @Argument(help: "The model as --model takes it.")
+  var model: String
+
+  @Option(help: "The autoencoder: auto, full, tiny, or a path.")
+  var vae = AutoencoderChoice.automatic
+
+  @Option(help: "The middle of the weights' file names, such as fp16.")
+  var variant: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "A folder or file to write the scales to, if not beside the model.",
+      valueName: "file or folder"))
+  var output: String?
+
+  @Flag(help: "Replace scales that are there.")
+  var overwrite = false
+
+  @Option(
+    help: "A file of prompts, one a line, to make pictures of; two dozen of its own unless said.")
+  var promptsFile: String?
+
+  @Option(help: "The number of steps; what suits the model unless said.")
+  var steps: Int?
+
+  @Option(help: "The width in pixels; the model's own unless said.")
+  var width: Int?
+
+  @Option(help: "The height in pixels; the model's own unless said.")
+  var height: Int?
+
+  @Option(
+    help: """
+      How the range of a layer's inputs is chosen: error (of a few shares of all that was seen the one \
+      that rounds with the least squared error), percentile (all but one in ten thousand at each end), \
+      or extremes (all).
+      """)
+  var range = TensorRange.Choice.error
+
+  @Option(
+    help: """
+      Of the operations that can be done in 8 bits, the share that stays in floats: those whose \
+      rounding is felt most (0 to below 1).
+      """)
+  var floatShare = 0.05
+
+  @Flag(name: .customLong("no-vae"), help: "Leave the autoencoder in floats.")
+  var leavesAutoencoder = false
+
+  @Option(help: "The number of threads; all cores unless said.")
+  var threads: Int?
+
+  @Flag(help: "Print JSON.")
+  var json = false
+
+  func validate() throws {
+    if let steps, !(1...1000).contains(steps) {
+      throw ValidationError("--steps must be 1 to 1000, got \(steps)")
+    }
+    if let threads, !(1...4096).contains(threads) {
+      throw ValidationError("--threads must be 1 to 4096, got \(threads)")
+    }
+    guard (0..<1).contains(floatShare) else {
+      throw ValidationError("--float-share must be 0 to below 1, got \(floatShare)")
+    }
+  }
+
+  func run() async throws {
+    try await reporting {
+      let checkpoint = try Checkpoint.named(model, autoencoder: vae, variant: variant)
+      let path = place(of: checkpoint)
+      guard overwrite || !FileManager.default.fileExists(atPath: path) else {
+        throw ValidationError(
+          "'\(path)' is there; replace it with --overwrite, or choose another place with --output")
+      }
+      // What cannot be written is told before the minutes of measuring.
+      try Self.checkWritable(path)
+      var options = QuantizationOptions()
+      if let promptsFile { options.prompts = try GenerateCommand.lines(of: promptsFile) }
+      (options.width, options.height, options.stepCount) = (width, height, steps)
+      (options.range, options.floatShare) = (range, floatShare)
+      options.includesAutoencoder = !leavesAutoencoder
+      var configuration = EngineConfiguration()
+      configuration.threadCount = threads
+      let bar = ProgressBar(total: 0, isVisible: !json)
+      let report = try Quantizer(
+        checkpoint, options: options, configuration: configuration
+      ) { bar.show("\($0) ...") }.run()
+      bar.finish()
+      _ = try AtomicFile.write(report.file, to: path, overwriting: overwrite)
+      try show(report, at: path)
+    }
+  }
+
+  private func place(of checkpoint: Checkpoint) -> String {
+    guard let output else { return checkpoint.quantizationPath }
+    let name = URL(filePath: checkpoint.quantizationPath).lastPathComponent
+    return output.hasSuffix(".json") ? output : "\(output)/\(name)"
+  }
+
+  private static func checkWritable(_ path: String) throws {
+    let folder = URL(filePath: path).deletingLastPathComponent().path
+    do {
+      try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    } catch {
+      throw MediaError(
+        code: .fileUnwritable,
+        message:
+          "cannot make the folder '\(folder)': \(error.localizedDescription); choose another "
+          + "place with --output")
+    }
+    guard FileManager.default.isWritableFile(atPath: folder) else {
+      throw MediaError(
+        code: .fileUnwritable,
+        message: "cannot write in '\(folder)'; choose another place with --output")
+    }
+  }
+
+  private struct Summary: Encodable {
+    struct Part: Encodable {
+      let name: String
+      let layers: Int
+      let layersInFloats: [String]
+      let operationShare: Double
+      let signalToNoiseDecibels: Double
+    }
+    let file: String
+    let evaluations: Int
+    let parts: [Part]
+  }
+
+  private func show(_ report: QuantizationReport, at path: String) throws {
+    guard json else {
+      for part in report.parts {
+        let kept = part.keptLayers.count
+        Terminal.output(
+          String(
+            format: "%@: %d layers in 8 bits, %.0f %% of the operations; %d stay in floats; "
+              + "signal to noise %.1f dB", part.name, part.layerCount, 100 * part.operationShare,
+            kept, part.signalToNoise))
+      }
+      Terminal.output(path)
+      return
+    }
+    let encoder = JSONEncoder()
+    encoder.keyEncodingStrategy = .convertToSnakeCase
+    encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
+    let summary = Summary(
+      file: path, evaluations: report.evaluationCount,
+      parts: report.parts.map { part in
+        Summary.Part(
+          name: part.name, layers: part.layerCount, layersInFloats: part.keptLayers,
+          operationShare: part.operationShare, signalToNoiseDecibels: part.signalToNoise)
+      })
+    Terminal.output(String(decoding: try encoder.encode(summary), as: UTF8.self))
+  }
+}
+
+extension TensorRange.Choice: ExpressibleByArgument {}
