@@ -4,7 +4,9 @@ internal import Foundation
 /// Ctrl-C: the first one stops cleanly, the second at once.
 enum Interrupt {
   /// Runs work as a task that SIGINT and SIGTERM cancel.
-  static func cancelling(_ work: @escaping @Sendable () async throws -> Void) async throws {
+  static func cancelling<Result: Sendable>(
+    _ work: @escaping @Sendable () async throws -> Result
+  ) async throws -> Result {
     // A reader that has gone (`| head`) ends the output, not the work.
     signal(SIGPIPE, SIG_IGN)
     let task = Task { try await work() }
@@ -19,6 +21,6 @@ enum Interrupt {
       return source
     }
     defer { for source in sources { source.cancel() } }
-    try await task.value
+    return try await task.value
   }
 }

@@ -13,6 +13,7 @@ struct StreamFlowCommand: AsyncParsableCommand {
       Of a video:       streamflow video clip.mp4 "a fox on a blue background" --output fox.mp4
       In a browser:     streamflow serve
       What a model is:  streamflow inspect starter
+      How fast it is:   streamflow benchmark
 
       Completions:      streamflow --generate-completion-script bash|zsh|fish
       Environment:      STREAMFLOW_OPENVINO (the folder of the OpenVINO runtime), \
@@ -24,6 +25,7 @@ struct StreamFlowCommand: AsyncParsableCommand {
     subcommands: [
       GenerateCommand.self, TransformCommand.self, VideoCommand.self,
       ServeCommand.self, InspectCommand.self, PullCommand.self,
-      AdoptCommand.self, QuantizeCommand.self, CacheCommand.self,
+      AdoptCommand.self, QuantizeCommand.self, BenchmarkCommand.self,
+      CacheCommand.self, BenchmarkWorkerCommand.self,
     ])
 }

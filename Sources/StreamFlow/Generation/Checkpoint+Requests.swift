@@ -10,7 +10,7 @@ extension GenerationRequest {
 
 extension Checkpoint {
   /// Checks a size in pixels against the autoencoder's factor and bounds that keep sums finite.
-  func check(width: Int, height: Int) throws(ModelError) {
+  public func check(width: Int, height: Int) throws(ModelError) {
     let factor = autoencoder.factor
     for (name, extent) in [("width", width), ("height", height)] {
       guard (factor...16384).contains(extent), extent.isMultiple(of: factor) else {

@@ -62,6 +62,13 @@ public struct GeneratorOptions: Sendable {
   public var height: Int?
   /// The most rows of a tick; by the size of the picture where nothing is said.
   public var rowCapacity: Int?
+  /// The most rows that the network's engine runs together, where a tick of more runs in parts.
+  ///
+  /// As many as a tick has where nothing is said, or one where a row of a large network fills the
+  /// machine.
+  public var engineRowCapacity: Int?
+  /// The most pictures that are decoded together; as many as a tick has rows where nothing is said.
+  public var decodeRowCapacity: Int?
   /// How many of the text encoder's last layers are left out (clip skip).
   public var skippedTextLayers = 0
   /// Whether pictures are decoded whole or in tiles.

@@ -97,6 +97,13 @@ public actor Generator {
         code: .requestInvalid,
         message: "a tick takes 1 to \(RowChoice.maximum) rows (--stages), got \(rowCapacity)")
     }
+    for count in [options.engineRowCapacity, options.decodeRowCapacity].compactMap({ $0 }) {
+      guard (1...RowChoice.maximum).contains(count) else {
+        throw ModelError(
+          code: .requestInvalid,
+          message: "an engine takes 1 to \(RowChoice.maximum) rows, got \(count)")
+      }
+    }
     try checkpoint.check(skippedTextLayers: options.skippedTextLayers)
     if case .pixels(let side) = options.decodeTiling, side < DecodeTiling.smallestTile {
       throw ModelError(
@@ -134,10 +141,12 @@ public actor Generator {
         checkpoint, skippedLayers: options.skippedTextLayers, configuration: configuration,
         cache: cache),
       width: width, height: height, table: try blueprint.textTable())
-    let network = try VelocityNetwork(blueprint, rowCapacity: rowCapacity)
+    let network = try VelocityNetwork(
+      blueprint, rowCapacity: rowCapacity, engineRowCapacity: options.engineRowCapacity)
     let decoder = LatentDecoder(
-      checkpoint, height: height / factor, width: width / factor, rowCapacity: rowCapacity,
-      tiling: options.decodeTiling, configuration: configuration, cache: cache)
+      checkpoint, height: height / factor, width: width / factor,
+      rowCapacity: options.decodeRowCapacity ?? rowCapacity, tiling: options.decodeTiling,
+      configuration: configuration, cache: cache)
     let needed = pending.elements.reduce(0) { $0 + $1.request.guidance.rowsPerStep }
     let rows = needed == 0 ? rowCapacity : min(needed, rowCapacity)
     // What cannot be encoded is told when it is admitted.

@@ -24,9 +24,10 @@ final class VelocityNetwork: VelocityField {
   /// - Parameters:
   ///   - blueprint: what the network is.
   ///   - rowCapacity: the most rows of a tick.
+  ///   - engineRowCapacity: the most rows of an engine, if not those of a tick.
   ///   - growth: who makes its engines.
   init(
-    _ blueprint: NetworkBlueprint, rowCapacity: Int,
+    _ blueprint: NetworkBlueprint, rowCapacity: Int, engineRowCapacity: Int? = nil,
     growth: EngineCatalogue.Growth = .asNeeded
   ) throws {
     times =
@@ -36,7 +37,7 @@ final class VelocityNetwork: VelocityField {
         cache: blueprint.cache) : nil
     self.rowCapacity = rowCapacity
     catalogue = EngineCatalogue(
-      capacity: blueprint.runsSingly ? 1 : rowCapacity,
+      capacity: engineRowCapacity ?? (blueprint.runsSingly ? 1 : rowCapacity),
       weightsByteCount: blueprint.checkpoint.unetWeights.byteCount, growth: growth,
       make: blueprint.engine)
   }

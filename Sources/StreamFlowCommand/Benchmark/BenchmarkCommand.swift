@@ -1,0 +1,237 @@
+internal import ArgumentParser
+internal import FlowCore
+internal import FlowEngine
+internal import FlowGraph
+internal import FlowMedia
+internal import Foundation
+internal import StreamFlow
+
+/// `streamflow benchmark`: how fast this machine makes pictures, and what makes it faster.
+struct BenchmarkCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "benchmark",
+    abstract: "Measure how fast this machine makes pictures, and what makes it faster.",
+    discussion: """
+      Every way runs in a process of its own; they are timed in turns after a warm-up, and the median \
+      of the rounds counts. The table is printed; with --output it is written with a chart and all \
+      figures.
+
+      Examples:
+        streamflow benchmark
+        streamflow benchmark --suite ablation --model ./my-model --size 256 --output study
+        streamflow benchmark --suite efficiency --peers "python Scripts/benchmarks/peer.py"
+      """)
+
+  @Option(help: "The model as --model takes it elsewhere.")
+  var model = "starter"
+
+  @Option(
+    help: """
+      quick (one at a time, in flight together, int8), ablation (what each part brings), efficiency \
+      (processor time, energy, memory), resolution (several sizes), quality (whether what is faster \
+      makes other pictures).
+      """)
+  var suite = BenchmarkSuite.quick
+
+  @Option(name: .customLong("size"), help: "The side of pictures in pixels; repeat for several.")
+  var sizes: [Int] = []
+
+  @Option(help: "The number of steps.")
+  var steps = 4
+
+  @Option(help: "The pictures in flight; what suits the size unless said.")
+  var stages = StageCount(rows: nil)
+
+  @Option(help: "How often each way is timed.")
+  var rounds = 5
+
+  @Option(help: "About how many seconds each way is timed in a round.")
+  var seconds = 3.0
+
+  @Option(help: "The way through time; what suits the model unless said.")
+  var schedule = ScheduleChoice.automatic
+
+  @Option(
+    help: ArgumentHelp(
+      "What starts the peers of ablation and efficiency: Scripts/benchmarks/peer.py and its Python.",
+      valueName: "command"))
+  var peers: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "A folder of references for quality; without, pictures are only compared.",
+      valueName: "folder"))
+  var references: String?
+
+  @Option(help: "The number of pictures of quality.")
+  var count = 500
+
+  @Option(help: ArgumentHelp("Where the scales of int8 are, if not beside the model."))
+  var scales: String?
+
+  @Option(help: "The number of threads; all cores unless said.")
+  var threads: Int?
+
+  @Flag(name: .customLong("no-cache"), help: "Neither use nor keep compiled engines.")
+  var ignoresCache = false
+
+  @Option(help: "A folder to write the table, the chart and all figures to.")
+  var output: String?
+
+  @Flag(help: "Print JSON.")
+  var json = false
+
+  func validate() throws {
+    for (name, value, range) in [
+      ("steps", steps, 1...1000), ("rounds", rounds, 1...1000), ("count", count, 1...100_000),
+      ("threads", threads ?? 1, 1...4096),
+    ] where !range.contains(value) {
+      throw ValidationError(
+        "--\(name) must be \(range.lowerBound) to \(range.upperBound), got \(value)")
+    }
+    guard seconds > 0, seconds.isFinite else {
+      throw ValidationError("--seconds must be above 0, got \(seconds)")
+    }
+    if peers != nil, suite != .ablation, suite != .efficiency {
+      throw ValidationError("--peers are those of --suite ablation and efficiency")
+    }
+    if references != nil, suite != .quality {
+      throw ValidationError("--references are those of --suite quality")
+    }
+    if suite == .quality, !sizes.isEmpty {
+      throw ValidationError("--suite quality is of the model's own size")
+    }
+  }
+
+  func run() async throws {
+    try await reporting {
+      let bar = ProgressBar(total: 0, isVisible: !json)
+      let show: @Sendable (String) -> Void = { bar.show("\($0) ...") }
+      let report = try await Interrupt.cancelling { try await measured(progress: show) }
+      bar.finish()
+      let files = try report.files()
+      if let output {
+        try FileManager.default.createDirectory(
+          atPath: output, withIntermediateDirectories: true)
+        for file in files {
+          _ = try AtomicFile.write(file.bytes, to: "\(output)/\(file.name)", overwriting: true)
+        }
+      }
+      Terminal.output(
+        json ? String(decoding: files[0].bytes, as: UTF8.self) : report.markdown)
+    }
+  }
+
+  private func measured(
+    progress: @escaping @Sendable (String) -> Void
+  ) async throws -> BenchmarkReport {
+    var report = BenchmarkReport(
+      suite: suite.rawValue, model: URL(filePath: model).lastPathComponent,
+      machine: MachineDescription())
+    if suite == .quality {
+      report.quality = try await quality(progress: progress)
+    } else {
+      for size in try chosenSizes() { report.parts.append(try part(size, progress: progress)) }
+    }
+    return report
+  }
+
+  private func chosenSizes() throws -> [(width: Int, height: Int)] {
+    if !sizes.isEmpty { return sizes.map { ($0, $0) } }
+    let checkpoint = try Checkpoint.named(model)
+    guard suite == .resolution else { return [checkpoint.nativeSize] }
+    // A small network's attention is over all places of large latents: beyond a few hundred pixels
+    // it is not what the model is for.
+    let most = checkpoint.nativeSize.width < 256 ? 256 : 1024
+    return [64, 128, 256, 512, 1024].filter { $0 <= most }.map { ($0, $0) }
+  }
+
+  private func part(
+    _ size: (width: Int, height: Int), progress: @escaping (String) -> Void
+  ) throws -> BenchmarkReport.Part {
+    let checkpoint = try Checkpoint.named(model)
+    try checkpoint.check(width: size.width, height: size.height)
+    let isLarge = checkpoint.unetWeights.byteCount >= 256 << 20
+    let places =
+      size.width * size.height / (checkpoint.autoencoder.factor * checkpoint.autoencoder.factor)
+    let tiny = try? Checkpoint.named(model, autoencoder: .tiny)
+    let quantizable = tiny ?? checkpoint
+    let cases = BenchmarkCases(
+      width: size.width, height: size.height, steps: steps,
+      stages: stages.rows ?? (isLarge ? steps : places <= 256 ? 16 : 4),
+      hasFull: (try? Checkpoint.named(model, autoencoder: .full)) != nil,
+      hasTiny: tiny != nil, hasInt8: (try? quantizable.quantized(from: scales)) != nil,
+      runsSingly: isLarge && places > 1024,
+      peers: BenchmarkPeer.all(peers?.split(separator: " ").map(String.init) ?? [])
+        .filter { _ in peers != nil })
+    let runner = BenchmarkRunner(
+      rounds: rounds, secondsPerRun: seconds, keepsProcesses: !isLarge, command: command,
+      progress: progress)
+    return BenchmarkReport.Part(
+      width: size.width, height: size.height, results: try runner(cases(suite)))
+  }
+
+  private func command(_ entry: BenchmarkCase) -> [String] {
+    if let peer = entry.peer {
+      return peer + [
+        "--model", model == "starter" ? (try? Checkpoint.starter().folder) ?? model : model,
+        "--width", "\(entry.width)", "--height", "\(entry.height)", "--steps", "\(entry.steps)",
+      ]
+    }
+    let description =
+      (try? JSONEncoder().encode(entry)).map { String(decoding: $0, as: UTF8.self) } ?? "{}"
+    let program = Bundle.main.executablePath ?? CommandLine.arguments[0]
+    var command = [
+      program, "benchmark-worker", "--model", model, "--description", description, "--schedule",
+      "\(schedule)",
+    ]
+    if let scales { command += ["--scales", scales] }
+    if let threads { command += ["--threads", "\(threads)"] }
+    if ignoresCache { command.append("--no-cache") }
+    return command
+  }
+
+  private func quality(progress: @escaping (String) -> Void) async throws -> [QualityStudy.Row] {
+    let checkpoint = try Checkpoint.named(model)
+    let references = try references.map(RetrievalReferences.init(folder:))
+    let prompts =
+      references?.prompts
+      ?? (0..<count).map {
+        QuantizationOptions.standardPrompts[$0 % QuantizationOptions.standardPrompts.count]
+      }
+    var configuration = EngineConfiguration()
+    configuration.threadCount = threads
+    let study = QualityStudy(
+      checkpoint: checkpoint, scales: scales, references: references,
+      prompts: Array(prompts.prefix(count)), configuration: configuration,
+      cache: ignoresCache
+        ? nil : EngineCache(folder: EngineCache.defaultFolder()) { Terminal.warning($0) },
+      progress: progress)
+    let guidance = checkpoint.request("").guidance
+    let rows = stages.rows ?? 16
+    func way(_ label: String, steps: Int, _ change: (inout QualityStudy.Way) -> Void = { _ in })
+      -> QualityStudy.Way
+    {
+      var way = QualityStudy.Way(label: label, stages: rows, steps: steps, guidance: guidance)
+      change(&way)
+      return way
+    }
+    var ways = [
+      way("one at a time, f32, \(steps) steps", steps: steps) { $0.stages = 1 },
+      way("\(rows) in flight", steps: steps),
+    ]
+    if (try? checkpoint.quantized(from: scales)) != nil {
+      ways.append(way("\(rows) in flight, int8", steps: steps) { $0.precision = "int8" })
+    }
+    let scale = checkpoint.defaults(for: .automatic).guidanceScale
+    ways.append(way("no guidance", steps: steps) { $0.guidance = .none })
+    ways.append(
+      way("onetime-negative guidance", steps: steps) {
+        $0.guidance = .onetimeNegative(scale: scale, delta: 1)
+      })
+    for count in [1, 2, 3, 4, 6, 8] where count != steps {
+      ways.append(way("\(count) \(count == 1 ? "step" : "steps")", steps: count))
+    }
+    return try await study(ways)
+  }
+}

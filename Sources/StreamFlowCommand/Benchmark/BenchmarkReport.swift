@@ -1,0 +1,126 @@
+internal import Foundation
+
+/// A study in JSON, Markdown and charts.
+struct BenchmarkReport: Codable {
+  /// One size of it.
+  struct Part: Codable {
+    let width: Int
+    let height: Int
+    let results: [BenchmarkResult]
+  }
+
+  let suite: String
+  let model: String
+  let machine: MachineDescription
+  var parts: [Part] = []
+  var quality: [QualityStudy.Row] = []
+
+  /// The files of the study by name.
+  func files() throws -> [(name: String, bytes: [UInt8])] {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+    encoder.keyEncodingStrategy = .convertToSnakeCase
+    var files = [
+      ("\(suite).json", Array(try encoder.encode(self)) + [UInt8(ascii: "\n")]),
+      ("\(suite).md", Array(markdown.utf8)),
+    ]
+    if let chart { files.append(("\(suite).svg", Array(chart.utf8))) }
+    return files
+  }
+
+  // MARK: - Markdown
+
+  var markdown: String {
+    var text = "# \(suite.capitalized): \(model)\n\n"
+    text += "\(machine.line).\n\n    \(machine.command)\n\n"
+    if chart != nil { text += "![\(suite)](\(suite).svg)\n\n" }
+    for part in parts {
+      if parts.count > 1 { text += "## \(part.width) x \(part.height)\n\n" }
+      text += table(part)
+    }
+    if !quality.isEmpty { text += qualityTable }
+    return text
+  }
+
+  private func table(_ part: Part) -> String {
+    guard let first = part.results.first else { return "" }
+    let hasEnergy = part.results.contains { $0.samples.contains { $0.joules != nil } }
+    var text = "| | way | pictures/s, median (10 %, 90 %) | times the first | CPU s a picture |"
+    text += (hasEnergy ? " J a picture |" : "") + " peak memory |\n|---|---|---|---|---|---|"
+    text += hasEnergy ? "---|\n" : "\n"
+    for result in part.results {
+      let entry = result.entry
+      guard result.failure == nil, let rate = result.medianRate else {
+        text += "| \(entry.number) | \(entry.label) | failed: \(result.failure ?? "no rounds") |"
+        text += String(repeating: " |", count: hasEnergy ? 4 : 3) + "\n"
+        continue
+      }
+      let spread = [0.1, 0.9].map {
+        BenchmarkChart.significant(Statistics.quantile(result.rates, $0))
+      }
+      let cpu = result.median { $0.cpuSeconds / Double($0.pictures) } ?? 0
+      let ratio = result.ratio(to: first) ?? 1
+      text += "| \(entry.number) | \(entry.label) "
+      text += "| \(BenchmarkChart.significant(rate)) (\(spread[0]), \(spread[1])) "
+      text += "| \(String(format: "%.2f", ratio)) | \(BenchmarkChart.significant(cpu)) |"
+      if hasEnergy {
+        let energy = result.median { sample in
+          sample.joules.map { $0 / Double(sample.pictures) }
+        }
+        text += " \(energy.map(BenchmarkChart.significant) ?? "") |"
+      }
+      let peak = Double(result.samples.map(\.peakBytes).max() ?? 0) / 1e9
+      text += " \(String(format: "%.2f", peak)) GB |\n"
+    }
+    return text + "\n"
+  }
+
+  private var qualityTable: String {
+    var text =
+      "| way | pictures | largest difference | mean difference | PSNR, mean (least) | SSIM | top-1 "
+      + "| top-5 | PSNR to the reference |\n|---|---|---|---|---|---|---|---|---|\n"
+    func share(_ share: Double?, _ row: QualityStudy.Row) -> String {
+      share.map { String(format: "%.1f %% ± %.1f", 100 * $0, 100 * row.error(of: $0)) } ?? ""
+    }
+    for row in quality {
+      let ratio = row.meanPsnr.map { mean in
+        String(format: "%.1f dB (%.1f)", mean, row.leastPsnr ?? mean)
+      }
+      text += "| \(row.label) | \(row.pictures) | \(row.largestDifference) "
+      text += "| \(String(format: "%.3f", row.meanDifference)) | \(ratio ?? "the same") "
+      text += "| \(String(format: "%.4f", row.meanSsim)) | \(share(row.topOne, row)) "
+      text += "| \(share(row.topFive, row)) "
+      text += "| \(row.referencePsnr.map { String(format: "%.2f dB", $0) } ?? "") |\n"
+    }
+    return text + "\n"
+  }
+
+  // MARK: - Charts
+
+  private var chart: String? {
+    guard let part = parts.first else { return nil }
+    let size = parts.count > 1 ? "" : ", \(part.width) x \(part.height)"
+    let title = "\(suite.capitalized): \(model)\(size)"
+    guard parts.count > 1 else {
+      let bars = part.results.compactMap { result in
+        result.medianRate.map { ("\(result.entry.number)  \(result.entry.label)", $0) }
+      }
+      return bars.isEmpty
+        ? nil : BenchmarkChart.bars(title: title, unit: "pictures a second, median", bars)
+    }
+    let labels = part.results.map { result in
+      // Stages differ from size to size.
+      result.entry.number
+    }
+    let lines = labels.map { number in
+      let values = parts.map { part in
+        part.results.first { $0.entry.number == number }?.medianRate
+      }
+      let label = part.results.first { $0.entry.number == number }?.entry.label ?? number
+      return (label: label, values: values)
+    }
+    return BenchmarkChart.lines(
+      title: title, unit: "pictures a second, median",
+      places: parts.map { "\($0.width) px" }, lines)
+  }
+}

@@ -1,0 +1,152 @@
+internal import ArgumentParser
+internal import FlowCore
+internal import StreamFlow
+
+/// Which study is run.
+enum BenchmarkSuite: String, CaseIterable, ExpressibleByArgument {
+  /// One at a time, in flight together, in 8 bits.
+  case quick
+  /// What each part of the whole brings (the paper's Figure 4).
+  case ablation
+  /// Pictures per second, processor time, energy, memory (Table 1).
+  case efficiency
+  /// Sizes from 64 to 1024 pixels (Figure 5).
+  case resolution
+  /// Whether what is faster makes other pictures (Table 2).
+  case quality
+}
+
+/// The cases of a study, of one model at one size.
+struct BenchmarkCases {
+  let width: Int
+  let height: Int
+  let steps: Int
+  /// The pictures in flight.
+  let stages: Int
+  let hasFull: Bool
+  let hasTiny: Bool
+  let hasInt8: Bool
+  /// Whether a row of the network fills the machine, so that an engine of more rows is of no use.
+  let runsSingly: Bool
+  let peers: [BenchmarkPeer]
+
+  func callAsFunction(_ suite: BenchmarkSuite) -> [BenchmarkCase] {
+    switch suite {
+    case .quick: [plain("1"), stream("2")] + int8(stream("3"))
+    case .ablation: ablation
+    case .efficiency: [vanilla("1"), plain("2"), stream("3")] + int8(stream("4")) + peerCases
+    case .resolution: [plain("1"), stream("2")] + int8(stream("3"))
+    case .quality: []
+    }
+  }
+
+  private var peerCases: [BenchmarkCase] {
+    peers.enumerated().compactMap { index, peer in
+      guard !peer.readsFullAutoencoder || hasFull else { return nil }
+      var entry = BenchmarkCase(
+        number: "P\(index + 1)", label: peer.label, width: width, height: height)
+      (entry.steps, entry.peer) = (steps, peer.command)
+      return entry
+    }
+  }
+
+  private var tiny: String { hasTiny ? "tiny" : "auto" }
+
+  /// One picture after another, guidance 7.5, the full autoencoder: the paper's baseline.
+  private func vanilla(_ number: String) -> BenchmarkCase {
+    var entry = BenchmarkCase(
+      number: number,
+      label: "one at a time, guidance 7.5" + (hasFull ? ", full autoencoder" : ""), width: width,
+      height: height)
+    (entry.vae, entry.steps, entry.stages) = (hasFull ? "full" : tiny, steps, 2)
+    (entry.guidance, entry.guidanceScale, entry.decodeRows) = ("full", 7.5, 1)
+    return entry
+  }
+
+  /// One picture after another, one row a step, the tiny autoencoder.
+  private func plain(_ number: String) -> BenchmarkCase {
+    var entry = BenchmarkCase(
+      number: number, label: "one at a time", width: width, height: height)
+    (entry.vae, entry.steps, entry.stages) = (tiny, steps, 1)
+    return entry
+  }
+
+  /// Pictures in flight together.
+  private func stream(_ number: String) -> BenchmarkCase {
+    var entry = plain(number)
+    (entry.stages, entry.label) = (stages, "\(stages) in flight")
+    if runsSingly { entry.engineRows = 1 }
+    return entry
+  }
+
+  private func changed(
+    _ number: String, _ label: String, _ change: (inout BenchmarkCase) -> Void
+  ) -> BenchmarkCase {
+    var entry = stream(number)
+    entry.label += ", \(label)"
+    change(&entry)
+    return entry
+  }
+
+  /// The same in 8 bits, where there are scales.
+  private func int8(_ entry: BenchmarkCase) -> [BenchmarkCase] {
+    guard hasInt8 else { return [] }
+    var entry = entry
+    (entry.precision, entry.label) = ("int8", "\(entry.label), int8")
+    return [entry]
+  }
+
+  private var ablation: [BenchmarkCase] {
+    var guided = vanilla("2")
+    (guided.vae, guided.label) = (tiny, "one at a time, guidance 7.5, tiny autoencoder")
+    var cases = [vanilla("1")]
+    if hasFull, hasTiny { cases.append(guided) }
+    cases += [plain("3"), stream("4")]
+    cases += int8(plain("5a")) + int8(stream("5b"))
+    for (letter, count) in zip("abc", [1, 2, 8]) where count != steps {
+      cases.append(
+        changed("6\(letter)", "\(count) \(count == 1 ? "step" : "steps")") {
+          $0.steps = count
+        })
+    }
+    for (letter, count) in zip("abc", [1, 2, 8]) where count <= stages {
+      cases.append(changed("7\(letter)", "\(count) decoded together") { $0.decodeRows = count })
+    }
+    cases.append(
+      changed("8a", "full guidance") {
+        ($0.guidance, $0.guidanceScale, $0.stages) = ("full", 2, max($0.stages, 2))
+      })
+    cases.append(
+      changed("8b", "onetime-negative guidance") {
+        ($0.guidance, $0.guidanceScale, $0.stages) = ("onetime-negative", 2, max($0.stages, 2))
+      })
+    cases.append(changed("9", "image to image, strength 0.5") { $0.strength = 0.5 })
+    if !runsSingly, stages > 1 {
+      cases.append(changed("10", "in parts on an engine of one row") { $0.engineRows = 1 })
+    }
+    return cases + peerCases
+  }
+}
+
+/// A program that others would use.
+struct BenchmarkPeer {
+  let label: String
+  let command: [String]
+  let readsFullAutoencoder: Bool
+
+  /// The peers that the script beside the package times.
+  ///
+  /// - Parameter python: the words that start it: a Python and the script.
+  static func all(_ words: [String]) -> [BenchmarkPeer] {
+    [
+      ("diffusers-vanilla", "diffusers, a loop, guidance 7.5, full autoencoder", true),
+      ("diffusers", "diffusers, a loop, no guidance, tiny autoencoder", false),
+      ("diffusers-batch", "diffusers, all at once, no guidance, tiny autoencoder", false),
+      ("optimum", "optimum-intel (OpenVINO), no guidance, full autoencoder", true),
+      ("stable-diffusion-cpp", "stable-diffusion.cpp, no guidance, tiny autoencoder", false),
+    ].map { kind, label, isFull in
+      BenchmarkPeer(
+        label: label, command: words + ["--peer", kind], readsFullAutoencoder: isFull)
+    }
+  }
+}

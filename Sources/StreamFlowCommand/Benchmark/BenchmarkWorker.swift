@@ -1,0 +1,86 @@
+internal import Foundation
+
+/// A process that runs one case, as often as it is told.
+final class BenchmarkWorker {
+  struct Failure: Error, CustomStringConvertible {
+    let description: String
+  }
+
+  /// The seconds until it was ready.
+  private(set) var readySeconds = 0.0
+  private let process = Process()
+  private let input = Pipe()
+  private let output = Pipe()
+  private var buffer = Data()
+
+  private struct Answer: Decodable {
+    let ready: Double?
+    let error: String?
+  }
+
+  /// Starts it and waits until it is ready.
+  ///
+  /// - Parameter command: the program and its arguments.
+  init(_ command: [String]) throws {
+    process.executableURL = URL(filePath: "/usr/bin/env")
+    process.arguments = command
+    process.standardInput = input
+    process.standardOutput = output
+    if ProcessInfo.processInfo.environment["STREAMFLOW_BENCHMARK_LOG"] == nil {
+      process.standardError = FileHandle.nullDevice
+    }
+    try process.run()
+    // The end that the process reads is its own now: without it, its end ends our writing.
+    try? input.fileHandleForReading.close()
+    try? output.fileHandleForWriting.close()
+    readySeconds = try answer(Answer.self).ready ?? 0
+  }
+
+  deinit { end() }
+
+  /// Makes so many pictures.
+  func run(_ count: Int) throws -> BenchmarkSample {
+    try input.fileHandleForWriting.write(contentsOf: Data("run \(count)\n".utf8))
+    return try answer(BenchmarkSample.self)
+  }
+
+  /// Ends it, and waits until it has gone with all its memory.
+  func end() {
+    try? input.fileHandleForWriting.close()
+    if process.isRunning { process.waitUntilExit() }
+  }
+
+  /// Ends it at once.
+  func stop() { if process.isRunning { process.terminate() } }
+
+  private func answer<Value: Decodable>(_ type: Value.Type) throws -> Value {
+    let decoder = JSONDecoder()
+    decoder.keyDecodingStrategy = .useDefaultKeys
+    while true {
+      let line = try nextLine()
+      // Libraries of peers print on standard output too.
+      guard line.first == UInt8(ascii: "{") else { continue }
+      if let answer = try? decoder.decode(Answer.self, from: line), let error = answer.error {
+        throw Failure(description: error)
+      }
+      if let value = try? decoder.decode(type, from: line) { return value }
+    }
+  }
+
+  private func nextLine() throws -> Data {
+    while true {
+      if let end = buffer.firstIndex(of: UInt8(ascii: "\n")) {
+        defer { buffer.removeSubrange(...end) }
+        return buffer[..<end]
+      }
+      let data = output.fileHandleForReading.availableData
+      guard !data.isEmpty else {
+        process.waitUntilExit()
+        throw Failure(
+          description: "ended with \(process.terminationStatus) before it answered "
+            + "(STREAMFLOW_BENCHMARK_LOG=1 shows what it says)")
+      }
+      buffer += data
+    }
+  }
+}

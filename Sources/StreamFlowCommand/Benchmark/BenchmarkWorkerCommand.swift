@@ -1,0 +1,90 @@
+internal import ArgumentParser
+internal import FlowEngine
+internal import Foundation
+internal import StreamFlow
+
+/// `streamflow benchmark-worker`: one case of a benchmark in a process of its own, so that its
+/// memory is its own.
+///
+/// It says `{"ready": SECONDS}`, and for each line `run N` on standard input what N pictures cost.
+/// Peers speak the same.
+struct BenchmarkWorkerCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "benchmark-worker", abstract: "One case of `streamflow benchmark`.",
+    shouldDisplay: false)
+
+  @Option(help: "The model.")
+  var model: String
+
+  @Option(help: "The case, in JSON.")
+  var description: String
+
+  @Option(help: "The way through time.")
+  var schedule = ScheduleChoice.automatic
+
+  @Option(help: "Where the scales of int8 are.")
+  var scales: String?
+
+  @Option(help: "The number of threads.")
+  var threads: Int?
+
+  @Flag(name: .customLong("no-cache"), help: "Neither use nor keep compiled engines.")
+  var ignoresCache = false
+
+  func run() async throws {
+    do {
+      try await work()
+    } catch {
+      struct Failure: Encodable { let error: String }
+      try Self.say(Failure(error: "\(error)"))
+      throw ExitCode.failure
+    }
+  }
+
+  private func work() async throws {
+    let start = ContinuousClock.now
+    let work = try JSONDecoder().decode(BenchmarkCase.self, from: Data(description.utf8))
+    guard let vae = AutoencoderChoice(argument: work.vae) else {
+      throw ValidationError("vae \(work.vae)")
+    }
+    var checkpoint = try Checkpoint.named(model, autoencoder: vae)
+    if work.precision == "int8" { checkpoint = try checkpoint.quantized(from: scales) }
+    var options = GeneratorOptions()
+    (options.width, options.height) = (work.width, work.height)
+    (options.rowCapacity, options.engineRowCapacity) = (work.stages, work.engineRows)
+    options.decodeRowCapacity = work.decodeRows
+    var configuration = EngineConfiguration()
+    configuration.threadCount = threads
+    let cache =
+      ignoresCache
+      ? nil : EngineCache(folder: EngineCache.defaultFolder()) { Terminal.warning($0) }
+    let generator = try Generator(
+      checkpoint: checkpoint, options: options, configuration: configuration, cache: cache)
+    try await generator.prepare()
+    // Once through everything, with as few steps as there can be, before anything is timed.
+    var seed: UInt64 = 0
+    func requests(_ count: Int, steps: Int? = nil) -> [GenerationRequest] {
+      (0..<count).map { _ in
+        seed += 1
+        var request = work.request(of: checkpoint, schedule: schedule, seed: seed)
+        request.stepCount = steps ?? request.stepCount
+        return request
+      }
+    }
+    for count in Set([1, work.stages]) {
+      for try await _ in try await generator.images(for: requests(count, steps: 1)) {}
+    }
+    struct Ready: Encodable { let ready: Double }
+    try Self.say(Ready(ready: (ContinuousClock.now - start).seconds))
+    while let line = readLine() {
+      guard let count = Int(line.dropFirst("run ".count)), count > 0 else { break }
+      let meter = ProcessMeter()
+      for try await _ in try await generator.images(for: requests(count)) {}
+      try Self.say(meter.sample(pictures: count))
+    }
+  }
+
+  private static func say(_ value: some Encodable) throws {
+    Terminal.output(String(decoding: try JSONEncoder().encode(value), as: UTF8.self))
+  }
+}

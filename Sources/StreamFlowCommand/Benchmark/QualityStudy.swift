@@ -1,0 +1,174 @@
+internal import FlowCore
+internal import FlowEngine
+internal import FlowMedia
+internal import Foundation
+internal import StreamFlow
+
+/// Whether what is faster makes other pictures: pixel by pixel against the plain run, and by which
+/// reference each is nearest to.
+struct QualityStudy {
+  /// One way to make the pictures.
+  struct Way {
+    let label: String
+    var precision = "f32"
+    var stages: Int
+    var steps: Int
+    var guidance: Guidance
+    var spacing = FlowMatchingSchedule.Spacing.uniform
+  }
+
+  struct Row: Codable {
+    let label: String
+    let pictures: Int
+    /// Of all pixels' channels, against the first row.
+    let largestDifference: Int
+    let meanDifference: Double
+    /// Peak signal to noise against the first row, in decibels; nothing where nothing differs.
+    let meanPsnr: Double?
+    let leastPsnr: Double?
+    /// Structural similarity to the first row (Wang et al., 2004).
+    let meanSsim: Double
+    /// The shares of pictures nearest to their own reference, and with it among the nearest five.
+    let topOne: Double?
+    let topFive: Double?
+    /// Peak signal to noise against the reference, in decibels.
+    let referencePsnr: Double?
+
+    /// Half of the 95 % interval of a share of so many (normal approximation of the binomial).
+    func error(of share: Double) -> Double {
+      1.96 * (share * (1 - share) / Double(max(pictures, 1))).squareRoot()
+    }
+  }
+
+  let checkpoint: Checkpoint
+  let scales: String?
+  let references: RetrievalReferences?
+  let prompts: [String]
+  let configuration: EngineConfiguration
+  let cache: EngineCache?
+  let progress: (String) -> Void
+
+  func callAsFunction(_ ways: [Way]) async throws -> [Row] {
+    var plain: [PixelImage] = []
+    var rows: [Row] = []
+    for way in ways {
+      progress(way.label)
+      let pictures = try await pictures(way)
+      if plain.isEmpty { plain = pictures }
+      rows.append(row(way, pictures, against: plain))
+    }
+    return rows
+  }
+
+  private func pictures(_ way: Way) async throws -> [PixelImage] {
+    let model = way.precision == "int8" ? try checkpoint.quantized(from: scales) : checkpoint
+    var options = GeneratorOptions()
+    options.rowCapacity = max(way.stages, way.guidance.rowsPerStep)
+    let generator = try Generator(
+      checkpoint: model, options: options, configuration: configuration, cache: cache)
+    let requests = prompts.enumerated().map { index, prompt in
+      var request = checkpoint.request(prompt)
+      request.promptSyntax = .plain
+      request.seed = UInt64(index)
+      (request.stepCount, request.guidance, request.spacing) =
+        (way.steps, way.guidance, way.spacing)
+      return request
+    }
+    var pictures: [(Int, PixelImage)] = []
+    for try await picture in try await generator.images(for: requests) {
+      pictures.append((picture.index, picture.image))
+    }
+    return pictures.sorted { $0.0 < $1.0 }.map(\.1)
+  }
+
+  private func row(_ way: Way, _ pictures: [PixelImage], against plain: [PixelImage]) -> Row {
+    let differences = zip(pictures, plain).map { PictureDifference($0, $1) }
+    let ratios = differences.map(\.psnr)
+    let ranks = references.map { references in
+      pictures.enumerated().map { references.rank(of: $1, prompt: $0) }
+    }
+    let count = Double(max(pictures.count, 1))
+    let isSame = differences.allSatisfy { $0.squaredError == 0 }
+    return Row(
+      label: way.label, pictures: pictures.count,
+      largestDifference: differences.map(\.largest).max() ?? 0,
+      meanDifference: differences.reduce(0) { $0 + $1.mean } / count,
+      meanPsnr: isSame ? nil : ratios.reduce(0, +) / count, leastPsnr: isSame ? nil : ratios.min(),
+      meanSsim: zip(pictures, plain).reduce(0) { $0 + structuralSimilarity($1.0, $1.1) } / count,
+      topOne: ranks.map { Double($0.count { $0.place == 0 }) / count },
+      topFive: ranks.map { Double($0.count { $0.place < 5 }) / count },
+      referencePsnr: ranks.map { $0.reduce(0) { $0 + $1.psnr } / count })
+  }
+}
+
+/// How two pictures of one size differ.
+struct PictureDifference {
+  let largest: Int
+  let mean: Double
+  /// The mean of the squares.
+  let squaredError: Double
+
+  init(_ left: PixelImage, _ right: PixelImage) {
+    var (largest, sum, squares) = (0, 0, 0)
+    for (one, other) in zip(left.pixels, right.pixels) {
+      let difference = abs(Int(one) - Int(other))
+      largest = max(largest, difference)
+      sum += difference
+      squares += difference * difference
+    }
+    let count = Double(max(left.pixels.count, 1))
+    self.largest = largest
+    mean = Double(sum) / count
+    squaredError = Double(squares) / count
+  }
+
+  /// Peak signal to noise in decibels; 100 where nothing differs.
+  var psnr: Double {
+    guard squaredError > 0 else { return 100 }
+    return 10.0 * log10(65025.0 / squaredError)
+  }
+}
+
+/// The mean structural similarity of two pictures' luma over windows of 8x8 pixels, 4 apart (Wang,
+/// Bovik, Sheikh and Simoncelli, 2004, equation 13, with its constants).
+func structuralSimilarity(_ left: PixelImage, _ right: PixelImage) -> Double {
+  let (first, second) = (luma(left), luma(right))
+  let (width, height) = (left.width, left.height)
+  let side = min(8, width, height)
+  // The squares of 1 and 3 hundredths of the greatest luma.
+  let small = 2.55 * 2.55
+  let large = 7.65 * 7.65
+  var (sum, count) = (0.0, 0)
+  for top in stride(from: 0, through: height - side, by: 4) {
+    for start in stride(from: 0, through: width - side, by: 4) {
+      var (a, b, aa, bb, ab) = (0.0, 0.0, 0.0, 0.0, 0.0)
+      for y in top..<top + side {
+        for x in start..<start + side {
+          let (one, other) = (first[y * width + x], second[y * width + x])
+          a += one
+          b += other
+          aa += one * one
+          bb += other * other
+          ab += one * other
+        }
+      }
+      let places = Double(side * side)
+      let (meanA, meanB) = (a / places, b / places)
+      let (varianceA, varianceB) = (aa / places - meanA * meanA, bb / places - meanB * meanB)
+      let covariance = ab / places - meanA * meanB
+      sum +=
+        (2 * meanA * meanB + small) * (2 * covariance + large)
+        / ((meanA * meanA + meanB * meanB + small) * (varianceA + varianceB + large))
+      count += 1
+    }
+  }
+  return sum / Double(max(count, 1))
+}
+
+/// Luma of ITU-R BT.601.
+private func luma(_ image: PixelImage) -> [Double] {
+  (0..<image.width * image.height).map { place in
+    let (red, green) = (Double(image.pixels[3 * place]), Double(image.pixels[3 * place + 1]))
+    return 0.299 * red + 0.587 * green + 0.114 * Double(image.pixels[3 * place + 2])
+  }
+}

@@ -1,0 +1,91 @@
+internal import ArgumentParser
+internal import FlowCore
+internal import FlowMedia
+internal import Foundation
+
+/// Things that pictures may show, on backgrounds of one color, and which one each prompt asks for.
+///
+/// A folder with `references.json` and the sheet of transparent pictures that it names
+/// (`Scripts/benchmarks/references.py` makes it).
+struct RetrievalReferences {
+  private struct File: Decodable {
+    struct Prompt: Decodable {
+      let prompt: String
+      let thing: Int
+      let background: Int
+    }
+    let sheet: String
+    let side: Int
+    let columns: Int
+    let things: [String]
+    let backgrounds: [[UInt8]]
+    let prompts: [Prompt]
+  }
+
+  /// The prompts.
+  let prompts: [String]
+  private let wanted: [(thing: Int, background: Int)]
+  /// For each background the things upon it.
+  private let pictures: [[[UInt8]]]
+
+  init(folder: String) throws {
+    let path = "\(folder)/references.json"
+    let file: File
+    do {
+      file = try JSONDecoder().decode(File.self, from: Data(contentsOf: URL(filePath: path)))
+    } catch {
+      throw ValidationError(
+        "'\(path)' does not hold references for the quality suite; Scripts/benchmarks/references.py "
+          + "makes them")
+    }
+    let bytes: [UInt8]
+    do { bytes = try Array(Data(contentsOf: URL(filePath: "\(folder)/\(file.sheet)"))) } catch {
+      throw ValidationError("cannot read '\(folder)/\(file.sheet)', which '\(path)' names")
+    }
+    let (side, columns) = (file.side, file.columns)
+    pictures = try file.backgrounds.map { color in
+      guard color.count == 3 else { throw ValidationError("'\(path)': a background has 3 numbers") }
+      let sheet = try PixelImage(
+        png: bytes, background: RGBColor(red: color[0], green: color[1], blue: color[2]))
+      let rows = (file.things.count + columns - 1) / max(columns, 1)
+      guard side > 0, columns > 0, sheet.width >= side * columns, sheet.height >= side * rows else {
+        throw ValidationError("'\(path)': the sheet is smaller than its things")
+      }
+      return file.things.indices.map { thing in
+        let (top, left) = (thing / columns * side, thing % columns * side)
+        var pixels: [UInt8] = []
+        for y in top..<top + side {
+          let start = 3 * (y * sheet.width + left)
+          pixels += sheet.pixels[start..<start + 3 * side]
+        }
+        return pixels
+      }
+    }
+    for prompt in file.prompts {
+      guard file.things.indices.contains(prompt.thing),
+        file.backgrounds.indices.contains(prompt.background)
+      else { throw ValidationError("'\(path)': '\(prompt.prompt)' asks for what is not there") }
+    }
+    prompts = file.prompts.map(\.prompt)
+    wanted = file.prompts.map { ($0.thing, $0.background) }
+  }
+
+  /// How many things are nearer to a picture, by squared error, than the one that its prompt asks
+  /// for; and how near that one is, in decibels.
+  func rank(of picture: PixelImage, prompt: Int) -> (place: Int, psnr: Double) {
+    let (thing, background) = wanted[prompt]
+    let errors = pictures[background].map { Self.squaredError(picture.pixels, $0) }
+    let own = errors[thing]
+    let mean = max(Double(own) / Double(picture.pixels.count), 1e-9)
+    return (errors.count { $0 < own }, 10 * log10(65025 / mean))
+  }
+
+  private static func squaredError(_ left: [UInt8], _ right: [UInt8]) -> Int {
+    var sum: Int32 = 0
+    for index in 0..<min(left.count, right.count) {
+      let difference = Int32(left[index]) - Int32(right[index])
+      sum &+= difference &* difference
+    }
+    return Int(sum) + 255 * 255 * abs(left.count - right.count)
+  }
+}

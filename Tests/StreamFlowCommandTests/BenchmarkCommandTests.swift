@@ -1,0 +1,187 @@
+import FlowMedia
+import FlowCore
+import FlowTestSupport
+import Foundation
+import Testing
+
+#if canImport(FoundationXML)
+  import FoundationXML
+#endif
+
+/// `streamflow benchmark`, with runs as short as can be: what is measured is not looked at.
+@Suite struct BenchmarkCommandTests {
+  private let runner: CommandRunner
+
+  init() throws { runner = try CommandRunner() }
+
+  private struct Report: Decodable {
+    struct Part: Decodable {
+      struct Result: Decodable {
+        struct Case: Decodable {
+          let number: String
+          let label: String
+          let stages: Int
+          let precision: String
+        }
+        struct Sample: Decodable {
+          let pictures: Int
+          let seconds: Double
+          let cpu_seconds: Double
+          let peak_bytes: Int
+        }
+        let `case`: Case
+        let samples: [Sample]
+        let failure: String?
+      }
+      let width: Int
+      let results: [Result]
+    }
+    struct Row: Decodable {
+      let label: String
+      let pictures: Int
+      let largest_difference: Int
+      let mean_psnr: Double?
+      let mean_ssim: Double
+      let top_one: Double?
+    }
+    let suite: String
+    let parts: [Part]
+    let quality: [Row]
+  }
+
+  private func report(_ json: String) throws -> Report {
+    try JSONDecoder().decode(Report.self, from: Data(json.utf8))
+  }
+
+  /// A chart is well-formed XML without anything outside it.
+  private func checkChart(_ path: String) throws -> String {
+    let data = try Data(contentsOf: URL(filePath: path))
+    let parser = XMLParser(data: data)
+    #expect(parser.parse(), "\(path): \(String(describing: parser.parserError))")
+    let text = String(decoding: data, as: UTF8.self)
+    #expect(text.contains("prefers-color-scheme: dark") && !text.contains("href"))
+    #expect(!text.contains("nan") && !text.contains("inf\""))
+    return text
+  }
+
+  @Test("The quick suite times its ways in turns, and writes table, chart and figures")
+  func quick() throws {
+    let outcome = try runner.run([
+      "benchmark", "--rounds", "2", "--seconds", "0.01", "--steps", "1", "--stages", "2",
+      "--output",
+      "study",
+    ])
+    #expect(outcome.status == 0, "\(outcome.error)")
+    #expect(outcome.output.hasPrefix("# Quick: starter\n"))
+    #expect(outcome.output.contains("| 3 | 2 in flight, int8 |"))
+    let folder = "\(runner.folder.path)/study"
+    let json = try String(contentsOfFile: "\(folder)/quick.json", encoding: .utf8)
+    let report = try report(json)
+    let results = try #require(report.parts.first).results
+    #expect(
+      results.map(\.case.number) == ["1", "2", "3"] && results.map(\.case.stages) == [1, 2, 2])
+    for result in results {
+      #expect(result.failure == nil && result.samples.count == 2)
+      #expect(
+        result.samples.allSatisfy {
+          $0.seconds > 0 && $0.cpu_seconds > 0 && $0.peak_bytes > 50 << 20
+            && $0.pictures.isMultiple(of: result.case.stages)
+        })
+    }
+    let markdown = try String(contentsOfFile: "\(folder)/quick.md", encoding: .utf8)
+    #expect(markdown.contains("![quick](quick.svg)") && markdown.contains("times the first"))
+    #expect(try checkChart("\(folder)/quick.svg").contains("2 in flight, int8"))
+  }
+
+  @Test("Ablation has every part, and says of peers that do not answer why")
+  func ablation() throws {
+    _ = try runner.folder.write(
+      Array(
+        """
+        #!/bin/sh
+        case "$2" in
+        diffusers) echo '{"ready": 1}'; while read -r line; do
+          echo noise; echo '{"pictures": 3, "seconds": 0.5, "cpuSeconds": 1, "peakBytes": 1000}'; done;;
+        *) echo '{"error": "no such library"}'; exit 1;;
+        esac
+        """.utf8), as: "peer.sh")
+    let outcome = try runner.run([
+      "benchmark", "--suite", "ablation", "--rounds", "1", "--seconds", "0.01", "--steps", "2",
+      "--stages", "2", "--json", "--peers", "sh peer.sh",
+    ])
+    #expect(outcome.status == 0, "\(outcome.error)")
+    let results = try #require(report(outcome.output).parts.first).results
+    let numbers = results.map(\.case.number)
+    // The starter has no full autoencoder: no second baseline, and no peer that needs one.
+    #expect(
+      numbers == [
+        "1", "3", "4", "5a", "5b", "6a", "6c", "7a", "7b", "8a", "8b", "9", "10", "P2", "P3", "P5",
+      ], "\(numbers)")
+    for result in results where !result.case.number.hasPrefix("P") {
+      #expect(result.failure == nil, "\(result.case.label)")
+    }
+    let peers = results.filter { $0.case.number.hasPrefix("P") }
+    #expect(peers[0].samples.first?.pictures == 3)
+    #expect(peers.dropFirst().map(\.failure) == ["no such library", "no such library"])
+  }
+
+  @Test("Resolution draws a line for each way over the sizes")
+  func resolution() throws {
+    let outcome = try runner.run([
+      "benchmark", "--suite", "resolution", "--size", "32", "--size", "64", "--rounds", "1",
+      "--seconds", "0.01", "--steps", "1", "--stages", "2", "--output", "study",
+    ])
+    #expect(outcome.status == 0, "\(outcome.error)")
+    #expect(outcome.output.contains("## 32 x 32") && outcome.output.contains("## 64 x 64"))
+    let chart = try checkChart("\(runner.folder.path)/study/resolution.svg")
+    #expect(chart.contains("polyline") && chart.contains(">64 px<"))
+  }
+
+  @Test("Quality compares pictures with the plain run, and with references where there are some")
+  func quality() throws {
+    // Two things on a sheet: one all red, one transparent.
+    var pixels = [UInt8](repeating: 0, count: 3 * 128 * 64)
+    for y in 0..<64 { for x in 0..<64 { pixels[3 * (y * 128 + x)] = 255 } }
+    _ = try runner.folder.write(
+      PixelImage(width: 128, height: 64, pixels: pixels).png(), as: "refs/things.png")
+    _ = try runner.folder.write(
+      Array(
+        """
+        {"sheet": "things.png", "side": 64, "columns": 2, "things": ["red", "black"],
+         "backgrounds": [[255, 255, 255]],
+         "prompts": [{"prompt": "dog on a red background", "thing": 0, "background": 0},
+                     {"prompt": "dog on a black background", "thing": 1, "background": 0}]}
+        """.utf8), as: "refs/references.json")
+    let outcome = try runner.run([
+      "benchmark", "--suite", "quality", "--references", "refs", "--steps", "4", "--stages", "4",
+      "--json",
+    ])
+    #expect(outcome.status == 0, "\(outcome.error)")
+    let rows = try report(outcome.output).quality
+    #expect(rows[0].label == "one at a time, f32, 4 steps" && rows[0].largest_difference == 0)
+    // Exact: a stream gives the pictures that one at a time gives.
+    #expect(rows[1].largest_difference <= 1 && rows[1].mean_ssim > 0.9999)
+    #expect(rows[2].label.contains("int8") && (rows[2].mean_psnr ?? 0) > 30)
+    #expect(rows.allSatisfy { $0.pictures == 2 && $0.top_one != nil })
+    let other = try #require(rows.first { $0.label == "1 step" })
+    #expect(other.mean_ssim < rows[1].mean_ssim && other.largest_difference > 20)
+  }
+
+  @Test("What cannot be measured is refused with the remedy")
+  func refusals() throws {
+    for (arguments, words) in [
+      (["--rounds", "0"], "--rounds must be 1 to 1000, got 0"),
+      (["--seconds", "0"], "--seconds must be above 0"),
+      (["--peers", "x"], "--suite ablation and efficiency"),
+      (["--references", "x"], "--suite quality"),
+      (["--suite", "quality", "--references", "nowhere"], "Scripts/benchmarks/references.py"),
+      (["--suite", "quality", "--size", "64"], "own size"),
+      (["--size", "65"], "64 is the nearest"),
+      (["--model", "nowhere"], "nowhere"),
+    ] {
+      let outcome = try runner.run(["benchmark"] + arguments)
+      #expect(
+        outcome.status != 0 && outcome.error.contains(words), "\(arguments): \(outcome.error)")
+    }
+  }
+}
