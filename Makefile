@@ -2,11 +2,12 @@
 SWIFT ?= swift
 PREFIX ?= /usr/local
 FORMAT = $(SWIFT) format
-SOURCES = Package.swift Sources Tests Snippets Fuzz/Package.swift Fuzz/Sources
+SOURCES = Package.swift Sources Tests Snippets Fuzz/Package.swift Fuzz/Sources \
+  Benchmarks/Package.swift Benchmarks/Sources
 GENERATED = Sources/FlowGraph/ONNX/onnx.pb.swift
 export STREAMFLOW_OPENVINO ?= $(CURDIR)/.deps/openvino
 
-.PHONY: setup demo build test test-browser lint format install asan tsan fuzz bench check clean
+.PHONY: setup demo build test test-browser lint format install asan tsan fuzz bench instructions check clean
 
 setup:
 	@Scripts/setup.sh
@@ -23,10 +24,11 @@ build: setup
 test: setup
 	$(SWIFT) test --no-parallel
 
-# Needs Debian's chromium and chromium-driver, and a Python with selenium.
+# In a real Chromium, which Scripts/setup-browser.sh installs.
 test-browser: setup
+	@Scripts/setup-browser.sh
 	$(SWIFT) build --product streamflow
-	$(PYTHON) Scripts/browser/test_page.py --streamflow .build/debug/streamflow
+	.deps/browser/bin/python Scripts/browser/test_page.py --streamflow .build/debug/streamflow
 
 lint:
 	$(FORMAT) lint --strict --parallel --recursive $(SOURCES)
@@ -64,7 +66,13 @@ bench: setup
 	$(SWIFT) build -c release --product streamflow
 	$(PYTHON) Scripts/benchmarks/starter.py
 
-check: lint test
+# Instructions of the pure parts against those that were committed; needs valgrind.
+instructions: setup
+	$(SWIFT) build --package-path Benchmarks -c release
+	$$($(SWIFT) build --package-path Benchmarks -c release --show-bin-path)/InstructionCounts \
+	  Benchmarks/instructions.json
+
+check: lint test test-browser
 
 clean:
-	rm -rf .build .build-* Fuzz/.build out
+	rm -rf .build .build-* Fuzz/.build Benchmarks/.build out
