@@ -55,12 +55,11 @@ enum BenchmarkChart {
     }
     for (index, place) in places.enumerated() {
       body += """
-        <text class="value" x="\(number(x(index)))" y="\(number(bottom + 24))" \
+        <text class="value" x="\(number(x(index)))" y="\(number(bottom + 30))" \
         text-anchor="middle">\(escaped(place))</text>
 
         """
     }
-    var taken: [Double] = []
     for (index, line) in lines.enumerated() {
       let points = line.values.enumerated().compactMap { place, value in
         value.flatMap { $0 > 0 ? (x(place), y($0)) : nil }
@@ -74,14 +73,20 @@ enum BenchmarkChart {
 
           """
       }
-      guard let last = points.last else { continue }
-      // Names that would lie on each other are moved apart.
-      var place = last.1 + 4.5
-      while let near = taken.first(where: { abs($0 - place) < 18 }) { place = near + 18 }
-      taken.append(place)
+    }
+    // Names beside the ends of their lines, from the top down; those that would lie on each other
+    // are moved apart.
+    let ends = lines.enumerated().compactMap { index, line in
+      line.values.enumerated().reversed().lazy.compactMap { place, value in
+        value.flatMap { $0 > 0 ? (index: index, x: x(place), y: y($0)) : nil }
+      }.first
+    }.sorted { $0.y < $1.y }
+    var lowest = -Double.infinity
+    for end in ends {
+      lowest = max(end.y + 4.5, lowest + 18)
       body += """
-        <text class="name name\(index % 4)" x="\(number(last.0 + 12))" \
-        y="\(number(place))">\(escaped(line.label))</text>
+        <text class="name name\(end.index % 4)" x="\(number(end.x + 12))" \
+        y="\(number(lowest))">\(escaped(lines[end.index].label))</text>
 
         """
     }

@@ -103,21 +103,19 @@ struct BenchmarkReport: Codable {
     let title = "\(suite.capitalized): \(model)\(size)"
     guard parts.count > 1 else {
       let bars = part.results.compactMap { result in
-        result.medianRate.map { ("\(result.entry.number)  \(result.entry.label)", $0) }
+        result.medianRate.map { ("\(result.entry.number): \(result.entry.label)", $0) }
       }
       return bars.isEmpty
         ? nil : BenchmarkChart.bars(title: title, unit: "pictures a second, median", bars)
     }
-    let labels = part.results.map { result in
-      // Stages differ from size to size.
-      result.entry.number
-    }
-    let lines = labels.map { number in
+    let lines = part.results.map(\.entry.number).map { number in
       let values = parts.map { part in
         part.results.first { $0.entry.number == number }?.medianRate
       }
-      let label = part.results.first { $0.entry.number == number }?.entry.label ?? number
-      return (label: label, values: values)
+      let entry = part.results.first { $0.entry.number == number }?.entry
+      // How many are in flight differs from size to size.
+      let label = entry.map { $0.label.replacing("\($0.stages) in flight", with: "in flight") }
+      return (label: label ?? number, values: values)
     }
     return BenchmarkChart.lines(
       title: title, unit: "pictures a second, median",
