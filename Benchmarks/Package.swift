@@ -14,6 +14,8 @@ let package = Package(
         .swiftLanguageMode(.v6), .strictMemorySafety(), .treatAllWarnings(as: .error),
         .enableUpcomingFeature("ExistentialAny"), .enableUpcomingFeature("MemberImportVisibility"),
         .enableUpcomingFeature("InternalImportsByDefault"),
-      ])
+      ],
+      // valgrind gives up on debug information of this form.
+      linkerSettings: [.unsafeFlags(["-Xlinker", "-s"])])
   ]
 )

@@ -12,7 +12,14 @@ enum InstructionCounts {
   /// By how much a count may grow before it is an error.
   static let tolerance = 0.05
 
-  static func main() throws {
+  static func main() {
+    do { try count() } catch {
+      FileHandle.standardError.write(Data("error: \(error)\n".utf8))
+      exit(1)
+    }
+  }
+
+  private static func count() throws {
     var arguments = Array(CommandLine.arguments.dropFirst())
     if arguments.count == 3, arguments[0] == "run", let part = Part(rawValue: arguments[1]),
       let count = Int(arguments[2])

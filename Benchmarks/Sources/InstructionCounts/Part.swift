@@ -90,8 +90,8 @@ private struct CopyingField: VelocityField {
   mutating func begin(rowCount: Int) throws(PlanError) {}
 
   mutating func load(row: Int, sample: Span<Float>, timestep: Float, conditioning: Int) {
-    var target = rows.mutableSpan
     let start = row * count
+    var target = rows.mutableSpan
     for index in sample.indices { target[start + index] = sample[index] }
   }
 
