@@ -78,7 +78,8 @@ final class HTTPClient: Sendable {
   /// FoundationNetworking hands on what it reads as fast as it comes, and cannot be paused (a task
   /// that is suspended and resumed begins anew), so that a slow disk would fill the memory.
   private final class BoundedQueue: OperationQueue, @unchecked Sendable {
-    // Both are safe to share, and constant.
+    // Unchecked only because OperationQueue is open to subclasses: what this one adds are two
+    // constants, and a dispatch queue and a semaphore are safe to use from any thread.
     private let queue = DispatchQueue(label: "streamflow.hub")
     private let places = DispatchSemaphore(value: 64)
 

@@ -12,12 +12,14 @@ public struct Quantizer {
   private let width: Int
   private let height: Int
 
-  /// The networks of more bytes of weights are tried out block by block, not layer by layer.
-  private static let largeByteCount = 256 << 20
   /// The elements that are taken of each tensor at every run.
   private static let elementCount = 512
-  /// The rows of the network that are kept to compare with.
-  private static let probeCount = 12
+
+  /// How many runs of a graph are compared in a trial: a dozen, or of a large one as many as do 2
+  /// trillion operations, since each layer or block has a trial.
+  private static func probeCount(of graph: Graph) -> Int {
+    min(max(2_000_000_000_000 / max(graph.operationCount, 1), 2), 12)
+  }
 
   /// - Parameters:
   ///   - checkpoint: the model.
@@ -113,7 +115,7 @@ public struct Quantizer {
     }
     let evaluations = requests.reduce(0) { $0 + $1.stepCount * $1.guidance.rowsPerStep }
     var field = CalibrationField(
-      run, rowCapacity: 2, probeInterval: evaluations / Self.probeCount)
+      run, rowCapacity: 2, probeInterval: evaluations / Self.probeCount(of: graph))
     var latents: [Latents] = []
     for (index, request) in requests.enumerated() {
       progress("watching picture \(index + 1) of \(requests.count)")
@@ -136,7 +138,7 @@ public struct Quantizer {
     let trial = Trial(
       name: "unet", weights: weights, operations: operations(of: graph, in: layers),
       totalOperations: graph.operationCount, configuration: configuration,
-      isLarge: weights.byteCount > Self.largeByteCount, floatShare: options.floatShare,
+      isLarge: weights.byteCount >= EngineCatalogue.largeByteCount, floatShare: options.floatShare,
       progress: progress
     ) { weights in
       try UNet(configuration: checkpoint.unet, weights: weights.root).graph(size)
@@ -176,7 +178,7 @@ public struct Quantizer {
       try run.run()
       pictures.append(run.bytes(output: 0))
     }
-    let probes = Array(latents.prefix(Self.probeCount))
+    let probes = Array(latents.prefix(Self.probeCount(of: graph)))
     let trial = Trial(
       name: "vae decoder", weights: weights, operations: operations(of: graph, in: layers),
       totalOperations: graph.operationCount, configuration: configuration, isLarge: false,
@@ -197,7 +199,7 @@ public struct Quantizer {
     }
     let quantization = try run.quantization(of: weights.root, by: options.range)
     let outcome = try trial.choose(
-      of: quantization, expected: pictures.prefix(Self.probeCount).map { $0.map(Float.init) })
+      of: quantization, expected: pictures.prefix(probes.count).map { $0.map(Float.init) })
     return (outcome, pictures)
   }
 
@@ -216,7 +218,7 @@ public struct Quantizer {
       try run.run()
       latents.append(run.floats(output: 0))
     }
-    let probes = Array(pictures.prefix(Self.probeCount))
+    let probes = Array(pictures.prefix(Self.probeCount(of: graph)))
     let trial = Trial(
       name: "vae encoder", weights: weights, operations: operations(of: graph, in: layers),
       totalOperations: graph.operationCount, configuration: configuration, isLarge: false,
@@ -236,7 +238,7 @@ public struct Quantizer {
     }
     let quantization = try run.quantization(of: weights.root, by: options.range)
     return try trial.choose(
-      of: quantization, expected: Array(latents.prefix(Self.probeCount)))
+      of: quantization, expected: Array(latents.prefix(probes.count)))
   }
 
   /// The operations of each layer.

@@ -50,12 +50,8 @@ final class BenchmarkWorker {
     if process.isRunning { process.waitUntilExit() }
   }
 
-  /// Ends it at once.
-  func stop() { if process.isRunning { process.terminate() } }
-
   private func answer<Value: Decodable>(_ type: Value.Type) throws -> Value {
     let decoder = JSONDecoder()
-    decoder.keyDecodingStrategy = .useDefaultKeys
     while true {
       let line = try nextLine()
       // Libraries of peers print on standard output too.
