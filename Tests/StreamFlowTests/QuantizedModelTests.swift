@@ -111,7 +111,7 @@ import Testing
     let sample = noise.latents(shape: [4, 4, 4])
     run.write(sample.scalars, input: 0)
     try run.run()
-    let expected = [run.bytes(output: 0).map(Float.init)]
+    let expected = [run.elements(output: 0, as: UInt8.self).map(Float.init)]
     let quantization = try run.quantization(of: weights.root, by: .extremes)
     #expect(Set(quantization.layers.keys) == layers)
     func outcome(_ share: Double) throws -> Trial.Outcome {

@@ -35,8 +35,8 @@ final class CalibrationRun {
   func run() throws(EngineError) {
     try session.run()
     guard !tensors.isEmpty else { return }
-    let minima = floats(output: statisticsOutput)
-    let maxima = floats(output: statisticsOutput + 1)
+    let minima = elements(output: statisticsOutput, as: Float.self)
+    let maxima = elements(output: statisticsOutput + 1, as: Float.self)
     session.read(output: statisticsOutput + 2, as: Float.self) { elements in
       for (index, tensor) in tensors.enumerated() {
         ranges[index].add(
@@ -46,14 +46,9 @@ final class CalibrationRun {
     }
   }
 
-  /// An output of floats.
-  func floats(output: Int) -> [Float] {
-    session.read(output: output, as: Float.self) { span in span.indices.map { span[$0] } }
-  }
-
-  /// An output of bytes.
-  func bytes(output: Int) -> [UInt8] {
-    session.read(output: output, as: UInt8.self) { span in span.indices.map { span[$0] } }
+  /// An output's elements.
+  func elements<Element: BitwiseCopyable>(output: Int, as type: Element.Type) -> [Element] {
+    session.read(output: output, as: type) { span in span.indices.map { span[$0] } }
   }
 
   /// The numbers of every layer that was seen and is finite.
@@ -114,7 +109,7 @@ struct CalibrationField: VelocityField {
         network.write(scalars, input: 2 + index)
       }
       try network.run()
-      let output = network.floats(output: 0)
+      let output = network.elements(output: 0, as: Float.self)
       outputs.append(output)
       if evaluationCount.isMultiple(of: probeInterval) {
         probes.append(

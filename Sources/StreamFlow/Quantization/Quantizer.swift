@@ -67,11 +67,15 @@ public struct Quantizer {
     kept[Checkpoint.QuantizedPart.network.rawValue] = QuantizationFile.Part(
       network.quantization, fingerprint: checkpoint.unetWeights.fingerprint)
     if options.includesAutoencoder {
-      let (decoder, pictures) = try watchDecoder(latents, size)
+      let (decoder, pictures) = try watch(
+        "decoder", over: latents.map(\.scalars), reading: { (byte: UInt8) in Float(byte) }
+      ) { try $0.decoderGraph(rows: 1, height: size.height, width: size.width) }
       var quantization = decoder.quantization
       parts.append(decoder.report)
       if checkpoint.hasEncoder {
-        let encoder = try watchEncoder(pictures, size)
+        let (encoder, _) = try watch(
+          "encoder", over: pictures, reading: { (latent: Float) in latent }
+        ) { try $0.encoderGraph(rows: 1, height: size.height, width: size.width) }
         quantization.layers.merge(encoder.quantization.layers) { first, _ in first }
         parts.append(encoder.report)
       }
@@ -161,84 +165,51 @@ public struct Quantizer {
 
   // MARK: - The autoencoder
 
-  private func watchDecoder(
-    _ latents: [Latents], _ size: UNet.Size
-  ) throws -> (Trial.Outcome, pictures: [[UInt8]]) {
-    progress("watching the decoder")
-    let weights = checkpoint.autoencoderWeights
-    let autoencoder = Autoencoder(configuration: checkpoint.autoencoder, weights: weights.root)
-    let graph = try autoencoder.decoderGraph(rows: 1, height: size.height, width: size.width)
+  /// Watches a half of the autoencoder over some inputs, and tries its layers out.
+  ///
+  /// - Parameters:
+  ///   - half: which, in a word.
+  ///   - inputs: what goes in, one after another.
+  ///   - float: an element of what comes out as a float.
+  ///   - graph: writes the half down.
+  private func watch<Input: BitwiseCopyable, Output: BitwiseCopyable>(
+    _ half: String, over inputs: [[Input]], reading float: @escaping (Output) -> Float,
+    graph make: @escaping (Autoencoder) throws -> Graph
+  ) throws -> (Trial.Outcome, outputs: [[Output]]) {
+    progress("watching the \(half)")
+    let (weights, configured) = (checkpoint.autoencoderWeights, checkpoint.autoencoder)
+    let autoencoder = Autoencoder(configuration: configured, weights: weights.root)
+    let graph = try make(autoencoder)
     let layers = autoencoder.quantizableLayers(of: graph)
     let run = try CalibrationRun(
       graph, layers: layers, elementCount: Self.elementCount, weightsIdentity: weights.identity,
       configuration: configuration)
-    var pictures: [[UInt8]] = []
-    for sample in latents {
-      run.write(sample.scalars, input: 0)
+    let outputs = try inputs.map { input in
+      run.write(input, input: 0)
       try run.run()
-      pictures.append(run.bytes(output: 0))
+      return run.elements(output: 0, as: Output.self)
     }
-    let probes = Array(latents.prefix(Self.probeCount(of: graph)))
+    let probes = Array(inputs.prefix(Self.probeCount(of: graph)))
     let trial = Trial(
-      name: "vae decoder", weights: weights, operations: operations(of: graph, in: layers),
+      name: "vae \(half)", weights: weights, operations: operations(of: graph, in: layers),
       totalOperations: graph.operationCount, configuration: configuration, isLarge: false,
       floatShare: options.floatShare, progress: progress
     ) { weights in
-      try Autoencoder(configuration: checkpoint.autoencoder, weights: weights.root)
-        .decoderGraph(rows: 1, height: size.height, width: size.width)
+      try make(Autoencoder(configuration: configured, weights: weights.root))
     } evaluate: { session in
-      var outputs: [[Float]] = []
-      for probe in probes {
-        let scalars = probe.scalars
-        session.write(scalars.span, input: 0)
-        try session.run()
-        outputs.append(
-          session.read(output: 0, as: UInt8.self) { span in span.indices.map { Float(span[$0]) } })
-      }
-      return outputs
-    }
-    let quantization = try run.quantization(of: weights.root, by: options.range)
-    let outcome = try trial.choose(
-      of: quantization, expected: pictures.prefix(probes.count).map { $0.map(Float.init) })
-    return (outcome, pictures)
-  }
-
-  private func watchEncoder(_ pictures: [[UInt8]], _ size: UNet.Size) throws -> Trial.Outcome {
-    progress("watching the encoder")
-    let weights = checkpoint.autoencoderWeights
-    let autoencoder = Autoencoder(configuration: checkpoint.autoencoder, weights: weights.root)
-    let graph = try autoencoder.encoderGraph(rows: 1, height: size.height, width: size.width)
-    let layers = autoencoder.quantizableLayers(of: graph)
-    let run = try CalibrationRun(
-      graph, layers: layers, elementCount: Self.elementCount, weightsIdentity: weights.identity,
-      configuration: configuration)
-    var latents: [[Float]] = []
-    for picture in pictures {
-      run.write(picture, input: 0)
-      try run.run()
-      latents.append(run.floats(output: 0))
-    }
-    let probes = Array(pictures.prefix(Self.probeCount(of: graph)))
-    let trial = Trial(
-      name: "vae encoder", weights: weights, operations: operations(of: graph, in: layers),
-      totalOperations: graph.operationCount, configuration: configuration, isLarge: false,
-      floatShare: options.floatShare, progress: progress
-    ) { weights in
-      try Autoencoder(configuration: checkpoint.autoencoder, weights: weights.root)
-        .encoderGraph(rows: 1, height: size.height, width: size.width)
-    } evaluate: { session in
-      var outputs: [[Float]] = []
+      var results: [[Float]] = []
       for probe in probes {
         session.write(probe.span, input: 0)
         try session.run()
-        outputs.append(
-          session.read(output: 0, as: Float.self) { span in span.indices.map { span[$0] } })
+        results.append(
+          session.read(output: 0, as: Output.self) { span in span.indices.map { float(span[$0]) } })
       }
-      return outputs
+      return results
     }
-    let quantization = try run.quantization(of: weights.root, by: options.range)
-    return try trial.choose(
-      of: quantization, expected: Array(latents.prefix(probes.count)))
+    let outcome = try trial.choose(
+      of: run.quantization(of: weights.root, by: options.range),
+      expected: outputs.prefix(probes.count).map { $0.map(float) })
+    return (outcome, outputs)
   }
 
   /// The operations of each layer.
