@@ -107,7 +107,13 @@ struct BenchmarkCommand: AsyncParsableCommand {
     try await reporting {
       let bar = ProgressBar(total: 0, isVisible: !json)
       let show: @Sendable (String) -> Void = { bar.show("\($0) ...") }
-      let report = try await Interrupt.cancelling { try await measured(progress: show) }
+      let report = try await Interrupt.cancelling {
+        try await withTaskCancellationHandler {
+          try await measured(progress: show)
+        } onCancel: {
+          BenchmarkWorker.stopAll()
+        }
+      }
       bar.finish()
       let files = try report.files()
       if let output {

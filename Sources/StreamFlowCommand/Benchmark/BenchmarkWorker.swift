@@ -1,4 +1,5 @@
 internal import Foundation
+internal import Synchronization
 
 /// A process that runs one case, as often as it is told.
 final class BenchmarkWorker {
@@ -12,6 +13,15 @@ final class BenchmarkWorker {
   private let input = Pipe()
   private let output = Pipe()
   private var buffer = Data()
+
+  /// Those that run now, by their process identifiers.
+  private static let running = Mutex<Set<Int32>>([])
+
+  /// Ends all that run, at once: they leave nothing half-written, and a signal that this process
+  /// ignores, they ignore too.
+  static func stopAll() {
+    running.withLock { for identifier in $0 { kill(identifier, SIGKILL) } }
+  }
 
   private struct Answer: Decodable {
     let ready: Double?
@@ -30,6 +40,9 @@ final class BenchmarkWorker {
       process.standardError = FileHandle.nullDevice
     }
     try process.run()
+    let identifier = process.processIdentifier
+    _ = Self.running.withLock { $0.insert(identifier) }
+    if Task.isCancelled { kill(identifier, SIGKILL) }
     // The end that the process reads is its own now: without it, its end ends our writing.
     try? input.fileHandleForReading.close()
     try? output.fileHandleForWriting.close()
@@ -48,6 +61,11 @@ final class BenchmarkWorker {
   func end() {
     try? input.fileHandleForWriting.close()
     if process.isRunning { process.waitUntilExit() }
+    forget()
+  }
+
+  private func forget() {
+    _ = Self.running.withLock { [identifier = process.processIdentifier] in $0.remove(identifier) }
   }
 
   private func answer<Value: Decodable>(_ type: Value.Type) throws -> Value {
@@ -72,6 +90,8 @@ final class BenchmarkWorker {
       let data = output.fileHandleForReading.availableData
       guard !data.isEmpty else {
         process.waitUntilExit()
+        forget()
+        try Task.checkCancellation()
         throw Failure(
           description: "ended with \(process.terminationStatus) before it answered "
             + "(STREAMFLOW_BENCHMARK_LOG=1 shows what it says)")
