@@ -1,6 +1,6 @@
 // Past prompts with their settings and small pictures, kept by the browser.
 
-import { byId, element } from "./elements.js";
+import { byId, counted, element } from "./elements.js";
 
 const storeName = "streamflow-history";
 const capacity = 30;
@@ -78,7 +78,7 @@ function keep() {
 function show() {
   byId("history").hidden = entries.length === 0;
   byId("history-list").replaceChildren(...entries.map(({ settings, thumbnails }, index) => {
-    const facts = [settings.size.replace("x", " × "), `${settings.steps} steps`, `seed ${settings.seed}`];
+    const facts = [settings.size.replace("x", " × "), counted(settings.steps, "step"), `seed ${settings.seed}`];
     if (settings.hasInput) facts.push("from a picture");
     const isSingle = thumbnails.length < thumbnailCount;
     return element("li", {}, element(
