@@ -97,6 +97,7 @@ struct GenerationRun {
   func callAsFunction() async throws {
     tellAdditions()
     warnOfCutPrompts()
+    warnOfIdleGuidance()
     let bar = ProgressBar(total: work.pictureCount, isVisible: style == .plain)
     bar.show("preparing engines ...")
     var written: [Written] = []
@@ -195,6 +196,19 @@ struct GenerationRun {
     for prompt in Set(work.prompts + others).sorted() {
       guard let cut = generator.cut(of: prompt, syntax: sample.promptSyntax) else { continue }
       Terminal.warning("the text encoder has no room for the end of a prompt: '\(cut)' was cut")
+    }
+  }
+
+  private func warnOfIdleGuidance() {
+    guard style != .quiet else { return }
+    let (guidance, negative) = (work.sample.guidance, work.sample.negativePrompt)
+    if !negative.isEmpty, !guidance.readsUnprompted || guidance.scale == 1 {
+      Terminal.warning(
+        "the negative prompt does nothing here: it is read by guidance that is full or "
+          + "onetime-negative, at a --guidance-scale other than 1")
+    } else if guidance.readsUnprompted || guidance.needsReference, guidance.scale == 1 {
+      Terminal.warning(
+        "guidance of scale 1 changes nothing: --guidance-scale says how strong it is")
     }
   }
 
