@@ -1,0 +1,162 @@
+"""The checkpoint: a StableDiffusionPipeline folder; how to begin one, read one, sample from it and write it."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderTiny, FlowMatchEulerDiscreteScheduler, UNet2DConditionModel
+from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+from glyphs import COLORS
+
+WORDS = 24  # positions for the prompt
+PATCHES = 4  # the positions after it: one for each of 4x4 patches of the latent
+POSITIONS = WORDS + PATCHES ** 2
+WIDTH, LAYERS = 192, 3  # of the text encoder
+ENTRIES = 2400  # enough that every word of a name is one token
+START, END = "<|startoftext|>", "<|endoftext|>"
+PIPELINE = {
+    "_class_name": "StableDiffusionPipeline", "_diffusers_version": "0.42.1", "feature_extractor": [None, None],
+    "requires_safety_checker": False, "safety_checker": [None, None],
+    "scheduler": ["diffusers", "FlowMatchEulerDiscreteScheduler"], "text_encoder": ["transformers", "CLIPTextModel"],
+    "tokenizer": ["transformers", "CLIPTokenizer"], "unet": ["diffusers", "UNet2DConditionModel"],
+    "vae": ["diffusers", "AutoencoderTiny"],
+}
+
+
+class Starter:
+    """Tokenizer, text encoder, velocity network and autoencoder, in 32 bits."""
+
+    def __init__(self, tokenizer, text, unet, vae):
+        self.tokenizer, self.text, self.unet, self.vae = tokenizer, text, unet, vae
+        self.length = text.config.max_position_embeddings
+        self.shape = (unet.config.in_channels, unet.config.sample_size, unet.config.sample_size)
+
+    @staticmethod
+    def load(folder):
+        folder = str(folder)
+        return Starter(
+            CLIPTokenizer.from_pretrained(folder + "/tokenizer"),
+            CLIPTextModel.from_pretrained(folder + "/text_encoder").float().eval(),
+            UNet2DConditionModel.from_pretrained(folder + "/unet").float().eval(),
+            AutoencoderTiny.from_pretrained(folder + "/vae").float().eval())
+
+    @staticmethod
+    def begin(folder, glyphs, source):
+        """A new text encoder, its tokenizer written to the folder, beside the network and autoencoder of a checkpoint."""
+        tokenizer = train_tokenizer(Path(folder) / "tokenizer", glyphs)
+        count = len(tokenizer)
+        text = CLIPTextModel(CLIPTextConfig(
+            vocab_size=count, hidden_size=WIDTH, intermediate_size=4 * WIDTH, num_hidden_layers=LAYERS,
+            num_attention_heads=4, max_position_embeddings=POSITIONS, hidden_act="quick_gelu", projection_dim=WIDTH,
+            bos_token_id=count - 2, eos_token_id=count - 1, pad_token_id=count - 1))
+        old = UNet2DConditionModel.from_pretrained(f"{source}/unet").float()
+        unet = UNet2DConditionModel.from_config({**old.config, "cross_attention_dim": WIDTH})
+        own = unet.state_dict()  # what reads the text keeps its new values where its width is another
+        unet.load_state_dict({name: value if own[name].shape == value.shape else own[name]
+                              for name, value in old.state_dict().items()})
+        return Starter(tokenizer, text, unet, AutoencoderTiny.from_pretrained(f"{source}/vae").float())
+
+    def tokens(self, prompts):
+        return self.tokenizer(
+            prompts, padding="max_length", max_length=self.length, truncation=True, return_tensors="pt").input_ids
+
+    def encode(self, prompts):
+        return self.text(self.tokens(prompts))[0]
+
+    @torch.no_grad()
+    def latents(self, prompts, noise, steps=4, guidance=1.0):
+        """Euler steps of equal length from noise to data; `velocity` is noise minus data."""
+        sigmas = torch.linspace(1, 0, steps + 1)
+        made = []
+        for start in range(0, len(prompts), 20):
+            condition, x = self.encode(prompts[start:start + 20]), noise[start:start + 20]
+            empty = self.encode([""]).expand(len(x), -1, -1)
+            for step in range(steps):
+                time = (sigmas[step] * 1000).expand(len(x))
+                velocity = self.unet(x, time, condition).sample
+                if guidance != 1:
+                    other = self.unet(x, time, empty).sample
+                    velocity = other + guidance * (velocity - other)
+                x = x + (sigmas[step + 1] - sigmas[step]) * velocity
+            made.append(x)
+        return torch.cat(made)
+
+    @torch.no_grad()
+    def decode(self, latents):
+        """8-bit pictures, but as floating-point numbers: (count, height, width, 3)."""
+        made = [self.vae.decode(part / self.vae.config.scaling_factor).sample.clamp(-1, 1) for part in latents.split(20)]
+        return ((torch.cat(made) + 1) * 127.5).round().permute(0, 2, 3, 1).numpy()
+
+    @torch.no_grad()
+    def encode_pictures(self, pictures):
+        """Scaled latents of (count, height, width, 3) 8-bit pictures."""
+        made = [
+            self.vae.encode(torch.from_numpy(part).permute(0, 3, 1, 2).float() / 127.5 - 1).latents
+            for part in [pictures[start:start + 20] for start in range(0, len(pictures), 20)]]
+        return torch.cat(made) * self.vae.config.scaling_factor
+
+
+def export(starter, folder, card):
+    """Writes the checkpoint in 16 bits; the folder changes at once or not at all."""
+    folder = Path(folder)
+    new, old = folder.with_name(folder.name + ".new"), folder.with_name(folder.name + ".old")
+    for leftover in (new, old):
+        shutil.rmtree(leftover, ignore_errors=True)
+    new.mkdir(parents=True)
+    source = Path(starter.tokenizer.name_or_path)
+    (new / "tokenizer").mkdir()
+    for name in ("vocab.json", "merges.txt", "tokenizer_config.json", "special_tokens_map.json"):
+        (new / "tokenizer" / name).write_bytes((source / name).read_bytes())
+    for name, part in (("text_encoder", starter.text), ("unet", starter.unet), ("vae", starter.vae)):
+        copy = type(part).from_config(part.config) if name != "text_encoder" else type(part)(part.config)
+        copy.load_state_dict(part.state_dict())
+        copy.half().save_pretrained(new / name)
+        config = json.loads((new / name / "config.json").read_text())
+        config.pop("_name_or_path", None)  # a place on this machine
+        (new / name / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+    FlowMatchEulerDiscreteScheduler(num_train_timesteps=1000, shift=1.0).save_pretrained(new / "scheduler")
+    (new / "model_index.json").write_text(json.dumps(PIPELINE, indent=1))
+    (new / "README.md").write_text(card)
+    for file in new.rglob("*.safetensors"):
+        file.chmod(0o644)
+    if folder.exists():
+        os.rename(folder, old)
+    os.rename(new, folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def train_tokenizer(folder, glyphs):
+    """CLIP's byte-level pair encoding, learned from the names and the backgrounds."""
+    captions = []
+    for name in (name for glyph in glyphs for name in glyph.names + glyph.keywords):
+        captions += [name, "a " + name]
+        captions += [text for color in COLORS for text in (f"{name} on a {color} background", f"{name} on {color}")]
+    tokenizer = Tokenizer(models.BPE(continuing_subword_prefix="", end_of_word_suffix="</w>"))
+    tokenizer.normalizer = normalizers.Sequence(
+        [normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Lowercase()])
+    words = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([
+        pre_tokenizers.Split(Regex(words), behavior="removed", invert=True),
+        pre_tokenizers.ByteLevel(add_prefix_space=False)])
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokenizer.train_from_iterator(captions, trainers.BpeTrainer(
+        vocab_size=ENTRIES, end_of_word_suffix="</w>", initial_alphabet=alphabet, show_progress=False))
+    merges = json.loads(tokenizer.to_str())["model"]["merges"]
+    merges = [merge if isinstance(merge, str) else " ".join(merge) for merge in merges]
+    entries = alphabet + [letter + "</w>" for letter in alphabet] + [merge.replace(" ", "") for merge in merges]
+    entries = list(dict.fromkeys(entries)) + [START, END]
+    special = {"bos_token": START, "eos_token": END, "pad_token": END, "unk_token": END}
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    vocabulary = {entry: index for index, entry in enumerate(entries)}
+    (folder / "vocab.json").write_text(json.dumps(vocabulary, ensure_ascii=False))
+    (folder / "merges.txt").write_text("#version: 0.2\n" + "\n".join(merges) + "\n")
+    (folder / "special_tokens_map.json").write_text(json.dumps(special, indent=1))
+    (folder / "tokenizer_config.json").write_text(json.dumps({
+        "add_prefix_space": False, **special, "do_lower_case": True, "errors": "replace",
+        "model_max_length": POSITIONS, "tokenizer_class": "CLIPTokenizer"}, indent=1))
+    return CLIPTokenizer.from_pretrained(folder)
