@@ -14,8 +14,8 @@ setup:
 
 demo: setup
 	@$(SWIFT) build -c release --product streamflow
-	@.build/release/streamflow generate --prompts-file Scripts/demo-prompts.txt --seed 7 \
-	  --steps 8 --spacing uniform --overwrite --output out --contact-sheet out/sheet.png
+	@.build/release/streamflow generate --prompts-file Scripts/demo-prompts.txt --seed 7 --overwrite \
+	  --steps 4 --output out --contact-sheet out/sheet.png
 
 build: setup
 	$(SWIFT) build --explicit-target-dependency-import-check error

@@ -118,7 +118,7 @@ struct InspectCommand: AsyncParsableCommand {
       "model      \(report.name) (\(report.folder))", "family     \(report.family)",
       "schedule   \(report.schedule)",
       "plan       \(report.plan.map { "\($0) (\(report.planReason))" } ?? report.planReason)",
-      "defaults   \(report.width)x\(report.height) pixels, \(report.steps) steps, guidance "
+      "defaults   \(report.width)x\(report.height) pixels, \(report.steps) step\(report.steps == 1 ? "" : "s"), guidance "
         + "\(report.guidanceScale)",
     ]
     for component in report.components {

@@ -17,12 +17,12 @@ import Testing
     ]
     let outcome = try runner.run(options)
     #expect(outcome.status == 0, "\(outcome.error)")
-    #expect(outcome.output.hasPrefix("unet: 93 layers in 8 bits, 97 % of the operations; 0 stay"))
+    #expect(outcome.output.hasPrefix("unet: 93 layers in 8 bits, 95 % of the operations; 0 stay"))
     #expect(outcome.output.hasSuffix("scales/streamflow-int8.json\n"))
     let again = try runner.run(options)
     #expect(again.status != 0 && again.error.contains("--overwrite"))
     let json = try runner.run(options + ["--overwrite", "--json"])
-    #expect(json.output.contains("\"evaluations\" : 8"), "\(json.output)")
+    #expect(json.output.contains("\"evaluations\" : 4"), "\(json.output)")
     let made = try runner.run([
       "generate", "dog", "--precision", "int8", "--scales", "scales", "--seed", "1", "--quiet",
     ])

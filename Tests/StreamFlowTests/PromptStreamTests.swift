@@ -97,9 +97,9 @@ import Testing
       return await generator.statistics.engines.map(\.name).filter { $0.hasPrefix("unet") }
         .dropFirst(before).map { $0 }
     }
-    #expect(try await make("fox", "a (fox)") == ["unet_2x16x16_24"])
-    #expect(try await make("fox", Self.long(2)) == ["unet_2x16x16_48"])
-    #expect(try await make(Self.long(3), Self.long(2)) == ["unet_2x16x16_144"])
+    #expect(try await make("fox", "a (fox)") == ["unet_2x16x16_40"])
+    #expect(try await make("fox", Self.long(2)) == ["unet_2x16x16_80"])
+    #expect(try await make(Self.long(3), Self.long(2)) == ["unet_2x16x16_240"])
     #expect(try await make("fox", "rocket") == [])
   }
 

@@ -202,7 +202,7 @@ import Testing
     let long = String(repeating: "fox ", count: 40) + "end"
     #expect(generator.cut(of: long, syntax: .plain)?.hasSuffix("fox end") == true)
     #expect(generator.cut(of: long) == nil)  // it goes on in a second chunk
-    // Eight chunks of 22 tokens.
-    #expect(generator.cut(of: String(repeating: "fox ", count: 176) + "end") == "end")
+    // Eight chunks of 38 tokens.
+    #expect(generator.cut(of: String(repeating: "fox ", count: 304) + "end") == "end")
   }
 }

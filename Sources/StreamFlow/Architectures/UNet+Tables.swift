@@ -93,7 +93,7 @@ extension UNet {
   /// Measured on Stable Diffusion 1.5: keys and values of a text are 22 % of a row's operations at
   /// 64 pixels, 6 % at 128 and 1.6 % at 256. Tables take 15 % of a tick's time off at 64 and 9 % at
   /// 128 (text 8 to 14 and 5, time the rest); from 256 on there is nothing to see, nor is there
-  /// with the starter's 24 tokens.
+  /// with the starter's 40 tokens.
   func worthwhileTables(height: Int, width: Int, tokens: Int) throws(GraphError) -> Tables {
     let row = try graph(.init(rows: 1, height: height, width: width, tokens: tokens))
     let text = try textTableGraph(tokens: tokens)
