@@ -229,12 +229,14 @@ struct BenchmarkCommand: AsyncParsableCommand {
     if (try? checkpoint.quantized(from: scales)) != nil {
       ways.append(way("\(rows) in flight, int8", steps: steps) { $0.precision = "int8" })
     }
-    let scale = checkpoint.defaults(for: .automatic).guidanceScale
-    ways.append(way("no guidance", steps: steps) { $0.guidance = .none })
-    ways.append(
-      way("onetime-negative guidance", steps: steps) {
-        $0.guidance = .onetimeNegative(scale: scale, delta: 1)
-      })
+    // A model that is best without guidance is asked what it does to it.
+    let scale = guidance.scale == 1 ? 2 : guidance.scale
+    let others: [(String, Guidance)] = [
+      guidance.scale == 1
+        ? ("full guidance, scale \(scale)", .full(scale: scale)) : ("no guidance", .none),
+      ("onetime-negative guidance, scale \(scale)", .onetimeNegative(scale: scale, delta: 1)),
+    ]
+    for (label, other) in others { ways.append(way(label, steps: steps) { $0.guidance = other }) }
     for count in [1, 2, 3, 4, 6, 8] where count != steps {
       ways.append(way("\(count) \(count == 1 ? "step" : "steps")", steps: count))
     }
