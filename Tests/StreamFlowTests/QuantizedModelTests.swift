@@ -80,12 +80,12 @@ import Testing
   func measured() async throws {
     let plain = try Checkpoint.starter()
     var options = QuantizationOptions()
-    (options.prompts, options.stepCount, options.floatShare) = (["dog", "red car"], 2, 0)
+    (options.prompts, options.stepCount, options.floatShare) = (["dog", "red car"], 4, 0)
     var told: [String] = []
     let report = try Quantizer(plain, options: options) { told.append($0) }.run()
     #expect(report.parts.map(\.name) == ["unet", "vae decoder", "vae encoder"])
-    #expect(report.parts.allSatisfy { $0.signalToNoise > 28 && $0.operationShare > 0.9 })
-    #expect(report.evaluationCount == 4 && told.contains("watching picture 2 of 2"))
+    #expect(report.parts.allSatisfy { $0.signalToNoise > 30 && $0.operationShare > 0.9 })
+    #expect(report.evaluationCount == 8 && told.contains("watching picture 2 of 2"))
     let folder = try TemporaryFolder()
     let path = try folder.write(report.file, as: QuantizationFile.name)
     #expect(try QuantizationFile(path: path).serialized() == report.file)
