@@ -22,18 +22,13 @@ import torch
 import torch.nn.functional as functional
 
 import glyphs as data
-from model import PATCHES, WIDTH, WORDS, Starter, export
+from model import PATCHES, WIDTH, WORDS, Starter, exchange, export, put
 from muon import Muon
 
 
 def patches(latents):
     """(count, channels, 16, 16) as (count, 16 patches, their values)."""
     return functional.pixel_unshuffle(latents, latents.shape[-1] // PATCHES).flatten(2).mT
-
-
-def unpatched(rows, shape):
-    square = rows.mT.unflatten(2, (PATCHES, PATCHES))
-    return functional.pixel_shuffle(square, shape[-1] // PATCHES)
 
 
 class Draft:
@@ -72,9 +67,7 @@ class Draft:
     def restore(self):
         state = torch.load(self.folder / "draft.pt", weights_only=False)
         self.step, self.seconds, self.average = state["step"], state["seconds"], state["average"]
-        with torch.no_grad():
-            for parameter, saved in zip(self.parameters, state["parameters"]):
-                parameter.copy_(saved)
+        put(self.parameters, state["parameters"])
         for optimizer, saved in zip(self.optimizers, state["optimizers"]):
             optimizer.load_state_dict(saved)
         torch.set_rng_state(state["torch"]), random.setstate(state["python"])
@@ -111,12 +104,6 @@ class Draft:
         torch._foreach_lerp_(self.average, [p.detach() for p in self.parameters], 1 - decay)
         return loss.item()
 
-    def swap(self):
-        with torch.no_grad():
-            for parameter, mean in zip(self.parameters, self.average):
-                kept = parameter.clone()
-                parameter.copy_(mean), mean.copy_(kept)
-
     @torch.no_grad()
     def measure(self, unseen, count=400):
         """Share of sketches nearest to the right glyph, and their mean squared error, of pairs (not) trained on."""
@@ -150,13 +137,13 @@ class Draft:
             if time.time() - saved > 60:
                 self.save()
                 saved = time.time()
-                self.swap()
+                exchange(self.parameters, self.average)
                 print(f"{time.strftime('%H:%M:%S')} step {self.step} {self.seconds / 60:.1f} min loss "
                       f"{np.mean(losses[-200:]):.4f}; seen pairs {self.measure(False)}; unseen {self.measure(True)}",
                       flush=True)
-                self.swap()
+                exchange(self.parameters, self.average)
         self.save()
-        self.swap()
+        exchange(self.parameters, self.average)
         self.text.eval()
         self.show()
         print(f"seen pairs {self.measure(False)}; unseen {self.measure(True)}")

@@ -27,6 +27,19 @@ PIPELINE = {
 }
 
 
+@torch.no_grad()
+def put(parameters, values):
+    for parameter, value in zip(parameters, values):
+        parameter.copy_(value)
+
+
+def exchange(parameters, average):
+    """Exchanges the weights and their average."""
+    kept = [parameter.detach().clone() for parameter in parameters]
+    put(parameters, average)
+    put(average, kept)
+
+
 class Starter:
     """Tokenizer, text encoder, velocity network and autoencoder, in 32 bits."""
 

@@ -26,7 +26,7 @@ import evaluate
 import glyphs as data
 import look
 from card import card
-from model import Starter, export
+from model import Starter, exchange, export, put
 from muon import Muon
 
 SHEET = [
@@ -125,21 +125,12 @@ class Run:
     def restore(self):
         state = torch.load(self.folder / "state.pt", weights_only=False)
         self.step, self.seconds, self.difficulty = state["step"], state["seconds"], state["difficulty"]
-        with torch.no_grad():
-            for parameter, saved in zip(self.parameters, state["parameters"]):
-                parameter.copy_(saved)
+        put(self.parameters, state["parameters"])
         self.average, self.best = state["average"], state.get("best", -1.0)
         if state["kind"] == self.options.optimizer:
             for optimizer, saved in zip(self.optimizers, state["optimizers"]):
                 optimizer.load_state_dict(saved)
         torch.set_rng_state(state["torch"]), random.setstate(state["python"]), np.random.set_state(state["numpy"])
-
-    def swap(self):
-        """Exchanges the weights and their average."""
-        with torch.no_grad():
-            for parameter, mean in zip(self.parameters, self.average):
-                kept = parameter.clone()
-                parameter.copy_(mean), mean.copy_(kept)
 
     def log(self, text):
         line = f"{time.strftime('%H:%M:%S')} {text}"
@@ -233,14 +224,14 @@ class Run:
         self.export(quick=False)
 
     def sheet(self):
-        self.swap()
+        exchange(self.parameters, self.average)
         pictures = self.starter.decode(self.starter.latents(SHEET, evaluate.noise(self.starter, len(SHEET))))
         evaluate.write_sheet(pictures, self.folder / "samples" / f"{self.step:06}.png", columns=6)
-        self.swap()
+        exchange(self.parameters, self.average)
 
     def export(self, quick):
         """Measures the averaged weights; writes them unless better ones were written. A quick one asks less."""
-        self.swap()
+        exchange(self.parameters, self.average)
         self.starter.unet.eval(), self.starter.text.eval()
         references = data.pictures(self.glyphs, 64)
         common, results = dict(references=references), []
@@ -255,7 +246,7 @@ class Run:
         else:
             self.log(f"not written: {self.best} was reached before")
         self.starter.unet.train(), self.starter.text.train()
-        self.swap()
+        exchange(self.parameters, self.average)
 
 
 def main():
