@@ -26,7 +26,7 @@ struct CompiledModel: ~Copyable {
   /// How it came to be.
   var origin: Session.Origin { file == nil ? .compiled : .cached }
 
-  deinit { unsafe runtime.functions.ov_compiled_model_free(handle) }
+  deinit { runtime.free { unsafe runtime.functions.ov_compiled_model_free(handle) } }
 
   /// Writes the model to a file, from which it can be imported.
   borrowing func export(to path: String) throws(EngineError) {

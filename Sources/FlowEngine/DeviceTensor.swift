@@ -23,13 +23,13 @@ final class DeviceTensor {
     var extents = port.shape.dimensions.map(Int64.init)
     var tensor: OpaquePointer?
     let type = port.type.openVINOType()
-    let status = unsafe extents.withUnsafeMutableBufferPointer { extents in
-      unsafe runtime.functions.ov_tensor_create_from_host_ptr(
-        type, ov_shape_t(rank: Int64(extents.count), dims: extents.baseAddress),
-        memory.baseAddress, &tensor)
-    }
     do {
-      try runtime.check(status, .shapeMismatch, "lend memory of \(port.shape) for \(port.name)")
+      try unsafe runtime.check(
+        extents.withUnsafeMutableBufferPointer { extents in
+          unsafe runtime.functions.ov_tensor_create_from_host_ptr(
+            type, ov_shape_t(rank: Int64(extents.count), dims: extents.baseAddress),
+            memory.baseAddress, &tensor)
+        }, .shapeMismatch, "lend memory of \(port.shape) for \(port.name)")
     } catch {
       unsafe memory.deallocate()
       throw error
@@ -42,7 +42,7 @@ final class DeviceTensor {
   }
 
   deinit {
-    unsafe runtime.functions.ov_tensor_free(handle)
+    runtime.free { unsafe runtime.functions.ov_tensor_free(handle) }
     unsafe memory.deallocate()
   }
 

@@ -19,7 +19,7 @@ struct InferRequest: ~Copyable {
     unsafe self.handle = handle
   }
 
-  deinit { unsafe runtime.functions.ov_infer_request_free(handle) }
+  deinit { runtime.free { unsafe runtime.functions.ov_infer_request_free(handle) } }
 
   /// Has runs read an input from a tensor's memory, from now on.
   borrowing func bind(input index: Int, to tensor: DeviceTensor) throws(EngineError) {

@@ -78,7 +78,7 @@ public final class Runtime: Sendable {
     devices = unsafe try Self.devices(table, core)
   }
 
-  deinit { unsafe functions.ov_core_free(core) }
+  deinit { free { unsafe functions.ov_core_free(core) } }
 
   private static func version(_ table: openvino_functions) throws(EngineError) -> String {
     var version = unsafe ov_version_t()
@@ -115,15 +115,26 @@ public final class Runtime: Sendable {
     return unsafe String(cString: text)
   }
 
-  /// Throws OpenVINO's own words where a call failed.
+  /// Makes a call of OpenVINO, and throws its own words where that failed.
   func check(
-    _ status: ov_status_e, _ code: EngineError.Code, _ action: @autoclosure () -> String
+    _ call: @autoclosure () -> ov_status_e, _ code: EngineError.Code,
+    _ action: @autoclosure () -> String
   ) throws(EngineError) {
+    let (status, reason) = ExitGate.shared.inside {
+      let status = call()
+      return (status, status == OPENVINO_OK ? "" : words(on: status))
+    }
     guard status != OPENVINO_OK else { return }
-    let detail = unsafe text(functions.ov_get_last_err_msg())
-    let reason = detail.isEmpty ? unsafe text(functions.ov_get_error_info(status)) : detail
     throw EngineError(code: code, message: "cannot \(action()): \(reason)")
   }
+
+  private func words(on status: ov_status_e) -> String {
+    let detail = unsafe text(functions.ov_get_last_err_msg())
+    return detail.isEmpty ? unsafe text(functions.ov_get_error_info(status)) : detail
+  }
+
+  /// Makes a call of OpenVINO that frees something.
+  func free(_ call: () -> Void) { ExitGate.shared.inside(call) }
 
   /// Compiles a model in the ONNX format.
   ///
@@ -137,19 +148,20 @@ public final class Runtime: Sendable {
     didRead: () -> Void = {}
   ) throws(EngineError) -> CompiledModel {
     var model: OpaquePointer?
-    let status = unsafe onnx.withUnsafeBytes { bytes in
-      unsafe functions.ov_core_read_model_from_memory_buffer(
-        core, bytes.bindMemory(to: CChar.self).baseAddress, bytes.count, nil, &model)
-    }
-    try check(status, .modelUnreadable, "read the graph \(name)")
-    defer { unsafe functions.ov_model_free(model) }
+    try unsafe check(
+      onnx.withUnsafeBytes { bytes in
+        unsafe functions.ov_core_read_model_from_memory_buffer(
+          core, bytes.bindMemory(to: CChar.self).baseAddress, bytes.count, nil, &model)
+      }, .modelUnreadable, "read the graph \(name)")
+    defer { free { unsafe functions.ov_model_free(model) } }
     didRead()
     var compiled: OpaquePointer?
-    let outcome = unsafe withProperties(configuration.properties) { properties in
-      unsafe functions.ov_core_compile_model_props(
-        core, model, configuration.device, properties.count, properties.baseAddress, &compiled)
-    }
-    try check(outcome, .compilationFailed, "compile \(name) for \(configuration.device)")
+    try unsafe check(
+      withProperties(configuration.properties) { properties in
+        unsafe functions.ov_core_compile_model_props(
+          core, model, configuration.device, properties.count, properties.baseAddress, &compiled)
+      }, .compilationFailed, "compile \(name) for \(configuration.device)")
+    ExitGate.shared.renew()
     return unsafe try CompiledModel(
       adopting: compiled, runtime: self, name: name, file: nil)
   }
@@ -160,18 +172,18 @@ public final class Runtime: Sendable {
   ) throws(EngineError) -> CompiledModel {
     var compiled: OpaquePointer?
     // Import takes no options of its own and reads the core's.
-    let status = propertiesLock.withLock { _ -> ov_status_e in
-      let status = unsafe withProperties(configuration.properties) { properties in
-        unsafe functions.ov_core_set_properties(
-          core, configuration.device, properties.count, properties.baseAddress)
-      }
-      guard status == OPENVINO_OK else { return status }
-      let bytes = unsafe file.engine
-      return unsafe functions.ov_core_import_model(
-        core, bytes.bindMemory(to: CChar.self).baseAddress, bytes.count, configuration.device,
-        &compiled)
-    }
-    try check(status, .compilationFailed, "take \(name) from the engine cache")
+    try check(
+      propertiesLock.withLock { _ -> ov_status_e in
+        let status = unsafe withProperties(configuration.properties) { properties in
+          unsafe functions.ov_core_set_properties(
+            core, configuration.device, properties.count, properties.baseAddress)
+        }
+        guard status == OPENVINO_OK else { return status }
+        let bytes = unsafe file.engine
+        return unsafe functions.ov_core_import_model(
+          core, bytes.bindMemory(to: CChar.self).baseAddress, bytes.count, configuration.device,
+          &compiled)
+      }, .compilationFailed, "take \(name) from the engine cache")
     // What runs often was copied; the rest comes back when it is read.
     file.releasePages()
     return unsafe try CompiledModel(

@@ -75,6 +75,36 @@ import Testing
     #expect(error?.message.hasPrefix("cannot read the graph junk: ") == true)
   }
 
+  #if os(Linux) || os(macOS)
+    @Test("A process ends with its own status while another thread compiles")
+    func exit() async throws {
+      await #expect(processExitsWith: .exitCode(7)) {
+        for thread in 0..<3 {
+          Thread.detachNewThread {
+            while (try? Self.compileSomething(thread)) != nil {}
+          }
+        }
+        // Everything that is made at the first use is there.
+        try Self.compileSomething(3)
+        try await Task.sleep(for: .milliseconds(200))
+        Foundation.exit(7)
+      }
+    }
+  #endif
+
+  private static func compileSomething(_ number: Int) throws {
+    let graph = Graph(name: "something\(number)")
+    var value = graph.input("x", shape: [1, 64])
+    for layer in 0..<40 {
+      let weight = (0..<64 * 64).map { Float(($0 + layer) % 7) / 7 }
+      value = try value.matrixProduct(graph.constant(weight, shape: [64, 64])).sigmoid()
+    }
+    graph.output(value, as: "y")
+    let session = try Session(
+      ONNXModel(graph, weightsIdentity: []), configuration: EngineConfiguration())
+    try session.run()
+  }
+
   @Test("Float32 is asked for where the device would take less")
   func precision() throws {
     let graph = Graph(name: "precision")
