@@ -79,6 +79,23 @@ actor FFmpegLog {
       .trimmingPrefix("file:").description
   }
 
+  /// The most that ffmpeg takes for the first line of a y4m stream.
+  static let longestStreamHeader = 128
+
+  /// How many bytes of a y4m stream were read and are part of no frame, as ffmpeg tells at its end
+  /// at the level of `verbose`: the first line, and what there is of a last frame.
+  var unreadByteCount: Int {
+    // The last "bytes read" is the input's: what is opened first is closed last.
+    let read = lines.compactMap { $0.firstMatch(of: /Statistics: (\d+) bytes read/)?.1 }.last
+    let frames = lines.compactMap {
+      $0.firstMatch(of: /Total: (\d+) packets \((\d+) bytes\) demuxed/)
+    }.last
+    guard let read = read.flatMap({ Int($0) }), let frames, let count = Int(frames.1),
+      let taken = Int(frames.2)
+    else { return 0 }
+    return read - taken - count * "FRAME\n".utf8.count
+  }
+
   /// Whether a line of any level has a text.
   func contains(_ text: String) -> Bool { lines.contains { $0.contains(text) } }
 }

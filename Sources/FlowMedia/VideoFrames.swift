@@ -43,6 +43,7 @@ actor FrameSource {
 
   private let process: FFmpegProcess<Pipe>
   private let source: VideoSource
+  private let isMeasured: Bool
   private var chunks: Pipe.Iterator
   private var chunk: ArraySlice<UInt8> = []
   private var rate: FrameRate?
@@ -52,9 +53,14 @@ actor FrameSource {
   private let clock = ContinuousClock()
   private var start: ContinuousClock.Instant
 
-  init(_ process: FFmpegProcess<Pipe>, source: VideoSource) {
+  /// - Parameters:
+  ///   - process: ffmpeg.
+  ///   - source: what it reads.
+  ///   - isMeasured: whether only the number of bytes tells that a last frame was cut.
+  init(_ process: FFmpegProcess<Pipe>, source: VideoSource, isMeasured: Bool) {
     self.process = process
     self.source = source
+    self.isMeasured = isMeasured
     chunks = process.pipe.makeAsyncIterator()
     start = clock.now
   }
@@ -102,7 +108,7 @@ actor FrameSource {
     var pixels: [UInt8] = []
     pixels.reserveCapacity(3 * numbers[0] * numbers[1])
     while pixels.count < 3 * numbers[0] * numbers[1] {
-      guard try await fill() else { throw await cutShort }
+      guard try await fill() else { throw await cutShort(process.log.failure) }
       let part = chunk.prefix(3 * numbers[0] * numbers[1] - pixels.count)
       pixels.append(contentsOf: part)
       chunk.removeFirst(part.count)
@@ -115,7 +121,7 @@ actor FrameSource {
     var text: [UInt8] = []
     while text.count < 32 {
       guard try await fill() else {
-        guard text.isEmpty else { throw await cutShort }
+        guard text.isEmpty else { throw await cutShort(process.log.failure) }
         return nil
       }
       let byte = chunk.removeFirst()
@@ -143,18 +149,18 @@ actor FrameSource {
       throw MediaError.unreadable(source, reason: await process.log.failure)
     }
     for sign in ["partial file", "< expected frame_size", "File ended prematurely"]
-    where await process.log.contains(sign) { throw await cutShort }
+    where await process.log.contains(sign) { throw await cutShort(process.log.failure) }
+    if isMeasured, await process.log.unreadByteCount > FFmpegLog.longestStreamHeader {
+      throw cutShort("the last one lacks some of its bytes")
+    }
     return false
   }
 
-  private var cutShort: MediaError {
-    get async {
-      let frames = count == 1 ? "1 whole frame" : "\(count) whole frames"
-      return MediaError(
-        code: .videoCutShort,
-        message:
-          "\(source) ends in the middle of a frame, after \(frames): \(await process.log.failure)")
-    }
+  private func cutShort(_ reason: String) -> MediaError {
+    let frames = count == 1 ? "1 whole frame" : "\(count) whole frames"
+    return MediaError(
+      code: .videoCutShort,
+      message: "\(source) ends in the middle of a frame, after \(frames): \(reason)")
   }
 
   private var foreign: MediaError {

@@ -3,8 +3,10 @@ extension VideoReader {
   func arguments(
     input: VideoInput, rate: FrameRate?, information: VideoInformation?
   ) -> [String] {
-    // Only at the level of information does ffmpeg tell the rate of what was not asked before.
-    let needed = rate == nil ? FFmpegLogging.Level.info : .error
+    // Only at the level of information does ffmpeg tell the rate of what was not asked before, and
+    // at the next one how much it read.
+    let needed =
+      endsAreSilent ? FFmpegLogging.Level.verbose : rate == nil ? .info : .error
     let levels = FFmpegLogging.Level.allCases
     let level = levels.last { $0 == needed || $0 == logging?.level } ?? needed
     var arguments = ["-hide_banner", "-nostdin", "-nostats", "-loglevel", "level+\(level)"]
@@ -17,6 +19,17 @@ extension VideoReader {
     // The filters have made the rate constant, or it is as it comes: nothing more to do.
     arguments += ["-fps_mode", "passthrough"]
     return arguments + ["-f", "image2pipe", "-c:v", "ppm", "-pix_fmt", "rgb24", "pipe:1"]
+  }
+
+  /// Whether ffmpeg says nothing of a source that ends in the middle of a frame, which it reads to
+  /// the end.
+  var endsAreSilent: Bool {
+    guard selection.start == .zero, selection.duration == nil else { return false }
+    switch source {
+    case .standardInput(.y4m): return true
+    case .file(let path): return path.lowercased().hasSuffix(".y4m")
+    case .pictures, .camera, .screen, .standardInput, .generated: return false
+    }
   }
 
   /// Whether ffmpeg can jump to the start.

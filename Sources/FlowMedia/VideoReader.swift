@@ -65,7 +65,7 @@ public struct VideoReader: Sendable {
       }
     let result: Swift.Result<Result, any Error>
     do {
-      let frames = try await FrameSource(process, source: source).open(
+      let frames = try await FrameSource(process, source: source, isMeasured: endsAreSilent).open(
         rate: rate?.divided(by: selection.every))
       result = .success(try await body(frames))
     } catch {

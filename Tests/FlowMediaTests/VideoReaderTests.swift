@@ -152,6 +152,34 @@ import Testing
     #expect(error?.message.contains("after 2 whole frames: Invalid buffer size") == true)
   }
 
+  @Test("A y4m stream that ends in a frame says so, which ffmpeg does not", arguments: [1, 2])
+  func cutShortY4M(wholeFrames: Int) async throws {
+    let file = try await clips.make(
+      "a.y4m",
+      ["-f", "lavfi", "-i", "testsrc=size=40x30:rate=5", "-frames:v", "3", "-pix_fmt", "yuv420p"])
+    let bytes = try Array(Data(contentsOf: URL(filePath: file)))
+    let frame = "FRAME\n".utf8.count + 40 * 30 * 3 / 2
+    let cut = try clips.folder.write(
+      Array(bytes.dropLast((3 - wholeFrames) * frame - 900)), as: "cut.y4m")
+    let input = try FileHandle(forReadingFrom: URL(filePath: cut))
+    var piped = VideoReader(.standardInput(.y4m))
+    piped.standardInput = input.fileDescriptor
+    for reader in [piped, VideoReader(.file(cut))] {
+      var count = 0
+      let error = await #expect(throws: MediaError.self) {
+        try await reader.read { frames in for try await _ in frames { count += 1 } }
+      }
+      #expect(count == wholeFrames && error?.code == .videoCutShort)
+      #expect(
+        error?.message.hasSuffix(
+          "after \(wholeFrames) whole frame\(wholeFrames == 1 ? "" : "s"): "
+            + "the last one lacks some of its bytes") == true)
+    }
+    // Less than all was asked for.
+    let part = VideoReader(.file(cut), selection: FrameSelection(duration: .milliseconds(150)))
+    #expect(try await part.read { try await $0.reduce(0) { count, _ in count + 1 } } == 1)
+  }
+
   @Test("A folder is read in the order of its numbers, a pattern in its own", arguments: [0, 1])
   func pictures(kind: Int) async throws {
     for index in [1, 2, 10] {

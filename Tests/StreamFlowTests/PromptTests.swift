@@ -101,6 +101,18 @@ import Testing
     #expect(network.catalogue.made.map(\.name).count == 3)
   }
 
+  @Test("Of a blend that moves the last few mixes are kept, and a prompt beside it stays")
+  func movingBlend() throws {
+    let conditioner = try Self.conditioner()
+    var request = GenerationRequest(prompt: "fox")
+    _ = try conditioner.prompted(request)
+    for step in 0..<20 {
+      request.blend = PromptBlend([.init(prompt: "sushi", weight: Float(step) / 20)])
+      _ = try conditioner.prompted(request)
+    }
+    #expect(conditioner.keptCounts == (prompts: 1, mixes: 8))
+  }
+
   @Test("Text encoders that cut a prompt differently are an error that says what to do")
   func differingChunks() throws {
     let one = PromptEncoder.Encoded(hidden: [], pooled: [], chunkCount: 1)

@@ -37,6 +37,9 @@ final class Conditioner {
   /// Height and width in pixels, as Stable Diffusion XL reads them.
   private let sizes: [Float]
   private var known = ByteBoundedCache<Key, Conditioning>(capacity: 256 << 20)
+  /// Those of mixed prompts, of which few are kept: a mix that moves is another with each move, and
+  /// seldom comes again.
+  private var mixed = ByteBoundedCache<Key, Conditioning>(capacity: 256 << 20, countLimit: 8)
 
   /// - Parameters:
   ///   - checkpoint: the model.
@@ -54,6 +57,9 @@ final class Conditioner {
     zeroesEmptyPrompt = checkpoint.zeroesEmptyPrompt
     sizes = [height, width, 0, 0, height, width].map(Float.init)
   }
+
+  /// How many conditionings are kept, of prompts and of mixes.
+  var keptCounts: (prompts: Int, mixes: Int) { (known.count, mixed.count) }
 
   /// How its engines came to be.
   var reports: [EngineReport] { prompts.reports + (table.map { [$0.report] } ?? []) }
@@ -87,9 +93,14 @@ final class Conditioner {
     }
     let key = Key(
       prompt: prompt, blend: blend, syntax: request.promptSyntax, guidanceScale: scale)
-    if let known = known[key] { return known }
+    if let known = known[key] ?? mixed[key] { return known }
     let conditioning = try encode(key)
-    known.insert(conditioning, for: key, byteCount: 4 * conditioning.text.count)
+    let byteCount = 4 * conditioning.text.count
+    if blend == nil {
+      known.insert(conditioning, for: key, byteCount: byteCount)
+    } else {
+      mixed.insert(conditioning, for: key, byteCount: byteCount)
+    }
     return conditioning
   }
 

@@ -127,15 +127,21 @@ extension TextStates {
 /// What was made last, up to so many bytes and so many values; the oldest goes first.
 struct ByteBoundedCache<Key: Hashable, Value> {
   private let capacity: Int
+  private let countLimit: Int
   private var values: [Key: (value: Value, byteCount: Int)] = [:]
   private var order: [Key] = []
   private var byteCount = 0
 
-  /// The most values, however small: a stream whose blend moves makes a new one with each move, and
-  /// none of them comes again.
-  private let countLimit = 128
+  /// - Parameters:
+  ///   - capacity: the most bytes.
+  ///   - countLimit: the most values, however small.
+  init(capacity: Int, countLimit: Int = 128) {
+    self.capacity = capacity
+    self.countLimit = countLimit
+  }
 
-  init(capacity: Int) { self.capacity = capacity }
+  /// How many values there are.
+  var count: Int { values.count }
 
   subscript(key: Key) -> Value? { values[key]?.value }
 
