@@ -45,6 +45,11 @@ struct QuantizeCommand: AsyncParsableCommand {
   @Option(help: "The number of steps; what suits the model unless said.")
   var steps: Int?
 
+  @Option(
+    help:
+      "The way through time, as `streamflow generate` takes it; what suits the model unless said.")
+  var schedule = ScheduleChoice.automatic
+
   @Option(help: "The width in pixels; the model's own unless said.")
   var width: Int?
 
@@ -100,6 +105,7 @@ struct QuantizeCommand: AsyncParsableCommand {
       var options = QuantizationOptions()
       if let promptsFile { options.prompts = try GenerateCommand.lines(of: promptsFile) }
       (options.width, options.height, options.stepCount) = (width, height, steps)
+      options.schedule = schedule
       (options.range, options.floatShare) = (range, floatShare)
       options.includesAutoencoder = !leavesAutoencoder
       var configuration = EngineConfiguration()

@@ -42,6 +42,10 @@ import Testing
     #expect(written.status != 0 && written.error.contains("--overwrite"), "\(written.error)")
     let share = try runner.run(["quantize", "starter", "--float-share", "1", "--output", "x"])
     #expect(share.status != 0 && share.error.contains("--float-share must be 0 to below 1"))
+    let plan = try runner.run([
+      "quantize", "starter", "--schedule", "perflow:windows=4", "--steps", "3", "--output", "x",
+    ])
+    #expect(plan.status != 0 && plan.error.contains("windows"), "\(plan.error)")
     _ = try runner.folder.write([1], as: "file")
     let place = try runner.run(["quantize", "starter", "--output", "file/x"])
     #expect(place.status != 0 && place.error.contains("choose another place"), "\(place.error)")

@@ -10,6 +10,8 @@ public struct QuantizationOptions: Sendable {
   public var height: Int?
   /// Their number of steps; what suits the model unless said.
   public var stepCount: Int?
+  /// Their way through time; what suits the model unless said.
+  public var schedule = ScheduleChoice.automatic
   /// How the range of a layer's inputs is chosen.
   public var range = TensorRange.Choice.error
   /// Of the operations that could be done in 8 bits, the share that stays in floats: those whose

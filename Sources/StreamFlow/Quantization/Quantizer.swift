@@ -97,6 +97,15 @@ public struct Quantizer {
   private func watchNetwork(
     _ size: UNet.Size
   ) throws -> (latents: [Latents], Trial.Outcome, evaluationCount: Int) {
+    let requests = options.prompts.enumerated().map { index, prompt in
+      var request = checkpoint.request(prompt, schedule: options.schedule)
+      request.promptSyntax = .plain
+      request.seed = UInt64(index)
+      request.stepCount = options.stepCount ?? request.stepCount
+      return request
+    }
+    // What cannot be made is told before the minutes of compiling.
+    let plans = try requests.map { try checkpoint.plan(for: $0, width: width, height: height) }
     progress("compiling the network in floats")
     let weights = checkpoint.unetWeights
     let network = UNet(configuration: checkpoint.unet, weights: weights.root)
@@ -110,13 +119,6 @@ public struct Quantizer {
       prompts: try PromptStates(
         checkpoint, skippedLayers: 0, configuration: configuration, cache: nil),
       width: width, height: height, table: nil)
-    let requests = options.prompts.enumerated().map { index, prompt in
-      var request = checkpoint.request(prompt)
-      request.promptSyntax = .plain
-      request.seed = UInt64(index)
-      request.stepCount = options.stepCount ?? request.stepCount
-      return request
-    }
     let evaluations = requests.reduce(0) { $0 + $1.stepCount * $1.guidance.rowsPerStep }
     var field = CalibrationField(
       run, rowCapacity: 2, probeInterval: evaluations / Self.probeCount(of: graph))
@@ -127,8 +129,8 @@ public struct Quantizer {
       var batch = StreamBatch<Conditioning>(rowCapacity: 2)
       batch.admit(
         Trajectory(
-          id: index, plan: try checkpoint.plan(for: request, width: width, height: height),
-          guidance: request.guidance, prompted: conditioning.prompted,
+          id: index, plan: plans[index], guidance: request.guidance,
+          prompted: conditioning.prompted,
           unprompted: conditioning.unprompted, noise: request.noise,
           shape: [checkpoint.unet.inputChannels, size.height, size.width]))
       while !batch.isEmpty {
