@@ -7,7 +7,8 @@ import Testing
 
 /// A long run with changes at random: `STREAMFLOW_SOAK_MINUTES=20 swift test --filter Soak`.
 ///
-/// Without the variable it is a few seconds long.
+/// Without the variable it is a few seconds long. `STREAMFLOW_SOAK_SPARE=0` lets go of the engines of
+/// a size as soon as it is changed away from (``LiveOptions/spareByteCount``).
 @Suite struct LiveStreamSoakTests {
   private static let minutes =
     ProcessInfo.processInfo.environment["STREAMFLOW_SOAK_MINUTES"].flatMap { Double($0) } ?? 0.08
@@ -17,7 +18,8 @@ import Testing
     let settings = LiveStreamTests.settings {
       $0.filter = FrameGate.Settings(threshold: 0.9999, maximumSkips: 3)
     }
-    let stream = try LiveStreamTests.stream(settings, rows: 4)
+    let spare = ProcessInfo.processInfo.environment["STREAMFLOW_SOAK_SPARE"].flatMap { Int($0) }
+    let stream = try LiveStreamTests.stream(settings, rows: 4, spareByteCount: spare)
     try await stream.prepare()
     let end = ContinuousClock.now + .milliseconds(Int(Self.minutes * 60_000))
     let feeding = Task {

@@ -34,10 +34,11 @@ import Testing
 
   static func stream(
     _ settings: LiveSettings = settings(), rows: Int? = 4, frameBuffer: Int = 1,
-    overlaps: Bool = true
+    overlaps: Bool = true, spareByteCount: Int? = nil
   ) throws -> LiveStream {
     var options = LiveOptions()
     (options.rowCapacity, options.frameBuffer, options.overlaps) = (rows, frameBuffer, overlaps)
+    options.spareByteCount = spareByteCount
     return try LiveStream(
       checkpoint: .starter(), settings: settings, options: options, cache: cache)
   }
@@ -198,6 +199,31 @@ import Testing
     #expect(frame.image?.width == 48 && frame.settings.width == 48)
     await stream.finish()
     #expect(try await iterator.next() == nil)
+  }
+
+  @Test(
+    "A change back takes effect at once where engines that nothing needs may stay",
+    arguments: [(nil, false), (0, true)] as [(Int?, Bool)])
+  func changeBack(spareByteCount: Int?, needsEngines: Bool) async throws {
+    let stream = try Self.stream(rows: 2, spareByteCount: spareByteCount)
+    try await stream.prepare()
+    var iterator = stream.frames.makeAsyncIterator()
+    for (index, width) in [64, 48, 64, 48].enumerated() {
+      let change = try await stream.update { $0.width = width }
+      #expect(change.needsEngines == (index == 1 || needsEngines && index > 1))
+      try await change.settled()
+      await stream.submit(Self.input(index), timestamp: .zero)
+      let frame = try #require(try await iterator.next())
+      #expect(frame.image?.width == width && frame.settingsNumber == change.number)
+    }
+    await stream.finish()
+    #expect(try await iterator.next() == nil)
+  }
+
+  @Test("Engines that nothing needs take no less than nothing")
+  func spareRefused() {
+    let error = #expect(throws: ModelError.self) { try Self.stream(spareByteCount: -1) }
+    #expect(error?.message.contains("0 bytes or more, got -1") == true)
   }
 
   private static func wait(for semaphore: DispatchSemaphore) async {

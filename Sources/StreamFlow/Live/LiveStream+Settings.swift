@@ -126,6 +126,9 @@ extension LiveStream {
       number: number, settings: settings, lane: lane, plan: plan, conditioning: conditioning)
     let before = current
     current = resolved
+    if let place = readyLanes.firstIndex(of: lane) {
+      readyLanes.append(readyLanes.remove(at: place))
+    }
     if let pending, isWhole, pending.number < number { self.pending = nil }
     statistics.changeCount += isWhole && number > 0 ? 1 : 0
     // A change is to be seen at once, on a still picture too.
@@ -216,18 +219,16 @@ extension LiveStream {
     return calibration.rows
   }
 
-  /// Lets go of lanes that were not used of late, and that nothing flies in or waits for, where
-  /// there are more than are kept.
+  /// Lets go of lanes that nothing flies in or waits for, those first that were changed to longest
+  /// ago, where they are more than are kept.
   func letGoIfMany() {
-    // Those of a large network are gigabytes each.
-    let isLarge = checkpoint.unetWeights.byteCount >= EngineCatalogue.largeByteCount
-    let limit = isLarge ? 1 : 4
-    guard readyLanes.count > limit, makingLanes.isEmpty, lettingGo == nil else { return }
-    var kept = Set(readyLanes[(readyLanes.count - limit)...])
-    kept.formUnion(pinnedLanes)
+    guard readyLanes.count > 1, makingLanes.isEmpty, lettingGo == nil else { return }
+    var kept = Set(pinnedLanes)
     kept.formUnion(records.values.map(\.lane))
     kept.formUnion(group.map(\.lane))
     if let current { kept.insert(current.lane) }
+    let spare = readyLanes.reversed().filter { !kept.contains($0) }
+    kept.formUnion(spare.prefix(spareLaneCount))
     guard !readyLanes.allSatisfy(kept.contains) else { return }
     readyLanes.removeAll { !kept.contains($0) }
     let lanes = Set(readyLanes)
@@ -235,9 +236,22 @@ extension LiveStream {
       await ticking.keep(only: lanes)
       await encoding.keep(only: Set(lanes.map(\.size)))
       await decoding.keep(only: Set(lanes.map(\.size)))
+      await Self.returnFreedMemory()
       lettingGo = nil
     }
   }
+
+  /// The lanes that stay although nothing needs them: coming back to one takes no time then.
+  private var spareLaneCount: Int {
+    let rows = checkpoint.unetWeights.byteCount < EngineCatalogue.largeByteCount ? rowCapacity : 1
+    // One of all rows, and one of each power of two below.
+    let engineCount = 1 + Int.bitWidth - (rows - 1).leadingZeroBitCount
+    let laneByteCount = max(checkpoint.liveByteCount(networkCount: engineCount), 1)
+    return min(spareByteCount / laneByteCount, 12)
+  }
+
+  /// Beside the stream: it takes as long as a few ticks.
+  @concurrent private static func returnFreedMemory() async { FreedMemory.returnToSystem() }
 }
 
 extension LiveSettings {

@@ -29,7 +29,7 @@ public actor LiveStream {
   var latestNumber = 0
   var current: ResolvedSettings?
   var pending: PendingChange?
-  /// The lanes that have engines, those made last at the end.
+  /// The lanes that have engines, those that were changed to last at the end.
   var readyLanes: [LaneKey] = []
   /// Those being made.
   var makingLanes: [LaneKey: Task<Void, any Error>] = [:]
@@ -38,6 +38,7 @@ public actor LiveStream {
   var lettingGo: Task<Void, Never>?
   var preparation: Task<Void, any Error>?
   var rowCapacity: Int
+  let spareByteCount: Int
 
   // The way of inputs, in LiveStream+Flow.
   var flow: LiveFlow?
@@ -93,6 +94,8 @@ public actor LiveStream {
     builder = EngineBuilder(checkpoint, configuration: configuration, cache: cache)
     requested = settings
     rowCapacity = options.rowCapacity ?? 1
+    spareByteCount =
+      options.spareByteCount ?? SystemMemory.availableByteCount.map { $0 / 8 } ?? 1 << 30
   }
 
   deinit {
@@ -261,6 +264,9 @@ extension LiveOptions {
       ("finished frames that wait", outputCapacity),
     ] where !(1...64).contains(value) {
       throw refused("the number of \(name) is 1 to 64, got \(value)")
+    }
+    if let spareByteCount, spareByteCount < 0 {
+      throw refused("engines that nothing needs may take 0 bytes or more, got \(spareByteCount)")
     }
     if let rowCapacity, !(1...RowChoice.maximum).contains(rowCapacity) {
       throw refused(
