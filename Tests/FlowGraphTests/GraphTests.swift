@@ -20,6 +20,20 @@ import Testing
     weights = try WeightStore(file: path).root["block"]
   }
 
+  @Test("A graph goes when nobody holds it, with the constants, weights and layers it knows")
+  func isReleased() throws {
+    weak var released: Graph?
+    do {
+      let graph = Graph(name: "test")
+      released = graph
+      let input = graph.input("x", shape: [1, 4, 8, 8])
+      let hidden = try input.convolution(weights["conv"], padding: 1)
+      graph.output(try hidden * graph.constant(2), as: "y")
+      #expect(!graph.layers.isEmpty && !graph.constants.isEmpty && !graph.weights.isEmpty)
+    }
+    #expect(released == nil)
+  }
+
   @Test("Shapes follow the operators")
   func shapes() throws {
     let graph = Graph(name: "test")

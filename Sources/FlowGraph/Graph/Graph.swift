@@ -21,8 +21,8 @@ public final class Graph {
   /// which parts are used apart stands there once for each.
   public private(set) var layers: [Layer] = []
   private var valueCount = 0
-  private var constantNames: [ConstantKey: Value] = [:]
-  private var weightValues: [String: Value] = [:]
+  private var knownConstants: [ConstantKey: Value.Info] = [:]
+  private var knownWeights: [String: Value.Info] = [:]
 
   private struct ConstantKey: Hashable {
     let type: ElementType
@@ -66,7 +66,7 @@ public final class Graph {
   /// All of it is made of constants: the engine computes it once, when it compiles, and it counts
   /// as no operation.
   func value(of weight: Weight) throws(GraphError) -> Value {
-    if let known = weightValues[weight.name] { return known }
+    if let known = knownWeights[weight.name] { return Value(graph: self, info: known) }
     let operationCountAtRun = operationCount
     defer { operationCount = operationCountAtRun }
     var base = try value(ofStored: weight, named: weight.name)
@@ -77,7 +77,7 @@ public final class Graph {
     for delta in weight.deltas where !delta.isOfModel {
       value = try value + delta.value(addedTo: base)
     }
-    weightValues[weight.name] = value
+    knownWeights[weight.name] = value.info
     return value
   }
 
@@ -109,11 +109,11 @@ public final class Graph {
     public let name: String
     /// Its floating-point operations, two for each product that is summed.
     public let operationCount: Int
-    let input: Value
+    let input: Value.Info
   }
 
   func note(_ layer: WeightScope, reading input: Value, operationCount: Int) {
-    layers.append(Layer(name: layer.path, operationCount: operationCount, input: input))
+    layers.append(Layer(name: layer.path, operationCount: operationCount, input: input.info))
   }
 
   /// Writes an operator of one output down.
@@ -154,11 +154,11 @@ public final class Graph {
 
   func constant(bytes: [UInt8], type: ElementType, shape: Shape) -> Value {
     let key = ConstantKey(type: type, shape: shape, bytes: bytes)
-    if let known = constantNames[key] { return known }
+    if let known = knownConstants[key] { return Value(graph: self, info: known) }
     let name = nextName("Constant")
     constants.append(Constant(name: name, type: type, shape: shape, bytes: bytes))
     let value = Value(graph: self, name: name, shape: shape, type: type, layer: "a constant")
-    constantNames[key] = value
+    knownConstants[key] = value.info
     return value
   }
 

@@ -4,13 +4,32 @@ public import FlowCore
 public struct Value {
   /// The graph it is of.
   public let graph: Graph
-  let name: String
+  /// All of it but the graph: what the graph itself keeps, which would otherwise hold itself.
+  let info: Info
+
+  struct Info {
+    let name: String
+    let shape: Shape
+    let type: ElementType
+    /// The nearest named layer that this value came through, for error messages.
+    let layer: String
+  }
+
+  init(graph: Graph, info: Info) {
+    self.graph = graph
+    self.info = info
+  }
+
+  init(graph: Graph, name: String, shape: Shape, type: ElementType, layer: String) {
+    self.init(graph: graph, info: Info(name: name, shape: shape, type: type, layer: layer))
+  }
+
   /// The extents; none is left open.
-  public let shape: Shape
+  public var shape: Shape { info.shape }
   /// What the elements are.
-  public let type: ElementType
-  /// The nearest named layer that this value came through, for error messages.
-  let layer: String
+  public var type: ElementType { info.type }
+  var name: String { info.name }
+  var layer: String { info.layer }
 
   func mismatch(_ operation: String, _ problem: String) -> GraphError {
     GraphError(code: .shapeMismatch, message: "\(layer): \(operation) \(problem)")

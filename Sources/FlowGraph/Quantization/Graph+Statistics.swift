@@ -24,7 +24,7 @@ extension Graph {
     var indices: [String: Int] = [:]
     var (minima, maxima, elements): ([Value], [Value], [Value]) = ([], [], [])
     for entry in layers where isRead(entry.name) {
-      let (layer, input) = (entry.name, entry.input)
+      let (layer, input) = (entry.name, Value(graph: self, info: entry.input))
       if let index = indices[input.name] {
         if !read[index].layers.contains(layer) { read[index].layers.append(layer) }
         continue
