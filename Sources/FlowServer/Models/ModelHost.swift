@@ -123,7 +123,6 @@ actor ModelHost {
     guard useCount == 0, loading == nil, preparing.isEmpty, checkpoint != nil else { return false }
     checkpoint = nil
     generators = []
-    FreedMemory.returnToSystem()
     state = .unloaded
     logger.info("model let go of", metadata: ["model": "\(name)"])
     return true

@@ -236,7 +236,6 @@ extension LiveStream {
       await ticking.keep(only: lanes)
       await encoding.keep(only: Set(lanes.map(\.size)))
       await decoding.keep(only: Set(lanes.map(\.size)))
-      await Self.returnFreedMemory()
       lettingGo = nil
     }
   }
@@ -249,9 +248,6 @@ extension LiveStream {
     let laneByteCount = max(checkpoint.liveByteCount(networkCount: engineCount), 1)
     return min(spareByteCount / laneByteCount, 12)
   }
-
-  /// Beside the stream: it takes as long as a few ticks.
-  @concurrent private static func returnFreedMemory() async { FreedMemory.returnToSystem() }
 }
 
 extension LiveSettings {
