@@ -20,6 +20,7 @@ arguments.add_argument("--size", type=int, default=64)
 arguments.add_argument("--frames", type=int, default=300)
 arguments.add_argument("--steps", type=int, default=4)
 arguments.add_argument("--rounds", type=int, default=5)
+arguments.add_argument("--precision", default="f32")
 o = arguments.parse_args()
 
 n = str(o.steps)
@@ -38,7 +39,7 @@ def run(way, frames=o.frames):
     with tempfile.TemporaryDirectory() as folder:
         command = [
             ROOT / ".build/release/streamflow", "video", "lavfi:testsrc2=size=320x240:rate=30", "a fox on a blue background",
-            "--model", o.model, "--width", str(o.size), "--height", str(o.size), "--steps", n, "--guidance", "none",
+            "--model", o.model, "--width", str(o.size), "--height", str(o.size), "--steps", n, "--guidance", "none", "--precision", o.precision,
             "--seed", "1", "--duration", str(frames / 30), "--output", f"{folder}/out.mkv", "--json", *way,
         ]
         if o.vae:
@@ -56,7 +57,7 @@ for _ in range(o.rounds):
     for name, way in WAYS.items():
         results[name].append(run(way))
 base = statistics.median(r["frames_per_second"] for r in results["one at a time"])
-print(f"{o.model}, {o.size} px, {n} steps, {o.frames} frames, {o.rounds} rounds in turns")
+print(f"{o.model}, {o.size} px, {o.precision}, {n} steps, {o.frames} frames, {o.rounds} rounds in turns")
 print("| way | pictures/s | spread | times | latency p50, p95 ms | gap median, longest ms |\n|---|---|---|---|---|---|")
 for name, rounds in results.items():
     rates = sorted(r["frames_per_second"] for r in rounds)

@@ -163,6 +163,9 @@ enum PrecisionChoice: Hashable, CaseIterable, ExpressibleByArgument {
     EngineConfiguration.Precision.allCases.map(Self.float) + [.int8]
   }
 
+  /// As they are written, for the help; by itself it would show the names of Swift's cases.
+  static var allValueStrings: [String] { allCases.map(\.defaultValueDescription) }
+
   init?(argument: String) {
     guard let choice = Self.allCases.first(where: { $0.defaultValueDescription == argument })
     else { return nil }

@@ -341,6 +341,12 @@ import Testing
       "--quality",
       "--device", "--threads", "--precision", "--prompts-file", "--json", "--quiet", "Examples:",
     ] { #expect(help.contains(option), "no \(option)") }
-    #expect(try run(["--generate-completion-script", "bash"]).output.contains("_streamflow"))
+    let completions = try run(["--generate-completion-script", "bash"]).output
+    #expect(completions.contains("_streamflow"))
+    // Values as they are written, not as Swift names them.
+    #expect(help.contains("(values: f32, bf16, f16, int8;"))
+    for text in [help, completions] { #expect(!text.contains("float(")) }
+    let refused = try run(["generate", "cat", "--precision", "f64"])
+    #expect(refused.status == 64 && refused.error.contains("one of 'f32', 'bf16', 'f16' or 'int8'"))
   }
 }
