@@ -70,7 +70,7 @@ and runs where STREAMFLOW_OPENVINO names a runtime"
 
 echo "setup: fetching the OpenVINO runtime"
 mkdir -p .deps
-# Beside its goal, which the last step is one rename to; whatever happens before leaves nothing.
+# mktemp writes characters of its own in place of the X's. Beside its goal, which the last step is one rename to; whatever happens before leaves nothing.
 work=$(mktemp -d .deps/unpacking.XXXXXX)
 trap 'rm -rf "$work"' EXIT
 # The wheel is named whole, so that whichever Python is here gives the same files.

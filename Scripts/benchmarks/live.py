@@ -39,8 +39,8 @@ def run(way, frames=o.frames):
     with tempfile.TemporaryDirectory() as folder:
         command = [
             ROOT / ".build/release/streamflow", "video", "lavfi:testsrc2=size=320x240:rate=30", "a fox on a blue background",
-            "--model", o.model, "--width", str(o.size), "--height", str(o.size), "--steps", n, "--guidance", "none", "--precision", o.precision,
-            "--seed", "1", "--duration", str(frames / 30), "--output", f"{folder}/out.mkv", "--json", *way,
+            "--model", o.model, "--width", str(o.size), "--height", str(o.size), "--steps", n, "--guidance", "none",
+            "--precision", o.precision, "--seed", "1", "--duration", str(frames / 30), "--output", f"{folder}/out.mkv", "--json", *way,
         ]
         if o.vae:
             command += ["--vae", o.vae]

@@ -77,9 +77,12 @@ final class HTTPClient: Sendable {
   ///
   /// FoundationNetworking hands on what it reads as fast as it comes, and cannot be paused (a task
   /// that is suspended and resumed begins anew), so that a slow disk would fill the memory.
+  ///
+  /// Unchecked because `OperationQueue` itself is, and a subclass must say so again. What this one
+  /// adds is safe to use from any thread: two constants, each of a type that is `Sendable`
+  /// (`DispatchQueue`, `DispatchSemaphore`); the block that goes from one to the other is
+  /// `@Sendable`.
   private final class BoundedQueue: OperationQueue, @unchecked Sendable {
-    // Unchecked only because OperationQueue is open to subclasses: what this one adds are two
-    // constants, and a dispatch queue and a semaphore are safe to use from any thread.
     private let queue = DispatchQueue(label: "streamflow.hub")
     private let places = DispatchSemaphore(value: 64)
 

@@ -18,7 +18,8 @@ import Testing
     let settings = LiveStreamTests.settings {
       $0.filter = FrameGate.Settings(threshold: 0.9999, maximumSkips: 3)
     }
-    let spare = ProcessInfo.processInfo.environment["STREAMFLOW_SOAK_SPARE"].flatMap { Int($0) }
+    let spare = try ProcessInfo.processInfo.environment["STREAMFLOW_SOAK_SPARE"]
+      .map { try #require(Int($0), "STREAMFLOW_SOAK_SPARE is a number of bytes") }
     let stream = try LiveStreamTests.stream(settings, rows: 4, spareByteCount: spare)
     try await stream.prepare()
     let end = ContinuousClock.now + .milliseconds(Int(Self.minutes * 60_000))

@@ -202,15 +202,22 @@ import Testing
   }
 
   @Test(
-    "A change back takes effect at once where engines that nothing needs may stay",
-    arguments: [(nil, false), (0, true)] as [(Int?, Bool)])
-  func changeBack(spareByteCount: Int?, needsEngines: Bool) async throws {
-    let stream = try Self.stream(rows: 2, spareByteCount: spareByteCount)
+    "A change back takes effect at once where there is room for engines that nothing needs",
+    arguments: [
+      (0, [false, true, true, true, true]),
+      // The size of the change before stays, the one before that is let go of.
+      (1, [false, true, true, false, true]),
+      (12, [false, true, true, false, false]),
+    ])
+  func changeBack(spareCount: Int, needsEngines: [Bool]) async throws {
+    // One of 2 rows, and one of 1.
+    let laneByteCount = try Checkpoint.starter().liveByteCount(networkCount: 2)
+    let stream = try Self.stream(rows: 2, spareByteCount: spareCount * laneByteCount)
     try await stream.prepare()
     var iterator = stream.frames.makeAsyncIterator()
-    for (index, width) in [64, 48, 64, 48].enumerated() {
+    for (index, width) in [64, 48, 80, 48, 64].enumerated() {
       let change = try await stream.update { $0.width = width }
-      #expect(change.needsEngines == (index == 1 || needsEngines && index > 1))
+      #expect(change.needsEngines == needsEngines[index], "change \(index)")
       try await change.settled()
       await stream.submit(Self.input(index), timestamp: .zero)
       let frame = try #require(try await iterator.next())

@@ -72,11 +72,11 @@ extension Checkpoint {
     return 4 * (unetWeights.parameterCount + autoencoderWeights.parameterCount + texts)
   }
 
-  /// The bytes that a live stream's engines of one size take, about, with so many engines of the
-  /// network: its weights as 32-bit floats and a fifth more, and what every engine has beside them.
+  /// The bytes that a live stream's engines of one size take, about, with so many of the network.
   ///
-  /// Measured: an engine of the starter 75 to 95 MB (5.9 million parameters), its decoders and
-  /// encoder 17 MB, an engine of Stable Diffusion 1.5 4.1 GB (860 million).
+  /// Each has the weights as 32-bit floats and a quarter more (less in int8), and what every engine
+  /// has beside them. Measured: an engine of the starter 75 to 95 MB (5.9 million parameters), its
+  /// decoders and encoder 17 MB, an engine of Stable Diffusion 1.5 4.1 GB (860 million).
   func liveByteCount(networkCount: Int) -> Int {
     networkCount * (5 * unetWeights.parameterCount + 60_000_000)
       + 10 * autoencoderWeights.parameterCount + 15_000_000

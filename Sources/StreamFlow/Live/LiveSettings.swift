@@ -75,8 +75,9 @@ public struct LiveOptions: Sendable {
   /// The bytes, about, of engines that may stay although nothing needs them now.
   ///
   /// A change back to a size that has its engines still takes effect at once. By default an eighth
-  /// of the memory that is free when the stream is made. At most 12 sizes are so kept; with 0 the
-  /// engines of a size are let go of when the last of its pictures has come out.
+  /// of the memory that is free when the stream is made, or 1 GiB where the system does not tell. At
+  /// most 12 sizes are so kept; with 0 the engines of a size are let go of when the last of its
+  /// pictures has come out.
   public var spareByteCount: Int?
 
   /// Creates the options of a stream with little delay.

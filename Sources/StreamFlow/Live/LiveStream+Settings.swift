@@ -181,14 +181,12 @@ extension LiveStream {
     try await ticking.add(
       builder.network(blueprint, rows: rows, chunks: lane.chunks), to: lane)
     readyLanes.append(lane)
-    guard blueprint.keepsSeveral else { return }
-    // Smaller ones for the ticks in which less is in flight.
+    let smaller = blueprint.smallerRowCounts(than: rows)
+    let byteCount = checkpoint.liveByteCount(networkCount: smaller.count + 1)
+    spareLaneCount = min(spareByteCount / byteCount, 12)
     let others = Task {
-      var smaller = 1
-      while smaller < rows {
-        try await ticking.add(
-          builder.engine(blueprint, rows: smaller, chunks: lane.chunks), to: lane)
-        smaller *= 2
+      for rows in smaller {
+        try await ticking.add(builder.engine(blueprint, rows: rows, chunks: lane.chunks), to: lane)
       }
     }
     if isFirst { try await others.value }
@@ -222,7 +220,8 @@ extension LiveStream {
   /// Lets go of lanes that nothing flies in or waits for, those first that were changed to longest
   /// ago, where they are more than are kept.
   func letGoIfMany() {
-    guard readyLanes.count > 1, makingLanes.isEmpty, lettingGo == nil else { return }
+    guard readyLanes.count > spareLaneCount + 1, makingLanes.isEmpty, lettingGo == nil
+    else { return }
     var kept = Set(pinnedLanes)
     kept.formUnion(records.values.map(\.lane))
     kept.formUnion(group.map(\.lane))
@@ -239,15 +238,6 @@ extension LiveStream {
       lettingGo = nil
     }
   }
-
-  /// The lanes that stay although nothing needs them: coming back to one takes no time then.
-  private var spareLaneCount: Int {
-    let rows = checkpoint.unetWeights.byteCount < EngineCatalogue.largeByteCount ? rowCapacity : 1
-    // One of all rows, and one of each power of two below.
-    let engineCount = 1 + Int.bitWidth - (rows - 1).leadingZeroBitCount
-    let laneByteCount = max(checkpoint.liveByteCount(networkCount: engineCount), 1)
-    return min(spareByteCount / laneByteCount, 12)
-  }
 }
 
 extension LiveSettings {
@@ -263,6 +253,11 @@ extension NetworkBlueprint {
   /// Whether engines of several row counts may be there at once.
   var keepsSeveral: Bool {
     checkpoint.unetWeights.byteCount < EngineCatalogue.largeByteCount
+  }
+
+  /// The rows of the engines beside one of so many, for ticks in which less is in flight.
+  func smallerRowCounts(than rows: Int) -> [Int] {
+    keepsSeveral ? Array(sequence(first: 1) { $0 * 2 }.prefix { $0 < rows }) : []
   }
 
   /// The most rows that an engine is made for.

@@ -39,6 +39,8 @@ public actor LiveStream {
   var preparation: Task<Void, any Error>?
   var rowCapacity: Int
   let spareByteCount: Int
+  /// The lanes that stay although nothing needs them: coming back to one takes no time then.
+  var spareLaneCount = 0
 
   // The way of inputs, in LiveStream+Flow.
   var flow: LiveFlow?
