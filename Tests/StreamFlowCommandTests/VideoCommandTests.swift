@@ -132,8 +132,9 @@ import Testing
     #expect(try probe("piped.mkv", "stream=nb_read_frames,width") == ["64", "5"])
   }
 
-  @Test("Ctrl-C leaves a file that plays, and says so")
-  func interrupt() throws {
+  @Test(
+    "Ctrl-C and a closing terminal leave a file that plays", arguments: [SIGINT, SIGHUP])
+  func interrupt(signal: Int32) throws {
     let process = runner.process(
       ["video", "lavfi:testsrc2=size=64x64:rate=20", "a fox", "--output", "stopped.mp4"]
         + Self.quick, environment: Self.environment)
@@ -147,7 +148,12 @@ import Testing
       usleep(50_000)
     }
     usleep(1_500_000)
-    process.interrupt()
+    kill(process.processIdentifier, signal)
+    // A closing terminal sends its signal more than once: the shell does, and the kernel.
+    if signal == SIGHUP {
+      usleep(20_000)
+      kill(process.processIdentifier, signal)
+    }
     let words = String(
       decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
     process.waitUntilExit()
