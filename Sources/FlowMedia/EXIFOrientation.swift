@@ -11,7 +11,7 @@ enum EXIFOrientation: UInt32, CaseIterable {
   ///
   /// What is damaged, missing or out of range counts as upright.
   init(exif bytes: ArraySlice<UInt8>) {
-    self = TIFFFile(bytes)?.number(ofTag: 274).flatMap(Self.init) ?? .topLeft
+    self = TIFFFile(bytes)?.number(ofTag: .orientation).flatMap(Self.init) ?? .topLeft
   }
 
   /// Turns the stored pixels so that the picture stands upright.
@@ -42,42 +42,5 @@ enum EXIFOrientation: UInt32, CaseIterable {
       }
     }
     return PixelImage(width: columns, height: rows, pixels: turned)
-  }
-}
-
-/// A TIFF file, as far as single numbers of its first directory go (TIFF 6.0, section 2).
-private struct TIFFFile {
-  private let bytes: ArraySlice<UInt8>
-  private let isBigEndian: Bool
-
-  init?(_ bytes: ArraySlice<UInt8>) {
-    self.bytes = bytes
-    switch bytes.prefix(4) {
-    case [0x4d, 0x4d, 0, 42]: isBigEndian = true
-    case [0x49, 0x49, 42, 0]: isBigEndian = false
-    default: return nil
-    }
-  }
-
-  /// The value of a tag that is one number of 16 or 32 bits.
-  func number(ofTag tag: UInt32) -> UInt32? {
-    guard let start = number(at: 4, size: 4).map(Int.init),
-      let count = number(at: start, size: 2).map(Int.init),
-      let entry = (0..<count).lazy.map({ start + 2 + 12 * $0 })
-        .first(where: { number(at: $0, size: 2) == tag }),
-      number(at: entry + 4, size: 4) == 1
-    else { return nil }
-    switch number(at: entry + 2, size: 2) {
-    case 3: return number(at: entry + 8, size: 2)
-    case 4: return number(at: entry + 8, size: 4)
-    default: return nil
-    }
-  }
-
-  private func number(at offset: Int, size: Int) -> UInt32? {
-    guard offset <= bytes.count - size else { return nil }
-    let digits = bytes.dropFirst(offset).prefix(size)
-    let ordered = isBigEndian ? Array(digits) : digits.reversed()
-    return ordered.reduce(0) { $0 << 8 | UInt32($1) }
   }
 }

@@ -7,7 +7,11 @@ public enum PNGChunks {
   /// Whether bytes begin as a PNG file does.
   public static func isPNG(_ bytes: [UInt8]) -> Bool { bytes.starts(with: signature) }
 
-  /// The texts of a PNG file in order; compressed ones are left out.
+  /// The most bytes of a text that is decompressed.
+  private static let textLimit = 8 << 20
+
+  /// The texts of a PNG file in order; of compressed ones, those that are sound and have at most
+  /// 8 MB.
   public static func texts(in bytes: [UInt8]) throws(MediaError) -> [(
     keyword: String, text: String
   )] {
@@ -18,10 +22,12 @@ public enum PNGChunks {
     var position = signature.count
     while position < bytes.count {
       let chunk = try chunk(in: bytes, at: position)
-      guard word(bytes, at: chunk.end - 4) == checksum(bytes[position + 4..<chunk.end - 4]) else {
+      guard
+        word(bytes, at: chunk.end - 4) == Inflation.checksum(bytes[position + 4..<chunk.end - 4])
+      else {
         throw damaged(at: position)
       }
-      if let text = text(type: chunk.type, Array(chunk.content)) { texts.append(text) }
+      if let text = text(type: chunk.type, chunk.content, of: bytes) { texts.append(text) }
       position = chunk.end
       if chunk.type == "IEND" { break }
     }
@@ -67,22 +73,34 @@ public enum PNGChunks {
     let type = isLatin ? "tEXt" : "iTXt"
     let content = isLatin ? [0] + latin : [0, 0, 0, 0, 0] + Array(text.utf8)
     let body = Array(type.utf8) + Array(keyword.utf8) + content
-    return bigEndian(UInt32(body.count - 4)) + body + bigEndian(checksum(body[...]))
+    return bigEndian(UInt32(body.count - 4)) + body + bigEndian(Inflation.checksum(body[...]))
   }
 
-  private static func text(type: String, _ content: [UInt8]) -> (keyword: String, text: String)? {
-    guard let end = content.firstIndex(of: 0) else { return nil }
+  private static func text(
+    type: String, _ content: ArraySlice<UInt8>, of bytes: [UInt8]
+  ) -> (keyword: String, text: String)? {
+    guard ["tEXt", "zTXt", "iTXt"].contains(type), let end = content.firstIndex(of: 0) else {
+      return nil
+    }
     let keyword = latin(content[..<end])
     let rest = content[(end + 1)...]
+    func decompressed(_ data: ArraySlice<UInt8>) -> [UInt8]? {
+      Inflation.text(data.indices, of: bytes, limit: textLimit)
+    }
     switch type {
     case "tEXt": return (keyword, latin(rest))
-    case "iTXt":
+    case "zTXt":
+      // The compression method, of which there is one.
+      guard rest.first == 0, let text = decompressed(rest.dropFirst()) else { return nil }
+      return (keyword, latin(text[...]))
+    default:
       // Compression flag and method, then language and translated keyword, each ended by a 0.
-      guard rest.count >= 2, rest[rest.startIndex] == 0 else { return nil }
+      guard rest.count >= 2, let flag = rest.first, flag < 2 else { return nil }
       let parts = rest.dropFirst(2)
         .split(separator: 0, maxSplits: 2, omittingEmptySubsequences: false)
-      return parts.count == 3 ? (keyword, String(decoding: parts[2], as: UTF8.self)) : nil
-    default: return nil
+      guard parts.count == 3, let text = flag == 0 ? Array(parts[2]) : decompressed(parts[2])
+      else { return nil }
+      return (keyword, String(decoding: text, as: UTF8.self))
     }
   }
 
@@ -101,16 +119,5 @@ public enum PNGChunks {
 
   private static func bigEndian(_ word: UInt32) -> [UInt8] {
     [24, 16, 8, 0].map { UInt8(truncatingIfNeeded: word >> $0) }
-  }
-
-  /// The cyclic redundancy check of section 5.5 and annex D.
-  private static func checksum(_ bytes: ArraySlice<UInt8>) -> UInt32 {
-    ~bytes.reduce(UInt32.max) { table[Int(($0 ^ UInt32($1)) & 0xff)] ^ $0 >> 8 }
-  }
-
-  private static let table: [UInt32] = (0..<256).map { index in
-    (0..<8).reduce(UInt32(index)) { value, _ in
-      value & 1 == 1 ? 0xedb8_8320 ^ value >> 1 : value >> 1
-    }
   }
 }

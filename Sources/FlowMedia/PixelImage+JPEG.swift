@@ -4,8 +4,18 @@ public import FlowCore
 extension PixelImage {
   /// The picture as a JPEG file.
   ///
-  /// - Parameter quality: 1 to 100; from 90 on, colors keep the full resolution.
-  public func jpeg(quality: Int) throws(MediaError) -> [UInt8] {
+  /// - Parameters:
+  ///   - quality: 1 to 100; from 90 on, colors keep the full resolution.
+  ///   - parameters: the generation settings, stored as the EXIF user comment, where AUTOMATIC1111's
+  ///     web UI and others look for them. Of a text beyond 32,737 UTF-16 units the last line and the
+  ///     start of the others are stored.
+  public func jpeg(quality: Int, parameters: String? = nil) throws(MediaError) -> [UInt8] {
+    let bytes = try jpegWithoutText(quality: quality)
+    guard let parameters else { return bytes }
+    return JPEGSegments.adding(exif: UserComment.exif(of: parameters), to: bytes)
+  }
+
+  private func jpegWithoutText(quality: Int) throws(MediaError) -> [UInt8] {
     precondition((1...100).contains(quality), "quality is 1 to 100, got \(quality)")
     guard let handle = unsafe tjInitCompress() else {
       throw MediaError(code: .encodingFailed, message: "cannot start the JPEG encoder")
@@ -62,7 +72,7 @@ extension PixelImage {
         Int32(TJFLAG_STOPONWARNING)) == 0
     else { throw invalid() }
     if isPrinted { pixels = colors(ofPrinted: pixels) }
-    let orientation = exif(inJPEG: bytes).map(EXIFOrientation.init(exif:)) ?? .topLeft
+    let orientation = JPEGSegments(bytes).exif.map(EXIFOrientation.init(exif:)) ?? .topLeft
     self = orientation.upright(pixels, width: Int(width), height: Int(height))
   }
 }
@@ -81,24 +91,4 @@ private func colors(ofPrinted inks: [UInt8]) -> [UInt8] {
     }
   }
   return colors
-}
-
-/// The EXIF block of a JPEG file, where there is one before the pixels (Exif 2.32, section 4.7.2).
-private func exif(inJPEG bytes: [UInt8]) -> ArraySlice<UInt8>? {
-  let mark = Array("Exif\0\0".utf8)
-  var position = 2
-  while position + 4 <= bytes.count, bytes[position] == 0xff {
-    let marker = bytes[position + 1]
-    // Any number of 0xff may stand before a marker.
-    guard marker != 0xff else {
-      position += 1
-      continue
-    }
-    let end = position + 2 + Int(bytes[position + 2]) << 8 + Int(bytes[position + 3])
-    guard marker != 0xda, end >= position + 4, end <= bytes.count else { return nil }
-    let content = bytes[position + 4..<end]
-    if marker == 0xe1, content.starts(with: mark) { return content.dropFirst(mark.count) }
-    position = end
-  }
-  return nil
 }

@@ -2,22 +2,24 @@ internal import ArgumentParser
 internal import FlowCore
 internal import FlowEngine
 internal import FlowGraph
-internal import FlowMedia
 internal import Foundation
 internal import StreamFlow
 
-/// `streamflow inspect`: what a model is, or what a picture was made with.
+/// `streamflow inspect`: what a model is, or the settings that images were generated with.
 struct InspectCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "inspect", abstract: "Say what a model is, or what a picture was made with.",
+    commandName: "inspect",
+    abstract: "Show what a model is, or the settings that images were generated with.",
     discussion: """
       Examples:
         streamflow inspect starter
         streamflow inspect watercolor-lora.safetensors
         streamflow inspect out/0001-a-fox-on-a-blue-background.png
+        streamflow inspect out
       """)
 
-  @Argument(help: "A model as --model takes it, a LoRA's file, or a PNG picture.")
+  @Argument(
+    help: "A model as --model takes it, a LoRA file, a PNG or JPEG image, or a folder of images.")
   var subject: String
 
   @Option(help: "The autoencoder: auto, full, tiny, or a path.")
@@ -31,21 +33,14 @@ struct InspectCommand: AsyncParsableCommand {
 
   func run() async throws {
     try await reporting {
-      if let bytes = Self.picture(at: subject) {
-        try showTexts(of: bytes)
+      if let images = try InspectedImages(at: subject) {
+        try images.show(asJSON: json)
       } else if let lora = try Self.lora(at: subject) {
         try show(lora)
       } else {
         try show(ModelReport(.named(subject, autoencoder: vae, variant: variant)))
       }
     }
-  }
-
-  /// The bytes of a file that is a PNG picture by its name or by its first bytes.
-  private static func picture(at path: String) -> [UInt8]? {
-    guard let data = try? Data(contentsOf: URL(filePath: path)) else { return nil }
-    let bytes = Array(data)
-    return path.lowercased().hasSuffix(".png") || PNGChunks.isPNG(bytes) ? bytes : nil
   }
 
   /// A safetensors file with LoRAs in it.
@@ -91,22 +86,6 @@ struct InspectCommand: AsyncParsableCommand {
       lines.append("unknown    \(lora.unknownTensors.count) tensors: \(first)")
     }
     Terminal.output(lines.joined(separator: "\n"))
-  }
-
-  private func showTexts(of bytes: [UInt8]) throws {
-    let texts = try PNGChunks.texts(in: bytes)
-    guard !json else {
-      let object = Dictionary(texts.map { ($0.keyword, $0.text) }) { first, _ in first }
-      Terminal.output(try JSON.text(of: object))
-      return
-    }
-    guard !texts.isEmpty else {
-      Terminal.output("\(subject) carries no texts")
-      return
-    }
-    for (keyword, text) in texts {
-      Terminal.output(keyword == "parameters" ? text : "\(keyword): \(text)")
-    }
   }
 
   private func show(_ report: ModelReport) throws {

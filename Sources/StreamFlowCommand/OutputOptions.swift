@@ -12,7 +12,7 @@ struct OutputOptions: ParsableArguments {
     name: [.short, .long], help: "A folder, or a file ending in .png or .jpg for one picture.")
   var output = "out"
 
-  @Option(help: "The file format: png, which carries the settings, or jpeg.")
+  @Option(help: "The file format, png or jpeg; both carry the settings.")
   var format: Format?
 
   @Option(help: "The quality of JPEG, 1 to 100.")
@@ -109,7 +109,7 @@ struct PictureOutput {
     let bytes =
       switch format {
       case .png: try picture.image.png(texts: [("parameters", parameters)])
-      case .jpeg: try picture.image.jpeg(quality: options.quality)
+      case .jpeg: try picture.image.jpeg(quality: options.quality, parameters: parameters)
       }
     if let fileName {
       let path = "\(folder)/\(fileName)"

@@ -102,7 +102,7 @@ import Testing
       #expect(throws: MediaError.self) { try PixelImage(pictureAt: path) }?.message
     }
     let missing = "\(folder.path)/none.png"
-    #expect(message(missing) == "cannot read '\(missing)': No such file or directory")
+    #expect(message(missing) == "there is no file '\(missing)'")
     #expect(message(folder.path) == "cannot read '\(folder.path)': it is a folder")
     let text = try folder.write(Array("a text".utf8), as: "text.png")
     #expect(message(text)?.hasPrefix("cannot read '\(text)': this is a file of") == true)

@@ -22,11 +22,11 @@ enum PictureEncoding: Hashable, Sendable {
   ///
   /// - Parameters:
   ///   - image: the picture.
-  ///   - parameters: what it was made with, which a PNG file says.
+  ///   - parameters: the settings it was generated with, stored in the file.
   func bytes(of image: PixelImage, parameters: String?) throws(MediaError) -> [UInt8] {
     switch self {
     case .png: try image.png(texts: parameters.map { [("parameters", $0)] } ?? [])
-    case .jpeg(let quality): try image.jpeg(quality: quality)
+    case .jpeg(let quality): try image.jpeg(quality: quality, parameters: parameters)
     }
   }
 }

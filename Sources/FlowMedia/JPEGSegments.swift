@@ -1,0 +1,66 @@
+/// The marker segments of a JPEG file (ITU-T T.81, annex B).
+struct JPEGSegments {
+  /// A segment before the first scan.
+  struct Segment {
+    /// The second byte of its marker.
+    let marker: UInt8
+    /// Its content, without marker and length.
+    let content: ArraySlice<UInt8>
+    /// The offset of the byte after it.
+    let end: Int
+  }
+
+  /// How the content of an EXIF segment begins (Exif 2.32, section 4.7.2).
+  static let exifMark = Array("Exif\0\0".utf8)
+
+  private static let startOfScan: UInt8 = 0xda
+  private static let comment: UInt8 = 0xfe
+  private static let application0: UInt8 = 0xe0
+  private static let application1: UInt8 = 0xe1
+
+  /// The segments before the first scan, as far as they are sound.
+  private let header: [Segment]
+
+  init(_ bytes: [UInt8]) {
+    var header: [Segment] = []
+    var position = 2
+    while position + 4 <= bytes.count, bytes[position] == 0xff {
+      let marker = bytes[position + 1]
+      // Any number of fill bytes may precede a marker.
+      guard marker != 0xff else {
+        position += 1
+        continue
+      }
+      let end = position + 2 + Int(bytes[position + 2]) << 8 + Int(bytes[position + 3])
+      guard marker != Self.startOfScan, end >= position + 4, end <= bytes.count else { break }
+      header.append(Segment(marker: marker, content: bytes[position + 4..<end], end: end))
+      position = end
+    }
+    self.header = header
+  }
+
+  /// The EXIF block, if there is one before the first scan.
+  var exif: ArraySlice<UInt8>? {
+    header.first { $0.marker == Self.application1 && $0.content.starts(with: Self.exifMark) }?
+      .content.dropFirst(Self.exifMark.count)
+  }
+
+  /// The comments before the first scan.
+  var comments: [String] {
+    header.filter { $0.marker == Self.comment }
+      .compactMap { UserComment.trimmed(String(decoding: $0.content, as: UTF8.self)) }
+  }
+
+  /// A JPEG file with an EXIF block after its JFIF header.
+  ///
+  /// - Precondition: the block fits in a segment.
+  static func adding(exif: [UInt8], to bytes: [UInt8]) -> [UInt8] {
+    let content = exifMark + exif
+    precondition(content.count <= 65_533, "an EXIF block of \(exif.count) bytes fits in no segment")
+    let length = content.count + 2
+    let segments = JPEGSegments(bytes).header
+    let place = segments.first.flatMap { $0.marker == application0 ? $0.end : nil } ?? 2
+    return bytes[..<place] + [0xff, application1, UInt8(length >> 8), UInt8(length & 0xff)]
+      + content + bytes[place...]
+  }
+}

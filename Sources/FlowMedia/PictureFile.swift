@@ -1,0 +1,55 @@
+internal import Foundation
+
+/// Image files on disk.
+enum PictureFile {
+  /// Twice the bytes of the largest picture that is decoded by default, stored with 16 bits.
+  private static let maximumSize = 1 << 30
+
+  /// Reads a file whole, unless its first bytes say already that it is no picture.
+  static func bytes(at path: String) throws(MediaError) -> [UInt8] {
+    func unreadable(_ reason: String) -> MediaError {
+      MediaError(code: .fileUnreadable, message: "cannot read '\(path)': \(reason)")
+    }
+    let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else {
+      throw errno == ENOENT
+        ? MediaError(code: .fileUnreadable, message: "there is no file '\(path)'")
+        : unreadable(SystemFailure.words)
+    }
+    defer { close(descriptor) }
+    var (bytes, part) = ([UInt8](), [UInt8](repeating: 0, count: 1 << 20))
+    while true {
+      let count = unsafe read(
+        descriptor, &part, bytes.isEmpty ? PictureFormat.startCount : part.count)
+      guard count >= 0 else {
+        if errno == EINTR { continue }
+        throw unreadable(errno == EISDIR ? "it is a folder" : SystemFailure.words)
+      }
+      if bytes.isEmpty {
+        do { _ = try PictureFormat(ofFileStarting: part.prefix(count)) } catch {
+          throw error.reading(path)
+        }
+      }
+      guard count > 0 else { return bytes }
+      bytes.append(contentsOf: part.prefix(count))
+      guard bytes.count <= maximumSize else {
+        throw MediaError(
+          code: .pictureTooLarge,
+          message: "cannot read '\(path)': it is larger than \(maximumSize) bytes")
+      }
+    }
+  }
+}
+
+extension MediaError {
+  /// The same error with the file that was read.
+  func reading(_ path: String) -> MediaError {
+    MediaError(code: code, message: "cannot read '\(path)': \(message)", cause: cause)
+  }
+}
+
+/// The last failure of a system call.
+enum SystemFailure {
+  /// The failure in the system's words.
+  static var words: String { unsafe String(cString: strerror(errno)) }
+}

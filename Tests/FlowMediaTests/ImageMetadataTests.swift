@@ -1,0 +1,112 @@
+import FlowCore
+import FlowTestSupport
+import Foundation
+import Testing
+
+@testable import FlowMedia
+
+/// Files with settings as other programs store them (`Scripts/fixtures/metadata.py`).
+@Suite struct ImageMetadataTests {
+  private static let folder = Bundle.module.bundleURL.appending(path: "Fixtures/metadata")
+  private static let text =
+    "a fox, лиса 🦊\nNegative prompt: red\nSteps: 4, Sampler: Euler, CFG scale: 2, Seed: 7, Size: 64x64"
+
+  private static func metadata(_ name: String) throws -> ImageMetadata {
+    try ImageMetadata(path: folder.appending(path: name).path)
+  }
+
+  @Test(
+    "Settings are read from each place and encoding in use",
+    arguments: [
+      "piexif.jpg", "little-endian.jpg", "other-order.jpg", "byte-order-mark.jpg", "utf-8.jpg",
+      "no-character-set.jpg", "itxt.png", "itxt-compressed.png", "exif.png",
+    ])
+  func read(name: String) throws { #expect(try Self.metadata(name).parameters == Self.text) }
+
+  @Test("A compressed Latin text, a blank comment and a comment segment")
+  func others() throws {
+    #expect(try Self.metadata("ztxt.png").parameters == "a café\nSteps: 4")
+    #expect(try Self.metadata("blank.jpg").texts.isEmpty)
+    let comment = try Self.metadata("comment.jpg")
+    #expect(comment.parameters == nil)
+    #expect(comment.texts == [ImageMetadata.Text(keyword: "Comment", text: Self.text)])
+  }
+
+  private let image = PixelImage(width: 2, height: 1, pixels: [10, 20, 30, 40, 50, 60])
+
+  @Test("A JPEG file stores settings as piexif does, after its JFIF header")
+  func written() throws {
+    let bytes = try image.jpeg(quality: 90, parameters: Self.text)
+    #expect(try ImageMetadata(of: bytes).parameters == Self.text)
+    #expect(try PixelImage(jpeg: bytes) == PixelImage(jpeg: image.jpeg(quality: 90)))
+    let reference = try Array(Data(contentsOf: Self.folder.appending(path: "piexif.jpg")))
+    func exif(_ bytes: [UInt8]) -> [UInt8]? { JPEGSegments(bytes).exif.map(Array.init) }
+    #expect(exif(bytes) == exif(reference))
+    // JFIF must come first: start of image, 18 bytes of header, the EXIF segment.
+    #expect(bytes[3] == 0xe0 && Array(bytes[20..<22]) == [0xff, 0xe1])
+  }
+
+  @Test("Settings beyond an EXIF segment keep their last line")
+  func long() throws {
+    func stored(_ text: String) throws -> String? {
+      try ImageMetadata(of: image.jpeg(quality: 90, parameters: text)).parameters
+    }
+    let fits = String(repeating: "л", count: UserComment.capacity / 2)
+    #expect(try stored(fits) == fits)
+    let ascii = String(repeating: "a", count: UserComment.capacity)
+    #expect(try stored(ascii) == ascii)
+    let shortened = try #require(try stored(fits + "🦊\nSteps: 4"))
+    #expect(shortened.hasPrefix("лл") && shortened.hasSuffix("л...\nSteps: 4"))
+    #expect(shortened.utf16.count == UserComment.capacity / 2)
+    let line = try #require(try stored(ascii + ascii))
+    #expect(line.hasSuffix("a...") && line.utf16.count == UserComment.capacity / 2)
+  }
+
+  @Test(
+    "Every truncation and flipped byte is an error or texts",
+    arguments: ["piexif.jpg", "little-endian.jpg", "itxt-compressed.png", "ztxt.png", "exif.png"])
+  func hostile(name: String) throws {
+    let whole = try Array(Data(contentsOf: Self.folder.appending(path: name)))
+    for index in whole.indices {
+      _ = try? ImageMetadata(of: Array(whole[..<index]))
+      for flip in [0x01, 0x80, 0xff] as [UInt8] {
+        var bytes = whole
+        bytes[index] ^= flip
+        _ = try? ImageMetadata(of: bytes)
+      }
+    }
+  }
+
+  @Test("A text that decompresses beyond its limit is left out")
+  func bomb() throws {
+    let zeros = [UInt8](repeating: 0x61, count: 100_000)
+    let body = try #require(Self.deflated(zeros))
+    #expect(Inflation.text(body.indices, of: body, limit: zeros.count) == zeros)
+    #expect(Inflation.text(body.indices, of: body, limit: zeros.count - 1) == nil)
+    #expect(Inflation.text(0..<body.count - 1, of: body, limit: zeros.count) == nil)
+    #expect(Inflation.text(1..<body.count, of: body, limit: zeros.count) == nil)
+  }
+
+  /// zlib data of some bytes, uncompressed.
+  private static func deflated(_ bytes: [UInt8]) -> [UInt8]? {
+    // A stored block holds at most 65,535 bytes.
+    var data: [UInt8] = [0x78, 0x01]
+    var (low, high) = (1, 0)
+    for byte in bytes {
+      low = (low + Int(byte)) % 65521
+      high = (high + low) % 65521
+    }
+    var rest = bytes[...]
+    while !rest.isEmpty {
+      let part = rest.prefix(65_535)
+      rest = rest.dropFirst(part.count)
+      let (count, complement) = (UInt16(part.count), ~UInt16(part.count))
+      data += [
+        rest.isEmpty ? 1 : 0, UInt8(count & 0xff), UInt8(count >> 8), UInt8(complement & 0xff),
+        UInt8(complement >> 8),
+      ]
+      data += part
+    }
+    return data + [high >> 8, high & 0xff, low >> 8, low & 0xff].map { UInt8($0) }
+  }
+}
