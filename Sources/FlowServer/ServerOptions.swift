@@ -71,6 +71,9 @@ public struct ServerOptions: Sendable {
   public var port = 8188
   /// The models, the first of which requests mean that name none.
   public var models: [ServedModel]
+  /// Whether requests may name OpenAI's models (`gpt-image-1`, `dall-e-3`), which then mean the first
+  /// model unless one has that name; their answers carry a warning.
+  public var acceptsOpenAINames = true
   /// The file of the token that requests must carry, if any.
   public var tokenFile: String?
   /// Names besides its addresses that the server is known by.

@@ -35,6 +35,13 @@ struct ServeCommand: AsyncParsableCommand {
       """, valueName: "[name=]model[,lora=file[:scale]]"))
   var models: [OfferedModel] = []
 
+  @Flag(
+    help: """
+      Refuse the names of OpenAI's models (gpt-image-1, dall-e-3). Without it they mean the first \
+      model.
+      """)
+  var strictModels = false
+
   @Option(help: "The autoencoder of all models: auto, full, tiny, or a path.")
   var vae = AutoencoderChoice.automatic
 
@@ -82,6 +89,7 @@ struct ServeCommand: AsyncParsableCommand {
         models: offered.map { $0.served(vae: vae, applying: engineOptions.scaling) })
       (options.host, options.port, options.tokenFile) = (host, port, tokenFile)
       (options.hostNames, options.origins) = (hostNames, origins)
+      options.acceptsOpenAINames = !strictModels
       options.endsBySignal = true
       bounds.apply(to: &options)
       options.engineConfiguration = engineOptions.configuration

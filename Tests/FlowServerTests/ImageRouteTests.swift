@@ -127,7 +127,7 @@ import Testing
       (#"{"prompt": "x", "size": "66x64"}"#, 400, "invalid_value", "multiple of"),
       (#"{"prompt": "x", "model": "../../etc/passwd"}"#, 404, "model_not_found", "starter"),
       (#"{"prompt": "x", "colour": "red"}"#, 400, "unknown_parameter", "'colour'"),
-      (#"{"prompt": "x", "seed": -1}"#, 400, "invalid_value", "'seed'"),
+      (#"{"prompt": "x", "seed": -2}"#, 400, "invalid_value", "'seed'"),
       (#"{"prompt": "x", "guidance_scale": "high"}"#, 400, "invalid_value", "number"),
       (#"{"prompt": "x", "guidance": "self-negative"}"#, 400, "invalid_value", "reference"),
       (#"{"prompt": "x", "blend": [{"weight": 2}]}"#, 400, "invalid_value", "blend[0].weight"),

@@ -29,6 +29,7 @@ actor Job {
     let createdAt: Int
     let expiresAt: Int?
     let error: ErrorBody.Content?
+    let warnings: [ResponseWarning]?
     var images: [Picture]?
   }
 
@@ -49,6 +50,7 @@ actor Job {
   private var names: [Int: ResultName] = [:]
   private var failedCount = 0
   private var error: ErrorBody.Content?
+  private var warnings: [ResponseWarning]?
   private var ended: Date?
   private var task: Task<Void, Never>?
   private var watchers: [Int: AsyncStream<Change>.Continuation] = [:]
@@ -58,6 +60,7 @@ actor Job {
     self.id = id
     encoding = order.encoding
     total = order.pictureCount
+    warnings = order.warnings.isEmpty ? nil : order.warnings
     self.lifetime = lifetime
   }
 
@@ -65,8 +68,8 @@ actor Job {
   func start(_ order: ImageOrder, desk: OrderDesk, store: ResultStore, client: String) {
     task = Task {
       do {
-        try await desk.fulfil(order, client: client) {
-          await self.begin()
+        try await desk.fulfil(order, client: client) { warnings in
+          await self.begin(warnings)
         } event: { generator, event in
           switch event {
           case .preview: break
@@ -88,7 +91,8 @@ actor Job {
   /// Gives it up, within a tick; what was made is kept.
   func cancel() { task?.cancel() }
 
-  private func begin() {
+  private func begin(_ warnings: [ResponseWarning]?) {
+    self.warnings = warnings
     status = .running
     tell(.progress(report()))
   }
@@ -136,7 +140,7 @@ actor Job {
       id: id, status: status, total: total, done: pictures.count, failed: failedCount,
       createdAt: Int(created.timeIntervalSince1970),
       expiresAt: ended.map { Int(($0 + lifetime / .seconds(1)).timeIntervalSince1970) },
-      error: error,
+      error: error, warnings: warnings,
       images: withImages ? pictures.sorted { $0.index < $1.index } : nil)
   }
 

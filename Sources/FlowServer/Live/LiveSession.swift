@@ -18,6 +18,8 @@ actor LiveSession {
     let gain: Double
     let rowSeconds: [String: Double]?
     let statistics: Counts
+    /// What opening the stream asked for in vain.
+    let warnings: [ResponseWarning]?
   }
 
   /// What was counted of it.
@@ -61,6 +63,7 @@ actor LiveSession {
   nonisolated let encoding: PictureEncoding
   private let stream: LiveStream
   private let limits: ServerLimits
+  private let warnings: [ResponseWarning]
   private let logger: Logger
   private let start = ContinuousClock.now
   private var lastUse = ContinuousClock.now
@@ -71,13 +74,14 @@ actor LiveSession {
 
   init(
     id: String, model: String, stream: LiveStream, encoding: PictureEncoding,
-    limits: ServerLimits, logger: Logger
+    limits: ServerLimits, warnings: [ResponseWarning], logger: Logger
   ) {
     self.id = id
     self.model = model
     self.stream = stream
     self.encoding = encoding
     self.limits = limits
+    self.warnings = warnings
     self.logger = logger
   }
 
@@ -205,7 +209,7 @@ actor LiveSession {
       rows: counts.rows, gain: counts.gain,
       rowSeconds: calibration.map { found in
         Dictionary(uniqueKeysWithValues: found.seconds.map { ("\($0.key)", $0.value) })
-      }, statistics: counts)
+      }, statistics: counts, warnings: warnings.isEmpty ? nil : warnings)
   }
 
   /// What was counted of it.

@@ -53,6 +53,9 @@ final class StreamRegistry: Sendable {
     let quality = try fields.integer("quality", in: 1...100) ?? 90
     try fields.checkAllRead()
     let host = try shelf.host(model)
+    let warnings =
+      fields.warnings
+      + [ResponseWarning.substitution(of: model, by: host.name)].compactMap(\.self)
     try reserve()
     defer { state.withLock { $0.openingCount -= 1 } }
     let (setup, options, logger) = (liveOptions, options, logger)
@@ -65,7 +68,7 @@ final class StreamRegistry: Sendable {
       let session = LiveSession(
         id: RandomName.make("stream"), model: host.name, stream: stream,
         encoding: format == "png" ? .png : .jpeg(quality: quality), limits: options.limits,
-        logger: logger)
+        warnings: warnings, logger: logger)
       try await session.begin()
       let isClosed = self.state.withLock { state in
         if !state.isClosed { state.sessions[session.id] = session }

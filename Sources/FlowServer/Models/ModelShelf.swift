@@ -6,18 +6,25 @@ internal import StreamFlow
 actor ModelShelf {
   nonisolated let hosts: [ModelHost]
   private let budget: Int?
+  private let acceptsOpenAINames: Bool
+
+  /// What the names of OpenAI's image models begin with, which ready-made clients send.
+  static let openAIPrefixes = ["chatgpt-image-", "dall-e-", "gpt-image-"]
 
   init(_ options: ServerOptions, turn: EngineTurn, logger: Logger) {
     hosts = options.models.map {
       ModelHost($0, options: options, turn: turn, logger: logger)
     }
+    acceptsOpenAINames = options.acceptsOpenAINames
     budget = options.memoryByteCount ?? SystemMemory.availableByteCount.map { $0 / 2 }
   }
 
-  /// The model of a name, the first one where none is said.
+  /// The model of a name; the first one where there is none, and for a name of OpenAI's that no
+  /// model has, unless ``ServerOptions/acceptsOpenAINames`` is off.
   nonisolated func host(_ name: String?) throws(ServerError) -> ModelHost {
     guard let name else { return hosts[0] }
     guard let host = hosts.first(where: { $0.name == name }) else {
+      if acceptsOpenAINames, Self.openAIPrefixes.contains(where: name.hasPrefix) { return hosts[0] }
       throw ServerError(
         .notFound, "model_not_found",
         "there is no model '\(name.prefix(80))'; this server has "

@@ -90,12 +90,13 @@ actor OrderDesk {
   /// - Parameters:
   ///   - order: what is asked for.
   ///   - client: who asks; clients take turns.
-  ///   - begun: called once the pictures are asked for: nothing is wrong with the order.
+  ///   - begun: called once the order was accepted, with its warnings; nil where there are none.
   ///   - event: called with each event, and what makes the pictures.
   /// - Throws: what is wrong with the order, `queue_full`, or a failure of the engines, which is
   ///   logged.
   nonisolated func fulfil(
-    _ order: ImageOrder, client: String, begun: @Sendable () async -> Void = {},
+    _ order: ImageOrder, client: String,
+    begun: @Sendable (_ warnings: [ResponseWarning]?) async -> Void = { _ in },
     event: @Sendable (Generator, GenerationEvent) async throws -> Void
   ) async throws {
     let host = try shelf.host(order.model)
@@ -108,7 +109,7 @@ actor OrderDesk {
           for: requests, client: client, previewCount: order.previewCount)
         await note(events.stream, of: generator, order: number)
         do {
-          await begun()
+          await begun(order.allWarnings(model: host.name, generator.checkpoint))
           try await pull(events, of: generator, order: number, event)
         } catch {
           await events.cancel()
@@ -128,7 +129,7 @@ actor OrderDesk {
   /// The same within a time, beyond which it is given up.
   nonisolated func fulfil(
     _ order: ImageOrder, client: String, within time: Duration,
-    begun: @escaping @Sendable () async -> Void = {},
+    begun: @escaping @Sendable (_ warnings: [ResponseWarning]?) async -> Void = { _ in },
     event: @escaping @Sendable (Generator, GenerationEvent) async throws -> Void
   ) async throws {
     try await FlowServer.within(

@@ -46,15 +46,18 @@ struct ImageRoutes: Sendable {
   static func edit(_ form: MultipartForm, limits: ServerLimits) throws -> ImageOrder {
     var fields = try RequestFields(form: form)
     var order = try ImageOrder(&fields, limits: limits)
+    try fields.readIgnored(
+      "input_fidelity", of: ["low", "high"], remedy: "set 'strength' instead")
     let strength = try fields.number("strength", in: 0...1, above: true) ?? 0.6
     let fit =
       try fields.choice("fit", as: PictureFit.Kind.self) ?? .cover
     try fields.checkAllRead()
+    order.warnings = fields.warnings
     let files = form.parts.filter { $0.fileName != nil }
     if let other = files.first(where: { $0.name != "image" && $0.name != "image[]" }) {
       throw ServerError.invalid(
         other.name == "mask"
-          ? "masks are not taken; leave 'mask' out, and the whole picture is made anew by 'strength'"
+          ? "inpainting is not supported; remove 'mask'"
           : "unknown file '\(other.name)'; the picture is 'image'", parameter: other.name)
     }
     guard let file = files.first else {
@@ -63,7 +66,9 @@ struct ImageRoutes: Sendable {
         parameter: "image")
     }
     guard files.count == 1 else {
-      throw ServerError.invalid("one 'image' is taken, got \(files.count)", parameter: "image")
+      throw ServerError.invalid(
+        "one 'image' is supported, got \(files.count); send the one to start from",
+        parameter: "image")
     }
     order.source = SourcePicture(
       image: try PixelImage(
@@ -108,6 +113,7 @@ struct ImageRoutes: Sendable {
     let outputFormat: String
     let background = "opaque"
     let quality = "auto"
+    let warnings: [ResponseWarning]?
   }
 
   /// All pictures of an order, when all are made.
@@ -116,7 +122,9 @@ struct ImageRoutes: Sendable {
   ) async throws -> Answer {
     let collected = Collected()
     let store = store
-    try await desk.fulfil(order, client: client, within: limits.requestTime) { generator, event in
+    try await desk.fulfil(order, client: client, within: limits.requestTime) { warnings in
+      await collected.add(warnings)
+    } event: { generator, event in
       switch event {
       case .preview: break
       case .failed(_, let error): throw error
@@ -133,12 +141,16 @@ struct ImageRoutes: Sendable {
     }
     return Answer(
       created: Int(Date().timeIntervalSince1970), data: await collected.pictures,
-      size: await collected.size, outputFormat: order.encoding.name)
+      size: await collected.size, outputFormat: order.encoding.name,
+      warnings: await collected.warnings)
   }
 
   private actor Collected {
     private(set) var size = ""
+    private(set) var warnings: [ResponseWarning]?
     private var found: [Answer.Picture] = []
+
+    func add(_ warnings: [ResponseWarning]?) { self.warnings = warnings }
 
     func add(_ picture: Answer.Picture, size: String) {
       found.append(picture)

@@ -3,6 +3,7 @@ internal import Foundation
 internal import HTTPTypes
 internal import NIOCore
 internal import StreamFlow
+internal import Synchronization
 
 /// The pictures of an order as server-sent events, previews first.
 enum StreamedOrder {
@@ -16,11 +17,15 @@ enum StreamedOrder {
     let (stream, lines) = AsyncStream.makeStream(of: ByteBuffer.self)
     let (begun, begin) = AsyncStream.makeStream(of: Result<Void, any Error>.self)
     let task = Task {
+      let notes = Notes(previewCount: order.previewCount)
       do {
-        try await desk.fulfil(order, client: client, within: time) {
+        try await desk.fulfil(order, client: client, within: time) { warnings in
+          notes.add(warnings)
           begin.yield(.success(()))
         } event: { generator, event in
-          lines.yield(try buffer(of: event, generator, order, kind: kind))
+          lines.yield(
+            try buffer(
+              of: event, generator, order, kind: kind, warnings: notes.warnings(at: event)))
         }
       } catch {
         begin.yield(.failure(error))
@@ -38,6 +43,46 @@ enum StreamedOrder {
     return stream
   }
 
+  /// The warnings of an order, and how many partial images each of its images had.
+  private final class Notes: Sendable {
+    private struct State {
+      var warnings: [ResponseWarning] = []
+      var previewCounts: [Int: Int] = [:]
+    }
+
+    private let previewCount: Int
+    private let state = Mutex(State())
+
+    init(previewCount: Int) { self.previewCount = previewCount }
+
+    func add(_ warnings: [ResponseWarning]?) {
+      state.withLock { $0.warnings += warnings ?? [] }
+    }
+
+    /// The warnings that an event carries: an image's last has them all.
+    func warnings(at event: GenerationEvent) -> [ResponseWarning]? {
+      state.withLock { state in
+        switch event {
+        case .preview(let index, _, _):
+          state.previewCounts[index, default: 0] += 1
+          return nil
+        case .failed: return nil
+        case .finished(let made):
+          var warnings = state.warnings
+          let count = state.previewCounts.removeValue(forKey: made.index) ?? 0
+          if count < previewCount {
+            warnings.append(
+              ResponseWarning(
+                .partialImagesReduced,
+                "'partial_images' is \(previewCount) and \(count) were sent; set 'steps' to at least "
+                  + "\(previewCount + 1)", parameter: "partial_images"))
+          }
+          return warnings.isEmpty ? nil : warnings
+        }
+      }
+    }
+  }
+
   private struct Picture: Encodable {
     let type: String
     let b64Json: String
@@ -50,6 +95,7 @@ enum StreamedOrder {
     let background = "opaque"
     let quality = "auto"
     let usage: Usage?
+    let warnings: [ResponseWarning]?
   }
 
   /// What OpenAI's clients expect of a finished picture; nothing is counted here.
@@ -77,7 +123,8 @@ enum StreamedOrder {
   }
 
   private static func buffer(
-    of event: GenerationEvent, _ generator: Generator, _ order: ImageOrder, kind: String
+    of event: GenerationEvent, _ generator: Generator, _ order: ImageOrder, kind: String,
+    warnings: [ResponseWarning]?
   ) throws -> ByteBuffer {
     let size = "\(generator.width)x\(generator.height)"
     func picture(
@@ -90,7 +137,7 @@ enum StreamedOrder {
         Picture(
           type: type, b64Json: Data(bytes).base64EncodedString(), index: event.index,
           partialImageIndex: number, seed: seed, size: size, outputFormat: order.encoding.name,
-          usage: number == nil ? Usage() : nil))
+          usage: number == nil ? Usage() : nil, warnings: warnings))
     }
     switch event {
     case .preview(_, let number, let image):

@@ -24,6 +24,8 @@ struct ImageOrder {
   let previewCount: Int
   /// Who asks, in the client's own words.
   let user: String?
+  /// What the parameters asked for in vain; ``allWarnings(model:_:)`` adds what depends on the model.
+  var warnings: [ResponseWarning] = []
   /// The picture that they start from, if any.
   var source: SourcePicture?
 
@@ -47,7 +49,10 @@ struct ImageOrder {
       try fields.choice("response_format", as: ResponseFormat.self) ?? .base64
     isStreamed = isJob ? false : try fields.flag("stream") ?? false
     previewCount = isJob ? 0 : try fields.integer("partial_images", in: 0...8) ?? 0
-    user = try fields.text("user", limit: 200)
+    // What OpenAI calls it now comes before what it was called.
+    let identifier = try fields.text("safety_identifier", limit: 200)
+    let user = try fields.text("user", limit: 200)
+    self.user = identifier?.isEmpty == false ? identifier : user
     sampling = try SamplingFields(&fields, limits: limits)
     let several =
       isJob
@@ -64,8 +69,14 @@ struct ImageOrder {
         "\(prompts.count) prompts with n of \(count) are \(prompts.count * count) pictures, at most "
           + "\(most) are taken", parameter: "n")
     }
-    // What OpenAI's clients say of its own models.
-    fields.ignore("quality", "style", "background", "moderation", "input_fidelity")
+    try fields.readUnsupportedParameters()
+    if previewCount > 0, !isStreamed {
+      fields.warn(
+        ResponseWarning(
+          .parameterIgnored, "'partial_images' is ignored unless 'stream' is true",
+          parameter: "partial_images"))
+    }
+    warnings = fields.warnings
   }
 
   /// The requests of its pictures: each prompt's next has the next seed.

@@ -8,8 +8,21 @@ enum PictureEncoding: Hashable, Sendable {
 
   /// Reads the parameters `output_format` and `output_compression`.
   init(_ fields: inout RequestFields) throws(ServerError) {
-    let format = try fields.choice("output_format", of: ["png", "jpeg"]) ?? "png"
+    let format =
+      try fields.choice("output_format", of: ["png", "jpeg", "webp", "gif", "svg"]) ?? "png"
+    guard format == "png" || format == "jpeg" else {
+      throw .invalid(
+        "'output_format' must be png or jpeg; \(format) is not supported",
+        parameter: "output_format")
+    }
     let compression = try fields.integer("output_compression", in: 0...100)
+    if format == "png", let compression, compression < 100 {
+      fields.warn(
+        ResponseWarning(
+          .parameterIgnored,
+          "'output_compression' is ignored for PNG, which is lossless; set 'output_format' to jpeg",
+          parameter: "output_compression"))
+    }
     self = format == "png" ? .png : .jpeg(quality: max(compression ?? 95, 1))
   }
 

@@ -12,6 +12,8 @@ struct RequestFields {
   /// What stands before names in errors, as in `blend[1].`.
   private let prefix: String
   private var read: Set<String> = []
+  /// What was read and has no effect, or less than was asked for.
+  private(set) var warnings: [ResponseWarning] = []
 
   /// The fields of a JSON object.
   init(json bytes: some Collection<UInt8>) throws(ServerError) {
@@ -129,9 +131,13 @@ struct RequestFields {
     return number
   }
 
-  /// A seed.
+  /// A seed; -1 gives one at random, as in other programs.
   mutating func seed(_ name: String) throws(ServerError) -> UInt64? {
     guard let value = value(name) else { return nil }
+    // Small enough for every JSON reader.
+    if value == .integer(-1) || (isForm && value == .string("-1")) {
+      return UInt64(UInt32.random(in: 0 ... .max))
+    }
     let number: UInt64? =
       switch value {
       case .integer(let number): UInt64(exactly: number)
@@ -140,7 +146,9 @@ struct RequestFields {
       case .string(let text) where isForm: UInt64(text)
       default: nil
       }
-    guard let number else { throw wrong(name, "a whole number from 0 to \(UInt64.max)", value) }
+    guard let number else {
+      throw wrong(name, "-1 for a random one, or a whole number from 0 to \(UInt64.max)", value)
+    }
     return number
   }
 
@@ -223,8 +231,8 @@ struct RequestFields {
     return texts
   }
 
-  /// Reads a parameter that says nothing to this server, as clients of others send them.
-  mutating func ignore(_ names: String...) { read.formUnion(names) }
+  /// Records a warning, which the answer carries.
+  mutating func warn(_ warning: ResponseWarning) { warnings.append(warning) }
 
   private mutating func parsed(_ name: String) throws(ServerError) -> JSONValue? {
     guard let value = value(name) else { return nil }

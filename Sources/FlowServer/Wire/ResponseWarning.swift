@@ -1,0 +1,56 @@
+internal import StreamFlow
+
+/// Something that a request asked for and that was not done as asked, although the request succeeded.
+///
+/// Answers, streamed events, jobs and live streams carry warnings in an array named `warnings`, which
+/// is absent where there are none.
+struct ResponseWarning: Codable, Hashable, Sendable {
+  /// A stable word for programs.
+  enum Code: String, Codable, CaseIterable, Sendable {
+    /// A parameter was read and has no effect.
+    case parameterIgnored = "parameter_ignored"
+    /// Another model than the one named made the images.
+    case modelSubstituted = "model_substituted"
+    /// Fewer partial images are sent than were asked for.
+    case partialImagesReduced = "partial_images_reduced"
+  }
+
+  /// The word for programs.
+  let code: Code
+  /// The sentence for people, with the values and the remedy.
+  let message: String
+  /// The parameter concerned, if it was one.
+  let parameter: String?
+
+  init(_ code: Code, _ message: String, parameter: String? = nil) {
+    self.code = code
+    self.message = message
+    self.parameter = parameter
+  }
+}
+
+extension ImageOrder {
+  /// All warnings of the order: those of its parameters, then those that depend on the model.
+  ///
+  /// - Parameters:
+  ///   - name: the name of the model that makes the images.
+  ///   - checkpoint: that model.
+  /// - Returns: the warnings, without duplicates; nil where there are none, so that the field is
+  ///   absent.
+  func allWarnings(model name: String, _ checkpoint: Checkpoint) -> [ResponseWarning]? {
+    var found = warnings
+    if let warning = ResponseWarning.substitution(of: model, by: name) { found.append(warning) }
+    var seen: Set<ResponseWarning> = []
+    found = found.filter { seen.insert($0).inserted }
+    return found.isEmpty ? nil : found
+  }
+}
+
+extension ResponseWarning {
+  /// The warning that another model than the one named is used; nil where it is the one named.
+  static func substitution(of asked: String?, by name: String) -> ResponseWarning? {
+    guard let asked, asked != name else { return nil }
+    return ResponseWarning(
+      .modelSubstituted, "'\(asked)' is not served here; '\(name)' was used", parameter: "model")
+  }
+}
