@@ -44,6 +44,17 @@ public enum PNGChunks {
     return nil
   }
 
+  /// The contents of all chunks of a type, as far as the file is sound.
+  static func contents(of type: String, in bytes: [UInt8]) -> [Range<Int>] {
+    var contents: [Range<Int>] = []
+    var position = signature.count
+    while position < bytes.count, let chunk = try? chunk(in: bytes, at: position) {
+      if chunk.type == type { contents.append(chunk.content.indices) }
+      position = chunk.end
+    }
+    return contents
+  }
+
   private static func chunk(
     in bytes: [UInt8], at position: Int
   ) throws(MediaError) -> (type: String, content: ArraySlice<UInt8>, end: Int) {

@@ -38,9 +38,14 @@ extension PixelImage {
 
   /// Decodes a JPEG file of colors, grays or printing colors to 8-bit RGB, turned upright.
   ///
+  /// What libjpeg only warns of and costs no pixels, such as bytes between the pixels and the end
+  /// marker, is accepted.
+  ///
   /// - Parameters:
   ///   - bytes: the file.
   ///   - maximumPixelCount: larger pictures are refused before anything is decoded.
+  /// - Throws: `pictureTooLarge`; `pictureInvalid` for a truncated or damaged file, or one of more
+  ///   than 64 scans.
   public init(
     jpeg bytes: [UInt8], maximumPixelCount: Int = PixelImage.maximumPixelCount
   ) throws(MediaError) {
@@ -48,32 +53,56 @@ extension PixelImage {
       throw MediaError(code: .pictureInvalid, message: "cannot start the JPEG decoder")
     }
     defer { unsafe tjDestroy(handle) }
+    func words() -> String { unsafe String(cString: tjGetErrorStr2(handle)) }
     func invalid() -> MediaError {
       MediaError(
-        code: .pictureInvalid,
-        message: "this is no whole JPEG picture: \(unsafe String(cString: tjGetErrorStr2(handle)))")
+        code: .pictureInvalid, message: "this is no whole JPEG picture: \(words())")
     }
-    var (width, height, sampling, space) = (Int32(0), Int32(0), Int32(0), Int32(0))
-    guard
-      unsafe tjDecompressHeader3(
-        handle, bytes, UInt(bytes.count), &width, &height, &sampling, &space) == 0
-    else { throw invalid() }
-    guard width > 0, height > 0, Int(width) <= maximumPixelCount / Int(height) else {
+    var (width, height, sampling, space) = (Int32(0), Int32(0), Int32(0), Int32(-1))
+    // Fails for warnings too: what it found decides.
+    let headerStatus = unsafe tjDecompressHeader3(
+      handle, bytes, UInt(bytes.count), &width, &height, &sampling, &space)
+    guard width > 0, height > 0, space >= 0 else {
+      throw headerStatus == 0
+        ? MediaError(code: .pictureInvalid, message: "the JPEG picture has no pixels") : invalid()
+    }
+    guard Int(width) <= maximumPixelCount / Int(height) else {
       throw MediaError(
         code: .pictureTooLarge,
         message: "the JPEG picture is \(width)x\(height), beyond \(maximumPixelCount) pixels")
     }
+    let scans = JPEGScans(bytes)
+    guard scans.count <= JPEGScans.maximumCount else {
+      throw MediaError(
+        code: .pictureInvalid,
+        message: "the JPEG image has more than \(JPEGScans.maximumCount) scans; save it again")
+    }
     let isPrinted = space == Int32(TJCS_CMYK.rawValue) || space == Int32(TJCS_YCCK.rawValue)
     let (format, channels) = isPrinted ? (TJPF_CMYK, 4) : (TJPF_RGB, 3)
     var pixels = [UInt8](repeating: 0, count: channels * Int(width) * Int(height))
-    guard
+    func decode(_ flags: Int32) -> Bool {
       unsafe tjDecompress2(
         handle, bytes, UInt(bytes.count), &pixels, width, 0, height, Int32(format.rawValue),
-        Int32(TJFLAG_STOPONWARNING)) == 0
-    else { throw invalid() }
+        flags | TJFLAG_LIMITSCANS) == 0
+    }
+    if !decode(TJFLAG_STOPONWARNING) {
+      let warning = words()
+      guard unsafe tjGetErrorCode(handle) == Int32(TJERR_WARNING.rawValue), scans.isComplete,
+        !isLoss(warning)
+      else { throw invalid() }
+      // Once more, to the end: the same words mean that nothing worse came after them.
+      guard decode(0) || words() == warning else { throw invalid() }
+    }
     if isPrinted { pixels = colors(ofPrinted: pixels) }
     let orientation = JPEGSegments(bytes).exif.map(EXIFOrientation.init(exif:)) ?? .topLeft
     self = orientation.upright(pixels, width: Int(width), height: Int(height))
+  }
+}
+
+/// Whether a warning of libjpeg means that pixels are missing (`jerror.h`).
+private func isLoss(_ warning: String) -> Bool {
+  ["remature end", "bad Huffman code", "bad arithmetic code", "instead of RST"].contains {
+    warning.contains($0)
   }
 }
 

@@ -51,6 +51,9 @@ extension PixelImage {
             code: .pictureTooLarge,
             message: "the PNG picture is \(width)x\(height), beyond \(maximumPixelCount) pixels"))
       }
+      do throws(MediaError) { try PNGPixelData.checkLength(in: bytes) } catch {
+        return .failure(error)
+      }
       let isTransparent = unsafe image.format & png_uint_32(PNG_FORMAT_FLAG_ALPHA) != 0
       let channels = isTransparent ? 4 : 3
       unsafe image.format = png_uint_32(
