@@ -10,9 +10,11 @@ struct QuantizeCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "quantize", abstract: "Measure a model's 8-bit scales, for --precision int8.",
     discussion: """
-      Makes pictures in floats, watches what every layer reads, tries out which layers' rounding is \
-      felt most (those stay in floats), and writes streamflow-int8.json beside the model. The weights \
-      are not touched; scales hold for the autoencoder that was chosen, and for any size.
+      Generates images in float32, observes what every layer reads, finds the layers whose rounding \
+      changes the output most (they stay in float32), and writes streamflow-int8.json beside the \
+      model. The weights are not touched; the scales hold for the chosen autoencoder, and for any size.
+
+      Ctrl-C stops it; the same command goes on from there.
 
       Examples:
         streamflow quantize ./my-model
@@ -39,7 +41,10 @@ struct QuantizeCommand: AsyncParsableCommand {
   var overwrite = false
 
   @Option(
-    help: "A file of prompts, one a line, to make pictures of; two dozen of its own unless said.")
+    help: ArgumentHelp(
+      "A file of prompts, one a line, to calibrate with.",
+      discussion:
+        "Default: 24 built-in prompts, or as many of them as take about two minutes, at least 4."))
   var promptsFile: String?
 
   @Option(help: "The number of steps; what suits the model unless said.")
@@ -66,12 +71,12 @@ struct QuantizeCommand: AsyncParsableCommand {
 
   @Option(
     help: """
-      Of the operations that can be done in 8 bits, the share that stays in floats: those whose \
-      rounding is felt most (0 to below 1).
+      The share of the operations that could be done in 8 bits that stays in float32: those of the \
+      most sensitive layers (0 to below 1).
       """)
   var floatShare = 0.05
 
-  @Flag(name: .customLong("no-vae"), help: "Leave the autoencoder in floats.")
+  @Flag(name: .customLong("no-vae"), help: "Leave the autoencoder in float32.")
   var leavesAutoencoder = false
 
   @Option(help: "The number of threads; all cores unless said.")
@@ -93,31 +98,44 @@ struct QuantizeCommand: AsyncParsableCommand {
   }
 
   func run() async throws {
+    let command = self
     try await reporting {
-      let checkpoint = try Checkpoint.named(model, autoencoder: vae, variant: variant)
-      let path = place(of: checkpoint)
-      guard overwrite || !FileManager.default.fileExists(atPath: path) else {
-        throw ValidationError(
-          "'\(path)' is there; replace it with --overwrite, or choose another place with --output")
-      }
-      // What cannot be written is told before the minutes of measuring.
-      try Self.checkWritable(path)
-      var options = QuantizationOptions()
-      if let promptsFile { options.prompts = try GenerateCommand.lines(of: promptsFile) }
-      (options.width, options.height, options.stepCount) = (width, height, steps)
-      options.schedule = schedule
-      (options.range, options.floatShare) = (range, floatShare)
-      options.includesAutoencoder = !leavesAutoencoder
-      var configuration = EngineConfiguration()
-      configuration.threadCount = threads
-      let bar = ProgressBar(total: 0, isVisible: !json)
-      let report = try Quantizer(
-        checkpoint, options: options, configuration: configuration
-      ) { bar.show("\($0) ...") }.run()
-      bar.finish()
-      _ = try AtomicFile.write(report.file, to: path, overwriting: overwrite)
-      try show(report, at: path)
+      try await Interrupt.cancelling { try await command.quantize() }
     }
+  }
+
+  private func quantize() async throws {
+    let checkpoint = try Checkpoint.named(model, autoencoder: vae, variant: variant)
+    let path = place(of: checkpoint)
+    guard overwrite || !FileManager.default.fileExists(atPath: path) else {
+      throw ValidationError(
+        "'\(path)' exists; replace it with --overwrite, or choose another place with --output")
+    }
+    // A place that cannot be written is reported before the minutes of measuring.
+    try Self.checkWritable(path)
+    var options = QuantizationOptions()
+    if let promptsFile { options.prompts = try GenerateCommand.lines(of: promptsFile) }
+    (options.width, options.height, options.stepCount) = (width, height, steps)
+    options.schedule = schedule
+    (options.range, options.floatShare) = (range, floatShare)
+    options.includesAutoencoder = !leavesAutoencoder
+    options.statePath = "\(path).partial"
+    var configuration = EngineConfiguration()
+    configuration.threadCount = threads
+    let line = QuantizationLine(isVisible: !json)
+    let quantizer = try Quantizer(
+      checkpoint, options: options, configuration: configuration
+    ) { line.show($0) }
+    let report: QuantizationReport
+    do { report = try quantizer.run() } catch is CancellationError {
+      line.finish()
+      Terminal.note("stopped; run the same command again to go on from here")
+      throw CancellationError()
+    }
+    line.finish()
+    _ = try AtomicFile.write(report.file, to: path, overwriting: overwrite)
+    quantizer.removeState()
+    try show(report, at: path)
   }
 
   private func place(of checkpoint: Checkpoint) -> String {
@@ -134,7 +152,7 @@ struct QuantizeCommand: AsyncParsableCommand {
       throw MediaError(
         code: .fileUnwritable,
         message:
-          "cannot make the folder '\(folder)': \(error.localizedDescription); choose another "
+          "cannot create the folder '\(folder)': \(error.localizedDescription); choose another "
           + "place with --output")
     }
     guard FileManager.default.isWritableFile(atPath: folder) else {
@@ -163,8 +181,9 @@ struct QuantizeCommand: AsyncParsableCommand {
         let kept = part.keptLayers.count
         Terminal.output(
           String(
-            format: "%@: %d layers in 8 bits, %.0f %% of the operations; %d stay in floats; "
-              + "signal to noise %.1f dB", part.name, part.layerCount, 100 * part.operationShare,
+            format: "%@: %d layers in int8, %.0f %% of the operations; %d stay in float32; "
+              + "signal-to-noise ratio %.1f dB", part.name, part.layerCount,
+            100 * part.operationShare,
             kept, part.signalToNoise))
       }
       Terminal.output(path)

@@ -17,7 +17,7 @@ import Testing
     ]
     let outcome = try runner.run(options)
     #expect(outcome.status == 0, "\(outcome.error)")
-    #expect(outcome.output.hasPrefix("unet: 93 layers in 8 bits, 95 % of the operations; 0 stay"))
+    #expect(outcome.output.hasPrefix("unet: 93 layers in int8, 95 % of the operations; 0 stay"))
     #expect(outcome.output.hasSuffix("scales/streamflow-int8.json\n"))
     let again = try runner.run(options)
     #expect(again.status != 0 && again.error.contains("--overwrite"))

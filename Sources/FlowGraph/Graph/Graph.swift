@@ -109,11 +109,21 @@ public final class Graph {
     public let name: String
     /// Its floating-point operations, two for each product that is summed.
     public let operationCount: Int
+    /// The port that exposes the layer's rounding, where the weights are probed.
+    public fileprivate(set) var probe: Port?
     let input: Value.Info
   }
 
   func note(_ layer: WeightScope, reading input: Value, operationCount: Int) {
-    layers.append(Layer(name: layer.path, operationCount: operationCount, input: input.info))
+    layers.append(
+      Layer(name: layer.path, operationCount: operationCount, probe: nil, input: input.info))
+  }
+
+  /// Names the port that probes the layer that was noted last.
+  func addProbe(shape: Shape) -> String {
+    let port = Port(name: "probe_\(layers.count - 1)", shape: shape, type: .float32)
+    layers[layers.count - 1].probe = port
+    return port.name
   }
 
   /// Writes an operator of one output down.

@@ -48,20 +48,23 @@ extension Value {
     graph.note(
       layer, reading: self,
       operationCount: 2 * output.elementCount * weight.shape.elementCount / weight.shape[0])
-    let quantization = layer.quantization
-    let input = quantization.map { quantized(to: $0.input) } ?? self
-    let kernel =
-      try quantization.map { quantization throws(GraphError) in
-        try weight.quantized(toScales: quantization.weightScales, layer: layer)
-      } ?? weight
-    return graph.add(
-      "Conv", [input, kernel, try layer.optionalValue("bias", count: weight.shape[0], in: graph)],
-      shape: output, layer: layer.path,
-      attributes: [
-        ("kernel_shape", .integers([weight.shape[2], weight.shape[3]])),
-        ("strides", .integers([stride, stride])),
-        ("pads", .integers([padding.before, padding.before, padding.after, padding.after])),
-      ])
+    let bias = try layer.optionalValue("bias", count: weight.shape[0], in: graph)
+    func convolved(_ input: Value, _ kernel: Value) -> Value {
+      graph.add(
+        "Conv", [input, kernel, bias], shape: output, layer: layer.path,
+        attributes: [
+          ("kernel_shape", .integers([weight.shape[2], weight.shape[3]])),
+          ("strides", .integers([stride, stride])),
+          ("pads", .integers([padding.before, padding.before, padding.after, padding.after])),
+        ])
+    }
+    return try layer.output {
+      convolved(self, weight)
+    } quantized: { quantization throws(GraphError) in
+      convolved(
+        quantized(to: quantization.input),
+        try weight.quantized(toScales: quantization.scales(of: layer, in: graph), layer: layer))
+    }
   }
 
   /// A fully connected layer over the last axis: `x * weight^T + bias`.
@@ -74,7 +77,7 @@ extension Value {
   public func linear(
     _ layer: WeightScope, outputs part: Range<Int>? = nil
   ) throws(GraphError) -> Value {
-    var weight = try layer.value("weight", in: graph)
+    let weight = try layer.value("weight", in: graph)
     guard weight.shape.rank == 2, shape.rank >= 2, weight.shape[1] == shape[-1] else {
       throw GraphError(
         code: .shapeMismatch,
@@ -83,9 +86,18 @@ extension Value {
     graph.note(
       layer, reading: self,
       operationCount: 2 * shape.elementCount * (part?.count ?? weight.shape[0]))
-    if let quantization = layer.quantization, shape.rank > 2 {
-      return try quantizedLinear(layer, quantization, outputs: part)
+    guard shape.rank > 2 else { return try floatLinear(layer, outputs: part) }
+    return try layer.output { () throws(GraphError) in
+      try floatLinear(layer, outputs: part)
+    } quantized: { quantization throws(GraphError) in
+      try quantizedLinear(layer, quantization, outputs: part)
     }
+  }
+
+  private func floatLinear(
+    _ layer: WeightScope, outputs part: Range<Int>?
+  ) throws(GraphError) -> Value {
+    var weight = try layer.value("weight", in: graph)
     var bias = try layer.optionalValue("bias", count: weight.shape[0], in: graph)
     if let part {
       weight = try weight.sliced(axis: 0, from: part.lowerBound, to: part.upperBound)

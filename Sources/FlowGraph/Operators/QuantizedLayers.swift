@@ -9,17 +9,19 @@ extension Value {
       zeroPoints: graph.constant(bytes: [range.zeroPoint], type: .uint8, shape: []))
   }
 
-  /// A layer's weight as 8-bit numbers would have it, one scale for each output.
-  func quantized(toScales scales: [Float], layer: WeightScope) throws(GraphError) -> Value {
-    guard scales.count == shape[0] else {
+  /// A layer's weight as 8-bit numbers would have it, one scale for each output, `[outputs]`.
+  func quantized(toScales scales: Value, layer: WeightScope) throws(GraphError) -> Value {
+    guard scales.shape == [shape[0]] else {
       throw GraphError(
         code: .shapeMismatch,
-        message: "\(layer.path): \(scales.count) scales for \(shape[0]) outputs; quantize again")
+        message: "\(layer.path): \(scales.shape.elementCount) scales for \(shape[0]) outputs; "
+          + "quantize again")
     }
-    let zeros = [UInt8](repeating: 0, count: scales.count)
+    let zeros = [UInt8](repeating: 0, count: shape[0])
     return graph.requantized(
-      self, scales: graph.constant(scales, shape: [scales.count]),
-      zeroPoints: graph.constant(bytes: zeros, type: .int8, shape: [scales.count]), axis: 0)
+      self, scales: scales,
+      zeroPoints: graph.constant(bytes: zeros, type: .int8, shape: [shape[0]]),
+      axis: 0)
   }
 
   /// A fully connected layer as a convolution of one place, which is 1.6 to 1.9 times as fast in
@@ -29,11 +31,11 @@ extension Value {
   ) throws(GraphError) -> Value {
     var weight = try layer.value("weight", in: graph)
     var bias = try layer.optionalValue("bias", count: weight.shape[0], in: graph)
-    var scales = quantization.weightScales
-    if let part, part.upperBound <= scales.count {
+    var scales = try quantization.scales(of: layer, in: graph)
+    if let part, part.upperBound <= scales.shape[0] {
       weight = try weight.sliced(axis: 0, from: part.lowerBound, to: part.upperBound)
       bias = try bias?.sliced(axis: 0, from: part.lowerBound, to: part.upperBound)
-      scales = Array(scales[part])
+      scales = try scales.sliced(axis: 0, from: part.lowerBound, to: part.upperBound)
     }
     let (inputs, outputs) = (shape[-1], weight.shape[0])
     let places = shape.elementCount / shape[0] / inputs
@@ -46,6 +48,38 @@ extension Value {
       "Conv", [picture, kernel, bias], shape: [shape[0], outputs, places, 1], layer: layer.path,
       attributes: [("kernel_shape", .integers([1, 1]))])
     return try convolved.transposed([0, 2, 3, 1]).reshaped(shape.replacing(-1, with: outputs))
+  }
+}
+
+extension Quantization.Layer {
+  /// The scales of a layer's weight, `[outputs]`: those that were measured, or where adapters
+  /// change the weight, the same share of the changed largest magnitude.
+  ///
+  /// All of it is made of constants, which the engine folds when it compiles.
+  func scales(of layer: WeightScope, in graph: Graph) throws(GraphError) -> Value {
+    let measured = graph.constant(weightScales, shape: [weightScales.count])
+    let stored = try layer.stored("weight")
+    guard !stored.deltas.isEmpty, stored.shape.rank > 1, stored.shape[0] == weightScales.count
+    else { return measured }
+    let changed = try layer.value("weight", in: graph).largestMagnitudes()
+    let original = try graph.value(ofFactor: stored.withoutDeltas).largestMagnitudes()
+    // A row of zeros has the share 1: its measured scale says nothing.
+    let share = try (measured * Quantization.largestWeight / original).clamped(to: 0.5...1)
+    return try changed * share * (1 / Quantization.largestWeight)
+  }
+}
+
+extension Value {
+  /// The largest magnitude of each row, `[rows, ...]` to `[rows]`, at least 1e-30, so that a scale
+  /// made of it is positive.
+  fileprivate func largestMagnitudes() throws(GraphError) -> Value {
+    let flat = try reshaped([shape[0], shape.elementCount / max(shape[0], 1)])
+    let magnitudes = graph.add("Abs", [flat], shape: flat.shape)
+    let largest = graph.add(
+      "ReduceMax", [magnitudes, graph.integers([1])], shape: [shape[0]],
+      attributes: [("keepdims", .integer(0))])
+    return graph.add(
+      "Max", [largest, graph.constant(1e-30)], shape: largest.shape)
   }
 }
 

@@ -12,11 +12,23 @@ public struct TensorRange: Sendable {
 
   /// The least and the greatest of all elements.
   public private(set) var bounds: ClosedRange<Float>?
-  private var elements: [Float] = []
-  private var isFinite = true
+  /// Some of the elements of each run.
+  public private(set) var elements: [Float] = []
+  /// Whether all elements were finite.
+  public private(set) var isFinite = true
 
   /// Creates the record of a tensor that was not seen yet.
   public init() {}
+
+  /// Creates a record from what another one held.
+  ///
+  /// - Parameters:
+  ///   - bounds: the least and the greatest of all elements; nil where none was seen.
+  ///   - elements: some of the elements of each run.
+  ///   - isFinite: whether all elements were finite.
+  public init(bounds: ClosedRange<Float>?, elements: [Float], isFinite: Bool) {
+    (self.bounds, self.elements, self.isFinite) = (bounds, elements, isFinite)
+  }
 
   /// Takes a run in.
   ///

@@ -50,6 +50,12 @@ public struct Weight: Sendable {
       isTransposed: isTransposed, deltas: deltas + [delta])
   }
 
+  /// The same tensor as the file has it.
+  var withoutDeltas: Weight {
+    Weight(
+      name: name, type: type, shape: shape, file: file, offset: offset, isTransposed: isTransposed)
+  }
+
   /// The same elements in the same order under another shape.
   public func reshaped(_ shape: Shape) throws(GraphError) -> Weight {
     guard shape.elementCount == self.shape.elementCount, !isTransposed else {

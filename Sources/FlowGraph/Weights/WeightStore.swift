@@ -9,13 +9,17 @@ public struct WeightStore: Sendable {
   public let identity: [String]
   /// Which layers compute in 8-bit whole numbers, if any do.
   public let quantization: Quantization?
+  /// How graphs expose the rounding of those layers instead of computing in 8 bits, if they do.
+  let probe: LayerProbe?
 
   private init(
-    weights: [String: Weight], identity: [String], quantization: Quantization? = nil
+    weights: [String: Weight], identity: [String], quantization: Quantization? = nil,
+    probe: LayerProbe? = nil
   ) {
     self.weights = weights
     self.identity = identity
     self.quantization = quantization
+    self.probe = probe
   }
 
   /// Maps one safetensors file.
@@ -116,13 +120,26 @@ public struct WeightStore: Sendable {
     for (name, deltas) in deltas {
       for delta in deltas { changed[name] = changed[name]?.adding(delta) }
     }
-    return WeightStore(weights: changed, identity: self.identity + [identity])
+    return WeightStore(
+      weights: changed, identity: self.identity + [identity], quantization: quantization)
   }
 
   /// These weights for graphs that compute some layers in 8-bit whole numbers.
   public func quantized(by quantization: Quantization) -> WeightStore {
     WeightStore(
       weights: weights, identity: identity + [quantization.identity], quantization: quantization)
+  }
+
+  /// These weights for graphs that compute in float32 and expose what rounding each layer of a
+  /// quantization to 8 bits would change.
+  ///
+  /// - Parameters:
+  ///   - quantization: the layers to probe.
+  ///   - probe: what each of them exposes; ``Graph/Layer/probe`` names the port.
+  public func probed(_ quantization: Quantization, exposing probe: LayerProbe) -> WeightStore {
+    WeightStore(
+      weights: weights, identity: identity + ["\(quantization.identity) \(probe)"],
+      quantization: quantization, probe: probe)
   }
 
   /// These weights and those of another store.

@@ -104,9 +104,13 @@ extension Checkpoint {
 
   /// The same model, computing in 8-bit whole numbers where its scales say so.
   ///
+  /// Adapters may be applied before or after: the scales of the weights that they change follow
+  /// the changed weights, and inputs are rounded as they were measured without adapters.
+  ///
   /// - Parameter place: the file of the scales or its folder; where ``quantizationPath`` says unless
   ///   given.
-  /// - Throws: `fileMissing` where there is none, `fileInvalid` where it is of other weights.
+  /// - Throws: `fileMissing` where there is none, `fileInvalid` where it is of other weights,
+  ///   `unsupported` for a model with delta weights.
   public func quantized(from place: String? = nil) throws(ModelError) -> Checkpoint {
     var path = place ?? quantizationPath
     var isFolder: ObjCBool = false
@@ -118,12 +122,12 @@ extension Checkpoint {
         message: "int8 needs the scales of \(name), and there are none at '\(path)'; measure them "
           + "with `streamflow quantize`, or choose another precision")
     }
-    guard additions.isEmpty else {
+    guard deltaNames.isEmpty else {
       throw ModelError(
         code: .unsupported,
-        message: "'\(path)' holds the scales of \(name) as it is, and "
-          + "\(additions.map(\.name).joined(separator: ", ")) changes its weights; choose another "
-          + "precision, or leave that out")
+        message: "'\(path)' holds the int8 scales of \(name) alone, and "
+          + "\(deltaNames.joined(separator: ", ")) makes it another model; choose another precision, "
+          + "or remove the delta weights")
     }
     let file = try QuantizationFile(path: path)
     var result = self

@@ -2,8 +2,10 @@ public import FlowGraph
 
 /// How a model's 8-bit scales are measured.
 public struct QuantizationOptions: Sendable {
-  /// What is made while the network is watched.
-  public var prompts = Self.standardPrompts
+  /// The prompts of the images that are generated for calibration; nil for as many of
+  /// ``standardPrompts`` as take 25 trillion operations, about two minutes of two cores, and at
+  /// least 4.
+  public var prompts: [String]?
   /// The width of those pictures in pixels; the model's own unless said.
   public var width: Int?
   /// Their height in pixels; the model's own unless said.
@@ -19,6 +21,10 @@ public struct QuantizationOptions: Sendable {
   public var floatShare = 0.05
   /// Whether the autoencoder is quantized too.
   public var includesAutoencoder = true
+
+  /// A file in which an unfinished quantization is saved, so that it can go on later; none where
+  /// it is nil.
+  public var statePath: String?
 
   /// Creates the options that suit every model.
   public init() {}
@@ -37,7 +43,7 @@ public struct QuantizationOptions: Sendable {
 /// What came of measuring 8-bit scales.
 public struct QuantizationReport: Sendable {
   /// One part of the model.
-  public struct Part: Sendable {
+  public struct Part: Sendable, Codable {
     /// `unet`, `vae decoder` or `vae encoder`.
     public let name: String
     /// The layers that compute in 8 bits.

@@ -9,8 +9,8 @@ internal import FlowGraph
   private import Darwin
 #endif
 
-/// Tries out which layers of a graph can compute in 8 bits: each alone, for how much of it is felt
-/// in what comes out, and then all that are chosen together.
+/// Chooses which layers of a graph compute in 8 bits: all that can but the most sensitive ones,
+/// and compares the whole with float32.
 struct Trial {
   /// What was chosen, and how it does.
   struct Outcome {
@@ -18,80 +18,77 @@ struct Trial {
     let report: QuantizationReport.Part
   }
 
+  /// An input of the graph, and what it gives in float32.
+  struct Probe {
+    let inputs: [CalibrationInput]
+    let output: [Float]
+  }
+
   let name: String
   let weights: WeightStore
-  /// The operations of each layer that could compute in 8 bits.
-  let operations: [String: Int]
-  /// The operations of the whole graph.
-  let totalOperations: Int
+  let layers: LayerChoice
   let configuration: EngineConfiguration
-  /// Whether layers are tried block by block.
-  let isLarge: Bool
   let floatShare: Double
-  let progress: (String) -> Void
+  /// The output that is compared.
+  let output: String
+  let work: QuantizationWork
+  /// Writes the graph at the size that is quantized.
   let graph: (WeightStore) throws -> Graph
-  let evaluate: (inout Session) throws -> [[Float]]
+  /// Writes the graph at the size of the sensitivity study.
+  let smallGraph: (WeightStore) throws -> Graph
+  /// Brings the inputs of a probe to that size.
+  let small: ([CalibrationInput]) -> [CalibrationInput]
 
   /// Chooses the layers.
   ///
   /// - Parameters:
-  ///   - quantization: the numbers of all layers that could be chosen.
-  ///   - expected: what comes out in floats.
-  func choose(of quantization: Quantization, expected: [[Float]]) throws -> Outcome {
-    let kept = try floatShare > 0 ? felt(quantization, expected: expected) : []
-    let chosen = quantization.keeping { !kept.contains($0) }
-    progress("trying out \(name)")
-    let ratio = try noise(of: chosen, expected: expected)
-    let done = chosen.layers.keys.reduce(0) { $0 + (operations[$1] ?? 0) }
+  ///   - quantization: the scales of all layers that could be chosen.
+  ///   - probes: inputs with their outputs in float32.
+  func choose(of quantization: Quantization, probes: [Probe]) throws -> Outcome {
+    var sensitive: Set<String> = []
+    if floatShare > 0 {
+      let study = LayerSensitivity(
+        name: name, quantization: quantization, weights: weights, configuration: configuration,
+        probes: probes.prefix(layers.probeCount).map { small($0.inputs) }, output: output,
+        work: work, graph: smallGraph)
+      sensitive = LayerChoice.mostSensitive(try study.measured(layers.groups), share: floatShare)
+    }
+    let chosen = quantization.keeping { !sensitive.contains($0) }
+    try work.begin("verifying \(name) in int8")
+    let (noise, total) = try noise(of: chosen, probes: probes)
+    let done = chosen.layers.keys.reduce(0) { $0 + (layers.operations[$1] ?? 0) }
     return Outcome(
       quantization: chosen,
       report: QuantizationReport.Part(
-        name: name, layerCount: chosen.layers.count, keptLayers: kept.sorted(),
-        operationShare: Double(done) / Double(max(totalOperations, 1)),
-        signalToNoise: -10 * log10(max(ratio, 1e-12))))
+        name: name, layerCount: chosen.layers.count, keptLayers: sensitive.sorted(),
+        operationShare: Double(done) / Double(max(total, 1)),
+        signalToNoise: -10 * log10(max(noise, 1e-12))))
   }
 
-  /// The layers whose rounding is felt most for their operations, up to the share that may stay in
-  /// floats.
-  private func felt(_ quantization: Quantization, expected: [[Float]]) throws -> Set<String> {
-    let groups = Dictionary(grouping: quantization.layers.keys, by: group)
-    var tried: [(layers: [String], operations: Int, noise: Double)] = []
-    for (index, group) in groups.sorted(by: { $0.key < $1.key }).enumerated() {
-      progress("trying out \(name), \(index + 1) of \(groups.count)")
-      let layers = Set(group.value)
-      let ratio = try noise(of: quantization.keeping(layers.contains), expected: expected)
-      tried.append((group.value, layers.reduce(0) { $0 + (operations[$1] ?? 0) }, ratio))
-    }
-    let budget = floatShare * Double(operations.values.reduce(0, +))
-    var spent = 0.0
-    var kept: Set<String> = []
-    for entry in tried.sorted(by: {
-      $0.noise * Double($1.operations) > $1.noise * Double($0.operations)
-    }) where spent + Double(entry.operations) <= budget {
-      spent += Double(entry.operations)
-      kept.formUnion(entry.layers)
-    }
-    return kept
-  }
-
-  private func group(of layer: String) -> String {
-    isLarge ? layer.split(separator: ".").prefix(4).joined(separator: ".") : layer
-  }
-
-  /// The squared error over the square of what is expected.
-  private func noise(of quantization: Quantization, expected: [[Float]]) throws -> Double {
+  private func noise(
+    of quantization: Quantization, probes: [Probe]
+  ) throws -> (Double, operationCount: Int) {
     let quantized = weights.quantized(by: quantization)
-    var session = try Session(
-      ONNXModel(graph(quantized), weightsIdentity: quantized.identity),
-      configuration: configuration)
-    var (error, square) = (0.0, 0.0)
-    for (outputs, wanted) in zip(try evaluate(&session), expected) {
-      for (output, want) in zip(outputs, wanted) {
-        let difference = Double(output - want)
-        error += difference * difference
-        square += Double(want) * Double(want)
-      }
+    let graph = try graph(quantized)
+    let model = ONNXModel(graph, weightsIdentity: quantized.identity)
+    let session = try Session(model, configuration: configuration)
+    try work.advance(by: weights.parameterCount * QuantizationWork.operationsPerCompiledWeight)
+    let index = model.outputs.firstIndex { $0.name == output } ?? 0
+    var (actual, expected): ([Float], [Float]) = ([], [])
+    for probe in probes.prefix(
+      Self.verificationCount(operationCount: graph.operationCount))
+    {
+      try session.run(probe.inputs)
+      actual += session.floats(output: index, of: model.outputs[index])
+      expected += probe.output
+      try work.advance(by: graph.operationCount)
     }
-    return square > 0 ? error / square : 0
+    return (LayerSensitivity.noise(actual, expected: expected), graph.operationCount)
+  }
+
+  /// How many probes the chosen layers are verified with: a dozen, or of a large graph as many as
+  /// take 2 trillion operations.
+  static func verificationCount(operationCount: Int) -> Int {
+    min(max(2_000_000_000_000 / max(operationCount, 1), 2), 12)
   }
 }

@@ -1,0 +1,60 @@
+internal import FlowCore
+internal import FlowEngine
+
+/// The network as a calibration evaluates it: row by row, and some rows become probes.
+struct CalibrationField: VelocityField {
+  let rowCapacity: Int
+  let network: CalibrationRun
+  /// Of how many evaluations one becomes a probe.
+  let probeInterval: Int
+  /// The operations of an evaluation, counted as work.
+  let operationCount: Int
+  let work: QuantizationWork
+  private(set) var probes: [Trial.Probe] = []
+  private(set) var evaluationCount: Int
+  private var rows: [[CalibrationInput]] = []
+  private var outputs: [[Float]] = []
+
+  /// - Parameter evaluationCount: the evaluations of earlier images.
+  init(
+    _ network: CalibrationRun, probeInterval: Int, evaluationCount: Int, operationCount: Int,
+    work: QuantizationWork
+  ) {
+    rowCapacity = 2
+    self.network = network
+    self.probeInterval = max(probeInterval, 1)
+    self.evaluationCount = evaluationCount
+    self.operationCount = operationCount
+    self.work = work
+  }
+
+  mutating func begin(rowCount: Int) throws { rows.removeAll() }
+
+  mutating func load(
+    row: Int, sample: Span<Float>, timestep: Float, conditioning: Conditioning
+  ) {
+    rows.append(
+      [.floats(sample.indices.map { sample[$0] }), .floats([timestep])]
+        + ([conditioning.text] + conditioning.others).map { .floats($0) })
+  }
+
+  mutating func run() throws {
+    outputs.removeAll()
+    for row in rows {
+      try network.run(row)
+      let output = network.floats(output: 0)
+      outputs.append(output)
+      if evaluationCount.isMultiple(of: probeInterval) {
+        probes.append(Trial.Probe(inputs: row, output: output))
+      }
+      evaluationCount += 1
+      try work.advance(by: operationCount)
+    }
+  }
+
+  func withOutput(row: Int, _ body: (Span<Float>) -> Void) {
+    // `ContiguousArray` has a span on every deployment target.
+    let output = ContiguousArray(outputs[row])
+    body(output.span)
+  }
+}

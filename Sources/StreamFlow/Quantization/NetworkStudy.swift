@@ -1,0 +1,162 @@
+internal import FlowCore
+internal import FlowEngine
+internal import FlowGraph
+
+/// The quantization of a model's network: images are generated in float32 while its layers are
+/// observed.
+struct NetworkStudy {
+  /// One for each image.
+  let requests: [GenerationRequest]
+  /// The floating-point operations of all of it, compilations included.
+  let operationCount: Int
+
+  private let quantizer: Quantizer
+  private let plans: [StepPlan]
+  private let size: UNet.Size
+  private let layers: LayerChoice
+  private let names: Set<String>
+
+  /// The most latent pixels of a side in the sensitivity study.
+  private static let side = 32
+
+  /// - Throws: a `ModelError` for a plan that cannot be, before anything is compiled.
+  init(_ quantizer: Quantizer) throws {
+    let (checkpoint, options) = (quantizer.checkpoint, quantizer.options)
+    let factor = checkpoint.autoencoder.factor
+    let (height, width) = (quantizer.height / factor, quantizer.width / factor)
+    let size = UNet.Size(rows: 1, height: height, width: width, tokens: checkpoint.tokenCount)
+    let network = UNet(configuration: checkpoint.unet, weights: checkpoint.unetWeights.root)
+    let graph = try network.graph(size)
+    func request(_ prompt: String, _ index: Int) -> GenerationRequest {
+      var request = checkpoint.request(prompt, schedule: options.schedule)
+      request.promptSyntax = .plain
+      request.seed = UInt64(index)
+      request.stepCount = options.stepCount ?? request.stepCount
+      return request
+    }
+    func evaluations(_ request: GenerationRequest) -> Int {
+      request.stepCount * request.guidance.rowsPerStep
+    }
+    let prompts = quantizer.prompts(
+      operationCount: graph.operationCount * evaluations(request("", 0)))
+    requests = prompts.enumerated().map { request($1, $0) }
+    plans = try requests.map {
+      try checkpoint.plan(for: $0, width: quantizer.width, height: quantizer.height)
+    }
+    names = Set(graph.layers.map(\.name)).subtracting(try network.floatLayers())
+    let small = try network.graph(Self.small(size)).operationCount
+    layers = LayerChoice(names, of: graph, trialOperationCount: small)
+    operationCount =
+      graph.operationCount * requests.reduce(0) { $0 + evaluations($1) }
+      + layers.operationCount(
+        trialOperationCount: small, operationCount: graph.operationCount,
+        parameterCount: checkpoint.unetWeights.parameterCount, floatShare: options.floatShare)
+    self.quantizer = quantizer
+    self.size = size
+  }
+
+  /// Measures the network, or takes it from a state that holds it.
+  func part(
+    _ journal: QuantizationJournal, _ work: QuantizationWork
+  ) throws -> QuantizationState.Part {
+    if let part = journal.state.network {
+      work.skip(operationCount)
+      return part
+    }
+    let (checkpoint, options) = (quantizer.checkpoint, quantizer.options)
+    let weights = checkpoint.unetWeights
+    let end = work.done + Double(operationCount)
+    let quantization = try observe(journal, work)
+    let probes = journal.state.observations.probes.map(Trial.Probe.init)
+    let trial = Trial(
+      name: "unet", weights: weights, layers: layers, configuration: quantizer.configuration,
+      floatShare: options.floatShare, output: "output", work: work
+    ) {
+      try UNet(configuration: checkpoint.unet, weights: $0.root).graph(size)
+    } smallGraph: {
+      try UNet(configuration: checkpoint.unet, weights: $0.root).graph(Self.small(size))
+    } small: { inputs in
+      let shape: Shape = [checkpoint.unet.inputChannels, size.height, size.width]
+      return [inputs[0].cropped(shape, side: Self.side)] + inputs.dropFirst()
+    }
+    let outcome = try trial.choose(of: quantization, probes: probes)
+    let part = QuantizationState.Part(
+      scales: QuantizationFile.Part(outcome.quantization, fingerprint: weights.fingerprint),
+      report: outcome.report)
+    journal.state.network = part
+    // Only the finished images are of further use.
+    journal.state.observations.probes = []
+    journal.state.observations.ranges = []
+    try journal.save()
+    try work.end(at: end)
+    return part
+  }
+
+  /// Generates the images, and gives the scales of all layers that can compute in 8 bits.
+  private func observe(
+    _ journal: QuantizationJournal, _ work: QuantizationWork
+  ) throws -> Quantization {
+    let (checkpoint, configuration) = (quantizer.checkpoint, quantizer.configuration)
+    let weights = checkpoint.unetWeights
+    try work.begin("compiling the network in float32")
+    let graph = try UNet(configuration: checkpoint.unet, weights: weights.root).graph(size)
+    let operationCount = graph.operationCount
+    let probeCount = max(Trial.verificationCount(operationCount: operationCount), layers.probeCount)
+    let run = try CalibrationRun(
+      graph, layers: names, elementCount: Quantizer.elementCount,
+      weightsIdentity: weights.identity, configuration: configuration,
+      ranges: journal.state.observations.ranges.map(\.range))
+    try work.advance(by: weights.parameterCount * QuantizationWork.operationsPerCompiledWeight)
+    let conditioner = Conditioner(
+      checkpoint,
+      prompts: try PromptStates(
+        checkpoint, skippedLayers: 0, configuration: configuration, cache: nil),
+      width: quantizer.width, height: quantizer.height, table: nil)
+    let evaluations = requests.reduce(0) { $0 + $1.stepCount * $1.guidance.rowsPerStep }
+    for (index, request) in requests.enumerated() {
+      guard index >= journal.state.observations.imageCount else {
+        work.skip(operationCount * request.stepCount * request.guidance.rowsPerStep)
+        continue
+      }
+      try work.begin("observing image \(index + 1) of \(requests.count)")
+      var field = CalibrationField(
+        run, probeInterval: evaluations / probeCount,
+        evaluationCount: journal.state.observations.evaluationCount,
+        operationCount: operationCount, work: work)
+      let conditioning = try conditioner.conditioning(of: request)
+      var batch = StreamBatch<Conditioning>(rowCapacity: 2)
+      batch.admit(
+        Trajectory(
+          id: index, plan: plans[index], guidance: request.guidance,
+          prompted: conditioning.prompted, unprompted: conditioning.unprompted,
+          noise: request.noise,
+          shape: [checkpoint.unet.inputChannels, size.height, size.width]))
+      var latents: [CalibrationInput] = []
+      while !batch.isEmpty {
+        try batch.advance(along: &field)
+        latents += batch.retire().map { .floats($0.sample.scalars) }
+      }
+      journal.state.observations.record(latents, of: field, ranges: run.ranges)
+      try journal.saveNowAndThen()
+    }
+    try work.begin("measuring the scales of the network's weights")
+    return try run.quantization(of: weights.root, by: quantizer.options.range)
+  }
+
+  private static func small(_ size: UNet.Size) -> UNet.Size {
+    UNet.Size(
+      rows: 1, height: min(size.height, side), width: min(size.width, side), tokens: size.tokens)
+  }
+}
+
+extension QuantizationState.Observations {
+  fileprivate mutating func record(
+    _ latents: [CalibrationInput], of field: CalibrationField, ranges: [TensorRange]
+  ) {
+    imageCount += 1
+    evaluationCount = field.evaluationCount
+    self.latents += latents
+    probes += field.probes.map(QuantizationState.Probe.init)
+    self.ranges = ranges.map(QuantizationState.Range.init)
+  }
+}
