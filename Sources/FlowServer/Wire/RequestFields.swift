@@ -1,4 +1,3 @@
-internal import Foundation
 internal import HTTPTypes
 
 /// The parameters of a request, of a JSON body or a form, read by name and kind.
@@ -11,27 +10,36 @@ struct RequestFields {
   private let isForm: Bool
   /// What stands before names in errors, as in `blend[1].`.
   private let prefix: String
+  /// The limits of JSON in a form's fields.
+  private let limits: JSONLimits
   private var read: Set<String> = []
   /// What was read and has no effect, or less than was asked for.
   private(set) var warnings: [ResponseWarning] = []
 
   /// The fields of a JSON object.
-  init(json bytes: some Collection<UInt8>) throws(ServerError) {
+  ///
+  /// - Parameters:
+  ///   - bytes: the document.
+  ///   - limits: its limits.
+  init(json bytes: some Collection<UInt8>, limits: JSONLimits) throws(ServerError) {
     let value: JSONValue
-    do { value = try JSONDecoder().decode(JSONValue.self, from: Data(bytes)) } catch {
-      throw ServerError(
-        .badRequest, "invalid_json",
-        "the body is no JSON document; expected an object such as {\"prompt\": \"a fox\"}")
+    do { value = try JSONParser.parse(bytes, limits: limits) } catch {
+      throw .json(error, of: "the body")
     }
     guard case .object(let values) = value else {
       throw ServerError(
-        .badRequest, "invalid_json", "the body must be a JSON object, got \(value.kind)")
+        .badRequest, "invalid_json",
+        "the body must be a JSON object such as {\"prompt\": \"a fox\"}, got \(value.kind)")
     }
-    self.init(values, prefix: "")
+    self.init(values, prefix: "", limits: limits)
   }
 
   /// The text fields of a form.
-  init(form: MultipartForm) throws(ServerError) {
+  ///
+  /// - Parameters:
+  ///   - form: the form.
+  ///   - limits: the limits of fields that hold JSON.
+  init(form: MultipartForm, limits: JSONLimits) throws(ServerError) {
     var values: [String: JSONValue] = [:]
     for part in form.parts where part.fileName == nil {
       guard let text = String(validating: part.content, as: UTF8.self) else {
@@ -42,12 +50,15 @@ struct RequestFields {
       }
       values[part.name] = .string(text)
     }
-    self.init(values, prefix: "", isForm: true)
+    self.init(values, prefix: "", limits: limits, isForm: true)
   }
 
-  private init(_ values: [String: JSONValue], prefix: String, isForm: Bool = false) {
+  private init(
+    _ values: [String: JSONValue], prefix: String, limits: JSONLimits, isForm: Bool = false
+  ) {
     self.values = values
     self.prefix = prefix
+    self.limits = limits
     self.isForm = isForm
   }
 
@@ -199,7 +210,7 @@ struct RequestFields {
           "'\(prefix)\(name)[\(index)]' must be an object, got \(element.kind)",
           parameter: prefix + name)
       }
-      objects.append(RequestFields(values, prefix: "\(prefix)\(name)[\(index)]."))
+      objects.append(RequestFields(values, prefix: "\(prefix)\(name)[\(index)].", limits: limits))
     }
     return objects
   }
@@ -208,7 +219,7 @@ struct RequestFields {
   mutating func object(_ name: String) throws(ServerError) -> RequestFields? {
     guard let value = try parsed(name) else { return nil }
     guard case .object(let values) = value else { throw wrong(name, "an object", value) }
-    return RequestFields(values, prefix: "\(prefix)\(name).")
+    return RequestFields(values, prefix: "\(prefix)\(name).", limits: limits)
   }
 
   /// Texts in an array.
@@ -237,10 +248,9 @@ struct RequestFields {
   private mutating func parsed(_ name: String) throws(ServerError) -> JSONValue? {
     guard let value = value(name) else { return nil }
     guard isForm, case .string(let text) = value else { return value }
-    guard let parsed = try? JSONDecoder().decode(JSONValue.self, from: Data(text.utf8)) else {
-      throw wrong(name, "JSON", value)
+    do { return try JSONParser.parse(text.utf8, limits: limits) } catch {
+      throw .json(error, of: "'\(prefix)\(name)'", parameter: prefix + name)
     }
-    return parsed
   }
 
   /// Checks that there is nothing that was not read.
