@@ -13,7 +13,13 @@ final class RunningServer: Sendable {
   private let task: Task<Void, any Error>
 
   /// Starts a server of the starter, and waits until it is ready.
-  init(_ change: (inout ServerOptions) -> Void = { _ in }) async throws {
+  ///
+  /// - Parameters:
+  ///   - log: collects what the server logs, from the level `info` up.
+  ///   - change: changes its options.
+  init(
+    log: CollectedLog? = nil, _ change: (inout ServerOptions) -> Void = { _ in }
+  ) async throws {
     var options = ServerOptions(
       models: [ServedModel(name: "starter") { try Checkpoint.starter() }])
     options.port = 0
@@ -26,6 +32,10 @@ final class RunningServer: Sendable {
     change(&options)
     var logger = Logger(label: "test")
     logger.logLevel = .critical
+    if let log {
+      logger = Logger(label: "test") { _ in CollectedLog.Handler(log: log) }
+      logger.logLevel = .info
+    }
     let server = try Server(options, logger: logger)
     let (ports, found) = AsyncStream.makeStream(of: Int.self)
     task = Task {
@@ -59,4 +69,36 @@ final class RunningServer: Sendable {
   /// The server that most tests use.
   static func shared() async throws -> RunningServer { try await starting.value }
   private static let starting = Task { try await RunningServer() }
+}
+
+/// The lines that a server logs.
+final class CollectedLog: Sendable {
+  /// A line with its metadata.
+  struct Line: Sendable {
+    let level: Logger.Level
+    let text: String
+  }
+
+  private let collected = Mutex<[Line]>([])
+  /// The lines so far.
+  var lines: [Line] { collected.withLock { $0 } }
+
+  /// Collects the lines of one logger.
+  struct Handler: LogHandler {
+    let log: CollectedLog
+    var logLevel = Logger.Level.info
+    var metadata = Logger.Metadata()
+
+    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+      get { metadata[key] }
+      set { metadata[key] = newValue }
+    }
+
+    func log(event: LogEvent) {
+      let all = metadata.merging(event.metadata ?? [:]) { $1 }
+      log.collected.withLock {
+        $0.append(Line(level: event.level, text: "\(event.message) \(all)"))
+      }
+    }
+  }
 }

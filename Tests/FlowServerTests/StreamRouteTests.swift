@@ -128,27 +128,6 @@ import Testing
     #expect(try socket.nextFrame(opcode: 8) == [0x03, 0xe8])
     try Self.close(server.port, id)
   }
-
-  @Test(
-    "What breaks the rules of WebSockets ends the connection, and nothing else",
-    arguments: [
-      // Not masked; a reserved bit; a reserved opcode; a control frame too long; too large; text
-      // that goes on without a beginning.
-      [0x81, 0x01, 0x41], [0xf1, 0x80, 0, 0, 0, 0], [0x8b, 0x80, 0, 0, 0, 0],
-      [0x89, 0xfe, 0x01, 0x00, 0, 0, 0, 0],
-      [0x82, 0xff, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff],
-      [0x80, 0x81, 0, 0, 0, 0, 0x41],
-    ] as [[UInt8]])
-  func violations(bytes: [UInt8]) async throws {
-    let server = try await RunningServer.shared()
-    let id = try Self.open(server.port)
-    let socket = try TestSocket(port: server.port, path: "/v1/streams/\(id)/socket")
-    socket.client.send(bytes)
-    socket.client.finishSending()
-    _ = socket.client.readAll()
-    #expect(try LoopbackClient.ask(server.port, "GET", "/v1/streams/\(id)").status == 200)
-    try Self.close(server.port, id)
-  }
 }
 
 /// A WebSocket of a test's own (RFC 6455).

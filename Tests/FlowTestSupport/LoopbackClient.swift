@@ -104,6 +104,21 @@ public final class LoopbackClient {
     }
   }
 
+  /// Reads on until the server closes the connection, and discards what comes.
+  ///
+  /// - Returns: whether it was closed within the timeout of one read.
+  public func isClosed() -> Bool {
+    received = []
+    var buffer = [UInt8](repeating: 0, count: 1 << 16)
+    while true {
+      let count = unsafe buffer.withUnsafeMutableBytes { buffer in
+        unsafe Foundation.read(descriptor, buffer.baseAddress, buffer.count)
+      }
+      guard count <= 0 else { continue }
+      return count == 0 || errno == ECONNRESET || errno == EPIPE
+    }
+  }
+
   /// Sends a request.
   public func request(
     _ method: String, _ path: String, headers: [String: String] = [:], body: [UInt8]? = nil

@@ -29,7 +29,9 @@ struct SocketChannel: ServerChildChannel {
 
   let http: HTTPHandler
   let sockets: StreamSockets
-  let limits: ServerLimits
+  let rules: HTTPExchangeHandler.Rules
+  let connections: ConnectionCounts
+  private var limits: ServerLimits { rules.limits }
 
   /// Answers HTTP requests, as Hummingbird does it.
   struct HTTPHandler: HTTPChannelHandler {
@@ -49,7 +51,16 @@ struct SocketChannel: ServerChildChannel {
   }
 
   func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
-    channel.eventLoop.makeCompletedFuture {
+    guard let place = connections.enter(channel.remoteAddress?.ipAddress) else {
+      rules.didRefuse(ConnectionCounts.refusal)
+      return channel.eventLoop.makeCompletedFuture {
+        try channel.pipeline.syncOperations.addHandler(RefusingHandler())
+        return Value(kind: channel.closeFuture.map { .nothing }, channel: channel)
+      }
+    }
+    let connections = connections
+    channel.closeFuture.whenComplete { _ in connections.leave(place) }
+    return channel.eventLoop.makeCompletedFuture {
       let silence = SilenceHandler()
       try channel.pipeline.syncOperations.addHandler(silence, name: SilenceHandler.name)
       let kind = try configure(channel, logger: logger)
@@ -68,19 +79,22 @@ struct SocketChannel: ServerChildChannel {
   private func configure(
     _ channel: any Channel, logger: Logger
   ) throws -> EventLoopFuture<Kind> {
-    let limits = limits
-    let (sockets, http) = (sockets, http)
+    let (limits, rules, sockets, http) = (limits, rules, sockets, http)
     let upgrader = NIOTypedWebSocketServerUpgrader<Kind>(
-      maxFrameSize: limits.socketMessageByteCount
+      maxFrameSize: limits.socketMessageByteCount, enableAutomaticErrorHandling: false
     ) { channel, head in
-      channel.eventLoop.makeSucceededFuture(sockets.headers(for: head))
+      channel.eventLoop.makeSucceededFuture(
+        sockets.headers(for: head, from: channel.remoteAddress?.ipAddress))
     } upgradePipelineHandler: { channel, head in
       channel.eventLoop.makeCompletedFuture {
-        channel.pipeline.syncOperations.removeHandler(name: RequestFilter.name, promise: nil)
-        try channel.pipeline.syncOperations.addHandler(
+        channel.pipeline.syncOperations.removeHandler(name: HTTPExchangeHandler.name, promise: nil)
+        try channel.pipeline.syncOperations.addHandlers([
+          FrameCheckHandler(),
           NIOWebSocketFrameAggregator(
             minNonFinalFragmentSize: 1, maxAccumulatedFrameCount: 1024,
-            maxAccumulatedFrameSize: limits.socketMessageByteCount))
+            maxAccumulatedFrameSize: limits.socketMessageByteCount),
+          FrameErrorHandler(),
+        ])
         let socket = try Socket(wrappingChannelSynchronously: channel)
         return .socket(socket, stream: StreamSockets.stream(of: head.uri) ?? "")
       }
@@ -100,16 +114,15 @@ struct SocketChannel: ServerChildChannel {
       })
     configuration.enablePipelining = false
     configuration.enableResponseHeaderValidation = false
+    configuration.enableErrorHandling = false
     configuration.decoderConfiguration = decoding
-    try channel.pipeline.syncOperations.addHandler(
-      WriteDeadlineHandler(limit: TimeAmount(limits.writeTime)))
-    let kind = try channel.pipeline.syncOperations.configureUpgradableHTTPServerPipeline(
-      configuration: configuration)
-    let errors = try channel.pipeline.syncOperations.handler(
-      type: HTTPServerProtocolErrorHandler.self)
-    try channel.pipeline.syncOperations.addHandler(
-      RequestFilter(sockets: sockets, limits: limits), name: RequestFilter.name,
-      position: .before(errors))
+    let pipeline = channel.pipeline.syncOperations
+    try pipeline.addHandler(LingeringCloseHandler(limit: TimeAmount(limits.lingerTime)))
+    try pipeline.addHandler(WriteDeadlineHandler(limit: TimeAmount(limits.writeTime)))
+    let kind = try pipeline.configureUpgradableHTTPServerPipeline(configuration: configuration)
+    let upgrade = try pipeline.handler(type: NIOTypedHTTPServerUpgradeHandler<Kind>.self)
+    try pipeline.addHandler(
+      HTTPExchangeHandler(rules: rules), name: HTTPExchangeHandler.name, position: .before(upgrade))
     return kind
   }
 
@@ -124,64 +137,6 @@ struct SocketChannel: ServerChildChannel {
   }
 }
 
-/// What is done with requests before they are one or the other.
-///
-/// The wish for a WebSocket is taken out of those that are not to have one: they are answered as
-/// HTTP, with the reason. Headers that are too large have a status of their own.
-private final class RequestFilter: ChannelDuplexHandler, RemovableChannelHandler {
-  typealias InboundIn = HTTPServerRequestPart
-  typealias InboundOut = HTTPServerRequestPart
-  typealias OutboundIn = HTTPServerResponsePart
-  typealias OutboundOut = HTTPServerResponsePart
-
-  static let name = "request filter"
-  private let sockets: StreamSockets
-  private let limits: ServerLimits
-  private var isAnswering = false
-
-  init(sockets: StreamSockets, limits: ServerLimits) {
-    self.sockets = sockets
-    self.limits = limits
-  }
-
-  func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-    guard case .head(var head) = unwrapInboundIn(data), head.headers.contains(name: "upgrade"),
-      sockets.headers(for: head) == nil
-    else { return context.fireChannelRead(data) }
-    head.headers.remove(name: "upgrade")
-    context.fireChannelRead(wrapInboundOut(.head(head)))
-  }
-
-  func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
-    switch unwrapOutboundIn(data) {
-    case .head(let head): isAnswering = head.status.code >= 200
-    case .end: isAnswering = false
-    case .body: break
-    }
-    context.write(data, promise: promise)
-  }
-
-  func errorCaught(context: ChannelHandlerContext, error: any Error) {
-    guard case HTTPParserError.headerOverflow = error, !isAnswering else {
-      return context.fireErrorCaught(error)
-    }
-    let failure = ServerError(
-      .requestHeaderFieldsTooLarge, "headers_too_large",
-      "a request's headers are \(limits.headerByteCount) bytes at most")
-    let body = ByteBuffer(bytes: JSONWire.data(of: failure.body))
-    let head = HTTPResponseHead(
-      version: .http1_1, status: .requestHeaderFieldsTooLarge,
-      headers: [
-        "Connection": "close", "Content-Type": "application/json",
-        "Content-Length": "\(body.readableBytes)",
-      ])
-    // The decoder closes the connection after it.
-    context.write(wrapOutboundOut(.head(head)), promise: nil)
-    context.write(wrapOutboundOut(.body(.byteBuffer(body))), promise: nil)
-    context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
-  }
-}
-
 /// Closes a connection that has said nothing yet when the server stops.
 private final class SilenceHandler: ChannelInboundHandler, RemovableChannelHandler {
   typealias InboundIn = ByteBuffer
@@ -193,27 +148,4 @@ private final class SilenceHandler: ChannelInboundHandler, RemovableChannelHandl
     if event is ChannelShouldQuiesceEvent { context.close(promise: nil) }
     context.fireUserInboundEventTriggered(event)
   }
-}
-
-/// Closes a connection that takes nothing of what is written to it for too long.
-final class WriteDeadlineHandler: ChannelInboundHandler {
-  typealias InboundIn = ByteBuffer
-  typealias InboundOut = ByteBuffer
-
-  private let limit: TimeAmount
-  private var deadline: Scheduled<Void>?
-
-  init(limit: TimeAmount) { self.limit = limit }
-
-  func channelWritabilityChanged(context: ChannelHandlerContext) {
-    deadline?.cancel()
-    deadline = nil
-    if !context.channel.isWritable {
-      let channel = context.channel
-      deadline = context.eventLoop.scheduleTask(in: limit) { channel.close(promise: nil) }
-    }
-    context.fireChannelWritabilityChanged()
-  }
-
-  func handlerRemoved(context: ChannelHandlerContext) { deadline?.cancel() }
 }

@@ -1,0 +1,67 @@
+internal import NIOCore
+internal import NIOWebSocket
+
+/// Refuses WebSocket frames that a client must not send (RFC 6455, sections 5.1 and 5.2).
+final class FrameCheckHandler: ChannelInboundHandler {
+  typealias InboundIn = WebSocketFrame
+  typealias InboundOut = WebSocketFrame
+
+  private var isEnding = false
+
+  func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    guard !isEnding else { return }
+    let frame = unwrapInboundIn(data)
+    guard frame.maskKey != nil, !frame.rsv1, !frame.rsv2, !frame.rsv3, Self.isKnown(frame.opcode)
+    else {
+      isEnding = true
+      return context.closeSocket(.protocolError)
+    }
+    context.fireChannelRead(data)
+  }
+
+  private static func isKnown(_ opcode: WebSocketOpcode) -> Bool {
+    switch opcode {
+    case .continuation, .text, .binary, .connectionClose, .ping, .pong: true
+    default: false
+    }
+  }
+}
+
+/// Ends a WebSocket that broke the protocol or sent too large a message, with a code that says so.
+final class FrameErrorHandler: ChannelInboundHandler {
+  typealias InboundIn = WebSocketFrame
+  typealias InboundOut = WebSocketFrame
+
+  private var isEnding = false
+
+  func errorCaught(context: ChannelHandlerContext, error: any Error) {
+    // What follows a wrong frame is no frame.
+    guard !isEnding else { return }
+    guard let code = Self.code(of: error) else { return context.fireErrorCaught(error) }
+    isEnding = true
+    context.closeSocket(code)
+  }
+
+  private static func code(of error: any Error) -> WebSocketErrorCode? {
+    switch error {
+    case NIOWebSocketError.invalidFrameLength,
+      NIOWebSocketFrameAggregator.Error.accumulatedFrameSizeIsTooLarge,
+      NIOWebSocketFrameAggregator.Error.tooManyFragments:
+      .messageTooLarge
+    case is NIOWebSocketError, is NIOWebSocketFrameAggregator.Error: .protocolError
+    default: nil
+    }
+  }
+}
+
+extension ChannelHandlerContext {
+  /// Says why a WebSocket ends, and closes its connection.
+  fileprivate func closeSocket(_ code: WebSocketErrorCode) {
+    var data = channel.allocator.buffer(capacity: 2)
+    data.write(webSocketErrorCode: code)
+    let frame = WebSocketFrame(fin: true, opcode: .connectionClose, data: data)
+    writeAndFlush(NIOAny(frame)).assumeIsolated().whenComplete { _ in
+      self.triggerUserOutboundEvent(LingeringCloseHandler.Begin(), promise: nil)
+    }
+  }
+}
