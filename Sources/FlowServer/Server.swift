@@ -3,6 +3,7 @@ internal import Foundation
 internal import Hummingbird
 internal import HummingbirdCore
 public import Logging
+internal import Metrics
 internal import NIOCore
 internal import ServiceLifecycle
 internal import StreamFlow
@@ -18,6 +19,7 @@ public struct Server: Sendable {
   private let logger: Logger
   private let token: BearerToken?
   private let hosts: HostCheck
+  private let forwarding: Forwarding
   private let shelf: ModelShelf
   private let desk: OrderDesk
   private let jobs: JobRegistry
@@ -55,8 +57,12 @@ public struct Server: Sendable {
     self.logger = logger
     do {
       token = try options.tokenFile.map { try BearerToken(file: $0) }
+      forwarding = Forwarding(
+        publicURL: try options.publicURL.map { try PublicURL(validating: $0) },
+        proxies: try TrustedProxies(options.trustedProxies))
       hosts = try HostCheck(
-        boundHost: options.host, hostNames: options.hostNames, origins: options.origins)
+        boundHost: options.host, hostNames: options.hostNames, origins: options.origins,
+        publicURL: forwarding.publicURL)
       store = try ResultStore(
         folder: options.resultFolder, maximumByteCount: options.limits.resultByteCount,
         lifetime: options.limits.resultTime)
@@ -75,14 +81,17 @@ public struct Server: Sendable {
   /// - Parameter didStart: called with the port once connections are taken.
   public func run(didStart: @escaping @Sendable (_ port: Int) async -> Void = { _ in }) async throws
   {
-    let gate = GateMiddleware(hosts: hosts, token: token)
+    let gate = GateMiddleware(hosts: hosts, token: token, forwarding: forwarding)
     let sockets = StreamSockets(registry: streams, gate: gate, limits: options.limits)
-    let limits = options.limits
+    let (limits, rules) = (options.limits, rules(sockets))
+    let connections = ConnectionCounts(
+      limit: limits.connectionCountPerAddress, proxies: forwarding.proxies)
     let application = Application(
       router: router(gate),
       server: HTTPServerBuilder { responder in
         SocketChannel(
-          http: SocketChannel.HTTPHandler(responder: responder), sockets: sockets, limits: limits)
+          http: SocketChannel.HTTPHandler(responder: responder), sockets: sockets, rules: rules,
+          connections: connections)
       },
       configuration: ApplicationConfiguration(
         address: .hostname(options.host, port: options.port),
@@ -114,11 +123,31 @@ public struct Server: Sendable {
     }
   }
 
+  /// What connections follow.
+  private func rules(_ sockets: StreamSockets) -> HTTPExchangeHandler.Rules {
+    let (logger, metrics, forwarding) = (logger, metrics, forwarding)
+    return HTTPExchangeHandler.Rules(
+      limits: options.limits,
+      path: { forwarding.publicURL?.path($0) ?? $0 },
+      isSocket: { sockets.headers(for: $0, from: $1) != nil },
+      didRefuse: { error in
+        Counter(
+          label: "streamflow_rejected", dimensions: [("reason", error.code)], factory: metrics
+        ).increment()
+        // Nothing of what was sent: it was not understood.
+        logger.info(
+          "request refused",
+          metadata: ["status": "\(error.status.code)", "reason": "\(error.code)"])
+      })
+  }
+
   private func router(_ gate: GateMiddleware) -> Router<ServerContext> {
     let router = Router(context: ServerContext.self, options: .autoGenerateHeadEndpoints)
     let paths = PathMethods()
+    router.add(middleware: CrossOriginMiddleware(hosts: hosts))
     router.add(middleware: OutcomeMiddleware(paths: paths, metrics: metrics))
     router.add(middleware: gate)
+    router.add(middleware: PreflightMiddleware(hosts: hosts))
     StatusRoutes(
       shelf: shelf, desk: desk, streams: streams, metrics: metrics, options: options
     ).add(to: router)
@@ -132,7 +161,7 @@ public struct Server: Sendable {
 
   /// The method and path of every route, for the document that describes them.
   var routes: [(method: String, path: String)] {
-    Self.routes(of: router(GateMiddleware(hosts: hosts, token: nil)))
+    Self.routes(of: router(GateMiddleware(hosts: hosts, token: nil, forwarding: forwarding)))
   }
 
   /// HEAD goes with GET, and is not said.

@@ -7,15 +7,31 @@ internal import NIOCore
 struct ServerContext: RequestContext, RemoteAddressRequestContext {
   var coreContext: CoreRequestContextStorage
   let remoteAddress: SocketAddress?
+  /// The request as its client sent it, which a proxy may have changed; known behind the gate.
+  var view: Forwarding.View?
+  private let channel: any Channel
 
   init(source: ApplicationRequestContextSource) {
-    coreContext = CoreRequestContextStorage(source: source)
+    // Hummingbird counts up, which would tell one client how many requests others make.
+    var logger = source.logger
+    logger[metadataKey: "hb.request.id"] = "\(RandomName.make("req"))"
+    coreContext = CoreRequestContextStorage(
+      source: ApplicationRequestContextSource(channel: source.channel, logger: logger))
+    channel = source.channel
     remoteAddress = source.channel.remoteAddress
   }
 
   /// Who asks: whom it says it asks for, else its address.
   func client(user: String?) -> String {
     if let user, !user.isEmpty { return "user \(user)" }
-    return remoteAddress?.ipAddress ?? "local"
+    return view?.client ?? remoteAddress?.ipAddress ?? "local"
+  }
+
+  /// The address at which the client finds a path of the server.
+  func address(_ path: String) -> String { view?.url.address(path) ?? path }
+
+  /// Gives a client that waits for it (`Expect: 100-continue`) leave to send its body.
+  func acceptBody() {
+    channel.triggerUserOutboundEvent(HTTPExchangeHandler.BodyWanted(), promise: nil)
   }
 }

@@ -20,6 +20,10 @@ public struct ServedModel: Sendable {
 public struct ServerLimits: Sendable {
   /// The most bytes of a body.
   public var bodyByteCount = 32 << 20
+  /// The most bytes of a JSON document: a body, a form's field, a WebSocket's text message.
+  public var jsonByteCount = 1 << 20
+  /// The most values of a JSON document besides the prompts of a job.
+  public var jsonValueCount = 4096
   /// The most bytes of a request's headers.
   public var headerByteCount = 16 << 10
   /// The most pixels of a picture that comes in, counted before it is decoded.
@@ -44,12 +48,18 @@ public struct ServerLimits: Sendable {
   public var requestTime = Duration.seconds(600)
   /// The most time that a request takes to come in.
   public var readTime = Duration.seconds(30)
+  /// How long a connection that is being closed discards what its client still sends, so that the
+  /// client gets its answer.
+  public var lingerTime = Duration.seconds(2)
   /// The most time that a client takes nothing of what is sent to it.
   public var writeTime = Duration.seconds(30)
   /// The most time that a connection is open and says nothing.
   public var idleTime = Duration.seconds(60)
   /// The most connections at once.
   public var connectionCount = 512
+  /// The most connections at once of one address, or of one IPv6 network of 64 bits; proxies that are
+  /// trusted are not counted.
+  public var connectionCountPerAddress = 256
   /// The most bytes of a message on a WebSocket.
   public var socketMessageByteCount = 8 << 20
   /// How long a live stream is kept that nobody sends to.
@@ -61,6 +71,12 @@ public struct ServerLimits: Sendable {
 
   /// Creates the bounds that suit a person's machine.
   public init() {}
+
+  /// The limits of a JSON document.
+  var json: JSONLimits {
+    JSONLimits(
+      byteCount: min(jsonByteCount, bodyByteCount), valueCount: jsonValueCount + jobPictureCount)
+  }
 }
 
 /// How a server is set up.
@@ -80,6 +96,11 @@ public struct ServerOptions: Sendable {
   public var hostNames: [String] = []
   /// Origins of other pages that may use the server.
   public var origins: [String] = []
+  /// Where clients reach the server through a proxy, such as `https://example.org/streamflow`; the
+  /// addresses that it answers with begin so.
+  public var publicURL: String?
+  /// The addresses and networks of proxies whose `Forwarded` and `X-Forwarded-*` headers are taken.
+  public var trustedProxies: [String] = []
   /// The most rows of a tick; by the size of the pictures where nothing is said.
   public var rowCapacity: Int?
   /// The bytes of memory that models may take together, without those of live streams; half of what
@@ -108,6 +129,6 @@ public struct ServerOptions: Sendable {
 
   /// Whether only this machine can reach the server.
   var isLoopback: Bool {
-    host == "localhost" || host == "::1" || host == "[::1]" || host.hasPrefix("127.")
+    Authority(host: host)?.isLoopback ?? false
   }
 }

@@ -59,6 +59,23 @@ struct ServeCommand: AsyncParsableCommand {
       "Another page's origin (https://example.org) that may use it.", valueName: "origin"))
   var origins: [String] = []
 
+  @Option(
+    help: ArgumentHelp(
+      """
+      Where clients reach the server through a proxy (https://example.org/streamflow); addresses in \
+      answers begin with it.
+      """, valueName: "url"))
+  var publicURL: String?
+
+  @Option(
+    name: .customLong("trusted-proxy"),
+    help: ArgumentHelp(
+      """
+      The address or network (10.0.0.0/8) of a proxy whose Forwarded and X-Forwarded-* headers are \
+      used; repeat for several.
+      """, valueName: "address"))
+  var trustedProxies: [String] = []
+
   @OptionGroup(title: "Bounds") var bounds: ServerBounds
   @OptionGroup(title: "Engine") var engineOptions: EngineOptions
 
@@ -90,6 +107,7 @@ struct ServeCommand: AsyncParsableCommand {
       (options.host, options.port, options.tokenFile) = (host, port, tokenFile)
       (options.hostNames, options.origins) = (hostNames, origins)
       options.acceptsOpenAINames = !strictModels
+      (options.publicURL, options.trustedProxies) = (publicURL, trustedProxies)
       options.endsBySignal = true
       bounds.apply(to: &options)
       options.engineConfiguration = engineOptions.configuration
@@ -184,6 +202,9 @@ struct ServerBounds: ParsableArguments {
   @Option(help: "The most bytes of a body.")
   var maxBody = ServerLimits().bodyByteCount
 
+  @Option(help: "The most bytes of a JSON body.")
+  var maxJson = ServerLimits().jsonByteCount
+
   @Option(help: "The most pixels of a picture that comes in.")
   var maxPixels = ServerLimits().picturePixelCount
 
@@ -192,6 +213,9 @@ struct ServerBounds: ParsableArguments {
 
   @Option(help: "The most connections.")
   var maxConnections = ServerLimits().connectionCount
+
+  @Option(help: "The most connections of one address.")
+  var maxConnectionsPerAddress = ServerLimits().connectionCountPerAddress
 
   @Option(help: "Seconds that a request may take.")
   var maxTime = 600
@@ -207,7 +231,9 @@ struct ServerBounds: ParsableArguments {
       ("--queue", queue), ("--max-n", maxN), ("--max-job", maxJob), ("--max-steps", maxSteps),
       ("--max-side", maxSide), ("--max-prompt", maxPrompt), ("--max-body", maxBody),
       ("--max-pixels", maxPixels), ("--max-streams", maxStreams),
-      ("--max-connections", maxConnections), ("--max-time", maxTime), ("--keep", keep),
+      ("--max-json", maxJson), ("--max-connections", maxConnections),
+      ("--max-connections-per-address", maxConnectionsPerAddress), ("--max-time", maxTime),
+      ("--keep", keep),
     ]
     for (name, number) in numbers where number < 1 {
       throw ValidationError("\(name) must be 1 or more, got \(number)")
@@ -238,7 +264,9 @@ struct ServerBounds: ParsableArguments {
     options.limits.bodyByteCount = maxBody
     options.limits.picturePixelCount = maxPixels
     options.limits.streamCount = maxStreams
+    options.limits.jsonByteCount = maxJson
     options.limits.connectionCount = maxConnections
+    options.limits.connectionCountPerAddress = maxConnectionsPerAddress
     options.limits.requestTime = .seconds(maxTime)
     options.limits.resultTime = .seconds(keep)
   }

@@ -58,6 +58,8 @@ actor LiveSession {
   }
 
   nonisolated let id: String
+  /// What the server's status calls it; its id is known to its clients alone.
+  nonisolated let number: Int
   nonisolated let model: String
   nonisolated let broadcaster = FrameBroadcaster()
   nonisolated let encoding: PictureEncoding
@@ -73,10 +75,11 @@ actor LiveSession {
   private(set) var isOver = false
 
   init(
-    id: String, model: String, stream: LiveStream, encoding: PictureEncoding,
+    id: String, number: Int, model: String, stream: LiveStream, encoding: PictureEncoding,
     limits: ServerLimits, warnings: [ResponseWarning], logger: Logger
   ) {
     self.id = id
+    self.number = number
     self.model = model
     self.stream = stream
     self.encoding = encoding

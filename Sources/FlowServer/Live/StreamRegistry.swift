@@ -10,6 +10,7 @@ final class StreamRegistry: Sendable {
     var sessions: [String: LiveSession] = [:]
     /// Those that are being made.
     var openingCount = 0
+    var lastNumber = 0
     var isClosed = false
   }
 
@@ -66,7 +67,7 @@ final class StreamRegistry: Sendable {
         checkpoint: checkpoint, settings: wanted, options: setup,
         configuration: options.engineConfiguration, cache: options.engineCache)
       let session = LiveSession(
-        id: RandomName.make("stream"), model: host.name, stream: stream,
+        id: RandomName.make("stream"), number: self.nextNumber(), model: host.name, stream: stream,
         encoding: format == "png" ? .png : .jpeg(quality: quality), limits: options.limits,
         warnings: warnings, logger: logger)
       try await session.begin()
@@ -80,6 +81,13 @@ final class StreamRegistry: Sendable {
         throw ServerError.stopping
       }
       return session
+    }
+  }
+
+  private func nextNumber() -> Int {
+    state.withLock { state in
+      state.lastNumber += 1
+      return state.lastNumber
     }
   }
 

@@ -3,6 +3,7 @@ internal import Hummingbird
 internal import Logging
 internal import NIOCore
 internal import NIOHTTP1
+internal import NIOHTTPTypesHTTP1
 internal import NIOWebSocket
 
 /// The WebSockets of live streams: frames in, pictures out, JSON either way.
@@ -23,14 +24,19 @@ struct StreamSockets: Sendable {
 
   /// What an upgrade is answered with; nothing where the request is to be answered as HTTP, which
   /// says why.
-  func headers(for head: HTTPRequestHead) -> HTTPHeaders? {
-    guard let stream = Self.stream(of: head.uri), registry.has(stream) else { return nil }
+  ///
+  /// - Parameters:
+  ///   - head: the request.
+  ///   - remote: the address that it came from.
+  func headers(for head: HTTPRequestHead, from remote: String?) -> HTTPHeaders? {
+    guard SocketHandshake.isComplete(head), let stream = Self.stream(of: head.uri),
+      registry.has(stream),
+      let request = try? HTTPRequest(head, secure: false, splitCookie: false)
+    else { return nil }
     let offered = head.headers[canonicalForm: "sec-websocket-protocol"].map(String.init)
-    let isAllowed: Void? = try? gate.check(
-      host: head.headers.first(name: "host"), origin: head.headers.first(name: "origin"),
-      authorization: head.headers.first(name: "authorization"),
-      // A page cannot set headers on a WebSocket; it says its token as a protocol.
-      subprotocols: offered.joined(separator: ","), path: head.uri)
+    // A page cannot set headers on a WebSocket; it says its token as a protocol.
+    let isAllowed = try? gate.admit(
+      request, from: remote, subprotocols: offered.joined(separator: ","))
     guard isAllowed != nil else { return nil }
     return offered.contains("streamflow") ? ["Sec-WebSocket-Protocol": "streamflow"] : [:]
   }
@@ -105,7 +111,12 @@ struct StreamSockets: Sendable {
           if frame.opcode == .binary {
             try await session.send(Array(data.readableBytesView))
           } else {
-            var fields = try RequestFields(json: data.readableBytesView)
+            guard String(validating: data.readableBytesView, as: UTF8.self) != nil else {
+              try await Self.close(outbound, .dataInconsistentWithMessage)
+              return
+            }
+            var fields = try RequestFields(
+              json: data.readableBytesView, limits: limits.json)
             let live = try LiveFields(&fields, limits: limits)
             try fields.checkAllRead()
             try await session.change(live)

@@ -16,14 +16,14 @@ struct ImageRoutes: Sendable {
   func add(to router: some RouterMethods<ServerContext>) {
     router.post("v1/images/generations") { request, context in
       var request = request
-      var fields = try await request.fields(limits)
+      var fields = try await request.fields(limits, context)
       let order = try ImageOrder(&fields, limits: limits)
       try fields.checkAllRead()
       return try await answer(order, to: request, context, kind: "image_generation")
     }
     router.post("v1/images/edits") { request, context in
       var request = request
-      let form = try await request.form(limits)
+      let form = try await request.form(limits, context)
       let order = try Self.edit(form, limits: limits)
       return try await answer(order, to: request, context, kind: "image_edit")
     }
@@ -39,12 +39,18 @@ struct ImageRoutes: Sendable {
         "there is no picture of that name; pictures are kept for "
           + "\(limits.resultTime.components.seconds) s")
     }
-    return .bytes(bytes, type: name.mediaType, caching: "private, max-age=3600, immutable")
+    var response = Response.bytes(
+      bytes, type: name.mediaType, caching: "private, max-age=3600, immutable")
+    // Whoever was given its address, which cannot be guessed, may show it on a page of their own.
+    if let name = HTTPField.Name.crossOriginResourcePolicy {
+      response.headers[name] = "cross-origin"
+    }
+    return response
   }
 
   /// Reads the form of an edit.
   static func edit(_ form: MultipartForm, limits: ServerLimits) throws -> ImageOrder {
-    var fields = try RequestFields(form: form)
+    var fields = try RequestFields(form: form, limits: limits.json)
     var order = try ImageOrder(&fields, limits: limits)
     try fields.readIgnored(
       "input_fidelity", of: ["low", "high"], remedy: "set 'strength' instead")
@@ -83,12 +89,11 @@ struct ImageRoutes: Sendable {
     _ order: ImageOrder, to request: Request, _ context: ServerContext, kind: String
   ) async throws -> Response {
     let client = context.client(user: order.user)
-    let base = request.head.authority.map { "http://\($0)" } ?? ""
     guard order.isStreamed else {
       // A client that vanishes frees its rows: the connection is watched meanwhile, and closed
       // after it.
       var response = try await request.body.consumeWithCancellationOnInboundClose { _ in
-        Response.json(try await whole(order, client: client, base: base))
+        Response.json(try await whole(order, client: client, context))
       }
       response.headers[.connection] = "close"
       return response
@@ -118,7 +123,7 @@ struct ImageRoutes: Sendable {
 
   /// All pictures of an order, when all are made.
   private func whole(
-    _ order: ImageOrder, client: String, base: String
+    _ order: ImageOrder, client: String, _ context: ServerContext
   ) async throws -> Answer {
     let collected = Collected()
     let store = store
@@ -134,7 +139,8 @@ struct ImageRoutes: Sendable {
         var answer = Answer.Picture(index: picture.index, seed: picture.request.seed)
         switch order.responseFormat {
         case .base64: answer.b64Json = Data(bytes).base64EncodedString()
-        case .url: answer.url = "\(base)/v1/results/\(try await store.keep(bytes, order.encoding))"
+        case .url:
+          answer.url = context.address("/v1/results/\(try await store.keep(bytes, order.encoding))")
         }
         await collected.add(answer, size: "\(generator.width)x\(generator.height)")
       }

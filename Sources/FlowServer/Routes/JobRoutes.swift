@@ -11,7 +11,7 @@ struct JobRoutes: Sendable {
   func add(to router: some RouterMethods<ServerContext>) {
     router.post("v1/jobs") { request, context in
       var request = request
-      var fields = try await request.fields(limits)
+      var fields = try await request.fields(limits, context)
       let order = try ImageOrder(&fields, limits: limits, isJob: true)
       try fields.checkAllRead()
       let job = try await jobs.add(order, client: context.client(user: order.user))

@@ -30,16 +30,25 @@ struct PageRoutes: Sendable {
   static let paths = Set(files.map(\.path) + ["/", "/favicon.ico"])
 
   /// Scripts, styles and pictures come from the server itself, and nothing from elsewhere.
-  private static let policy =
-    "default-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; "
-    + "connect-src 'self' ws: wss:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+  ///
+  /// - Parameter host: what clients name the server; browsers before CSP 3 do not take a WebSocket of
+  ///   the same host for the page's own.
+  static func policy(host: String?) -> String {
+    var sources = "'self'"
+    // An address of IPv6 cannot be named in a policy.
+    if let host, Authority(host) != nil, !host.hasPrefix("[") {
+      sources += " ws://\(host) wss://\(host)"
+    }
+    return "default-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; "
+      + "connect-src \(sources); frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+  }
 
   func add(to router: some RouterMethods<ServerContext>) {
     for file in Self.files {
-      router.get(RouterPath(String(file.path.dropFirst()))) { _, _ in
+      router.get(RouterPath(String(file.path.dropFirst()))) { _, context in
         var response = Response.bytes(file.bytes, type: file.type, caching: "no-cache")
         if let name = HTTPField.Name("Content-Security-Policy") {
-          response.headers[name] = Self.policy
+          response.headers[name] = Self.policy(host: context.view?.url.host)
         }
         if let name = HTTPField.Name("Referrer-Policy") { response.headers[name] = "no-referrer" }
         return response

@@ -13,6 +13,7 @@ struct StatusRoutes: Sendable {
   let metrics: PrometheusRegistry
   let options: ServerOptions
   let start = ContinuousClock.now
+  private static let failure = "the model cannot be loaded; the server's log says why"
 
   func add(to router: some RouterMethods<ServerContext>) {
     router.get("healthz") { _, _ in Self.text("ok\n") }
@@ -23,7 +24,7 @@ struct StatusRoutes: Sendable {
         // Without a token anybody asks: where models lie is not for them.
         throw ServerError(
           .serviceUnavailable, "model_unavailable",
-          "the model cannot be loaded; the server's log says why")
+          Self.failure)
       case .loading, .unloaded:
         throw ServerError(
           .serviceUnavailable, "loading", "the model is being loaded", retryAfter: 1)
@@ -113,7 +114,8 @@ struct StatusRoutes: Sendable {
       let defaults = checkpoint?.defaults()
       let guidance = defaults.flatMap { checkpoint?.guidance(scale: $0.guidanceScale) }
       var reason: String?
-      if case .failed(let words) = state { reason = words }
+      // The words name files of the server, which are not for its clients.
+      if case .failed = state { reason = Self.failure }
       models.append(
         Models.Model(
           id: host.name, created: Int(Date().timeIntervalSince1970 - uptime),
@@ -219,7 +221,8 @@ struct StatusRoutes: Sendable {
       }
       let state = await host.state
       var reason: String?
-      if case .failed(let words) = state { reason = words }
+      // The words name files of the server, which are not for its clients.
+      if case .failed = state { reason = Self.failure }
       models.append(
         Status.Model(
           id: host.name, state: state.name, reason: reason, memoryBytes: await host.byteCount,
@@ -235,10 +238,12 @@ struct StatusRoutes: Sendable {
       let size = report.settings.size.split(separator: "x").compactMap { Int($0) }
       live.append(
         Status.Live(
-          id: session.id, model: session.model, width: size.first ?? 0, height: size.last ?? 0,
+          // The stream's own id is the key to it.
+          id: "\(session.number)",
+          model: session.model, width: size.first ?? 0, height: size.last ?? 0,
           rows: report.rows, made: report.statistics.made, skipped: report.statistics.skipped,
           framesPerSecond: report.statistics.framesPerSecond))
     }
-    return live.sorted { $0.id < $1.id }
+    return live.sorted { Int($0.id) ?? 0 < Int($1.id) ?? 0 }
   }
 }

@@ -10,9 +10,9 @@ struct StreamRoutes: Sendable {
   let limits: ServerLimits
 
   func add(to router: some RouterMethods<ServerContext>) {
-    router.post("v1/streams") { request, _ in
+    router.post("v1/streams") { request, context in
       var request = request
-      var fields = try await request.fields(limits)
+      var fields = try await request.fields(limits, context)
       return Response.json(try await registry.open(&fields).report(), status: .created)
     }
     router.get("v1/streams/:id") { _, context in
@@ -20,7 +20,7 @@ struct StreamRoutes: Sendable {
     }
     router.patch("v1/streams/:id") { request, context in
       var request = request
-      var fields = try await request.fields(limits)
+      var fields = try await request.fields(limits, context)
       let live = try LiveFields(&fields, limits: limits)
       try fields.checkAllRead()
       let session = try session(context)
@@ -34,17 +34,16 @@ struct StreamRoutes: Sendable {
     router.put("v1/streams/:id/frames") { request, context in
       var request = request
       let session = try session(context)
-      return try await Self.answer(session.offer(try await request.bytes(limits)))
+      let bytes = try await request.bytes(upTo: limits.bodyByteCount, context)
+      return try await Self.answer(session.offer(bytes))
     }
     router.get("v1/streams/:id/mjpeg") { request, context in
       try motion(of: try session(context), request)
     }
     // Upgraded before it comes here; what comes here is no WebSocket.
-    router.get("v1/streams/:id/socket") { _, context -> Response in
+    router.get("v1/streams/:id/socket") { request, context -> Response in
       _ = try session(context)
-      throw ServerError(
-        HTTPResponse.Status(code: 426, reasonPhrase: "Upgrade Required"), "upgrade_required",
-        "this is a WebSocket; open it with a WebSocket client")
+      throw SocketHandshake.refusal(of: request.headers)
     }
   }
 

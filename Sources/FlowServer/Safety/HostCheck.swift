@@ -7,6 +7,8 @@ struct HostCheck: Sendable {
   private let isLoopback: Bool
   private let hosts: [Authority]
   private let origins: Set<Origin>
+  /// The origin of the server's own page behind a proxy.
+  private let publicOrigin: Origin?
 
   /// Creates a check.
   ///
@@ -14,8 +16,10 @@ struct HostCheck: Sendable {
   ///   - boundHost: the address or name that the server listens at.
   ///   - hostNames: further names, with a port where only that one is meant.
   ///   - origins: the origins of other pages that may use the server, as `https://example.com`.
+  ///   - publicURL: where clients reach the server through a proxy.
   init(
-    boundHost: String, hostNames: [String] = [], origins: [String] = []
+    boundHost: String, hostNames: [String] = [], origins: [String] = [],
+    publicURL: PublicURL? = nil
   ) throws(HostCheckError) {
     let bound = Authority(host: boundHost)
     isLoopback = bound?.isLoopback ?? false
@@ -27,6 +31,8 @@ struct HostCheck: Sendable {
       }
       hosts.append(host)
     }
+    if let url = publicURL, let host = Authority(url.host) { hosts.append(host) }
+    publicOrigin = publicURL.flatMap { Origin("\($0.scheme)://\($0.host)") }
     self.hosts = hosts
     var found: Set<Origin> = []
     for text in origins {
@@ -53,25 +59,26 @@ struct HostCheck: Sendable {
   ///   - host: the `Host` header.
   func allows(origin: String?, host: String?) -> Bool {
     guard let text = origin, !isNamed(origin: text) else { return true }
-    guard let origin = Origin(text), let host, let authority = Authority(host) else { return false }
+    guard let origin = Origin(text) else { return false }
+    if origin == publicOrigin { return true }
+    guard let host, let authority = Authority(host) else { return false }
     return origin.isSame(as: authority)
   }
 
   /// Whether an origin is one of those that were named, to whose pages answers may be shown.
   func isNamed(origin text: String) -> Bool { Origin(text).map(origins.contains) ?? false }
 
-  /// Why a request is refused, in words for the client; nil where it is not.
-  func refusal(host: String?, origin: String?) -> String? {
-    guard allows(host: host) else {
-      guard let host else { return "the request has no Host header" }
-      return "the server does not answer to the host \(MultipartError.quote(host)); start it with "
-        + "--allow-host if that is its name"
-    }
-    guard allows(origin: origin, host: host) else {
-      return "pages of the origin \(MultipartError.quote(origin ?? "")) may not use the server; "
-        + "start it with --allow-origin if they should"
-    }
-    return nil
+  /// Why a host is refused, in words for the client.
+  func refusal(host: String?) -> String {
+    guard let host else { return "the request has no Host header" }
+    return "the server does not answer to the host \(MultipartError.quote(host)); start it with "
+      + "--allow-host if that is its name"
+  }
+
+  /// Why a page's origin is refused, in words for the client.
+  func refusal(origin: String) -> String {
+    "pages of the origin \(MultipartError.quote(origin)) may not use the server; start it with "
+      + "--allow-origin if they should"
   }
 }
 

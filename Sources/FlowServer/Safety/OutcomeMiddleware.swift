@@ -35,10 +35,14 @@ struct OutcomeMiddleware: RouterMiddleware {
       ).increment()
       if failure.isInternal {
         context.logger.error(
-          "request failed", metadata: ["path": "\(request.uri.path)", "error": "\(error)"])
+          "request failed",
+          metadata: ["path": "\(Self.plain(request.uri.path))", "error": "\(error)"])
       }
     }
     response.headers[.xContentTypeOptions] = "nosniff"
+    if let name = HTTPField.Name.crossOriginResourcePolicy, response.headers[name] == nil {
+      response.headers[name] = "same-origin"
+    }
     response.headers[.requestID] = context.id
     Counter(
       label: "streamflow_requests",
@@ -50,16 +54,26 @@ struct OutcomeMiddleware: RouterMiddleware {
     context.logger.info(
       "request",
       metadata: [
-        "method": "\(request.method.rawValue)", "path": "\(request.uri.path)",
+        "method": "\(request.method.rawValue)", "path": "\(Self.plain(request.uri.path))",
         "status": "\(response.status.code)",
         "seconds": "\((ContinuousClock.now - start) / .seconds(1))",
       ])
     return response
   }
+
+  /// A path as it may stand in a log: characters that a terminal could take for commands are escaped.
+  static func plain(_ path: String) -> String {
+    let scalars = path.unicodeScalars.prefix(200)
+    return scalars.map {
+      $0.isASCII && $0.value >= 0x20 && $0.value != 0x7F ? "\($0)" : $0.escaped(asASCII: true)
+    }
+    .joined()
+  }
 }
 
 extension HTTPField.Name {
   static let requestID = HTTPField.Name("X-Request-Id") ?? .server
+  static let crossOriginResourcePolicy = HTTPField.Name("Cross-Origin-Resource-Policy")
 }
 
 /// Which methods paths take, to tell a wrong method from a wrong path.

@@ -2,54 +2,54 @@ internal import Hummingbird
 internal import NIOCore
 
 extension Request {
-  /// The whole body, within a bound of bytes and of time.
-  mutating func bytes(_ limits: ServerLimits) async throws -> [UInt8] {
-    if let length = headers[.contentLength].flatMap({ Int($0) }), length > limits.bodyByteCount {
-      throw Self.tooLarge(limits)
-    }
-    let body = body
+  /// The whole body, within a limit of bytes; the connection limits the time.
+  ///
+  /// - Parameters:
+  ///   - limit: the most bytes.
+  ///   - option: the server's option that sets the limit.
+  ///   - context: what gives the client leave to send it.
+  mutating func bytes(
+    upTo limit: Int, option: String = "--max-body", _ context: ServerContext
+  ) async throws -> [UInt8] {
+    let tooLarge = ServerError(
+      .contentTooLarge, "body_too_large", "the body is limited to \(limit) bytes (\(option))")
+    // A length that no number holds is too large as well.
+    if let length = headers[.contentLength], Int(length) ?? .max > limit { throw tooLarge }
+    context.acceptBody()
     let buffer: ByteBuffer
-    do {
-      buffer = try await within(
-        limits.readTime,
-        else: ServerError(
-          .requestTimeout, "read_timeout",
-          "the body did not come in within \(limits.readTime.components.seconds) s")
-      ) {
-        try await body.collect(upTo: limits.bodyByteCount)
-      }
-    } catch is NIOTooManyBytesError { throw Self.tooLarge(limits) } catch let error as HTTPError
-      where error.status == .contentTooLarge
-    { throw Self.tooLarge(limits) }
-    self.body = RequestBody(buffer: buffer)
+    do { buffer = try await body.collect(upTo: limit) } catch is NIOTooManyBytesError {
+      throw tooLarge
+    } catch let error as HTTPError where error.status == .contentTooLarge { throw tooLarge }
+    body = RequestBody(buffer: buffer)
     return Array(buffer.readableBytesView)
   }
 
-  private static func tooLarge(_ limits: ServerLimits) -> ServerError {
-    ServerError(
-      .contentTooLarge, "body_too_large",
-      "a body is \(limits.bodyByteCount) bytes at most (--max-body)")
-  }
-
   /// The parameters of a JSON body.
-  mutating func fields(_ limits: ServerLimits) async throws -> RequestFields {
+  mutating func fields(
+    _ limits: ServerLimits, _ context: ServerContext
+  ) async throws -> RequestFields {
     if let type = headers[.contentType], !type.lowercased().hasPrefix("application/json") {
       throw ServerError(
         .unsupportedMediaType, "content_type_unsupported",
         "the body must be application/json, got '\(type.prefix(80))'")
     }
-    return try RequestFields(json: try await bytes(limits))
+    let bytes = try await bytes(
+      upTo: limits.json.byteCount, option: "--max-json", context)
+    return try RequestFields(json: bytes, limits: limits.json)
   }
 
   /// The parts of a form.
-  mutating func form(_ limits: ServerLimits) async throws -> MultipartForm {
+  mutating func form(
+    _ limits: ServerLimits, _ context: ServerContext
+  ) async throws -> MultipartForm {
     let type = headers[.contentType] ?? ""
     guard type.lowercased().hasPrefix("multipart/form-data") else {
       throw ServerError(
         .unsupportedMediaType, "content_type_unsupported",
         "the body must be multipart/form-data, got '\(type.prefix(80))'")
     }
-    return try MultipartForm(try await bytes(limits), contentType: type)
+    return try MultipartForm(
+      try await bytes(upTo: limits.bodyByteCount, context), contentType: type)
   }
 }
 

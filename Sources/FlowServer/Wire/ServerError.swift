@@ -37,6 +37,28 @@ struct ServerError: Error, Sendable {
   static let stopping = ServerError(
     .serviceUnavailable, "shutting_down", "the server is about to stop; try again", retryAfter: 10)
 
+  /// JSON that was refused.
+  ///
+  /// - Parameters:
+  ///   - error: why.
+  ///   - what: what holds it: the body, or a parameter in quotes.
+  ///   - parameter: the parameter, if it is one.
+  static func json(
+    _ error: JSONError, of what: String, parameter: String? = nil
+  ) -> ServerError {
+    switch error {
+    case .tooLarge:
+      ServerError(
+        .contentTooLarge, "body_too_large", "\(what) \(error.message)", parameter: parameter)
+    case .tooDeep, .tooManyValues:
+      ServerError(
+        .badRequest, "json_too_complex", "\(what) \(error.message)", parameter: parameter)
+    case .syntax, .repeatedName:
+      ServerError(
+        .badRequest, "invalid_json", "\(what) \(error.message)", parameter: parameter)
+    }
+  }
+
   static func notFound(_ what: String) -> ServerError {
     ServerError(.notFound, "not_found", what)
   }
@@ -115,6 +137,12 @@ struct ServerError: Error, Sendable {
     var response = Response.json(body, status: status)
     if let retryAfter { response.headers[.retryAfter] = "\(retryAfter)" }
     if status == .unauthorized { response.headers[.wwwAuthenticate] = "Bearer" }
+    if status == .upgradeRequired {
+      response.headers[.upgrade] = "websocket"
+      if let name = HTTPField.Name.webSocketVersion {
+        response.headers[name] = SocketHandshake.version
+      }
+    }
     return response
   }
 }
