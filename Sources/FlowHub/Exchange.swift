@@ -119,6 +119,8 @@ final class ExchangeTable: NSObject, URLSessionDataDelegate, Sendable {
     let error = error as NSError
     switch error.code {
     case NSURLErrorCancelled: return CancellationError()
+    case NSURLErrorUnsupportedURL, NSURLErrorBadURL:
+      return HubError(.answerInvalid, "an address cannot be used; check HF_ENDPOINT")
     case NSURLErrorTimedOut: return TransientFailure(reason: "no data came for too long")
     default:
       let words = error.userInfo[NSLocalizedDescriptionKey] as? String

@@ -31,7 +31,7 @@ public struct HubAccess: Sendable {
         "HF_ENDPOINT '\(endpoint)' is no address of a hub; expected one like https://huggingface.co"
       )
     }
-    self.endpoint = endpoint
+    self.endpoint = url.withLowercaseScheme.absoluteString
     self.origin = origin
     token = try Self.token(in: environment)
   }
@@ -70,5 +70,16 @@ struct Origin: Equatable, Sendable {
     self.scheme = scheme
     self.host = host
     port = url.port ?? standard
+  }
+}
+
+extension URL {
+  /// The same address with its scheme in lower case, as URLSession on Linux expects it.
+  var withLowercaseScheme: URL {
+    guard let scheme, scheme != scheme.lowercased(),
+      var components = URLComponents(url: self, resolvingAgainstBaseURL: true)
+    else { return self }
+    components.scheme = scheme.lowercased()
+    return components.url ?? self
   }
 }

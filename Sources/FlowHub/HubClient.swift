@@ -75,12 +75,18 @@ struct HubClient: Sendable {
         .answerInvalid,
         "'\(url.absoluteString)' redirects to '\(location ?? "")', which is no address of HTTP")
     }
+    guard target.user == nil, target.password == nil else {
+      throw HubError(
+        .answerInvalid,
+        "'\(url.absoluteString)' redirects to '\(origin.host)' with a user name or password in the "
+          + "address; refused")
+    }
     guard url.scheme?.lowercased() != "https" || origin.scheme == "https" else {
       throw HubError(
         .answerInvalid,
         "'\(url.absoluteString)' redirects to unencrypted '\(origin.host)'; refused")
     }
-    return target
+    return target.withLowercaseScheme
   }
 
   /// The error that an answer other than a success is; a failure that may pass is thrown as one.

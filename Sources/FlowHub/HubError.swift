@@ -1,3 +1,5 @@
+internal import StreamFlow
+
 /// What went wrong between a hub and the cache.
 public struct HubError: Error, Equatable, Sendable, CustomStringConvertible {
   /// The kind of failure.
@@ -31,7 +33,8 @@ public struct HubError: Error, Equatable, Sendable, CustomStringConvertible {
 
   init(_ code: Code, _ message: String) {
     self.code = code
-    self.message = message
+    // Names and answers of a hub are a stranger's words.
+    self.message = message.printable
   }
 
   /// The failure in words.
@@ -43,6 +46,11 @@ struct TransientFailure: Error {
   let reason: String
   /// How long the hub asks to be left alone.
   var retryAfter: Duration?
+
+  init(reason: String, retryAfter: Duration? = nil) {
+    self.reason = reason.printable
+    self.retryAfter = retryAfter
+  }
 }
 
 /// Contents that are not those that were promised.

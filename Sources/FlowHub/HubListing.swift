@@ -69,10 +69,13 @@ struct HubListing: Sendable {
     paths = Set(answer.siblings.map(\.rfilename)).sorted()
   }
 
-  /// Whether a path stays in its folder: names apart by `/`, none of them `.`, `..` or empty.
+  /// Whether a path stays in its folder and can be printed: names separated by `/`, none of them
+  /// `.`, `..` or empty, without characters that command a terminal or reorder a line.
   static func isSafe(_ path: String) -> Bool {
     path.utf8.count <= 1024
-      && path.unicodeScalars.allSatisfy { $0.value >= 32 && $0.value != 127 && $0 != "\\" }
+      && path.unicodeScalars.allSatisfy {
+        !$0.isUnsafeToPrint && $0 != "\t" && $0 != "\n" && $0 != "\\"
+      }
       && path.split(separator: "/", omittingEmptySubsequences: false)
         .allSatisfy { !$0.isEmpty && $0 != "." && $0 != ".." && $0.utf8.count <= 255 }
   }

@@ -82,6 +82,15 @@ extension PullTests {
     let url = try #require(URL(string: "https://huggingface.co/a"))
     let head = ResponseHead(status: 302, url: url, headers: ["Location": "http://huggingface.co/a"])
     #expect(throws: HubError.self) { try client.target(of: head, from: url) }
+    let known = ResponseHead(
+      status: 302, url: url, headers: ["Location": "https://me:secret@cdn.example/b"])
+    #expect {
+      try client.target(of: known, from: url)
+    } throws: { "\($0)".contains("a user name or password") && !"\($0)".contains("secret") }
+    let shouted = ResponseHead(
+      status: 302, url: url, headers: ["Location": "HTTPS://cdn.example/B?c=D"])
+    #expect(
+      try client.target(of: shouted, from: url).absoluteString == "https://cdn.example/B?c=D")
     let good = ResponseHead(status: 302, url: url, headers: ["Location": "//cdn.example/b?c=d"])
     #expect(try client.target(of: good, from: url).absoluteString == "https://cdn.example/b?c=d")
   }
@@ -108,6 +117,31 @@ extension PullTests {
     }
     #expect(hub.server.requests.count == 1 && waits.all.isEmpty)
     #expect(!(error?.message.contains("hf_secret") ?? true))
+  }
+
+  @Test("The scheme of an endpoint may be in upper case")
+  func upperCaseEndpoint() throws {
+    let access = try HubAccess(
+      environment: ["HOME": folder.path, "HF_ENDPOINT": "HTTP://localhost:1234/Hub/"])
+    #expect(access.endpoint == "http://localhost:1234/Hub")
+  }
+
+  @Test("What a hub answers cannot command a terminal")
+  func escapes() async throws {
+    // Escaped in JSON, or as it is.
+    let commit = #"\u001b]0;title\u0007"# + "\u{9b}31m\u{202e}moc"
+    let hub = try FakeHub([]) { _, _ in
+      .init(200, body: Array((#"{"sha":""# + commit + #"","siblings":[]}"#).utf8))
+    }
+    let message = try #require(await error(hub)?.message)
+    #expect(message.unicodeScalars.allSatisfy { !$0.isUnsafeToPrint }, "\(message)")
+    let redirecting = try FakeHub([]) { _, _ in
+      .init(302, headers: ["Location": "ftp://\u{9b}31m/"])
+    }
+    let other = try #require(await error(redirecting)?.message)
+    #expect(other.unicodeScalars.allSatisfy { !$0.isUnsafeToPrint }, "\(other)")
+    #expect("a\u{1b}[2Jb\u{202e}c\td\n".printable == "a\\u{1b}[2Jb\\u{202e}c\td\n")
+    #expect("fuchs, Ä, 狐, 🦊‍🟦".printable == "fuchs, Ä, 狐, 🦊‍🟦")
   }
 
   @Test("A revision that is not there is told from a repository that is not")
@@ -166,6 +200,7 @@ extension PullTests {
     "Names of files that lead out of the folder are refused before anything is downloaded",
     arguments: [
       "../evil", "/etc/passwd", "a/../../b", "a//b", "a\\b", "", ".", "a/./b", "a\0b", "a\nb", "a/",
+      "a\u{9b}31mb", "a\u{202e}b", "a\u{2066}b",
     ])
   func hostileNames(path: String) async throws {
     let hub = try FakeHub(Self.pipeline + [FakeHub.File(path, text: "x")])

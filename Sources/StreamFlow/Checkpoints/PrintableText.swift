@@ -1,0 +1,29 @@
+extension String {
+  /// The text with every character escaped that could command a terminal or reorder a line.
+  ///
+  /// Names, answers of servers and the settings in images are written by strangers. Control
+  /// characters (C0 but for line feeds and tabs, DEL, C1), separators of lines and paragraphs, and
+  /// the marks that change the direction of writing (Unicode Standard Annex 9) appear as `\u{1b}`.
+  package var printable: String {
+    guard unicodeScalars.contains(where: \.isUnsafeToPrint) else { return self }
+    return unicodeScalars.reduce(into: "") { text, scalar in
+      if scalar.isUnsafeToPrint {
+        text += "\\u{\(String(scalar.value, radix: 16))}"
+      } else {
+        text.unicodeScalars.append(scalar)
+      }
+    }
+  }
+}
+
+extension Unicode.Scalar {
+  /// Whether the character could command a terminal, or reorder the characters around it.
+  package var isUnsafeToPrint: Bool {
+    switch value {
+    case 0x09, 0x0A: false
+    case 0x00...0x1F, 0x7F...0x9F: true
+    case 0x061C, 0x200E, 0x200F, 0x2028...0x202E, 0x2066...0x2069: true
+    default: false
+    }
+  }
+}
