@@ -9,7 +9,7 @@ public func fuzz(_ start: UnsafePointer<UInt8>, _ count: Int) -> CInt {
   guard let kind = bytes.first else { return 0 }
   let limits = ServerLimits()
   do {
-    var fields = try RequestFields(json: bytes.dropFirst())
+    var fields = try RequestFields(json: bytes.dropFirst(), limits: limits.json)
     switch kind % 4 {
     case 0: _ = try ImageOrder(&fields, limits: limits)
     case 1: _ = try ImageOrder(&fields, limits: limits, isJob: true)
