@@ -35,7 +35,8 @@ struct FileChoice {
   ///
   /// - Parameter index: the contents of `model_index.json`.
   func files(ofPipeline index: Data) throws(HubError) -> [String] {
-    var chosen = [Self.index] + paths.filter { $0 == "streamflow.json" }
+    let own = ["streamflow.json", "streamflow-vocabulary.json"]
+    var chosen = [Self.index] + paths.filter(own.contains)
     for part in try parts(of: index) {
       let inside = paths.filter { $0.hasPrefix("\(part)/") }
       guard !inside.isEmpty else {

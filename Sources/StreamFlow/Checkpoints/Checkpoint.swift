@@ -34,6 +34,9 @@ public struct Checkpoint: Sendable {
   /// The weights of the autoencoder.
   public internal(set) var autoencoderWeights: WeightStore
 
+  /// The phrases that it was trained on, if it says so: any other prompt is likely to disappoint.
+  public let vocabulary: PromptVocabulary?
+
   /// What was added to its weights, in order.
   public internal(set) var additions: [AppliedWeights] = []
 
@@ -61,6 +64,7 @@ public struct Checkpoint: Sendable {
     self.notes = notes
     self.scheduler = scheduler
     self.zeroesEmptyPrompt = zeroesEmptyPrompt
+    vocabulary = try PromptVocabulary(besideNotesAt: notes.path)
     try checkParts()
   }
 

@@ -48,6 +48,8 @@ public struct ModelReport: Encodable, Sendable {
   public let components: [Component]
   /// The most memory that making its engines takes, about.
   public let memoryByteCount: Int
+  /// What prompts it was trained on, in words; nothing where it takes any.
+  public let promptWords: String?
   /// The graphs that would be compiled at its own size.
   public let engines: [String]
 
@@ -80,6 +82,9 @@ public struct ModelReport: Encodable, Sendable {
     let rows = RowChoice.rows(latentPlaces: latentWidth * latentHeight)
     memoryByteCount =
       MemoryEstimate(checkpoint, rows: rows, width: width, height: height).peakByteCount
+    promptWords = checkpoint.vocabulary.map {
+      "\($0.subjects.count) things on \($0.backgrounds.count) backgrounds"
+    }
     engines = [
       "text 1x\(checkpoint.tokenCount)", "unet \(rows)x\(latentHeight)x\(latentWidth)",
       "vae \(rows)x\(latentHeight)x\(latentWidth)",

@@ -1,0 +1,129 @@
+internal import FlowText
+
+extension Checkpoint {
+  /// The most unknown words, and the most prompts without a subject, that advice names one by one.
+  static let adviceLimit = 8
+  /// The most prompts that advice is given on.
+  private static let promptLimit = 10_000
+
+  /// Why a request is likely to disappoint, before anything is computed.
+  ///
+  /// - Parameters:
+  ///   - request: the request.
+  ///   - width: the width of the image in pixels.
+  ///   - height: the height of the image in pixels.
+  public func advice(
+    on request: GenerationRequest, width: Int, height: Int
+  ) -> [RequestAdvice] {
+    let prompts = [request.prompt] + (request.blend?.parts.map(\.prompt) ?? [])
+    return advice(onPrompts: prompts, syntax: request.promptSyntax)
+      + advice(onWidth: width, height: height)
+  }
+
+  /// Why prompts are likely to disappoint: words and things that the model was not trained on.
+  ///
+  /// A model that brings no ``PromptVocabulary`` gives none, nor does one whose weights were changed
+  /// by a LoRA, which may have taught it more.
+  ///
+  /// - Parameters:
+  ///   - prompts: the prompts.
+  ///   - syntax: how they are read.
+  public func advice(
+    onPrompts prompts: [String], syntax: PromptSyntax = .weighted
+  ) -> [RequestAdvice] {
+    guard let vocabulary, additions.isEmpty else { return [] }
+    var words: [String] = []
+    var (without, several): ([String], [String]) = ([], [])
+    var (seen, seenWords): (Set<String>, Set<String>) = ([], [])
+    for prompt in prompts.prefix(Self.promptLimit) where seen.insert(prompt).inserted {
+      let text = syntax.text(of: prompt)
+      guard text.contains(where: { !$0.isWhitespace }) else { continue }
+      let reading = vocabulary.reading(of: text)
+      words += reading.unknownWords.filter { seenWords.insert($0).inserted }
+      if reading.subjects.isEmpty { without.append(prompt) }
+      if reading.subjects.count > 1 { several.append(prompt) }
+    }
+    return unknownWords(words, vocabulary)
+      + remark(
+        on: without, .unknownSubject,
+        "none of the \(vocabulary.subjects.count) things that \(title) can draw")
+      + remark(on: several, .severalSubjects, "several things, and \(title) draws one per image")
+  }
+
+  private func unknownWords(
+    _ words: [String], _ vocabulary: PromptVocabulary
+  ) -> [RequestAdvice] {
+    var advice = words.prefix(Self.adviceLimit).map { word in
+      let nearest = vocabulary.nearest(to: word).map { "; nearest: \($0)" } ?? ""
+      return RequestAdvice(
+        code: .unknownWord, message: "\(title) does not know '\(word.prefix(60))'\(nearest)")
+    }
+    let more = words.count - Self.adviceLimit
+    if more > 0 {
+      advice.append(
+        RequestAdvice(
+          code: .unknownWord,
+          message: "\(title) does not know \(more) more word\(more == 1 ? "" : "s")"))
+    }
+    return advice
+  }
+
+  private func remark(
+    on prompts: [String], _ code: RequestAdvice.Code, _ what: String
+  ) -> [RequestAdvice] {
+    guard let first = prompts.first else { return [] }
+    let quoted = first.count > 60 ? "\(first.prefix(57))..." : first
+    let words =
+      prompts.count == 1
+      ? "'\(quoted)' names" : "\(prompts.count) prompts, '\(quoted)' the first, name"
+    return [RequestAdvice(code: code, message: "\(words) \(what)")]
+  }
+
+  /// Why a size is likely to disappoint: the model was trained for another one.
+  ///
+  /// A model whose ``PromptVocabulary`` lists sizes draws well in those alone. Of any other model,
+  /// sizes whose area is 0.5 to 2.25 times that of ``nativeSize``, with no side longer than twice
+  /// that of a square of that area, are not remarked upon.
+  ///
+  /// - Parameters:
+  ///   - width: the width of the image in pixels.
+  ///   - height: the height of the image in pixels.
+  public func advice(onWidth width: Int, height: Int) -> [RequestAdvice] {
+    let native = nativeSize
+    let area = Double(native.width * native.height)
+    let ratio = Double(width) * Double(height) / area
+    let suitable = vocabulary?.sizes ?? []
+    if suitable.isEmpty {
+      let longest = Double(max(width, height))
+      guard !(0.5...2.25).contains(ratio) || longest > 2 * area.squareRoot() else { return [] }
+    } else if suitable.contains(where: { $0 == (width, height) }) {
+      return []
+    }
+    let trained =
+      suitable.isEmpty
+      ? "\(native.width)x\(native.height)"
+      : suitable.map { "\($0.width)x\($0.height)" }.joined(separator: ", ")
+    let cost = ratio >= 4 ? ", with \(Int(ratio.rounded())) times as many pixels to compute" : ""
+    return [
+      RequestAdvice(
+        code: .unsuitableSize,
+        message: "\(title) was trained for \(trained) pixels; "
+          + "\(width)x\(height) is outside what it was trained for\(cost)")
+    ]
+  }
+
+  /// The model's name in a sentence.
+  private var title: String { name == "starter" ? "the starter" : "'\(name)'" }
+}
+
+extension PromptSyntax {
+  /// The words of a prompt without signs of weight.
+  func text(of prompt: String) -> String {
+    switch self {
+    case .plain: prompt
+    case .weighted:
+      WeightedPrompt(parsing: prompt).sections.map { $0.map(\.text).joined() }
+        .joined(separator: " ")
+    }
+  }
+}
