@@ -151,6 +151,7 @@ public struct Server: Sendable {
     StatusRoutes(
       shelf: shelf, desk: desk, streams: streams, metrics: metrics, options: options
     ).add(to: router)
+    PromptRoutes(shelf: shelf).add(to: router)
     ImageRoutes(desk: desk, store: store, limits: options.limits).add(to: router)
     JobRoutes(jobs: jobs, store: store, limits: options.limits).add(to: router)
     StreamRoutes(registry: streams, limits: options.limits).add(to: router)

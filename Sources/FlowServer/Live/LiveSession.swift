@@ -18,7 +18,7 @@ actor LiveSession {
     let gain: Double
     let rowSeconds: [String: Double]?
     let statistics: Counts
-    /// What opening the stream asked for in vain.
+    /// What opening the stream asked for in vain, and advice on its settings as they are now.
     let warnings: [ResponseWarning]?
   }
 
@@ -55,6 +55,7 @@ actor LiveSession {
     let settings: LiveSettingsReport
     let rows: Int
     let gain: Double
+    let warnings: [ResponseWarning]?
   }
 
   nonisolated let id: String
@@ -179,7 +180,9 @@ actor LiveSession {
     broadcaster.send(
       .text(
         JSONWire.text(
-          of: SettingsLine(settings: report.settings, rows: report.rows, gain: report.gain))))
+          of: SettingsLine(
+            settings: report.settings, rows: report.rows, gain: report.gain,
+            warnings: report.warnings))))
   }
 
   private func tellCounts() async {
@@ -205,10 +208,15 @@ actor LiveSession {
     let size = await stream.pictureSize
     let counts = await counts
     let calibration = await stream.statistics.calibration
+    let settings = await stream.settings
+    let warnings =
+      warnings
+      + stream.checkpoint.advice(on: settings.request, width: size.width, height: size.height)
+      .map(ResponseWarning.init)
     return Report(
       id: id, model: model,
       settings: LiveSettingsReport(
-        await stream.settings, size: PictureSize(width: size.width, height: size.height)),
+        settings, size: PictureSize(width: size.width, height: size.height)),
       rows: counts.rows, gain: counts.gain,
       rowSeconds: calibration.map { found in
         Dictionary(uniqueKeysWithValues: found.seconds.map { ("\($0.key)", $0.value) })

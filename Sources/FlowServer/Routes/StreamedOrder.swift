@@ -48,6 +48,7 @@ enum StreamedOrder {
     private struct State {
       var warnings: [ResponseWarning] = []
       var previewCounts: [Int: Int] = [:]
+      var hasFinished = false
     }
 
     private let previewCount: Int
@@ -59,16 +60,19 @@ enum StreamedOrder {
       state.withLock { $0.warnings += warnings ?? [] }
     }
 
-    /// The warnings that an event carries: an image's last has them all.
+    /// The warnings that an event carries: an image's last has them all, the first partial image of
+    /// all has those that are known before.
     func warnings(at event: GenerationEvent) -> [ResponseWarning]? {
       state.withLock { state in
         switch event {
         case .preview(let index, _, _):
+          let isFirst = state.previewCounts.isEmpty && !state.hasFinished
           state.previewCounts[index, default: 0] += 1
-          return nil
+          return isFirst && !state.warnings.isEmpty ? state.warnings : nil
         case .failed: return nil
         case .finished(let made):
           var warnings = state.warnings
+          state.hasFinished = true
           let count = state.previewCounts.removeValue(forKey: made.index) ?? 0
           if count < previewCount {
             warnings.append(

@@ -13,6 +13,14 @@ struct ResponseWarning: Codable, Hashable, Sendable {
     case modelSubstituted = "model_substituted"
     /// Fewer partial images are sent than were asked for.
     case partialImagesReduced = "partial_images_reduced"
+    /// The prompt has a word that the model was not trained on.
+    case unknownWord = "unknown_word"
+    /// The prompt names nothing that the model draws.
+    case unknownSubject = "unknown_subject"
+    /// The prompt names several things, and the model draws one.
+    case severalSubjects = "several_subjects"
+    /// The size is far from the one that the model was trained for.
+    case unsuitableSize = "unsuitable_size"
   }
 
   /// The word for programs.
@@ -40,6 +48,10 @@ extension ImageOrder {
   func allWarnings(model name: String, _ checkpoint: Checkpoint) -> [ResponseWarning]? {
     var found = warnings
     if let warning = ResponseWarning.substitution(of: model, by: name) { found.append(warning) }
+    let blended = sampling.blend?.parts.map(\.prompt) ?? []
+    var advice = checkpoint.advice(onPrompts: prompts + blended)
+    if let size { advice += checkpoint.advice(onWidth: size.width, height: size.height) }
+    found += advice.map(ResponseWarning.init)
     var seen: Set<ResponseWarning> = []
     found = found.filter { seen.insert($0).inserted }
     return found.isEmpty ? nil : found
@@ -47,6 +59,16 @@ extension ImageOrder {
 }
 
 extension ResponseWarning {
+  /// The library's advice on a request.
+  init(_ advice: RequestAdvice) {
+    switch advice.code {
+    case .unknownWord: self.init(.unknownWord, advice.message, parameter: "prompt")
+    case .unknownSubject: self.init(.unknownSubject, advice.message, parameter: "prompt")
+    case .severalSubjects: self.init(.severalSubjects, advice.message, parameter: "prompt")
+    case .unsuitableSize: self.init(.unsuitableSize, advice.message, parameter: "size")
+    }
+  }
+
   /// The warning that another model than the one named is used; nil where it is the one named.
   static func substitution(of asked: String?, by name: String) -> ResponseWarning? {
     guard let asked, asked != name else { return nil }
