@@ -12,8 +12,10 @@ let settings: [SwiftSetting] = [
 
 /// The page of `streamflow serve`, which is part of the program.
 let pageFiles = [
-  "index.html", "page.css", "page.js", "create.js", "elements.js", "gallery.js", "history.js",
-  "live.js", "server.js", "sources.js", "status.js",
+  "index.html", "page.css", "live.css", "page.js", "archive.js", "create.js", "elements.js",
+  "gallery.js", "history.js", "input.js", "live.js", "order.js", "output.js", "progress.js",
+  "prompts.js",
+  "server.js", "sources.js", "status.js", "zip.js",
 ]
 
 let package = Package(

@@ -4,7 +4,9 @@ Needs `pip install selenium`, and Chromium with its driver (Debian: chromium, ch
 """
 
 import argparse
+import base64
 import contextlib
+import io
 import json
 import pathlib
 import shutil
@@ -16,6 +18,7 @@ import time
 import traceback
 import urllib.error
 import urllib.request
+import zipfile
 
 from selenium import webdriver
 from selenium.webdriver import ActionChains, Keys
@@ -81,7 +84,7 @@ class Page:
 
     def __init__(self, url, patience, token=None):
         self.url, self.patience, self.token = url.rstrip("/") + "/", patience, token
-        self.profile = tempfile.mkdtemp()
+        self.profile, self.downloads = tempfile.mkdtemp(), tempfile.mkdtemp()
         options = webdriver.ChromeOptions()
         for argument in [
             "--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu",
@@ -94,11 +97,32 @@ class Page:
         driver = shutil.which("chromedriver")
         service = webdriver.ChromeService(driver) if driver else None
         self.driver = webdriver.Chrome(options=options, service=service)
+        self.driver.execute_cdp_cmd(
+            "Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": self.downloads})
         self.resize(DESKTOP)
 
     def quit(self):
         self.driver.quit()
-        shutil.rmtree(self.profile, ignore_errors=True)
+        for folder in (self.profile, self.downloads):
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def downloaded(self, ending):
+        """The name and bytes of the file that is downloaded next."""
+        end = time.monotonic() + self.patience
+        while time.monotonic() < end:
+            for path in pathlib.Path(self.downloads).iterdir():
+                if path.suffix == ending:
+                    found = path.name, path.read_bytes()
+                    path.unlink()
+                    return found
+            time.sleep(0.05)
+        raise AssertionError(f"waited {self.patience} s for a {ending} file")
+
+    def requests(self, path):
+        """How many requests for a path the page has sent since it was opened."""
+        return self.run(
+            "return performance.getEntriesByType('resource')"
+            ".filter(({ name }) => new URL(name).pathname === arguments[0]).length", path)
 
     def resize(self, size):
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {
@@ -412,11 +436,7 @@ def the_status_shows_rows(page, server):
 def the_keyboard_is_enough(page, server):
     page.open()
     page.set("#n", 3)
-    page.run("document.activeElement.blur()")
-    for _ in range(20):
-        page.press(Keys.TAB)
-        if page.run("return document.activeElement.id") == "prompt":
-            break
+    assert page.run("return document.activeElement.id") == "prompt", "the prompt has no focus"
     page.press("dizzy face on a green background", Keys.ENTER)
     page.wait_for_pictures(3)
     for _ in range(40):
@@ -479,11 +499,218 @@ def a_restarted_server_is_found_again(page, server):
     page.errors()  # Chromium writes down each connection that failed.
 
 
+def the_prompt_has_the_focus(page, server):
+    for name, field in [("create", "prompt"), ("live", "live-prompt")]:
+        page.open(name)
+        assert page.run("return document.activeElement.id") == field, f"not on the page {name}"
+
+
+def escape_stops(page, server):
+    page.open()
+    page.set("#n", 8)
+    page.set("#steps", 100)
+    page.type("frog on a blue background")
+    page.press(Keys.ENTER)
+    page.wait("previews", "return document.querySelectorAll('.cell.waiting img').length > 0")
+    page.press(Keys.ESCAPE)
+    page.wait("the end", "return document.getElementById('order-progress').textContent === 'Stopped.'")
+    page.wait("no work", "return !document.getElementById('order').dataset.busy")
+    deadline = time.monotonic() + page.patience
+    while page.status()["queue"]["requests"]:
+        assert time.monotonic() < deadline, "the server goes on"
+        time.sleep(0.05)
+    page.open("live")
+    page.find("#live-toggle").click()
+    page.wait_for_live_picture(0)
+    page.press(Keys.ESCAPE)
+    assert page.text("#live-toggle") == "Start", "the stream goes on"
+
+
+def a_count_and_the_time_left_are_shown(page, server):
+    page.open()
+    page.run(
+        "window.said = new Set(); new MutationObserver(() => said.add("
+        "document.querySelector('.progress-words').textContent.trim()))"
+        ".observe(document.querySelector('.progress-words'), { subtree: true, childList: true, characterData: true })")
+    page.set("#n", 16)
+    page.set("#steps", 60)
+    page.type("frog on a blue background")
+    page.press(Keys.ENTER)
+    page.wait("an estimate", "return [...said].some((text) => /About [0-9]+ s left/.test(text))")
+    page.wait("a count", "return [...said].some((text) => /: [0-9]+ of 16 done/.test(text))")
+    page.wait_for_pictures(16)
+    page.wait("the sum", "return /^16 images of 64 × 64 pixels in [0-9.]+ s[.]$/.test("
+              "document.getElementById('order-progress').textContent)")
+    assert page.text("#order-estimate") == "", "an estimate is left"
+
+
+def unknown_words_are_told_below_the_prompt(page, server):
+    page.open()
+    page.set("#n", 2)
+    page.type("a foks on a blu background")
+    page.press(Keys.ENTER)
+    page.wait_for_pictures(2, "a foks on a blu background")
+    warnings = page.text("#order-warnings")
+    for words in ["does not know 'foks'; nearest: fox", "does not know 'blu'; nearest: blue"]:
+        assert words in warnings, f"the warnings are {warnings!r}"
+    page.type("a fox on a blue background")
+    page.press(Keys.ENTER)
+    page.wait_for_pictures(2, "a fox on a blue background")
+    assert not page.is_shown("#order-warnings"), page.text("#order-warnings")
+    page.set("#size", "custom")
+    page.set("#custom-size", "128x128")
+    page.press(Keys.ENTER)
+    page.wait("advice on the size", "return document.getElementById('order-warnings')"
+              ".textContent.includes('was trained for 64x64 pixels')")
+
+
+def surprise_me_fills_in_a_known_prompt(page, server):
+    page.open()
+    page.set("#n", 1)
+    page.wait("the button", "return document.getElementById('surprise').checkVisibility()")
+    last, seen = "", set()
+    for _ in range(3):
+        page.find("#surprise").click()
+        page.wait("another prompt", "return document.getElementById('prompt').value !== arguments[0]", last)
+        last = page.find("#prompt").get_property("value")
+        seen.add(last)
+        assert " on a " in last and last.endswith(" background"), last
+        page.wait_for_pictures(1, last)
+        assert not page.is_shown("#order-warnings"), page.text("#order-warnings")
+    assert len(seen) > 1, seen
+    sizes = page.run("return [...document.getElementById('size').options].map(({ value }) => value)")
+    assert sizes == ["64x64", "custom"], sizes
+
+
+def small_images_say_their_true_size(page, server):
+    page.open()
+    page.set("#n", 1)
+    page.type("rocket on a black background")
+    page.press(Keys.ENTER)
+    page.wait_for_pictures(1)
+    assert page.run("return getComputedStyle(document.querySelector('.cell img')).imageRendering") == "pixelated"
+    page.find(".cell").click()
+    page.wait("the size", "return /^64 × 64 pixels, shown [0-9.]+ times as large[.]$/.test("
+              "document.getElementById('viewer-size').textContent)")
+
+
+def all_images_are_downloaded_in_one_file(page, server):
+    page.open()
+    page.set("#n", 3)
+    page.set("#seed", 7)
+    page.type("a rocket on a black background")
+    page.press(Keys.ENTER)
+    page.wait_for_pictures(3)
+    page.wait("the button", "return document.getElementById('download-all').checkVisibility()")
+    page.find("#download-all").click()
+    name, data = page.downloaded(".zip")
+    assert name == "a-rocket-on-a-black-background.zip", name
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        assert archive.testzip() is None, "a checksum is wrong"
+        assert archive.namelist() == [
+            f"{index + 1:03}-a-rocket-on-a-black-background-{index + 7}.png" for index in range(3)]
+        page.wait("the history", "return document.querySelectorAll('.past').length === 1")
+        shown = page.driver.execute_async_script(
+            "const done = arguments[0]; const request = indexedDB.open('streamflow', 1);"
+            "request.onsuccess = () => { const all = request.result.transaction('images')"
+            ".objectStore('images').getAll(); all.onsuccess = () => {"
+            " const reader = new FileReader(); reader.onload = () => done(reader.result.split(',')[1]);"
+            " reader.readAsDataURL(all.result.at(-1).images[0].file); } }")
+        first = archive.read(archive.namelist()[0])
+        assert first.startswith(b"\x89PNG") and b"a rocket on a black background" in first
+        assert base64.b64decode(shown) == first, "the file is not the image that came"
+
+
+def the_history_has_full_images(page, server):
+    page.open()
+    page.set("#n", 6)
+    page.type("tangerine on a blue background")
+    page.press(Keys.ENTER)
+    page.wait_for_pictures(6)
+    page.wait("the history", "return document.querySelectorAll('.past').length === 1")
+    first = page.pictures()
+    page.driver.refresh()
+    page.wait("the models", "return document.querySelectorAll('#model option').length > 0")
+    page.find(".past").click()
+    page.wait_for_pictures(6, "tangerine on a blue background")
+    assert page.pictures() == first, "the history has other images"
+    assert page.requests("/v1/images/generations") == 0, "the images were generated again"
+    assert page.is_shown("#download-all")
+    count = ("const done = arguments[0]; const request = indexedDB.open('streamflow', 1);"
+             "request.onsuccess = () => { const all = request.result.transaction('images')"
+             ".objectStore('images').count(); all.onsuccess = () => done(all.result); }")
+    assert page.driver.execute_async_script(count) == 1
+    page.find("#history-clear").click()
+    page.wait("no history", "return document.querySelectorAll('.past').length === 0")
+    deadline = time.monotonic() + page.patience
+    while page.driver.execute_async_script(count):
+        assert time.monotonic() < deadline, "the images are still stored"
+        time.sleep(0.05)
+
+
+def live_images_are_saved_recorded_and_sent_to_create(page, server):
+    page.open("live")
+    assert not page.find("#output-snapshot").is_enabled(), "there is nothing to save yet"
+    page.run("document.querySelector('[name=source][value=webcam]').click()")
+    page.find("#source-start").click()
+    page.wait_for_live_picture(0)
+    page.find("#output-snapshot").click()
+    name, data = page.downloaded(".png")
+    assert data.startswith(b"\x89PNG") and name.startswith("streamflow-"), name
+    page.find("#output-record").click()
+    assert page.find("#output-record").get_attribute("aria-pressed") == "true"
+    page.wait_for_live_picture(page.live_pictures() + 8)
+    page.find("#output-record").click()
+    name, data = page.downloaded(".webm")
+    assert data.startswith(b"\x1aE\xdf\xa3") and len(data) > 500, f"{name} of {len(data)} bytes"
+    page.find("#output-screen").click()
+    page.wait("the full screen", "return document.fullscreenElement?.id === 'output-view'")
+    page.run("return document.exitFullscreen()")
+    page.wait("no full screen", "return !document.fullscreenElement")
+    page.find("#live-toggle").click()
+    page.find("#output-send").click()
+    page.wait("Create", "return !document.getElementById('page-create').hidden")
+    page.wait("the thumbnail", "return document.getElementById('input-thumbnail').naturalWidth === 64")
+
+
+def live_numbers_are_explained(page, server):
+    page.open("live")
+    for word in ["Stages", "Gain"]:
+        explained = page.run(
+            "return [...document.querySelectorAll('#live-numbers > div')]"
+            ".find((box) => box.querySelector('dt').textContent === arguments[0])?.title", word)
+        assert explained and len(explained) > 30, f"{word}: {explained}"
+    page.find(".meanings summary").click()
+    assert page.is_shown(".meanings dd")
+    page.type("a foks", "#live-prompt")
+    page.find("#live-toggle").click()
+    page.wait("the warning", "return document.getElementById('live-warnings').textContent.includes('foks')")
+    page.find("#live-toggle").click()
+
+
+def the_live_prompt_is_above_the_canvases_on_a_phone(page, server):
+    page.resize(PHONE)
+    try:
+        page.open("live")
+        top = "return document.getElementById(arguments[0]).getBoundingClientRect().top"
+        prompt, drawing, output = (page.run(top, name) for name in ["live-prompt", "drawing", "output"])
+        assert 0 < prompt < drawing < output, f"prompt at {prompt}, canvases at {drawing} and {output}"
+        bottom = page.run("return document.getElementById('output').getBoundingClientRect().bottom")
+        assert bottom <= PHONE[1], f"the output ends at {bottom} of {PHONE[1]}"
+    finally:
+        page.resize(DESKTOP)
+
+
 TESTS = [
     typing_makes_pictures, pictures_sharpen_step_by_step, a_newer_prompt_cancels_the_older,
     a_locked_seed_keeps_pictures, a_picture_is_used_as_input, a_picture_is_downloaded_as_it_came,
     the_history_brings_settings_back, a_wrong_number_is_told_at_its_field,
     what_the_server_refuses_is_told_at_its_field, a_drawing_is_answered,
+    the_prompt_has_the_focus, escape_stops, a_count_and_the_time_left_are_shown,
+    unknown_words_are_told_below_the_prompt, surprise_me_fills_in_a_known_prompt,
+    small_images_say_their_true_size, all_images_are_downloaded_in_one_file, the_history_has_full_images,
+    live_images_are_saved_recorded_and_sent_to_create, live_numbers_are_explained,
+    the_live_prompt_is_above_the_canvases_on_a_phone,
     the_webcam_is_answered, the_screen_is_answered, a_file_is_answered, the_status_shows_rows,
     the_keyboard_is_enough, nothing_scrolls_sideways_on_a_phone, a_restarted_server_is_found_again,
 ]

@@ -1,10 +1,14 @@
 // Create: type, and pictures follow.
 
 import {
-  aspectOf, byId, counted, debounced, fill, randomSeed, say, sayInForm, seedOf, sizes,
+  byId, counted, debounced, fill, isTouched, randomSeed, say, sayInForm, seedOf, sizes,
 } from "./elements.js";
 import { fileOf, Gallery, startViewer } from "./gallery.js";
 import { remember, startHistory } from "./history.js";
+import { inputFile, startFrom, takeDropped } from "./input.js";
+import { downloadAll, factsOf, pixelsOf, requestOf } from "./order.js";
+import { OrderProgress } from "./progress.js";
+import { offerSurprise, promptsOf, showWarnings, startSurprise } from "./prompts.js";
 import { events, found, pause, send, sentence, ServerError } from "./server.js";
 
 const form = byId("order");
@@ -14,9 +18,9 @@ const gallery = new Gallery(byId("gallery"));
 
 let models = [];
 let changed = new Set();  // The fields that a person set, which a model's own values leave alone.
-let input = null;         // The picture that pictures start from.
 let running = null;       // The abort controller of the order under way.
 let isLocked = false;
+let suited = null;        // The state of the model that the fields were brought to.
 
 const loadingText = "The model is loading.";
 
@@ -31,7 +35,7 @@ export function offer(all) {
   models = all;
   const before = field("model").value;
   fill(field("model"), all.map(({ id }) => [id]));
-  if (field("model").value !== before) suit();
+  if (field("model").value !== before || model()?.state !== suited) suit();
   const { state, reason } = model() ?? {};
   if (running) return;
   if (state === "failed") refuse(new ServerError(sentence(reason ?? "The model could not be loaded")));
@@ -46,17 +50,32 @@ export function refuse(error) { say(byId("order-error"), error.message); }
 function suit() {
   const chosen = model();
   if (!chosen) return;
+  suited = chosen.state;
   for (const [name, value] of [["steps", chosen.steps], ["guidance_scale", chosen.guidance_scale]]) {
     if (value !== undefined && !changed.has(name)) field(name).value = value;
   }
   field("n").max = chosen.max_n ?? 16;
   field("steps").max = chosen.max_steps ?? 100;
-  fill(field("size"), [...sizes(chosen), ["custom", "Other …"]]);
-  if (!changed.has("size")) field("size").selectedIndex = 0;
+  offerSizes(chosen);
   byId("custom-size").hidden = field("size").value !== "custom";
   form.querySelector("label[for=input-file]").hidden = chosen.can_edit === false;
   byId("viewer-input").hidden = chosen.can_edit === false;
   summarize();
+  suitPrompts(chosen);
+}
+
+function offerSizes(chosen, only) {
+  fill(field("size"), [...sizes(chosen, only), ["custom", "Other …"]]);
+  if (!changed.has("size")) field("size").selectedIndex = 0;
+}
+
+// What only a model that is loaded can say.
+async function suitPrompts(chosen) {
+  if (chosen.state !== "ready") return;
+  const name = field("model").value;
+  offerSurprise(name);
+  const prompts = await promptsOf(name);
+  if (prompts && field("model").value === name) offerSizes(chosen, prompts.sizes);
 }
 
 // MARK: - Settings
@@ -70,7 +89,7 @@ function settings() {
     steps: Number(field("steps").value), guidance_scale: Number(field("guidance_scale").value),
     seed: seedOf(field("seed")), model: field("model").value, guidance: field("guidance").value,
     schedule: field("schedule").value, negative_prompt: field("negative_prompt").value.trim(),
-    hasInput: input !== null,
+    hasInput: inputFile() !== null,
   };
 }
 
@@ -125,6 +144,8 @@ async function make({ isTyped = false } = {}) {
   summarize();
   const order = settings();
   const controller = running = new AbortController();
+  showWarnings(byId("order-warnings"), []);
+  byId("download-all").hidden = true;
   byId("stop").hidden = false;
   byId("suggestions").hidden = true;
   form.dataset.busy = "true";
@@ -168,20 +189,32 @@ async function fulfil(order, signal, isTyped) {
 }
 
 async function receive(order, signal, isTyped) {
-  const facts = [
-    order.size.replace("x", " × "), counted(order.steps, "step"), `guidance ${order.guidance_scale}`,
-  ];
-  gallery.expect({ prompt: order.prompt, n: order.n, aspect: aspectOf(order.size), facts: facts.join(" · ") });
-  progress(`Making ${counted(order.n, "picture")}.`);
+  gallery.expect(factsOf(order));
+  const meter = new OrderProgress(order);
+  try {
+    await take(order, signal, isTyped, meter);
+  } finally {
+    meter.end();
+  }
+}
+
+// Takes the events of an order until it is made.
+async function take(order, signal, isTyped, meter) {
   const begin = performance.now();
   const partials = Math.min(Number(field("partial_images").value), order.steps - 1);
-  const response = await send(...request(order, partials, signal));
-  const files = [];
+  const response = await send(...requestOf(order, form, partials, signal));
+  const images = [];
+  const warnings = [];
   let ended = 0;
   for await (const event of events(response, signal)) {
     if (signal.aborted) return;
+    if (event.warnings) {
+      warnings.push(...event.warnings.filter(({ code }) => code !== "partial_images_reduced"));
+      showWarnings(byId("order-warnings"), warnings);
+    }
     if (event.type.endsWith(".partial_image")) {
       const done = (event.partial_image_index + 1) / (partials + 1);
+      meter.advance(event.index, done);
       gallery.preview(event.index, fileOf(event.b64_json, event.output_format), done);
       continue;
     }
@@ -192,36 +225,23 @@ async function receive(order, signal, isTyped) {
       gallery.fail(event.index, failure);
     } else {
       const file = fileOf(event.b64_json, event.output_format);
-      files[event.index] = file;
+      images[event.index] = { file, seed: event.seed };
       gallery.finish(event.index, file, event.seed);
     }
-    if (ended < order.n) progress(`Making ${counted(order.n, "picture")}, ${ended} done.`);
+    if (event.index != null) meter.finish(event.index);
   }
   if (signal.aborted) return;
   if (ended < order.n) {
     throw new ServerError("The server ended before all pictures were made.", { status: 503, retryAfter: 1 });
   }
   const seconds = ((performance.now() - begin) / 1000).toFixed(1);
-  const made = files.filter(Boolean);
+  const made = images.filter(Boolean);
   const failed = made.length < order.n ? `, ${order.n - made.length} failed` : "";
-  progress(`${counted(made.length, "picture")} in ${seconds} s${failed}.`);
+  const pixels = made.length ? await pixelsOf(made[0].file) : "";
+  if (signal.aborted) return;
+  progress(`${counted(made.length, "image")}${pixels} in ${seconds} s${failed}.`);
+  byId("download-all").hidden = made.length < 2;
   if (made.length) await remember(order, made, isTyped);
-}
-
-// The request of an order: JSON, or a form where there is an input picture.
-function request(order, partials, signal) {
-  const { hasInput, ...fields } = order;
-  for (const name of ["model", "guidance", "schedule", "negative_prompt"]) {
-    if (!fields[name]) delete fields[name];
-  }
-  Object.assign(fields, { stream: true, partial_images: partials, output_format: "png" });
-  if (!hasInput) return ["v1/images/generations", { method: "POST", json: fields, signal }];
-  const body = new FormData();
-  body.append("image", input.file, input.file.type === "image/png" ? "input.png" : "input.jpg");
-  for (const [name, value] of Object.entries(fields)) body.append(name, String(value));
-  body.append("strength", field("strength").value);
-  body.append("fit", field("fit").value);
-  return ["v1/images/edits", { method: "POST", body, signal }];
 }
 
 function stop(message) {
@@ -237,49 +257,18 @@ function stop(message) {
 
 // MARK: - The input picture
 
-const largestInput = 2048;
-
-/** Takes a picture to start from; null takes it away. */
-async function startFrom(file) {
-  if (input) URL.revokeObjectURL(input.url);
-  input = null;
-  try {
-    if (file) {
-      input = { file: await readable(file) };
-      input.url = URL.createObjectURL(input.file);
-      byId("input-thumbnail").src = input.url;
-    }
-    sayInForm(form, byId("order-error"), null);
-  } catch {
-    say(byId("order-error"), "That file is not a picture this browser can read; choose a PNG or JPEG file.");
-  }
-  byId("input-picture").hidden = !input;
-  byId("input-file").value = "";
-}
-
-// A PNG or JPEG file of moderate size.
-async function readable(file) {
-  const picture = await createImageBitmap(file);
-  const scale = Math.min(1, largestInput / Math.max(picture.width, picture.height));
-  if (scale === 1 && ["image/png", "image/jpeg"].includes(file.type)) return file;
-  const canvas = document.createElement("canvas");
-  canvas.width = Math.round(picture.width * scale);
-  canvas.height = Math.round(picture.height * scale);
-  canvas.getContext("2d").drawImage(picture, 0, 0, canvas.width, canvas.height);
-  return new Promise((done) => canvas.toBlob(done, "image/jpeg", 0.95));
-}
-
-async function use(file) {
+/** Takes a picture to start from, and starts. */
+export async function use(file) {
   await startFrom(file);
   prompt.focus();
-  if (input) make();
+  if (inputFile()) make();
 }
 
 function showStrength() { byId("order-strength-value").value = Number(field("strength").value).toFixed(2); }
 
 // MARK: - Beginning
 
-function restore(past) {
+function restore(past, images) {
   const { model: name, hasInput, ...values } = past;
   if (models.some(({ id }) => id === name)) field("model").value = name;
   suit();
@@ -296,7 +285,12 @@ function restore(past) {
   lock(true);
   prompt.focus();
   scrollTo({ top: 0 });
-  make();
+  if (!images) return make();
+  stop("");
+  gallery.restore(factsOf(settings()), images);
+  byId("suggestions").hidden = true;
+  byId("download-all").hidden = images.length < 2;
+  progress(`${counted(images.length, "image")} from the history.`);
 }
 
 function grow() {
@@ -336,6 +330,13 @@ export function start() {
     stop("Stopped.");
     prompt.focus();
   });
+  byId("download-all").addEventListener("click", () => downloadAll(gallery.pictures));
+  startSurprise(() => field("model").value, (text) => {
+    prompt.value = text;
+    grow();
+    prompt.focus();
+    make();
+  });
   byId("seed-lock").addEventListener("click", () => lock(!isLocked));
   byId("input-remove").addEventListener("click", () => use(null).then(() => make()));
   byId("input-file").addEventListener("change", ({ target }) => target.files[0] && use(target.files[0]));
@@ -346,7 +347,7 @@ export function start() {
     prompt.focus();
     make();
   });
-  takeDropped(document.querySelector(".composer"));
+  takeDropped(document.querySelector(".composer"), use);
   startViewer({
     use: (picture) => use(picture.file),
     keep: (picture) => {
@@ -362,24 +363,12 @@ export function start() {
   summarize();
 }
 
-function takeDropped(composer) {
-  const pictureIn = (transfer) => [...(transfer?.files ?? [])].find(({ type }) => type.startsWith("image/"));
-  addEventListener("paste", (event) => {
-    const file = pictureIn(event.clipboardData);
-    if (file && !byId("page-create").hidden) use(file);
-  });
-  for (const name of ["dragover", "dragleave", "drop"]) {
-    byId("page-create").addEventListener(name, (event) => {
-      if (!event.dataTransfer.types.includes("Files")) return;
-      event.preventDefault();
-      composer.classList.toggle("dropping", name === "dragover");
-      const file = name === "drop" && pictureIn(event.dataTransfer);
-      if (file) use(file);
-    });
-  }
-}
-
 /** Shows the page. */
 export function show() {
-  if (matchMedia("(pointer: fine)").matches) prompt.focus();
+  if (!isTouched()) prompt.focus();
+}
+
+/** Stops what is under way. */
+export function escape() {
+  if (running) stop("Stopped.");
 }

@@ -53,6 +53,21 @@ export function seedOf(field) {
   return /^\d+$/.test(field.value.trim()) && Number.isSafeInteger(seed) ? seed : null;
 }
 
+/** Saves a file as the browser saves downloads. */
+export function download(file, name) {
+  const link = element("a", { href: URL.createObjectURL(file), download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+}
+
+/** A file's name for a text. */
+export const fileName = (text) =>
+  text.toLowerCase().normalize("NFKD").replace(/[^a-z0-9]+/g, "-").replace(/^-|-$/g, "").slice(0, 60)
+  || "image";
+
+/** Whether typing would bring up a keyboard on the screen. */
+export const isTouched = () => matchMedia("(pointer: coarse)").matches;
+
 /** Shows an error at its place, or takes it away. */
 export function say(place, message) {
   place.textContent = message ?? "";
@@ -93,13 +108,14 @@ export function fill(select, options) {
   if (options.some(([value]) => value === before)) select.value = before;
 }
 
-/** The sizes that suit a model, its own first. */
-export function sizes({ width, height, size_multiple: multiple, max_side: most }) {
+/** The sizes that suit a model, its own first; `only` lists the sizes that it was trained for, if so few. */
+export function sizes({ width, height, size_multiple: multiple, max_side: most }, only = []) {
+  if (!width) return [["auto", "Automatic"]];  // The model is loading.
   const found = new Map([[`${width}x${height}`, `${width} × ${height}`]]);
-  for (const [across, down] of [[0.5, 0.5], [0.75, 0.75], [1.5, 1.5], [2, 2], [3, 3], [1.5, 1], [1, 1.5]]) {
+  for (const [across, down] of [[0.75, 0.75], [1.5, 1.5], [1.5, 1], [1, 1.5]]) {
     const [wide, high] = [width * across, height * down];
     const fits = [wide, high].every((side) => side % multiple === 0 && side <= most && side >= 32);
-    if (fits) found.set(`${wide}x${high}`, `${wide} × ${high}`);
+    if (fits && (only.length === 0 || only.includes(`${wide}x${high}`))) found.set(`${wide}x${high}`, `${wide} × ${high}`);
   }
   return [...found];
 }

@@ -1,12 +1,14 @@
 // Pictures in a grid that fills as they finish, and one of them in full.
 
-import { byId, element } from "./elements.js";
+import { byId, element, fileName } from "./elements.js";
 
 /** The file of a picture that came as base64. */
 export function fileOf(base64, format) {
   const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
   return new Blob([bytes], { type: `image/${format}` });
 }
+
+const smallWidth = 128;
 
 /** A grid of pictures under way and finished. */
 export class Gallery {
@@ -66,6 +68,12 @@ export class Gallery {
     this.#put(cell, file);
   }
 
+  /** Shows the images of an earlier order: `{ file, seed }` each. */
+  restore(order, images) {
+    this.expect(order);
+    images.forEach(({ file, seed }, index) => this.finish(index, file, seed));
+  }
+
   /** Says why a picture will not come. */
   fail(index, message) {
     const cell = this.#cells[index];
@@ -110,6 +118,8 @@ export class Gallery {
     URL.revokeObjectURL(image.src);
     if (version !== cell.version || order !== this.#order) return;
     cell.button.classList.remove("stale");
+    // Of so few pixels that smoothing would only blur them.
+    image.classList.toggle("small", image.naturalWidth < smallWidth);
     if (cell.image) cell.image.replaceWith(image);
     else cell.button.prepend(image);
     cell.image = image;
@@ -152,13 +162,24 @@ function turn(distance) {
   byId("viewer-facts").textContent = [`${shown.index + 1} of ${count}`, `seed ${seed}`, facts].join(" · ");
   const link = byId("viewer-download");
   link.href = shown.url;
-  link.download = `${nameOf(prompt)}-${seed}.${file.type === "image/jpeg" ? "jpg" : "png"}`;
+  link.download = nameOf(shown.pictures[shown.index]);
   byId("viewer-previous").hidden = byId("viewer-next").hidden = count < 2;
 }
 
-const nameOf = (prompt) =>
-  prompt.toLowerCase().normalize("NFKD").replace(/[^a-z0-9]+/g, "-").replace(/^-|-$/g, "").slice(0, 60)
-  || "picture";
+/** The name of a picture's file. */
+export const nameOf = ({ file, seed, prompt }) =>
+  `${fileName(prompt)}-${seed}.${file.type === "image/jpeg" ? "jpg" : "png"}`;
+
+// The true size of the picture, and how much larger it is shown.
+function showSize() {
+  const image = byId("viewer-picture");
+  const { naturalWidth: width, naturalHeight: height, clientWidth } = image;
+  if (!width) return;
+  image.classList.toggle("small", width < smallWidth);
+  const scale = clientWidth / width;
+  const enlarged = scale > 1.1 ? `, shown ${scale.toFixed(1)} times as large` : "";
+  byId("viewer-size").textContent = `${width} × ${height} pixels${enlarged}.`;
+}
 
 /**
  * Readies the dialog that shows a picture in full.
@@ -167,6 +188,8 @@ const nameOf = (prompt) =>
  */
 export function startViewer({ use, keep }) {
   const dialog = byId("viewer");
+  byId("viewer-picture").addEventListener("load", showSize);
+  new ResizeObserver(showSize).observe(byId("viewer-picture"));
   byId("viewer-previous").addEventListener("click", () => turn(-1));
   byId("viewer-next").addEventListener("click", () => turn(1));
   byId("viewer-close").addEventListener("click", () => dialog.close());

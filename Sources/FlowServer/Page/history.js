@@ -1,5 +1,6 @@
-// Past prompts with their settings and small pictures, kept by the browser.
+// Past prompts with their settings and images, stored by the browser.
 
+import { load, prune, save } from "./archive.js";
 import { byId, counted, element } from "./elements.js";
 
 const storeName = "streamflow-history";
@@ -9,25 +10,38 @@ const thumbnailSide = 64;
 
 let entries = [];
 
-/**
- * Shows what was kept.
- *
- * @param {function(object)} restore called with the settings of the entry that is chosen
- */
-export function startHistory(restore) {
+// Another tab may have written since.
+function read() {
   try {
     entries = JSON.parse(localStorage.getItem(storeName)) ?? [];
-  } catch { /* What is kept is not ours, or may not be read: begin anew. */ }
+  } catch { /* What is stored is not ours, or may not be read: begin with nothing. */ }
   entries = Array.isArray(entries)
     ? entries.filter((entry) => entry?.settings?.prompt && Array.isArray(entry.thumbnails)) : [];
-  byId("history-list").addEventListener("click", (event) => {
+}
+
+/**
+ * Shows the history.
+ *
+ * @param {function(object, ?object[])} restore called with the settings of the entry that is chosen, and
+ *   its images where they are stored
+ */
+export function startHistory(restore) {
+  read();
+  byId("history-list").addEventListener("click", async (event) => {
     const button = event.target.closest("button");
-    if (button) restore(entries[Number(button.dataset.index)].settings);
+    if (!button) return;
+    const { settings, id } = entries[Number(button.dataset.index)];
+    restore(settings, id ? await load(id) : null);
   });
   byId("history-clear").addEventListener("click", () => {
     entries = [];
     keep();
     byId("prompt").focus();
+  });
+  addEventListener("storage", ({ key }) => {
+    if (key !== storeName && key !== null) return;
+    read();
+    show();
   });
   show();
 }
@@ -38,17 +52,20 @@ export function startHistory(restore) {
  * One that was typed on from the one before takes its place, so that a sentence is one entry.
  *
  * @param {object} settings the order's
- * @param {Blob[]} files of its pictures
+ * @param {{file: Blob, seed: number}[]} images of it
  * @param {boolean} isTyped whether it was made while typing
  */
-export async function remember(settings, files, isTyped) {
-  const thumbnails = await Promise.all(files.slice(0, thumbnailCount).map(thumbnail));
+export async function remember(settings, images, isTyped) {
+  const thumbnails = await Promise.all(images.slice(0, thumbnailCount).map(({ file }) => thumbnail(file)));
+  const id = `${Date.now()}-${Math.random().toString(36).slice(2)}`;
+  await save(id, images);
+  read();
   const last = entries[0];
   const before = last?.settings.prompt;
   const continues = isTyped && last?.isTyped
     && (settings.prompt.startsWith(before) || before.startsWith(settings.prompt));
   const isSame = last && JSON.stringify(last.settings) === JSON.stringify(settings);
-  entries = [{ settings, thumbnails, isTyped }, ...entries.slice(continues || isSame ? 1 : 0)];
+  entries = [{ id, settings, thumbnails, isTyped }, ...entries.slice(continues || isSame ? 1 : 0)];
   keep();
 }
 
@@ -72,6 +89,7 @@ function keep() {
       if (count === 0) break;
     }
   }
+  prune(entries.map(({ id }) => id).filter(Boolean));
   show();
 }
 

@@ -1,6 +1,10 @@
 // Live: a drawing, a file, the screen or a camera in, pictures out, everything changeable between.
 
-import { byId, debounced, fill, randomSeed, say, sayInForm, seedOf, sizes } from "./elements.js";
+import {
+  byId, debounced, fill, isTouched, randomSeed, say, sayInForm, seedOf, sizes,
+} from "./elements.js";
+import { enableOutput, startOutput, stopRecording } from "./output.js";
+import { promptsOf, showWarnings } from "./prompts.js";
 import { LiveSocket, sentence, ServerError } from "./server.js";
 import { Drawing, Media, photographed } from "./sources.js";
 
@@ -16,6 +20,7 @@ let drawingVersion = 0;     // Counts the changes of the drawing,
 let wantedVersion = 0;      // those of the settings,
 let sent = "";              // and says which of both was sent last.
 let hasBlended = false;
+let suited = null;          // The state of the model that the fields were brought to.
 
 const drawing = new Drawing(() => {
   drawingVersion += 1;
@@ -38,17 +43,25 @@ export function offer(all) {
   models = all.filter(({ streamflow }) => streamflow.can_edit !== false);
   const before = field("model").value;
   fill(field("model"), models.map(({ id }) => [id]));
-  if (field("model").value !== before) suit();
+  if (field("model").value !== before || model()?.state !== suited) suit();
 }
 
 function suit() {
   const chosen = model();
   if (!chosen) return;
+  suited = chosen.state;
   field("guidance_scale").value = chosen.guidance_scale ?? 1;
   field("steps").value = Math.min(chosen.steps ?? 4, 4);
   fill(field("size"), sizes(chosen));
   field("size").selectedIndex = 0;
   showValues();
+  suitSizes(chosen);
+}
+
+async function suitSizes(chosen) {
+  const name = field("model").value;
+  const prompts = chosen.state === "ready" ? await promptsOf(name) : null;
+  if (prompts && field("model").value === name) fill(field("size"), sizes(chosen, prompts.sizes));
 }
 
 // The settings that fields of the form stand for, by the server's names.
@@ -142,6 +155,7 @@ function begin() {
 function end(message, isLeaving = false) {
   stream?.end(isLeaving);
   stream = null;
+  stopRecording();
   if (source() === "screen" || source() === "webcam") media.close();
   showRunning();
   showSource();
@@ -178,7 +192,7 @@ function hear(message, picture) {
       pump();
       break;
     case "frame":
-      if (picture) show(picture);
+      if (picture) put(picture);
       if (message.outcome === "failed") say(byId("live-error"), sentence(message.message ?? "A frame failed"));
       if (byId("live-latency").textContent === "–") showLatency(message.latency_ms);
       pump();
@@ -188,6 +202,7 @@ function hear(message, picture) {
       break;
     case "settings":
       sayInForm(form, byId("live-error"), null);
+      showWarnings(byId("live-warnings"), message.warnings);
       showRows(message);
       pump();
       break;
@@ -226,7 +241,7 @@ let pictureCount = 0;
 let shownPicture = 0;
 
 // A picture that is decoded after a later one is not shown.
-async function show(file) {
+async function put(file) {
   const number = ++pictureCount;
   const picture = await createImageBitmap(file).catch(() => null);
   if (!picture) return;
@@ -240,6 +255,7 @@ async function show(file) {
     output.drawImage(picture, 0, 0);
     canvas.dataset.pictures = number;
     byId("output-empty").textContent = "";
+    enableOutput();
   }
   picture.close();
 }
@@ -318,8 +334,13 @@ function beginOrOpen() {
 
 // MARK: - Beginning
 
-/** Readies the page. */
-export function start() {
+/**
+ * Readies the page.
+ *
+ * @param {function(Blob)} send called with an image that is sent to Create
+ */
+export function start(send) {
+  startOutput(send);
   field("seed").value = randomSeed();
   form.addEventListener("submit", (event) => {
     event.preventDefault();
@@ -364,4 +385,14 @@ export function start() {
   addEventListener("pagehide", () => stream && end("", true));
   showValues();
   showSource();
+}
+
+/** Shows the page. */
+export function show() {
+  if (!isTouched()) field("prompt").focus();
+}
+
+/** Stops the stream. */
+export function escape() {
+  if (stream) end();
 }

@@ -72,7 +72,16 @@ async function refreshModels() {
 }
 
 create.start();
-live.start();
+live.start((file) => {
+  location.hash = "create";
+  show();
+  create.use(file);
+});
+addEventListener("keydown", (event) => {
+  // A dialog, and the full screen, close by Escape themselves.
+  if (event.key !== "Escape" || event.isComposing || document.fullscreenElement) return;
+  if (!document.querySelector("dialog[open]")) pages[current].escape?.();
+});
 addEventListener("hashchange", show);
 show();
 refreshModels();

@@ -10,21 +10,30 @@ struct PageRoutes: Sendable {
     let bytes: [UInt8]
   }
 
+  private static let style = "text/css; charset=utf-8"
   private static let script = "text/javascript; charset=utf-8"
 
   /// All files.
   static let files = [
     File(path: "/", type: "text/html; charset=utf-8", bytes: PackageResources.index_html),
-    File(path: "/page.css", type: "text/css; charset=utf-8", bytes: PackageResources.page_css),
+    File(path: "/page.css", type: style, bytes: PackageResources.page_css),
+    File(path: "/live.css", type: style, bytes: PackageResources.live_css),
     File(path: "/page.js", type: script, bytes: PackageResources.page_js),
+    File(path: "/archive.js", type: script, bytes: PackageResources.archive_js),
     File(path: "/create.js", type: script, bytes: PackageResources.create_js),
     File(path: "/elements.js", type: script, bytes: PackageResources.elements_js),
     File(path: "/gallery.js", type: script, bytes: PackageResources.gallery_js),
     File(path: "/history.js", type: script, bytes: PackageResources.history_js),
+    File(path: "/input.js", type: script, bytes: PackageResources.input_js),
     File(path: "/live.js", type: script, bytes: PackageResources.live_js),
+    File(path: "/order.js", type: script, bytes: PackageResources.order_js),
+    File(path: "/output.js", type: script, bytes: PackageResources.output_js),
+    File(path: "/progress.js", type: script, bytes: PackageResources.progress_js),
+    File(path: "/prompts.js", type: script, bytes: PackageResources.prompts_js),
     File(path: "/server.js", type: script, bytes: PackageResources.server_js),
     File(path: "/sources.js", type: script, bytes: PackageResources.sources_js),
     File(path: "/status.js", type: script, bytes: PackageResources.status_js),
+    File(path: "/zip.js", type: script, bytes: PackageResources.zip_js),
   ]
 
   static let paths = Set(files.map(\.path) + ["/", "/favicon.ico"])

@@ -1,0 +1,54 @@
+// What a model was trained on: a random prompt that it knows, and the server's warnings.
+
+import { byId, element } from "./elements.js";
+import { get, sentence } from "./server.js";
+
+const known = new Map();
+
+/** The prompts that a model was trained on; null where it takes any, or where nothing is known. */
+export async function promptsOf(model) {
+  if (!model) return null;
+  if (!known.has(model)) {
+    known.set(model, get(`v1/models/${encodeURIComponent(model)}/prompts`).catch(() => {
+      known.delete(model);
+      return null;
+    }));
+  }
+  const prompts = await known.get(model);
+  return prompts?.is_limited && prompts.subjects.length ? prompts : null;
+}
+
+const pick = (list) => list[Math.floor(Math.random() * list.length)];
+
+/** A random prompt that a model knows. */
+export function surprise({ template, subjects, backgrounds }) {
+  const { name } = pick(subjects);
+  return template
+    .replace("{background}", () => pick(backgrounds) ?? "")
+    .replace("{subject}", () => `${/^[aeiou]/.test(name) ? "an" : "a"} ${name}`);
+}
+
+/** Shows the server's warnings in a list, or hides it. */
+export function showWarnings(list, warnings) {
+  const messages = [...new Set((warnings ?? []).map(({ message }) => sentence(message)))];
+  list.replaceChildren(...messages.map((message) => element("li", {}, message)));
+  list.hidden = messages.length === 0;
+}
+
+/**
+ * Readies the button that fills in a random prompt.
+ *
+ * @param {function(): string} model the model's name
+ * @param {function(string)} use called with the prompt
+ */
+export function startSurprise(model, use) {
+  byId("surprise").addEventListener("click", async () => {
+    const prompts = await promptsOf(model());
+    if (prompts) use(surprise(prompts));
+  });
+}
+
+/** Shows the button where a model has prompts to choose from. */
+export async function offerSurprise(model) {
+  byId("surprise").hidden = (await promptsOf(model)) === null;
+}
