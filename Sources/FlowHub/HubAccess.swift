@@ -44,7 +44,7 @@ public struct HubAccess: Sendable {
       guard let data = FileManager.default.contents(atPath: path) else { return nil }
       place = "'\(path)'"
       token = String(decoding: data, as: UTF8.self)
-        .trimmingCharacters(in: .whitespacesAndNewlines)
+        .trimmingCharacters(in: .whitespacesAndNewlines.union(["\u{feff}"]))
     }
     guard !token.isEmpty else { return nil }
     // It becomes a header: a line end in it would begin another one.

@@ -31,7 +31,7 @@ struct BearerToken: Sendable, CustomStringConvertible {
     secret = Array(text.utf8)
   }
 
-  /// Reads a token from a file, without the blanks and line ends around it.
+  /// Reads a token from a file, without the blanks, line ends and byte-order mark around it.
   ///
   /// A file that others may read or write is refused.
   init(file path: String) throws(BearerTokenError) {
@@ -40,7 +40,8 @@ struct BearerToken: Sendable, CustomStringConvertible {
       throw BearerTokenError("the token file '\(path)' holds no text")
     }
     do {
-      try self.init(text.trimmingCharacters(in: .whitespacesAndNewlines))
+      let around = CharacterSet.whitespacesAndNewlines.union(["\u{feff}"])
+      try self.init(text.trimmingCharacters(in: around))
     } catch {
       throw BearerTokenError("the token file '\(path)': \(error.message)")
     }

@@ -1,3 +1,4 @@
+internal import FlowText
 internal import Foundation
 
 /// A `config.json` as people have it: read key by key, absent keys at the library's defaults.
@@ -63,7 +64,10 @@ struct ConfigurationFile: Sendable {
     }
     do {
       let data = try Data(contentsOf: URL(filePath: path))
-      values = try JSONDecoder().decode([String: Value].self, from: data)
+      let text = try DecodedText(Array(data)).text
+      values = try JSONDecoder().decode([String: Value].self, from: Data(text.utf8))
+    } catch let problem as DecodedText.Problem {
+      throw ModelError(code: .fileInvalid, message: "'\(path)' is not text: \(problem.message)")
     } catch {
       throw ModelError(
         code: .fileInvalid, message: "'\(path)' is not a JSON object; fetch the model again",
