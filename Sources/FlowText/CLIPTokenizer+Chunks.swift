@@ -23,7 +23,7 @@ extension CLIPTokenizer {
       if index > 0, !isCut { isCut = !filler.endSection() }
       for stretch in section {
         for word in words(of: stretch.text) {
-          for token in word.tokens where !isCut {
+          for token in tokens(of: word) where !isCut {
             isCut = !filler.append(token, weight: stretch.weight)
           }
           if isCut { cut.append(word.text) }
@@ -33,17 +33,6 @@ extension CLIPTokenizer {
     return ChunkedPrompt(
       chunks: filler.finish().map { chunk($0, length: length) },
       cut: cut.isEmpty ? nil : cut.joined(separator: " "))
-  }
-
-  /// The words of a text, and the special tokens that it spells out.
-  private func words(of text: String) -> [(text: String, tokens: [Int])] {
-    pieces(of: text).flatMap { piece in
-      switch piece {
-      case .special(let text, let token): [(text, [token])]
-      case .text(let text):
-        Self.words(of: Self.normalize(text)).map { ($0, encoding.encode($0)) }
-      }
-    }
   }
 
   private func chunk(_ content: ChunkFiller.Content, length: Int) -> ChunkedPrompt.Chunk {

@@ -11,18 +11,19 @@ public struct CLIPTokenizer: Tokenizer {
   let padding: Int
   /// The token of a comma by itself, where the vocabulary has one.
   let comma: Int?
-  private let special: [(text: String, token: Int)]
+  private let added: AddedTokens
 
   /// Reads a tokenizer folder: `vocab.json` and `merges.txt`, or `tokenizer.json`, and beside
-  /// them what `special_tokens_map.json` and `tokenizer_config.json` say of padding and length.
+  /// them padding, length and added tokens of `special_tokens_map.json`, `added_tokens.json` and
+  /// `tokenizer_config.json`.
   ///
   /// - Parameters:
   ///   - folder: the folder.
   ///   - padding: the token that fills a prompt up; what the files say unless given.
   public init(folder: String, padding: String? = nil) throws(TextError) {
-    let file = try TokenizerFile(folder: folder)
+    let file = try TokenizerFile(folder: folder, padding: padding)
     func token(_ text: String) throws(TextError) -> Int {
-      guard let token = file.vocabulary[text] else {
+      guard let token = file.token(text) else {
         throw TextError(
           code: .tokenizerInvalid,
           message: "the vocabulary in '\(folder)' has no '\(text)', which CLIP needs; fetch the "
@@ -32,8 +33,8 @@ public struct CLIPTokenizer: Tokenizer {
     }
     start = try token("<|startoftext|>")
     end = try token("<|endoftext|>")
-    self.padding = try (padding ?? file.paddingText).map(token) ?? end
-    special = [("<|startoftext|>", start), ("<|endoftext|>", end)]
+    self.padding = try file.paddingText.map(token) ?? end
+    added = AddedTokens(Array(file.added.values))
     comma = file.vocabulary[",</w>"]
     maximumLength = file.maximumLength
     encoding = BytePairEncoding(
@@ -47,47 +48,41 @@ public struct CLIPTokenizer: Tokenizer {
     precondition(length >= 2, "the start and the end of a prompt take two tokens, got \(length)")
     var tokens = [start]
     var cut: String?
-    scan: for piece in pieces(of: prompt) {
-      switch piece {
-      case .special(_, let token): tokens.append(token)
-      case .text(let text):
-        let words = Self.words(of: Self.normalize(text))
-        for (index, word) in words.enumerated() {
-          let encoded = encoding.encode(word)
-          let room = max(length - 1 - tokens.count, 0)
-          tokens += encoded.prefix(room)
-          guard encoded.count <= room else {
-            cut = words[index...].joined(separator: " ")
-            break scan
-          }
-        }
+    let words = words(of: prompt)
+    for (index, word) in words.enumerated() {
+      let encoded = self.tokens(of: word)
+      let room = max(length - 1 - tokens.count, 0)
+      tokens += encoded.prefix(room)
+      guard encoded.count <= room else {
+        cut = words[index...].map(\.text).joined(separator: " ")
+        break
       }
     }
-    // A special token that was spelled out can be the one too many.
-    tokens = Array(tokens.prefix(length - 1))
     tokens.append(end)
     let endIndex = tokens.firstIndex(of: end) ?? tokens.count - 1
     tokens += [Int](repeating: padding, count: length - tokens.count)
     return TokenizedPrompt(tokens: tokens, endIndex: endIndex, cut: cut)
   }
 
-  enum Piece {
-    case text(Substring)
-    case special(String, Int)
+  /// A word of a normalized prompt, or an added token with its id.
+  struct Word {
+    let text: String
+    var addedToken: Int?
   }
 
-  /// The prompt cut at special tokens that it spells out.
-  func pieces(of prompt: String) -> [Piece] {
-    var pieces: [Piece] = []
-    var rest = Substring(prompt)
-    while let found = special.compactMap({ text, token in
-      rest.range(of: text).map { (range: $0, text: text, token: token) }
-    }).min(by: { $0.range.lowerBound < $1.range.lowerBound }) {
-      pieces.append(.text(rest[..<found.range.lowerBound]))
-      pieces.append(.special(found.text, found.token))
-      rest = rest[found.range.upperBound...]
+  /// The words of a prompt and the added tokens in it.
+  func words(of prompt: String) -> [Word] {
+    added.pieces(of: prompt).flatMap { piece in
+      switch piece {
+      case .token(let text, let token): [Word(text: text, addedToken: token)]
+      case .text(let text): Self.words(of: text).map { Word(text: $0) }
+      }
     }
-    return pieces + [.text(rest)]
+  }
+
+  /// The token ids of a word.
+  func tokens(of word: Word) -> [Int] {
+    word.addedToken.map { [$0] } ?? encoding.encode(word.text)
   }
 
   /// Composed, blanks made one space, lower case, each scalar by itself.
@@ -115,6 +110,11 @@ public struct CLIPTokenizer: Tokenizer {
         position += 1
         continue
       }
+      if let mark = marks.first(where: { scalars[start...].starts(with: $0.joined()) }) {
+        words += mark.map { $0.reduce(into: "") { $0.unicodeScalars.append($1) } }
+        position += mark.joined().count
+        continue
+      }
       if let length = contractionLength(scalars[start...]) {
         position += length
       } else if kind == .number {
@@ -126,6 +126,13 @@ public struct CLIPTokenizer: Tokenizer {
     }
     return words
   }
+
+  /// The marks of start and end where they are no added tokens, as in `<|EndOfText|>`: the pattern
+  /// takes each whole, and byte-level encoding then cuts it at its brackets.
+  private static let marks: [[[Unicode.Scalar]]] = [
+    ["<|", "startoftext", "|>"], ["<|", "endoftext", "|>"],
+  ]
+  .map { $0.map { Array($0.unicodeScalars) } }
 
   private static let contractions: [[Unicode.Scalar]] = [
     "'s", "'t", "'re", "'ve", "'m", "'ll", "'d",

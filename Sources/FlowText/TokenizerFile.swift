@@ -2,34 +2,57 @@ internal import Foundation
 
 /// The files of a tokenizer folder, read and checked.
 struct TokenizerFile {
-  private(set) var vocabulary: [String: Int]
+  let vocabulary: [String: Int]
   let merges: [(String, String)]
   /// The text of the padding token, where the files say.
   let paddingText: String?
   /// The length that the model was trained with, where the files say.
   let maximumLength: Int?
 
-  init(folder: String) throws(TextError) {
+  /// The added tokens by their texts.
+  let added: [String: AddedToken]
+
+  /// - Parameters:
+  ///   - folder: the folder.
+  ///   - padding: the padding token; what the files say by default.
+  init(folder: String, padding: String? = nil) throws(TextError) {
     let vocabularyPath = "\(folder)/vocab.json"
+    let combinedPath = "\(folder)/tokenizer.json"
+    var additions = Additions()
     if FileManager.default.fileExists(atPath: vocabularyPath) {
       vocabulary = try Self.decode([String: Int].self, at: vocabularyPath)
       merges = try Self.merges(at: "\(folder)/merges.txt")
+      additions.listed =
+        try Self.decodeIfPresent(AddedList.self, at: combinedPath)?.added_tokens ?? []
     } else {
-      let file = try Self.decode(Combined.self, at: "\(folder)/tokenizer.json")
+      let file = try Self.decode(Combined.self, at: combinedPath)
       vocabulary = file.model.vocab
-      for added in file.added_tokens ?? [] { vocabulary[added.content] = added.id }
       merges = file.model.merges.map { ($0.left, $0.right) }
+      additions.listed = file.added_tokens ?? []
     }
     let named = try Self.decodeIfPresent(Names.self, at: "\(folder)/special_tokens_map.json")
     let options = try Self.decodeIfPresent(Names.self, at: "\(folder)/tokenizer_config.json")
-    paddingText = named?.pad_token?.text ?? options?.pad_token?.text
+    paddingText = padding ?? named?.pad_token?.text ?? options?.pad_token?.text
     // Absent limits are written as 1e30.
     maximumLength = options?.model_max_length.flatMap { Int(exactly: $0) }
       .flatMap { (2...1_000_000).contains($0) ? $0 : nil }
+    additions.plain =
+      try Self.decodeIfPresent([String: Int].self, at: "\(folder)/added_tokens.json") ?? [:]
+    additions.numbered = options?.added_tokens_decoder ?? [:]
+    additions.special =
+      ["<|startoftext|>", "<|endoftext|>"].map { Addition(text: $0) }
+      + Names.special(named, options) + (padding.map { [Addition(text: $0)] } ?? [])
+    do { added = try additions.merged(vocabulary: vocabulary) } catch {
+      throw TextError(
+        code: .tokenizerInvalid, message: "the added tokens in '\(folder)' \(error.words)")
+    }
   }
 
+  /// The id of a token of the vocabulary or an added token.
+  func token(_ text: String) -> Int? { added[text]?.token ?? vocabulary[text] }
+
   private static func merges(at path: String) throws(TextError) -> [(String, String)] {
-    let lines = String(decoding: try read(path), as: UTF8.self).split(whereSeparator: \.isNewline)
+    let lines = try text(at: path).split(whereSeparator: \.isNewline)
     let merges = lines.first?.hasPrefix("#version") == true ? lines.dropFirst() : lines[...]
     return try merges.map { line throws(TextError) in
       let parts = line.split(separator: " ")
@@ -51,18 +74,22 @@ struct TokenizerFile {
   private static func decode<Content: Decodable>(
     _ type: Content.Type, at path: String
   ) throws(TextError) -> Content {
-    let data = try read(path)
-    do { return try JSONDecoder().decode(type, from: data) } catch {
+    let text = try text(at: path)
+    do { return try JSONDecoder().decode(type, from: Data(text.utf8)) } catch {
       throw TextError(
         code: .tokenizerInvalid,
         message: "'\(path)' is no such file of a CLIP tokenizer: \(error); fetch it again")
     }
   }
 
-  private static func read(_ path: String) throws(TextError) -> Data {
-    do { return try Data(contentsOf: URL(filePath: path)) } catch {
+  private static func text(at path: String) throws(TextError) -> String {
+    let data: Data
+    do { data = try Data(contentsOf: URL(filePath: path)) } catch {
       throw TextError(
         code: .fileUnreadable, message: "cannot read '\(path)': \(error.localizedDescription)")
+    }
+    do { return try DecodedText(Array(data)).text } catch {
+      throw TextError(code: .tokenizerInvalid, message: "'\(path)' is not text: \(error.message)")
     }
   }
 
@@ -71,12 +98,13 @@ struct TokenizerFile {
       let vocab: [String: Int]
       let merges: [Merge]
     }
-    struct Added: Decodable {
-      let content: String
-      let id: Int
-    }
     let model: Model
-    let added_tokens: [Added]?
+    let added_tokens: [Addition]?
+  }
+
+  /// The added tokens of a combined file, without the rest of it.
+  private struct AddedList: Decodable {
+    let added_tokens: [Addition]?
   }
 
   /// A merge as "a b", or as ["a", "b"] since tokenizers 0.20.
@@ -100,21 +128,36 @@ struct TokenizerFile {
     }
   }
 
+  /// What `special_tokens_map.json` and `tokenizer_config.json` say.
   private struct Names: Decodable {
-    let pad_token: SpecialText?
+    let bos_token: Addition?
+    let eos_token: Addition?
+    let unk_token: Addition?
+    let pad_token: Addition?
+    let additional_special_tokens: [Addition]?
+    let extra_special_tokens: SpecialList?
     let model_max_length: Double?
+    let added_tokens_decoder: [String: Addition]?
+
+    /// The special tokens of both files; one with a role is the first file's where it has it.
+    static func special(_ first: Names?, _ second: Names?) -> [Addition] {
+      let roles = [\Names.bos_token, \.eos_token, \.unk_token, \.pad_token]
+      let extra = [first, second].compactMap(\.self).flatMap {
+        ($0.additional_special_tokens ?? []) + ($0.extra_special_tokens?.tokens ?? [])
+      }
+      return roles.compactMap { first?[keyPath: $0] ?? second?[keyPath: $0] } + extra
+    }
   }
 
-  /// A special token as its text, or as an object with it.
-  private struct SpecialText: Decodable {
-    let text: String
+  /// A list of special tokens, or an object of them by the names of their roles.
+  private struct SpecialList: Decodable {
+    let tokens: [Addition]
 
     init(from decoder: any Decoder) throws {
-      struct Object: Decodable { let content: String }
       let container = try decoder.singleValueContainer()
-      text =
-        if let text = try? container.decode(String.self) { text } else {
-          try container.decode(Object.self).content
+      tokens =
+        if let list = try? container.decode([Addition].self) { list } else {
+          try container.decode([String: Addition].self).sorted { $0.key < $1.key }.map(\.value)
         }
     }
   }
