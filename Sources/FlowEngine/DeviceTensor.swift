@@ -85,6 +85,11 @@ extension ElementType {
     case .float32: OPENVINO_F32
     case .float16: OPENVINO_F16
     case .bfloat16: OPENVINO_BF16
+    case .float8E4M3: OPENVINO_F8E4M3
+    case .float8E5M2: OPENVINO_F8E5M2
+    case .uint64: OPENVINO_U64
+    case .uint32: OPENVINO_U32
+    case .uint16: OPENVINO_U16
     case .int64: OPENVINO_I64
     case .int32: OPENVINO_I32
     case .int16: OPENVINO_I16

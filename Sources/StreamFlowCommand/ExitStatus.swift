@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import FlowEngine
+internal import FlowGraph
 internal import FlowHub
 internal import FlowMedia
 internal import FlowServer
@@ -14,6 +15,8 @@ enum ExitStatus {
     switch error {
     case let code as ExitCode: code
     case let error as ModelError: of(error)
+    case let error as GraphError:
+      ExitCode(error.code == .fileUnreadable ? EX_NOINPUT : EX_DATAERR)
     case let error as EngineError: of(error)
     case let error as MediaError: of(error)
     case let error as HubError: of(error)

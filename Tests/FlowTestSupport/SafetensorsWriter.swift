@@ -30,4 +30,35 @@ public enum SafetensorsWriter {
     }
     return file(header: "{\(entries.joined(separator: ","))}", data: data)
   }
+
+  /// A whole file of tensors of any type.
+  ///
+  /// - Parameters:
+  ///   - tensors: names, types as the format spells them, shapes and bytes.
+  ///   - misalignment: how many bytes beyond a multiple of 8 the first tensor begins.
+  public static func file(
+    typed tensors: [(name: String, type: String, shape: [Int], bytes: [UInt8])],
+    misalignment: Int = 0
+  ) -> [UInt8] {
+    var entries: [String] = []
+    var data: [UInt8] = []
+    for tensor in tensors {
+      let begin = data.count
+      data += tensor.bytes
+      entries.append(
+        "\"\(tensor.name)\":{\"dtype\":\"\(tensor.type)\",\"shape\":\(tensor.shape),"
+          + "\"data_offsets\":[\(begin),\(data.count)]}")
+    }
+    var header = "{\(entries.joined(separator: ","))}"
+    while header.utf8.count % 8 != misalignment { header += " " }
+    let length = UInt64(header.utf8.count)
+    return (0..<8).map { UInt8(truncatingIfNeeded: length >> ($0 * 8)) } + Array(header.utf8) + data
+  }
+
+  /// The bytes of 32-bit floats.
+  public static func bytes(of scalars: [Float]) -> [UInt8] {
+    scalars.flatMap { scalar in
+      (0..<4).map { UInt8(truncatingIfNeeded: scalar.bitPattern >> ($0 * 8)) }
+    }
+  }
 }

@@ -19,7 +19,12 @@ typedef enum {
   OPENVINO_I16 = 8,
   OPENVINO_I32 = 9,
   OPENVINO_I64 = 10,
-  OPENVINO_U8 = 16
+  OPENVINO_U8 = 16,
+  OPENVINO_U16 = 17,
+  OPENVINO_U32 = 18,
+  OPENVINO_U64 = 19,
+  OPENVINO_F8E4M3 = 21,
+  OPENVINO_F8E5M2 = 22
 } ov_element_type_e;
 
 typedef struct {

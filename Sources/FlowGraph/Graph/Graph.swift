@@ -87,10 +87,13 @@ public final class Graph {
   }
 
   private func value(ofStored weight: Weight, named name: String) throws(GraphError) -> Value {
-    guard weight.type.isFloatingPoint else {
+    let type = try weight.readableType()
+    guard type.isFloatingPoint else {
       throw GraphError(
-        code: .shapeMismatch,
-        message: "\(weight.name) holds \(weight.type.rawValue) where floating-point weights belong")
+        code: .typeUnsupported,
+        message: "'\(weight.file.path)': '\(weight.name)' is stored as \(weight.typeName) where "
+          + "floating-point weights belong; quantized integer weights are not supported, use a file "
+          + "in F16, BF16 or F8_E4M3")
     }
     guard weight.shape.elementCount > 0 else {
       throw GraphError(
@@ -98,8 +101,17 @@ public final class Graph {
     }
     weights.append(weight.named(name))
     let stored = Value(
-      graph: self, name: name, shape: weight.storedShape, type: weight.type, layer: weight.name)
-    let value = try stored.cast(to: .float32)
+      graph: self, name: name, shape: weight.storedShape, type: type, layer: weight.name)
+    var value = try stored.cast(to: .float32)
+    for scale in try weight.readableScales() {
+      let factors = try self.value(ofStored: scale, named: nextName("Scale"))
+      let isOne = scale.shape.elementCount == 1
+      let axes = weight.storedShape.dimensions.indices
+      value =
+        try value
+        * factors.reshaped(
+          Shape(axes.map { $0 == 0 && !isOne ? weight.storedShape[0] : 1 }))
+    }
     return weight.isTransposed ? try value.transposed([1, 0]) : value
   }
 

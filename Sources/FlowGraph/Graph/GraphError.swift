@@ -10,6 +10,8 @@ public struct GraphError: Error, Equatable, Sendable, CustomStringConvertible {
     case weightMissing
     /// Shapes or element types do not fit each other.
     case shapeMismatch
+    /// A weight that is used has elements of a type that cannot be read.
+    case typeUnsupported
   }
 
   /// The kind of failure, to decide what to do about it.

@@ -4,9 +4,9 @@ internal import SwiftProtobuf
 
 /// A finished graph in the form that engines read, with what it takes and what it gives.
 ///
-/// Weights are not copied: an initializer names the place of its bytes in a mapped file. A model
-/// keeps those files mapped, and must outlive what is compiled from it by an engine that reads
-/// weights in place.
+/// Weights are not copied: an initializer names the place of its bytes in a mapped file, or of an
+/// aligned copy where the file holds them off their alignment. A model keeps those files mapped, and
+/// must outlive what is compiled from it by an engine that reads weights in place.
 public struct ONNXModel: Sendable {
   /// How a model names the place of a weight.
   public enum WeightLocation: Sendable {
@@ -32,6 +32,7 @@ public struct ONNXModel: Sendable {
 
   private let proto: Onnx_ModelProto
   private let weights: [Weight]
+  private let copies = AlignedCopies()
 
   /// Finishes a graph.
   ///
@@ -71,7 +72,14 @@ public struct ONNXModel: Sendable {
   /// The model in the ONNX format (operator set 21), its weights outside.
   public func serialized(locatingWeightsBy location: WeightLocation) throws(GraphError) -> [UInt8] {
     var model = proto
-    model.graph.initializer += weights.map { Onnx_TensorProto($0, location: location) }
+    model.graph.initializer += try weights.map { weight throws(GraphError) in
+      let place =
+        switch location {
+        case .address: ("*/_ORT_MEM_ADDR_/*", UInt64(try copies.address(of: weight)))
+        case .file: (weight.file.path, UInt64(weight.offset))
+        }
+      return try Onnx_TensorProto(weight, place: place)
+    }
     do {
       return try model.serializedBytes()
     } catch {
@@ -90,6 +98,11 @@ extension ElementType {
     case .float32: .float
     case .float16: .float16
     case .bfloat16: .bfloat16
+    case .float8E4M3: .float8E4M3Fn
+    case .float8E5M2: .float8E5M2
+    case .uint64: .uint64
+    case .uint32: .uint32
+    case .uint16: .uint16
     case .int64: .int64
     case .int32: .int32
     case .int16: .int16
@@ -149,19 +162,17 @@ extension Onnx_TensorProto {
     rawData = Data(constant.bytes)
   }
 
-  fileprivate init(_ weight: Weight, location: ONNXModel.WeightLocation) {
+  fileprivate init(
+    _ weight: Weight, place: (location: String, offset: UInt64)
+  ) throws(GraphError) {
     self.init()
     name = weight.name
-    dataType = Int32(weight.type.onnxCode)
+    dataType = Int32(try weight.readableType().onnxCode)
     dims = weight.storedShape.dimensions.map(Int64.init)
     dataLocation = .external
-    let place =
-      switch location {
-      case .address: ("*/_ORT_MEM_ADDR_/*", UInt64(weight.file.address(of: weight.offset)))
-      case .file: (weight.file.path, UInt64(weight.offset))
-      }
     externalData = [
-      ("location", place.0), ("offset", "\(place.1)"), ("length", "\(weight.byteCount)"),
+      ("location", place.location), ("offset", "\(place.offset)"),
+      ("length", "\(weight.byteCount)"),
     ].map { key, value in
       Onnx_StringStringEntryProto.with {
         $0.key = key

@@ -64,7 +64,10 @@ extension WeightStore {
   public var fingerprint: String {
     var words: [UInt8] = []
     for (name, weight) in weights.sorted(by: { $0.key < $1.key }) {
-      words += Array("\(name) \(weight.type.rawValue) \(weight.storedShape)\n".utf8)
+      words += Array("\(name) \(weight.typeName) \(weight.storedShape)\n".utf8)
+      for scale in weight.scales {
+        words += scale.file.bytes(scale.offset..<scale.offset + scale.byteCount)
+      }
       let pieces = 4
       for piece in 0...pieces {
         let start = (weight.byteCount - min(weight.byteCount, 64)) * piece / pieces

@@ -113,7 +113,7 @@ public struct DeltaWeights: Sendable {
     var deltas: [String: [WeightDelta]] = [:]
     var rest: [String] = []
     for (name, tensor) in file.tensors {
-      guard let weight = store.weights[name], tensor.type.isFloatingPoint else {
+      guard let weight = store.weights[name], tensor.type?.isFloatingPoint == true else {
         rest.append(name)
         continue
       }

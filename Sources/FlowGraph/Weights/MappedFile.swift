@@ -1,4 +1,5 @@
 internal import Foundation
+internal import Synchronization
 
 /// A file mapped into memory for reading, unmapped when nothing refers to it any more.
 ///
@@ -16,6 +17,12 @@ final class MappedFile: Sendable {
 
   // Read-only memory that lives as long as this object does: safe to share between threads.
   private nonisolated(unsafe) let base: UnsafeRawPointer?
+
+  private struct WeakCopy {
+    weak var copy: AlignedCopy?
+  }
+  /// The aligned copies in use, by the places of their bytes.
+  private let copies = Mutex<[Range<Int>: WeakCopy]>([:])
 
   init(path: String) throws(GraphError) {
     func failure(_ action: String) -> GraphError {
@@ -61,6 +68,21 @@ final class MappedFile: Sendable {
   func address(of offset: Int) -> UInt {
     UInt(bitPattern: unsafe base) + UInt(offset)
   }
+
+  /// An aligned copy of some bytes, which all who use it at a time share.
+  ///
+  /// - Precondition: the range lies in the file.
+  func alignedCopy(of range: Range<Int>) -> AlignedCopy {
+    copies.withLock { copies in
+      if let copy = copies[range]?.copy { return copy }
+      let copy = AlignedCopy(bytes(range))
+      copies[range] = WeakCopy(copy: copy)
+      return copy
+    }
+  }
+
+  /// The number of aligned copies in use.
+  var alignedCopyCount: Int { copies.withLock { $0.values.count { $0.copy != nil } } }
 
   /// Gives back the memory that reading the file has taken; what is read again is fetched again.
   func releasePages() {

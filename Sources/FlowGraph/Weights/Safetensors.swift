@@ -24,6 +24,9 @@ public struct Safetensors: Sendable {
         code: .weightsInvalid,
         message: "'\(path)' is not a whole safetensors file: it \(problem); fetch it again")
     }
+    if let kind = ForeignFile(file.bytes(0..<min(file.byteCount, 64))) {
+      throw GraphError(code: .weightsInvalid, message: "'\(path)' \(kind.words)")
+    }
     guard file.byteCount >= 8 else {
       throw invalid("is \(file.byteCount) bytes long, less than the 8 of a header's length")
     }
@@ -38,13 +41,13 @@ public struct Safetensors: Sendable {
 
     var tensors: [String: Weight] = [:]
     var end = 0
-    for (name, entry) in header.tensors.sorted(by: { $0.entry.begin < $1.entry.begin }) {
-      guard let type = ElementType(rawValue: entry.type) else {
-        throw invalid("holds '\(name)' as '\(entry.type)', which is not supported")
-      }
+    // An empty tensor begins where the next one does.
+    let entries = header.tensors.sorted {
+      ($0.entry.begin, $0.entry.end) < ($1.entry.begin, $1.entry.end)
+    }
+    for (name, entry) in entries {
       guard let shape = Shape(checking: entry.dimensions),
-        case let (byteCount, overflow) =
-          shape.elementCount.multipliedReportingOverflow(by: type.byteCount), !overflow
+        let byteCount = Self.byteCount(of: shape, entry)
       else { throw invalid("gives '\(name)' the shape \(entry.dimensions), beyond any memory") }
       guard entry.begin == end else {
         throw invalid("begins '\(name)' at \(entry.begin) where the one before ends at \(end)")
@@ -58,15 +61,10 @@ public struct Safetensors: Sendable {
         throw invalid(
           "ends '\(name)' at \(entry.end) of \(file.byteCount - start) bytes of tensors")
       }
-      guard (start + entry.begin).isMultiple(of: type.byteCount) else {
-        throw GraphError(
-          code: .weightsInvalid,
-          message: "'\(path)' begins '\(name)' off the alignment of \(entry.type), where it cannot "
-            + "be read in place; load it and save it again with the safetensors library")
-      }
       end = entry.end
       tensors[name] = Weight(
-        name: name, type: type, shape: shape, file: file, offset: start + entry.begin)
+        name: name, typeName: entry.type, shape: shape, file: file,
+        bytes: start + entry.begin..<start + entry.end)
     }
     guard end == file.byteCount - start else {
       throw invalid("goes on for \(file.byteCount - start - end) bytes after its last tensor")
@@ -76,4 +74,23 @@ public struct Safetensors: Sendable {
     let hash = ContentHash.of(json)
     identity = "\(file.identity) \(hash)"
   }
+
+  /// The bytes that a tensor takes, or nothing where they cannot be counted.
+  ///
+  /// Where the type is unknown, they are what the file says.
+  private static func byteCount(of shape: Shape, _ entry: TensorEntry) -> Int? {
+    guard let bits = bitCounts[entry.type] else { return entry.end - entry.begin }
+    let (count, overflow) = shape.elementCount.multipliedReportingOverflow(by: bits)
+    return overflow ? nil : (count + 7) / 8
+  }
+
+  /// The bits of an element of each type that the format has, whether or not it can be read here.
+  private static let bitCounts: [String: Int] = {
+    var counts = [
+      "F4": 4, "F6_E2M3": 6, "F6_E3M2": 6, "F8_E8M0": 8, "F8_E4M3FNUZ": 8, "F8_E5M2FNUZ": 8,
+      "C64": 64,
+    ]
+    for type in ElementType.allCases { counts[type.rawValue] = type.byteCount * 8 }
+    return counts
+  }()
 }

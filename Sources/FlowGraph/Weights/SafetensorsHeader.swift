@@ -26,6 +26,8 @@ struct SafetensorsHeader {
         throw HeaderProblem("names '\(name)' twice")
       }
       if name == "__metadata__" {
+        // Some writers leave a place for texts that they do not have.
+        if cursor.takeNull() { return }
         try cursor.object { (key, cursor) throws(HeaderProblem) in
           metadata[key] = try cursor.string()
         }
@@ -107,6 +109,14 @@ struct JSONCursor {
       case let byte: text.append(byte)
       }
     }
+  }
+
+  /// Takes `null`, if it is there.
+  mutating func takeNull() -> Bool {
+    skipSpace()
+    guard bytes[position...].starts(with: "null".utf8) else { return false }
+    position += 4
+    return true
   }
 
   mutating func expectEnd() throws(HeaderProblem) {

@@ -5,7 +5,13 @@ extension Weight {
   ///
   /// What is added to the weight is not among them.
   public func floats() throws(GraphError) -> [Float] {
-    let stored = try storedFloats()
+    var stored = try storedFloats()
+    for scale in try readableScales() {
+      let factors = try scale.floats()
+      let rowCount = factors.count == 1 ? 1 : storedShape[0]
+      let width = max(stored.count / max(rowCount, 1), 1)
+      for index in stored.indices { stored[index] *= factors[index / width] }
+    }
     guard isTransposed else { return stored }
     return (0..<shape[0]).flatMap { row in
       (0..<shape[1]).map { column in stored[column * shape[0] + row] }
@@ -13,6 +19,7 @@ extension Weight {
   }
 
   private func storedFloats() throws(GraphError) -> [Float] {
+    let type = try readableType()
     let bytes = file.bytes(offset..<offset + byteCount)
     func word<Word: FixedWidthInteger & UnsignedInteger & BitwiseCopyable>(
       _ index: Int, _: Word.Type
@@ -27,18 +34,38 @@ extension Weight {
     switch type {
     case .float32: return indices.map { Float(bitPattern: word($0, UInt32.self)) }
     case .bfloat16: return indices.map { Float(bitPattern: UInt32(word($0, UInt16.self)) << 16) }
-    #if os(macOS) && arch(x86_64)
-      case .float16:
-        throw GraphError(code: .weightsInvalid, message: "\(name): this system has no Float16")
-    #else
-      case .float16: return indices.map { Float(Float16(bitPattern: word($0, UInt16.self))) }
-    #endif
+    case .float16: return indices.map { Self.float(ofHalf: word($0, UInt16.self)) }
+    case .float8E5M2: return bytes.map { Self.float(ofHalf: UInt16($0) << 8) }
+    case .float8E4M3: return bytes.map(Self.float(ofE4M3:))
     case .float64: return indices.map { Float(Double(bitPattern: word($0, UInt64.self))) }
     case .uint8, .bool: return indices.map { Float(bytes[$0]) }
     case .int8: return indices.map { Float(Int8(bitPattern: bytes[$0])) }
+    case .uint16: return indices.map { Float(word($0, UInt16.self)) }
+    case .uint32: return indices.map { Float(word($0, UInt32.self)) }
+    case .uint64: return indices.map { Float(word($0, UInt64.self)) }
     case .int16: return indices.map { Float(Int16(bitPattern: word($0, UInt16.self))) }
     case .int32: return indices.map { Float(Int32(bitPattern: word($0, UInt32.self))) }
     case .int64: return indices.map { Float(Int64(bitPattern: word($0, UInt64.self))) }
     }
+  }
+  /// The number that the bits of a `float16` stand for; not every system has the type.
+  private static func float(ofHalf bits: UInt16) -> Float {
+    let sign: Float = bits >> 15 == 0 ? 1 : -1
+    let (exponent, mantissa) = (Int(bits >> 10 & 0x1f), Float(bits & 0x3ff))
+    switch exponent {
+    case 0: return sign * mantissa * 0x1p-24
+    case 0x1f: return mantissa == 0 ? sign * .infinity : .nan
+    default: return sign * Float(sign: .plus, exponent: exponent - 25, significand: mantissa + 1024)
+    }
+  }
+
+  /// The number that the bits of an 8-bit float with 4 bits of exponent stand for (Micikevicius et
+  /// al., 2022, arXiv:2209.05433).
+  private static func float(ofE4M3 bits: UInt8) -> Float {
+    let sign: Float = bits >> 7 == 0 ? 1 : -1
+    let (exponent, mantissa) = (Int(bits >> 3 & 0xf), Float(bits & 7))
+    if bits & 0x7f == 0x7f { return .nan }
+    guard exponent > 0 else { return sign * mantissa * 0x1p-9 }
+    return sign * Float(sign: .plus, exponent: exponent - 10, significand: mantissa + 8)
   }
 }

@@ -3,66 +3,66 @@ public import FlowCore
 /// A tensor in a weights file: where it is and what it looks like, its elements not yet read.
 public struct Weight: Sendable {
   /// The name in the file, or the one it was given since.
-  public let name: String
-  /// What its elements are.
-  public let type: ElementType
+  public private(set) var name: String
+  /// What its elements are, as the file spells it, such as `F16`.
+  public let typeName: String
+  /// What its elements are, or nothing where they cannot be read.
+  public let type: ElementType?
   /// The extents.
-  public let shape: Shape
+  public private(set) var shape: Shape
+  /// The bytes it takes.
+  public private(set) var byteCount: Int
   /// What is added to it where a graph uses it.
-  public let deltas: [WeightDelta]
+  public private(set) var deltas: [WeightDelta] = []
+  /// What the stored elements are multiplied by, as with ComfyUI's scaled 8-bit floats: one number
+  /// or one for each row as stored, in a list of at most one tensor.
+  private(set) var scales: [Weight] = []
   /// Whether the file holds it with its two axes exchanged.
-  let isTransposed: Bool
+  private(set) var isTransposed = false
   /// The file it lies in.
   let file: MappedFile
   /// Where it begins, in bytes from the start of the file.
-  let offset: Int
+  private(set) var offset: Int
 
   init(
-    name: String, type: ElementType, shape: Shape, file: MappedFile, offset: Int,
-    isTransposed: Bool = false, deltas: [WeightDelta] = []
+    name: String, typeName: String, shape: Shape, file: MappedFile, bytes: Range<Int>
   ) {
     self.name = name
-    self.type = type
+    self.typeName = typeName
+    type = ElementType(rawValue: typeName)
     self.shape = shape
     self.file = file
-    self.offset = offset
-    self.isTransposed = isTransposed
-    self.deltas = deltas
+    offset = bytes.lowerBound
+    byteCount = bytes.count
   }
-
-  /// The bytes it takes.
-  public var byteCount: Int { shape.elementCount * type.byteCount }
 
   /// The extents as the file has them.
   var storedShape: Shape { isTransposed ? Shape(shape.dimensions.reversed()) : shape }
 
-  /// The same tensor under another name.
-  public func named(_ name: String) -> Weight {
-    Weight(
-      name: name, type: type, shape: shape, file: file, offset: offset,
-      isTransposed: isTransposed, deltas: deltas)
+  private func with(_ change: (inout Weight) -> Void) -> Weight {
+    var weight = self
+    change(&weight)
+    return weight
   }
+
+  /// The same tensor under another name.
+  public func named(_ name: String) -> Weight { with { $0.name = name } }
 
   /// The same tensor with more added to it.
-  func adding(_ delta: WeightDelta) -> Weight {
-    Weight(
-      name: name, type: type, shape: shape, file: file, offset: offset,
-      isTransposed: isTransposed, deltas: deltas + [delta])
-  }
+  func adding(_ delta: WeightDelta) -> Weight { with { $0.deltas.append(delta) } }
+
+  /// The same tensor, its elements multiplied by those of another.
+  func scaled(by scale: Weight) -> Weight { with { $0.scales = [scale] } }
 
   /// The same tensor as the file has it.
-  var withoutDeltas: Weight {
-    Weight(
-      name: name, type: type, shape: shape, file: file, offset: offset, isTransposed: isTransposed)
-  }
+  var withoutDeltas: Weight { with { $0.deltas = [] } }
 
   /// The same elements in the same order under another shape.
   public func reshaped(_ shape: Shape) throws(GraphError) -> Weight {
-    guard shape.elementCount == self.shape.elementCount, !isTransposed else {
-      throw mismatch("cannot be read as \(shape)")
-    }
-    return Weight(
-      name: name, type: type, shape: shape, file: file, offset: offset, deltas: deltas)
+    guard shape.elementCount == self.shape.elementCount, !isTransposed,
+      scales.allSatisfy({ $0.shape.elementCount == 1 || shape.dimensions.first == self.shape[0] })
+    else { throw mismatch("cannot be read as \(shape)") }
+    return with { $0.shape = shape }
   }
 
   /// Some of the rows, which lie one after another in the file.
@@ -71,17 +71,57 @@ public struct Weight: Sendable {
       rows.upperBound <= shape[0]
     else { throw mismatch("has no rows \(rows)") }
     let rowByteCount = shape[0] > 0 ? byteCount / shape[0] : 0
-    return Weight(
-      name: name, type: type, shape: shape.replacing(0, with: rows.count), file: file,
-      offset: offset + rows.lowerBound * rowByteCount)
+    let scales = try scales.map { scale throws(GraphError) in
+      scale.shape.elementCount == 1
+        ? scale : try scale.reshaped([scale.shape.elementCount]).rows(rows)
+    }
+    return with {
+      $0.scales = scales
+      $0.shape = shape.replacing(0, with: rows.count)
+      $0.offset += rows.lowerBound * rowByteCount
+      $0.byteCount = rows.count * rowByteCount
+    }
   }
 
   /// The tensor with its two axes exchanged.
   public func transposed() throws(GraphError) -> Weight {
     guard shape.rank == 2, deltas.isEmpty else { throw mismatch("has not two axes to exchange") }
-    return Weight(
-      name: name, type: type, shape: [shape[1], shape[0]], file: file, offset: offset,
-      isTransposed: !isTransposed)
+    return with {
+      $0.shape = [shape[1], shape[0]]
+      $0.isTransposed.toggle()
+    }
+  }
+
+  /// The type of the elements.
+  ///
+  /// - Throws: `typeUnsupported` where they cannot be read.
+  func readableType() throws(GraphError) -> ElementType {
+    guard let type else {
+      throw GraphError(
+        code: .typeUnsupported,
+        message: "'\(file.path)': '\(name)' is stored as \(typeName), which is not supported; "
+          + "convert the file to F32, F16, BF16 or F8_E4M3")
+    }
+    return type
+  }
+
+  /// What the elements are multiplied by.
+  ///
+  /// - Throws: `typeUnsupported` where it is neither one number nor one for each row.
+  func readableScales() throws(GraphError) -> [Weight] {
+    for scale in scales {
+      let count = scale.shape.elementCount
+      guard scale.type?.isFloatingPoint == true,
+        count == 1 || (storedShape.rank > 0 && count == storedShape[0])
+      else {
+        throw GraphError(
+          code: .typeUnsupported,
+          message: "'\(file.path)': '\(name)' is \(storedShape) and its scale '\(scale.name)' is "
+            + "\(scale.shape) of \(scale.typeName), which is not supported; expected one number, or "
+            + "one for each row; use a file in F16 or BF16 instead")
+      }
+    }
+    return scales
   }
 
   private func mismatch(_ problem: String) -> GraphError {

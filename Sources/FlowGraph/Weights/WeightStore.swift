@@ -25,7 +25,7 @@ public struct WeightStore: Sendable {
   /// Maps one safetensors file.
   public init(file path: String) throws(GraphError) {
     let file = try Safetensors(path: path)
-    self.init(weights: file.tensors, identity: [file.identity])
+    self.init(weights: WeightScales.applied(to: file.tensors), identity: [file.identity])
   }
 
   /// Maps the files of a component's folder: `<stem>.safetensors`, or the shards that
@@ -91,7 +91,8 @@ public struct WeightStore: Sendable {
       weights[name] = weight
     }
     self.init(
-      weights: weights, identity: shards.sorted { $0.key < $1.key }.map(\.value.identity))
+      weights: WeightScales.applied(to: weights),
+      identity: shards.sorted { $0.key < $1.key }.map(\.value.identity))
   }
 
   /// The same weights under other names; those without a new name are left out.

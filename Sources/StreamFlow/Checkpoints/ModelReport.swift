@@ -19,7 +19,7 @@ public struct ModelReport: Encodable, Sendable {
       self.name = name
       self.architecture = architecture
       parameters = store.parameterCount
-      types = Set(store.weights.values.map(\.type.rawValue)).sorted()
+      types = Set(store.weights.values.map(\.typeName)).sorted()
       byteCount = store.byteCount
     }
   }

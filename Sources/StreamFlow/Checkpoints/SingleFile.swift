@@ -133,7 +133,7 @@ struct SingleFile {
   /// A text encoder in transformers' names.
   private func clip(_ prefix: String) throws(GraphError) -> WeightStore {
     try part(prefix) { (name, weight) throws(GraphError) in
-      weight.type.isFloatingPoint && !name.hasSuffix("position_ids") ? [weight.named(name)] : []
+      weight.type?.isFloatingPoint != false && !name.hasSuffix("position_ids") ? [weight.named(name)] : []
     }
     .withoutTextModelPrefix()
   }

@@ -1,0 +1,36 @@
+internal import Synchronization
+
+/// A copy of a tensor whose file holds it off the alignment of its elements.
+///
+/// The safetensors format asks for no alignment; engines that read weights in place do.
+@safe
+final class AlignedCopy: Sendable {
+  // Written once, before anyone else sees it, and freed when nothing refers to it.
+  private nonisolated(unsafe) let memory: UnsafeMutableRawBufferPointer
+
+  init(_ bytes: [UInt8]) {
+    unsafe memory = .allocate(byteCount: bytes.count, alignment: 64)
+    unsafe memory.copyBytes(from: bytes)
+  }
+
+  deinit { unsafe memory.deallocate() }
+
+  /// The address of the first byte.
+  var address: UInt { UInt(bitPattern: unsafe memory.baseAddress) }
+}
+
+/// The copies that a model needs, made when their addresses are asked for.
+final class AlignedCopies: Sendable {
+  private let copies = Mutex<[AlignedCopy]>([])
+
+  /// The address of a weight's bytes, aligned for its elements.
+  func address(of weight: Weight) throws(GraphError) -> UInt {
+    let address = weight.file.address(of: weight.offset)
+    guard !address.isMultiple(of: UInt(try weight.readableType().byteCount)) else {
+      return address
+    }
+    let copy = weight.file.alignedCopy(of: weight.offset..<weight.offset + weight.byteCount)
+    copies.withLock { $0.append(copy) }
+    return copy.address
+  }
+}

@@ -1,0 +1,32 @@
+/// A file of another format under the name of a safetensors file, told by its first bytes.
+enum ForeignFile: String {
+  case gitLFSPointer = "version https://git-lfs."
+  case zip = "PK\u{3}\u{4}"
+  case gguf = "GGUF"
+  case html = "<!DOCTYPE html"
+  case lowercaseHTML = "<!doctype html"
+  case plainHTML = "<html"
+
+  init?(_ bytes: [UInt8]) {
+    let kinds: [ForeignFile] = [
+      .gitLFSPointer, .zip, .gguf, .html, .lowercaseHTML, .plainHTML,
+    ]
+    guard let kind = kinds.first(where: { bytes.starts(with: $0.rawValue.utf8) }) else {
+      return nil
+    }
+    self = kind
+  }
+
+  /// What it is and what to do, after the file's name.
+  var words: String {
+    switch self {
+    case .gitLFSPointer:
+      "is a Git LFS pointer, not the weights themselves; fetch them with `git lfs pull`"
+    case .zip:
+      "is a PyTorch checkpoint (pickle), not a safetensors file; convert it to safetensors"
+    case .gguf: "is a GGUF file, which is not supported; use a safetensors file"
+    case .html, .lowercaseHTML, .plainHTML:
+      "is a web page, not a safetensors file; the download failed, fetch it again"
+    }
+  }
+}
