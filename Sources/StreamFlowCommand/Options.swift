@@ -14,8 +14,9 @@ struct ModelOptions: ParsableArguments {
 
   @Option(
     help: """
-      The autoencoder: auto (the model's own), full, tiny (in vae_tiny/), a folder of one, or a \
-      file taesd_decoder.safetensors (or taesdxl, taesd3, taef1) or its folder.
+      The autoencoder: auto (the model's own), full, tiny (in vae_tiny/), or a folder or \
+      .safetensors file of one: AutoencoderKL in diffusers' or the original names, or the decoder \
+      of a tiny one (taesd, taesdxl, taesd3, taef1).
       """)
   var vae = AutoencoderChoice.automatic
 

@@ -67,17 +67,31 @@ import Testing
   @Test("What is no autoencoder is told with what is one")
   func absent() throws {
     func message(_ path: String) -> String? {
-      #expect(throws: ModelError.self) { try parts(path) }?.message
+      #expect(throws: (any Error).self) { try parts(path) }.map { "\($0)" }
     }
     #expect(
-      message("/nowhere")?.hasPrefix("'/nowhere' does not exist; --vae takes a folder") == true)
+      message("/nowhere")?.hasPrefix("'/nowhere' does not exist; expected a folder in") == true)
     #expect(message(folder.path)?.contains("holds no autoencoder") == true)
-    let other = try folder.write([1], as: "vae.safetensors")
-    #expect(message(other)?.contains("is a file of another name") == true)
+    let other = try folder.write([1], as: "lone/vae.safetensors")
+    #expect(message(other)?.contains("is 1 bytes long, less than the 8") == true)
+    let pickle = try folder.write(Array("PK\u{3}\u{4}data.pkl".utf8), as: "lone/vae.pt")
+    #expect(message(pickle)?.contains("is a PyTorch checkpoint (pickle)") == true)
+    let text = SafetensorsWriter.file([("text_model.a.weight", [1], [1])])
+    let strange = try folder.write(text, as: "lone/text.safetensors")
+    #expect(
+      message(strange)?.contains(
+        "holds no autoencoder (1 tensors, such as 'text_model.a.weight'); expected an") == true)
+    let half = SafetensorsWriter.file([
+      ("0.weight", [1, 3, 1, 1], [1, 1, 1]), ("1.conv.0.weight", [1], [1]),
+    ])
+    let encoder = try folder.write(half, as: "lone/tiny.safetensors")
+    #expect(message(encoder)?.contains("is the encoder of a tiny autoencoder; name its") == true)
     _ = try writeFiles(of: "vae-tiny", as: "taesd")
     _ = try writeFiles(of: "vae-tiny", as: "taesdxl")
     #expect(message(folder.path)?.contains("holds 2 decoders, name the file of one") == true)
-    let odd = SafetensorsWriter.file([("1.weight", [2, 5, 1, 1], [Float](repeating: 1, count: 10))])
+    let odd = SafetensorsWriter.file([
+      ("1.weight", [2, 5, 1, 1], [Float](repeating: 1, count: 10)), ("3.conv.0.weight", [1], [1]),
+    ])
     let file = try folder.write(odd, as: "odd/taef1_decoder.safetensors")
     #expect(message(file)?.contains("1.weight is [2, 5, 1, 1]; the first convolution") == true)
   }

@@ -15,7 +15,7 @@ import Testing
   init() throws { folder = try TemporaryFolder() }
 
   /// The lines of a list: a tensor's name, its shape, and what diffusers calls it.
-  private static func list(
+  static func list(
     _ name: String
   ) throws -> [(name: String, shape: [Int], current: [String])] {
     let path = Bundle.module.fixture("singlefiles/\(name).txt")
@@ -27,7 +27,7 @@ import Testing
   }
 
   /// The values that the script gives a tensor, from its name alone.
-  private static func formula(_ name: String, _ shape: [Int]) -> [Float] {
+  static func formula(_ name: String, _ shape: [Int]) -> [Float] {
     let seed = name.utf8.reduce(UInt32(2_166_136_261)) { ($0 ^ UInt32($1)) &* 16_777_619 }
     let count = shape.reduce(1, *)
     let fan = shape.count > 1 ? Double(count / shape[0]) : 25
@@ -136,18 +136,18 @@ import Testing
     #expect(text["num_attention_heads"] == heads[name].map { .integer($0) })
     #expect(text["max_position_embeddings"] == .integer(77))
     guard let autoencoder = shapes["vae"] else { return }
-    let vae = FullAutoencoderConfiguration.values(of: autoencoder, family)
+    let vae = FullAutoencoderConfiguration.values(of: autoencoder, isXL: family == .sdxl)
     #expect(vae["block_out_channels"]?.words == "[128, 256, 512, 512]")
     #expect(vae["layers_per_block"] == .integer(2) && vae["latent_channels"] == .integer(4))
     #expect(vae["mid_block_add_attention"] == .bool(true))
   }
 
-  private static func session(_ graph: Graph, _ store: WeightStore) throws -> Session {
+  static func session(_ graph: Graph, _ store: WeightStore) throws -> Session {
     try Session(
       ONNXModel(graph, weightsIdentity: store.identity), configuration: EngineConfiguration())
   }
 
-  private static func write(_ scalars: [Float], to session: borrowing Session, input: Int) {
+  static func write(_ scalars: [Float], to session: borrowing Session, input: Int) {
     session.write(input: input, as: Float.self) {
       for index in $0.indices { $0[index] = scalars[index] }
     }
@@ -251,7 +251,7 @@ import Testing
   @Test(
     "A file that is not whole says what is missing, and what helps",
     arguments: [
-      ("sd1", "first_stage_model.", "has no autoencoder (first_stage_model.*): it is pruned; give"),
+      ("sd1", "first_stage_model.", "has no autoencoder (first_stage_model.*): it is pruned"),
       ("sd1", "model.diffusion_model.", "is no whole model: it has no network"),
       ("sd2", "cond_stage_model.", "has a network and no text encoder that is known"),
       ("sdxl", "conditioner.embedders.0.", "has a network and no text encoder that is known"),

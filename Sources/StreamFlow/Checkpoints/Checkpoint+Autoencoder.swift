@@ -10,9 +10,10 @@ public enum AutoencoderChoice: Equatable, Sendable {
   case full
   /// The tiny one beside it, in `vae_tiny/` or `vae/`.
   case tiny
-  /// Another's place: a folder of diffusers, a folder with `taesd_decoder.safetensors` and, if
-  /// pictures are to go in, `taesd_encoder.safetensors` (so too of taesdxl, taesd3 and taef1), or
-  /// such a decoder's file.
+  /// Another autoencoder: a folder of diffusers (the autoencoder's or the whole model's), a folder
+  /// with `taesd_decoder.safetensors` and, for image-to-image, `taesd_encoder.safetensors` (also of
+  /// taesdxl, taesd3 and taef1), or a file, told by its contents: an `AutoencoderKL` in the original
+  /// names or in diffusers', alone or in a whole model, or the decoder of a tiny autoencoder.
   case path(String)
 }
 
@@ -20,7 +21,7 @@ extension Checkpoint {
   typealias AutoencoderParts = (configuration: AutoencoderConfiguration, weights: WeightStore)
 
   static func autoencoder(
-    folder: String, choice: AutoencoderChoice, variant: String?
+    folder: String, choice: AutoencoderChoice, variant: String?, isXL: Bool = false
   ) throws -> AutoencoderParts {
     switch choice {
     case .automatic: return try autoencoder(in: "\(folder)/vae", variant: variant)
@@ -42,37 +43,42 @@ extension Checkpoint {
       throw ModelError(
         code: .fileMissing,
         message: "'\(folder)' has no tiny autoencoder in vae_tiny/; give one's folder with --vae")
-    case .path(let place): return try autoencoder(at: place)
+    case .path(let place): return try autoencoder(at: place, isXL: isXL)
     }
   }
 
-  private static func autoencoder(at place: String) throws -> AutoencoderParts {
-    let kinds =
-      "a folder in diffusers' layout (config.json), or a folder or file of "
-      + PublishedAutoencoder.allCases.map { "\($0.rawValue)_decoder.safetensors" }
-      .joined(separator: ", ")
+  private static func autoencoder(at place: String, isXL: Bool) throws -> AutoencoderParts {
     func invalid(_ code: ModelError.Code, _ problem: String) -> ModelError {
-      ModelError(code: code, message: "'\(place)' \(problem); --vae takes \(kinds)")
+      ModelError(
+        code: code,
+        message:
+          "'\(place)' \(problem); expected a folder in diffusers' layout (config.json), or a "
+          + ".safetensors file: \(AutoencoderFile.kinds)")
     }
     var isFolder: ObjCBool = false
     guard unsafe FileManager.default.fileExists(atPath: place, isDirectory: &isFolder) else {
       throw invalid(.fileMissing, "does not exist")
     }
-    guard isFolder.boolValue else {
-      guard let published = PublishedAutoencoder(decoder: place) else {
-        throw invalid(.unsupported, "is a file of another name")
-      }
-      return try published.parts(decoder: place)
-    }
+    guard isFolder.boolValue else { return try AutoencoderFile(path: place).parts(isXL: isXL) }
     let decoders = PublishedAutoencoder.decoders(in: place)
     guard decoders.count <= 1 else {
       throw invalid(.unsupported, "holds \(decoders.count) decoders, name the file of one")
     }
-    if let decoder = decoders.first, let published = PublishedAutoencoder(decoder: decoder) {
-      return try published.parts(decoder: decoder)
+    if let decoder = decoders.first {
+      return try AutoencoderFile(path: decoder).parts(isXL: isXL)
+    }
+    if ConfigurationFile.exists("\(place)/model_index.json") {
+      return try autoencoder(in: "\(place)/vae", variant: nil)
     }
     guard ConfigurationFile.exists("\(place)/config.json") else {
-      throw invalid(.fileMissing, "holds no autoencoder")
+      let files = ((try? FileManager.default.contentsOfDirectory(atPath: place)) ?? [])
+        .filter { $0.hasSuffix(".safetensors") }
+      guard files.count == 1 else {
+        throw invalid(
+          .fileMissing,
+          "holds no autoencoder: no config.json and \(files.count) .safetensors files")
+      }
+      return try AutoencoderFile(path: "\(place)/\(files[0])").parts(isXL: isXL)
     }
     var parts = try autoencoder(in: place, variant: nil)
     if case .tiny = parts.configuration.kind {

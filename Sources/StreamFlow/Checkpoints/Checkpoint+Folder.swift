@@ -51,7 +51,8 @@ extension Checkpoint {
           folder: "\(folder)/unet", stem: "diffusion_pytorch_model", variant: variant),
         textEncoders: Self.textEncoders(
           in: folder, count: pipelineName == "StableDiffusionXLPipeline" ? 2 : 1, variant: variant),
-        autoencoder: Self.autoencoder(folder: folder, choice: autoencoder, variant: variant),
+        autoencoder: Self.autoencoder(
+          folder: folder, choice: autoencoder, variant: variant, isXL: unet.addition != nil),
         notes: notes, scheduler: scheduler,
         zeroesEmptyPrompt: index.bool("force_zeros_for_empty_prompt", default: false))
     } catch { throw Self.wrapped(error) }
@@ -119,7 +120,8 @@ extension Checkpoint {
     case let error as ModelError: error
     case let error as GraphError:
       ModelError(
-        code: error.code == .fileUnreadable ? .fileMissing : .fileInvalid,
+        code: error.code == .fileUnreadable
+          ? .fileMissing : error.code == .typeUnsupported ? .unsupported : .fileInvalid,
         message: error.message, cause: error)
     case let error as TextError:
       ModelError(

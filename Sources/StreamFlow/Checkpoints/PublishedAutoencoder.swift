@@ -31,24 +31,16 @@ enum PublishedAutoencoder: String, CaseIterable, Sendable {
     self.init(rawValue: URL(filePath: folder).standardizedFileURL.lastPathComponent)
   }
 
-  /// The one that a decoder's file is called after.
-  init?(decoder file: String) {
-    let suffix = "_decoder.safetensors"
-    let name = URL(filePath: file).lastPathComponent
-    guard name.hasSuffix(suffix) else { return nil }
-    self.init(rawValue: String(name.dropLast(suffix.count)))
-  }
-
   /// The files of the author in a folder: decoders, each perhaps with an encoder beside it.
   static func decoders(in folder: String) -> [String] {
     allCases.map { "\(folder)/\($0.rawValue)_decoder.safetensors" }
       .filter(ConfigurationFile.exists)
   }
 
-  /// Opens a decoder's file and, where it lies beside it, the encoder's.
-  func parts(decoder file: String) throws -> Checkpoint.AutoencoderParts {
-    let encoder = URL(filePath: file).deletingLastPathComponent()
-      .appending(path: "\(rawValue)_encoder.safetensors").path
+  /// Opens a decoder's file and the encoder's, if there is one.
+  static func parts(
+    decoder file: String, encoder: String?, published: PublishedAutoencoder?
+  ) throws -> Checkpoint.AutoencoderParts {
     let decoder = try WeightStore(file: file)
     let first = try decoder.root[1].shape(of: "weight")
     guard first.rank == 4, [4, 16].contains(first[1]) else {
@@ -58,10 +50,9 @@ enum PublishedAutoencoder: String, CaseIterable, Sendable {
           + "kind reads 4 or 16 channels ([64, 4, 3, 3] or [64, 16, 3, 3])")
     }
     let weights = try WeightStore.taesd(
-      encoder: ConfigurationFile.exists(encoder) ? WeightStore(file: encoder) : nil,
-      decoder: decoder)
+      encoder: encoder.map { try WeightStore(file: $0) }, decoder: decoder)
     let configuration = AutoencoderConfiguration(
-      .tiny(.taesd(latentChannels: first[1])), published: self)
+      .tiny(.taesd(latentChannels: first[1])), published: published)
     return (configuration, weights)
   }
 }

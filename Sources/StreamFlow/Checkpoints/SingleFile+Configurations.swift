@@ -82,7 +82,7 @@ extension UNetConfiguration {
 
 extension FullAutoencoderConfiguration {
   static func values(
-    of shapes: [String: Shape], _ family: SingleFile.Family
+    of shapes: [String: Shape], isXL: Bool
   ) -> [String: ConfigurationFile.Value] {
     // From the decoder: a file may be without what only reads pictures.
     let count = shapes.count(of: "decoder.up_blocks")
@@ -99,7 +99,7 @@ extension FullAutoencoderConfiguration {
       "down_block_types": types("DownEncoderBlock2D"),
       "up_block_types": types("UpDecoderBlock2D"),
       "mid_block_add_attention": .bool(shapes.has("decoder.mid_block.attentions")),
-      "scaling_factor": .number(family == .sdxl ? 0.13025 : 0.18215),
+      "scaling_factor": .number(isXL ? 0.13025 : 0.18215),
     ]
   }
 }

@@ -35,8 +35,8 @@ struct SingleFile {
         code: .unsupported,
         message:
           "'\(path)' is no whole model: it has no network (\(Self.network)*). A LoRA is added "
-          + "with --lora, an autoencoder given with --vae as a folder; a part of a model in "
-          + "diffusers' names needs its folder, with model_index.json")
+          + "with --lora, an autoencoder given with --vae; a part of a model in diffusers' names "
+          + "needs its folder, with model_index.json")
     }
     if has(Self.clip1) {
       family = .sd1
@@ -82,27 +82,8 @@ struct SingleFile {
 
   /// The autoencoder.
   func autoencoder() throws -> Checkpoint.AutoencoderParts {
-    let own = Self.autoencoder
-    let levels = store.weights.keys.compactMap {
-      Self.number(in: $0, after: own + "decoder.up.")
-    }
-    guard let last = levels.max(), last < 8 else {
-      throw ModelError(
-        code: .fileMissing,
-        message:
-          "'\(path)' has no autoencoder (\(own)*): it is pruned; give the place of one with --vae")
-    }
-    let weights = try part(own) { (name, weight) throws(GraphError) in
-      // What is no part of it is of its training.
-      guard let name = OriginalNames.autoencoder(name, levelCount: last + 1) else { return [] }
-      // Convolutions of one place there, linear layers here.
-      let isLinear = name.contains(".attentions.") && weight.shape.rank > 2
-      let shape = Shape(Array(weight.shape.dimensions.prefix(2)))
-      return [try (isLinear ? weight.reshaped(shape) : weight).named(name)]
-    }
-    let values = FullAutoencoderConfiguration.values(of: weights.shapes, family)
-    let file = ConfigurationFile(path: path, values: values)
-    return (try AutoencoderConfiguration(file), weights)
+    try AutoencoderFile.original(
+      store, path: path, prefix: Self.autoencoder, isXL: family == .sdxl)
   }
 
   /// The text encoders.
@@ -133,7 +114,8 @@ struct SingleFile {
   /// A text encoder in transformers' names.
   private func clip(_ prefix: String) throws(GraphError) -> WeightStore {
     try part(prefix) { (name, weight) throws(GraphError) in
-      weight.type?.isFloatingPoint != false && !name.hasSuffix("position_ids") ? [weight.named(name)] : []
+      weight.type?.isFloatingPoint != false && !name.hasSuffix("position_ids")
+        ? [weight.named(name)] : []
     }
     .withoutTextModelPrefix()
   }
@@ -175,7 +157,7 @@ struct SingleFile {
   }
 
   /// The number that a layer has, if it is one that a network can have.
-  private static func number(in name: String, after prefix: String) -> Int? {
+  static func number(in name: String, after prefix: String) -> Int? {
     guard name.hasPrefix(prefix),
       let number = Int(name.dropFirst(prefix.count).prefix { $0 != "." })
     else { return nil }
@@ -201,7 +183,9 @@ extension Checkpoint {
       let parts: AutoencoderParts =
         switch autoencoder {
         case .automatic, .full: try single.autoencoder()
-        case .path: try Self.autoencoder(folder: file, choice: autoencoder, variant: nil)
+        case .path:
+          try Self.autoencoder(
+            folder: file, choice: autoencoder, variant: nil, isXL: single.family == .sdxl)
         case .tiny:
           throw ModelError(
             code: .fileMissing,
