@@ -29,6 +29,10 @@ import Testing
       ("transformer.a.to_q.lora_B.default.weight", .network, "a.to_q", "up"),
       ("base_model.model.a.to_q.lora_A.default.weight", .unnamed, "a.to_q", "down"),
       ("diffusion_model.input_blocks.1.0.lora_A.weight", .network, "input_blocks.1.0", "down"),
+      ("unet.a.to_q.lora_A.style.weight", .network, "a.to_q", "down"),
+      ("unet.a.to_q.lora_B.my-style_2.bias", .network, "a.to_q", "biasUp"),
+      ("unet.a.to_q.lora_down.default", .network, "a.to_q", "down"),
+      ("base_model.model.a.lora_magnitude_vector.style.weight", .unnamed, "a", "outputMagnitude"),
       ("unet.a.lora_magnitude_vector", .network, "a", "outputMagnitude"),
       ("lora_unet_a.dora_scale", .network, "a", "magnitude"),
       ("lora_unet_a.hada_w1_b", .network, "a", "hadamard1B"),
@@ -60,6 +64,43 @@ import Testing
         "lora_unet_a.lora_down.weight", "lora_unet_b.alpha", "lora_unet_c.lokr_w1",
       ])
     #expect(lora.tensorCount == 5)
+  }
+
+  @Test("Modules of rank 0 change nothing and are left out")
+  func rankZero() throws {
+    let lora = try lora([
+      ("unet.a.lora_A.weight", [0, 4], []), ("unet.a.lora_B.weight", [4, 0], []),
+      ("unet.a.alpha", [], [1]), ("unet.b.lora_A.weight", [1, 4], [1, 2, 3, 4]),
+      ("unet.b.lora_B.weight", [4, 1], [1, 2, 3, 4]),
+    ])
+    #expect(lora.modules.map(\.layer) == ["b"] && lora.emptyModuleCount == 1)
+    #expect(lora.tensorCount == 2 && lora.unknownTensors.isEmpty)
+  }
+
+  @Test("The adapter's name is known; a file of several adapters is refused with their names")
+  func adapters() throws {
+    let style: [(name: String, shape: [Int], scalars: [Float])] = [
+      ("unet.a.lora_A.style.weight", [1, 1], [1]), ("unet.a.lora_B.style.weight", [1, 1], [1]),
+    ]
+    #expect(try lora(style).adapter == "style" && lora(style).modules.count == 1)
+    let error = #expect(throws: GraphError.self) {
+      try lora(style + [("unet.a.lora_A.line.weight", [1, 1], [1])])
+    }
+    #expect(error?.message.contains("holds 2 adapters ('line', 'style'), expected one") == true)
+  }
+
+  @Test("PEFT's settings beside its file give the strength")
+  func settings() throws {
+    let path = try folder.write(
+      SafetensorsWriter.file([
+        ("base_model.model.a.lora_A.weight", [2, 1], [1, 1]),
+        ("base_model.model.a.lora_B.weight", [1, 2], [1, 1]),
+      ]), as: "adapter_model.safetensors")
+    #expect(try LoRA(path: path).modules[0].weight?.strength == 1)
+    _ = try folder.write(
+      Array(#"{"r":2,"lora_alpha":8,"peft_type":"LORA","target_modules":["a"],"bias":null}"#.utf8),
+      as: "adapter_config.json")
+    #expect(try LoRA(path: path).modules[0].weight?.strength == 4)
   }
 
   @Test("One tensor under two names is one too many, and told")

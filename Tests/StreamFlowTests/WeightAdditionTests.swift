@@ -51,6 +51,20 @@ import Testing
     return try #require(images.first).image.pixels
   }
 
+  @Test("A LoRA of modules of rank 0 alone is refused as such")
+  func rankZero() throws {
+    let path = try write(
+      [("unet.a.lora_A.weight", [0, 4], []), ("unet.a.lora_B.weight", [4, 0], [])],
+      as: "empty.safetensors")
+    let error = #expect(throws: ModelError.self) {
+      try Checkpoint.starter().applying(loras: [.init(path: path)])
+    }
+    #expect(
+      error?.message
+        == "'\(path)' changes nothing: each of its modules (1) has rank 0; the training that "
+        + "wrote it failed, train or export it again")
+  }
+
   @Test("The engine folds what is added: no larger than the model's own, no more operations")
   func folded() throws {
     let tensors = try tensors(rank: 32)

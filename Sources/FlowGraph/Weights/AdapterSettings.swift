@@ -1,7 +1,8 @@
 internal import Foundation
 
-/// What PEFT's settings in a file's metadata say of alpha and rank, as diffusers writes them
-/// under `lora_adapter_metadata`: one object, each key behind its network's name.
+/// What PEFT's settings say of alpha and rank: `lora_adapter_metadata` in a file's metadata, as
+/// diffusers writes it, each key behind its network's name, or `adapter_config.json` beside PEFT's
+/// own `adapter_model.safetensors`.
 struct AdapterSettings {
   private enum Setting: Decodable {
     case number(Double)
@@ -26,19 +27,25 @@ struct AdapterSettings {
 
   private let settings: [String: Setting]
 
-  /// Reads the metadata of a file; a file without has no settings.
+  /// Reads the settings of a file; a file without has none.
   init(metadata: [String: String], path: String) throws(GraphError) {
-    guard let text = metadata["lora_adapter_metadata"] else {
-      settings = [:]
-      return
+    func decoded(_ data: Data, _ problem: String) throws(GraphError) -> [String: Setting] {
+      do { return try JSONDecoder().decode([String: Setting].self, from: data) } catch {
+        throw GraphError(code: .weightsInvalid, message: "\(problem); fetch it again")
+      }
     }
-    do {
-      settings = try JSONDecoder().decode([String: Setting].self, from: Data(text.utf8))
-    } catch {
-      throw GraphError(
-        code: .weightsInvalid,
-        message: "'\(path)' names its settings 'lora_adapter_metadata', which are not a JSON "
-          + "object; fetch it again")
+    let place = URL(filePath: path)
+    let beside = place.deletingLastPathComponent().appending(path: "adapter_config.json")
+    if let text = metadata["lora_adapter_metadata"] {
+      settings = try decoded(
+        Data(text.utf8),
+        "'\(path)' names its settings 'lora_adapter_metadata', which are not a JSON object")
+    } else if place.lastPathComponent == "adapter_model.safetensors",
+      let data = FileManager.default.contents(atPath: beside.path)
+    {
+      settings = try decoded(data, "'\(beside.path)' is not a JSON object")
+    } else {
+      settings = [:]
     }
   }
 
@@ -46,12 +53,12 @@ struct AdapterSettings {
   func strength(
     of layer: String, component: LoRA.Component, rank: Int
   ) throws(GraphError) -> Float? {
-    for name in component.folders {
-      guard case .number(var alpha)? = settings["\(name).lora_alpha"] else { continue }
-      if case .numbers(let patterns)? = settings["\(name).alpha_pattern"] {
+    for prefix in component.folders.map({ "\($0)." }) + [""] {
+      guard case .number(var alpha)? = settings["\(prefix)lora_alpha"] else { continue }
+      if case .numbers(let patterns)? = settings["\(prefix)alpha_pattern"] {
         alpha = try Self.match(layer, in: patterns) ?? alpha
       }
-      if case .bool(true)? = settings["\(name).use_rslora"] {
+      if case .bool(true)? = settings["\(prefix)use_rslora"] {
         return Float(alpha / Double(rank).squareRoot())
       }
       return Float(alpha / Double(rank))

@@ -64,8 +64,12 @@ public struct LoRA: Sendable {
   public let modules: [Module]
   /// The tensors that are of no known form.
   public let unknownTensors: [String]
-  /// The number of the file's tensors.
+  /// The number of the file's tensors, without those of modules of rank 0, which hold nothing.
   public let tensorCount: Int
+  /// The number of modules of rank 0, which change nothing and are left out.
+  public let emptyModuleCount: Int
+  /// The adapter's name, where the tensors' names hold one.
+  public let adapter: String?
   /// What tells this file from any other.
   let identity: String
 
@@ -82,17 +86,37 @@ public struct LoRA: Sendable {
     }
     var parts: [Key: [LoRAName.Part: Weight]] = [:]
     var unknown: [String] = []
+    var adapters: Set<String> = []
     for (tensorName, weight) in file.tensors.sorted(by: { $0.key < $1.key }) {
-      guard let name = LoRAName(tensorName),
-        parts[Key(component: name.component, layer: name.layer)]?[name.part] == nil
-      else {
+      guard let name = LoRAName(tensorName) else {
         unknown.append(tensorName)
         continue
       }
-      parts[Key(component: name.component, layer: name.layer), default: [:]][name.part] = weight
+      if let adapter = name.adapter { adapters.insert(adapter) }
+      let key = Key(component: name.component, layer: name.layer)
+      guard parts[key]?[name.part] == nil else {
+        unknown.append(tensorName)
+        continue
+      }
+      parts[key, default: [:]][name.part] = weight
+    }
+    guard adapters.count <= 1 else {
+      let names = adapters.sorted().map { "'\($0)'" }.joined(separator: ", ")
+      throw GraphError(
+        code: .weightsInvalid,
+        message:
+          "'\(path)' holds \(adapters.count) adapters (\(names)), expected one; save each to "
+          + "a file of its own, as PEFT's save_pretrained does with selected_adapters")
     }
     var modules: [Module] = []
+    var emptyTensorCount = 0
+    var emptyModuleCount = 0
     for (key, tensors) in parts.sorted(by: { $0.key.layer < $1.key.layer }) {
+      guard tensors.values.allSatisfy({ $0.shape.elementCount > 0 }) else {
+        emptyTensorCount += tensors.count
+        emptyModuleCount += 1
+        continue
+      }
       var parts = ModuleParts(tensors)
       if let module = try parts.module(
         component: key.component, layer: key.layer, settings: settings)
@@ -104,7 +128,9 @@ public struct LoRA: Sendable {
     self.path = path
     self.modules = modules
     unknownTensors = unknown.sorted()
-    tensorCount = file.tensors.count
+    tensorCount = file.tensors.count - emptyTensorCount
+    self.emptyModuleCount = emptyModuleCount
+    adapter = adapters.first
     identity = file.identity
   }
 }

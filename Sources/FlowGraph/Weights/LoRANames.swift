@@ -14,9 +14,13 @@ struct LoRAName: Equatable {
   /// The layer, its parts joined by dots or, as kohya writes them, by underscores.
   let layer: String
   let part: Part
+  /// The name of the adapter, where PEFT put it into the tensor's.
+  let adapter: String?
 
   /// Takes a name apart; nothing where no known format has such a name.
-  init?(_ name: String) {
+  init?(_ fullName: String) {
+    let (name, adapter) = Self.withoutAdapter(fullName)
+    self.adapter = adapter
     guard let (suffix, part) = Self.suffixes.first(where: { name.hasSuffix($0.suffix) }) else {
       return nil
     }
@@ -64,11 +68,24 @@ struct LoRAName: Equatable {
     for (word, part) in [
       ("lora_A", Part.down), ("lora_B", .up), ("lora_magnitude_vector", .outputMagnitude),
     ] {
-      for adapter in ["", ".default"] {
-        suffixes += [(".\(word)\(adapter)", part), (".\(word)\(adapter).weight", part)]
-      }
+      suffixes += [(".\(word)", part), (".\(word).weight", part)]
     }
-    suffixes += [(".lora_B.bias", .biasUp), (".lora_B.default.bias", .biasUp)]
+    suffixes.append((".lora_B.bias", .biasUp))
     return suffixes.sorted { $0.suffix.count > $1.suffix.count }
   }()
+
+  /// The words after which PEFT puts an adapter's name, as in `to_q.lora_A.style.weight`.
+  private static let adapterWords: Set<Substring> = [
+    "lora_A", "lora_B", "lora_magnitude_vector", "lora_down", "lora_up", "lora_mid",
+  ]
+
+  private static func withoutAdapter(_ name: String) -> (name: String, adapter: String?) {
+    var parts = name.split(separator: ".", omittingEmptySubsequences: false)
+    let ending = ["weight", "bias"].contains(parts.last) ? parts.removeLast() : nil
+    guard parts.count > 2, adapterWords.contains(parts[parts.count - 2]),
+      let adapter = parts.popLast(), !adapter.isEmpty
+    else { return (name, nil) }
+    if let ending { parts.append(ending) }
+    return (parts.joined(separator: "."), String(adapter))
+  }
 }

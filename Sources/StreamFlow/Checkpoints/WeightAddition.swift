@@ -115,6 +115,12 @@ extension Checkpoint {
   var deltaNames: [String] { additions.filter { $0.kind == .delta }.map(\.name) }
 
   private func strange(_ lora: LoRA) -> ModelError {
+    guard !lora.modules.isEmpty || lora.emptyModuleCount == 0 else {
+      return ModelError(
+        code: .fileInvalid,
+        message: "'\(lora.path)' changes nothing: each of its modules (\(lora.emptyModuleCount)) "
+          + "has rank 0; the training that wrote it failed, train or export it again")
+    }
     guard !lora.modules.isEmpty else {
       return ModelError(
         code: .fileInvalid,
