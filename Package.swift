@@ -106,6 +106,7 @@ let package = Package(
       name: "StreamFlowCommand",
       dependencies: [
         "StreamFlow", "FlowHub", "FlowMedia", "FlowServer", "FlowCore", "FlowEngine", "FlowGraph",
+        "FlowText",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],

@@ -13,6 +13,7 @@ struct PromptScanner {
     case open(Bracket, factor: Double)
     case close(Bracket)
     case sectionEnd
+    case tag(NetworkTag)
   }
 
   /// The signs in order; each that closes has one that opens before it.
@@ -33,6 +34,8 @@ struct PromptScanner {
   /// Where the brackets that are open were opened.
   private var openRound: [Int] = []
   private var openSquare: [Int] = []
+  /// Whether a search for the end of a tag has reached the end of the prompt.
+  private var hasNoTagEnd = false
 
   private init(scalars: [Unicode.Scalar]) { self.scalars = scalars }
 
@@ -71,6 +74,14 @@ struct PromptScanner {
       signs[openRound.removeLast()] = .open(.round, factor: weight)
       signs.append(.close(.round))
       position = end
+    case "<":
+      guard let (tag, end) = tagAndEnd() else {
+        text.append(scalar)
+        return
+      }
+      endText()
+      signs.append(.tag(tag))
+      position = end
     case "B" where endOfBreak() != nil:
       while text.last?.properties.isWhitespace == true { text.removeLast() }
       endText()
@@ -101,6 +112,22 @@ struct PromptScanner {
     let number = scalars[start..<end].reduce(into: "") { $0.unicodeScalars.append($1) }
     guard let weight = Double(number), Self.weights.contains(weight) else { return nil }
     return (weight, close + 1)
+  }
+
+  /// The tag that follows an angle bracket and where it ends, if one does.
+  private mutating func tagAndEnd() -> (tag: NetworkTag, end: Int)? {
+    let longest = 9  // hypernet and a colon
+    let start = scalars[position..<min(position + longest, scalars.count)]
+      .reduce(into: "") { $0.unicodeScalars.append($1) }.lowercased()
+    guard !hasNoTagEnd,
+      NetworkTag.Kind.allCases.contains(where: { start.hasPrefix("\($0.rawValue):") })
+    else { return nil }
+    guard let end = scalars[position...].firstIndex(of: ">") else {
+      hasNoTagEnd = true
+      return nil
+    }
+    let content = scalars[position..<end].reduce(into: "") { $0.unicodeScalars.append($1) }
+    return NetworkTag(content: content).map { ($0, end + 1) }
   }
 
   /// Where the word ends whose first letter was just taken, if it is `BREAK`.

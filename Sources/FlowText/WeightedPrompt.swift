@@ -21,6 +21,7 @@ public struct WeightedText: Equatable, Sendable {
 /// | `(text:1.5)` | the weight times 1.5, from -100 to 100 |
 /// | `\(`, `\)`, `\[`, `\]`, `\\` | the character itself |
 /// | `BREAK` | the next word begins a chunk of its own |
+/// | `<lora:name:0.8>` | taken out: the tag names an extra network and is no text |
 ///
 /// Brackets within brackets multiply, and what is left open closes at the end. A bracket that
 /// closes nothing, and a colon without a number and a closing parenthesis after it, are text; a
@@ -29,12 +30,15 @@ public struct WeightedText: Equatable, Sendable {
 public struct WeightedPrompt: Equatable, Sendable {
   /// What `BREAK` separates, at least one; neighbors in a section differ in weight.
   public let sections: [[WeightedText]]
+  /// The tags that were taken out, in order.
+  public let networkTags: [NetworkTag]
 
   /// Reads a prompt.
   ///
   /// - Complexity: O(*n*) in the length of the prompt.
   public init(parsing prompt: String) {
     var sections: [[WeightedText]] = [[]]
+    var tags: [NetworkTag] = []
     // Each kind nests in itself alone, so "(a [b) c]" has meaning too.
     var round = [1.0]
     var square = [1.0]
@@ -56,6 +60,7 @@ public struct WeightedPrompt: Equatable, Sendable {
         if weight != open.weight { endStretch() }
         open.text += text
         open.weight = weight
+      case .tag(let tag): tags.append(tag)
       case .sectionEnd:
         endStretch()
         sections.append([])
@@ -63,5 +68,6 @@ public struct WeightedPrompt: Equatable, Sendable {
     }
     endStretch()
     self.sections = sections
+    networkTags = tags
   }
 }

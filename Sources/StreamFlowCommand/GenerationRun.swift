@@ -197,6 +197,12 @@ struct GenerationRun {
       guard let cut = generator.cut(of: prompt, syntax: sample.promptSyntax) else { continue }
       Terminal.warning("the text encoder has no room for the end of a prompt: '\(cut)' was cut")
     }
+    let requests = work.prompts.map { prompt in
+      var request = sample
+      request.prompt = prompt
+      return request
+    }
+    PromptWarnings.warnOfUnusedTags(in: requests, of: generator.checkpoint)
   }
 
   private func warnOfIdleGuidance() {

@@ -106,6 +106,7 @@ struct VideoCommand: AsyncParsableCommand {
       settings.seedPolicy = frameOptions.seedPolicy
       (settings.width, settings.height) = (sampling.width, sampling.height)
       settings.filter = frameOptions.filter
+      if !quiet { PromptWarnings.warnOfUnusedTags(in: [settings.request], of: checkpoint) }
       var options = LiveOptions()
       options.frameBuffer = frameOptions.frameBuffer
       options.decodeBatch = frameOptions.decodeBatch

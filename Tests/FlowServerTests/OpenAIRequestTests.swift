@@ -35,6 +35,17 @@ import Testing
     #expect(warnings[0]["message"]?.hasPrefix("'\(name)' is ignored") == true)
   }
 
+  @Test("A tag in a prompt that names a LoRA is reported in the answer")
+  func promptTag() async throws {
+    let tagged = try LoopbackClient.ask(
+      try await RunningServer.shared().port, "POST", Self.path,
+      json: #"{"prompt": "a fox <lora:ink:0.5>", "steps": 1, "n": 2}"#)
+    #expect(tagged.status == 200, "\(tagged.text)")
+    let warnings = try #require(tagged["warnings"] as? [[String: String]])
+    #expect(warnings.map { $0["code"] } == ["prompt_tag_ignored"])
+    #expect(warnings[0]["message"]?.contains("the LoRA 'ink' with weight 0.5") == true)
+  }
+
   @Test("A parameter that asks for what is done anyway is no warning")
   func defaults() async throws {
     let answer = try Self.generate(

@@ -54,6 +54,51 @@ import Testing
   }
 
   @Test(
+    "Tags of extra networks are taken out and read",
+    arguments: [
+      ("a fox <lora:watercolor:0.8>", "a fox ", "lora", "watercolor", 0.8),
+      ("<lora:a b (v2):1>x", "x", "lora", "a b (v2)", 1),
+      ("<lyco:x:0.5:0.7>", "", "lyco", "x", 0.7),
+      ("<lora:x>", "", "lora", "x", 1), ("<lora:x:-2>", "", "lora", "x", -2),
+      ("<LoRA: x : 0.25 >", "", "lora", "x", 0.25), ("<hypernet:h:1.5>", "", "hypernet", "h", 1.5),
+      ("<lora:x:te=0.2:unet=0.6>", "", "lora", "x", 0.6), ("<lora:x:te=0.2>", "", "lora", "x", 0.2),
+      ("<lora:x:strong>", "", "lora", "x", 1),
+    ] as [(String, String, String, String, Float)])
+  func tags(prompt: String, text: String, kind: String, name: String, weight: Float) throws {
+    let parsed = WeightedPrompt(parsing: prompt)
+    #expect(parsed.sections.flatMap { $0 }.map(\.text).joined() == text)
+    let tag = try #require(parsed.networkTags.first)
+    #expect(parsed.networkTags.count == 1)
+    #expect(tag.kind.rawValue == kind && tag.name == name && tag.weight == weight)
+    #expect(prompt.contains(tag.text))
+  }
+
+  @Test("A tag within brackets leaves the weights around it alone")
+  func tagInBrackets() {
+    Self.expect("(a <lora:x:0.5> b:1.5)c", [("a  b", 1.5), ("c", 1)])
+    Self.expect("[<lora:x(:1>a]", [("a", 1 / 1.1)])
+  }
+
+  @Test(
+    "What is no such tag is text",
+    arguments: [
+      "<cat-toy>", "<lora>", "<lora:>", "<lora:x:1", "<loras:x:1>", "a < b > c", "<:x>", "<",
+      "<embedding:x:1>",
+    ])
+  func noTags(prompt: String) {
+    let parsed = WeightedPrompt(parsing: prompt)
+    #expect(parsed.networkTags.isEmpty)
+    #expect(parsed.sections.flatMap { $0 }.map(\.text).joined() == prompt)
+  }
+
+  @Test("A long prompt of tags without ends is read in linear time")
+  func openTags() {
+    let prompt = String(repeating: "<lora:", count: 100_000)
+    let parsed = WeightedPrompt(parsing: prompt)
+    #expect(parsed.networkTags.isEmpty && parsed.sections[0].map(\.text) == [prompt])
+  }
+
+  @Test(
     "Numbers are read as they are written",
     arguments: [
       ("1.2", 1.2), (" 0.5 ", 0.5), (".5", 0.5), ("2.", 2), ("+3", 3), ("-1", -1), ("0", 0),

@@ -69,7 +69,8 @@ final class StreamRegistry: Sendable {
       let session = LiveSession(
         id: RandomName.make("stream"), number: self.nextNumber(), model: host.name, stream: stream,
         encoding: format == "png" ? .png : .jpeg(quality: quality), limits: options.limits,
-        warnings: warnings, logger: logger)
+        warnings: warnings + ResponseWarning.unusedTags(in: wanted.request, of: checkpoint),
+        logger: logger)
       try await session.begin()
       let isClosed = self.state.withLock { state in
         if !state.isClosed { state.sessions[session.id] = session }

@@ -1,3 +1,4 @@
+internal import FlowCore
 internal import StreamFlow
 
 /// Something that a request asked for and that was not done as asked, although the request succeeded.
@@ -21,6 +22,8 @@ struct ResponseWarning: Codable, Hashable, Sendable {
     case severalSubjects = "several_subjects"
     /// The size is far from the one that the model was trained for.
     case unsuitableSize = "unsuitable_size"
+    /// A tag in a prompt names a LoRA or hypernetwork that is not loaded.
+    case promptTagIgnored = "prompt_tag_ignored"
   }
 
   /// The word for programs.
@@ -52,6 +55,10 @@ extension ImageOrder {
     var advice = checkpoint.advice(onPrompts: prompts + blended)
     if let size { advice += checkpoint.advice(onWidth: size.width, height: size.height) }
     found += advice.map(ResponseWarning.init)
+    for prompt in prompts {
+      let request = sampling.request(prompt, of: checkpoint, spacing: .diffusers)
+      found += ResponseWarning.unusedTags(in: request, of: checkpoint)
+    }
     var seen: Set<ResponseWarning> = []
     found = found.filter { seen.insert($0).inserted }
     return found.isEmpty ? nil : found
@@ -66,6 +73,15 @@ extension ResponseWarning {
     case .unknownSubject: self.init(.unknownSubject, advice.message, parameter: "prompt")
     case .severalSubjects: self.init(.severalSubjects, advice.message, parameter: "prompt")
     case .unsuitableSize: self.init(.unsuitableSize, advice.message, parameter: "size")
+    }
+  }
+
+  /// The warnings of tags in a request's prompts that a prompt cannot load, such as `<lora:name:1>`.
+  static func unusedTags(
+    in request: GenerationRequest, of checkpoint: Checkpoint
+  ) -> [ResponseWarning] {
+    checkpoint.unusedTags(in: request).map {
+      ResponseWarning(.promptTagIgnored, $0.message, parameter: "prompt")
     }
   }
 
