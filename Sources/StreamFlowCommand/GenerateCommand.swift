@@ -19,7 +19,7 @@ struct GenerateCommand: AsyncParsableCommand {
   @Argument(help: "What the pictures show.")
   var prompts: [String] = []
 
-  @Option(help: "A file with a prompt a line; '-' reads standard input.")
+  @Option(help: "File with one prompt per line; '#' begins a comment, '-' reads standard input.")
   var promptsFile: String?
 
   @OptionGroup(title: "Model") var modelOptions: ModelOptions
@@ -51,7 +51,7 @@ struct GenerateCommand: AsyncParsableCommand {
     try await reporting {
       let checkpoint = try engineOptions.applied(to: modelOptions.checkpoint())
       var texts = prompts
-      if let promptsFile { texts += try Self.lines(of: promptsFile) }
+      if let promptsFile { texts += try PromptsFile.prompts(at: promptsFile) }
       guard !texts.isEmpty else {
         throw ValidationError("'\(promptsFile ?? "")' holds no prompt; write one a line")
       }
@@ -66,20 +66,6 @@ struct GenerateCommand: AsyncParsableCommand {
         style: json ? .json : quiet ? .quiet : .plain)
       try await Interrupt.cancelling { try await run() }
     }
-  }
-
-  static func lines(of path: String) throws -> [String] {
-    let data: Data
-    if path == "-" {
-      data = FileHandle.standardInput.readDataToEndOfFile()
-    } else {
-      do { data = try Data(contentsOf: URL(filePath: path)) } catch {
-        Terminal.error("cannot read '\(path)': \(error.localizedDescription)")
-        throw ExitCode(EX_NOINPUT)
-      }
-    }
-    return String(decoding: data, as: UTF8.self).split(whereSeparator: \.isNewline)
-      .map { $0.trimmingCharacters(in: .whitespaces) }.filter { !$0.isEmpty }
   }
 }
 

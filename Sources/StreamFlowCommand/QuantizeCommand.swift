@@ -114,7 +114,7 @@ struct QuantizeCommand: AsyncParsableCommand {
     // A place that cannot be written is reported before the minutes of measuring.
     try Self.checkWritable(path)
     var options = QuantizationOptions()
-    if let promptsFile { options.prompts = try GenerateCommand.lines(of: promptsFile) }
+    if let promptsFile { options.prompts = try PromptsFile.prompts(at: promptsFile) }
     (options.width, options.height, options.stepCount) = (width, height, steps)
     options.schedule = schedule
     (options.range, options.floatShare) = (range, floatShare)

@@ -214,7 +214,7 @@ import Testing
         ["generate", "x", "--stages", "1", "--guidance-scale", "3"], 64,
         "error: this guidance takes 2 rows"
       ),
-      (["generate", "x", "--prompts-file", "gone.txt"], 66, "error: cannot read 'gone.txt'"),
+      (["generate", "x", "--prompts-file", "gone.txt"], 66, "error: there is no file 'gone.txt'"),
       (
         ["generate", "x", "y", "--output", "one.png"], 64,
         "Error: --output 'one.png' names one file for 2 pictures"

@@ -1,0 +1,46 @@
+internal import ArgumentParser
+internal import FlowText
+internal import Foundation
+
+/// A file with one prompt per line.
+enum PromptsFile {
+  /// Reads the prompts of a file, or of standard input for `-`.
+  ///
+  /// Empty lines are skipped, and so are comments: lines that begin with `#`. A prompt that begins
+  /// with `#` is written `\#`.
+  static func prompts(at path: String) throws -> [String] {
+    let name = path == "-" ? "standard input" : "'\(path)'"
+    func failure(_ message: String, _ code: Int32) -> ExitCode {
+      Terminal.error(message)
+      return ExitCode(code)
+    }
+    let data: Data
+    if path == "-" {
+      data = FileHandle.standardInput.readDataToEndOfFile()
+    } else {
+      var isFolder: ObjCBool = false
+      guard unsafe FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
+        throw failure("there is no file \(name)", EX_NOINPUT)
+      }
+      guard !isFolder.boolValue else {
+        throw failure("\(name) is a folder, expected a file with one prompt per line", EX_NOINPUT)
+      }
+      do { data = try Data(contentsOf: URL(filePath: path)) } catch {
+        throw failure("cannot read \(name): \(error.localizedDescription)", EX_NOINPUT)
+      }
+    }
+    do { return prompts(in: try DecodedText(Array(data)).text) } catch {
+      throw failure("\(name): \(error.message)", EX_DATAERR)
+    }
+  }
+
+  static func prompts(in text: String) -> [String] {
+    text.split(whereSeparator: \.isNewline).compactMap { line in
+      // Files that were joined have byte-order marks within.
+      let blanks = CharacterSet.whitespaces.union(["\u{feff}"])
+      let prompt = line.trimmingCharacters(in: blanks)
+      guard !prompt.isEmpty, !prompt.hasPrefix("#") else { return nil }
+      return prompt.hasPrefix("\\#") ? String(prompt.dropFirst()) : prompt
+    }
+  }
+}
