@@ -69,6 +69,15 @@ public struct FFmpeg: Hashable, Sendable {
     }
   }
 
+  /// Whether this ffmpeg converts high dynamic range (HLG, PQ) to BT.709.
+  public func canToneMap() async throws -> Bool {
+    let output = try await output(of: path, arguments: ["-hide_banner", "-filters"])
+    let names = output.split(separator: "\n").compactMap { line in
+      line.split(separator: " ").dropFirst().first
+    }
+    return names.contains("zscale") && names.contains("tonemap")
+  }
+
   /// What a program says when it is asked and ends by itself.
   func output(of program: String, arguments: [String]) async throws -> String {
     let log = FFmpegLog()

@@ -11,6 +11,7 @@ actor FFmpegLog {
   private var isInOutput = false
   private var outputRate: FrameRate?
   private var waiting: [CheckedContinuation<Void, Never>] = []
+  private var frameTimes = FFmpegFrameTimes()
   private let observe: (@Sendable (String) -> Void)?
 
   static let limit = 8192
@@ -42,8 +43,11 @@ actor FFmpegLog {
   private func finishLine() {
     guard !partial.isEmpty else { return }
     let line = String(decoding: partial, as: UTF8.self)
-    length += partial.count
+    let byteCount = partial.count
     partial = []
+    // A line a frame: these would drive errors out of the log.
+    if frameTimes.read(line) { return wake() }
+    length += byteCount
     lines.append(line)
     while length > Self.limit, lines.count > 1 { length -= lines.removeFirst().utf8.count }
     observe?(line)
@@ -61,8 +65,20 @@ actor FFmpegLog {
 
   /// The rate of the output as ffmpeg tells it at the level of information, once it does.
   func rate() async -> FrameRate? {
-    if outputRate == nil, !isEnded { await withCheckedContinuation { waiting.append($0) } }
+    while outputRate == nil, !isEnded {
+      await withCheckedContinuation { waiting.append($0) }
+    }
     return outputRate
+  }
+
+  /// The presentation time of the next frame, as the `showinfo` filter logs it; nil where the frame
+  /// has none, or where ffmpeg has ended.
+  func nextFrameTime() async -> Duration? {
+    while true {
+      if let time = frameTimes.takeFirst() { return time }
+      guard !isEnded else { return nil }
+      await withCheckedContinuation { waiting.append($0) }
+    }
   }
 
   /// The last line that says what failed, without addresses and levels.

@@ -15,6 +15,8 @@ struct FFmpegProcess<Pipe: Sendable>: Sendable {
   let pipe: Pipe
   /// What ffmpeg says.
   let log: FFmpegLog
+  /// What writes to ffmpeg's standard input beside the frames' way, if anything.
+  var feeder: Task<Void, Never>?
   private let running: Task<TerminationStatus, any Error>
   private let release: AsyncStream<Never>.Continuation
   private let limits: AsyncStream<Duration>.Continuation
@@ -68,6 +70,8 @@ struct FFmpegProcess<Pipe: Sendable>: Sendable {
 
   /// Waits until the process has ended, and tells whether it succeeded; the pipe is closed.
   func exit() async -> Bool {
+    feeder?.cancel()
+    await feeder?.value
     release.finish()
     return (try? await running.value.isSuccess) ?? false
   }

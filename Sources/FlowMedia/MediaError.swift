@@ -26,6 +26,8 @@ public struct MediaError: Error, Sendable, CustomStringConvertible {
     case videoStreamMissing
     /// A video ends in the middle of a frame.
     case videoCutShort
+    /// The output would replace the input.
+    case outputIsInput
     /// Writing was stopped before its end.
     case interrupted
   }
@@ -65,6 +67,7 @@ extension MediaError {
     }
     let old = reason.contains("'fps_mode'") ? "ffmpeg is older than 5.1: " : ""
     return MediaError(
-      code: .videoUnreadable, message: "cannot read \(source): \(old)\(reason)")
+      code: .videoUnreadable,
+      message: "cannot read \(source): \(old)\(source.withoutName(reason))")
   }
 }

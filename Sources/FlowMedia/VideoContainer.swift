@@ -73,22 +73,11 @@ enum VideoContainer: CaseIterable {
     }
   }
 
-  /// The audio codecs that are taken as they are, and the encoders that serve for others; nil
-  /// where there is no room for sound.
-  var audio: (codecs: Set<String>, encoders: [String])? {
+  /// Whether each frame can have a time of its own; elsewhere frames are repeated.
+  var holdsFrameTimes: Bool {
     switch self {
-    case .mp4: (["aac", "mp3", "ac3", "eac3", "alac", "opus", "flac"], ["aac"])
-    case .mov: (["aac", "mp3", "ac3", "eac3", "alac", "pcm_s16le", "pcm_s24le"], ["aac"])
-    case .matroska:
-      (
-        [
-          "aac", "mp3", "ac3", "eac3", "alac", "opus", "vorbis", "flac", "dts", "truehd",
-          "pcm_s16le", "pcm_s24le", "pcm_f32le",
-        ], ["libopus", "aac"]
-      )
-    case .webm: (["opus", "vorbis"], ["libopus", "libvorbis"])
-    case .avi: (["mp3", "ac3", "pcm_s16le"], ["libmp3lame", "ac3"])
-    case .gif, .apng, .pictures, .y4m, .raw: nil
+    case .mp4, .mov, .matroska, .webm, .gif, .apng: true
+    case .avi, .pictures, .y4m, .raw: false
     }
   }
 }

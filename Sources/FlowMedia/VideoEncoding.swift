@@ -2,11 +2,21 @@
 struct VideoEncoding: Sendable {
   let encoder: String
   let size: PixelSize
+  /// Whether each frame has a time of its own.
+  let isRateVariable: Bool
   private let container: VideoContainer
   private let color: VideoColor
 
-  /// - Parameter size: that of the frames that come.
-  init(encoder: String, container: VideoContainer, size: PixelSize, color: VideoColor) {
+  /// - Parameters:
+  ///   - size: that of the frames that come.
+  ///   - outputSize: what they are scaled to.
+  init(
+    encoder: String, container: VideoContainer, size frameSize: PixelSize,
+    outputSize: PixelSize? = nil, isRateVariable: Bool = false, color: VideoColor
+  ) {
+    let size = outputSize ?? frameSize
+    scaledSize = size == frameSize ? nil : size
+    self.isRateVariable = isRateVariable
     self.encoder = encoder
     self.container = container
     self.color = color.writable
@@ -19,6 +29,7 @@ struct VideoEncoding: Sendable {
   }
 
   private let padding: PixelSize
+  private let scaledSize: PixelSize?
 
   /// The layout of pixels that an encoder gets.
   private static func layout(_ encoder: String) -> String {
@@ -34,6 +45,11 @@ struct VideoEncoding: Sendable {
   /// What ffmpeg is told between its inputs and the output's name.
   var arguments: [String] {
     var arguments = ["-vf", filters, "-c:v", encoder] + quality
+    if isRateVariable {
+      arguments += ["-fps_mode", "passthrough", "-enc_time_base", "1:90000"]
+      // Frames that wait for later ones would hide how long the last one is shown.
+      if encoder.contains("264") || encoder.contains("265") { arguments += ["-bf", "0"] }
+    }
     if isLuma {
       arguments += ["-colorspace", matrix, "-color_range", range]
       arguments += ["-color_primaries", color.primaries ?? "bt709"]
@@ -74,6 +90,12 @@ struct VideoEncoding: Sendable {
 
   private var filters: String {
     var filters: [String] = []
+    if let scaledSize {
+      let (width, height) = (scaledSize.width, scaledSize.height)
+      filters.append(
+        "scale=\(width):\(height):force_original_aspect_ratio=increase:flags=lanczos")
+      filters += ["crop=\(width):\(height)", "setsar=1"]
+    }
     if padding.width + padding.height > 0 {
       filters += ["format=gbrp", "pad=\(size.width):\(size.height)"]
       filters.append("fillborders=right=\(padding.width):bottom=\(padding.height):mode=smear")

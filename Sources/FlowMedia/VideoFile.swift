@@ -56,13 +56,21 @@ struct VideoFile: Sendable {
       remove()
       throw failure
     }
-    if isWhole, let temporary, result.audio.contains(where: { $0.isKept }) {
+    if isWhole, let temporary, result.tracks.contains(where: \.isCarried) {
       try? await cutSound(of: temporary, to: result.duration, ffmpeg: ffmpeg)
     }
     try place()
+    if failure is CancellationError, isWhole {
+      let place = path == "-" ? "standard output" : path
+      throw MediaError(
+        code: .interrupted,
+        message: "stopped: \(FrameCount.words(result.frameCount)) written to \(place)",
+        cause: failure)
+    }
     // Where ffmpeg failed, it had some of the frames still to itself.
-    let frames = isWhole ? "the \(result.frameCount) frames until then" : "what was done until then"
-    let what = failure is CancellationError ? "writing was stopped" : "\(failure)"
+    let frames =
+      isWhole ? "the \(FrameCount.words(result.frameCount)) until then" : "what was done until then"
+    let what = failure is CancellationError ? "stopped" : "\(failure)"
     let place = path == "-" ? "standard output has" : "'\(path)' holds"
     throw MediaError(
       code: (failure as? MediaError)?.code ?? .interrupted,
@@ -100,7 +108,7 @@ struct VideoFile: Sendable {
       of: ffmpeg.path,
       arguments: [
         "-hide_banner", "-nostdin", "-loglevel", "level+error", "-y", "-i", "file:\(temporary)",
-        "-map", "0", "-c", "copy", "-t", duration.decimalSeconds,
+        "-map", "0", "-map", "-0:d", "-c", "copy", "-t", duration.decimalSeconds,
       ] + container.options + ["-f", container.muxer, "file:\(shorter)"])
     _ = try AtomicFile.place(shorter, at: temporary, overwriting: true)
   }
@@ -108,29 +116,21 @@ struct VideoFile: Sendable {
   /// Pictures of a pattern are there one by one: none may be there before, and the folder must be.
   private static func check(pattern: String, overwriting: Bool) throws(MediaError) {
     let folder = URL(filePath: pattern).deletingLastPathComponent().path
-    guard let names = try? FileManager.default.contentsOfDirectory(atPath: folder),
-      FileManager.default.isWritableFile(atPath: folder)
+    var isFolder: ObjCBool = false
+    guard unsafe FileManager.default.fileExists(atPath: folder, isDirectory: &isFolder),
+      isFolder.boolValue, FileManager.default.isWritableFile(atPath: folder)
     else {
       throw MediaError(
         code: .fileUnwritable,
         message: "cannot write '\(pattern)': '\(folder)' is no folder to write in")
     }
-    let name = URL(filePath: pattern).lastPathComponent
-    guard name.wholeMatch(of: /[^%]*%0?\d*d[^%]*/) != nil else {
+    guard let names = ImagePattern(pattern) else {
       throw MediaError(
         code: .fileUnwritable,
         message: "cannot write '\(pattern)': a pattern has one number, such as out/%04d.png")
     }
-    let parts = name.split(separator: /%0?\d*d/, omittingEmptySubsequences: false)
-    let taken = names.sorted().first { other in
-      other.hasPrefix(parts[0]) && other.hasSuffix(parts[1])
-        && other.count > parts[0].count + parts[1].count
-        && other.dropFirst(parts[0].count).dropLast(parts[1].count).allSatisfy(\.isNumber)
-    }
-    guard overwriting || taken == nil else {
-      throw MediaError(
-        code: .fileUnwritable, message: "'\(folder)/\(taken ?? "")' is there already")
-    }
+    guard !overwriting, let taken = names.files().first else { return }
+    throw MediaError(code: .fileUnwritable, message: "'\(taken)' is there already")
   }
 }
 
@@ -141,15 +141,6 @@ extension VideoContainer {
     case .mp4, .mov: "mov"
     case .matroska, .webm: "matroska"
     case .avi, .gif, .apng, .y4m, .raw, .pictures: muxer
-    }
-  }
-}
-
-extension VideoAudio.Outcome {
-  fileprivate var isKept: Bool {
-    switch self {
-    case .copied, .transcoded: true
-    case .leftOut: false
     }
   }
 }
@@ -168,4 +159,9 @@ extension MediaError {
       code: isGone ? .fileUnwritable : .encodingFailed,
       message: "cannot write \(name): \(isGone ? "its reader has gone" : reason)")
   }
+}
+
+/// A number of frames in words.
+enum FrameCount {
+  static func words(_ count: Int) -> String { count == 1 ? "1 frame" : "\(count) frames" }
 }

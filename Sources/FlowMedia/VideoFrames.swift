@@ -8,6 +8,8 @@ public struct VideoFrame: Hashable, Sendable {
   /// Its number among those that are read, from 0.
   public let index: Int
   /// Its time from the first frame on; for cameras and screens, when it came.
+  ///
+  /// Those of a file are the file's own, and ascend.
   public let timestamp: Duration
 }
 
@@ -15,13 +17,24 @@ public struct VideoFrame: Hashable, Sendable {
 public struct VideoFrames: AsyncSequence, Sendable {
   /// The size of each frame.
   public let size: PixelSize
-  /// The rate of these frames: exact for files, about it for cameras and screens.
+  /// The rate of these frames: exact where it is constant, the grid that they fit where it varies,
+  /// about it for cameras and screens.
   public let rate: FrameRate
+  /// When the first frame is shown, from the beginning of the file or of the selected part: a video
+  /// may begin after its sound.
+  public let startTime: Duration
+  /// Whether frames lie off the grid of the rate, by their times.
+  public let isRateVariable: Bool
   private let source: FrameSource
 
-  init(size: PixelSize, rate: FrameRate, source: FrameSource) {
+  init(
+    size: PixelSize, rate: FrameRate, startTime: Duration, isRateVariable: Bool,
+    source: FrameSource
+  ) {
     self.size = size
     self.rate = rate
+    self.startTime = startTime
+    self.isRateVariable = isRateVariable
     self.source = source
   }
 
@@ -41,13 +54,24 @@ public struct VideoFrames: AsyncSequence, Sendable {
 actor FrameSource {
   typealias Pipe = SubprocessOutputSequence
 
+  /// How frames get their times.
+  enum Clock {
+    /// By their number and the rate, or by a clock where the source is live.
+    case counted
+    /// As ffmpeg logs them; no frame is later than the end.
+    case logged(isConstant: Bool, end: Duration?)
+  }
+
   private let process: FFmpegProcess<Pipe>
   private let source: VideoSource
+  private let times: Clock
   private let isMeasured: Bool
   private var chunks: Pipe.Iterator
   private var chunk: ArraySlice<UInt8> = []
   private var rate: FrameRate?
   private var first: PixelImage?
+  private var firstTime = Duration.zero
+  private var lastTime = Duration.zero
   private var count = 0
   private var isEnded = false
   private let clock = ContinuousClock()
@@ -56,8 +80,12 @@ actor FrameSource {
   /// - Parameters:
   ///   - process: ffmpeg.
   ///   - source: what it reads.
+  ///   - clock: how frames get their times.
   ///   - isMeasured: whether only the number of bytes tells that a last frame was cut.
-  init(_ process: FFmpegProcess<Pipe>, source: VideoSource, isMeasured: Bool) {
+  init(
+    _ process: FFmpegProcess<Pipe>, source: VideoSource, clock times: Clock, isMeasured: Bool
+  ) {
+    self.times = times
     self.process = process
     self.source = source
     self.isMeasured = isMeasured
@@ -72,12 +100,17 @@ actor FrameSource {
         code: .videoUnreadable, message: "cannot read \(source): there is no frame in it")
     }
     self.first = first
-    start = clock.now
-    let told = rate == nil ? await process.log.rate() : rate
-    let rate = told ?? FrameRate(25)
+    let logged = rate == nil ? await process.log.rate() : rate
+    let rate = logged ?? FrameRate(25)
     self.rate = rate
+    var isRateVariable = false
+    if case .logged(let isConstant, _) = times {
+      firstTime = max(await process.log.nextFrameTime() ?? .zero, .zero)
+      isRateVariable = !isConstant
+    }
     return VideoFrames(
-      size: PixelSize(width: first.width, height: first.height), rate: rate, source: self)
+      size: PixelSize(width: first.width, height: first.height), rate: rate, startTime: firstTime,
+      isRateVariable: isRateVariable, source: self)
   }
 
   /// The next frame, or nil at the end.
@@ -87,13 +120,35 @@ actor FrameSource {
     if let first {
       image = first
       self.first = nil
+      // The time that was spent between opening and reading is nobody's.
+      start = clock.now
     } else {
       guard let next = try await nextImage() else { return nil }
       image = next
     }
     defer { count += 1 }
-    let time = source.isLive ? start.duration(to: clock.now) : rate?.time(ofFrame: count) ?? .zero
-    return VideoFrame(image: image, index: count, timestamp: count == 0 ? .zero : time)
+    if count > 0 { lastTime = await time(ofFrame: count) }
+    return VideoFrame(image: image, index: count, timestamp: lastTime)
+  }
+
+  /// The time of a frame but the first, from the first one on.
+  private func time(ofFrame index: Int) async -> Duration {
+    if source.isLive { return start.duration(to: clock.now) }
+    guard let rate else { return .zero }
+    guard case .logged(let isConstant, let end) = times else { return rate.time(ofFrame: index) }
+    let logged = await process.log.nextFrameTime()
+    // Damaged files have frames without a time, or far from all others.
+    guard var time = logged.map({ $0 - firstTime }),
+      end.map({ time + firstTime <= $0 + .seconds(1) }) ?? true
+    else { return lastTime + rate.time(ofFrame: 1) }
+    if isConstant {
+      // Matroska rounds times to a millisecond.
+      let number = (time / .seconds(1) * rate.framesPerSecond).rounded()
+      let exact = rate.time(ofFrame: Int(max(number, 0)))
+      let tolerance = min(Duration.microseconds(1100), rate.time(ofFrame: 1) / 4)
+      if time - exact <= tolerance, exact - time <= tolerance { time = exact }
+    }
+    return time > lastTime ? time : lastTime + .milliseconds(1)
   }
 
   /// A PPM picture: `P6`, width, height and 255 on lines of their own, then the pixels.

@@ -1,6 +1,6 @@
 /// What is known of a video before its frames are read.
 public struct VideoInformation: Hashable, Sendable {
-  /// The size of a frame as it is shown: turned as the file says.
+  /// The size of a frame as it is shown: with square pixels, and turned as the file says.
   public var size: PixelSize
   /// The frames by the time they take, where the file tells.
   public var averageRate: FrameRate?
@@ -18,6 +18,15 @@ public struct VideoInformation: Hashable, Sendable {
   public var color: VideoColor
   /// ffmpeg's names of the codecs of the audio streams.
   public var audioCodecs: [String]
+  /// ffmpeg's names of the codecs of the subtitles.
+  public var subtitleCodecs: [String] = []
+  /// Whether pixels have an alpha channel.
+  public var hasAlpha = false
+  /// The decoder that reads the alpha channel, where ffmpeg's usual one does not.
+  var alphaDecoder: String? = nil
+
+  /// The aspect ratios of stored pixels that are made square; others are taken as the nearest.
+  static let pixelAspects = 0.1...10.0
 
   /// Whether the time between frames varies: the rates differ by more than rounding explains.
   public var isRateVariable: Bool {
@@ -25,10 +34,8 @@ public struct VideoInformation: Hashable, Sendable {
     return abs(averageRate.framesPerSecond / nominalRate.framesPerSecond - 1) > 0.002
   }
 
-  /// The constant rate that frames are read at: the average where the rate is constant, else the
-  /// nominal one, at most 60; 25 where nothing is known.
-  ///
-  /// Durations stay as they are either way; frames are repeated or left out to fit.
+  /// The constant rate that the frames fit: the average where the rate is constant, else the nominal
+  /// one, at most 60; 25 where nothing is known.
   public var readingRate: FrameRate {
     if !isRateVariable, let averageRate { return averageRate }
     guard let nominalRate else { return averageRate ?? FrameRate(25) }
@@ -60,6 +67,11 @@ public struct VideoColor: Hashable, Sendable {
   /// High definition: BT.709 in the range of television.
   public static let highDefinition = VideoColor(
     range: "tv", matrix: "bt709", primaries: "bt709", transfer: "bt709")
+
+  /// Whether the numbers stand for more light than a standard screen shows: HLG or PQ.
+  public var isHighDynamicRange: Bool {
+    transfer == "smpte2084" || transfer == "arib-std-b67"
+  }
 
   /// What players take a compressed video for that says no matrix: BT.709 where it is large.
   static func guessedMatrix(_ size: PixelSize) -> String {

@@ -15,11 +15,15 @@ struct VideoInput: Sendable {
     case bytes([UInt8])
     /// This process's own.
     case inherited
+    /// This process's own, whose beginning was read already.
+    case continued([UInt8])
   }
 
   init(_ source: VideoSource) throws(MediaError) {
     switch source {
-    case .file(let path): arguments = ["-i", Self.address(of: path)]
+    case .file(let path):
+      try source.checkFile()
+      arguments = Self.options(ofFileAt: path) + ["-i", Self.address(of: path)]
     case .generated(let graph): arguments = ["-f", "lavfi", "-i", graph]
     case .pictures(let path, let rate):
       self.rate = rate
@@ -46,6 +50,9 @@ struct VideoInput: Sendable {
     case .standardInput(.y4m):
       arguments = ["-f", "yuv4mpegpipe", "-i", "pipe:0"]
       stream = .inherited
+    case .standardInput(.detected(let beginning)):
+      arguments = ["-i", "pipe:0"]
+      stream = .continued(beginning)
     case .standardInput(.rgb(let size, let rate)):
       self.rate = rate
       arguments = Self.rawFrames(size: size, rate: rate)
@@ -64,6 +71,14 @@ struct VideoInput: Sendable {
     path.prefixMatch(of: /[A-Za-z][A-Za-z0-9+.\-]*:\/\//) == nil ? "file:\(path)" : path
   }
 
+  /// What a file's name asks for: an image whose name has a `%` is no pattern of names.
+  private static func options(ofFileAt path: String) -> [String] {
+    let kinds = ["png", "jpg", "jpeg", "webp", "bmp", "tif", "tiff", "gif", "jxl", "jp2", "ppm"]
+    let isImage = kinds.contains(URL(filePath: path).pathExtension.lowercased())
+    return isImage && path.contains("%") && FileManager.default.fileExists(atPath: path)
+      ? ["-f", "image2", "-pattern_type", "none"] : []
+  }
+
   /// A device, with as little waiting for frames to come as ffmpeg can do with.
   private static func live(
     _ format: String, size: PixelSize?, rate: FrameRate?, name: String
@@ -73,31 +88,22 @@ struct VideoInput: Sendable {
       + (rate.map { ["-framerate", "\($0)"] } ?? []) + ["-i", name]
   }
 
-  /// The pictures of a folder as ffmpeg's concat format lists them, 2 before 10.
+  /// The images of a folder as ffmpeg's concat format lists them, 2 before 10.
   private static func list(
-    ofPicturesIn folder: String, rate: FrameRate
+    ofPicturesIn path: String, rate: FrameRate
   ) throws(MediaError) -> [UInt8] {
-    let names: [String]
-    do { names = try FileManager.default.contentsOfDirectory(atPath: folder) } catch {
-      throw MediaError(
-        code: .fileUnreadable, message: "cannot read the folder '\(folder)': \(error)")
-    }
-    func kind(_ name: String) -> String {
-      let suffix = URL(filePath: name).pathExtension.lowercased()
-      return suffix == "jpeg" ? "jpg" : suffix
-    }
-    let known = ["png", "jpg", "webp", "bmp", "tif", "tiff"]
-    let pictures = names.filter { !$0.hasPrefix(".") && known.contains(kind($0)) }
-      .sorted { $0.compare($1, options: .numeric) == .orderedAscending }
-    let kinds = Set(pictures.map(kind))
-    guard kinds.count == 1 else {
-      let found = kinds.isEmpty ? "none" : kinds.sorted().joined(separator: " and ")
+    let folder = try ImageFolder(path)
+    guard folder.kinds.count == 1 else {
+      let found = folder.kinds.map { "\($0.count) \($0.kind) ('\($0.example)')" }
       throw MediaError(
         code: .videoUnreadable,
-        message: "the folder '\(folder)' must hold pictures of one kind, and holds \(found)")
+        message: """
+          the folder '\(path)' must hold images of one kind, and holds \
+          \(found.isEmpty ? "none" : found.joined(separator: " and "))
+          """)
     }
-    let base = URL(filePath: folder).standardizedFileURL.path
-    let lines = pictures.map { name in
+    let base = URL(filePath: path).standardizedFileURL.path
+    let lines = folder.images.map { name in
       let path = "\(base)/\(name)".replacing("'", with: #"'\''"#)
       return "file 'file:\(path)'\nduration \(rate.time(ofFrame: 1).decimalSeconds)\n"
     }

@@ -1,22 +1,23 @@
 extension VideoReader {
   /// What ffmpeg is told: frames leave it as PPM pictures, which carry their size.
   func arguments(
-    input: VideoInput, rate: FrameRate?, information: VideoInformation?
+    input: VideoInput, rate: FrameRate?, conversion: FrameConversion
   ) -> [String] {
-    // Only at the level of information does ffmpeg tell the rate of what was not asked before, and
-    // at the next one how much it read.
+    // Only at the level of information does ffmpeg tell the times of frames, and the rate of what was
+    // not probed; at the next one how much it read.
     let needed =
-      endsAreSilent ? FFmpegLogging.Level.verbose : rate == nil ? .info : .error
+      endsAreSilent ? FFmpegLogging.Level.verbose : rate == nil || isTimed ? .info : .error
     let levels = FFmpegLogging.Level.allCases
     let level = levels.last { $0 == needed || $0 == logging?.level } ?? needed
-    var arguments = ["-hide_banner", "-nostdin", "-nostats", "-loglevel", "level+\(level)"]
+    var arguments = ["-hide_banner", "-nostdin", "-nostats", "-loglevel", "repeat+level+\(level)"]
     if isSeekable {
       if selection.start > .zero { arguments += ["-ss", selection.start.decimalSeconds] }
       if let duration = selection.duration { arguments += ["-t", duration.decimalSeconds] }
     }
+    if let decoder = conversion.decoder { arguments += ["-c:v", decoder] }
     arguments += input.arguments + ["-map", "0:V:0", "-an", "-sn", "-dn"]
-    arguments += ["-vf", filters(rate: rate, information: information).joined(separator: ",")]
-    // The filters have made the rate constant, or it is as it comes: nothing more to do.
+    arguments += ["-vf", filters(rate: rate, conversion: conversion).joined(separator: ",")]
+    // Every frame as it comes, once.
     arguments += ["-fps_mode", "passthrough"]
     return arguments + ["-f", "image2pipe", "-c:v", "ppm", "-pix_fmt", "rgb24", "pipe:1"]
   }
@@ -27,6 +28,8 @@ extension VideoReader {
     guard selection.start == .zero, selection.duration == nil else { return false }
     switch source {
     case .standardInput(.y4m): return true
+    case .standardInput(.detected(let beginning)):
+      return beginning.starts(with: Array("YUV4MPEG2".utf8))
     case .file(let path): return path.lowercased().hasSuffix(".y4m")
     case .pictures, .camera, .screen, .standardInput, .generated: return false
     }
@@ -40,25 +43,36 @@ extension VideoReader {
     }
   }
 
-  private func filters(rate: FrameRate?, information: VideoInformation?) -> [String] {
+  /// Whether frames have times that only ffmpeg knows.
+  var isTimed: Bool {
+    guard selection.rate == nil else { return false }
+    switch source {
+    case .file, .generated, .standardInput(.detected), .standardInput(.y4m): return true
+    case .pictures, .camera, .screen, .standardInput(.rgb): return false
+    }
+  }
+
+  private func filters(rate: FrameRate?, conversion: FrameConversion) -> [String] {
     var filters: [String] = []
-    // Pictures have no times but their numbers.
-    var isGiven = false
+    // Images have no times but their numbers.
     if case .pictures(_, let rate) = source {
       filters += ["settb=\(rate.denominator)/\(rate.numerator)", "setpts=N"]
-      isGiven = selection.rate == nil
     }
     if !isSeekable, selection.start > .zero || selection.duration != nil {
       let duration = selection.duration.map { ":duration=\($0.decimalSeconds)" } ?? ""
       filters += ["trim=start=\(selection.start.decimalSeconds)\(duration)", "setpts=PTS-STARTPTS"]
     }
-    // Begun at 0, a video that begins after its sound is filled up with its first frame.
-    if let rate, !isGiven { filters.append("fps=\(rate)\(source.isLive ? "" : ":start_time=0")") }
-    if selection.every > 1 { filters.append("framestep=\(selection.every)") }
-    var matrix = ""
-    if let information, information.color.matrix == nil, information.codec != "rawvideo" {
-      matrix = ":in_color_matrix=\(VideoColor.guessedMatrix(information.size))"
+    filters += conversion.deinterlacing
+    if let rate = selection.rate {
+      // Begun at 0, a video that begins after its sound is filled up with its first frame.
+      filters.append("fps=\(rate)\(source.isLive ? "" : ":start_time=0")")
+    } else if source.isLive, let rate {
+      filters.append("fps=\(rate)")
     }
-    return filters + ["scale=flags=bicubic+accurate_rnd+full_chroma_int\(matrix)", "format=rgb24"]
+    if selection.every > 1 { filters.append("framestep=\(selection.every)") }
+    filters += conversion.color
+    // What else a frame carries would fill the log.
+    if isTimed { filters += ["sidedata=mode=delete", "showinfo=checksum=0"] }
+    return filters
   }
 }

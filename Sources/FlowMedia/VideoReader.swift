@@ -1,3 +1,4 @@
+public import FlowCore
 internal import Subprocess
 
 #if canImport(System)
@@ -13,9 +14,11 @@ internal import Subprocess
 ///       for try await frame in frames { show(frame.image) }
 ///     }
 ///
-/// A file's frames come at a constant rate (``VideoInformation/readingRate``), so that frame *n*
-/// stands at *n* by the rate, whatever the file does in between; those of cameras and screens come
-/// as they come. One frame is held at a time: a reader that waits makes ffmpeg wait. Leaving the
+/// Every frame of a file comes once, with the time that the file gives it, whether its rate is
+/// constant or not; ``FrameSelection/rate`` asks for a constant one. Those of cameras and screens
+/// come as they come. Pixels are made square, interlaced frames are deinterlaced, transparent ones
+/// laid over a background, and high dynamic range becomes BT.709 where this ffmpeg converts it
+/// (``FFmpeg/canToneMap()``). One frame is held at a time: a reader that waits makes ffmpeg wait. Leaving the
 /// closure by any way ends ffmpeg, and returns when it is gone.
 public struct VideoReader: Sendable {
   /// Where frames come from.
@@ -24,6 +27,8 @@ public struct VideoReader: Sendable {
   public var selection: FrameSelection
   /// What ffmpeg is to say, and to whom; errors reach the caller as errors anyway.
   public var logging: FFmpegLogging?
+  /// The color under transparent pixels.
+  public var background = RGBColor.white
   private let ffmpeg: FFmpeg?
   /// What ``VideoSource/standardInput(_:)`` means: tests give another file.
   var standardInput: Int32 = 0
@@ -52,7 +57,15 @@ public struct VideoReader: Sendable {
     let input = try VideoInput(source)
     let information = try await probed(ffmpeg)
     let rate = selection.rate ?? information?.readingRate ?? input.rate
-    let arguments = arguments(input: input, rate: rate, information: information)
+    var conversion = FrameConversion(background: background)
+    if case .pictures = source { conversion.hasAlpha = true }
+    if let information {
+      let isTooBright = information.color.isHighDynamicRange
+      conversion = FrameConversion(
+        information, background: background,
+        toneMaps: isTooBright ? try await ffmpeg.canToneMap() : false)
+    }
+    let arguments = arguments(input: input, rate: rate, conversion: conversion)
     let process =
       switch input.stream {
       case .none: try await start(ffmpeg, arguments: arguments, input: .none)
@@ -62,11 +75,14 @@ public struct VideoReader: Sendable {
           ffmpeg, arguments: arguments,
           input: .fileDescriptor(
             FileDescriptor(rawValue: standardInput), closeAfterSpawningProcess: false))
+      case .continued(let beginning):
+        try await start(ffmpeg, arguments: arguments, continuing: beginning)
       }
     let result: Swift.Result<Result, any Error>
     do {
-      let frames = try await FrameSource(process, source: source, isMeasured: endsAreSilent).open(
-        rate: rate?.divided(by: selection.every))
+      let frames = try await FrameSource(
+        process, source: source, clock: clock(information), isMeasured: endsAreSilent
+      ).open(rate: rate?.divided(by: selection.every))
       result = .success(try await body(frames))
     } catch {
       result = .failure(error)
@@ -85,10 +101,50 @@ public struct VideoReader: Sendable {
     ) { $0.standardOutput }
   }
 
-  /// What is known before frames come; nothing of devices and standard input.
+  /// Starts ffmpeg on standard input whose beginning was read: both are written to it in turn.
+  private func start(
+    _ ffmpeg: FFmpeg, arguments: [String], continuing beginning: [UInt8]
+  ) async throws -> FFmpegProcess<FrameSource.Pipe> {
+    BrokenPipes.areErrors
+    let (writers, connected) = AsyncStream<StandardInputWriter>.makeStream()
+    var process = try await FFmpegProcess.start(
+      ffmpeg, arguments: arguments, input: .inputWriter, output: .sequence,
+      log: FFmpegLog(observe: logging?.observe)
+    ) { execution in
+      connected.yield(execution.standardInputWriter)
+      connected.finish()
+      return execution.standardOutput
+    }
+    let input = PipeInput(standardInput)
+    process.feeder = Task {
+      for await writer in writers {
+        // A program that has enough, or this task's end, closes the pipe: nothing more to write.
+        do {
+          var part = beginning
+          while !part.isEmpty {
+            _ = try await writer.write(part)
+            part = try await input.read(until: nil) ?? []
+          }
+        } catch {}
+        try? await writer.finish()
+      }
+    }
+    return process
+  }
+
+  /// How frames get their times.
+  private func clock(_ information: VideoInformation?) -> FrameSource.Clock {
+    guard isTimed else { return .counted }
+    let isConstant = information.map { !$0.isRateVariable } ?? true
+    return .logged(
+      isConstant: isConstant, end: selection.start > .zero ? nil : information?.duration)
+  }
+
+  /// What is known before frames come; nothing of devices, and of raw standard input.
   private func probed(_ ffmpeg: FFmpeg) async throws -> VideoInformation? {
     switch source {
-    case .file, .generated: try await VideoProbe(ffmpeg: ffmpeg).information(of: source)
+    case .file, .generated, .standardInput(.detected):
+      try await VideoProbe(ffmpeg: ffmpeg).information(of: source)
     case .pictures, .camera, .screen, .standardInput: nil
     }
   }

@@ -11,27 +11,57 @@ public struct VideoSink: Sendable {
   /// the file stays sound.
   ///
   /// - Precondition: the frame is of the writer's size, and one is written after another.
-  public func write(_ frame: PixelImage) async throws { try await feed.write(frame) }
+  public func write(_ frame: PixelImage) async throws { try await feed.write(frame, at: nil) }
+
+  /// Writes a frame that is shown from a time on.
+  ///
+  /// Where the video's rate varies (``VideoWriterOptions/isRateVariable``) the frame gets that time;
+  /// at a constant rate the frame before it is repeated until then. Each frame is written at least
+  /// once.
+  ///
+  /// - Parameters:
+  ///   - frame: the frame.
+  ///   - time: the time from the first frame on; times ascend.
+  /// - Precondition: the frame is of the writer's size, and one is written after another.
+  public func write(_ frame: PixelImage, at time: Duration) async throws {
+    try await feed.write(frame, at: time)
+  }
+
+  /// The number of frames written so far, repeated ones included.
+  public var frameCount: Int { get async { await feed.count } }
 }
 
 /// Puts frames into ffmpeg's pipe.
 actor FrameFeed {
   private let process: FFmpegProcess<StandardInputWriter>
   private let size: PixelSize
+  private let rate: FrameRate
+  /// Nil at a constant rate.
+  private let timing: TimedFrames?
   private let failure: @Sendable (FFmpegLog) async -> MediaError
   private var isWriting = false
+  private var last: PixelImage?
+  private var lastTime = Duration.zero
   private(set) var count = 0
 
   init(
-    _ process: FFmpegProcess<StandardInputWriter>, size: PixelSize,
-    failure: @escaping @Sendable (FFmpegLog) async -> MediaError
+    _ process: FFmpegProcess<StandardInputWriter>, size: PixelSize, rate: FrameRate,
+    isRateVariable: Bool, failure: @escaping @Sendable (FFmpegLog) async -> MediaError
   ) {
     self.process = process
     self.size = size
+    self.rate = rate
+    timing = isRateVariable ? TimedFrames(size: size) : nil
     self.failure = failure
   }
 
-  func write(_ frame: PixelImage) async throws {
+  /// When the video ends.
+  var duration: Duration {
+    guard timing != nil, count > 0 else { return rate.time(ofFrame: count) }
+    return lastTime + rate.time(ofFrame: 1)
+  }
+
+  func write(_ frame: PixelImage, at time: Duration?) async throws {
     precondition(
       frame.width == size.width && frame.height == size.height,
       "frames are \(size), got \(frame.width)x\(frame.height)")
@@ -39,10 +69,25 @@ actor FrameFeed {
     try Task.checkCancellation()
     isWriting = true
     defer { isWriting = false }
+    let time = time ?? (count == 0 ? .zero : lastTime + rate.time(ofFrame: 1))
+    if let timing {
+      let header = count == 0 ? timing.header : []
+      try await put(header + timing.prefix(at: time) + frame.pixels)
+    } else {
+      let place = Int((time / .seconds(1) * rate.framesPerSecond).rounded())
+      while let last, count < place { try await put(last.pixels) }
+      try await put(frame.pixels)
+      last = frame
+    }
+    lastTime = time
+  }
+
+  private func put(_ bytes: [UInt8]) async throws {
+    try Task.checkCancellation()
     let pipe = process.pipe
     // A task of its own is not cancelled in the middle of a frame.
-    let written = await Task { try await pipe.write(frame.pixels) }.result
-    guard case .success(let byteCount) = written, byteCount == frame.pixels.count else {
+    let written = await Task { try await pipe.write(bytes) }.result
+    guard case .success(let byteCount) = written, byteCount == bytes.count else {
       _ = await process.exit()
       throw await failure(process.log)
     }

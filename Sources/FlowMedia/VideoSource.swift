@@ -22,10 +22,14 @@ public enum VideoSource: Hashable, Sendable {
     case y4m
     /// Red, green and blue of 8 bits each, frame after frame.
     case rgb(PixelSize, rate: FrameRate)
+    /// Whatever ffmpeg recognizes; the bytes are the beginning, where it was read already.
+    ///
+    /// ``VideoSource/opened(standardInput:spoolLimit:)`` reads the beginning.
+    case detected([UInt8])
   }
 
-  /// Reads a source as it is given on a command line: `-` for y4m on standard input, `/dev/video0`,
-  /// `:0.0`, `lavfi:testsrc2`, a folder, a pattern with `%`, else a file or address.
+  /// Reads a source as it is given on a command line: `-` for a video on standard input,
+  /// `/dev/video0`, `:0.0`, `lavfi:testsrc2`, a folder, a pattern with `%`, else a file or address.
   ///
   /// - Parameters:
   ///   - text: the source.
@@ -36,14 +40,17 @@ public enum VideoSource: Hashable, Sendable {
     let isThere = unsafe FileManager.default.fileExists(atPath: text, isDirectory: &isFolder)
     self =
       if text == "-" {
-        .standardInput(.y4m)
+        .standardInput(.detected([]))
+      } else if isThere, !isFolder.boolValue, !text.hasPrefix("/dev/") {
+        // A file is that file, whatever its name looks like.
+        .file(text)
       } else if text.hasPrefix("lavfi:") {
         .generated(String(text.dropFirst("lavfi:".count)))
       } else if text.hasPrefix("/dev/video") {
         .camera(text, rate: rate)
       } else if text.wholeMatch(of: /:\d+(\.\d+)?(\+\d+,\d+)?/) != nil {
         .screen(text, rate: rate)
-      } else if isFolder.boolValue || (!isThere && text.contains("%") && !text.contains("://")) {
+      } else if isFolder.boolValue || (text.contains("%") && !text.contains("://")) {
         .pictures(text, rate: rate ?? FrameRate(25))
       } else {
         .file(text)
@@ -68,6 +75,38 @@ extension VideoSource: CustomStringConvertible {
     case .screen(let name, _, _): "the screen '\(name)'"
     case .standardInput: "standard input"
     case .generated(let graph): "the graph '\(graph)'"
+    }
+  }
+}
+
+extension VideoSource {
+  /// Refuses a local file that is not there or cannot be read, before ffmpeg is asked.
+  func checkFile() throws(MediaError) {
+    guard case .file(let path) = self, VideoInput.address(of: path) != path else { return }
+    var isFolder: ObjCBool = false
+    guard unsafe FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
+      throw MediaError(code: .fileUnreadable, message: "there is no file '\(path)'")
+    }
+    guard !isFolder.boolValue else {
+      throw MediaError(
+        code: .fileUnreadable, message: "cannot read \(self): it is a folder, not a video")
+    }
+    guard FileManager.default.isReadableFile(atPath: path) else {
+      throw MediaError(code: .fileUnreadable, message: "cannot read \(self): Permission denied")
+    }
+  }
+
+  /// What ffmpeg reports of this source, without its name in front.
+  func withoutName(_ reason: String) -> String {
+    switch self {
+    case .file(let path), .pictures(let path, _):
+      for name in ["file:\(path): ", "\(path): "] where reason.hasPrefix(name) {
+        return String(reason.dropFirst(name.count))
+      }
+      return reason
+    case .standardInput:
+      return reason.hasPrefix("pipe:0: ") ? String(reason.dropFirst(8)) : reason
+    case .camera, .screen, .generated: return reason
     }
   }
 }

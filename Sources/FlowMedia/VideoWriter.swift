@@ -70,13 +70,20 @@ public struct VideoWriter: Sendable {
     BrokenPipes.areErrors
     let ffmpeg = try self.ffmpeg ?? .located()
     let encoder = try await encoder(ffmpeg)
-    let audio = try await AudioPlan(options.audio, container: container, ffmpeg: ffmpeg)
+    if let tracks = options.tracks {
+      try VideoSource.file(tracks.path).check(output: path)
+    }
+    let tracks = try await TrackPlan(options.tracks, container: container, ffmpeg: ffmpeg)
+    let isTimed = options.isRateVariable && container.holdsFrameTimes
     let encoding = VideoEncoding(
-      encoder: encoder, container: container, size: size, color: options.color)
+      encoder: encoder, container: container, size: size, outputSize: options.outputSize,
+      isRateVariable: isTimed, color: options.color)
     let file = try VideoFile(at: path, container: container, overwriting: options.overwriting)
-    let process = try await start(ffmpeg, encoding: encoding, audio: audio, file: file)
+    let process = try await start(ffmpeg, encoding: encoding, tracks: tracks, file: file)
     let path = self.path
-    let feed = FrameFeed(process, size: size) { await .unwritable(path, log: $0) }
+    let feed = FrameFeed(process, size: size, rate: rate, isRateVariable: isTimed) {
+      await .unwritable(path, log: $0)
+    }
     let outcome: Result<Void, any Error>
     do {
       // What hangs after the task was cancelled, an output that nobody reads, ends after a minute.
@@ -93,7 +100,7 @@ public struct VideoWriter: Sendable {
     let isWhole = await process.exit()
     let result = VideoWriterResult(
       path: path, frameCount: await feed.count, size: encoding.size, rate: rate, encoder: encoder,
-      audio: audio.outcomes)
+      tracks: tracks.outcomes, duration: await feed.duration)
     // Naming the file is not cancelled with the rest.
     try await Task {
       try await file.finish(
@@ -103,12 +110,24 @@ public struct VideoWriter: Sendable {
   }
 
   private func start(
-    _ ffmpeg: FFmpeg, encoding: VideoEncoding, audio: AudioPlan, file: VideoFile
+    _ ffmpeg: FFmpeg, encoding: VideoEncoding, tracks: TrackPlan, file: VideoFile
   ) async throws -> FFmpegProcess<StandardInputWriter> {
     let level = options.logging?.level ?? .error
     var arguments = ["-hide_banner", "-nostdin", "-nostats", "-loglevel", "level+\(level)", "-y"]
-    arguments += VideoInput.rawFrames(size: size, rate: rate) + audio.inputArguments
-    arguments += audio.outputArguments + encoding.arguments + [file.outputArgument]
+    arguments +=
+      encoding.isRateVariable
+      ? TimedFrames.inputArguments : VideoInput.rawFrames(size: size, rate: rate)
+    // Where the first frame is shown later, the other tracks begin before it: the times of frames
+    // stay on the grid of their rate.
+    if !tracks.inputArguments.isEmpty, options.startTime > .zero, container.holdsFrameTimes {
+      arguments += ["-itsoffset", "-\(options.startTime.decimalSeconds)"]
+    }
+    arguments += tracks.inputArguments + tracks.outputArguments + encoding.arguments
+    // MP4 would hide what lies before 0; so everything is shifted.
+    if options.startTime > .zero, container == .mp4 || container == .mov {
+      arguments += ["-avoid_negative_ts", "make_zero"]
+    }
+    arguments.append(file.outputArgument)
     let log = FFmpegLog(observe: options.logging?.observe)
     do {
       guard path == "-" else {
@@ -152,20 +171,28 @@ public struct VideoWriterOptions: Sendable {
   public var encoder: String?
   /// What the colors are written as: that of the source, BT.709 for what it does not say.
   public var color: VideoColor
-  /// Sound to go along.
-  public var audio: VideoAudio?
+  /// Sound, subtitles and other tracks to carry over.
+  public var tracks: VideoTracks?
+  /// When the first frame is shown, beside those tracks.
+  public var startTime = Duration.zero
+  /// Whether frames have times of their own (``VideoSink/write(_:at:)``); containers that have none
+  /// (`.avi`, `.y4m`, `.rgb`, images) repeat frames instead.
+  public var isRateVariable = false
+  /// The size that frames are scaled to, filling it: what is beyond the other proportion is cut off
+  /// evenly. Nil leaves frames as they are.
+  public var outputSize: PixelSize?
   /// What ffmpeg is to say, and to whom.
   public var logging: FFmpegLogging?
 
-  /// Creates options: nothing is replaced, the usual encoder, BT.709, no sound.
+  /// Creates options: nothing is replaced, the usual encoder, BT.709, no other tracks.
   public init(
     overwriting: Bool = false, encoder: String? = nil, color: VideoColor = .highDefinition,
-    audio: VideoAudio? = nil, logging: FFmpegLogging? = nil
+    tracks: VideoTracks? = nil, logging: FFmpegLogging? = nil
   ) {
     self.overwriting = overwriting
     self.encoder = encoder
     self.color = color
-    self.audio = audio
+    self.tracks = tracks
     self.logging = logging
   }
 }
@@ -182,18 +209,8 @@ public struct VideoWriterResult: Hashable, Sendable {
   public let rate: FrameRate
   /// ffmpeg's name of the encoder.
   public let encoder: String
-  /// What became of each stream of sound.
-  public let audio: [VideoAudio.Outcome]
-
+  /// What became of each other track.
+  public let tracks: [VideoTracks.Outcome]
   /// How long the frames take.
-  public var duration: Duration { rate.time(ofFrame: frameCount) }
-}
-
-/// Writing into a pipe whose reader has gone must be an error, not the end of the process.
-private enum BrokenPipes {
-  /// Ignores the signal, once, unless the program handles it already.
-  static let areErrors: Void = {
-    let before = signal(SIGPIPE, SIG_IGN)
-    if before != nil { signal(SIGPIPE, before) }
-  }()
+  public let duration: Duration
 }

@@ -36,7 +36,7 @@ import Testing
     let folder = try TemporaryFolder()
     let odd = try folder.write([1], as: "100%d.mp4")
     let rate = FrameRate(25)
-    #expect(VideoSource(parsing: "-") == .standardInput(.y4m))
+    #expect(VideoSource(parsing: "-") == .standardInput(.detected([])))
     #expect(VideoSource(parsing: "lavfi:testsrc2") == .generated("testsrc2"))
     #expect(VideoSource(parsing: "/dev/video0") == .camera("/dev/video0"))
     #expect(VideoSource(parsing: ":0.0") == .screen(":0.0"))

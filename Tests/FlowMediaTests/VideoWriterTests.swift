@@ -105,11 +105,11 @@ import Testing
   @Test(
     "Sound goes along: copied where the file takes it, else encoded anew, else named",
     arguments: [
-      ("a.mp4", [VideoAudio.Outcome.copied(codec: "aac")]),
-      ("a.webm", [.transcoded(codec: "aac", encoder: "libopus")]),
-      ("a.gif", [.leftOut(codec: "aac")]),
+      ("a.mp4", VideoTracks.Fate.copied),
+      ("a.webm", .transcoded(encoder: "libopus")),
+      ("a.gif", .omitted(reason: "GIF holds no sound")),
     ])
-  func audio(name: String, outcomes: [VideoAudio.Outcome]) async throws {
+  func audio(name: String, fate: VideoTracks.Fate) async throws {
     let source = try await clips.make(
       "source.mp4",
       [
@@ -118,14 +118,15 @@ import Testing
       ])
     // Every third frame of the second second.
     let selection = FrameSelection(start: .seconds(1), every: 3)
-    let audio = VideoAudio(from: source, start: .seconds(1))
+    let tracks = VideoTracks(from: source, start: .seconds(1))
     let path = clips.path(name)
     let result = try await VideoReader(.file(source), selection: selection).read { frames in
-      let options = VideoWriterOptions(audio: audio)
+      let options = VideoWriterOptions(tracks: tracks)
       return try await VideoWriter(to: path, size: frames.size, rate: frames.rate, options: options)
         .write { video in for try await frame in frames { try await video.write(frame.image) } }
     }
-    #expect(result.audio == outcomes && result.frameCount == 10 && result.rate == FrameRate(10))
+    #expect(result.tracks == [VideoTracks.Outcome(.audio, codec: "aac", fate)])
+    #expect(result.frameCount == 10 && result.rate == FrameRate(10))
     let information = try await VideoProbe().information(of: .file(path))
     #expect(information.audioCodecs.count == (name == "a.gif" ? 0 : 1))
     // A packet of sound is 23 ms, and a frame 100.
@@ -137,8 +138,8 @@ import Testing
   func silence() async throws {
     let source = try await clips.make(
       "s.mp4", ["-f", "lavfi", "-i", "testsrc2=size=64x48:duration=1"])
-    let options = VideoWriterOptions(audio: VideoAudio(from: source))
-    #expect(try await write(2, to: "a.mp4", options: options).audio == [])
+    let options = VideoWriterOptions(tracks: VideoTracks(from: source))
+    #expect(try await write(2, to: "a.mp4", options: options).tracks == [])
   }
 
   @Test("A file that is there is replaced only when told")
@@ -156,7 +157,7 @@ import Testing
     struct Enough: Error {}
     let sound = try await clips.make(
       "s.m4a", ["-f", "lavfi", "-i", "sine=duration=5", "-c:a", "aac"])
-    let options = VideoWriterOptions(audio: VideoAudio(from: sound))
+    let options = VideoWriterOptions(tracks: VideoTracks(from: sound))
     let writer = try VideoWriter(to: clips.path("a.mp4"), size: size, rate: rate, options: options)
     let error = await #expect(throws: MediaError.self) {
       try await writer.write { video in
@@ -201,7 +202,7 @@ import Testing
     #expect(error?.code == .interrupted && error?.cause is CancellationError)
     let frames = try await clips.probe(clips.path(name))["nb_read_frames"] ?? ""
     #expect(Int(frames) ?? 0 >= 6)
-    let said = "writing was stopped; '\(clips.path(name))' holds the \(frames) frames until then"
+    let said = "stopped: \(frames) frames written to \(clips.path(name))"
     #expect(error?.message == said)
     #expect(try files() == [name])
   }

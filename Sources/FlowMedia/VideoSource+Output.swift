@@ -1,0 +1,105 @@
+internal import Foundation
+
+extension VideoSource {
+  /// Refuses an output that would replace what this source reads, by whatever name: another
+  /// spelling, a link, or a pattern that its images match.
+  ///
+  /// - Parameter path: where the video is to be written; `-` is standard output.
+  /// - Throws: `outputIsInput`.
+  public func check(output path: String) throws(MediaError) {
+    guard path != "-" else { return }
+    switch self {
+    case .file(let input):
+      guard VideoInput.address(of: input) != input else { return }
+      if let pattern = ImagePattern(path), URL(filePath: path).pathExtension.lowercased() == "png" {
+        try refuse([input], matching: pattern, output: path)
+      } else if FileIdentity.isSame(input, path) {
+        throw Self.refusal(input, output: path)
+      }
+    case .pictures(let input, _):
+      let inputs: [String]
+      if let pattern = ImagePattern(input) {
+        inputs = pattern.files()
+      } else {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: input)) ?? []
+        inputs = names.map { "\(input)/\($0)" }
+      }
+      if let pattern = ImagePattern(path), URL(filePath: path).pathExtension.lowercased() == "png" {
+        try refuse(inputs, matching: pattern, output: path)
+      } else if let same = inputs.first(where: { FileIdentity.isSame($0, path) }) {
+        throw Self.refusal(same, output: path)
+      }
+    case .camera, .screen, .standardInput, .generated: return
+    }
+  }
+
+  private func refuse(
+    _ inputs: [String], matching pattern: ImagePattern, output: String
+  ) throws(MediaError) {
+    let outputs = pattern.files()
+    for input in inputs {
+      guard let same = outputs.first(where: { FileIdentity.isSame(input, $0) }) else { continue }
+      throw Self.refusal(same, output: output)
+    }
+  }
+
+  private static func refusal(_ input: String, output: String) -> MediaError {
+    MediaError(
+      code: .outputIsInput,
+      message: "the output '\(output)' would replace the input '\(input)'; choose another output")
+  }
+}
+
+/// Whether two names are of one file.
+public enum FileIdentity {
+  /// Whether two paths lead to the same file: through links, other spellings, or hard links.
+  ///
+  /// Paths where nothing is are compared by their folders and names.
+  public static func isSame(_ one: String, _ other: String) -> Bool {
+    switch (number(of: one), number(of: other)) {
+    case (let one?, let other?): return one == other
+    case (nil, nil): return place(of: one) == place(of: other)
+    case (nil, _), (_, nil): return false
+    }
+  }
+
+  private static func number(of path: String) -> [UInt64]? {
+    var status = stat()
+    guard unsafe stat(path, &status) == 0 else { return nil }
+    return [UInt64(truncatingIfNeeded: status.st_dev), UInt64(truncatingIfNeeded: status.st_ino)]
+  }
+
+  private static func place(of path: String) -> String {
+    let url = URL(filePath: path)
+    let folder = url.deletingLastPathComponent().resolvingSymlinksInPath().path
+    return "\(folder)/\(url.lastPathComponent)"
+  }
+}
+
+/// A name with one number, such as `out/%04d.png`.
+struct ImagePattern {
+  let folder: String
+  private let before: Substring
+  private let after: Substring
+
+  /// - Returns: nil for a name that has no number, or more than one.
+  init?(_ path: String) {
+    let url = URL(filePath: path)
+    let name = url.lastPathComponent
+    guard let match = name.wholeMatch(of: /([^%]*)%0?\d*d([^%]*)/) else { return nil }
+    folder = url.deletingLastPathComponent().path
+    (before, after) = (match.1, match.2)
+  }
+
+  /// Whether a name, without its folder, is one of the pattern's.
+  func matches(_ name: String) -> Bool {
+    name.hasPrefix(before) && name.hasSuffix(after) && name.count > before.count + after.count
+      && name.dropFirst(before.count).dropLast(after.count).allSatisfy(\.isNumber)
+  }
+
+  /// The files that are there and are the pattern's, in the order of their names.
+  func files() -> [String] {
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+    return names.filter(matches).sorted().map { "\(folder)/\($0)" }
+  }
+}
