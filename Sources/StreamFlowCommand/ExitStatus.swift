@@ -53,6 +53,7 @@ enum ExitStatus {
     case .encodingFailed: ExitCode(EX_SOFTWARE)
     case .fileUnreadable, .videoUnreadable: ExitCode(EX_NOINPUT)
     case .fileUnwritable, .diskFull: ExitCode(EX_CANTCREAT)
+    case .outputIsInput: ExitCode(EX_USAGE)
     case .ffmpegMissing, .encoderMissing: ExitCode(EX_UNAVAILABLE)
     case .interrupted:
       error.cause is CancellationError ? interrupted : error.cause.map(of) ?? interrupted

@@ -9,10 +9,10 @@ struct SourceOptions: ParsableArguments {
 
   @Option(
     help: """
-      How pictures of other proportions are fitted: cover (their middle fills the size), contain \
-      (whole, with a background beside it), or stretch.
+      How inputs of another aspect ratio are fitted: cover (fill the size, cropped), contain (the \
+      whole input on a background), or stretch. (default: cover)
       """)
-  var fit = PictureFit.Kind.cover
+  var fit: PictureFit.Kind?
 
   @Option(
     help: ArgumentHelp(
@@ -25,7 +25,7 @@ struct SourceOptions: ParsableArguments {
     }
   }
 
-  var pictureFit: PictureFit { PictureFit(fit, background: background.color) }
+  var pictureFit: PictureFit { PictureFit(fit ?? .cover, background: background.color) }
 }
 
 /// A color in hexadecimal, as the web writes it.

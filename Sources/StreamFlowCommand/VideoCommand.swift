@@ -9,23 +9,30 @@ struct VideoCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "video", abstract: "Transform a video, a camera or a screen, frame by frame.",
     discussion: """
-      Needs ffmpeg. Frame rate, rotation, colors and sound of a file are kept. Every frame of a \
-      file comes out; of a camera or a screen the latest one is taken, and Ctrl-C ends it with a \
-      file of what was done.
+      Needs ffmpeg. The output has every frame of a file, at its time, with the file's aspect \
+      ratio, rotation, colors, sound, subtitles, chapters and metadata; tracks that the output \
+      format cannot hold are reported. The size is the model's number of pixels; --scale-output \
+      scales the result. Of a camera or a screen the latest frame is used. Ctrl-C stops and saves \
+      the frames so far.
+
+      Standard input (-) is any format that ffmpeg reads. MP4 and QuickTime are stored in a \
+      temporary file first (TMPDIR, up to 16 GiB); other formats are read as they arrive, without \
+      sound.
 
       Examples:
         streamflow video clip.mp4 "a fox on a blue background" --output fox.mp4
         streamflow video clip.mp4 "sushi" --strength 0.4 --similar 0.999 --preview side-by-side
+        streamflow video clip.mp4 "a fox" --scale-output source --output fox.mkv
         streamflow video --camera /dev/video0 "an octopus" --output me.mkv --duration 10
         streamflow video --screen :0.0 "a rocket" --fps 5 --output screen.mp4
-        ffmpeg -i in.avi -f yuv4mpegpipe - | streamflow video - "a fox" --output - | ffplay -
+        cat clip.mp4 | streamflow video - "a fox" --output - | ffplay -
       """)
 
   @Argument(
     help: ArgumentHelp(
       """
-      A file, an address, a folder or pattern of pictures (frames/%04d.png), lavfi:GRAPH, or - for \
-      y4m on standard input; and what the pictures show.
+      A file, an address, a folder or pattern of images (frames/%04d.png), lavfi:GRAPH, or - for a \
+      video on standard input; and the prompt.
       """, valueName: "input prompt"))
   var words: [String] = []
 
@@ -46,10 +53,18 @@ struct VideoCommand: AsyncParsableCommand {
   @OptionGroup(title: "Sampling") var sampling: SamplingOptions
 
   @Option(
+    help: ArgumentHelp(
+      """
+      Scale the output: source (to the input's size), a factor such as 4, or a size such as \
+      1280x720.
+      """, valueName: "source|factor|WxH"))
+  var scaleOutput: OutputScale?
+
+  @Option(
     name: [.short, .long],
     help: """
       The file to write, by its ending: mp4, mov, mkv, webm, avi, gif, apng, y4m, rgb, or a pattern \
-      of pictures; - for y4m on standard output.
+      of images (frames/%04d.png); - for y4m on standard output.
       """)
   var output = "out.mp4"
 
@@ -62,7 +77,7 @@ struct VideoCommand: AsyncParsableCommand {
   @Option(help: "Show the input beside the output.")
   var preview = Preview.none
 
-  @Flag(help: "Replace a file that is there.")
+  @Flag(help: "Replace an existing file. The input is never replaced.")
   var overwrite = false
 
   @OptionGroup(title: "Engine") var engineOptions: EngineOptions
@@ -72,6 +87,9 @@ struct VideoCommand: AsyncParsableCommand {
 
   @Flag(help: "Print nothing but errors.")
   var quiet = false
+
+  @Flag(help: "Also report how the batch size was chosen.")
+  var verbose = false
 
   enum Preview: String, ExpressibleByArgument, CaseIterable {
     case none
@@ -102,7 +120,7 @@ struct VideoCommand: AsyncParsableCommand {
       settings.request = sampling.request(
         words[words.count - 1], of: checkpoint, spacing: .uniform)
       settings.strength = sourceOptions.strength
-      settings.fit = sourceOptions.pictureFit
+      settings.fit = fit
       settings.seedPolicy = frameOptions.seedPolicy
       (settings.width, settings.height) = (sampling.width, sampling.height)
       settings.filter = frameOptions.filter
@@ -118,11 +136,21 @@ struct VideoCommand: AsyncParsableCommand {
         checkpoint: checkpoint, settings: settings, options: options,
         configuration: engineOptions.configuration, cache: engineOptions.cache)
       let run = VideoRun(
-        stream: stream, source: source, selection: try frameOptions.selection, output: output,
-        encoder: encoder, isMute: mute, isSideBySide: preview == .sideBySide,
-        overwrites: overwrite, style: json ? .json : quiet ? .quiet : .plain)
+        stream: stream, source: source, selection: try frameOptions.selection,
+        target: VideoTarget(
+          path: output, encoder: encoder, isMute: mute, isSideBySide: preview == .sideBySide,
+          scale: scaleOutput, overwrites: overwrite),
+        background: sourceOptions.background.color,
+        style: json ? .json : quiet ? .quiet : verbose ? .verbose : .plain)
       try await Interrupt.cancelling { try await run() }
     }
+  }
+
+  /// Where the output is scaled back to the input's size, stretching there and back loses nothing.
+  private var fit: PictureFit {
+    let isFree = sourceOptions.fit == nil && sampling.width == nil && sampling.height == nil
+    return scaleOutput == .source && isFree
+      ? PictureFit(.stretch, background: sourceOptions.background.color) : sourceOptions.pictureFit
   }
 
   private var source: VideoSource {
@@ -237,6 +265,41 @@ struct SizeArgument: ExpressibleByArgument {
       (1...32768).contains(width), (1...32768).contains(height)
     else { return nil }
     size = PixelSize(width: width, height: height)
+  }
+}
+
+/// What the output is scaled to.
+enum OutputScale: Equatable, ExpressibleByArgument {
+  case source
+  case factor(Double)
+  case size(PixelSize)
+
+  init?(argument: String) {
+    if argument == "source" {
+      self = .source
+    } else if let size = SizeArgument(argument: argument)?.size {
+      self = .size(size)
+    } else if let factor = Double(argument), factor > 0, factor <= 64 {
+      self = .factor(factor)
+    } else {
+      return nil
+    }
+  }
+
+  /// The size of the output in pixels.
+  ///
+  /// - Parameters:
+  ///   - image: the size of the images that the model makes.
+  ///   - input: the size of the input's frames.
+  func size(of image: PixelSize, input: PixelSize) -> PixelSize {
+    switch self {
+    case .source: input
+    case .size(let size): size
+    case .factor(let factor):
+      PixelSize(
+        width: max(Int((Double(image.width) * factor).rounded()), 1),
+        height: max(Int((Double(image.height) * factor).rounded()), 1))
+    }
   }
 }
 

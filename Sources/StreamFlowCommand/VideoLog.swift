@@ -11,16 +11,28 @@ actor VideoLog {
   /// The frames written to the file.
   private(set) var writtenCount = 0
 
-  private let total: Int?
+  private var total: Int?
   private let isVisible: Bool
-  private let start = ContinuousClock.now
+  private var start = ContinuousClock.now
   private var lastDrawn = ContinuousClock.now
   private var times: [LiveFrame.Times] = []
 
-  init(total: Int?, isVisible: Bool) {
+  init(isVisible: Bool) { self.isVisible = isVisible && Terminal.isInteractive }
+
+  /// Begins to count, and to measure time.
+  ///
+  /// - Parameter total: the number of frames, where it is known.
+  func begin(total: Int?) {
     self.total = total
-    self.isVisible = isVisible && Terminal.isInteractive
+    start = .now
+    lastDrawn = start
   }
+
+  /// The frames that came out.
+  var frameCount: Int { madeCount + repeatedCount + failedCount }
+
+  /// The time since counting began.
+  var seconds: Double { (ContinuousClock.now - start).seconds }
 
   func add(_ frame: LiveFrame) {
     switch frame.outcome {
@@ -35,15 +47,21 @@ actor VideoLog {
     draw(at: frame.timestamp)
   }
 
-  /// Counts a frame that was written.
-  func countWritten() { writtenCount += 1 }
+  /// Counts a frame that is the same as the one before, whose image is shown again.
+  func addRepeated(at time: Duration) {
+    repeatedCount += 1
+    draw(at: time)
+  }
+
+  /// Notes the number of frames that were written.
+  func setWritten(_ count: Int) { writtenCount = count }
 
   private func draw(at time: Duration) {
     let now = ContinuousClock.now
     guard isVisible, now - lastDrawn > .milliseconds(200) else { return }
     lastDrawn = now
     let seconds = (now - start).seconds
-    let count = madeCount + repeatedCount + failedCount
+    let count = frameCount
     var line = String(
       format: "%d%@ frames  %.1f fps  %.2fx  %d skipped", count, total.map { "/\($0)" } ?? "",
       Double(count) / seconds, time.seconds / seconds, repeatedCount)

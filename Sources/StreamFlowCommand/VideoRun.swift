@@ -4,62 +4,98 @@ internal import FlowMedia
 internal import Foundation
 internal import StreamFlow
 
-/// One run of `streamflow video`: frames in, pictures out, and what was done.
+/// One run of `streamflow video`: frames in, images out, and a report.
 struct VideoRun: Sendable {
-  enum Style { case plain, quiet, json }
+  enum Style { case plain, verbose, quiet, json }
 
   let stream: LiveStream
   let source: VideoSource
   let selection: FrameSelection
-  let output: String
-  let encoder: String?
-  let isMute: Bool
-  let isSideBySide: Bool
-  let overwrites: Bool
+  let target: VideoTarget
+  /// The color under transparent pixels of the input.
+  let background: RGBColor
   let style: Style
 
+  var isTalkative: Bool { style == .plain || style == .verbose }
+
   func callAsFunction() async throws {
-    _ = try FFmpeg.located()
-    let information: VideoInformation?
-    if case .file = source {
-      information = try await VideoProbe().information(of: source)
-    } else {
-      information = nil
+    let ffmpeg = try FFmpeg.located()
+    try target.check(against: source)
+    let opened = try await source.opened()
+    defer { opened.close() }
+    try target.check(against: opened.source)
+    let information = try await information(of: opened.source)
+    if let information, information.color.isHighDynamicRange, try await !ffmpeg.canToneMap() {
+      Terminal.warning(
+        "\(source) has high dynamic range, and this ffmpeg cannot convert it (it has no zscale or "
+          + "no tonemap filter): colors will look dull")
     }
-    // Before any work is done whose result would have no place.
-    let size = await stream.pictureSize
-    _ = try VideoWriter(
-      to: output, size: PixelSize(width: size.width, height: size.height), rate: FrameRate(25))
-    if !overwrites, output != "-", FileManager.default.fileExists(atPath: output) {
-      throw MediaError(
-        code: .fileUnwritable, message: "'\(output)' is there already; --overwrite replaces it")
-    }
-    if style == .plain { Terminal.note("preparing engines ...") }
-    try await stream.prepare()
-    if style == .plain { await tellRows() }
-    let log = VideoLog(total: total(information), isVisible: style == .plain)
-    let start = ContinuousClock.now
+    let log = VideoLog(isVisible: isTalkative)
+    let problems = FFmpegProblems()
+    var reader = VideoReader(opened.source, selection: selection)
+    reader.background = background
+    reader.logging = problems.logging
     var result: VideoWriterResult?
     var interruption: (any Error)?
     do {
-      result = try await VideoReader(source, selection: selection).read { frames in
-        try await write(frames, color: information?.color, log: log)
+      result = try await reader.read { frames in
+        try await prepare(for: frames.size)
+        await log.begin(total: total(information))
+        return try await write(frames, from: opened.source, information, log: log)
       }
     } catch { interruption = error }
     await stream.cancel()
     await log.finish()
-    try await report(log, result: result, seconds: (ContinuousClock.now - start).seconds)
-    if let interruption { throw interruption }
-    // Those of a large network took long to compile; small ones are kept already.
+    if style == .json || result != nil || interruption == nil {
+      try await report(log, result: result, source: opened.source, information)
+    }
+    if style != .quiet, interruption == nil { problems.report(on: source) }
+    if let interruption { try end(with: interruption) }
+    // Those of a large network took long to compile; small ones are cached already.
     await stream.keepEngines()
     if await log.failedCount > 0 { throw ExitCode(EX_SOFTWARE) }
   }
 
+  /// Throws what ended a run early; a stop that the user asked for is no error.
+  private func end(with error: any Error) throws -> Never {
+    guard let error = error as? MediaError, error.code == .interrupted,
+      error.cause is CancellationError
+    else { throw error }
+    if style != .quiet { Terminal.note(error.message) }
+    throw ExitStatus.interrupted
+  }
+
+  private func information(of source: VideoSource) async throws -> VideoInformation? {
+    switch source {
+    case .file, .generated, .standardInput(.detected):
+      try await VideoProbe().information(of: source)
+    case .pictures, .camera, .screen, .standardInput: nil
+    }
+  }
+
+  /// Makes the engines for the input's aspect ratio.
+  private func prepare(for input: PixelSize) async throws {
+    let checkpoint = stream.checkpoint
+    try await stream.update { settings in
+      let size = checkpoint.size(
+        forInputsOf: input.width, by: input.height, width: settings.width, height: settings.height)
+      (settings.width, settings.height) = (size.width, size.height)
+    }
+    if isTalkative { Terminal.note("preparing engines ...") }
+    try await stream.prepare()
+    if style == .verbose { await tellRows() }
+  }
+
   private func total(_ information: VideoInformation?) -> Int? {
     guard let information, var duration = information.duration else { return nil }
+    if selection.rate == nil, selection.start == .zero, selection.duration == nil,
+      let count = information.frameCount
+    {
+      return (count + selection.every - 1) / selection.every
+    }
     duration -= selection.start
     if let limit = selection.duration { duration = min(duration, limit) }
-    let rate = selection.rate ?? information.readingRate
+    let rate = selection.rate ?? information.averageRate ?? information.readingRate
     return Int((duration.seconds * rate.framesPerSecond / Double(selection.every)).rounded())
   }
 
@@ -70,45 +106,76 @@ struct VideoRun: Sendable {
       .map { String(format: "%d: %.1f", $0.key, $0.value * 1000) }.joined(separator: ", ")
     Terminal.note(
       String(
-        format: "stages auto: %d rows a tick, %.2f times one row (ms a run by rows%@: %@)",
+        format: "batch size auto: %d, %.2f times the throughput of 1 (ms per call by size%@: %@)",
         calibration.rows, calibration.gain, calibration.isNew ? ", measured now" : "", times))
   }
 
-  // MARK: - The way of frames
+  // MARK: - Frames
 
   private func write(
-    _ frames: VideoFrames, color: VideoColor?, log: VideoLog
+    _ frames: VideoFrames, from source: VideoSource, _ information: VideoInformation?,
+    log: VideoLog
   ) async throws -> VideoWriterResult {
-    let picture = await stream.pictureSize
-    let size = PixelSize(width: picture.width * (isSideBySide ? 2 : 1), height: picture.height)
-    var options = VideoWriterOptions(overwriting: overwrites, encoder: encoder)
-    if let color { options.color = color }
-    if case .file(let path) = source, !isMute {
-      options.audio = VideoAudio(
-        from: path, start: selection.start, duration: selection.duration)
-    }
-    let writer = try VideoWriter(to: output, size: size, rate: frames.rate, options: options)
-    return try await writer.write { video in
-      try await withThrowingTaskGroup(of: Void.self) { group in
-        group.addTask { try await feed(frames) }
-        try await drain(into: video, rate: frames.rate, size: size, log: log)
-        try await group.waitForAll()
+    let (width, height) = await stream.pictureSize
+    let image = PixelSize(width: width, height: height)
+    let size = PixelSize(width: width * (target.isSideBySide ? 2 : 1), height: height)
+    var options = VideoWriterOptions(overwriting: target.overwrites, encoder: target.encoder)
+    if let color = information?.color, !color.isHighDynamicRange { options.color = color }
+    options.tracks = target.tracks(of: source, selection)
+    options.startTime = frames.startTime
+    options.isRateVariable = frames.isRateVariable
+    options.outputSize = try target.size(of: image, input: frames.size)
+    let folders = try target.createFolder()
+    do {
+      let writer = try VideoWriter(
+        to: target.path, size: size, rate: frames.rate, options: options)
+      return try await writer.write { video in
+        let timeline = FrameTimeline()
+        let isRepeatable = await isRepeatable
+        try await withThrowingTaskGroup(of: Void.self) { group in
+          group.addTask {
+            try await feed(frames, isRepeatable: isRepeatable, timeline, log)
+          }
+          try await drain(into: video, rate: frames.rate, size: size, timeline, log: log)
+          try await group.waitForAll()
+        }
       }
+    } catch {
+      VideoTarget.removeEmpty(folders)
+      throw error
+    }
+  }
+
+  /// Whether equal frames have equal images, so that one call of the network makes all of them.
+  private var isRepeatable: Bool {
+    get async {
+      let settings = await stream.settings
+      return !source.isLive && settings.filter == nil && settings.seedPolicy == .fixed
     }
   }
 
   /// Hands frames to the stream: those of a file wait for room, of a device the latest wins.
-  private func feed(_ frames: VideoFrames) async throws {
+  private func feed(
+    _ frames: VideoFrames, isRepeatable: Bool, _ timeline: FrameTimeline, _ log: VideoLog
+  ) async throws {
+    var last: PixelImage?
     do {
       for try await frame in frames {
         if source.isLive {
           if await stream.offer(frame.image, timestamp: frame.timestamp) == .ended { break }
+          continue
+        }
+        let isRepeated = isRepeatable && frame.image == last
+        last = frame.image
+        await timeline.append(frame.timestamp, isRepeated: isRepeated)
+        if isRepeated {
+          await log.addRepeated(at: frame.timestamp)
         } else {
           guard await stream.submit(frame.image, timestamp: frame.timestamp) != nil else { break }
         }
       }
     } catch {
-      // What has been read is made; then the error is told.
+      // What has been read is made; then the error is thrown.
       await stream.finish()
       throw error
     }
@@ -116,85 +183,41 @@ struct VideoRun: Sendable {
   }
 
   private func drain(
-    into video: VideoSink, rate: FrameRate, size: PixelSize, log: VideoLog
+    into video: VideoSink, rate: FrameRate, size: PixelSize, _ timeline: FrameTimeline,
+    log: VideoLog
   ) async throws {
-    var last: PixelImage?
+    let black = [UInt8](repeating: 0, count: 3 * size.width * size.height)
+    var last = PixelImage(width: size.width, height: size.height, pixels: black)
     for try await frame in stream.frames {
       if case .failed(let error) = frame.outcome {
         Terminal.error("frame \(frame.index): \(error)")
       }
-      let black = [UInt8](repeating: 0, count: 3 * size.width * size.height)
-      let image =
-        picture(of: frame) ?? last
-        ?? PixelImage(width: size.width, height: size.height, pixels: black)
-      last = image
+      for time in await timeline.takeRepeated() { try await video.write(last, at: time) }
+      last = image(of: frame) ?? last
       await log.add(frame)
-      guard source.isLive else {
-        try await video.write(image)
-        await log.countWritten()
-        continue
+      if source.isLive {
+        // At a constant rate: shown from its time on, and again until the next one's.
+        let place = Int(frame.timestamp.seconds * rate.framesPerSecond)
+        repeat { try await video.write(last) } while await video.frameCount <= place
+      } else {
+        try await video.write(last, at: await timeline.takeNew() ?? frame.timestamp)
       }
-      // At a constant rate: shown from its time on, and again until the next one's.
-      let place = Int(frame.timestamp.seconds * rate.framesPerSecond)
-      repeat {
-        try await video.write(image)
-        await log.countWritten()
-      } while await log.writtenCount <= place
+      await log.setWritten(video.frameCount)
     }
+    for time in await timeline.takeRepeated() { try await video.write(last, at: time) }
+    await log.setWritten(video.frameCount)
   }
 
   /// What is shown of a frame.
-  private func picture(of frame: LiveFrame) -> PixelImage? {
-    guard isSideBySide else { return frame.image }
+  private func image(of frame: LiveFrame) -> PixelImage? {
+    guard target.isSideBySide else { return frame.image }
     guard let image = frame.image else { return nil }
     return image.beside(frame.input ?? image)
-  }
-
-  // MARK: - Report
-
-  private func report(
-    _ log: VideoLog, result: VideoWriterResult?, seconds: Double
-  ) async throws {
-    let statistics = await stream.statistics
-    switch style {
-    case .quiet: return
-    case .plain:
-      let (made, repeated, failed) = await (log.madeCount, log.repeatedCount, log.failedCount)
-      let count = made + repeated + failed
-      let line = String(
-        format: "%d frames in %.2f s, %.1f a second (%d made, %d skipped, %d dropped, %d failed)",
-        count, seconds, Double(count) / max(seconds, 1e-9), made, repeated,
-        statistics.droppedCount, failed)
-      say(result == nil ? line : "\(line): \(output)")
-      for audio in result?.audio ?? [] {
-        if let words = audio.words { say(words) }
-      }
-    case .json:
-      let report = await VideoReport(
-        log, statistics, stream: stream, output: result?.path, seconds: seconds)
-      say(try JSON.text(of: report))
-    }
-  }
-
-  /// A line on standard output, unless that is the video.
-  private func say(_ line: String) {
-    if output == "-" { Terminal.note(line) } else { Terminal.output(line) }
-  }
-}
-
-extension VideoAudio.Outcome {
-  /// What is worth saying of it.
-  fileprivate var words: String? {
-    switch self {
-    case .copied: nil
-    case .transcoded(let codec, let encoder): "sound: \(codec) was encoded anew by \(encoder)"
-    case .leftOut(let codec): "sound: \(codec) was left out, the file takes none"
-    }
   }
 }
 
 extension PixelImage {
-  /// Another picture of the same height, and this one to its right.
+  /// Another image of the same height, and this one to its right.
   func beside(_ left: PixelImage) -> PixelImage {
     var pixels: [UInt8] = []
     pixels.reserveCapacity(left.pixels.count + self.pixels.count)

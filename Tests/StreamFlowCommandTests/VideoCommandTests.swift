@@ -76,7 +76,7 @@ import Testing
     try makeClip("clip.mp4")
     let outcome = try video(
       "clip.mp4", "a fox", "--strength", "0.02", "--guidance", "none", "--output", "fox.mp4",
-      "--fit", "stretch", "--json")
+      "--width", "64", "--height", "64", "--fit", "stretch", "--json")
     #expect(outcome.status == 0, "\(outcome.error)")
     let report = try #require(
       try JSONSerialization.jsonObject(with: Data(outcome.output.utf8)) as? [String: Any])
@@ -101,7 +101,7 @@ import Testing
     #expect(outcome.status == 0, "\(outcome.error)")
     #expect(
       try probe("part.mkv", "stream=codec_name,width,height,r_frame_rate,nb_read_frames")
-        == ["h264", "128", "64", "12/1", "6"])
+        == ["h264", "160", "52", "12/1", "6"])
     #expect(outcome.output.hasPrefix("6 frames in "))
   }
 
@@ -129,7 +129,7 @@ import Testing
       + "| ffmpeg -hide_banner -loglevel error -y -f yuv4mpegpipe -i - piped.mkv"
     let outcome = try shell(line)
     #expect(outcome.status == 0)
-    #expect(try probe("piped.mkv", "stream=nb_read_frames,width") == ["64", "5"])
+    #expect(try probe("piped.mkv", "stream=nb_read_frames,width") == ["80", "5"])
   }
 
   @Test(
@@ -158,7 +158,8 @@ import Testing
       decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
     process.waitUntilExit()
     #expect(process.terminationStatus == 130, "\(words)")
-    #expect(words.contains("stopped.mp4"))
+    #expect(words.contains("stopped: ") && words.contains(" written to stopped.mp4"), "\(words)")
+    #expect(!words.contains("error"), "\(words)")
     let count = try probe("stopped.mp4", "stream=nb_read_frames").first.flatMap { Int($0) }
     #expect(try #require(count) > 0)
   }
@@ -180,7 +181,7 @@ import Testing
       """)
     #expect(outcome.status == 0, "\(outcome.output)")
     let frames = try probe("screen.mp4", "stream=nb_read_frames,width")
-    #expect(frames.first == "64")
+    #expect(frames.first == "76")
     // Two seconds of five frames; the first may be late, the last cut.
     #expect((8...12).contains(frames.last.flatMap { Int($0) } ?? 0), "\(frames)")
   }
@@ -192,10 +193,10 @@ import Testing
     _ = try folder.write(Array("no video".utf8), as: "broken.mp4")
     for (arguments, environment, status, message) in [
       (["clip.mp4"], [:], 64, "Needs an input and a prompt"),
-      (["nowhere.mp4", "a fox"], [:], 66, "nowhere.mp4"),
+      (["nowhere.mp4", "a fox"], [:], 66, "error: there is no file 'nowhere.mp4'"),
       (["broken.mp4", "a fox"], [:], 66, "broken.mp4"),
       (["tone.wav", "a fox"], [:], 65, "it has no video stream"),
-      (["clip.mp4", "a fox", "--output", "clip.mp4"], [:], 73, "clip.mp4"),
+      (["clip.mp4", "a fox", "--output", "clip.mp4"], [:], 64, "replace the input"),
       (["clip.mp4", "a fox", "--output", "clip.xyz"], [:], 65, "xyz"),
       (["clip.mp4", "a fox", "--similar", "2"], [:], 64, "--similar must be 0 to 1"),
       (["clip.mp4", "a fox", "--width", "65"], [:], 64, "width must be a multiple of 4"),
