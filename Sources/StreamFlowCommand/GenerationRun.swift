@@ -94,6 +94,20 @@ struct GenerationRun {
     let gigaflop: Double
   }
 
+  /// What failed, counted; inputs that cannot be read are told apart from images that failed.
+  private struct Failures {
+    var count = 0
+    var unreadableCount = 0
+
+    /// 65 (EX_DATAERR) where only inputs were at fault, else 70.
+    var status: ExitCode { ExitCode(unreadableCount == count ? EX_DATAERR : EX_SOFTWARE) }
+
+    mutating func add(_ error: any Error) {
+      count += 1
+      if ExitStatus.of(error) != ExitCode(EX_SOFTWARE) { unreadableCount += 1 }
+    }
+  }
+
   func callAsFunction() async throws {
     tellAdditions()
     warnOfCutPrompts()
@@ -102,7 +116,7 @@ struct GenerationRun {
     bar.show("preparing engines ...")
     var written: [Written] = []
     var pictures: [Int: PixelImage] = [:]
-    var failed = 0
+    var failed = Failures()
     var asked = 0
     var output = output
     var interruption: (any Error)?
@@ -117,7 +131,7 @@ struct GenerationRun {
         portion = try await ask(from: &asked, failed: &failed)
         while true {
           do {
-            if written.count + failed == work.pictureCount, await generator.hasUnkeptEngines {
+            if written.count + failed.count == work.pictureCount, await generator.hasUnkeptEngines {
               bar.show("keeping the engines for the next run (Ctrl-C twice skips that) ...")
             }
             guard let picture = try await current.iterator.next() else { break }
@@ -135,7 +149,7 @@ struct GenerationRun {
             if style == .plain, !bar.isVisible { Terminal.output(path) }
           } catch let error as ModelError where error.code == .notFinite {
             Terminal.error(error.message)
-            failed += 1
+            failed.add(error)
           }
         }
       } catch {
@@ -145,13 +159,13 @@ struct GenerationRun {
     }
     bar.finish()
     let sheet = try output.writeSheet(of: pictures.sorted { $0.key < $1.key }.map(\.value))
-    try await report(written, sheet: sheet, failed: failed, seconds: seconds)
+    try await report(written, sheet: sheet, failed: failed.count, seconds: seconds)
     if let interruption { throw interruption }
-    if failed > 0 { throw ExitCode(EX_SOFTWARE) }
+    if failed.count > 0 { throw failed.status }
   }
 
   /// Asks for the next portion; a picture that cannot be asked for is told, and the others come.
-  private func ask(from asked: inout Int, failed: inout Int) async throws -> Portion? {
+  private func ask(from asked: inout Int, failed: inout Failures) async throws -> Portion? {
     while asked < work.pictureCount {
       let range = asked..<min(asked + work.portion, work.pictureCount)
       asked = range.upperBound
@@ -163,7 +177,7 @@ struct GenerationRun {
           indices.append(index)
         case .failure(let error):
           Terminal.error("\(error)")
-          failed += 1
+          failed.add(error)
         }
       }
       guard !requests.isEmpty else { continue }

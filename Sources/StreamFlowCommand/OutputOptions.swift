@@ -50,7 +50,15 @@ struct PictureOutput {
   ]
 
   /// Checks the place and makes the folder, before any work is done for it.
-  init(_ options: OutputOptions, pictureCount: Int) throws {
+  ///
+  /// - Parameters:
+  ///   - options: the place.
+  ///   - pictureCount: the number of images.
+  ///   - inputs: the files that are read, none of which may be replaced.
+  ///   - names: what each output is named after, where there are inputs.
+  init(
+    _ options: OutputOptions, pictureCount: Int, inputs: [String] = [], names: [String] = []
+  ) throws {
     self.options = options
     let url = URL(filePath: options.output)
     let named = Self.endings[url.pathExtension.lowercased()]
@@ -66,6 +74,7 @@ struct PictureOutput {
     format = named ?? options.format ?? .png
     fileName = named == nil ? nil : url.lastPathComponent
     folder = named == nil ? options.output : url.deletingLastPathComponent().relativePath
+    try check(inputs: inputs, names: names)
     for place in [folder] + (options.contactSheet.map { [Self.folder(of: $0)] } ?? []) {
       try Self.makeFolder(place)
     }
@@ -96,6 +105,32 @@ struct PictureOutput {
     }
   }
 
+  /// Refuses a run that would replace one of its inputs.
+  ///
+  /// - Parameters:
+  ///   - inputs: the paths of the inputs.
+  ///   - names: what each output is named after, in order.
+  private func check(inputs: [String], names: [String]) throws(MediaError) {
+    var paths = [options.contactSheet].compactMap { $0 }
+    if let fileName {
+      paths.append("\(folder)/\(fileName)")
+    } else if options.overwrite {
+      paths += names.enumerated().map { path(number: $0.offset + 1, name: $0.element) }
+    }
+    let taken = paths.filter { FileManager.default.fileExists(atPath: $0) }
+    for path in taken {
+      guard let input = inputs.first(where: { FileIdentity.isSame($0, path) }) else { continue }
+      throw MediaError(
+        code: .outputIsInput,
+        message: "the output '\(path)' would replace the input '\(input)'; choose another --output")
+    }
+  }
+
+  private func path(number: Int, name: String) -> String {
+    let ending = format == .png ? "png" : "jpg"
+    return "\(folder)/\(Self.padded(number))-\(Self.slug(name)).\(ending)"
+  }
+
   /// Writes a picture and gives its path.
   ///
   /// - Parameters:
@@ -118,11 +153,9 @@ struct PictureOutput {
       }
       return path
     }
-    let name = Self.slug(name)
-    let ending = format == .png ? "png" : "jpg"
     var number = options.overwrite ? index + 1 : nextNumber ?? firstFreeNumber()
     while true {
-      let path = "\(folder)/\(Self.padded(number))-\(name).\(ending)"
+      let path = path(number: number, name: name)
       number += 1
       if try AtomicFile.write(bytes, to: path, overwriting: options.overwrite) {
         nextNumber = number

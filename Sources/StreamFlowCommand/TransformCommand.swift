@@ -9,8 +9,9 @@ struct TransformCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "transform", abstract: "Make pictures of pictures.",
     discussion: """
-      Takes PNG and JPEG files, and folders of them; the last word is the prompt. Steps are those \
-      that really run, however strong the change is.
+      Takes PNG and JPEG files, and folders of them; the last argument is the prompt. Other images \
+      in a folder are skipped and named. An input is never replaced. Steps are those that really \
+      run, however strong the change is.
 
       Examples:
         streamflow transform photo.jpg "an octopus on a yellow background"
@@ -47,7 +48,7 @@ struct TransformCommand: AsyncParsableCommand {
     }
     guard !FileManager.default.fileExists(atPath: words[words.count - 1]) else {
       throw ValidationError(
-        "The last word is the prompt, and '\(words[words.count - 1])' is a file. Try: streamflow "
+        "The last argument is the prompt, and '\(words[words.count - 1])' is a file. Try: streamflow "
           + "transform \(words.joined(separator: " ")) \"a fox\"")
     }
     guard (1...1_000_000).contains(count) else {
@@ -57,7 +58,8 @@ struct TransformCommand: AsyncParsableCommand {
 
   func run() async throws {
     try await reporting {
-      let files = try words.dropLast().flatMap(Self.pictures)
+      let inputs = try words.dropLast().map(TransformInput.init)
+      let files = inputs.flatMap(\.files)
       let checkpoint = try engineOptions.applied(to: modelOptions.checkpoint())
       let request = sampling.request(words[words.count - 1], of: checkpoint, spacing: .uniform)
       let source = SourceList(
@@ -65,29 +67,15 @@ struct TransformCommand: AsyncParsableCommand {
       let generator = try sampling.generator(
         checkpoint, engines: engineOptions, guidance: request.guidance,
         pictureCount: files.count * count)
-      let output = try PictureOutput(outputOptions, pictureCount: files.count * count)
+      let output = try PictureOutput(
+        outputOptions, pictureCount: files.count * count, inputs: files,
+        names: (0..<source.pictureCount).map(source.name))
       let run = GenerationRun(
         generator: generator, work: source, output: output,
         style: json ? .json : quiet ? .quiet : .plain)
+      defer { if !quiet { for input in inputs { input.noteSkipped() } } }
       try await Interrupt.cancelling { try await run() }
     }
-  }
-
-  /// A file, or the pictures of a folder in the order of their names.
-  private static func pictures(at path: String) throws -> [String] {
-    var isFolder: ObjCBool = false
-    guard unsafe FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
-      throw MediaError(code: .fileUnreadable, message: "there is no file or folder '\(path)'")
-    }
-    guard isFolder.boolValue else { return [path] }
-    let names = try FileManager.default.contentsOfDirectory(atPath: path)
-      .filter { ["png", "jpg", "jpeg"].contains(URL(filePath: $0).pathExtension.lowercased()) }
-      .sorted { $0.compare($1, options: .numeric) == .orderedAscending }
-    guard !names.isEmpty else {
-      throw MediaError(
-        code: .fileUnreadable, message: "the folder '\(path)' holds no .png or .jpg picture")
-    }
-    return names.map { path.hasSuffix("/") ? path + $0 : "\(path)/\($0)" }
   }
 }
 

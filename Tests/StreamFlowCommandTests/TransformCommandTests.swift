@@ -72,7 +72,7 @@ import Testing
       "pictures", "pictures/wide.png", "sushi", "--count", "2", "--seed", "1", "--json",
       "--fit", "contain", "--background", "#00ff00")
     // The broken one is told, the others come.
-    #expect(outcome.status == 70)
+    #expect(outcome.status == 65)
     let lines = outcome.error.split(separator: "\n").filter { $0.hasPrefix("error: ") }
     #expect(lines.count == 2 && lines[0].contains("pictures/broken.png"), "\(outcome.error)")
     let report = try #require(
@@ -89,7 +89,7 @@ import Testing
   func mistakes() throws {
     for (arguments, status, message) in [
       (["pictures/wide.png"], 64, "Missing an input and a prompt"),
-      (["pictures/wide.png", "pictures/tiny.png"], 64, "The last word is the prompt"),
+      (["pictures/wide.png", "pictures/tiny.png"], 64, "The last argument is the prompt"),
       (["nowhere.png", "a fox"], 66, "error: there is no file or folder 'nowhere.png'"),
       (["out-of-here", "a fox"], 66, "error: there is no file or folder 'out-of-here'"),
       (["pictures/wide.png", "a fox", "--strength", "0"], 64, "--strength must be above 0"),
