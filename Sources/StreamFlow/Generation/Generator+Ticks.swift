@@ -124,6 +124,7 @@ extension Generator {
     let decoded = Result { try decoder.decode(sound.map(\.sample) + estimates.map(\.1)) }
     var index = 0
     for trajectory in retired {
+      measured.evaluationCount += trajectory.plan.rows.count
       guard let admission = inFlight.removeValue(forKey: trajectory.id) else { continue }
       var result: Result<PixelImage?, any Error> = .success(nil)
       if trajectory.sample.isFinite {
