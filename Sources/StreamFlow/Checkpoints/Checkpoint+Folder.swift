@@ -83,6 +83,14 @@ extension Checkpoint {
   public static func named(
     _ name: String, autoencoder: AutoencoderChoice = .automatic, variant: String? = nil
   ) throws(ModelError) -> Checkpoint {
+    var checkpoint = try located(name, autoencoder: autoencoder, variant: variant)
+    checkpoint.autoencoderChoice = autoencoder
+    return checkpoint
+  }
+
+  private static func located(
+    _ name: String, autoencoder: AutoencoderChoice, variant: String?
+  ) throws(ModelError) -> Checkpoint {
     let place = try ModelLocation(name)
     guard place.kind == .file, place.path.hasSuffix(".safetensors") else {
       return try Checkpoint(

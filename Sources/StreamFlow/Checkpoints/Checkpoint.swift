@@ -37,6 +37,9 @@ public struct Checkpoint: Sendable {
   /// The phrases that it was trained on, if it says so: any other prompt is likely to disappoint.
   public let vocabulary: PromptVocabulary?
 
+  /// The autoencoder that was asked for.
+  public internal(set) var autoencoderChoice = AutoencoderChoice.automatic
+
   /// What was added to its weights, in order.
   public internal(set) var additions: [AppliedWeights] = []
 

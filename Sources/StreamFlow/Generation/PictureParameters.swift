@@ -1,4 +1,5 @@
 internal import FlowCore
+internal import FlowEngine
 internal import FlowGraph
 
 /// The version of the package.
@@ -19,8 +20,14 @@ extension Generator {
       "CFG scale: \(request.guidance.scale)",
     ]
     settings += request.guidance.settings
+    if let kind = request.guidance.kind, kind == Guidance.Kind.none || kind == .full,
+      request.guidance != checkpoint.guidance(scale: request.guidance.scale)
+    {
+      // The scale alone would be read as the other kind.
+      settings.append("Guidance: \(kind.rawValue)")
+    }
     settings += [
-      "Seed: \(request.seed)", "Size: \(width)x\(height)", "Model: \(checkpoint.name)",
+      "Seed: \(request.seed)", "Size: \(width)x\(height)", "Model: \(quoted(checkpoint.name))",
       "RNG: \(request.noiseSource.rawValue.uppercased())", "Spacing: \(request.spacing.rawValue)",
     ]
     if let source = request.source {
@@ -40,6 +47,19 @@ extension Generator {
       let kind = addition.kind == .lora ? "LoRA" : "Delta weights"
       return "\(kind): \(quoted("\(addition.name):\(addition.scale)"))"
     }
+    switch checkpoint.autoencoderChoice {
+    case .automatic: break
+    case .full: settings.append("VAE: full")
+    case .tiny: settings.append("VAE: tiny")
+    case .path(let path):
+      let name = path.split(separator: "/").last.map(String.init) ?? path
+      settings.append("VAE: \(quoted(name))")
+    }
+    if checkpoint.unetWeights.quantization != nil {
+      settings.append("Precision: int8")
+    } else if configuration.precision != .float32 {
+      settings.append("Precision: \(configuration.precision.rawValue)")
+    }
     // Counted as the ecosystem does, from the last layer: 1 skips none.
     if skippedTextLayers > 0 { settings.append("Clip skip: \(skippedTextLayers + 1)") }
     if request.promptSyntax != .weighted {
@@ -50,8 +70,14 @@ extension Generator {
   }
 }
 
-/// A value in quotes where it has a comma, as the ecosystem's readers expect.
-private func quoted(_ value: String) -> String { value.contains(",") ? "\"\(value)\"" : value }
+/// A value as a JSON string where it holds a comma, a quote, a backslash or a line break, as
+/// AUTOMATIC1111's web UI writes and reads it.
+private func quoted(_ value: String) -> String {
+  guard value.contains(where: { ",\"\\\n".contains($0) }) else { return value }
+  let escaped = value.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"")
+    .replacing("\n", with: "\\n")
+  return "\"\(escaped)\""
+}
 
 extension Guidance {
   /// What there is to say of it besides its scale.
