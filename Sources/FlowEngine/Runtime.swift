@@ -54,9 +54,10 @@ public final class Runtime: Sendable {
     guard let (table, path) = found else {
       throw EngineError(
         code: .runtimeMissing,
-        message: "OpenVINO \(RuntimeLocation.release) was not found; run `make setup`, or set "
-          + "STREAMFLOW_OPENVINO to the folder of the `openvino` package from PyPI "
-          + "(\(problems.isEmpty ? "that folder holds no such library" : problems.joined(separator: "; ")))"
+        message: "OpenVINO \(RuntimeLocation.release) was not found; \(RuntimeLocation.remedy) ("
+          + (problems.isEmpty
+            ? "the folder in STREAMFLOW_OPENVINO holds no such library"
+            : problems.joined(separator: "; ")) + ")"
       )
     }
     self.functions = table
@@ -65,8 +66,8 @@ public final class Runtime: Sendable {
     guard version.hasPrefix(RuntimeLocation.release) else {
       throw EngineError(
         code: .runtimeUnsupported,
-        message: "'\(path)' is OpenVINO \(version), expected \(RuntimeLocation.release); run "
-          + "`make setup`, or point STREAMFLOW_OPENVINO at that release")
+        message: "'\(path)' is OpenVINO \(version), expected \(RuntimeLocation.release); "
+          + RuntimeLocation.remedy)
     }
     var handle: OpaquePointer?
     guard unsafe table.ov_core_create(&handle) == OPENVINO_OK, let core = unsafe handle else {

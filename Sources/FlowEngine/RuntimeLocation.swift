@@ -13,6 +13,11 @@ struct RuntimeLocation {
     #endif
   }()
 
+  /// How to get the runtime, for errors.
+  static let remedy =
+    "install it with `pip install 'openvino==\(release).*'`, set STREAMFLOW_OPENVINO to the folder "
+    + "of that package if it is not found, or run `make setup` in a checkout of StreamFlow"
+
   /// What to hand to the loader, best first; a bare name is looked up in the loader's own path.
   ///
   /// A folder that `STREAMFLOW_OPENVINO` names is the only place looked at.
@@ -28,11 +33,16 @@ struct RuntimeLocation {
       folders.append(place.appending(path: ".deps/openvino").path)
       place.deleteLastPathComponent()
     }
-    let sitePackages = [environment["VIRTUAL_ENV"], environment["HOME"].map { "\($0)/.local" }]
-      .compactMap { $0 }
-      .flatMap { root in
-        (9...14).map { "\(root)/lib/python3.\($0)/site-packages/openvino" }
+    let roots = [
+      environment["VIRTUAL_ENV"], environment["CONDA_PREFIX"],
+      environment["HOME"].map { "\($0)/.local" }, "/usr/local",
+    ]
+    let sitePackages = roots.compactMap { $0 }.flatMap { root in
+      // Debian's pip installs to dist-packages.
+      (9...14).flatMap { version in
+        ["site-packages", "dist-packages"].map { "\(root)/lib/python3.\(version)/\($0)/openvino" }
       }
+    }
     let system = ["/opt/homebrew/opt/openvino", "/usr/local/opt/openvino"]
     return existing(in: folders) + names + existing(in: sitePackages + system)
   }

@@ -26,7 +26,8 @@ import Testing
     #expect(candidates.isEmpty)
     let error = #expect(throws: EngineError.self) { try Runtime(candidates: candidates) }
     #expect(error?.code == .runtimeMissing)
-    #expect(error?.message.contains("run `make setup`, or set STREAMFLOW_OPENVINO") == true)
+    #expect(error?.message.contains("pip install 'openvino==2026.4.*'") == true)
+    #expect(error?.message.contains("set STREAMFLOW_OPENVINO") == true)
   }
 
   @Test("An installed command finds the runtime beside what its link leads to")
