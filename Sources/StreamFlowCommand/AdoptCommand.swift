@@ -18,7 +18,7 @@ struct AdoptCommand: AsyncParsableCommand {
         streamflow adopt ./model.safetensors --schedule lcm --guidance-scale 1.5
       """)
 
-  @Argument(help: "The model: a folder, or a file.")
+  @Argument(help: "The model: a folder, or a file.", completion: .file())
   var model: String
 
   @Option(

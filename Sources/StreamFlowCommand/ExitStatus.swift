@@ -7,6 +7,22 @@ internal import FlowServer
 internal import Foundation
 internal import StreamFlow
 
+/// A failure of the command itself.
+struct CommandFailure: Error, CustomStringConvertible {
+  let description: String
+  let exitCode: ExitCode
+
+  /// Creates a failure.
+  ///
+  /// - Parameters:
+  ///   - description: what failed, and the remedy.
+  ///   - code: one of sysexits.h.
+  init(_ description: String, code: Int32) {
+    self.description = description
+    exitCode = ExitCode(code)
+  }
+}
+
 /// The exit codes of sysexits.h, by kind of failure.
 enum ExitStatus {
   static let interrupted = ExitCode(130)
@@ -14,6 +30,7 @@ enum ExitStatus {
   static func of(_ error: any Error) -> ExitCode {
     switch error {
     case let code as ExitCode: code
+    case let failure as CommandFailure: failure.exitCode
     case let error as ModelError: of(error)
     case let error as GraphError:
       ExitCode(error.code == .fileUnreadable ? EX_NOINPUT : EX_DATAERR)

@@ -1,44 +1,62 @@
 internal import ArgumentParser
 internal import FlowCore
+internal import FlowMedia
 internal import Foundation
 internal import StreamFlow
 
-/// `streamflow generate`: prompts to pictures.
+/// `streamflow generate`: prompts to images.
 struct GenerateCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "generate", abstract: "Make pictures from prompts.",
+    commandName: "generate", abstract: "Generate images from prompts.",
     discussion: """
       Examples:
         streamflow generate "a fox on a blue background"
-        streamflow generate "an octopus" "a rocket" --count 4 --output pictures
+        streamflow generate "an octopus" "a rocket" --count 4 --output images
         streamflow generate "a (very red:1.3) fox on a [blue] background"
         streamflow generate --prompts-file prompts.txt --contact-sheet sheet.png
-        streamflow generate "a cat" --model ./perflow-sd15 --schedule perflow --vae ./taesd
+        streamflow generate "a fox" --count 1000 --seed 7 --resume
+        streamflow generate --from out/0001-a-fox.png --steps 8
+        streamflow generate "a fox" --output - > fox.png
+        streamflow generate "a cat" --model ./perflow-sd15 --vae ./taesd
       """)
 
-  @Argument(help: "What the pictures show.")
+  @Argument(help: "The prompts, each in quotes.")
   var prompts: [String] = []
 
-  @Option(help: "File with one prompt per line; '#' begins a comment, '-' reads standard input.")
+  @Option(
+    name: [.customShort("p"), .customLong("prompt")],
+    help: ArgumentHelp("A prompt, like one without this option.", valueName: "prompt"))
+  var namedPrompts: [String] = []
+
+  @Option(
+    help: ArgumentHelp(
+      "File with one prompt per line; '#' begins a comment, '-' reads standard input.",
+      valueName: "file"),
+    completion: .file())
   var promptsFile: String?
+
+  @Option(
+    name: .customLong("from"),
+    help: ArgumentHelp(
+      """
+      A PNG or JPEG image whose settings are used: one of StreamFlow's, of AUTOMATIC1111's web UI or \
+      of stable-diffusion.cpp. Other options take precedence.
+      """, valueName: "image"),
+    completion: .file(extensions: ["png", "jpg", "jpeg"]))
+  var source: String?
 
   @OptionGroup(title: "Model") var modelOptions: ModelOptions
 
-  @Option(help: "The number of pictures of each prompt.")
+  @Option(name: [.customShort("n"), .long], help: "Number of images of each prompt.")
   var count = 1
 
   @OptionGroup(title: "Sampling") var sampling: SamplingOptions
   @OptionGroup(title: "Output") var outputOptions: OutputOptions
   @OptionGroup(title: "Engine") var engineOptions: EngineOptions
-
-  @Flag(help: "Print one JSON object with files, settings and times.")
-  var json = false
-
-  @Flag(help: "Print nothing but errors.")
-  var quiet = false
+  @OptionGroup var reportOptions: ReportOptions
 
   func validate() throws {
-    guard !prompts.isEmpty || promptsFile != nil else {
+    guard !(prompts + namedPrompts).isEmpty || promptsFile != nil || source != nil else {
       throw ValidationError(
         "Missing a prompt. Try: streamflow generate \"a fox on a blue background\"")
     }
@@ -49,44 +67,101 @@ struct GenerateCommand: AsyncParsableCommand {
 
   func run() async throws {
     try await reporting {
-      let checkpoint = try engineOptions.applied(to: modelOptions.checkpoint())
-      var texts = prompts
-      if let promptsFile { texts += try PromptsFile.prompts(at: promptsFile) }
-      guard !texts.isEmpty else {
-        throw ValidationError("'\(promptsFile ?? "")' holds no prompt; write one a line")
+      let imported = try source.map { path throws(MediaError) in try ImageImport(path: path) }
+      var (models, engines, sampling) = (modelOptions, engineOptions, self.sampling)
+      try imported?.complete(&models)
+      imported?.complete(&engines)
+      let checkpoint = try engines.applied(to: models.checkpoint())
+      if let imported {
+        let problems =
+          imported.problems(modelOptions: models)
+          + sampling.complete(from: imported.settings, for: checkpoint)
+        if !reportOptions.quiet { for problem in problems { Terminal.warning(problem) } }
       }
+      let texts = try self.texts(imported: imported?.settings)
       let sample = sampling.request(texts[0], of: checkpoint, spacing: .diffusers)
-      let work = PromptList(prompts: texts, count: count, sample: sample)
+      var work = PromptList(prompts: texts, count: count, sample: sample)
+      let output = try PictureOutput(
+        outputOptions, pictureCount: work.pictureCount, isJSON: reportOptions.json)
       let generator = try sampling.generator(
-        checkpoint, engines: engineOptions, guidance: sample.guidance,
+        checkpoint, engines: engines, guidance: sample.guidance,
         pictureCount: work.pictureCount)
-      let output = try PictureOutput(outputOptions, pictureCount: work.pictureCount)
+      if outputOptions.resume, sampling.hasRandomSeed,
+        let seed = ResumedRun.firstSeed(
+          of: work, in: output, parameters: generator.parameters(of:))
+      {
+        work.sample.seed = seed
+      }
       let run = GenerationRun(
-        generator: generator, work: work, output: output,
-        style: json ? .json : quiet ? .quiet : .plain)
+        generator: generator, work: work, output: output, outputOptions: outputOptions,
+        reporting: reportOptions, hasRandomSeed: sampling.hasRandomSeed)
       try await Interrupt.cancelling { try await run() }
     }
   }
+
+  /// All prompts: those of the command line, of the file, or else of the image.
+  private func texts(imported: GenerationSettings?) throws -> [String] {
+    var texts = try prompts == ["-"] ? PromptsFile.prompts(at: "-") : prompts + namedPrompts
+    if !reportOptions.quiet {
+      for hint in [Self.quotingHint(prompts), Self.fileHint(prompts)].compactMap({ $0 }) {
+        Terminal.warning(hint)
+      }
+    }
+    if let promptsFile { texts += try PromptsFile.prompts(at: promptsFile) }
+    if texts.isEmpty, let imported { texts = [imported.prompt] }
+    guard !texts.isEmpty else {
+      throw ValidationError("'\(promptsFile ?? "")' holds no prompt; write one per line")
+    }
+    return texts
+  }
+
+  /// A hint at quotes, where prompts look like the words of one.
+  static func quotingHint(_ prompts: [String]) -> String? {
+    let particles: Set = [
+      "a", "an", "the", "of", "on", "in", "at", "with", "and", "by", "to", "from", "under", "over",
+    ]
+    guard prompts.count > 1, prompts.allSatisfy({ !$0.contains(where: \.isWhitespace) }),
+      prompts.count > 4 || prompts.contains(where: { particles.contains($0.lowercased()) })
+    else { return nil }
+    return "\(prompts.count) prompts of one word each make \(prompts.count) images; for one image "
+      + "quote the prompt: streamflow generate \"\(prompts.joined(separator: " "))\""
+  }
+
+  /// A hint where a prompt is the name of a file.
+  static func fileHint(_ prompts: [String]) -> String? {
+    guard
+      let path = prompts.first(where: {
+        !URL(filePath: $0).pathExtension.isEmpty && FileManager.default.fileExists(atPath: $0)
+      })
+    else { return nil }
+    let isImage = ["png", "jpg", "jpeg"].contains(URL(filePath: path).pathExtension.lowercased())
+    return "the prompt '\(path)' is the name of a file; "
+      + (isImage
+        ? "`streamflow transform '\(path)' PROMPT` starts from an image, --from takes its settings"
+        : "--prompts-file reads prompts from a file")
+  }
 }
 
-/// Prompts, each to be made into some pictures.
+/// Prompts, each to be made into some images.
 struct PromptList: PictureWork {
   let prompts: [String]
-  /// The pictures of each.
+  /// The number of images of each prompt.
   let count: Int
-  let sample: GenerationRequest
+  var sample: GenerationRequest
 
   var pictureCount: Int { prompts.count * count }
   var portion: Int { pictureCount }
   var strength: Double? { nil }
 
-  func requests(_ range: Range<Int>) -> [Result<GenerationRequest, any Error>] {
-    range.map { index in
-      var request = sample
-      request.prompt = prompts[index / count]
-      request.seed &+= UInt64(index)
-      return .success(request)
-    }
+  func requests(_ indices: [Int]) -> [Result<GenerationRequest, any Error>] {
+    indices.map { .success(description(of: $0)) }
+  }
+
+  func description(of index: Int) -> GenerationRequest {
+    var request = sample
+    request.prompt = prompts[index / count]
+    request.seed &+= UInt64(index)
+    return request
   }
 
   func name(of index: Int) -> String { prompts[index / count] }

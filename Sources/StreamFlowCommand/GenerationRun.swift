@@ -2,38 +2,47 @@ internal import ArgumentParser
 internal import FlowCore
 internal import FlowEngine
 internal import FlowGraph
+internal import FlowMedia
 internal import Foundation
 internal import StreamFlow
 
-/// The pictures that a run makes, worked out a portion at a time.
+/// The images that a run makes, requested a portion at a time.
 protocol PictureWork: Sendable {
-  /// The number of pictures.
+  /// The number of images.
   var pictureCount: Int { get }
+  /// The number of images of each prompt or input.
+  var count: Int { get }
   /// A request like all of them.
   var sample: GenerationRequest { get }
   /// The prompts of all of them, each at least once.
   var prompts: [String] { get }
-  /// How much of their sources is made anew, if they have any.
+  /// The denoising strength, where images are made from others.
   var strength: Double? { get }
-  /// The most pictures that are asked for at once.
+  /// The most images that are requested at once.
   var portion: Int { get }
-  /// The requests of some pictures, or why one cannot be made.
-  func requests(_ range: Range<Int>) -> [Result<GenerationRequest, any Error>]
-  /// What a picture's file is named after.
+  /// The requests of some images, or why one cannot be made.
+  func requests(_ indices: [Int]) -> [Result<GenerationRequest, any Error>]
+  /// The request of an image without the pixels that it is made from: its settings.
+  func description(of index: Int) -> GenerationRequest
+  /// What the file of an image is named after.
   func name(of index: Int) -> String
-  /// The file that a picture is made of, if any.
+  /// The file that an image is made from, if any.
   func source(of index: Int) -> String?
 }
 
-/// One run of `streamflow generate` or `transform`: pulls pictures, writes them, and says what was
-/// done.
+/// One run of `streamflow generate` or `transform`: pulls images, writes them, and reports.
 struct GenerationRun {
   enum Style { case plain, quiet, json }
 
   let generator: Generator
   let work: any PictureWork
   let output: PictureOutput
-  let style: Style
+  let outputOptions: OutputOptions
+  let reporting: ReportOptions
+  /// Whether nobody chose the seed, so that it is worth reporting.
+  let hasRandomSeed: Bool
+
+  private var style: Style { reporting.style }
 
   private struct Written: Encodable {
     let file: String
@@ -42,9 +51,9 @@ struct GenerationRun {
     let seed: UInt64
   }
 
-  /// Pictures that were asked for together.
+  /// Images that were requested together.
   private struct Portion {
-    /// The number among all pictures of each.
+    /// The number of each among all images.
     let indices: [Int]
     var iterator: ImageStream.Iterator
   }
@@ -59,6 +68,7 @@ struct GenerationRun {
     let pictures: [Written]
     let contactSheet: String?
     let failed: Int
+    let skipped: Int
     let prepareSeconds: Double
     let seconds: Double
     let picturesPerSecond: Double
@@ -109,30 +119,41 @@ struct GenerationRun {
   }
 
   func callAsFunction() async throws {
+    var output = output
+    let resumed = try resume(&output)
+    let remaining = (0..<work.pictureCount).filter { resumed[$0] == nil }
     tellAdditions()
     warnOfCutPrompts()
     warnOfIdleGuidance()
-    let bar = ProgressBar(total: work.pictureCount, isVisible: style == .plain)
-    bar.show("preparing engines ...")
+    let meter = GenerationMeter(
+      imageTotal: remaining.count, stepsPerImage: work.sample.stepCount,
+      evaluationsPerImage: (try? generator.evaluationCount(of: work.description(of: 0))) ?? 1,
+      isVisible: style == .plain && !reporting.hidesProgress)
+    meter.show("preparing engines ...")
     var written: [Written] = []
-    var pictures: [Int: PixelImage] = [:]
+    var pictures: [Int: PixelImage] = output.wantsSheet ? images(of: resumed) : [:]
     var failed = Failures()
     var asked = 0
-    var output = output
     var interruption: (any Error)?
-    var portion = try await ask(from: &asked, failed: &failed)
-    if portion != nil { try await generator.prepare() }
-    let start = ContinuousClock.now
+    var portion: Portion?
     var seconds = 0.0
-    bar.advance(to: 0)
+    do {
+      portion = try await ask(of: remaining, from: &asked, failed: &failed)
+      if portion != nil { try await generator.prepare() }
+    } catch {
+      await meter.finish()
+      throw error
+    }
+    let start = ContinuousClock.now
+    meter.follow(generator)
     pulling: while var current = portion {
       do {
         // Asked for ahead, so that there is no gap between this portion and the next.
-        portion = try await ask(from: &asked, failed: &failed)
+        portion = try await ask(of: remaining, from: &asked, failed: &failed)
         while true {
           do {
-            if written.count + failed.count == work.pictureCount, await generator.hasUnkeptEngines {
-              bar.show("keeping the engines for the next run (Ctrl-C twice skips that) ...")
+            if written.count + failed.count == remaining.count, await generator.hasUnkeptEngines {
+              meter.show("saving the engines for the next run (Ctrl-C twice skips that) ...")
             }
             guard let picture = try await current.iterator.next() else { break }
             let index = current.indices[picture.index]
@@ -145,8 +166,8 @@ struct GenerationRun {
                 file: path, source: work.source(of: index), prompt: picture.request.prompt,
                 seed: picture.request.seed))
             seconds = (ContinuousClock.now - start).seconds
-            bar.advance(to: written.count)
-            if style == .plain, !bar.isVisible { Terminal.output(path) }
+            meter.record(images: written.count + failed.count)
+            if style == .plain, !meter.isVisible, path != "-" { say(path) }
           } catch let error as ModelError where error.code == .notFinite {
             Terminal.error(error.message)
             failed.add(error)
@@ -157,20 +178,41 @@ struct GenerationRun {
         break pulling
       }
     }
-    bar.finish()
+    await meter.finish()
     let sheet = try output.writeSheet(of: pictures.sorted { $0.key < $1.key }.map(\.value))
-    try await report(written, sheet: sheet, failed: failed.count, seconds: seconds)
+    try await report(
+      written, sheet: sheet, failed: failed.count, skipped: resumed.count, seconds: seconds)
     if let interruption { throw interruption }
     if failed.count > 0 { throw failed.status }
   }
 
-  /// Asks for the next portion; a picture that cannot be asked for is told, and the others come.
-  private func ask(from asked: inout Int, failed: inout Failures) async throws -> Portion? {
-    while asked < work.pictureCount {
-      let range = asked..<min(asked + work.portion, work.pictureCount)
+  /// Finds what an interrupted run left, and continues its numbers.
+  private func resume(_ output: inout PictureOutput) throws -> [Int: String] {
+    guard outputOptions.resume else { return [:] }
+    let run = ResumedRun(of: work, in: output, parameters: generator.parameters(of:))
+    try output.resume(run)
+    return run.finished
+  }
+
+  private func images(of files: [Int: String]) -> [Int: PixelImage] {
+    files.compactMapValues { try? PixelImage(pictureAt: $0) }
+  }
+
+  /// Prints a line where the images do not go.
+  private func say(_ line: String) {
+    if outputOptions.usesStandardOutput { Terminal.note(line) } else { Terminal.output(line) }
+  }
+
+  /// Requests the next portion; an image that cannot be requested is reported, and the others
+  /// come.
+  private func ask(
+    of remaining: [Int], from asked: inout Int, failed: inout Failures
+  ) async throws -> Portion? {
+    while asked < remaining.count {
+      let range = asked..<min(asked + work.portion, remaining.count)
       asked = range.upperBound
       var (requests, indices): ([GenerationRequest], [Int]) = ([], [])
-      for (index, request) in zip(range, work.requests(range)) {
+      for (index, request) in zip(remaining[range], work.requests(Array(remaining[range]))) {
         switch request {
         case .success(let request):
           requests.append(request)
@@ -233,28 +275,35 @@ struct GenerationRun {
   }
 
   private func report(
-    _ written: [Written], sheet: String?, failed: Int, seconds: Double
+    _ written: [Written], sheet: String?, failed: Int, skipped: Int, seconds: Double
   ) async throws {
     let rate = seconds > 0 ? Double(written.count) / seconds : 0
     let statistics = await generator.statistics
     switch style {
     case .quiet: return
     case .plain:
-      let count =
-        "\(written.count)" + (written.count < work.pictureCount ? " of \(work.pictureCount)" : "")
-      let plural = work.pictureCount == 1 ? "picture" : "pictures"
-      let place = written.count == 1 ? written[0].file : output.folder
-      Terminal.output(
+      let total = work.pictureCount - skipped
+      let place = written.count == 1 ? written[0].file : output.place
+      guard total > 0 else {
+        say("all \(skipped) images were there already: \(output.file ?? output.place)")
+        return
+      }
+      let isWhole = written.count == total
+      say(
         String(
-          format: "%@ %@ in %.2f s, %.2f a second (engines ready in %.2f s): %@", count, plural,
-          seconds, rate, statistics.preparation.seconds, place))
-      if let sheet { Terminal.output("contact sheet: \(sheet)") }
+          format: "%@ %@ in %.2f s, %.2f images/s, engines ready in %.2f s%@: %@",
+          isWhole ? "\(total)" : "\(written.count) of \(total)", total == 1 ? "image" : "images",
+          seconds, rate, statistics.preparation.seconds,
+          Self.details(seeds: hasRandomSeed ? written.map(\.seed) : [], skipped: skipped),
+          place == "-" ? "standard output" : place))
+      if let sheet { say("contact sheet: \(sheet == "-" ? "standard output" : sheet)") }
     case .json:
       let report = Report(
         model: generator.checkpoint.name, width: generator.width, height: generator.height,
         steps: work.sample.stepCount, strength: work.strength, rows: generator.rowCapacity,
         pictures: written,
-        contactSheet: sheet, failed: failed, prepareSeconds: statistics.preparation.seconds,
+        contactSheet: sheet, failed: failed, skipped: skipped,
+        prepareSeconds: statistics.preparation.seconds,
         seconds: seconds, picturesPerSecond: rate, ticks: statistics.tickCount,
         tickSeconds: statistics.tickTime.seconds, engineSeconds: statistics.engineTime.seconds,
         decodeSeconds: statistics.decodeTime.seconds,
@@ -268,6 +317,18 @@ struct GenerationRun {
       )
       try Terminal.output(JSON.text(of: report))
     }
+  }
+}
+
+extension GenerationRun {
+  /// The end of the closing line: the seeds that nobody chose, and the images that were there.
+  static func details(seeds: [UInt64], skipped: Int) -> String {
+    var text = ""
+    if let first = seeds.min(), let last = seeds.max() {
+      text += first == last ? ", seed \(first)" : ", seeds \(first) to \(last)"
+    }
+    if skipped > 0 { text += ", \(skipped) were there already" }
+    return text
   }
 }
 

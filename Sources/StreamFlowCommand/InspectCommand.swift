@@ -19,13 +19,16 @@ struct InspectCommand: AsyncParsableCommand {
       """)
 
   @Argument(
-    help: "A model as --model takes it, a LoRA file, a PNG or JPEG image, or a folder of images.")
+    help: "A model as --model takes it, a LoRA file, a PNG or JPEG image, or a folder of images.",
+    completion: .file())
   var subject: String
 
-  @Option(help: "The autoencoder: auto, full, tiny, or a path.")
+  @Option(
+    help: "The autoencoder: auto, full, tiny, or a path.",
+    completion: .file())
   var vae = AutoencoderChoice.automatic
 
-  @Option(help: "The middle of the weights' file names, such as fp16.")
+  @Option(help: "Weight variant, the middle of the weights' file names, such as fp16.")
   var variant: String?
 
   @Flag(help: "Print JSON.")

@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import FlowMedia
 internal import Foundation
+internal import StreamFlow
 
 /// An image file, or the images of a folder, with the texts stored in them.
 struct InspectedImages {
@@ -14,11 +15,16 @@ struct InspectedImages {
   init?(at path: String) throws {
     var isFolder: ObjCBool = false
     let manager = FileManager.default
-    guard unsafe manager.fileExists(atPath: path, isDirectory: &isFolder) else { return nil }
+    guard unsafe manager.fileExists(atPath: path, isDirectory: &isFolder) else {
+      guard Self.isImage(path) || Self.isOtherImage(path) else { return nil }
+      throw MediaError(code: .fileUnreadable, message: "there is no file '\(path)'")
+    }
     subject = path
     self.isFolder = isFolder.boolValue
     guard isFolder.boolValue else {
-      guard Self.isImage(path) || Self.startsAsImage(path) else { return nil }
+      guard Self.isImage(path) || Self.isOtherImage(path) || Self.startsAsImage(path) else {
+        return nil
+      }
       paths = [path]
       return
     }
@@ -36,6 +42,12 @@ struct InspectedImages {
     endings.contains(URL(filePath: path).pathExtension.lowercased())
   }
 
+  /// Whether a name is that of an image in a format that is not read, which an error then names.
+  private static func isOtherImage(_ path: String) -> Bool {
+    ["webp", "gif", "tif", "tiff", "bmp", "avif", "heic", "jxl"]
+      .contains(URL(filePath: path).pathExtension.lowercased())
+  }
+
   private static func startsAsImage(_ path: String) -> Bool {
     guard let file = FileHandle(forReadingAtPath: path) else { return false }
     defer { try? file.close() }
@@ -45,6 +57,9 @@ struct InspectedImages {
 
   private struct Report: Encodable {
     let file: String
+    var prompt: String?
+    var negativePrompt: String?
+    var settings: [String: InspectedSettings.Value]?
     var parameters: String?
     var texts: [String: String]?
     var error: String?
@@ -64,9 +79,13 @@ struct InspectedImages {
           continue
         }
         let texts = metadata.texts.map { ($0.keyword, $0.text) }
+        let settings = metadata.parameters.map {
+          InspectedSettings(GenerationSettings(parsing: $0))
+        }
         reports.append(
           Report(
-            file: path, parameters: metadata.parameters,
+            file: path, prompt: settings?.prompt, negativePrompt: settings?.negativePrompt,
+            settings: settings?.settings, parameters: metadata.parameters,
             texts: Dictionary(texts) { first, _ in first }))
       } catch {
         guard isFolder else { throw error }
@@ -76,14 +95,7 @@ struct InspectedImages {
       }
     }
     if json {
-      if isFolder {
-        Terminal.output(try JSON.text(of: reports))
-      } else {
-        // Keywords as they are in the file, and the settings under one name for every format.
-        var object = reports[0].texts ?? [:]
-        object["parameters"] = reports[0].parameters
-        Terminal.output(try JSON.text(of: object))
-      }
+      Terminal.output(try isFolder ? JSON.text(of: reports) : JSON.text(of: reports[0]))
     }
     if let firstError { throw ExitStatus.of(firstError) }
   }

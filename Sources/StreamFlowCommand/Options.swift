@@ -6,38 +6,43 @@ public import StreamFlow
 /// Which model.
 struct ModelOptions: ParsableArguments {
   @Option(
+    name: [.short, .long],
     help: """
       The model: 'starter', a folder in diffusers' layout or a .safetensors file, the name of one in \
-      the folder $STREAMFLOW_MODELS, or org/name as pulled.
-      """)
-  var model = "starter"
+      the folder $STREAMFLOW_MODELS, or org/name as pulled (default: starter).
+      """,
+    completion: .file())
+  var model: String?
 
   @Option(
     help: """
       The autoencoder: auto (the model's own), full, tiny (in vae_tiny/), or a folder or \
       .safetensors file of one: AutoencoderKL in diffusers' or the original names, or the decoder \
       of a tiny one (taesd, taesdxl, taesd3, taef1).
-      """)
+      """,
+    completion: .file())
   var vae = AutoencoderChoice.automatic
 
-  @Option(help: "The middle of the weights' file names, such as fp16.")
+  @Option(help: "Weight variant, the middle of the weights' file names, such as fp16.")
   var variant: String?
 
   @Option(
     name: .customLong("lora"),
     help: ArgumentHelp(
-      "A LoRA to add, with how much of it (1 unless said); repeat for several.",
-      valueName: "file[:scale]"))
+      "A LoRA to apply, with its scale (default: 1); repeat for several.",
+      valueName: "file[:scale]"),
+    completion: .file())
   var loras: [WeightAddition] = []
 
   @Option(
     help: ArgumentHelp(
       "Differences to add to the network's weights, such as PeRFlow's; repeat for several.",
-      valueName: "file[:scale]"))
+      valueName: "file[:scale]"),
+    completion: .file())
   var deltaWeights: [WeightAddition] = []
 
   func checkpoint() throws -> Checkpoint {
-    try Checkpoint.named(model, autoencoder: vae, variant: variant)
+    try Checkpoint.named(model ?? "starter", autoencoder: vae, variant: variant)
       .applying(loras: loras, deltas: deltaWeights)
   }
 }
@@ -60,22 +65,23 @@ struct EngineOptions: ParsableArguments {
   @Option(help: "The device: CPU, GPU, NPU or AUTO, as this machine has them.")
   var device = "CPU"
 
-  @Option(help: "The number of threads; all cores unless said.")
+  @Option(help: "Number of threads (default: all cores).")
   var threads: Int?
 
   @Option(
     help: """
       The precision: f32; bf16 or f16, where the device has it; or int8, where `streamflow quantize` \
-      has measured the model's scales (the starter's are there).
+      has measured the model's scales, as for the starter (default: f32).
       """)
-  var precision = PrecisionChoice.float(.float32)
+  var precision: PrecisionChoice?
 
   @Option(
     help: ArgumentHelp(
-      "Where the scales of int8 are, if not beside the model.", valueName: "file or folder"))
+      "The scales for int8 (default: beside the model).", valueName: "file or folder"),
+    completion: .file(extensions: ["json"]))
   var scales: String?
 
-  @Flag(name: .customLong("no-cache"), help: "Neither use nor keep compiled engines.")
+  @Flag(name: .customLong("no-cache"), help: "Do not read or write the engine cache.")
   var ignoresCache = false
 
   func validate() throws {
@@ -91,7 +97,7 @@ struct EngineOptions: ParsableArguments {
     var configuration = EngineConfiguration()
     configuration.device = device
     configuration.threadCount = threads
-    if case .float(let precision) = precision { configuration.precision = precision }
+    if case .float(let precision)? = precision { configuration.precision = precision }
     return configuration
   }
 
@@ -185,23 +191,6 @@ extension PromptSyntax: ExpressibleByArgument {}
 extension Solver: ExpressibleByArgument {}
 extension FlowMatchingSchedule.Spacing: ExpressibleByArgument {}
 extension GaussianNoise.Source: ExpressibleByArgument {}
-
-/// The rows of a tick: a number, or by the size of the picture.
-struct StageCount: ExpressibleByArgument {
-  let rows: Int?
-  var defaultValueDescription: String { rows.map { "\($0)" } ?? "auto" }
-
-  init(rows: Int?) { self.rows = rows }
-
-  init?(argument: String) {
-    if argument == "auto" {
-      rows = nil
-    } else {
-      guard let number = Int(argument), number > 0 else { return nil }
-      rows = number
-    }
-  }
-}
 
 extension ScheduleChoice: ExpressibleByArgument {
   /// As it is written on the command line.

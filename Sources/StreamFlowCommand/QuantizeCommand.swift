@@ -22,10 +22,14 @@ struct QuantizeCommand: AsyncParsableCommand {
         streamflow generate "a fox" --model ./my-model --precision int8
       """)
 
-  @Argument(help: "The model as --model takes it.")
+  @Argument(
+    help: "The model as --model takes it.",
+    completion: .file())
   var model: String
 
-  @Option(help: "The autoencoder: auto, full, tiny, or a path.")
+  @Option(
+    help: "The autoencoder: auto, full, tiny, or a path.",
+    completion: .file())
   var vae = AutoencoderChoice.automatic
 
   @Option(help: "The middle of the weights' file names, such as fp16.")
@@ -34,7 +38,8 @@ struct QuantizeCommand: AsyncParsableCommand {
   @Option(
     help: ArgumentHelp(
       "A folder or file to write the scales to, if not beside the model.",
-      valueName: "file or folder"))
+      valueName: "file or folder"),
+    completion: .file())
   var output: String?
 
   @Flag(help: "Replace scales that are there.")
@@ -44,7 +49,8 @@ struct QuantizeCommand: AsyncParsableCommand {
     help: ArgumentHelp(
       "A file of prompts, one a line, to calibrate with.",
       discussion:
-        "Default: 24 built-in prompts, or as many of them as take about two minutes, at least 4."))
+        "Default: 24 built-in prompts, or as many of them as take about two minutes, at least 4."),
+    completion: .file())
   var promptsFile: String?
 
   @Option(help: "The number of steps; what suits the model unless said.")

@@ -1,92 +1,110 @@
-public import ArgumentParser
+internal import ArgumentParser
 internal import FlowCore
-public import StreamFlow
+internal import StreamFlow
 
-/// How pictures are made of a prompt: what `generate`, `transform` and `video` share.
+/// How images are sampled: what `generate`, `transform` and `video` share.
+///
+/// Options that the user left out are nil, so that the settings of an image can stand in for them.
 struct SamplingOptions: ParsableArguments {
-  @Option(help: "The seed of the first picture, the next has the next; a random one unless said.")
-  var seed: UInt64?
+  @Option(
+    name: [.customShort("s"), .customLong("seed")],
+    help: """
+      Seed of the first image, incremented for each further one; -1 or none: a random one, which \
+      is reported.
+      """)
+  var seed: SeedArgument?
 
-  @Option(help: "The number of steps; what suits the model unless said.")
+  @Option(help: "Number of steps (default: the model's).")
   var steps: Int?
 
-  @Option(help: "The width in pixels; the model's own unless said.")
+  @Option(help: "Width in pixels (default: the model's).")
   var width: Int?
 
-  @Option(help: "The height in pixels; the model's own unless said.")
+  @Option(help: "Height in pixels (default: the model's).")
   var height: Int?
 
   @Option(
-    help: "How strongly the prompt steers, 1 for not more than it is; the model's own unless said.")
+    help: ArgumentHelp("Width and height together, as 512 or 768x512.", valueName: "WxH"))
+  var size: ImageSizeArgument?
+
+  @Option(
+    name: [.customLong("guidance-scale"), .customLong("cfg-scale"), .customLong("cfg")],
+    help: "Classifier-free guidance scale; 1 disables it (default: the model's).")
   var guidanceScale: Float?
 
   @Option(
     help: """
-      Where guidance takes the unprompted side from: full (evaluated, two rows a step), \
-      onetime-negative (evaluated in the first step only), self-negative (the picture that is \
-      started from), none; what suits the model unless said.
+      Where guidance takes the unconditional prediction from: full (evaluated in each step, two \
+      batch rows), onetime-negative (evaluated in the first step only), self-negative (derived \
+      from the input image), none (default: by the model and the scale).
       """)
   var guidance: Guidance.Kind?
 
-  @Option(help: "How much of the unprompted side self-negative and onetime-negative take away.")
-  var delta: Float = 1
+  @Option(
+    help: """
+      How much of the unconditional prediction self-negative and onetime-negative use (default: 1).
+      """)
+  var delta: Float?
 
-  @Option(help: "What the pictures show not; needs a guidance scale other than 1.")
-  var negativePrompt = ""
+  @Option(
+    name: [.customLong("negative-prompt"), .customLong("negative")],
+    help: "What to avoid; used only with a guidance scale other than 1.")
+  var negativePrompt: String?
 
   @Option(
     name: .customLong("blend"),
     help: ArgumentHelp(
-      "Another prompt, and how much of it is mixed in (0 to 1); repeat for several.",
+      "Another prompt, and how much of it is blended in (0 to 1); repeat for several.",
       valueName: "prompt:weight"))
   var blends: [BlendedPrompt] = []
 
-  @Option(help: "How prompts are blended: spherical (along the arc), or linear (their mean).")
-  var blendKind = PromptBlend.Kind.spherical
+  @Option(help: "How prompts are blended: spherical or linear (default: spherical).")
+  var blendKind: PromptBlend.Kind?
 
   @Option(
     help: ArgumentHelp(
-      "Another seed, and how much of its noise is mixed in (0 to 1).", valueName: "seed:weight"))
+      "Another seed, and how much of its noise is blended in (0 to 1).",
+      valueName: "seed:weight"))
   var seedBlend: BlendedSeed?
 
   @Option(
     help: """
       How prompts are read: weighted, where (more), [less] and (so:1.2) weigh words, \\( is a \
-      parenthesis, BREAK begins a chunk and long prompts go on in further chunks; or plain, where \
-      all is text and the end of a long prompt is cut.
+      parenthesis, BREAK begins a chunk and long prompts continue in further chunks; or plain, \
+      where all is text and a long prompt is truncated (default: weighted).
       """)
-  var promptSyntax = PromptSyntax.weighted
+  var promptSyntax: PromptSyntax?
 
-  @Option(help: "How the flow is followed: euler, heun or ab2.")
-  var solver = Solver.euler
+  @Option(help: "ODE solver: euler, heun or ab2 (default: euler).")
+  var solver: Solver?
 
   @Option(
     help: """
-      The way through time: auto, flow-match, rectified, lcm, euler, euler-ancestral, or \
-      perflow[:windows=4,prediction=diff_eps|ddim_eps|velocity].
+      Sampling schedule: auto, flow-match, rectified, lcm, euler, euler-ancestral, or \
+      perflow[:windows=4,prediction=diff_eps|ddim_eps|velocity] (default: auto, the model's).
       """)
-  var schedule = ScheduleChoice.automatic
+  var schedule: ScheduleChoice?
 
   @Option(
     help: """
-      How times are laid out: diffusers (as it does; the default from noise), or uniform (1, .75, \
-      .5, .25, 0; the default from a picture).
+      Spacing of the noise levels: diffusers (as it does; the default from noise), or uniform (1, \
+      .75, .5, .25, 0; the default from an image).
       """)
   var spacing: FlowMatchingSchedule.Spacing?
 
-  @Option(help: "Whose noise the seed names: torch's cpu or cuda generator.")
-  var noise = GaussianNoise.Source.cpu
+  @Option(help: "Random generator to reproduce: PyTorch's cpu or cuda (default: cpu).")
+  var noise: GaussianNoise.Source?
 
-  @Option(help: "How many of the text encoder's last layers are left out.")
-  var clipSkip = 0
+  @Option(help: "Number of last text encoder layers to skip (default: 0).")
+  var clipSkip: Int?
 
-  @Option(help: "The rows of a tick, pictures in flight: a number, or auto.")
+  @Option(help: "Batch size, the images in flight: a number, or auto.")
   var stages = StageCount(rows: nil)
 
   @Option(
     help: """
-      The tiles that pictures are decoded in, to the same pixels with less memory: auto (where the \
-      whole would take more than 3 GB), off, or pixels a side (16 or more).
+      Tiles for decoding, which give the same pixels with less memory: auto (where the whole image \
+      would take more than 3 GB), off, or a side in pixels (16 or more).
       """)
   var vaeTile = DecodeTiling.automatic
 
@@ -94,43 +112,67 @@ struct SamplingOptions: ParsableArguments {
     if let steps, !(1...1000).contains(steps) {
       throw ValidationError("--steps must be 1 to 1000, got \(steps)")
     }
+    if size != nil, width != nil || height != nil {
+      throw ValidationError("--size sets width and height; leave --width and --height out")
+    }
+    for (name, value) in [("guidance-scale", guidanceScale), ("delta", delta)] {
+      if let value, !(value >= 0 && value.isFinite) {
+        throw ValidationError("--\(name) must be a number of 0 or more, got \(value)")
+      }
+    }
+    if let clipSkip, clipSkip < 0 {
+      throw ValidationError("--clip-skip must be 0 or more, got \(clipSkip)")
+    }
   }
 
-  /// The request of a prompt, with what suits the model where the user says nothing.
+  /// The width in pixels, if the user chose one.
+  var chosenWidth: Int? { width ?? size?.width }
+
+  /// The height in pixels, if the user chose one.
+  var chosenHeight: Int? { height ?? size?.height }
+
+  /// Whether the seed is random.
+  var hasRandomSeed: Bool { seed == nil || seed == .random }
+
+  /// The request of a prompt, with the model's settings where the user gave none.
   ///
   /// - Parameters:
   ///   - prompt: the prompt.
   ///   - checkpoint: the model.
-  ///   - spacing: the layout of times where the user says nothing.
+  ///   - spacing: the spacing of the noise levels where the user gave none.
   func request(
     _ prompt: String, of checkpoint: Checkpoint, spacing: FlowMatchingSchedule.Spacing
   ) -> GenerationRequest {
+    let schedule = schedule ?? .automatic
     var request = checkpoint.request(prompt, schedule: schedule, guidanceScale: guidanceScale)
-    request.negativePrompt = negativePrompt
-    request.promptSyntax = promptSyntax
-    if let seed { request.seed = seed }
+    request.negativePrompt = negativePrompt ?? ""
+    request.promptSyntax = promptSyntax ?? .weighted
+    if case .number(let seed) = seed { request.seed = seed }
     if let steps { request.stepCount = steps }
     if let guidance {
       let scale = guidanceScale ?? checkpoint.defaults(for: schedule).guidanceScale
-      request.guidance = guidance.guidance(scale: scale, delta: delta)
+      request.guidance = guidance.guidance(scale: scale, delta: delta ?? 1)
     }
     request.spacing = self.spacing ?? spacing
-    request.solver = solver
-    request.noiseSource = noise
-    if !blends.isEmpty { request.blend = PromptBlend(blends.map(\.part), kind: blendKind) }
+    request.solver = solver ?? .euler
+    request.noiseSource = noise ?? .cpu
+    if !blends.isEmpty {
+      request.blend = PromptBlend(blends.map(\.part), kind: blendKind ?? .spherical)
+    }
     request.seedBlend = seedBlend?.blend
     return request
   }
 }
 
 extension SamplingOptions {
-  /// A generator for so many pictures.
+  /// A generator for a number of images.
   func generator(
     _ checkpoint: Checkpoint, engines: EngineOptions, guidance: Guidance, pictureCount: Int
   ) throws -> Generator {
     var options = GeneratorOptions()
-    (options.width, options.height, options.rowCapacity) = (width, height, stages.rows)
-    (options.skippedTextLayers, options.decodeTiling) = (clipSkip, vaeTile)
+    (options.width, options.height) = (chosenWidth, chosenHeight)
+    options.rowCapacity = stages.rows
+    (options.skippedTextLayers, options.decodeTiling) = (clipSkip ?? 0, vaeTile)
     func make() throws -> Generator {
       try Generator(
         checkpoint: checkpoint, options: options, configuration: engines.configuration,
@@ -147,33 +189,3 @@ extension SamplingOptions {
     return try make()
   }
 }
-
-/// A prompt with a weight behind a colon.
-struct BlendedPrompt: ExpressibleByArgument {
-  let part: PromptBlend.Part
-
-  init?(argument: String) {
-    guard let (prompt, weight) = weighted(argument) else { return nil }
-    part = PromptBlend.Part(prompt: prompt, weight: weight)
-  }
-}
-
-/// A seed with a weight behind a colon.
-struct BlendedSeed: ExpressibleByArgument {
-  let blend: SeedBlend
-
-  init?(argument: String) {
-    guard let (text, weight) = weighted(argument), let seed = UInt64(text) else { return nil }
-    blend = SeedBlend(seed: seed, fraction: weight)
-  }
-}
-
-/// A text and the number from 0 to 1 behind its last colon.
-private func weighted(_ argument: String) -> (text: String, weight: Float)? {
-  guard let colon = argument.lastIndex(of: ":"),
-    let weight = Float(argument[argument.index(after: colon)...]), (0...1).contains(weight)
-  else { return nil }
-  return (String(argument[..<colon]), weight)
-}
-
-extension PromptBlend.Kind: ExpressibleByArgument {}

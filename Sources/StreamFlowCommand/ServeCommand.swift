@@ -32,7 +32,8 @@ struct ServeCommand: AsyncParsableCommand {
       """
       A model, as `generate` takes it, with a name for requests and with LoRAs where wanted; repeat \
       for several, of which the first is the default.
-      """, valueName: "[name=]model[,lora=file[:scale]]"))
+      """, valueName: "[name=]model[,lora=file[:scale]]"),
+    completion: .file())
   var models: [OfferedModel] = []
 
   @Flag(
@@ -42,10 +43,14 @@ struct ServeCommand: AsyncParsableCommand {
       """)
   var strictModels = false
 
-  @Option(help: "The autoencoder of all models: auto, full, tiny, or a path.")
+  @Option(
+    help: "The autoencoder of all models: auto, full, tiny, or a path.",
+    completion: .file())
   var vae = AutoencoderChoice.automatic
 
-  @Option(help: ArgumentHelp("A file whose first line requests must carry.", valueName: "file"))
+  @Option(
+    help: ArgumentHelp("A file whose first line requests must carry.", valueName: "file"),
+    completion: .file())
   var tokenFile: String?
 
   @Option(
@@ -76,7 +81,7 @@ struct ServeCommand: AsyncParsableCommand {
       """, valueName: "address"))
   var trustedProxies: [String] = []
 
-  @OptionGroup(title: "Bounds") var bounds: ServerBounds
+  @OptionGroup(title: "Limits") var bounds: ServerBounds
   @OptionGroup(title: "Engine") var engineOptions: EngineOptions
 
   @Option(help: "How much is logged: debug, info, warning or error.")
@@ -223,7 +228,9 @@ struct ServerBounds: ParsableArguments {
   @Option(help: "Seconds that finished pictures of jobs and addresses are kept.")
   var keep = 3600
 
-  @Option(help: ArgumentHelp("The folder that they are kept in.", valueName: "folder"))
+  @Option(
+    help: ArgumentHelp("The folder that they are kept in.", valueName: "folder"),
+    completion: .directory)
   var results: String?
 
   func validate() throws {

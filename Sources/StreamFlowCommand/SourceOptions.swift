@@ -2,9 +2,9 @@ public import ArgumentParser
 internal import FlowCore
 public import StreamFlow
 
-/// How pictures are made of pictures: what `transform` and `video` share.
+/// How images are made from images: what `transform` and `video` share.
 struct SourceOptions: ParsableArguments {
-  @Option(help: "How much is made anew: above 0 (as it is) up to 1 (all of it).")
+  @Option(help: "Denoising strength, above 0 up to 1; 1 ignores the input.")
   var strength = 0.5
 
   @Option(
@@ -16,7 +16,7 @@ struct SourceOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "The color under transparent places and beside contained pictures.", valueName: "rrggbb"))
+      "The color behind transparent pixels and beside contained images.", valueName: "rrggbb"))
   var background = ColorArgument(color: .white)
 
   func validate() throws {

@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import Foundation
 internal import StreamFlow
 
 /// The command `streamflow`.
@@ -6,14 +7,14 @@ internal import StreamFlow
 struct StreamFlowCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "streamflow",
-    abstract: "Makes pictures with rectified-flow models, many in flight at once.",
+    abstract: "Generates images with rectified-flow models, many in flight at once.",
     discussion: """
-      A first picture:  streamflow generate "a fox on a blue background"
-      Of a picture:     streamflow transform photo.jpg "a fox on a blue background"
-      Of a video:       streamflow video clip.mp4 "a fox on a blue background" --output fox.mp4
-      In a browser:     streamflow serve
-      What a model is:  streamflow inspect starter
-      How fast it is:   streamflow benchmark
+      A first image:       streamflow generate "a fox on a blue background"
+      Image to image:      streamflow transform photo.jpg "a fox"
+      Video to video:      streamflow video clip.mp4 "a fox" --output fox.mp4
+      In a browser:        streamflow serve
+      About a model:       streamflow inspect starter
+      Speed of a machine:  streamflow benchmark
 
       Completions:      streamflow --generate-completion-script bash|zsh|fish
       Environment:      STREAMFLOW_OPENVINO (the folder of the OpenVINO runtime), \
@@ -28,4 +29,68 @@ struct StreamFlowCommand: AsyncParsableCommand {
       AdoptCommand.self, QuantizeCommand.self, BenchmarkCommand.self,
       CacheCommand.self, BenchmarkWorkerCommand.self,
     ])
+
+  /// How error messages begin, those of the parser like all others.
+  static var _errorPrefix: String { "error: " }
+
+  /// Parses the arguments, runs the command, and exits.
+  static func main() async {
+    let arguments = ArgumentList.joiningNegativeNumbers(
+      in: Array(CommandLine.arguments.dropFirst()))
+    var type: (any ParsableCommand.Type)?
+    do {
+      if let problem = CommandNames.problem(in: arguments, root: Self.self) {
+        throw ValidationError(problem)
+      }
+      var command = try parseAsRoot(arguments)
+      type = Swift.type(of: command)
+      if var asynchronous = command as? any AsyncParsableCommand {
+        try await asynchronous.run()
+      } else {
+        try command.run()
+      }
+    } catch {
+      finish(error, of: type)
+    }
+  }
+
+  /// Prints what a failure has to say, and exits.
+  ///
+  /// - Parameters:
+  ///   - failure: the failure; help and the version are failures too.
+  ///   - type: the command that ran; nil where the arguments were not understood.
+  private static func finish(
+    _ failure: any Error, of type: (any ParsableCommand.Type)?
+  ) -> Never {
+    let code = exitCode(for: failure)
+    var text = Self.text(of: failure)
+    if code.isSuccess {
+      Terminal.output(text)
+    } else if !text.isEmpty {
+      if let type, let error = failure as? ValidationError {
+        // The parser knows only the root by now.
+        text = "\(_errorPrefix)\(error.message)\n\(usage(of: type))"
+      }
+      Terminal.note(ForeignOptions.hinted(text))
+    }
+    Self.exit(withError: code)
+  }
+
+  /// A message as wide as the terminal, or as its longest example: a wrapped line cannot be copied,
+  /// one that the terminal wraps can.
+  private static func text(of failure: any Error) -> String {
+    let examples = fullMessage(for: failure, columns: 100_000).split(separator: "\n").filter {
+      $0.hasPrefix("  ") && !$0.hasPrefix("   ") && !$0.hasPrefix("  -")
+        && $0.contains("streamflow ")
+    }
+    let widest = examples.map(\.count).max() ?? 0
+    // The parser wraps a line that is as wide as the columns before the break is seen.
+    return fullMessage(for: failure, columns: max(Terminal.columns, 80, widest + 1))
+  }
+
+  private static func usage(of type: any ParsableCommand.Type) -> String {
+    let name = type.configuration.commandName ?? ""
+    return "Usage: \(usageString(for: type))\n"
+      + "  See 'streamflow \(name) --help' for more information."
+  }
 }

@@ -4,49 +4,52 @@ internal import FlowMedia
 internal import Foundation
 internal import StreamFlow
 
-/// `streamflow transform`: pictures to pictures.
+/// `streamflow transform`: images to images.
 struct TransformCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "transform", abstract: "Make pictures of pictures.",
+    commandName: "transform", abstract: "Image-to-image generation.",
     discussion: """
       Takes PNG and JPEG files, and folders of them; the last argument is the prompt. Other images \
-      in a folder are skipped and named. An input is never replaced. Steps are those that really \
-      run, however strong the change is.
+      in a folder are skipped and named. An input is never replaced. The number of steps is the \
+      same for every strength.
 
       Examples:
         streamflow transform photo.jpg "an octopus on a yellow background"
         streamflow transform photo.jpg "a fox" --strength 0.7 --count 4
-        streamflow transform pictures/ more.png "sushi" --fit contain --background 000000
-        streamflow transform a.png "a fox" --guidance self-negative --guidance-scale 1.5
+        streamflow transform images/ more.png "sushi" --fit contain
+        streamflow transform a.png "a fox" --guidance self-negative --cfg 1.5
+        streamflow transform photo.jpg "a fox" --output - > fox.png
       """)
 
   @Argument(
     help: ArgumentHelp(
-      "Files and folders, and what the pictures show.", valueName: "input ... prompt"))
+      "Files and folders, and the prompt as the last one.", valueName: "input ... prompt"),
+    completion: .file())
   var words: [String] = []
 
   @OptionGroup(title: "Model") var modelOptions: ModelOptions
   @OptionGroup(title: "Source") var sourceOptions: SourceOptions
 
-  @Option(help: "The number of pictures of each input.")
+  @Option(name: [.customShort("n"), .long], help: "Number of images of each input.")
   var count = 1
 
   @OptionGroup(title: "Sampling") var sampling: SamplingOptions
   @OptionGroup(title: "Output") var outputOptions: OutputOptions
   @OptionGroup(title: "Engine") var engineOptions: EngineOptions
-
-  @Flag(help: "Print one JSON object with files, settings and times.")
-  var json = false
-
-  @Flag(help: "Print nothing but errors.")
-  var quiet = false
+  @OptionGroup var reportOptions: ReportOptions
 
   func validate() throws {
     guard words.count >= 2 else {
       throw ValidationError(
         "Missing an input and a prompt. Try: streamflow transform photo.jpg \"a fox\"")
     }
-    guard !FileManager.default.fileExists(atPath: words[words.count - 1]) else {
+    let manager = FileManager.default
+    guard !manager.fileExists(atPath: words[words.count - 1]) else {
+      if words.count == 2, !manager.fileExists(atPath: words[0]) {
+        throw ValidationError(
+          "The input comes first, the prompt last. Try: streamflow transform \(words[1]) "
+            + "\"\(words[0])\"")
+      }
       throw ValidationError(
         "The last argument is the prompt, and '\(words[words.count - 1])' is a file. Try: streamflow "
           + "transform \(words.joined(separator: " ")) \"a fox\"")
@@ -62,41 +65,46 @@ struct TransformCommand: AsyncParsableCommand {
       let files = inputs.flatMap(\.files)
       let checkpoint = try engineOptions.applied(to: modelOptions.checkpoint())
       let request = sampling.request(words[words.count - 1], of: checkpoint, spacing: .uniform)
-      let source = SourceList(
-        files: files, count: count, request: request, options: sourceOptions)
+      var source = SourceList(
+        files: files, count: count, sample: request, options: sourceOptions)
+      let output = try PictureOutput(
+        outputOptions, pictureCount: source.pictureCount, isJSON: reportOptions.json,
+        inputs: files, names: (0..<source.pictureCount).map { [source] in source.name(of: $0) })
       let generator = try sampling.generator(
         checkpoint, engines: engineOptions, guidance: request.guidance,
-        pictureCount: files.count * count)
-      let output = try PictureOutput(
-        outputOptions, pictureCount: files.count * count, inputs: files,
-        names: (0..<source.pictureCount).map(source.name))
+        pictureCount: source.pictureCount)
+      if outputOptions.resume, sampling.hasRandomSeed,
+        let seed = ResumedRun.firstSeed(
+          of: source, in: output, parameters: generator.parameters(of:))
+      {
+        source.sample.seed = seed
+      }
       let run = GenerationRun(
-        generator: generator, work: source, output: output,
-        style: json ? .json : quiet ? .quiet : .plain)
-      defer { if !quiet { for input in inputs { input.noteSkipped() } } }
+        generator: generator, work: source, output: output, outputOptions: outputOptions,
+        reporting: reportOptions, hasRandomSeed: sampling.hasRandomSeed)
+      defer { if !reportOptions.quiet { for input in inputs { input.noteSkipped() } } }
       try await Interrupt.cancelling { try await run() }
     }
   }
 }
 
-/// Files to be made into pictures, read a few at a time.
+/// Files to be made into images, read a few at a time.
 struct SourceList: PictureWork {
   let files: [String]
-  /// The pictures of each.
+  /// The number of images of each file.
   let count: Int
-  let request: GenerationRequest
+  var sample: GenerationRequest
   let options: SourceOptions
 
   var pictureCount: Int { files.count * count }
-  var sample: GenerationRequest { request }
-  var prompts: [String] { [request.prompt] }
+  var prompts: [String] { [sample.prompt] }
   var strength: Double? { options.strength }
-  /// Files are read for so many pictures at a time: their pixels wait in memory.
+  /// The number of images whose files are read at a time: their pixels wait in memory.
   var portion: Int { 32 }
 
-  func requests(_ range: Range<Int>) -> [Result<GenerationRequest, any Error>] {
+  func requests(_ indices: [Int]) -> [Result<GenerationRequest, any Error>] {
     var read: (file: Int, image: Result<PixelImage, MediaError>)?
-    return range.map { index in
+    return indices.map { index in
       let file = index / count
       let image: Result<PixelImage, MediaError>
       if let read, read.file == file {
@@ -107,14 +115,20 @@ struct SourceList: PictureWork {
         }
         read = (file, image)
       }
-      return image.mapError { $0 }.map { image in
-        var request = request
-        request.seed &+= UInt64(index)
-        request.source = SourcePicture(
-          image: image, strength: options.strength, fit: options.pictureFit)
-        return request
-      }
+      return image.mapError { $0 }.map { request(of: index, from: $0) }
     }
+  }
+
+  func description(of index: Int) -> GenerationRequest {
+    request(of: index, from: PixelImage(width: 1, height: 1, pixels: [0, 0, 0]))
+  }
+
+  private func request(of index: Int, from image: PixelImage) -> GenerationRequest {
+    var request = sample
+    request.seed &+= UInt64(index)
+    request.source = SourcePicture(
+      image: image, strength: options.strength, fit: options.pictureFit)
+    return request
   }
 
   func name(of index: Int) -> String {

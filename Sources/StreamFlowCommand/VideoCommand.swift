@@ -33,10 +33,13 @@ struct VideoCommand: AsyncParsableCommand {
       """
       A file, an address, a folder or pattern of images (frames/%04d.png), lavfi:GRAPH, or - for a \
       video on standard input; and the prompt.
-      """, valueName: "input prompt"))
+      """, valueName: "input prompt"),
+    completion: .file())
   var words: [String] = []
 
-  @Option(help: ArgumentHelp("A camera: /dev/video0, or a name on macOS.", valueName: "device"))
+  @Option(
+    help: ArgumentHelp("A camera: /dev/video0, or a name on macOS.", valueName: "device"),
+    completion: .file())
   var camera: String?
 
   @Option(help: ArgumentHelp("A screen: :0.0, or a number on macOS.", valueName: "display"))
@@ -65,7 +68,8 @@ struct VideoCommand: AsyncParsableCommand {
     help: """
       The file to write, by its ending: mp4, mov, mkv, webm, avi, gif, apng, y4m, rgb, or a pattern \
       of images (frames/%04d.png); - for y4m on standard output.
-      """)
+      """,
+    completion: .file())
   var output = "out.mp4"
 
   @Option(help: "ffmpeg's name of the encoder, instead of the usual one.")
@@ -122,7 +126,7 @@ struct VideoCommand: AsyncParsableCommand {
       settings.strength = sourceOptions.strength
       settings.fit = fit
       settings.seedPolicy = frameOptions.seedPolicy
-      (settings.width, settings.height) = (sampling.width, sampling.height)
+      (settings.width, settings.height) = (sampling.chosenWidth, sampling.chosenHeight)
       settings.filter = frameOptions.filter
       if !quiet { PromptWarnings.warnOfUnusedTags(in: [settings.request], of: checkpoint) }
       var options = LiveOptions()
@@ -130,7 +134,7 @@ struct VideoCommand: AsyncParsableCommand {
       options.decodeBatch = frameOptions.decodeBatch
       if let overlap = frameOptions.overlap.isOn { options.overlaps = overlap }
       options.rowCapacity = sampling.stages.rows
-      options.skippedTextLayers = sampling.clipSkip
+      options.skippedTextLayers = sampling.clipSkip ?? 0
       options.decodeTiling = sampling.vaeTile
       let stream = try LiveStream(
         checkpoint: checkpoint, settings: settings, options: options,
@@ -148,7 +152,7 @@ struct VideoCommand: AsyncParsableCommand {
 
   /// Where the output is scaled back to the input's size, stretching there and back loses nothing.
   private var fit: PictureFit {
-    let isFree = sourceOptions.fit == nil && sampling.width == nil && sampling.height == nil
+    let isFree = sourceOptions.fit == nil && sampling.chosenWidth == nil && sampling.chosenHeight == nil
     return scaleOutput == .source && isFree
       ? PictureFit(.stretch, background: sourceOptions.background.color) : sourceOptions.pictureFit
   }

@@ -158,7 +158,7 @@ import Testing
   @Test(
     "A mistake is one line and an exit code",
     arguments: [
-      (["pull", "name"], [:], 64, "Error: 'name' is no model of a hub; expected org/name"),
+      (["pull", "name"], [:], 64, "error: 'name' is no model of a hub; expected org/name"),
       (["pull", "org/name", "--revision", "../x"], [:], 64, "error: '../x' is no revision"),
       (
         ["pull", "org/name"], ["HF_HUB_OFFLINE": "1"], 69,
@@ -175,6 +175,7 @@ import Testing
     let outcome = try run(arguments, hub: hub.server.address, environment: environment)
     #expect(outcome.status == status)
     #expect(outcome.error.hasPrefix(expected), "\(outcome.error)")
-    if expected.hasPrefix("error: ") { #expect(outcome.error.filter { $0 == "\n" }.count == 1) }
+    // The usage follows the parser's own errors.
+    if status != 64 { #expect(outcome.error.filter { $0 == "\n" }.count == 1) }
   }
 }

@@ -1,0 +1,138 @@
+internal import ArgumentParser
+internal import Foundation
+
+/// What is done to the arguments before they are parsed.
+enum ArgumentList {
+  /// Joins options with negative numbers that follow them, `--seed -1` to `--seed=-1`: the parser
+  /// takes the number for an option of its own.
+  static func joiningNegativeNumbers(in arguments: [String]) -> [String] {
+    let long = ["-s": "--seed", "-n": "--count"]
+    var result: [String] = []
+    for (index, argument) in arguments.enumerated() {
+      // What follows is not for the parser.
+      if argument == "--" { return result + arguments[index...] }
+      if let option = result.last, index > 0, arguments[index - 1] == option,
+        option.hasPrefix("-"), !option.contains("="), isNegativeNumber(argument)
+      {
+        result[result.count - 1] = "\(long[option] ?? option)=\(argument)"
+      } else {
+        result.append(argument)
+      }
+    }
+    return result
+  }
+
+  private static func isNegativeNumber(_ text: String) -> Bool {
+    guard text.hasPrefix("-"), let first = text.dropFirst().first else { return false }
+    return (first.isASCII && first.isNumber || first == ".") && Double(text) != nil
+  }
+}
+
+/// Names of commands that are no commands.
+enum CommandNames {
+  /// What is wrong with the name of the command, and what may have been meant; nil where it is
+  /// known.
+  ///
+  /// - Parameters:
+  ///   - arguments: all arguments.
+  ///   - root: the command that they are given to.
+  static func problem(
+    in arguments: [String], root: any ParsableCommand.Type
+  ) -> String? {
+    var (names, command) = (["streamflow"], root)
+    // `help x` is about the command x.
+    for argument in arguments.drop(while: { $0 == "help" }) {
+      guard !argument.hasPrefix("-") else { return nil }
+      let subcommands = command.configuration.subcommands
+      guard !subcommands.isEmpty else { return nil }
+      if let next = subcommands.first(where: { $0.configuration.commandName == argument }) {
+        names.append(argument)
+        command = next
+        continue
+      }
+      var known: [String] = []
+      for subcommand in subcommands where subcommand.configuration.shouldDisplay {
+        if let name = subcommand.configuration.commandName { known.append(name) }
+      }
+      let name = names.joined(separator: " ")
+      if names.count == 1, argument.contains(where: \.isWhitespace) || argument.isEmpty {
+        return "there is no command '\(argument)'; to generate an image of a prompt: "
+          + "\(name) generate \"\(argument.isEmpty ? "a fox" : argument)\""
+      }
+      if names.count == 1, ["version", "info"].contains(argument) {
+        return "there is no command '\(argument)'; \(name) --version shows the version"
+      }
+      let start = "there is no command '\(argument)'"
+      if let meant = nearest(to: argument.lowercased(), among: known) {
+        return "\(start); did you mean '\(name) \(meant)'?"
+      }
+      return "\(start); \(name) has \(known.joined(separator: ", "))"
+    }
+    return nil
+  }
+
+  /// The name that was most likely meant: one that is begun, or one with few letters changed.
+  private static func nearest(to argument: String, among names: [String]) -> String? {
+    if let name = names.first(where: { $0.hasPrefix(argument) }) { return name }
+    let close = names.map { ($0, distance(argument, $0)) }.min { $0.1 < $1.1 }
+    guard let (name, count) = close, count <= max(name.count / 3, 1) else { return nil }
+    return name
+  }
+
+  /// The number of insertions, deletions, substitutions and swaps of neighbors that make one text
+  /// of another (optimal string alignment).
+  static func distance(_ left: String, _ right: String) -> Int {
+    let (left, right) = (Array(left), Array(right))
+    var rows = [Array(0...right.count)]
+    for i in 0..<left.count {
+      var row = [i + 1]
+      for j in 0..<right.count {
+        var best = min(row[j] + 1, rows[i][j + 1] + 1, rows[i][j] + (left[i] == right[j] ? 0 : 1))
+        if i > 0, j > 0, left[i] == right[j - 1], left[i - 1] == right[j] {
+          best = min(best, rows[i - 1][j - 1] + 1)
+        }
+        row.append(best)
+      }
+      rows.append(row)
+    }
+    return rows[left.count][right.count]
+  }
+}
+
+/// Options of other programs that do the same.
+enum ForeignOptions {
+  private static let remedies: [String: String] = [
+    "--sampler": "--solver and --schedule", "--sampling-method": "--solver and --schedule",
+    "--sampler-name": "--solver and --schedule", "--scheduler": "--schedule",
+    "--num-inference-steps": "--steps", "--sample-steps": "--steps", "--step": "--steps",
+    "--batch-count": "--count", "--num-images": "--count", "--num-images-per-prompt": "--count",
+    "--images": "--count", "--number": "--count", "--batch-size": "--stages",
+    "--ckpt": "--model", "--checkpoint": "--model", "--diffusion-model": "--model",
+    "--out": "--output", "--outdir": "--output", "--outfile": "--output",
+    "--output-dir": "--output", "--out-dir": "--output",
+    "--init-img": "`streamflow transform IMAGE PROMPT`",
+    "--init-image": "`streamflow transform IMAGE PROMPT`",
+    "--image": "`streamflow transform IMAGE PROMPT`",
+    "--input": "`streamflow transform IMAGE PROMPT`",
+    "--gpu": "--device GPU", "--cuda": "--device GPU", "--cpu": "--device CPU",
+    "--fp16": "--precision f16", "--bf16": "--precision bf16", "--int8": "--precision int8",
+    "--dtype": "--precision", "--rng": "--noise", "--lora-scale": "--lora FILE:SCALE",
+    "--resolution": "--size", "--res": "--size", "--force": "--overwrite",
+    "--prompt-file": "--prompts-file", "--verbose": "--json, which reports all times",
+    "--denoising-strength": "--strength", "-W": "--width", "-H": "--height", "-b": "--count",
+    "-v": "--version", "-V": "--version",
+    "-i": "`streamflow transform IMAGE PROMPT`",
+  ]
+
+  /// An error about an unknown option with a hint, where another program has that option.
+  static func hinted(_ text: String) -> String {
+    let start = "error: Unknown option '"
+    guard text.hasPrefix(start) else { return text }
+    let rest = text.dropFirst(start.count)
+    guard let end = rest.firstIndex(of: "'"), let remedy = remedies[String(rest[..<end])] else {
+      return text
+    }
+    let lines = rest[end...].drop { $0 != "\n" }
+    return start + rest[..<end] + "'; use \(remedy)" + lines
+  }
+}

@@ -1,0 +1,93 @@
+internal import ArgumentParser
+internal import FlowEngine
+internal import FlowMedia
+internal import Foundation
+internal import StreamFlow
+
+/// The settings of an image that `--from` names.
+struct ImageImport {
+  let path: String
+  let settings: GenerationSettings
+
+  /// Fields that say nothing about how an image is made, or that options other than the sampling
+  /// ones take.
+  private static let understood: Set<String> = [
+    "steps", "sampler", "schedule", "schedule type", "cfg scale", "guidance", "delta", "seed",
+    "size", "model", "rng", "spacing", "blend", "variation seed", "variation seed strength",
+    "clip skip", "prompt syntax", "version", "model hash", "vae hash", "lora hashes", "ti hashes",
+    "hashes", "user", "precision", "vae", "lora", "delta weights", "denoising strength", "fit",
+    "eta noise seed delta", "ensd", "batch size", "batch pos", "created date",
+  ]
+
+  /// Reads the settings of a PNG or JPEG file.
+  init(path: String) throws(MediaError) {
+    self.path = path
+    let metadata = try ImageMetadata(path: path)
+    guard let text = metadata.parameters else {
+      let keywords = metadata.texts.map(\.keyword)
+      let found =
+        keywords.isEmpty ? "" : " (it holds \(keywords.joined(separator: ", ")))"
+      throw MediaError(
+        code: .formatUnsupported,
+        message: "'\(path)' holds no generation settings\(found); images of StreamFlow, "
+          + "AUTOMATIC1111's web UI and stable-diffusion.cpp do")
+    }
+    settings = GenerationSettings(parsing: text)
+  }
+
+  /// Chooses the model that the image was made with, unless the user named one.
+  func complete(_ options: inout ModelOptions) throws {
+    if case .automatic = options.vae {
+      switch settings["VAE"] {
+      case "full": options.vae = .full
+      case "tiny": options.vae = .tiny
+      default: break
+      }
+    }
+    guard options.model == nil, let model = settings.model else { return }
+    // A name, never a path: whoever made the image does not choose what is opened here.
+    let isName = !model.contains("/") && model != "." && model != ".."
+    for name in [model, "\(model).safetensors"] where isName {
+      if (try? ModelLocation(name)) != nil {
+        options.model = name
+        return
+      }
+    }
+    throw CommandFailure(
+      "'\(path)' was made with the model '\(model)', which is neither here nor in "
+        + "$STREAMFLOW_MODELS; name a model with --model", code: EX_NOINPUT)
+  }
+
+  /// Chooses the precision that the image was made in, unless the user chose one.
+  func complete(_ options: inout EngineOptions) {
+    guard options.precision == nil, let name = settings["Precision"] else { return }
+    options.precision = PrecisionChoice(argument: name)
+  }
+
+  /// What the options cannot honor, in words.
+  func problems(modelOptions: ModelOptions) -> [String] {
+    var problems: [String] = []
+    if settings.strength != nil, settings["Hires upscale"] == nil {
+      problems.append(
+        "'\(path)' was made from another image, which it does not contain; starting from noise")
+    }
+    for (name, option, given) in [
+      ("LoRA", "--lora", modelOptions.loras),
+      ("Delta weights", "--delta-weights", modelOptions.deltaWeights),
+    ] where given.isEmpty {
+      for value in settings.values(of: name) {
+        problems.append("\(name) '\(value)' is not applied; add it with \(option) FILE:SCALE")
+      }
+    }
+    if case .automatic = modelOptions.vae, let vae = settings["VAE"] {
+      problems.append("the VAE '\(vae)' is not applied; choose it with --vae")
+    }
+    let unknown = settings.fields.map(\.name).filter {
+      !Self.understood.contains($0.lowercased())
+    }
+    if !unknown.isEmpty {
+      problems.append("not supported and ignored: \(unknown.joined(separator: ", "))")
+    }
+    return problems
+  }
+}

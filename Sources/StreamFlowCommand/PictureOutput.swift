@@ -1,0 +1,223 @@
+internal import ArgumentParser
+internal import FlowCore
+internal import FlowMedia
+internal import Foundation
+internal import StreamFlow
+
+/// Writes images where the options say.
+struct PictureOutput {
+  private let options: OutputOptions
+  private let target: OutputTarget
+  private let sheetTarget: OutputTarget?
+  let format: OutputOptions.Format
+  /// The folder of the images; nil for standard output.
+  let folder: OutputFolder?
+  /// The folder of the contact sheet, if it goes to a file.
+  private let sheetFolder: OutputFolder?
+  /// The file numbers before the first image of this run, once they are known.
+  private var base: Int?
+  /// Damaged images that are replaced.
+  private var replaceable: Set<String> = []
+
+  /// Checks the targets and creates the folders, before any work is done for them.
+  ///
+  /// - Parameters:
+  ///   - options: the options.
+  ///   - pictureCount: the number of images of the run.
+  ///   - isJSON: whether a report goes to standard output.
+  ///   - inputs: the files that are read, none of which may be replaced.
+  ///   - names: what each output is named after, where there are inputs.
+  init(
+    _ options: OutputOptions, pictureCount: Int, isJSON: Bool, inputs: [String] = [],
+    names: [String] = []
+  ) throws {
+    self.options = options
+    target = try OutputTarget(options.output, option: "--output")
+    sheetTarget = try options.contactSheet.map { try OutputTarget($0, option: "--contact-sheet") }
+    switch target {
+    case .standardOutput, .file:
+      guard pictureCount == 1 else {
+        let place =
+          target == .standardOutput ? "'-' is standard output" : "'\(options.output)' is one file"
+        throw ValidationError(
+          "--output \(place), and there are \(pictureCount) images; name a folder")
+      }
+    case .folder: break
+    }
+    if options.usesStandardOutput {
+      guard !isJSON else {
+        throw ValidationError("--json and an image cannot both go to standard output")
+      }
+      guard isatty(STDOUT_FILENO) == 0 else {
+        throw ValidationError(
+          "refusing to write binary data to the terminal; redirect it, as in: --output - > fox.png")
+      }
+    }
+    try Self.check(
+      inputs: inputs, names: names, against: [target, sheetTarget].compactMap { $0 }, options)
+    switch target {
+    case .standardOutput: (folder, format) = (nil, options.format ?? .png)
+    case .folder(let path):
+      folder = try OutputFolder(creating: path, option: "--output")
+      format = options.format ?? .png
+    case .file(let path, let name, let named):
+      let place = try OutputFolder(creating: path, option: "--output")
+      (folder, format) = (place, named)
+      if !options.resume { try Self.check(place.file(name), options) }
+    }
+    guard case .file(let path, let name, _) = sheetTarget else {
+      sheetFolder = nil
+      return
+    }
+    let place = try OutputFolder(creating: path, option: "--contact-sheet")
+    sheetFolder = place
+    // A resumed run replaces the sheet of the interrupted one.
+    if !options.resume { try Self.check(place.file(name), options) }
+  }
+
+  /// The folder or file in words.
+  var place: String { folder?.path ?? "standard output" }
+
+  /// The single file, where the user named one.
+  var file: String? {
+    if case .file(_, let name, _) = target { folder?.file(name) } else { nil }
+  }
+
+  /// Whether images must be held for a contact sheet.
+  var wantsSheet: Bool { sheetTarget != nil }
+
+  /// Refuses a run that would replace one of its inputs.
+  ///
+  /// - Parameters:
+  ///   - inputs: the paths of the inputs.
+  ///   - names: what each output is named after, in order.
+  ///   - targets: where the images and the contact sheet go.
+  ///   - options: the options.
+  private static func check(
+    inputs: [String], names: [String], against targets: [OutputTarget], _ options: OutputOptions
+  ) throws(MediaError) {
+    var paths: [String] = []
+    for target in targets {
+      switch target {
+      case .standardOutput: break
+      case .file(let folder, let name, _): paths.append(OutputFolder.join(folder, name))
+      case .folder(let folder) where options.overwrite:
+        let format = options.format ?? .png
+        paths += names.enumerated().map { index, name in
+          let slug = OutputFolder.slug(name)
+          return OutputFolder.join(
+            folder, OutputFolder.name(number: index + 1, slug: slug, format: format))
+        }
+      case .folder: break
+      }
+    }
+    for path in paths where FileManager.default.fileExists(atPath: path) {
+      guard let input = inputs.first(where: { FileIdentity.isSame($0, path) }) else { continue }
+      throw MediaError(
+        code: .outputIsInput,
+        message: "the output '\(path)' would replace the input '\(input)'; choose another --output")
+    }
+  }
+
+  /// Refuses to do work whose result would have no place.
+  private static func check(_ path: String, _ options: OutputOptions) throws(MediaError) {
+    guard !options.overwrite, FileManager.default.fileExists(atPath: path) else { return }
+    throw present(path)
+  }
+
+  private static func present(_ path: String) -> MediaError {
+    MediaError(
+      code: .fileUnwritable, message: "'\(path)' exists already; --overwrite replaces it")
+  }
+
+  /// Continues an interrupted run.
+  ///
+  /// - Throws: `fileUnwritable` where the single file is a whole image of other settings.
+  mutating func resume(_ run: ResumedRun) throws(MediaError) {
+    base = run.base
+    replaceable = run.damaged
+    if let file, run.finished.isEmpty, !replaceable.contains(file) {
+      try Self.check(file, options)
+    }
+  }
+
+  /// Writes an image.
+  ///
+  /// - Parameters:
+  ///   - picture: the image.
+  ///   - index: its number among all of the run, from 0.
+  ///   - name: what its file is named after.
+  ///   - parameters: the settings that it was made with.
+  /// - Returns: the path, or `-`.
+  mutating func write(
+    _ picture: GeneratedImage, index: Int, name: String, parameters: String
+  ) throws -> String {
+    let bytes = try encoded(picture.image, as: format, parameters: parameters)
+    guard let folder else {
+      try Self.writeToStandardOutput(bytes)
+      return "-"
+    }
+    if let file {
+      guard try AtomicFile.write(bytes, to: file, overwriting: isReplaceable(file)) else {
+        throw Self.present(file)
+      }
+      return file
+    }
+    var base = self.base ?? (options.overwrite ? 0 : folder.firstFreeNumber() - 1)
+    let slug = OutputFolder.slug(name)
+    while true {
+      let path = folder.file(number: base + index + 1, slug: slug, format: format)
+      if try AtomicFile.write(bytes, to: path, overwriting: isReplaceable(path)) {
+        self.base = base
+        return path
+      }
+      if options.resume, self.base != nil {
+        // Another image took the name: the others keep theirs.
+        let path = folder.file(number: folder.firstFreeNumber(), slug: slug, format: format)
+        if try AtomicFile.write(bytes, to: path, overwriting: false) { return path }
+      } else {
+        base += 1
+      }
+    }
+  }
+
+  private func isReplaceable(_ path: String) -> Bool {
+    options.overwrite || replaceable.contains(path)
+  }
+
+  private func encoded(
+    _ image: PixelImage, as format: OutputOptions.Format, parameters: String?
+  ) throws -> [UInt8] {
+    switch format {
+    case .png: try image.png(texts: parameters.map { [("parameters", $0)] } ?? [])
+    case .jpeg: try image.jpeg(quality: options.quality, parameters: parameters)
+    }
+  }
+
+  private static func writeToStandardOutput(_ bytes: [UInt8]) throws(MediaError) {
+    guard Terminal.output(bytes) else {
+      throw MediaError(
+        code: .fileUnwritable, message: "cannot write to standard output: the reader is gone")
+    }
+  }
+
+  /// Writes the contact sheet, if one was asked for.
+  ///
+  /// - Returns: its path, or `-`.
+  func writeSheet(of pictures: [PixelImage]) throws -> String? {
+    guard let sheetTarget, let first = pictures.first else { return nil }
+    let columns = Int((Double(pictures.count) * 1.5).squareRoot().rounded())
+    let scale = max(1, 256 / max(first.width, first.height))
+    let sheet = ContactSheet(columns: max(columns, 1), scale: scale).sheet(of: pictures)
+    guard case .file(_, let name, let format) = sheetTarget, let sheetFolder else {
+      try Self.writeToStandardOutput(encoded(sheet, as: options.format ?? .png, parameters: nil))
+      return "-"
+    }
+    let path = sheetFolder.file(name)
+    let bytes = try encoded(sheet, as: format, parameters: nil)
+    guard
+      try AtomicFile.write(bytes, to: path, overwriting: options.overwrite || options.resume)
+    else { throw Self.present(path) }
+    return path
+  }
+}

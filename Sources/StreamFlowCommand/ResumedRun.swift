@@ -1,0 +1,153 @@
+internal import FlowCore
+internal import FlowMedia
+internal import Foundation
+internal import StreamFlow
+
+/// What an interrupted run left in its folder.
+struct ResumedRun {
+  /// The images that need not be made again, by their number in the run.
+  private(set) var finished: [Int: String] = [:]
+  /// Files of the run that are not whole.
+  private(set) var damaged: Set<String> = []
+  /// The file number before the first image of the run; nil where none is there.
+  private(set) var base: Int?
+
+  /// Looks for the images of a run.
+  ///
+  /// An image belongs to it if its settings, the seed among them, are those that the run would
+  /// store, and its name is the one that the run would give.
+  ///
+  /// - Parameters:
+  ///   - work: the run.
+  ///   - output: where its images go.
+  ///   - parameters: the settings text of a request.
+  init(
+    of work: some PictureWork, in output: PictureOutput,
+    parameters: (GenerationRequest) -> String
+  ) {
+    guard let folder = output.folder else { return }
+    if let file = output.file {
+      switch StoredImage(path: file) {
+      case .whole(let text) where text == parameters(work.description(of: 0)):
+        finished[0] = file
+      case .damaged: damaged.insert(file)
+      case .whole, .missing: break
+      }
+      return
+    }
+    var indices: [String: Int] = [:]
+    for index in 0..<work.pictureCount {
+      indices[parameters(work.description(of: index))] = index
+    }
+    var bases: [Int: Int] = [:]
+    var broken: [OutputFolder.Entry] = []
+    for entry in folder.entries() where entry.format == output.format {
+      switch StoredImage(path: entry.path) {
+      case .whole(let text):
+        guard let index = text.flatMap({ indices[$0] }),
+          OutputFolder.slug(work.name(of: index)) == entry.slug
+        else { continue }
+        finished[index] = entry.path
+        bases[entry.number - index - 1, default: 0] += 1
+      case .damaged: broken.append(entry)
+      case .missing: continue
+      }
+    }
+    base = bases.max { ($0.value, $1.key) < ($1.value, $0.key) }?.key
+    // With nothing whole to go by, the run would have begun at 1.
+    if base == nil, !broken.isEmpty { base = 0 }
+    for entry in broken {
+      let index = entry.number - (base ?? 0) - 1
+      if (0..<work.pictureCount).contains(index),
+        OutputFolder.slug(work.name(of: index)) == entry.slug
+      {
+        damaged.insert(entry.path)
+      }
+    }
+    removeLeftovers(in: folder)
+  }
+
+  /// Finds the first seed of an interrupted run whose seed was random.
+  ///
+  /// - Parameters:
+  ///   - work: the run, with any seed.
+  ///   - output: where its images go.
+  ///   - parameters: the settings text of a request.
+  /// - Returns: the first seed of the latest run with these settings; nil where there is none.
+  static func firstSeed(
+    of work: some PictureWork, in output: PictureOutput,
+    parameters: (GenerationRequest) -> String
+  ) -> UInt64? {
+    func index(text: String, seed: UInt64, among candidates: [Int]) -> Int? {
+      candidates.first { index in
+        var request = work.description(of: index)
+        request.seed = seed
+        return parameters(request) == text
+      }
+    }
+    if let file = output.file {
+      guard case .whole(let text?) = StoredImage(path: file),
+        let seed = GenerationSettings(parsing: text).seed,
+        index(text: text, seed: seed, among: [0]) != nil
+      else { return nil }
+      return seed
+    }
+    guard let folder = output.folder else { return nil }
+    // One index for each name: the others of that name differ in their seed alone.
+    var candidates: [String: [Int]] = [:]
+    for index in stride(from: 0, to: work.pictureCount, by: max(work.count, 1)) {
+      candidates[OutputFolder.slug(work.name(of: index)), default: []].append(index)
+    }
+    // The images of one run share the difference of seed and file number.
+    var runs: [UInt64: (first: UInt64, number: Int)] = [:]
+    for entry in folder.entries() where entry.format == output.format {
+      guard let indices = candidates[entry.slug],
+        case .whole(let text?) = StoredImage(path: entry.path),
+        let seed = GenerationSettings(parsing: text).seed,
+        let index = index(text: text, seed: seed, among: indices)
+      else { continue }
+      let run = seed &- UInt64(entry.number)
+      // Entries come in the order of their numbers: the first one is the run's first image.
+      runs[run] = (runs[run]?.first ?? seed &- UInt64(index), entry.number)
+    }
+    return runs.values.max { $0.number < $1.number }?.first
+  }
+
+  /// Removes temporary files of the run that a killed process left behind.
+  private func removeLeftovers(in folder: OutputFolder) {
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
+    for name in names {
+      guard let mark = name.range(of: ".writing-"), UInt64(name[mark.upperBound...]) != nil,
+        name.first?.isNumber == true
+      else { continue }
+      let path = folder.file(name)
+      let attributes = try? FileManager.default.attributesOfItem(atPath: path)
+      // A younger one may belong to a process that is running.
+      guard let date = attributes?[.modificationDate] as? Date, date.timeIntervalSinceNow < -60
+      else { continue }
+      try? FileManager.default.removeItem(atPath: path)
+    }
+  }
+}
+
+/// An image file, as far as resuming goes.
+enum StoredImage {
+  /// A whole image with its settings text, if it has one.
+  case whole(String?)
+  /// A file that is no whole image.
+  case damaged
+  case missing
+
+  init(path: String) {
+    guard let data = FileManager.default.contents(atPath: path) else {
+      self = .missing
+      return
+    }
+    let bytes = Array(data)
+    guard (try? PixelImage(picture: bytes)) != nil else {
+      self = .damaged
+      return
+    }
+    self = .whole((try? ImageMetadata(of: bytes))?.parameters)
+  }
+}
