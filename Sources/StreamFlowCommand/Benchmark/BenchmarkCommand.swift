@@ -10,45 +10,49 @@ internal import StreamFlow
 struct BenchmarkCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "benchmark",
-    abstract: "Measure how fast this machine makes pictures, and what makes it faster.",
+    abstract: "Measure how fast this machine generates images, and what makes it faster.",
     discussion: """
-      Every way runs in a process of its own; they are timed in turns after a warm-up, and the median \
-      of the rounds counts. The table is printed; with --output it is written with a chart and all \
-      figures.
+      Every way runs in a process of its own; they are timed in turns after a warm-up, and the \
+      median of the rounds counts. The table is printed; with --output it is also written to a \
+      folder, with a chart and all figures. The quick suite takes about a minute.
 
       Examples:
         streamflow benchmark
-        streamflow benchmark --suite ablation --model ./my-model --size 256 --output study
-        streamflow benchmark --suite efficiency --peers "python Scripts/benchmarks/peer.py"
+        streamflow benchmark --suite ablation --model ./my-model --size 256
+        streamflow benchmark --suite resolution --output study
+        streamflow benchmark --suite efficiency \\
+          --peers "python Scripts/benchmarks/peer.py"
       """)
 
-  @Option(help: "The model as --model takes it elsewhere.")
+  @Option(
+    help: "The model as --model takes it elsewhere.",
+    completion: .file())
   var model = "starter"
 
   @Option(
     help: """
       quick (one at a time, in flight together, int8), ablation (what each part brings), efficiency \
       (processor time, energy, memory), resolution (several sizes), quality (whether what is faster \
-      makes other pictures).
+      changes the images).
       """)
   var suite = BenchmarkSuite.quick
 
-  @Option(name: .customLong("size"), help: "The side of pictures in pixels; repeat for several.")
+  @Option(name: .customLong("size"), help: "Width and height in pixels; repeat for several.")
   var sizes: [Int] = []
 
-  @Option(help: "The number of steps.")
+  @Option(help: "Number of steps.")
   var steps = 4
 
-  @Option(help: "The pictures in flight; what suits the size unless said.")
+  @Option(help: "Images in flight (default: by the size).")
   var stages = StageCount(rows: nil)
 
-  @Option(help: "How often each way is timed.")
+  @Option(help: "Number of times that each way is timed.")
   var rounds = 5
 
-  @Option(help: "About how many seconds each way is timed in a round.")
+  @Option(help: "Approximate seconds that each way is timed in a round.")
   var seconds = 3.0
 
-  @Option(help: "The way through time; what suits the model unless said.")
+  @Option(help: "Sampling schedule (default: the model's).")
   var schedule = ScheduleChoice.automatic
 
   @Option(
@@ -59,23 +63,28 @@ struct BenchmarkCommand: AsyncParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "A folder of references for quality; without, pictures are only compared.",
-      valueName: "folder"))
+      "A folder of references for quality; without, images are only compared.",
+      valueName: "folder"),
+    completion: .directory)
   var references: String?
 
-  @Option(help: "The number of pictures of quality.")
+  @Option(help: "Number of images of the quality suite.")
   var count = 500
 
-  @Option(help: ArgumentHelp("Where the scales of int8 are, if not beside the model."))
+  @Option(
+    help: "The scales for int8 (default: beside the model).",
+    completion: .file(extensions: ["json"]))
   var scales: String?
 
-  @Option(help: "The number of threads; all cores unless said.")
+  @Option(help: "Number of threads (default: all cores).")
   var threads: Int?
 
-  @Flag(name: .customLong("no-cache"), help: "Neither use nor keep compiled engines.")
+  @Flag(name: .customLong("no-cache"), help: "Do not read or write the engine cache.")
   var ignoresCache = false
 
-  @Option(help: "A folder to write the table, the chart and all figures to.")
+  @Option(
+    help: "A folder for the table, the chart and all figures.",
+    completion: .directory)
   var output: String?
 
   @Flag(help: "Print JSON.")
@@ -105,6 +114,9 @@ struct BenchmarkCommand: AsyncParsableCommand {
 
   func run() async throws {
     try await reporting {
+      let folder = try output.map { path throws(MediaError) in
+        try OutputFolder(creating: path, option: "--output")
+      }
       let bar = ProgressBar(total: 0, isVisible: !json)
       let show: @Sendable (String) -> Void = { bar.show("\($0) ...") }
       let report = try await Interrupt.cancelling {
@@ -116,15 +128,15 @@ struct BenchmarkCommand: AsyncParsableCommand {
       }
       bar.finish()
       let files = try report.files()
-      if let output {
-        try FileManager.default.createDirectory(
-          atPath: output, withIntermediateDirectories: true)
+      if let folder {
         for file in files {
-          _ = try AtomicFile.write(file.bytes, to: "\(output)/\(file.name)", overwriting: true)
+          _ = try AtomicFile.write(file.bytes, to: folder.file(file.name), overwriting: true)
         }
       }
       Terminal.output(
-        json ? String(decoding: files[0].bytes, as: UTF8.self) : report.markdown)
+        json
+          ? String(decoding: files[0].bytes, as: UTF8.self)
+          : report.markdown(hasChart: output != nil))
     }
   }
 

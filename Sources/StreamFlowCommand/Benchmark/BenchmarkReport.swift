@@ -22,7 +22,7 @@ struct BenchmarkReport: Codable {
     encoder.keyEncodingStrategy = .convertToSnakeCase
     var files = [
       ("\(suite).json", Array(try encoder.encode(self)) + [UInt8(ascii: "\n")]),
-      ("\(suite).md", Array(markdown.utf8)),
+      ("\(suite).md", Array(markdown(hasChart: true).utf8)),
     ]
     if let chart { files.append(("\(suite).svg", Array(chart.utf8))) }
     return files
@@ -30,10 +30,13 @@ struct BenchmarkReport: Codable {
 
   // MARK: - Markdown
 
-  var markdown: String {
+  /// The report in Markdown.
+  ///
+  /// - Parameter hasChart: whether the chart lies beside it as a file.
+  func markdown(hasChart: Bool) -> String {
     var text = "# \(suite.capitalized): \(model)\n\n"
     text += "\(machine.line).\n\n    \(machine.command)\n\n"
-    if chart != nil { text += "![\(suite)](\(suite).svg)\n\n" }
+    if hasChart, chart != nil { text += "![\(suite)](\(suite).svg)\n\n" }
     for part in parts {
       if parts.count > 1 { text += "## \(part.width) x \(part.height)\n\n" }
       text += table(part)
@@ -45,54 +48,58 @@ struct BenchmarkReport: Codable {
   private func table(_ part: Part) -> String {
     guard let first = part.results.first else { return "" }
     let hasEnergy = part.results.contains { $0.samples.contains { $0.joules != nil } }
-    var text = "| | way | pictures/s, median (10 %, 90 %) | times the first | CPU s a picture |"
-    text += (hasEnergy ? " J a picture |" : "") + " peak memory |\n|---|---|---|---|---|---|"
-    text += hasEnergy ? "---|\n" : "\n"
-    for result in part.results {
-      let entry = result.entry
-      guard result.failure == nil, let rate = result.medianRate else {
-        text += "| \(entry.number) | \(entry.label) | failed: \(result.failure ?? "no rounds") |"
-        text += String(repeating: " |", count: hasEnergy ? 4 : 3) + "\n"
-        continue
-      }
-      let spread = [0.1, 0.9].map {
-        BenchmarkChart.significant(Statistics.quantile(result.rates, $0))
-      }
-      let cpu = result.median { $0.cpuSeconds / Double($0.pictures) } ?? 0
-      let ratio = result.ratio(to: first) ?? 1
-      text += "| \(entry.number) | \(entry.label) "
-      text += "| \(BenchmarkChart.significant(rate)) (\(spread[0]), \(spread[1])) "
-      text += "| \(String(format: "%.2f", ratio)) | \(BenchmarkChart.significant(cpu)) |"
-      if hasEnergy {
-        let energy = result.median { sample in
-          sample.joules.map { $0 / Double(sample.pictures) }
-        }
-        text += " \(energy.map(BenchmarkChart.significant) ?? "") |"
-      }
-      let peak = Double(result.samples.map(\.peakBytes).max() ?? 0) / 1e9
-      text += " \(String(format: "%.2f", peak)) GB |\n"
+    var header = ["", "way", "images/s, median (10 %, 90 %)", "times the first", "CPU s per image"]
+    if hasEnergy { header.append("J per image") }
+    header.append("peak memory")
+    return BenchmarkTable(header: header, rows: part.results.map { row($0, first, hasEnergy) }).text
+  }
+
+  private func row(
+    _ result: BenchmarkResult, _ first: BenchmarkResult, _ hasEnergy: Bool
+  ) -> [String] {
+    let entry = result.entry
+    guard result.failure == nil, let rate = result.medianRate else {
+      return [entry.number, entry.label, "failed: \(result.failure ?? "no rounds")"]
     }
-    return text + "\n"
+    let spread = [0.1, 0.9].map {
+      BenchmarkChart.significant(Statistics.quantile(result.rates, $0))
+    }
+    let cpu = result.median { $0.cpuSeconds / Double($0.pictures) } ?? 0
+    var cells = [
+      entry.number, entry.label,
+      "\(BenchmarkChart.significant(rate)) (\(spread[0]), \(spread[1]))",
+      result.speedup(over: first).map { String(format: "%.2f", $0) } ?? "",
+      BenchmarkChart.significant(cpu),
+    ]
+    if hasEnergy {
+      let energy = result.median { sample in sample.joules.map { $0 / Double(sample.pictures) } }
+      cells.append(energy.map(BenchmarkChart.significant) ?? "")
+    }
+    let peak = Double(result.samples.map(\.peakBytes).max() ?? 0) / 1e9
+    return cells + [String(format: "%.2f GB", peak)]
   }
 
   private var qualityTable: String {
-    var text =
-      "| way | pictures | largest difference | mean difference | PSNR, mean (least) | SSIM | top-1 "
-      + "| top-5 | PSNR to the reference |\n|---|---|---|---|---|---|---|---|---|\n"
     func share(_ share: Double?, _ row: QualityStudy.Row) -> String {
       share.map { String(format: "%.1f %% ± %.1f", 100 * $0, 100 * row.error(of: $0)) } ?? ""
     }
-    for row in quality {
+    let rows = quality.map { row in
       let ratio = row.meanPsnr.map { mean in
         String(format: "%.1f dB (%.1f)", mean, row.leastPsnr ?? mean)
       }
-      text += "| \(row.label) | \(row.pictures) | \(row.largestDifference) "
-      text += "| \(String(format: "%.3f", row.meanDifference)) | \(ratio ?? "the same") "
-      text += "| \(String(format: "%.4f", row.meanSsim)) | \(share(row.topOne, row)) "
-      text += "| \(share(row.topFive, row)) "
-      text += "| \(row.referencePsnr.map { String(format: "%.2f dB", $0) } ?? "") |\n"
+      return [
+        row.label, "\(row.pictures)", "\(row.largestDifference)",
+        String(format: "%.3f", row.meanDifference), ratio ?? "the same",
+        String(format: "%.4f", row.meanSsim), share(row.topOne, row), share(row.topFive, row),
+        row.referencePsnr.map { String(format: "%.2f dB", $0) } ?? "",
+      ]
     }
-    return text + "\n"
+    return BenchmarkTable(
+      header: [
+        "way", "images", "largest difference", "mean difference", "PSNR, mean (least)", "SSIM",
+        "top-1", "top-5", "PSNR to the reference",
+      ], rows: rows
+    ).text
   }
 
   // MARK: - Charts
@@ -106,7 +113,7 @@ struct BenchmarkReport: Codable {
         result.medianRate.map { ("\(result.entry.number): \(result.entry.label)", $0) }
       }
       return bars.isEmpty
-        ? nil : BenchmarkChart.bars(title: title, unit: "pictures a second, median", bars)
+        ? nil : BenchmarkChart.bars(title: title, unit: "images/s, median", bars)
     }
     let lines = part.results.map(\.entry.number).map { number in
       let values = parts.map { part in
@@ -118,7 +125,7 @@ struct BenchmarkReport: Codable {
       return (label: label ?? number, values: values)
     }
     return BenchmarkChart.lines(
-      title: title, unit: "pictures a second, median",
+      title: title, unit: "images/s, median",
       places: parts.map { "\($0.width) px" }, lines)
   }
 }
