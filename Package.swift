@@ -146,6 +146,8 @@ let package = Package(
       name: "FlowServerTests",
       dependencies: [
         "FlowServer", "StreamFlow", "FlowMedia", "FlowCore", "FlowTestSupport",
+        .product(name: "GRDB", package: "GRDB.swift"),
+        .product(name: "HTTPTypes", package: "swift-http-types"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "Metrics", package: "swift-metrics"),
       ],

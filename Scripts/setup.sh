@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the build and the run need: two codec packages, and the OpenVINO runtime into
-# .deps/openvino; and ffmpeg, which only reading and writing video (and its tests) run: the build
+# Installs what the build and the run need: two codec packages and SQLite, and the OpenVINO runtime
+# into .deps/openvino; and ffmpeg, which only reading and writing video (and its tests) run: the build
 # does without. What is there already is left alone; a second run takes under a second.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -18,6 +18,7 @@ install_packages_linux() {
   local missing=()
   pkg-config --exists libpng 2>/dev/null || missing+=(libpng-dev)
   pkg-config --exists libturbojpeg 2>/dev/null || missing+=(libturbojpeg0-dev)
+  pkg-config --exists sqlite3 2>/dev/null || missing+=(libsqlite3-dev)
   command -v pkg-config >/dev/null || missing+=(pkg-config)
   command -v python3 >/dev/null || missing+=(python3)
   python3 -m pip --version >/dev/null 2>&1 || missing+=(python3-pip)

@@ -1,5 +1,10 @@
 internal import Foundation
 
+#if canImport(CDispatch)
+  // Where GRDB is loaded too, the compiler takes Linux's `stat` to be a member of this module.
+  internal import CDispatch
+#endif
+
 /// A folder that one store has to itself, removed when it goes out of scope.
 ///
 /// Its lock says that the store lives, to other stores and to systemd's cleaning of `/tmp` alike; it
@@ -22,17 +27,17 @@ struct ResultFolder: ~Copyable {
     let random = (0..<16).map { _ in String(Int.random(in: 0..<16), radix: 16) }.joined()
     let path = "\(parent)/streamflow-results-\(getpid())-\(random)"
     let unnamed = "\(path).new"
-    guard unsafe mkdir(unnamed, 0o700) == 0 else { throw Self.failure("make", path) }
+    guard unsafe mkdir(unnamed, 0o700) == 0 else { throw .failure("make", path) }
     let descriptor = unsafe open(unnamed, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
     guard descriptor >= 0 else {
-      let error = Self.failure("open", path)
+      let error = ResultStoreError.failure("open", path)
       unsafe rmdir(unnamed)
       throw error
     }
     // Where a file system has no locks nobody removes the folder but this process.
     _ = flock(descriptor, LOCK_EX | LOCK_NB)
     guard unsafe rename(unnamed, path) == 0 else {
-      let error = Self.failure("name", path)
+      let error = ResultStoreError.failure("name", path)
       close(descriptor)
       unsafe rmdir(unnamed)
       throw error
@@ -43,6 +48,8 @@ struct ResultFolder: ~Copyable {
 
   deinit { Self.removeAll(path, descriptor) }
 
+  private var files: FolderFiles { FolderFiles(path: path, descriptor: descriptor) }
+
   /// Writes a file whole: under another name at first, which is gone where writing fails.
   ///
   /// - Parameters:
@@ -50,72 +57,14 @@ struct ResultFolder: ~Copyable {
   ///   - name: the file's name.
   ///   - put: writes the bytes to a file; false with the reason in `errno`.
   func write(
-    _ bytes: [UInt8], to name: String, with put: (Int32, [UInt8]) -> Bool = Self.put
-  ) throws(ResultStoreError) {
-    let temporary = ".\(name).writing"
-    let flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC
-    let file = unsafe openat(descriptor, temporary, flags, 0o600)
-    guard file >= 0 else { throw Self.failure("write to", path) }
-    let isWritten = put(file, bytes)
-    let reason = errno
-    // A full disk may say so only now.
-    guard close(file) == 0, isWritten, unsafe renameat(descriptor, temporary, descriptor, name) == 0
-    else {
-      if !isWritten { errno = reason }
-      let error = Self.failure("write \(bytes.count) bytes to", path)
-      unsafe unlinkat(descriptor, temporary, 0)
-      throw error
-    }
-  }
+    _ bytes: [UInt8], to name: String, with put: FolderFiles.Put = FolderFiles.put
+  ) throws(ResultStoreError) { try files.place(bytes, as: name, with: put) }
 
   /// The contents of a file; nil where there is none.
-  func read(_ name: String) throws(ResultStoreError) -> [UInt8]? {
-    let file = unsafe openat(descriptor, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC)
-    guard file >= 0 else {
-      if errno == ENOENT { return nil }
-      throw Self.failure("read '\(name)' in", path, code: .fileUnreadable)
-    }
-    defer { close(file) }
-    var bytes: [UInt8] = []
-    var part = [UInt8](repeating: 0, count: 1 << 16)
-    while true {
-      let count = unsafe part.withUnsafeMutableBytes { buffer in
-        unsafe Foundation.read(file, buffer.baseAddress, buffer.count)
-      }
-      if count < 0, errno == EINTR { continue }
-      guard count >= 0 else {
-        throw Self.failure("read '\(name)' in", path, code: .fileUnreadable)
-      }
-      guard count > 0 else { return bytes }
-      bytes += part.prefix(count)
-    }
-  }
+  func read(_ name: String) throws(ResultStoreError) -> [UInt8]? { try files.read(name) }
 
   /// Removes a file, where there is one.
-  func remove(_ name: String) { unsafe unlinkat(descriptor, name, 0) }
-
-  private static func failure(
-    _ action: String, _ path: String, code: ResultStoreError.Code = .folderUnusable
-  ) -> ResultStoreError {
-    let isFull = errno == ENOSPC || errno == EDQUOT
-    let remedy = isFull ? "; free some room, or keep pictures for a shorter time" : ""
-    return ResultStoreError(
-      code: isFull ? .diskFull : code,
-      message: "cannot \(action) '\(path)': \(unsafe String(cString: strerror(errno)))\(remedy)")
-  }
-
-  static func put(_ file: Int32, _ bytes: [UInt8]) -> Bool {
-    var written = 0
-    while written < bytes.count {
-      let count = unsafe bytes.withUnsafeBytes { buffer in
-        unsafe Foundation.write(
-          file, buffer.baseAddress?.advanced(by: written), bytes.count - written)
-      }
-      guard count > 0 || count < 0 && errno == EINTR else { return false }
-      written += max(count, 0)
-    }
-    return true
-  }
+  func remove(_ name: String) { files.remove(name) }
 
   /// Removes the folders of stores that live no more.
   private static func removeAbandoned(in parent: String) {

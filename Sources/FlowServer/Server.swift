@@ -26,6 +26,7 @@ public struct Server: Sendable {
   private let streams: StreamRegistry
   private let store: ResultStore
   private let metrics: PrometheusRegistry
+  private let stop = StopSignal()
 
   /// What metrics mean.
   ///
@@ -34,6 +35,7 @@ public struct Server: Sendable {
     "streamflow_rows_in_flight": "Rows of pictures that are being made",
     "streamflow_queued_pictures": "Pictures that were asked for and are not made",
     "streamflow_live_streams": "Live streams that are open",
+    "streamflow_jobs": "Jobs by state; ended ones until they are removed",
     "streamflow_model_bytes": "Memory of a model's engines, about",
     "streamflow_tick_seconds": "Mean time of a tick",
     "streamflow_pictures": "Pictures that were made",
@@ -45,8 +47,10 @@ public struct Server: Sendable {
   /// Sets a server up; nothing listens yet.
   ///
   /// - Throws: an error that says what is wrong with the options: an address that others can reach
-  ///   without a token, a token's file that cannot be read.
+  ///   without a token, a token's file that cannot be read, a state folder that is in use, damaged
+  ///   or newer than this version.
   public init(_ options: ServerOptions, logger: Logger) throws(ServerSetupError) {
+    let jobStore: JobStore
     guard options.isLoopback || options.tokenFile != nil else {
       throw ServerSetupError(
         "'\(options.host)' can be reached from other machines, and anyone there could use the "
@@ -66,13 +70,18 @@ public struct Server: Sendable {
       store = try ResultStore(
         folder: options.resultFolder, maximumByteCount: options.limits.resultByteCount,
         lifetime: options.limits.resultTime)
+      jobStore =
+        if let folder = options.stateFolder { try JobStore(folder: folder) } else {
+          try JobStore(temporaryIn: options.resultFolder)
+        }
     } catch { throw ServerSetupError("\(error)") }
     metrics = PrometheusRegistry(help: Self.metricHelp)
     let turn = EngineTurn()
     shelf = ModelShelf(options, turn: turn, logger: logger)
-    desk = OrderDesk(shelf, limits: options.limits, metrics: metrics, logger: logger)
-    jobs = JobRegistry(desk: desk, store: store, limits: options.limits)
-    streams = StreamRegistry(shelf, options: options, turn: turn, logger: logger)
+    desk = OrderDesk(
+      shelf, limits: options.limits, metrics: metrics, stop: stop, logger: logger)
+    jobs = JobRegistry(maker: desk, store: jobStore, limits: options.limits, logger: logger)
+    streams = StreamRegistry(shelf, options: options, turn: turn, stop: stop, logger: logger)
   }
 
   /// Serves until the task is cancelled, or the process is told to stop
@@ -112,6 +121,7 @@ public struct Server: Sendable {
       Task { await services.triggerGracefulShutdown() }
     }
     await store.close()
+    await jobs.close()
     do { try result.get() } catch is CancellationError {} catch let error as IOError
       where error.errnoCode == EADDRINUSE
     {
@@ -149,11 +159,11 @@ public struct Server: Sendable {
     router.add(middleware: gate)
     router.add(middleware: PreflightMiddleware(hosts: hosts))
     StatusRoutes(
-      shelf: shelf, desk: desk, streams: streams, metrics: metrics, options: options
+      shelf: shelf, desk: desk, jobs: jobs, streams: streams, metrics: metrics, options: options
     ).add(to: router)
     PromptRoutes(shelf: shelf).add(to: router)
     ImageRoutes(desk: desk, store: store, limits: options.limits).add(to: router)
-    JobRoutes(jobs: jobs, store: store, limits: options.limits).add(to: router)
+    JobRoutes(jobs: jobs, limits: options.limits).add(to: router)
     StreamRoutes(registry: streams, limits: options.limits).add(to: router)
     PageRoutes().add(to: router)
     paths.learn(Self.routes(of: router))
@@ -178,6 +188,7 @@ public struct Server: Sendable {
     func run() async throws {
       // Ended by what it ends with.
       try? await cancelWhenGracefulShutdown {
+        await server.jobs.resume()
         Task {
           let host = server.shelf.hosts[0]
           // Told by readiness and in the log; the first request tries again.
@@ -196,16 +207,22 @@ public struct Server: Sendable {
     }
   }
 
-  /// Takes no more, and gives up what has not ended within the grace.
+  /// Accepts nothing more, waits for what is in flight during the grace period, and answers the rest
+  /// with an error.
+  ///
+  /// Jobs that are stored are suspended at once: the next process goes on with them.
   private func windDown() async {
     logger.info("stopping")
     await desk.close()
     await streams.closeAll()
+    await jobs.suspend()
     let end = ContinuousClock.now + options.grace
     while ContinuousClock.now < end, await desk.orderCount > 0 {
       do { try await Task.sleep(for: .milliseconds(50)) } catch { break }
     }
-    await jobs.cancelAll()
+    await jobs.stop()
+    // Waiting requests get an answer while their connections are still open.
+    stop.stop()
   }
 }
 

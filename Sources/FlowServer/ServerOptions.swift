@@ -68,6 +68,12 @@ public struct ServerLimits: Sendable {
   public var resultTime = Duration.seconds(3600)
   /// The most bytes of finished pictures that are kept.
   public var resultByteCount = 1 << 30
+  /// How long a job is available after its end.
+  public var jobTime = Duration.seconds(3600)
+  /// The most bytes of all jobs' images; the jobs that ended first are removed beyond it.
+  public var jobByteCount = 1 << 30
+  /// The most ended jobs; those that ended first are removed beyond it.
+  public var endedJobCount = 1000
 
   /// Creates the bounds that suit a person's machine.
   public init() {}
@@ -108,6 +114,9 @@ public struct ServerOptions: Sendable {
   public var memoryByteCount: Int?
   /// The folder in which finished pictures are kept.
   public var resultFolder = NSTemporaryDirectory()
+  /// The folder in which jobs and their images are stored, so that they outlive the process; without
+  /// one they end with it.
+  public var stateFolder: String?
   /// How long what is in flight has to finish when the server is told to stop.
   public var grace = Duration.seconds(10)
   /// Whether SIGTERM and SIGINT stop the server, which is then the whole program's way to end.

@@ -16,6 +16,7 @@ struct ServeCommand: AsyncParsableCommand {
       Examples:
         streamflow serve
         streamflow serve --model starter --model portraits=models/sd15,lora=film.safetensors:0.8
+        streamflow serve --state jobs
         streamflow serve --host 0.0.0.0 --token-file token.txt --allow-host pictures.example.org
         curl localhost:8188/v1/images/generations --json '{"prompt": "a fox"}'
       """)
@@ -81,6 +82,15 @@ struct ServeCommand: AsyncParsableCommand {
       """, valueName: "address"))
   var trustedProxies: [String] = []
 
+  @Option(
+    help: ArgumentHelp(
+      """
+      Store jobs and their images in this folder. After a restart they are there, and unfinished \
+      jobs go on. One server at a time can use it.
+      """, valueName: "folder"),
+    completion: .directory)
+  var state: String?
+
   @OptionGroup(title: "Limits") var bounds: ServerBounds
   @OptionGroup(title: "Engine") var engineOptions: EngineOptions
 
@@ -114,6 +124,7 @@ struct ServeCommand: AsyncParsableCommand {
       options.acceptsOpenAINames = !strictModels
       (options.publicURL, options.trustedProxies) = (publicURL, trustedProxies)
       options.endsBySignal = true
+      options.stateFolder = state
       bounds.apply(to: &options)
       options.engineConfiguration = engineOptions.configuration
       options.engineCache = engineOptions.cache
@@ -126,9 +137,13 @@ struct ServeCommand: AsyncParsableCommand {
       // A client that has gone ends its own connection, not the process.
       signal(SIGPIPE, SIG_IGN)
       let server = try Server(options, logger: Logger(label: "streamflow"))
+      let state = state
       let address = host.contains(":") && !host.hasPrefix("[") ? "[\(host)]" : host
       try await server.run { port in
         Terminal.note("listening on http://\(address):\(port)")
+        if state == nil {
+          Terminal.note("jobs end with the server; --state FOLDER stores them and their images")
+        }
       }
     }
   }
@@ -225,11 +240,30 @@ struct ServerBounds: ParsableArguments {
   @Option(help: "Seconds that a request may take.")
   var maxTime = 600
 
-  @Option(help: "Seconds that finished pictures of jobs and addresses are kept.")
-  var keep = 3600
+  @Option(
+    help: """
+      Seconds after which ended jobs and the images of addresses are removed (default: 3600; for \
+      jobs with --state 604800, a week).
+      """)
+  var keep: Int?
 
   @Option(
-    help: ArgumentHelp("The folder that they are kept in.", valueName: "folder"),
+    help: ArgumentHelp(
+      """
+      Gigabytes of images of jobs, and of addresses, beyond which the oldest are removed (default: \
+      1; for jobs with --state 10).
+      """, valueName: "gigabytes"))
+  var keepSize: Double?
+
+  @Option(help: "Ended jobs beyond which the oldest are removed.")
+  var keepJobs = ServerLimits().endedJobCount
+
+  @Option(
+    help: ArgumentHelp(
+      """
+      The folder for a temporary folder of the images of addresses and, without --state, of jobs. \
+      It is removed when the server ends.
+      """, valueName: "folder"),
     completion: .directory)
   var results: String?
 
@@ -240,7 +274,8 @@ struct ServerBounds: ParsableArguments {
       ("--max-pixels", maxPixels), ("--max-streams", maxStreams),
       ("--max-json", maxJson), ("--max-connections", maxConnections),
       ("--max-connections-per-address", maxConnectionsPerAddress), ("--max-time", maxTime),
-      ("--keep", keep),
+      ("--keep", keep ?? 1),
+      ("--keep-jobs", keepJobs),
     ]
     for (name, number) in numbers where number < 1 {
       throw ValidationError("\(name) must be 1 or more, got \(number)")
@@ -249,6 +284,9 @@ struct ServerBounds: ParsableArguments {
       throw ValidationError("--max-steps must be at most 1000, got \(maxSteps)")
     }
     guard grace >= 0 else { throw ValidationError("--grace must be 0 or more, got \(grace)") }
+    if let keepSize, !(keepSize > 0 && keepSize < 1e6) {
+      throw ValidationError("--keep-size must be above 0, got \(keepSize)")
+    }
     if let memory, !(memory > 0 && memory < 1e6) {
       throw ValidationError("--memory must be above 0, got \(memory)")
     }
@@ -275,6 +313,18 @@ struct ServerBounds: ParsableArguments {
     options.limits.connectionCount = maxConnections
     options.limits.connectionCountPerAddress = maxConnectionsPerAddress
     options.limits.requestTime = .seconds(maxTime)
-    options.limits.resultTime = .seconds(keep)
+    if options.stateFolder != nil {
+      options.limits.jobTime = .seconds(7 * 24 * 3600)
+      options.limits.jobByteCount = 10_000_000_000
+    }
+    if let keep {
+      options.limits.resultTime = .seconds(keep)
+      options.limits.jobTime = .seconds(keep)
+    }
+    if let keepSize {
+      options.limits.resultByteCount = Int(keepSize * 1e9)
+      options.limits.jobByteCount = Int(keepSize * 1e9)
+    }
+    options.limits.endedJobCount = keepJobs
   }
 }

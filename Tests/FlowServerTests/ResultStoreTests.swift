@@ -164,7 +164,7 @@ import Testing
     let folder = try ResultFolder(in: parent)
     let error = #expect(throws: ResultStoreError.self) {
       try folder.write([1, 2, 3], to: "a.png") { file, bytes in
-        _ = ResultFolder.put(file, [bytes[0]])
+        _ = FolderFiles.put(file, [bytes[0]])
         errno = ENOSPC
         return false
       }

@@ -1,67 +1,216 @@
+internal import FlowMedia
 internal import Foundation
 internal import HTTPTypes
+internal import Logging
+internal import StreamFlow
 
 /// The jobs of a server.
+///
+/// Jobs that have not ended are actors here. Those that have are rows of the store and nothing else,
+/// so that accepting a job takes the same time however many have ended.
 actor JobRegistry {
-  private let desk: OrderDesk
-  private let store: ResultStore
+  private let setting: Job.Setting
   private let limits: ServerLimits
-  private var jobs: [String: Job] = [:]
+  private var active: [String: Job] = [:]
+  /// The jobs that are being stored.
+  private var acceptingCount = 0
 
-  init(desk: OrderDesk, store: ResultStore, limits: ServerLimits) {
-    self.desk = desk
-    self.store = store
+  private var store: JobStore { setting.store }
+
+  init(
+    maker: any JobImageMaker, store: JobStore, limits: ServerLimits, logger: Logger,
+    retryInterval: Duration = .seconds(5)
+  ) {
+    setting = Job.Setting(
+      maker: maker, store: store, lifetime: limits.jobTime, retryInterval: retryInterval,
+      logger: logger)
     self.limits = limits
   }
 
-  /// Takes a job in.
-  func add(_ order: ImageOrder, client: String) async throws -> Job {
-    try await desk.checkOpen()
-    await expire()
-    var running = 0
-    for job in jobs.values where await !job.isOver { running += 1 }
-    guard running < limits.jobCount else {
+  /// Goes on with the jobs of the process before.
+  func resume() async {
+    do {
+      for record in try await store.unfinished() where active[record.id] == nil {
+        setting.logger.info(
+          "job goes on",
+          metadata: ["job": "\(record.id)", "done": "\(record.done)/\(record.total)"])
+        await start(record, isResumed: true)
+      }
+    } catch {
+      setting.logger.error("stored jobs cannot be read", metadata: ["error": "\(error)"])
+    }
+  }
+
+  /// Accepts a job: it is stored before this returns.
+  func add(_ order: ImageOrder, client: String) async throws -> JobReport {
+    try await setting.maker.checkOpen()
+    let model = try setting.maker.modelName(of: order)
+    let count = active.count + acceptingCount
+    guard count < limits.jobCount else {
       throw ServerError(
         .tooManyRequests, "too_many_jobs",
-        "\(running) jobs run or wait already, the most there may be; try again later, or cancel "
+        "\(count) jobs run or wait already, the most there may be; try again later, or cancel "
           + "one (DELETE /v1/jobs/ID)", retryAfter: 30)
     }
-    let job = Job(id: RandomName.make("job"), order: order, lifetime: limits.resultTime)
-    jobs[job.id] = job
-    await job.start(order, desk: desk, store: store, client: client)
-    return job
-  }
-
-  /// The job of a name.
-  func job(_ id: String) throws(ServerError) -> Job {
-    guard let job = jobs[id] else {
-      throw .notFound(
-        "there is no job of that name; finished ones are kept for "
-          + "\(limits.resultTime.components.seconds) s")
+    acceptingCount += 1
+    defer { acceptingCount -= 1 }
+    let record: JobRecord
+    do {
+      record = try await store.insert(
+        JobRequest(order, model: model), id: RandomName.make("job"), client: client,
+        total: order.pictureCount, input: try order.source?.image.png())
+    } catch let error where JobPause.isStorageFailure(error) {
+      setting.logger.error("job refused", metadata: ["error": "\(error)"])
+      throw ServerError(
+        .insufficientStorage, JobPause.reason(error).code,
+        "the server has no room to store the job; try again later, or remove ended jobs "
+          + "(DELETE /v1/jobs/ID)", retryAfter: 60)
     }
+    return await start(record, isResumed: false).report()
+  }
+
+  @discardableResult
+  private func start(_ record: JobRecord, isResumed: Bool) async -> Job {
+    let job = Job(record, setting, isResumed: isResumed) { [weak self] id in
+      await self?.didEnd(id)
+    }
+    active[record.id] = job
+    await job.start()
     return job
   }
 
-  /// Cancels a job that runs; forgets one that has ended, with its pictures.
-  func remove(_ id: String) async throws -> Job {
-    let job = try job(id)
-    if await job.isOver {
-      jobs[id] = nil
-      await store.remove(await job.storedNames)
-    } else {
+  private func didEnd(_ id: String) { active[id] = nil }
+
+  // MARK: - Requests
+
+  /// A job with its finished images.
+  func report(_ id: String) async throws -> JobReport {
+    let record = try await record(id)
+    var report = await current(record)
+    report.images = try await store.images(of: record)
+    return report
+  }
+
+  /// A page of jobs.
+  func page(_ query: JobQuery) async throws -> JobList {
+    var start: Int64?
+    if let after = query.after {
+      guard let record = try await store.record(after) else {
+        throw ServerError.invalid(
+          "'after' must be the id of a job, got '\(after.prefix(80))'", parameter: "after")
+      }
+      start = record.number
+    }
+    if let status = query.status, !status.isOver { return await activePage(query, after: start) }
+    let (records, hasMore) = try await store.page(query, after: start)
+    var reports: [JobReport] = []
+    for record in records { reports.append(await current(record)) }
+    return JobList(reports, hasMore: hasMore)
+  }
+
+  /// A page of jobs in a state that is known here alone.
+  private func activePage(_ query: JobQuery, after start: Int64?) async -> JobList {
+    var found: [JobReport] = []
+    let jobs = active.values.sorted {
+      ($0.record.number < $1.record.number) == query.isAscending
+    }
+    for job in jobs {
+      let number = job.record.number
+      if let start, query.isAscending ? number <= start : number >= start { continue }
+      let report = await job.report()
+      if report.status == query.status { found.append(report) }
+    }
+    return JobList(Array(found.prefix(query.limit)), hasMore: found.count > query.limit)
+  }
+
+  /// What happens to a job from now on, after its present state.
+  func changes(_ id: String) async throws -> AsyncStream<JobChange> {
+    if let job = active[id] { return await job.changes() }
+    let record = try await record(id)
+    return JobWatchers.only(.over(await current(record)))
+  }
+
+  /// The file of a finished image, and its media type.
+  func image(_ index: Int, of id: String) async throws -> (bytes: [UInt8], type: String) {
+    guard let image = try await store.image(index, of: id) else {
+      _ = try await record(id)
+      throw ServerError.notFound("the job has made no picture of that number yet")
+    }
+    guard let bytes = try await store.bytes(of: image) else {
+      throw ServerError(
+        .gone, "expired",
+        "the image's file is missing; create the job again with the same seed")
+    }
+    return (bytes, image.mediaType)
+  }
+
+  /// Cancels a job that has not ended; removes one that has, with its images.
+  func remove(_ id: String) async throws -> JobReport {
+    if let job = active[id] {
       await job.cancel()
+      return await job.report()
     }
-    return job
+    let record = try await record(id)
+    let report = await current(record)
+    try await store.remove(record)
+    return report
   }
 
-  /// Forgets jobs whose pictures are no longer kept.
-  func expire() async {
-    let now = Date()
-    for (id, job) in jobs where await job.isExpired(at: now) { jobs[id] = nil }
+  private func record(_ id: String) async throws -> JobRecord {
+    guard let record = try await store.record(id) else {
+      throw ServerError.notFound(
+        "there is no job of that name; ended ones are kept for "
+          + "\(limits.jobTime.components.seconds) s, as long as there are not too many")
+    }
+    return record
   }
 
-  /// Gives all up.
-  func cancelAll() async { for job in jobs.values { await job.cancel() } }
+  private func current(_ record: JobRecord) async -> JobReport {
+    if let job = active[record.id] { return await job.report() }
+    return record.report(lifetime: limits.jobTime)
+  }
+
+  // MARK: - Upkeep
+
+  /// The number of jobs that have not ended.
+  var activeCount: Int { active.count }
+
+  /// Removes ended jobs that are too old, too many or too large.
+  func expire(now: Date = Date()) async {
+    let retention = JobRetention(
+      lifetime: limits.jobTime, byteCount: limits.jobByteCount, jobCount: limits.endedJobCount)
+    do {
+      let removed = try await store.enforce(retention, now: now)
+      if !removed.isEmpty {
+        setting.logger.info("ended jobs removed", metadata: ["count": "\(removed.count)"])
+      }
+    } catch {
+      setting.logger.warning("ended jobs cannot be removed", metadata: ["error": "\(error)"])
+    }
+  }
+
+  /// The number of jobs in each state.
+  func counts() async -> [JobStatus: Int] {
+    var counts = store.totals.ended
+    for job in active.values { counts[await job.status, default: 0] += 1 }
+    return counts
+  }
+
+  /// Stops jobs that go on in the next process; the others go on.
+  func suspend() async {
+    guard store.isDurable else { return }
+    for job in active.values { await job.suspend() }
+  }
+
+  /// Cancels jobs that cannot outlive the process, and suspends the others.
+  func stop() async {
+    await suspend()
+    guard !store.isDurable else { return }
+    for job in active.values { await job.cancel() }
+  }
+
+  /// Closes the store.
+  func close() { store.close() }
 }
 
 /// Names that nobody can guess.

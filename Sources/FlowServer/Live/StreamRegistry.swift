@@ -18,10 +18,15 @@ final class StreamRegistry: Sendable {
   private let shelf: ModelShelf
   private let options: ServerOptions
   private let turn: EngineTurn
+  private let stop: StopSignal
   private let logger: Logger
 
-  init(_ shelf: ModelShelf, options: ServerOptions, turn: EngineTurn, logger: Logger) {
+  init(
+    _ shelf: ModelShelf, options: ServerOptions, turn: EngineTurn, stop: StopSignal,
+    logger: Logger
+  ) {
     self.shelf = shelf
+    self.stop = stop
     self.options = options
     self.turn = turn
     self.logger = logger
@@ -60,28 +65,33 @@ final class StreamRegistry: Sendable {
     try reserve()
     defer { state.withLock { $0.openingCount -= 1 } }
     let (setup, options, logger) = (liveOptions, options, logger)
-    return try await shelf.using(host) { host in
-      let checkpoint = try await host.loaded()
-      let wanted = try live.settings(of: checkpoint)
-      let stream = try LiveStream(
-        checkpoint: checkpoint, settings: wanted, options: setup,
-        configuration: options.engineConfiguration, cache: options.engineCache)
-      let session = LiveSession(
-        id: RandomName.make("stream"), number: self.nextNumber(), model: host.name, stream: stream,
-        encoding: format == "png" ? .png : .jpeg(quality: quality), limits: options.limits,
-        warnings: warnings + ResponseWarning.unusedTags(in: wanted.request, of: checkpoint),
-        logger: logger)
-      try await session.begin()
-      let isClosed = self.state.withLock { state in
-        if !state.isClosed { state.sessions[session.id] = session }
-        return state.isClosed
+    return try await stop.unlessStopped {
+      try await self.shelf.using(host) { host in
+        let checkpoint = try await host.loaded()
+        let wanted = try live.settings(of: checkpoint)
+        let stream = try LiveStream(
+          checkpoint: checkpoint, settings: wanted, options: setup,
+          configuration: options.engineConfiguration, cache: options.engineCache)
+        let session = LiveSession(
+          id: RandomName.make("stream"), number: self.nextNumber(), model: host.name,
+          stream: stream, encoding: format == "png" ? .png : .jpeg(quality: quality),
+          limits: options.limits,
+          warnings: warnings + ResponseWarning.unusedTags(in: wanted.request, of: checkpoint),
+          logger: logger)
+        try await session.begin()
+        let isGone = Task.isCancelled
+        let isOpen = self.state.withLock { state in
+          guard !state.isClosed, !isGone else { return false }
+          state.sessions[session.id] = session
+          return true
+        }
+        // The server stopped, or the client has gone, while the engines were made.
+        if !isOpen {
+          await session.end()
+          throw ServerError.stopping
+        }
+        return session
       }
-      // The server was told to stop while the engines were made.
-      if isClosed {
-        await session.end()
-        throw ServerError.stopping
-      }
-      return session
     }
   }
 

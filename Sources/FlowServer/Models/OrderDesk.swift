@@ -16,6 +16,7 @@ actor OrderDesk {
 
   private let shelf: ModelShelf
   private let capacity: Int
+  private let stop: StopSignal
   private let logger: Logger
   /// The orders under way, by their numbers.
   private var entries: [Int: Entry] = [:]
@@ -28,8 +29,12 @@ actor OrderDesk {
   private let made: Counter
   private let waits: Timer
 
-  init(_ shelf: ModelShelf, limits: ServerLimits, metrics: PrometheusRegistry, logger: Logger) {
+  init(
+    _ shelf: ModelShelf, limits: ServerLimits, metrics: PrometheusRegistry, stop: StopSignal,
+    logger: Logger
+  ) {
     self.shelf = shelf
+    self.stop = stop
     capacity = limits.queuedPictureCount
     self.logger = logger
     made = Counter(label: "streamflow_pictures", factory: metrics)
@@ -85,44 +90,68 @@ actor OrderDesk {
 
   private var bucket: Int { Int((ContinuousClock.now - start) / .seconds(5)) }
 
+  /// The most pictures of one job that may wait at once.
+  nonisolated var jobCapacity: Int { capacity }
+
+  /// The name of the model that an order means.
+  nonisolated func modelName(of order: ImageOrder) throws(ServerError) -> String {
+    try shelf.host(order.model).name
+  }
+
   /// Hands the pictures of an order on as they are made.
+  ///
+  /// Returns at once where the caller's task is cancelled or the server stops; what is in flight is
+  /// given up within a tick.
   ///
   /// - Parameters:
   ///   - order: what is asked for.
+  ///   - indices: which of the order's pictures; all where nothing is said.
   ///   - client: who asks; clients take turns.
   ///   - begun: called once the order was accepted, with its warnings; nil where there are none.
   ///   - event: called with each event, and what makes the pictures.
-  /// - Throws: what is wrong with the order, `queue_full`, or a failure of the engines, which is
-  ///   logged.
+  /// - Throws: what is wrong with the order, `queue_full`, `shutting_down`, or a failure of the
+  ///   engines, which is logged.
   nonisolated func fulfil(
-    _ order: ImageOrder, client: String,
-    begun: @Sendable (_ warnings: [ResponseWarning]?) async -> Void = { _ in },
-    event: @Sendable (Generator, GenerationEvent) async throws -> Void
+    _ order: ImageOrder, indices: [Int]? = nil, client: String,
+    begun: @escaping @Sendable (_ warnings: [ResponseWarning]?) async -> Void = { _ in },
+    event: @escaping @Sendable (Generator, GenerationEvent) async throws -> Void
   ) async throws {
     let host = try shelf.host(order.model)
-    let number = try await enter(order.pictureCount)
-    do {
-      try await shelf.using(host) { host in
-        let generator = try await shelf.generator(order.size, of: host)
-        let requests = order.requests(of: generator.checkpoint)
-        let events = try await generator.events(
-          for: requests, client: client, previewCount: order.previewCount)
-        await note(events.stream, of: generator, order: number)
-        do {
-          await begun(order.allWarnings(model: host.name, generator.checkpoint))
-          try await pull(events, of: generator, order: number, event)
-        } catch {
-          await events.cancel()
-          throw error
+    let number = try await enter(indices?.count ?? order.pictureCount)
+    try await stop.unlessStopped {
+      do {
+        try await self.make(
+          order, indices, client: client, number: number, of: host, begun: begun, event: event)
+        await self.leave(number)
+      } catch {
+        await self.leave(number)
+        if ServerError(error).isInternal {
+          self.logger.error(
+            "order failed", metadata: ["order": "r\(number)", "error": "\(error)"])
         }
+        throw error
       }
-      await leave(number)
-    } catch {
-      await leave(number)
-      if ServerError(error).isInternal {
-        logger.error("order failed", metadata: ["order": "r\(number)", "error": "\(error)"])
+    }
+  }
+
+  private nonisolated func make(
+    _ order: ImageOrder, _ indices: [Int]?, client: String, number: Int, of host: ModelHost,
+    begun: @Sendable (_ warnings: [ResponseWarning]?) async -> Void,
+    event: @Sendable (Generator, GenerationEvent) async throws -> Void
+  ) async throws {
+    try await shelf.using(host) { host in
+      let generator = try await shelf.generator(order.size, of: host)
+      let all = order.requests(of: generator.checkpoint)
+      let events = try await generator.events(
+        for: indices?.map { all[$0] } ?? all, client: client, previewCount: order.previewCount)
+      await note(events.stream, of: generator, order: number)
+      do {
+        await begun(order.allWarnings(model: host.name, generator.checkpoint))
+        try await pull(events, of: generator, order: number, event)
+      } catch {
+        await events.cancel()
+        throw error
       }
-      throw error
     }
   }
 

@@ -49,9 +49,11 @@ struct ImageRoutes: Sendable {
   }
 
   /// Reads the form of an edit.
-  static func edit(_ form: MultipartForm, limits: ServerLimits) throws -> ImageOrder {
+  static func edit(
+    _ form: MultipartForm, limits: ServerLimits, isJob: Bool = false
+  ) throws -> ImageOrder {
     var fields = try RequestFields(form: form, limits: limits.json)
-    var order = try ImageOrder(&fields, limits: limits)
+    var order = try ImageOrder(&fields, limits: limits, isJob: isJob)
     try fields.readIgnored(
       "input_fidelity", of: ["low", "high"], remedy: "set 'strength' instead")
     let strength = try fields.number("strength", in: 0...1, above: true) ?? 0.6

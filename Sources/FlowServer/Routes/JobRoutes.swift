@@ -2,58 +2,96 @@ internal import HTTPTypes
 internal import Hummingbird
 internal import NIOCore
 
-/// `/v1/jobs`: many pictures that are made while nobody waits.
+/// `/v1/jobs`: many images that are made while nobody waits.
 struct JobRoutes: Sendable {
   let jobs: JobRegistry
-  let store: ResultStore
   let limits: ServerLimits
 
   func add(to router: some RouterMethods<ServerContext>) {
     router.post("v1/jobs") { request, context in
       var request = request
-      var fields = try await request.fields(limits, context)
-      let order = try ImageOrder(&fields, limits: limits, isJob: true)
-      try fields.checkAllRead()
-      let job = try await jobs.add(order, client: context.client(user: order.user))
-      return Response.json(await job.report(), status: .accepted)
+      let order = try await order(&request, context)
+      let report = try await jobs.add(order, client: context.client(user: order.user))
+      return Response.json(report, status: .accepted)
+    }
+    router.get("v1/jobs") { request, _ in
+      Response.json(try await jobs.page(try JobQuery(request.uri.queryParameters)))
     }
     router.get("v1/jobs/:id") { _, context in
-      Response.json(try await job(context).report(withImages: true))
+      Response.json(try await jobs.report(id(context)))
     }
     router.delete("v1/jobs/:id") { _, context in
-      Response.json(
-        try await jobs.remove(context.parameters.get("id") ?? "").report(withImages: false))
+      Response.json(try await jobs.remove(id(context)))
     }
     router.get("v1/jobs/:id/images/:index") { _, context in
-      try await picture(of: try await job(context), context.parameters.get("index") ?? "")
+      let index = context.parameters.get("index").flatMap { Int($0) } ?? -1
+      let (bytes, type) = try await jobs.image(index, of: id(context))
+      return Response.bytes(bytes, type: type, caching: "private, max-age=3600, immutable")
     }
     router.get("v1/jobs/:id/events") { request, context in
-      let changes = await (try await job(context)).changes()
+      let changes = try await jobs.changes(id(context))
       return Response.ongoing(
         to: request, type: EventLines.type, changes.map { Self.line($0) })
     }
   }
 
-  private func job(_ context: ServerContext) async throws -> Job {
-    try await jobs.job(context.parameters.get("id") ?? "")
+  private func id(_ context: ServerContext) -> String { context.parameters.get("id") ?? "" }
+
+  /// Reads a job: JSON, or a form where it has an input image.
+  private func order(
+    _ request: inout Request, _ context: ServerContext
+  ) async throws -> ImageOrder {
+    let type = request.headers[.contentType]?.lowercased() ?? ""
+    if type.hasPrefix("multipart/form-data") {
+      return try ImageRoutes.edit(try await request.form(limits, context), limits: limits, isJob: true)
+    }
+    var fields = try await request.fields(limits, context)
+    let order = try ImageOrder(&fields, limits: limits, isJob: true)
+    try fields.checkAllRead()
+    return order
   }
 
-  private func picture(of job: Job, _ index: String) async throws -> Response {
-    guard let number = Int(index), let name = await job.name(of: number) else {
-      throw ServerError.notFound("the job has made no picture of that number yet")
-    }
-    guard let bytes = try await store.bytes(of: name) else {
-      throw ServerError(
-        .gone, "expired", "the picture is no longer kept; make the job again with the same seed")
-    }
-    return .bytes(bytes, type: job.encoding.type, caching: "private, max-age=3600, immutable")
-  }
-
-  private static func line(_ change: Job.Change) -> ByteBuffer {
+  private static func line(_ change: JobChange) -> ByteBuffer {
     switch change {
-    case .image(let picture): EventLines.event("image", picture)
+    case .image(let image): EventLines.event("image", image)
     case .progress(let report): EventLines.event("progress", report)
     case .over(let report): EventLines.event("done", report)
+    case .interrupted(let error): EventLines.event("error", error.body)
+    }
+  }
+}
+
+extension JobQuery {
+  /// Reads the parameters of an address, as OpenAI's lists name them.
+  init(_ parameters: some Collection<(key: Substring, value: Substring)>) throws(ServerError) {
+    self.init()
+    for (key, value) in parameters {
+      let text = String(value.prefix(80))
+      func wrong(_ expected: String) -> ServerError {
+        .invalid("'\(key)' must be \(expected), got '\(text)'", parameter: String(key))
+      }
+      switch key {
+      case "limit":
+        guard let number = Int(value), Self.limits.contains(number) else {
+          throw wrong(
+            "a whole number from \(Self.limits.lowerBound) to \(Self.limits.upperBound)")
+        }
+        limit = number
+      case "after": after = String(value)
+      case "status":
+        guard let found = JobStatus(rawValue: String(value)) else {
+          throw wrong("one of \(JobStatus.allCases.map(\.rawValue).joined(separator: ", "))")
+        }
+        status = found
+      case "order":
+        guard value == "asc" || value == "desc" else { throw wrong("asc or desc") }
+        isAscending = value == "asc"
+      default:
+        throw ServerError(
+          .badRequest, "unknown_parameter",
+          "unknown parameter '\(key.prefix(80))'; known are after, limit, order, status",
+          parameter: String(key.prefix(80)))
+      }
     }
   }
 }

@@ -9,6 +9,7 @@ internal import StreamFlow
 struct StatusRoutes: Sendable {
   let shelf: ModelShelf
   let desk: OrderDesk
+  let jobs: JobRegistry
   let streams: StreamRegistry
   let metrics: PrometheusRegistry
   let options: ServerOptions
@@ -57,6 +58,12 @@ struct StatusRoutes: Sendable {
       gauge("streamflow_queued_pictures", [], Double(await desk.pictureBacklog)),
       gauge("streamflow_live_streams", [], Double(streams.sessions.count)),
     ]
+    let counts = await jobs.counts()
+    for status in JobStatus.allCases {
+      gauges.append(
+        gauge(
+          "streamflow_jobs", [("status", status.rawValue)], Double(counts[status, default: 0])))
+    }
     for model in models {
       gauges.append(
         gauge("streamflow_model_bytes", [("model", model.id)], Double(model.memoryBytes)))

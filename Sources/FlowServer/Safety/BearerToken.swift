@@ -1,5 +1,10 @@
 internal import Foundation
 
+#if canImport(CDispatch)
+  // Where GRDB is loaded too, the compiler takes Linux's `stat` to be a member of this module.
+  internal import CDispatch
+#endif
+
 /// The secret that requests must carry.
 ///
 /// Comparing takes the same time whatever a request says, so that nobody learns the token by asking

@@ -33,7 +33,8 @@ struct OutcomeMiddleware: RouterMiddleware {
       Counter(
         label: "streamflow_rejected", dimensions: [("reason", failure.code)], factory: metrics
       ).increment()
-      if failure.isInternal {
+      // A full disk is for whoever runs the server to mend.
+      if failure.isInternal || failure.status == .insufficientStorage {
         context.logger.error(
           "request failed",
           metadata: ["path": "\(Self.plain(request.uri.path))", "error": "\(error)"])

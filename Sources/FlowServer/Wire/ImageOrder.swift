@@ -4,20 +4,20 @@ internal import HTTPTypes
 internal import StreamFlow
 
 /// What a request for pictures asks for, before its model is known.
-struct ImageOrder {
+struct ImageOrder: Sendable {
   /// How pictures are answered with.
-  enum ResponseFormat: String, CaseIterable {
+  enum ResponseFormat: String, CaseIterable, Codable {
     case base64 = "b64_json"
     case url
   }
 
   /// The model's name; the first one's where nothing is said.
-  let model: String?
+  var model: String?
   /// The prompts; each makes `count` pictures.
   let prompts: [String]
   let count: Int
   let size: PictureSize?
-  let sampling: SamplingFields
+  var sampling: SamplingFields
   let encoding: PictureEncoding
   let responseFormat: ResponseFormat
   let isStreamed: Bool
@@ -28,6 +28,15 @@ struct ImageOrder {
   var warnings: [ResponseWarning] = []
   /// The picture that they start from, if any.
   var source: SourcePicture?
+
+  /// The names in stored jobs.
+  private enum CodingKeys: String, CodingKey {
+    case model, prompts, size, sampling, encoding, user, warnings
+    case count = "n"
+    case responseFormat = "response_format"
+    case isStreamed = "stream"
+    case previewCount = "partial_images"
+  }
 
   /// The number of pictures.
   var pictureCount: Int { prompts.count * count }
@@ -99,8 +108,12 @@ struct ImageOrder {
   }
 }
 
+/// Orders are stored with jobs, without their input image. Stored names and meanings stay as they
+/// are; a new one must be optional, or raise ``JobRequest/version``.
+extension ImageOrder: Codable {}
+
 /// A picture's width and height in pixels.
-struct PictureSize: Hashable, Sendable, CustomStringConvertible {
+struct PictureSize: Hashable, Codable, Sendable, CustomStringConvertible {
   let width: Int
   let height: Int
 

@@ -2,7 +2,7 @@ internal import FlowCore
 internal import FlowMedia
 
 /// How pictures are sent.
-enum PictureEncoding: Hashable, Sendable {
+enum PictureEncoding: Hashable, Codable, Sendable {
   case png
   case jpeg(quality: Int)
 

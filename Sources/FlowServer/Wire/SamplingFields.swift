@@ -2,7 +2,7 @@ internal import FlowCore
 internal import StreamFlow
 
 /// The parameters that say how a picture is made; images, jobs and live streams share them.
-struct SamplingFields {
+struct SamplingFields: Codable, Sendable {
   var prompt: String?
   var negativePrompt: String?
   var seed: UInt64?
@@ -15,6 +15,15 @@ struct SamplingFields {
   var solver: Solver?
   var blend: PromptBlend?
   var seedBlend: SeedBlend?
+
+  /// The names in stored jobs, which are those of requests.
+  private enum CodingKeys: String, CodingKey {
+    case prompt, seed, guidance, delta, schedule, spacing, solver, blend
+    case negativePrompt = "negative_prompt"
+    case stepCount = "steps"
+    case guidanceScale = "guidance_scale"
+    case seedBlend = "seed_blend"
+  }
 
   init(_ fields: inout RequestFields, limits: ServerLimits) throws(ServerError) {
     prompt = try fields.text("prompt", limit: limits.promptLength)

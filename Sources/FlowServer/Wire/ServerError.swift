@@ -89,7 +89,7 @@ struct ServerError: Error, Sendable {
     case let error as ResultStoreError where error.code == .diskFull:
       // Its words name a folder of the server's, which is nobody's business.
       self = ServerError(
-        HTTPResponse.Status(code: 507, reasonPhrase: "Insufficient Storage"), "disk_full",
+        .insufficientStorage, "disk_full",
         "the server has no room for the picture; ask for b64_json instead of url")
     case is CancellationError:
       self = ServerError(.serviceUnavailable, "cancelled", "the request was given up")
@@ -172,4 +172,10 @@ struct ErrorBody: Encodable, Sendable {
 
 extension HTTPField.Name {
   static let retryAfter = HTTPField.Name("Retry-After") ?? .cacheControl
+}
+
+extension HTTPResponse.Status {
+  /// 507 of WebDAV (RFC 4918): there is no room to store what the request would create.
+  static let insufficientStorage = HTTPResponse.Status(
+    code: 507, reasonPhrase: "Insufficient Storage")
 }

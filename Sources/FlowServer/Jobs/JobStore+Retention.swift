@@ -1,0 +1,45 @@
+internal import Foundation
+internal import GRDB
+
+/// How long and how much of what has ended is stored.
+struct JobRetention: Sendable {
+  /// How long an ended job is available.
+  var lifetime: Duration
+  /// The most bytes of all files.
+  var byteCount: Int
+  /// The most ended jobs.
+  var jobCount: Int
+}
+
+extension JobStore {
+  /// Removes ended jobs that are too old, and the oldest while there are too many jobs or bytes.
+  ///
+  /// The job that ended last stays, however large it is.
+  ///
+  /// - Returns: the ids of the removed jobs.
+  func enforce(_ retention: JobRetention, now: Date = Date()) async throws -> [String] {
+    var removed: [String] = []
+    while let (oldest, isLast) = try await oldestEnded() {
+      let totals = totals
+      let age = now.timeIntervalSince(oldest.ended ?? now)
+      let isExpired = age > retention.lifetime / .seconds(1)
+      let isTooMuch =
+        totals.byteCount > retention.byteCount || totals.endedCount > retention.jobCount
+      guard isExpired || isTooMuch && !isLast else { break }
+      try await remove(oldest)
+      removed.append(oldest.id)
+    }
+    return removed
+  }
+
+  /// The job that ended first, and whether it is the only one that has ended.
+  private func oldestEnded() async throws -> (JobRecord, isLast: Bool)? {
+    guard totals.endedCount > 0 else { return nil }
+    let ids = try await read { db in
+      try String.fetchAll(
+        db, sql: "SELECT id FROM job WHERE ended IS NOT NULL ORDER BY ended, number LIMIT 2")
+    }
+    guard let id = ids.first, let record = try await record(id) else { return nil }
+    return (record, ids.count == 1)
+  }
+}

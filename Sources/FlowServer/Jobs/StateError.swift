@@ -1,0 +1,22 @@
+/// Why a folder cannot hold the state of a server.
+struct StateError: Error, Equatable, Sendable, CustomStringConvertible {
+  enum Code: Sendable {
+    /// The folder cannot be created, read or written.
+    case folderUnusable
+    /// Another process uses the folder.
+    case inUse
+    /// The database is damaged.
+    case damaged
+    /// The database belongs to another program.
+    case foreign
+    /// The database was written by a newer version.
+    case newer
+  }
+
+  /// The kind of failure, to decide what to do about it.
+  let code: Code
+  /// The failure with its remedy.
+  let message: String
+
+  var description: String { message }
+}

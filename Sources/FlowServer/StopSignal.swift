@@ -1,0 +1,68 @@
+internal import Synchronization
+
+/// Tells waiting requests that the server stops.
+///
+/// They are not cancelled: the tasks that wait go on, and so can write an answer.
+final class StopSignal: Sendable {
+  private struct State {
+    var isStopped = false
+    var actions: [Int: @Sendable () -> Void] = [:]
+    var next = 0
+  }
+
+  private let state = Mutex(State())
+
+  /// Ends all waits, now and later.
+  func stop() {
+    let actions = state.withLock { state in
+      state.isStopped = true
+      defer { state.actions = [:] }
+      return state.actions.values.map { $0 }
+    }
+    for action in actions { action() }
+  }
+
+  /// Does some work in a task of its own, and waits for its end, the end of the calling task or the
+  /// end of the server, whichever is first.
+  ///
+  /// In the latter two cases the work's task is cancelled and not waited for: compiling a network,
+  /// for one, cannot be interrupted.
+  ///
+  /// - Throws: what the work throws, `CancellationError`, or `shutting_down`.
+  func unlessStopped<Value: Sendable>(
+    _ work: @escaping @Sendable () async throws -> Value
+  ) async throws -> Value {
+    let (results, found) = AsyncStream.makeStream(
+      of: Result<Value, any Error>.self, bufferingPolicy: .bufferingOldest(1))
+    let task = Task {
+      do { found.yield(.success(try await work())) } catch { found.yield(.failure(error)) }
+      found.finish()
+    }
+    let number = add {
+      found.yield(.failure(ServerError.stopping))
+      found.finish()
+      task.cancel()
+    }
+    defer { remove(number) }
+    return try await withTaskCancellationHandler {
+      for await result in results { return try result.get() }
+      throw CancellationError()
+    } onCancel: {
+      task.cancel()
+    }
+  }
+
+  /// Calls a closure when the server stops; at once where it has.
+  private func add(_ action: @escaping @Sendable () -> Void) -> Int {
+    let number: Int? = state.withLock { state in
+      guard !state.isStopped else { return nil }
+      state.next += 1
+      state.actions[state.next] = action
+      return state.next
+    }
+    if number == nil { action() }
+    return number ?? 0
+  }
+
+  private func remove(_ number: Int) { state.withLock { $0.actions[number] = nil } }
+}
