@@ -79,6 +79,7 @@ struct GenerationRun {
     let engines: [Engine]
     let loras: [Addition]
     let deltaWeights: [Addition]
+    let warnings: [AdviceReport]
   }
 
   private struct Addition: Encodable {
@@ -125,6 +126,7 @@ struct GenerationRun {
     tellAdditions()
     warnOfCutPrompts()
     warnOfIdleGuidance()
+    if style != .quiet { Terminal.warn(advice, of: generator.checkpoint) }
     let meter = GenerationMeter(
       imageTotal: remaining.count, stepsPerImage: work.sample.stepCount,
       evaluationsPerImage: (try? generator.evaluationCount(of: work.description(of: 0))) ?? 1,
@@ -313,8 +315,8 @@ struct GenerationRun {
             gigaflop: Double($0.operationCount) / 1e9)
         },
         loras: generator.checkpoint.additions.filter { $0.kind == .lora }.map(Addition.init),
-        deltaWeights: generator.checkpoint.additions.filter { $0.kind == .delta }.map(Addition.init)
-      )
+        deltaWeights: generator.checkpoint.additions.filter { $0.kind == .delta }
+          .map(Addition.init), warnings: advice.map(AdviceReport.init))
       try Terminal.output(JSON.text(of: report))
     }
   }

@@ -13,6 +13,7 @@ struct InspectCommand: AsyncParsableCommand {
     discussion: """
       Examples:
         streamflow inspect starter
+        streamflow inspect starter --prompts
         streamflow inspect watercolor-lora.safetensors
         streamflow inspect out/0001-a-fox-on-a-blue-background.png
         streamflow inspect out
@@ -31,12 +32,18 @@ struct InspectCommand: AsyncParsableCommand {
   @Option(help: "Weight variant, the middle of the weights' file names, such as fp16.")
   var variant: String?
 
+  @Flag(help: "List the prompts that a model was trained on.")
+  var prompts = false
+
   @Flag(help: "Print JSON.")
   var json = false
 
   func run() async throws {
     try await reporting {
-      if let images = try InspectedImages(at: subject) {
+      if prompts {
+        let model = try Checkpoint.named(subject, autoencoder: vae, variant: variant)
+        try PromptListing(checkpoint: model).show(asJSON: json)
+      } else if let images = try InspectedImages(at: subject) {
         try images.show(asJSON: json)
       } else if let lora = try Self.lora(at: subject) {
         try show(lora)
@@ -111,6 +118,9 @@ struct InspectCommand: AsyncParsableCommand {
           + "\(component.types.joined(separator: "+")), \(Size.text(component.byteCount))")
     }
     lines.append("memory     about \(Size.text(report.memoryByteCount)) while engines are compiled")
+    if let prompts = report.promptWords {
+      lines.append("prompts    \(prompts); --prompts lists them")
+    }
     lines.append("engines    \(report.engines.joined(separator: ", "))")
     Terminal.output(lines.joined(separator: "\n"))
   }

@@ -139,6 +139,7 @@ struct VideoCommand: AsyncParsableCommand {
       let stream = try LiveStream(
         checkpoint: checkpoint, settings: settings, options: options,
         configuration: engineOptions.configuration, cache: engineOptions.cache)
+      if !quiet { await Terminal.warn(stream.advice, of: checkpoint) }
       let run = VideoRun(
         stream: stream, source: source, selection: try frameOptions.selection,
         target: VideoTarget(

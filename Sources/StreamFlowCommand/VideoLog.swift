@@ -118,12 +118,14 @@ struct VideoReport: Encodable {
   let encoding: Percentiles?
   let flying: Percentiles?
   let decoding: Percentiles?
+  let warnings: [AdviceReport]
 
   init(
     _ log: VideoLog, _ statistics: LiveStatistics, stream: LiveStream, output: String?,
     seconds: Double
   ) async {
     model = stream.checkpoint.name
+    warnings = await stream.advice.map(AdviceReport.init)
     self.output = output
     (made, skipped, failed) = await (log.madeCount, log.repeatedCount, log.failedCount)
     frames = made + skipped + failed

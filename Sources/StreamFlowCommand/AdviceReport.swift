@@ -1,0 +1,41 @@
+internal import StreamFlow
+
+/// Advice as the command reports it.
+struct AdviceReport: Encodable {
+  let code: String
+  let message: String
+
+  init(_ advice: RequestAdvice) {
+    code = advice.code.rawValue
+    message = advice.message
+  }
+}
+
+extension GenerationRun {
+  /// Why the images are likely to disappoint, before anything is computed.
+  var advice: [RequestAdvice] {
+    let checkpoint = generator.checkpoint
+    let blended = work.sample.blend?.parts.map(\.prompt) ?? []
+    return checkpoint.advice(onPrompts: work.prompts + blended, syntax: work.sample.promptSyntax)
+      + checkpoint.advice(onWidth: generator.width, height: generator.height)
+  }
+}
+
+extension LiveStream {
+  /// Why the images are likely to disappoint with the settings as they are.
+  var advice: [RequestAdvice] {
+    let size = pictureSize
+    return checkpoint.advice(on: settings.request, width: size.width, height: size.height)
+  }
+}
+
+extension Terminal {
+  /// Prints advice on standard error, with the command's own remedy.
+  static func warn(_ advice: [RequestAdvice], of checkpoint: Checkpoint) {
+    for item in advice { warning(item.message) }
+    let codes = Set(advice.map(\.code))
+    guard codes.contains(.unknownWord) || codes.contains(.unknownSubject) else { return }
+    let model = checkpoint.name == "starter" ? "starter" : "'\(checkpoint.folder)'"
+    note("list what it knows with: streamflow inspect \(model) --prompts")
+  }
+}
