@@ -37,6 +37,36 @@ def models():
     assert [model.id for model in client.models.list().data] == ["starter"]
 
 
+def retrieval():
+    assert client.models.retrieve("starter").id == "starter"
+    try:
+        client.models.retrieve("org/other")
+        raise AssertionError("an unknown model was found")
+    except NotFoundError as error:
+        assert error.code == "model_not_found" and "starter" in error.message
+
+
+def names():
+    for model in ["gpt-image-1", "gpt-image-1-mini", "gpt-image-2.5-flare", "dall-e-2", "dall-e-3"]:
+        answer = client.images.generate(model=model, prompt="a fox")
+        assert base64.b64decode(answer.data[0].b64_json).startswith(PNG)
+        assert [warning["code"] for warning in answer.warnings] == ["model_substituted"], answer.warnings
+
+
+def defaults():
+    """What an application that was written for gpt-image-1 sends."""
+    answer = client.images.generate(
+        model="gpt-image-1", prompt="a fox", n=1, size="auto", quality="high", background="opaque",
+        moderation="auto", output_format="jpeg", output_compression=80, user="ann",
+        extra_body={"seed": -1})
+    assert base64.b64decode(answer.data[0].b64_json).startswith(JPEG)
+    assert answer.usage.total_tokens == 0 and answer.background == "opaque"
+    assert answer.data[0].seed >= 0
+    codes = [(warning["code"], warning["parameter"]) for warning in answer.warnings]
+    assert codes == [
+        ("parameter_ignored", "quality"), ("parameter_ignored", "moderation"), ("model_substituted", "model")], codes
+
+
 def pictures():
     answer = client.images.generate(
         model="starter", prompt="a fox on a blue background", n=2, size="auto", quality="high",
@@ -56,6 +86,11 @@ def events():
     assert [event.type for event in seen] == ["image_generation.partial_image"] * 2 + ["image_generation.completed"]
     assert [event.partial_image_index for event in seen[:2]] == [0, 1]
     assert all(base64.b64decode(event.b64_json).startswith(PNG) for event in seen)
+    # One step: OpenAI's document lets the final image come before the partial images.
+    seen = list(client.images.generate(prompt="a rocket", stream=True, partial_images=2))
+    assert [event.type for event in seen] == ["image_generation.completed"]
+    assert seen[0].usage.total_tokens == 0 and seen[0].b64_json
+    assert [warning["code"] for warning in seen[0].warnings] == ["partial_images_reduced"]
 
 
 def edits():
@@ -63,26 +98,47 @@ def edits():
     answer = client.images.edit(image=("cat.png", source), prompt="a fox", extra_body={"strength": "0.5", "steps": "3"})
     assert base64.b64decode(answer.data[0].b64_json).startswith(PNG)
     kinds = [event.type for event in client.images.edit(
-        image=("cat.png", source), prompt="a fox", stream=True, partial_images=1)]
+        image=("cat.png", source), prompt="a fox", stream=True, partial_images=1, extra_body={"steps": "3"})]
     assert kinds == ["image_edit.partial_image", "image_edit.completed"]
+    answer = client.images.edit(model="gpt-image-1", image=[("cat.png", source)], prompt="a fox", input_fidelity="high")
+    assert [warning["parameter"] for warning in answer.warnings] == ["input_fidelity", "model"]
+    refused(lambda: client.images.edit(image=("a.png", source), mask=("m.png", source), prompt="x"), "mask", "inpainting")
+    refused(lambda: client.images.edit(image=[("a.png", source), ("b.png", source)], prompt="x"), "image", "got 2")
+
+
+def refused(request, parameter, words):
+    try:
+        request()
+        raise AssertionError(f"{parameter} was taken")
+    except BadRequestError as error:
+        assert error.param == parameter and words in error.message, error.message
 
 
 def errors():
+    refused(lambda: client.images.generate(prompt="x", n=99), "n", "1 to 16")
+    refused(lambda: client.images.generate(prompt="x", background="transparent"), "background", "not supported")
+    refused(lambda: client.images.generate(prompt="x", output_format="webp"), "output_format", "png or jpeg")
+    refused(lambda: client.images.generate(prompt="x", size="1792x1024"), "size", "1024")
     try:
-        client.images.generate(prompt="x", n=99)
-        raise AssertionError("n of 99 was taken")
-    except BadRequestError as error:
-        assert error.code == "invalid_value" and error.param == "n" and "1 to 16" in error.message
-    try:
-        client.images.generate(prompt="x", model="dall-e-3")
+        client.images.generate(prompt="x", model="imagen-4")
         raise AssertionError("an unknown model was taken")
     except NotFoundError as error:
         assert error.code == "model_not_found" and "starter" in error.message
+    try:
+        client.chat.completions.create(model="gpt-5", messages=[{"role": "user", "content": "a fox"}])
+        raise AssertionError("chat was taken")
+    except NotFoundError as error:
+        assert "POST /v1/images/generations" in error.message and "/openapi.json" in error.message
+    try:
+        client.images.create_variation(image=("cat.png", b""))
+        raise AssertionError("a variation was taken")
+    except NotFoundError as error:
+        assert "POST /v1/images/edits" in error.message
 
 
 ready()
 failed = 0
-checks = [models, pictures, addresses, events, edits, errors]
+checks = [models, retrieval, names, defaults, pictures, addresses, events, edits, errors]
 for check in checks:
     try:
         check()

@@ -25,6 +25,7 @@ public struct Server: Sendable {
   private let jobs: JobRegistry
   private let streams: StreamRegistry
   private let store: ResultStore
+  private let tally: ImageTally
   private let metrics: PrometheusRegistry
   private let stop = StopSignal()
 
@@ -32,15 +33,16 @@ public struct Server: Sendable {
   ///
   /// The registry is the server's own: which one the process has is for the program to say.
   private static let metricHelp = [
-    "streamflow_rows_in_flight": "Rows of pictures that are being made",
+    "streamflow_rows_in_flight": "Images in flight, frames of live streams included",
     "streamflow_queued_pictures": "Pictures that were asked for and are not made",
     "streamflow_live_streams": "Live streams that are open",
     "streamflow_jobs": "Jobs by state; ended ones until they are removed",
     "streamflow_model_bytes": "Memory of a model's engines, about",
     "streamflow_tick_seconds": "Mean time of a tick",
-    "streamflow_pictures": "Pictures that were made",
+    "streamflow_pictures": "Finished images, by source: request (jobs too) or live stream",
     "streamflow_queue_wait": "Time from a request to its first event",
-    "streamflow_requests": "Requests by method, path and status",
+    "streamflow_requests": "Requests by method, route and status",
+    "streamflow_request_duration": "Time from a request's head to the end of its answer",
     "streamflow_rejected": "Requests that were turned away, by reason",
   ]
 
@@ -78,10 +80,12 @@ public struct Server: Sendable {
     metrics = PrometheusRegistry(help: Self.metricHelp)
     let turn = EngineTurn()
     shelf = ModelShelf(options, turn: turn, logger: logger)
+    tally = ImageTally(metrics: metrics)
     desk = OrderDesk(
-      shelf, limits: options.limits, metrics: metrics, stop: stop, logger: logger)
+      shelf, limits: options.limits, tally: tally, metrics: metrics, stop: stop, logger: logger)
     jobs = JobRegistry(maker: desk, store: jobStore, limits: options.limits, logger: logger)
-    streams = StreamRegistry(shelf, options: options, turn: turn, stop: stop, logger: logger)
+    streams = StreamRegistry(
+      shelf, options: options, turn: turn, tally: tally, stop: stop, logger: logger)
   }
 
   /// Serves until the task is cancelled, or the process is told to stop
@@ -109,7 +113,11 @@ public struct Server: Sendable {
       logger: logger)
     var group = ServiceGroupConfiguration(
       // Shut down from the last to the first.
-      services: [.init(service: application), .init(service: Upkeep(server: self))],
+      services: [
+        .init(service: application),
+        .init(
+          service: Upkeep(server: self), failureTerminationBehavior: .gracefullyShutdownGroup),
+      ],
       gracefulShutdownSignals: options.endsBySignal ? [.sigterm, .sigint] : [],
       logger: logger)
     group.maximumGracefulShutdownDuration = options.grace + .seconds(1)
@@ -159,7 +167,8 @@ public struct Server: Sendable {
     router.add(middleware: gate)
     router.add(middleware: PreflightMiddleware(hosts: hosts))
     StatusRoutes(
-      shelf: shelf, desk: desk, jobs: jobs, streams: streams, metrics: metrics, options: options
+      shelf: shelf, desk: desk, jobs: jobs, streams: streams, tally: tally, metrics: metrics,
+      options: options
     ).add(to: router)
     PromptRoutes(shelf: shelf).add(to: router)
     ImageRoutes(desk: desk, store: store, limits: options.limits).add(to: router)
@@ -186,24 +195,49 @@ public struct Server: Sendable {
     var description: String { "Upkeep" }
 
     func run() async throws {
-      // Ended by what it ends with.
-      try? await cancelWhenGracefulShutdown {
-        await server.jobs.resume()
-        Task {
-          let host = server.shelf.hosts[0]
-          // Told by readiness and in the log; the first request tries again.
-          _ = try? await server.shelf.using(host) {
-            try await server.shelf.generator(nil, of: $0)
+      var failure: ModelsUnavailable?
+      do {
+        try await cancelWhenGracefulShutdown {
+          try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask {
+              try await server.shelf.readFirst()
+              await server.jobs.resume()
+              // Not awaited: a compilation cannot be interrupted, and must not delay a shutdown.
+              Task { await server.warmUp() }
+            }
+            group.addTask { try await server.sweep() }
+            // Not waitForAll(), which does not end before the sweeps do.
+            for try await _ in group {}
           }
         }
-        while !Task.isCancelled {
-          try await Task.sleep(for: .seconds(1))
-          await server.streams.sweep()
-          await server.jobs.expire()
-          await server.store.expire(now: .now)
-        }
+      } catch let error as ModelsUnavailable { failure = error } catch {
+        // Ended by what it ends with.
       }
       await server.windDown()
+      if let failure { throw failure }
+    }
+  }
+
+  /// Makes the first model ready, so that the first request need not wait for it.
+  private func warmUp() async {
+    let host = shelf.hosts[0]
+    guard await host.checkpoint != nil else { return }
+    do {
+      _ = try await shelf.using(host) { try await shelf.generator(nil, of: $0) }
+    } catch is CancellationError {} catch {
+      // The first request tries again.
+      logger.error(
+        "engines cannot be made", metadata: ["model": "\(host.name)", "error": "\(error)"])
+    }
+  }
+
+  /// Forgets what has expired, every second.
+  private func sweep() async throws {
+    while true {
+      try await Task.sleep(for: .seconds(1))
+      await streams.sweep()
+      await jobs.expire()
+      await store.expire(now: .now)
     }
   }
 

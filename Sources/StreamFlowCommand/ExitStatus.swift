@@ -38,6 +38,7 @@ enum ExitStatus {
     case let error as MediaError: of(error)
     case let error as HubError: of(error)
     case is ServerSetupError: ExitCode(EX_CONFIG)
+    case let error as ModelsUnavailable: of(error.cause)
     case is CancellationError: interrupted
     case is ValidationError: ExitCode(EX_USAGE)
     default: ExitCode(EX_SOFTWARE)

@@ -192,7 +192,7 @@ struct OfferedModel: ExpressibleByArgument {
 
 /// What the server takes of its clients.
 struct ServerBounds: ParsableArguments {
-  @Option(help: "The most rows of a tick; by the size of the pictures unless said.")
+  @Option(help: "The most batch rows of a network call; default: by the size of the images.")
   var maxRows: Int?
 
   @Option(help: "The most pictures that are asked for and not made.")

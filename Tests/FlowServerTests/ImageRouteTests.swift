@@ -116,6 +116,7 @@ import Testing
       ("{", 400, "invalid_json", "JSON"),
       ("[1]", 400, "invalid_json", "object"),
       ("{}", 400, "missing_parameter", "'prompt'"),
+      (#"{"promt": "a fox"}"#, 400, "missing_parameter", "and 'promt' is not known"),
       (#"{"prompt": 3}"#, 400, "invalid_value", "a string, got 3"),
       (#"{"prompt": "x", "n": 0}"#, 400, "invalid_value", "1 to 16, got 0"),
       (#"{"prompt": "x", "n": 1e99}"#, 400, "invalid_value", "'n'"),

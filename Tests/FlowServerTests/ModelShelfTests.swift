@@ -1,4 +1,5 @@
 import FlowTestSupport
+import Logging
 import StreamFlow
 import Testing
 
@@ -51,15 +52,50 @@ import Testing
         server.port, "POST", "/v1/images/generations", json: #"{"prompt": "x", "steps": 1}"#
       ).status == 200)
     await server.stop()
-    // Nor is it for whoever asks whether the server is ready.
-    let error = await #expect(throws: ServerSetupError.self) {
+  }
+
+  @Test("A first model that cannot be read leaves the others, and is reported without its path")
+  func firstBroken() async throws {
+    let server = try await RunningServer(mustBeReady: false) { options in
+      options.models.insert(
+        ServedModel(name: "broken") { try Checkpoint(folder: "/nothing/of/the/kind") }, at: 0)
+    }
+    let ready = try LoopbackClient.ask(server.port, "GET", "/readyz")
+    #expect(ready.status == 503 && ready["error", "code"] as? String == "model_unavailable")
+    #expect(!ready.text.contains("/nothing"))
+    #expect(
+      try LoopbackClient.ask(
+        server.port, "POST", "/v1/images/generations",
+        json: #"{"prompt": "x", "steps": 1, "model": "starter"}"#
+      ).status == 200)
+    await server.stop()
+  }
+
+  @Test("A server of which no model can be read ends, with the reason of each")
+  func allBroken() async throws {
+    let error = await #expect(throws: ModelsUnavailable.self) {
       try await RunningServer { options in
-        options.models = [
-          ServedModel(name: "broken") { try Checkpoint(folder: "/nothing/of/the/kind") }
-        ]
+        options.models = ["one", "two"].map { name in
+          ServedModel(name: name) { try Checkpoint(folder: "/nothing/of/\(name)") }
+        }
       }
     }
-    #expect(error?.message.contains("model_unavailable") == true)
-    #expect(error?.message.contains("/nothing") == false)
+    for words in ["cannot load any model", "'one'", "/nothing/of/one", "'two'", "/nothing/of/two"] {
+      #expect(error?.message.contains(words) == true, "\(error?.message ?? "")")
+    }
+    #expect((error?.cause as? ModelError)?.code == .fileMissing)
+  }
+
+  @Test("A failure to read a model is logged once, however many requests meet it")
+  func failureLogs() async throws {
+    let log = CollectedLog()
+    let logger = Logger(label: "test") { _ in CollectedLog.Handler(log: log) }
+    let model = ServedModel(name: "broken") { try Checkpoint(folder: "/nothing/of/the/kind") }
+    let shelf = ModelShelf(
+      ServerOptions(models: [model]), turn: EngineTurn(), logger: logger)
+    for _ in 0..<3 {
+      await #expect(throws: ModelError.self) { try await shelf.generator(nil, of: shelf.hosts[0]) }
+    }
+    #expect(log.lines.count { $0.level == .error } == 1, "\(log.lines)")
   }
 }

@@ -64,6 +64,7 @@ import Testing
       ("background", "transparent", "transparent backgrounds are not supported"),
       ("output_format", "webp", "'output_format' must be png or jpeg; webp is not supported"),
       ("output_format", "gif", "gif is not supported"),
+      ("output_format", "jpg", "'output_format' must be png or jpeg, got 'jpg'"),
       ("quality", "best", "'quality' must be one of auto"),
       ("style", "noir", "'style' must be one of vivid, natural"),
       ("size", "1792x1024", "at most 1024"),
@@ -104,6 +105,28 @@ import Testing
     let refused = try Self.generate(strict, "\"model\": \"dall-e-3\"")
     #expect(refused.status == 404 && refused["error", "code"] as? String == "model_not_found")
     await strict.stop()
+  }
+
+  @Test("A model is described by its name, a slash in it or not")
+  func retrieval() async throws {
+    let server = try await RunningServer { options in
+      let starter = options.models[0]
+      options.models.append(ServedModel(name: "org/name", load: starter.load))
+    }
+    let list = try LoopbackClient.ask(server.port, "GET", "/v1/models")
+    for (path, id) in [
+      ("starter", "starter"), ("org/name", "org/name"), ("org%2Fname", "org/name"),
+      ("dall-e-3", "starter"),
+    ] {
+      let model = try LoopbackClient.ask(server.port, "GET", "/v1/models/\(path)")
+      #expect(model.status == 200 && model["id"] as? String == id, "\(model.text)")
+      #expect(model["object"] as? String == "model")
+      #expect(model["streamflow", "max_n"] as? Int == 16)
+    }
+    #expect(list["data", "1", "id"] as? String == "org/name")
+    let unknown = try LoopbackClient.ask(server.port, "GET", "/v1/models/org/other")
+    #expect(unknown.status == 404 && unknown["error", "code"] as? String == "model_not_found")
+    await server.stop()
   }
 
   @Test("A seed of -1 is random, and reported")
@@ -149,7 +172,7 @@ import Testing
     let server = try await RunningServer.shared()
     let job = try LoopbackClient.ask(
       server.port, "POST", "/v1/jobs",
-      json: #"{"prompt": "x", "quality": "high", "model": "dall-e-3"}"#)
+      json: #"{"prompt": "a fox", "quality": "high", "model": "dall-e-3"}"#)
     let id = try #require(job["id"] as? String, "\(job.text)")
     #expect(Self.codes(job["warnings"]).contains("parameter_ignored"))
     let events = try LoopbackClient.ask(server.port, "GET", "/v1/jobs/\(id)/events").text
@@ -158,12 +181,28 @@ import Testing
     #expect(Self.codes(done["warnings"]) == ["parameter_ignored", "model_substituted"])
     let stream = try LoopbackClient.ask(
       server.port, "POST", "/v1/streams",
-      json: #"{"prompt": "x", "stages": 1, "model": "gpt-image-1", "seed": -1}"#)
+      json: #"{"prompt": "a fox", "stages": 1, "model": "gpt-image-1", "seed": -1}"#)
     #expect(stream.status == 201, "\(stream.text)")
     #expect(Self.codes(stream["warnings"]) == ["model_substituted"])
     let stop = try LoopbackClient.ask(
       server.port, "DELETE", "/v1/streams/\(stream["id"] as? String ?? "")")
     #expect(stop.status == 204)
+  }
+
+  @Test(
+    "A parameter of another program is answered with its name here",
+    arguments: [
+      ("cfg_scale", "use 'guidance_scale'"), ("num_inference_steps", "use 'steps'"),
+      ("width", "use 'size'"), ("batch_size", "use 'n'"), ("promt", "did you mean 'prompt'?"),
+      ("guidence_scale", "did you mean 'guidance_scale'?"), ("strength", "POST /v1/images/edits"),
+      ("image", "POST /v1/images/edits"), ("colour", "known are"),
+      ("\(String(repeating: "x", count: 300))", "known are"),
+    ])
+  func hints(name: String, words: String) async throws {
+    let answer = try Self.generate(try await .shared(), "\"\(name)\": 1")
+    #expect(answer.status == 400 && answer["error", "code"] as? String == "unknown_parameter")
+    let message = answer["error", "message"] as? String ?? ""
+    #expect(message.contains(words) && message.count < 700, "\(message)")
   }
 
   @Test("Edits name what is not supported")
@@ -187,6 +226,8 @@ import Testing
       (try edit(files: ["image", "mask"]), "inpainting is not supported; remove 'mask'"),
       (try edit(files: ["image[]", "image[]"]), "one 'image' is supported, got 2"),
       (try edit(files: []), "'image' is missing"),
+      (try edit(files: [], [("image", "fox.png")]), "'image' must be a file"),
+      (try edit(files: ["image"], [("mask", "m.png")]), "inpainting is not supported"),
       (try edit(files: ["image"], [("input_fidelity", "best")]), "must be one of low, high"),
     ] {
       #expect(answer.status == 400)

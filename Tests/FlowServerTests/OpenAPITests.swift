@@ -1,3 +1,5 @@
+import FlowCore
+import FlowMedia
 import FlowTestSupport
 import Foundation
 import Logging
@@ -30,6 +32,66 @@ import Testing
     #expect(described == served)
   }
 
+  @Test("Each operation has a name of its own, from which clients are generated")
+  func operationNames() throws {
+    let document = try Self.document()
+    let paths = try #require(document["paths"] as? [String: [String: Any]])
+    let operations = paths.flatMap { path, methods in
+      methods.filter { $0.key != "parameters" }.map { ("\($0.key) \(path)", $0.value) }
+    }
+    var names: Set<String> = []
+    for (name, operation) in operations {
+      let id = (operation as? [String: Any])?["operationId"] as? String ?? ""
+      #expect(id.wholeMatch(of: /[a-z][A-Za-z]+/) != nil, "\(name)")
+      #expect(names.insert(id).inserted, "\(id) is there twice")
+    }
+  }
+
+  @Test("Warnings are described, each code")
+  func warnings() throws {
+    let schemas = (try Self.document()["components"] as? [String: Any])?["schemas"]
+    let warning = (schemas as? [String: [String: Any]])?["Warning"]?["properties"]
+    let code = (warning as? [String: [String: Any]])?["code"]?["enum"] as? [String] ?? []
+    #expect(Set(code) == Set(ResponseWarning.Code.allCases.map(\.rawValue)))
+  }
+
+  @Test("The messages of a WebSocket are as the document describes them")
+  func socketMessages() async throws {
+    let schemas = (try Self.document()["components"] as? [String: Any])?["schemas"]
+    let message = (schemas as? [String: [String: Any]])?["SocketMessage"]
+    let described = try #require(message?["oneOf"] as? [[String: Any]])
+    let server = try await RunningServer.shared()
+    let opened = try LoopbackClient.ask(
+      server.port, "POST", "/v1/streams", json: #"{"prompt": "a fox", "steps": 1, "stages": 1}"#)
+    let id = try #require(opened["id"] as? String, "\(opened.text)")
+    let socket = try TestSocket(port: server.port, path: "/v1/streams/\(id)/socket")
+    socket.send(opcode: 2, try PixelImage(width: 2, height: 2, pixels: Array(0..<12)).png())
+    socket.send(opcode: 1, Array(#"{"prompt": "sushi"}"#.utf8))
+    socket.send(opcode: 1, Array("{".utf8))
+    var awaited: Set<String> = ["frame", "settings", "error", "statistics"]
+    while !awaited.isEmpty {
+      let text = try socket.next { _ in true }
+      let fields = try #require(
+        JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any])
+      let type = fields["type"] as? String ?? ""
+      awaited.remove(type)
+      let schema = described.first {
+        (($0["properties"] as? [String: [String: Any]])?["type"]?["const"] as? String) == type
+      }
+      let properties = Set((schema?["properties"] as? [String: Any] ?? [:]).keys)
+      let required = Set(schema?["required"] as? [String] ?? [])
+      #expect(
+        properties.isSuperset(of: fields.keys) && required.isSubset(of: fields.keys), "\(text)")
+    }
+    #expect(
+      try LoopbackClient.ask(server.port, "DELETE", "/v1/streams/\(id)").status == 204)
+  }
+
+  private static func document() throws -> [String: Any] {
+    let data = Data(PackageResources.openapi_json)
+    return try #require(JSONSerialization.jsonObject(with: data) as? [String: Any])
+  }
+
   @Test("A method that a path does not take is told so, with those that it takes")
   func methods() async throws {
     let server = try await RunningServer.shared()
@@ -39,7 +101,70 @@ import Testing
     ] {
       let answer = try LoopbackClient.ask(server.port, method, path)
       #expect(answer.status == 405 && answer.headers["allow"] == allowed, "\(answer.text)")
+      let words = allowed.replacing(", ", with: " or ")
+      #expect(
+        answer["error", "message"] as? String == "\(method) is not allowed here; use \(words)")
     }
+  }
+
+  @Test(
+    "A path that there is not is answered with the one that does the same",
+    arguments: [
+      ("/sdapi/v1/txt2img", "AUTOMATIC1111's API; use POST /v1/images/generations"),
+      ("/sdapi/v1/img2img", "use POST /v1/images/edits"),
+      ("/sdapi/v1/options", "AUTOMATIC1111"),
+      ("/prompt", "ComfyUI's API; use POST /v1/jobs"),
+      ("/history/abc", "use GET /v1/jobs/{id}"),
+      ("/api/queue", "ComfyUI's API; use GET /v1/status"),
+      ("/sdcpp/v1/img_gen", "stable-diffusion.cpp's own API; use POST /v1/jobs"),
+      ("/api/generate", "Ollama's API; use POST /v1/images/generations"),
+      ("/api/tags/", "use GET /v1/models"),
+      ("/v1/chat/completions", "OpenAI's other APIs; use POST /v1/images/generations"),
+      ("/v1/images/variations", "use POST /v1/images/edits"),
+      ("/health", "this is StreamFlow; use GET /healthz"),
+      ("/images/generations", "did you mean /v1/images/generations?"),
+      ("/v1/v1/images/generations", "did you mean /v1/images/generations?"),
+      ("/v1/image/generation", "did you mean /v1/images/generations?"),
+      ("/v1/modles", "did you mean /v1/models?"),
+      ("/v1/Jobs/job_1", "did you mean /v1/jobs/{id}?"),
+      ("/wp-login.php", "an image server"), ("/v1", "an image server"),
+      ("/\(String(repeating: "a/", count: 2000))", "an image server"),
+    ])
+  func unknownPaths(path: String, words: String) async throws {
+    let server = try await RunningServer.shared()
+    for method in ["GET", "POST"] {
+      let answer = try LoopbackClient.ask(server.port, method, path)
+      #expect(answer.status == 404 && answer["error", "code"] as? String == "not_found")
+      let message = answer["error", "message"] as? String ?? ""
+      #expect(message.contains(words) && message.contains("/openapi.json"), "\(message)")
+      #expect(message.count < 300)
+    }
+  }
+
+  @Test("What a route does not find is reported by the route, not as an unknown path")
+  func unknownThings() async throws {
+    let server = try await RunningServer.shared()
+    for (path, words) in [
+      ("/v1/jobs/x", "no job"), ("/v1/streams/x", "no live stream"),
+      ("/v1/models/x", "no model 'x'"),
+    ] {
+      let answer = try LoopbackClient.ask(server.port, "GET", path)
+      #expect(answer.status == 404)
+      #expect((answer["error", "message"] as? String)?.contains(words) == true, "\(answer.text)")
+    }
+  }
+
+  @Test("Methods of any name are one series")
+  func methodLabels() async throws {
+    let server = try await RunningServer.shared()
+    for method in ["MKCOL", "PURGE", "TRACE"] {
+      #expect(try LoopbackClient.ask(server.port, method, "/v1/models").status == 405)
+    }
+    let text = try LoopbackClient.ask(server.port, "GET", "/metrics").text
+    #expect(!text.contains("PURGE"))
+    #expect(
+      text.contains(
+        "streamflow_requests_total{method=\"other\",path=\"other\",status=\"405\"}"))
   }
 
   @Test("HEAD is GET without the body")
@@ -62,6 +187,10 @@ import Testing
     let text = try LoopbackClient.ask(server.port, "GET", "/metrics").text
     for line in [
       "# TYPE streamflow_pictures_total counter", "streamflow_rows_in_flight ",
+      "streamflow_pictures_total{source=\"request\"}", "streamflow_pictures_total{source=\"live\"}",
+      "# TYPE streamflow_request_duration_seconds histogram",
+      "streamflow_request_duration_seconds_count{method=\"POST\",path=\"/v1/images/generations\",",
+      "streamflow_request_duration_seconds_bucket{method=\"GET\",path=\"other\",status=\"404\",le=\"1\"}",
       "streamflow_queued_pictures ", "streamflow_rejected_total{reason=\"not_found\"}",
       "# TYPE streamflow_queue_wait_seconds histogram", "streamflow_model_bytes{model=\"starter\"}",
     ] { #expect(text.contains(line), "\(line) is not in \(text)") }

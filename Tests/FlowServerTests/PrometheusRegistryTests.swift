@@ -77,6 +77,9 @@ import Testing
         wait_seconds_bucket{model="a",le="10"} 4
         wait_seconds_bucket{model="a",le="30"} 4
         wait_seconds_bucket{model="a",le="60"} 4
+        wait_seconds_bucket{model="a",le="120"} 5
+        wait_seconds_bucket{model="a",le="300"} 5
+        wait_seconds_bucket{model="a",le="600"} 5
         wait_seconds_bucket{model="a",le="+Inf"} 5
         wait_seconds_sum{model="a"} 90.302000001
         wait_seconds_count{model="a"} 5

@@ -15,10 +15,13 @@ final class RunningServer: Sendable {
   /// Starts a server of the starter, and waits until it is ready.
   ///
   /// - Parameters:
+  ///   - mustBeReady: whether the first model must become ready; otherwise it is enough that it was
+  ///     tried.
   ///   - log: collects what the server logs, from the level `info` up.
   ///   - change: changes its options.
   init(
-    log: CollectedLog? = nil, _ change: (inout ServerOptions) -> Void = { _ in }
+    mustBeReady: Bool = true, log: CollectedLog? = nil,
+    _ change: (inout ServerOptions) -> Void = { _ in }
   ) async throws {
     var options = ServerOptions(
       models: [ServedModel(name: "starter") { try Checkpoint.starter() }])
@@ -49,11 +52,13 @@ final class RunningServer: Sendable {
     }
     self.port = port
     while true {
-      let answer = try LoopbackClient.ask(port, "GET", "/readyz")
-      if answer.status == 200 { break }
-      guard answer["error", "code"] as? String == "loading" else {
-        throw ServerSetupError(answer.text)
+      guard let answer = try? LoopbackClient.ask(port, "GET", "/readyz") else {
+        // It has ended, and says why.
+        try await task.value
+        throw ServerSetupError("the server ended before it was ready")
       }
+      if answer.status == 200 { break }
+      if answer["error", "code"] as? String != "loading", !mustBeReady { break }
       try await Task.sleep(for: .milliseconds(20))
     }
   }

@@ -56,6 +56,33 @@ import Testing
     try Self.close(server.port, id)
   }
 
+  @Test("Live streams count in the status and in the metrics")
+  func counting() async throws {
+    let server = try await RunningServer { _ in }
+    let id = try Self.open(server.port)
+    func status() throws -> LoopbackClient.Answer {
+      try LoopbackClient.ask(server.port, "GET", "/v1/status")
+    }
+    for shade in 1...3 {
+      let answer = try LoopbackClient.ask(
+        server.port, "PUT", "/v1/streams/\(id)/frames", body: Self.picture(shade))
+      #expect(answer.status == 202, "\(answer.text)")
+    }
+    while try status()["streams", "0", "made"] as? Int != 3 {
+      try await Task.sleep(for: .milliseconds(5))
+    }
+    // An image that is made is counted a moment later.
+    while try status()["pictures"] as? Int != 3 { try await Task.sleep(for: .milliseconds(5)) }
+    let after = try status()
+    #expect(after["streams", "0", "in_flight"] as? Int == 0)
+    let recent = after["throughput"] as? [[String: Int]] ?? []
+    #expect(recent.reduce(0) { $0 + ($1["pictures"] ?? 0) } == 3)
+    let text = try LoopbackClient.ask(server.port, "GET", "/metrics").text
+    #expect(text.contains("streamflow_pictures_total{source=\"live\"} 3\n"))
+    #expect(text.contains("streamflow_pictures_total{source=\"request\"} 0\n"))
+    await server.stop()
+  }
+
   @Test("Settings are changed while it runs; what cannot be is told, and changes nothing")
   func changes() async throws {
     let server = try await RunningServer.shared()

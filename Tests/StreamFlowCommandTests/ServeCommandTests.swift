@@ -50,6 +50,16 @@ import Testing
     #expect(try !runner.files("").contains { $0.hasPrefix("streamflow-results-") })
   }
 
+  @Test("A server of which no model can be loaded ends, with one error")
+  func noModel() throws {
+    let runner = try CommandRunner()
+    let outcome = try runner.run(["serve", "--port", "0", "--model", "starterr"])
+    #expect(outcome.status == 66, "\(outcome.error)")
+    #expect(outcome.error.contains("error: cannot load the model 'starterr': "))
+    let lines = outcome.error.split(separator: "\n").filter { $0.contains("starterr") }
+    #expect(lines.count == 1, "\(outcome.error)")
+  }
+
   @Test("What cannot be served is told before anything listens")
   func refusals() throws {
     let runner = try CommandRunner()

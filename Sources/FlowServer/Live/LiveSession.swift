@@ -67,6 +67,7 @@ actor LiveSession {
   private let stream: LiveStream
   private let limits: ServerLimits
   private let warnings: [ResponseWarning]
+  private let tally: ImageTally
   private let logger: Logger
   private let start = ContinuousClock.now
   private var lastUse = ContinuousClock.now
@@ -77,7 +78,7 @@ actor LiveSession {
 
   init(
     id: String, number: Int, model: String, stream: LiveStream, encoding: PictureEncoding,
-    limits: ServerLimits, warnings: [ResponseWarning], logger: Logger
+    limits: ServerLimits, warnings: [ResponseWarning], tally: ImageTally, logger: Logger
   ) {
     self.id = id
     self.number = number
@@ -86,6 +87,7 @@ actor LiveSession {
     self.encoding = encoding
     self.limits = limits
     self.warnings = warnings
+    self.tally = tally
     self.logger = logger
   }
 
@@ -163,6 +165,7 @@ actor LiveSession {
     if arrivals.count > 120 { arrivals.removeFirst(60) }
     switch frame.outcome {
     case .made(let image):
+      tally.add(.live)
       latencies.append(frame.times.latency)
       if latencies.count > 512 { latencies.removeFirst(256) }
       do {
@@ -222,6 +225,9 @@ actor LiveSession {
         Dictionary(uniqueKeysWithValues: found.seconds.map { ("\($0.key)", $0.value) })
       }, statistics: counts, warnings: warnings.isEmpty ? nil : warnings)
   }
+
+  /// The frames that are being made into images.
+  var inFlightCount: Int { get async { await stream.inFlightCount } }
 
   /// What was counted of it.
   var counts: Counts {

@@ -18,17 +18,19 @@ final class StreamRegistry: Sendable {
   private let shelf: ModelShelf
   private let options: ServerOptions
   private let turn: EngineTurn
+  private let tally: ImageTally
   private let stop: StopSignal
   private let logger: Logger
 
   init(
-    _ shelf: ModelShelf, options: ServerOptions, turn: EngineTurn, stop: StopSignal,
-    logger: Logger
+    _ shelf: ModelShelf, options: ServerOptions, turn: EngineTurn, tally: ImageTally,
+    stop: StopSignal, logger: Logger
   ) {
     self.shelf = shelf
     self.stop = stop
     self.options = options
     self.turn = turn
+    self.tally = tally
     self.logger = logger
   }
 
@@ -64,7 +66,7 @@ final class StreamRegistry: Sendable {
       + [ResponseWarning.substitution(of: model, by: host.name)].compactMap(\.self)
     try reserve()
     defer { state.withLock { $0.openingCount -= 1 } }
-    let (setup, options, logger) = (liveOptions, options, logger)
+    let (setup, options, tally, logger) = (liveOptions, options, tally, logger)
     return try await stop.unlessStopped {
       try await self.shelf.using(host) { host in
         let checkpoint = try await host.loaded()
@@ -77,7 +79,7 @@ final class StreamRegistry: Sendable {
           stream: stream, encoding: format == "png" ? .png : .jpeg(quality: quality),
           limits: options.limits,
           warnings: warnings + ResponseWarning.unusedTags(in: wanted.request, of: checkpoint),
-          logger: logger)
+          tally: tally, logger: logger)
         try await session.begin()
         let isGone = Task.isCancelled
         let isOpen = self.state.withLock { state in

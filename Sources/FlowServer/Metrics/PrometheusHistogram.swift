@@ -5,7 +5,7 @@ internal import Synchronization
 final class PrometheusHistogram: TimerHandler, RecorderHandler, PrometheusHandler {
   /// The upper bounds of times, in seconds.
   static let timeBounds = [
-    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60,
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600,
   ]
   /// The upper bounds of numbers of which nothing is known.
   static let numberBounds: [Double] = [

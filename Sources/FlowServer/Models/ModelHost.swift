@@ -32,6 +32,8 @@ actor ModelHost {
   private let logger: Logger
   private(set) var state = State.unloaded
   private var loading: Task<Checkpoint, any Error>?
+  /// The failure that was logged, so that each is logged once.
+  private var loggedFailure: String?
   private(set) var checkpoint: Checkpoint?
   /// Those used last at the end.
   private var generators: [(size: PictureSize, generator: Generator)] = []
@@ -52,7 +54,9 @@ actor ModelHost {
   }
 
   /// The model, read if it is not there yet.
-  func loaded() async throws -> Checkpoint {
+  ///
+  /// - Parameter logsFailure: whether a failure is logged, or the caller reports it.
+  func loaded(logsFailure: Bool = true) async throws -> Checkpoint {
     if let checkpoint { return checkpoint }
     if let loading { return try await loading.value }
     state = .loading
@@ -68,9 +72,16 @@ actor ModelHost {
       return checkpoint
     } catch {
       state = .failed("\(error)")
-      logger.error("model cannot be read", metadata: ["model": "\(name)", "error": "\(error)"])
+      if logsFailure { logFailure("\(error)") }
       throw error
     }
+  }
+
+  /// Logs why the model cannot be read, unless that is in the log already.
+  func logFailure(_ message: String) {
+    guard message != loggedFailure else { return }
+    loggedFailure = message
+    logger.error("model cannot be read", metadata: ["model": "\(name)", "error": "\(message)"])
   }
 
   /// The generator of pictures of a size, with its engines made; the model's own size where nothing

@@ -50,13 +50,14 @@ actor ModelShelf {
 
   /// The generator of a model's pictures of a size; other models make room for its engines.
   nonisolated func generator(_ size: PictureSize?, of host: ModelHost) async throws -> Generator {
-    await makeRoom(for: size, of: host)
+    try await makeRoom(for: size, of: host)
     return try await host.generator(size)
   }
 
   /// Lets go of the models that were used least of late, until the rest fits.
-  private func makeRoom(for size: PictureSize?, of kept: ModelHost) async {
-    guard let budget, let needed = try? await kept.byteCount(with: size) else { return }
+  private func makeRoom(for size: PictureSize?, of kept: ModelHost) async throws {
+    guard let budget else { return }
+    let needed = try await kept.byteCount(with: size)
     var others: [(host: ModelHost, use: ContinuousClock.Instant)] = []
     var total = needed
     for host in hosts where host !== kept {
@@ -71,4 +72,47 @@ actor ModelShelf {
 
   /// Whether the first model is ready, or why it will not be.
   nonisolated func readiness() async -> ModelHost.State { await hosts[0].state }
+
+  /// Reads the first model; where that fails, the others, of which one must be usable.
+  ///
+  /// Failures are logged only where the server goes on: otherwise the caller reports them.
+  ///
+  /// - Throws: ``ModelsUnavailable`` where no model can be read.
+  nonisolated func readFirst() async throws {
+    var failures: [(host: ModelHost, error: any Error)] = []
+    for host in hosts {
+      do {
+        _ = try await host.loaded(logsFailure: false)
+        break
+      } catch is CancellationError { throw CancellationError() } catch {
+        failures.append((host, error))
+      }
+    }
+    guard let first = failures.first else { return }
+    guard failures.count < hosts.count else {
+      throw ModelsUnavailable(
+        failures.map { ($0.host.name, "\($0.error)") }, cause: first.error)
+    }
+    for (host, error) in failures { await host.logFailure("\(error)") }
+  }
+}
+
+/// Why a server ends: none of its models can be read.
+public struct ModelsUnavailable: Error, Sendable, CustomStringConvertible {
+  /// The failure in words, of each model.
+  public let message: String
+  /// Why the first model cannot be read.
+  public let cause: any Error
+
+  init(_ failures: [(name: String, message: String)], cause: any Error) {
+    message =
+      failures.count == 1
+      ? "cannot load the model '\(failures[0].name)': \(failures[0].message)"
+      : "cannot load any model: "
+        + failures.map { "'\($0.name)': \($0.message)" }.joined(separator: "; ")
+    self.cause = cause
+  }
+
+  /// The failure in words.
+  public var description: String { message }
 }

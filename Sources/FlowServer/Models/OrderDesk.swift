@@ -22,22 +22,18 @@ actor OrderDesk {
   private var entries: [Int: Entry] = [:]
   private var nextNumber = 0
   private var isClosed = false
-  /// The pictures made, by five seconds since the start.
-  private var throughput: [Int: Int] = [:]
-  private(set) var pictureCount = 0
-  private let start = ContinuousClock.now
-  private let made: Counter
+  private let tally: ImageTally
   private let waits: Timer
 
   init(
-    _ shelf: ModelShelf, limits: ServerLimits, metrics: PrometheusRegistry, stop: StopSignal,
-    logger: Logger
+    _ shelf: ModelShelf, limits: ServerLimits, tally: ImageTally, metrics: PrometheusRegistry,
+    stop: StopSignal, logger: Logger
   ) {
     self.shelf = shelf
     self.stop = stop
     capacity = limits.queuedPictureCount
     self.logger = logger
-    made = Counter(label: "streamflow_pictures", factory: metrics)
+    self.tally = tally
     waits = Timer(label: "streamflow_queue_wait", factory: metrics)
   }
 
@@ -69,7 +65,7 @@ actor OrderDesk {
     try checkOpen()
     let backlog = pictureBacklog
     guard backlog + count <= capacity else {
-      let wait = max(1, min(600, Int((Double(backlog) / max(pace, 0.1)).rounded())))
+      let wait = max(1, min(600, Int((Double(backlog) / max(tally.requestRate, 0.1)).rounded())))
       throw ServerError(
         .tooManyRequests, "queue_full",
         "\(backlog) pictures wait already and at most \(capacity) may (--queue); try again in "
@@ -79,16 +75,6 @@ actor OrderDesk {
     entries[nextNumber] = Entry(left: count)
     return nextNumber
   }
-
-  /// The pictures a second of late.
-  private var pace: Double {
-    let now = bucket
-    let recent = throughput.filter { $0.key >= now - 12 && $0.key < now }
-    guard !recent.isEmpty else { return 1 }
-    return Double(recent.values.reduce(0, +)) / Double(5 * max(min(now, 12), 1))
-  }
-
-  private var bucket: Int { Int((ContinuousClock.now - start) / .seconds(5)) }
 
   /// The most pictures of one job that may wait at once.
   nonisolated var jobCapacity: Int { capacity }
@@ -193,19 +179,9 @@ actor OrderDesk {
 
   private func noteEnd(_ event: GenerationEvent, order number: Int) {
     entries[number]?.left -= 1
-    guard case .finished = event else { return }
-    made.increment()
-    pictureCount += 1
-    throughput[bucket, default: 0] += 1
-    if throughput.count > 200 { throughput = throughput.filter { $0.key > bucket - 120 } }
+    if case .finished = event { tally.add(.request) }
   }
 
   /// Takes an order off the books, made or not.
   private func leave(_ number: Int) { entries[number] = nil }
-
-  /// The pictures of the last ten minutes by five seconds, oldest first.
-  var recentThroughput: [(secondsAgo: Int, pictures: Int)] {
-    let now = bucket
-    return (max(now - 119, 0)...now).map { (5 * (now - $0), throughput[$0] ?? 0) }
-  }
 }

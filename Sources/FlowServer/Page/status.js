@@ -39,7 +39,7 @@ export function hide() { watching += 1; }
 
 function draw(status) {
   drawTotals(status);
-  drawBatches(status.models);
+  drawBatches(status.models, status.streams);
   drawThroughput(status.throughput);
   drawModels(status.models);
   drawStreams(status.streams);
@@ -84,28 +84,42 @@ function hueOf(request) {
 
 const drawnBatches = new Map();
 
-function drawBatches(models) {
+function drawBatches(models, streams) {
   const batches = models.flatMap((model) => (model.batches ?? []).map((batch) => ({ ...batch, model: model.id })));
-  const isIdle = batches.every(({ rows }) => rows.length === 0);
-  // One that is empty stands for all, so that nothing moves up and down when pictures come and go.
-  const busy = isIdle ? batches.slice(0, 1) : batches.filter(({ rows }) => rows.length > 0);
-  const keys = busy.map(({ model, width, height }) => `${model} ${width}x${height}`);
+  const drawings = new Map();
+  for (const batch of batches.filter(({ rows }) => rows.length > 0)) {
+    drawings.set(`${batch.model} ${batch.width}x${batch.height}`, batchDrawing(batch));
+  }
+  // A stream whose frames are slower than this page asks is seen by its rate.
+  for (const stream of streams.filter((stream) => stream.in_flight > 0 || stream.frames_per_second > 0)) {
+    drawings.set(stream.id, streamDrawing(stream));
+  }
   for (const [key, item] of drawnBatches) {
-    if (keys.includes(key)) continue;
+    if (drawings.has(key)) continue;
     item.remove();
     drawnBatches.delete(key);
   }
-  busy.forEach((batch, index) => {
-    const drawing = batchDrawing(batch);
-    drawnBatches.get(keys[index])?.remove();
-    drawnBatches.set(keys[index], drawing);
+  for (const [key, drawing] of drawings) {
+    drawnBatches.get(key)?.remove();
+    drawnBatches.set(key, drawing);
     byId("batches").append(drawing);
-  });
+  }
   byId("batches").querySelector(".empty")?.remove();
-  if (!isIdle) return;
+  if (drawings.size > 0) return;
   byId("batches").append(element(
     "p.empty", {},
-    "Nothing is in flight. Make pictures under Create, or start a stream under Live, and watch them move."));
+    "Nothing is in flight. Make images under Create, or start a stream under Live, and watch them move."));
+}
+
+// A live stream: its frames are in flight for too short a time to draw each.
+function streamDrawing({ id, model, width, height, in_flight: count, frames_per_second: frames, rows }) {
+  return element(
+    "div.batch", {},
+    element(
+      "p.batch-head", {}, element("span", {}, `${model}, ${width} × ${height} · live stream ${id}`),
+      element("span", {}, [
+        `${counted(count, "frame")} in flight`, counted(rows, "row"), `${frames.toFixed(1)} FPS`,
+      ].join(" · "))));
 }
 
 function batchDrawing({ model, width, height, row_capacity: capacity, tick_seconds: tick, rows }) {

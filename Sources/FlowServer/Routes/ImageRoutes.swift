@@ -59,6 +59,14 @@ struct ImageRoutes: Sendable {
     let strength = try fields.number("strength", in: 0...1, above: true) ?? 0.6
     let fit =
       try fields.choice("fit", as: PictureFit.Kind.self) ?? .cover
+    if let name = ["image", "image[]", "mask"].first(where: fields.has) {
+      throw ServerError.invalid(
+        name == "mask"
+          ? "inpainting is not supported; remove 'mask'"
+          : "'\(name)' must be a file: a part with a file name, as `curl -F \(name)=@photo.png` "
+            + "sends it",
+        parameter: name)
+    }
     try fields.checkAllRead()
     order.warnings = fields.warnings
     let files = form.parts.filter { $0.fileName != nil }
@@ -119,7 +127,7 @@ struct ImageRoutes: Sendable {
     let size: String
     let outputFormat: String
     let background = "opaque"
-    let quality = "auto"
+    let usage = TokenUsage()
     let warnings: [ResponseWarning]?
   }
 

@@ -11,6 +11,7 @@ struct StatusRoutes: Sendable {
   let desk: OrderDesk
   let jobs: JobRegistry
   let streams: StreamRegistry
+  let tally: ImageTally
   let metrics: PrometheusRegistry
   let options: ServerOptions
   let start = ContinuousClock.now
@@ -41,6 +42,15 @@ struct StatusRoutes: Sendable {
       Response.bytes(PackageResources.openapi_json, type: "application/json")
     }
     router.get("v1/models") { _, _ in Response.json(await models()) }
+    router.get("v1/models/:id") { _, context in
+      try await model(named: context.parameters.get("id") ?? "")
+    }
+    // The name of a hub's model has a slash, which not every client encodes.
+    router.get("v1/models/:id/:name") { _, context in
+      try await model(
+        named: [context.parameters.get("id"), context.parameters.get("name")]
+          .compactMap(\.self).joined(separator: "/"))
+    }
     router.get("v1/status") { _, _ in Response.json(await status()) }
   }
 
@@ -52,7 +62,8 @@ struct StatusRoutes: Sendable {
       return meter
     }
     let models = await batches()
-    let rows = models.reduce(0) { $0 + $1.batches.reduce(0) { $0 + $1.rows.count } }
+    var rows = models.reduce(0) { $0 + $1.batches.reduce(0) { $0 + $1.rows.count } }
+    for session in streams.sessions { rows += await session.inFlightCount }
     var gauges = [
       gauge("streamflow_rows_in_flight", [], Double(rows)),
       gauge("streamflow_queued_pictures", [], Double(await desk.pictureBacklog)),
@@ -115,26 +126,32 @@ struct StatusRoutes: Sendable {
 
   private func models() async -> Models {
     var models: [Models.Model] = []
-    for host in shelf.hosts {
-      let state = await host.state
-      let checkpoint = await host.checkpoint
-      let defaults = checkpoint?.defaults()
-      let guidance = defaults.flatMap { checkpoint?.guidance(scale: $0.guidanceScale) }
-      var reason: String?
-      // The words name files of the server, which are not for its clients.
-      if case .failed = state { reason = Self.failure }
-      models.append(
-        Models.Model(
-          id: host.name, created: Int(Date().timeIntervalSince1970 - uptime),
-          streamflow: Models.Model.Details(
-            state: state.name, reason: reason, width: checkpoint?.nativeSize.width,
-            height: checkpoint?.nativeSize.height, sizeMultiple: checkpoint?.autoencoder.factor,
-            steps: defaults?.stepCount, guidance: guidance.map { $0.kind?.rawValue ?? "distilled" },
-            guidanceScale: defaults?.guidanceScale, canEdit: checkpoint?.hasEncoder,
-            maxN: options.limits.pictureCount, maxSteps: options.limits.stepCount,
-            maxSide: options.limits.side)))
-    }
+    for host in shelf.hosts { models.append(await model(host)) }
     return Models(data: models)
+  }
+
+  /// One model; for a name of OpenAI's, the one that it stands for.
+  private func model(named name: String) async throws -> Response {
+    Response.json(await model(try shelf.host(name.removingPercentEncoding ?? name)))
+  }
+
+  private func model(_ host: ModelHost) async -> Models.Model {
+    let state = await host.state
+    let checkpoint = await host.checkpoint
+    let defaults = checkpoint?.defaults()
+    let guidance = defaults.flatMap { checkpoint?.guidance(scale: $0.guidanceScale) }
+    var reason: String?
+    // The words name files of the server, which are not for its clients.
+    if case .failed = state { reason = Self.failure }
+    return Models.Model(
+      id: host.name, created: Int(Date().timeIntervalSince1970 - uptime),
+      streamflow: Models.Model.Details(
+        state: state.name, reason: reason, width: checkpoint?.nativeSize.width,
+        height: checkpoint?.nativeSize.height, sizeMultiple: checkpoint?.autoencoder.factor,
+        steps: defaults?.stepCount, guidance: guidance.map { $0.kind?.rawValue ?? "distilled" },
+        guidanceScale: defaults?.guidanceScale, canEdit: checkpoint?.hasEncoder,
+        maxN: options.limits.pictureCount, maxSteps: options.limits.stepCount,
+        maxSide: options.limits.side))
   }
 
   // MARK: - Status
@@ -181,6 +198,8 @@ struct StatusRoutes: Sendable {
       let width: Int
       let height: Int
       let rows: Int
+      /// The frames that are being made into images.
+      let inFlight: Int
       let made: Int
       let skipped: Int
       let framesPerSecond: Double
@@ -203,9 +222,9 @@ struct StatusRoutes: Sendable {
       queue: Status.Queue(
         requests: await desk.orderCount, pictures: await desk.pictureBacklog,
         capacity: options.limits.queuedPictureCount),
-      throughput: await desk.recentThroughput.map {
+      throughput: tally.recent.map {
         Status.Throughput(secondsAgo: $0.secondsAgo, pictures: $0.pictures)
-      }, pictures: await desk.pictureCount, streams: await live())
+      }, pictures: tally.count, streams: await live())
   }
 
   private func batches() async -> [Status.Model] {
@@ -248,7 +267,8 @@ struct StatusRoutes: Sendable {
           // The stream's own id is the key to it.
           id: "\(session.number)",
           model: session.model, width: size.first ?? 0, height: size.last ?? 0,
-          rows: report.rows, made: report.statistics.made, skipped: report.statistics.skipped,
+          rows: report.rows, inFlight: await session.inFlightCount, made: report.statistics.made,
+          skipped: report.statistics.skipped,
           framesPerSecond: report.statistics.framesPerSecond))
     }
     return live.sorted { Int($0.id) ?? 0 < Int($1.id) ?? 0 }

@@ -98,21 +98,8 @@ enum StreamedOrder {
     let outputFormat: String
     let background = "opaque"
     let quality = "auto"
-    let usage: Usage?
+    let usage: TokenUsage?
     let warnings: [ResponseWarning]?
-  }
-
-  /// What OpenAI's clients expect of a finished picture; nothing is counted here.
-  private struct Usage: Encodable {
-    struct Details: Encodable {
-      let imageTokens = 0
-      let textTokens = 0
-    }
-
-    let inputTokens = 0
-    let outputTokens = 0
-    let totalTokens = 0
-    let inputTokensDetails = Details()
   }
 
   private struct FailureEvent: Encodable {
@@ -141,7 +128,7 @@ enum StreamedOrder {
         Picture(
           type: type, b64Json: Data(bytes).base64EncodedString(), index: event.index,
           partialImageIndex: number, seed: seed, size: size, outputFormat: order.encoding.name,
-          usage: number == nil ? Usage() : nil, warnings: warnings))
+          usage: number == nil ? TokenUsage() : nil, warnings: warnings))
     }
     switch event {
     case .preview(_, let number, let image):

@@ -2,7 +2,6 @@ internal import HTTPTypes
 internal import Hummingbird
 internal import Logging
 internal import Metrics
-internal import Synchronization
 
 /// Answers failures in OpenAI's shape, counts requests and logs them.
 struct OutcomeMiddleware: RouterMiddleware {
@@ -19,14 +18,16 @@ struct OutcomeMiddleware: RouterMiddleware {
     do { response = try await next(request, context) } catch {
       var failure = ServerError(error)
       var allowed: [String] = []
-      if failure.status == .notFound { allowed = paths.methods(of: request.uri.path) }
-      // Where the method is right, something of that path was not found.
-      if allowed.contains(request.method.rawValue) { allowed = [] }
-      if !allowed.isEmpty {
-        failure = ServerError(
-          .methodNotAllowed, "method_not_allowed",
-          "\(request.method.rawValue) is no method of this path; it has "
-            + allowed.joined(separator: ", "))
+      // No route took it; a route that finds nothing says so itself.
+      if Self.route(context) == nil, failure.status == .notFound {
+        allowed = paths.methods(of: request.uri.path)
+        failure =
+          allowed.isEmpty
+          ? UnknownPath(paths: paths).error(request.uri.path)
+          : ServerError(
+            .methodNotAllowed, "method_not_allowed",
+            "\(request.method.rawValue) is not allowed here; use "
+              + allowed.joined(separator: " or "))
       }
       response = failure.response
       if !allowed.isEmpty { response.headers[.allow] = allowed.joined(separator: ", ") }
@@ -45,13 +46,7 @@ struct OutcomeMiddleware: RouterMiddleware {
       response.headers[name] = "same-origin"
     }
     response.headers[.requestID] = context.id
-    Counter(
-      label: "streamflow_requests",
-      dimensions: [
-        ("method", request.method.rawValue), ("path", context.endpointPath ?? "other"),
-        ("status", "\(response.status.code)"),
-      ], factory: metrics
-    ).increment()
+    measure(&response, of: request, context, since: start)
     context.logger.info(
       "request",
       metadata: [
@@ -70,32 +65,42 @@ struct OutcomeMiddleware: RouterMiddleware {
     }
     .joined()
   }
+
+  /// Counts a request by its route, and its time until the body was sent.
+  private func measure(
+    _ response: inout Response, of request: Request, _ context: ServerContext,
+    since start: ContinuousClock.Instant
+  ) {
+    let dimensions = [
+      // Anything can be a method: each would be another series.
+      ("method", Self.methods.contains(request.method) ? request.method.rawValue : "other"),
+      ("path", Self.route(context) ?? "other"), ("status", "\(response.status.code)"),
+    ]
+    Counter(label: "streamflow_requests", dimensions: dimensions, factory: metrics).increment()
+    let timer = Timer(
+      label: "streamflow_request_duration", dimensions: dimensions, factory: metrics)
+    guard response.body.contentLength == nil else {
+      timer.record(duration: .now - start)
+      return
+    }
+    let body = response.body
+    response.body = ResponseBody { writer in
+      defer { timer.record(duration: .now - start) }
+      try await body.write(writer)
+    }
+  }
+
+  /// The route that took a request; nil where none did, which the router names otherwise.
+  private static func route(_ context: ServerContext) -> String? {
+    context.endpointPath.flatMap { $0.hasPrefix("/") ? $0 : nil }
+  }
+
+  private static let methods: Set<HTTPRequest.Method> = [
+    .get, .head, .post, .put, .patch, .delete, .options,
+  ]
 }
 
 extension HTTPField.Name {
   static let requestID = HTTPField.Name("X-Request-Id") ?? .server
   static let crossOriginResourcePolicy = HTTPField.Name("Cross-Origin-Resource-Policy")
-}
-
-/// Which methods paths take, to tell a wrong method from a wrong path.
-final class PathMethods: Sendable {
-  private let patterns = Mutex<[(path: [Substring], method: String)]>([])
-
-  /// Learns the routes.
-  func learn(_ routes: [(method: String, path: String)]) {
-    patterns.withLock { patterns in
-      patterns = routes.map { ($0.path.split(separator: "/"), $0.method) }
-    }
-  }
-
-  /// The methods of a path, in order.
-  func methods(of path: String) -> [String] {
-    let parts = path.split(separator: "/")
-    return patterns.withLock { patterns in
-      patterns.filter { pattern in
-        pattern.path.count == parts.count
-          && zip(pattern.path, parts).allSatisfy { $0.hasPrefix("{") || $0 == $1 }
-      }.map(\.method).sorted()
-    }
-  }
 }

@@ -69,7 +69,8 @@ struct ImageOrder: Sendable {
     guard let prompts = several ?? sampling.prompt.map({ [$0] }), !prompts.isEmpty else {
       throw ServerError(
         .badRequest, "missing_parameter",
-        "'prompt' is missing; expected a text that says what the picture shows",
+        "'prompt' is missing; expected a text that says what the image shows"
+          + (fields.misspelling(of: "prompt").map { ", and '\($0)' is not known" } ?? ""),
         parameter: "prompt")
     }
     self.prompts = prompts

@@ -8,11 +8,12 @@ enum PictureEncoding: Hashable, Codable, Sendable {
 
   /// Reads the parameters `output_format` and `output_compression`.
   init(_ fields: inout RequestFields) throws(ServerError) {
-    let format =
-      try fields.choice("output_format", of: ["png", "jpeg", "webp", "gif", "svg"]) ?? "png"
+    let format = try fields.text("output_format", limit: 40) ?? "png"
     guard format == "png" || format == "jpeg" else {
+      let isKnown = ["webp", "gif", "svg"].contains(format)
       throw .invalid(
-        "'output_format' must be png or jpeg; \(format) is not supported",
+        "'output_format' must be png or jpeg"
+          + (isKnown ? "; \(format) is not supported" : ", got '\(format)'"),
         parameter: "output_format")
     }
     let compression = try fields.integer("output_compression", in: 0...100)

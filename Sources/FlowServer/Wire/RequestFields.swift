@@ -253,13 +253,24 @@ struct RequestFields {
     }
   }
 
+  /// A parameter that was not read and is most likely meant as another, if any.
+  func misspelling(of name: String) -> String? {
+    values.keys.sorted().first {
+      !read.contains($0) && $0.count <= 40 && ParameterHints.hint(for: $0, known: [name]) != nil
+        && ParameterHints.hint(for: $0, known: []) == nil
+    }
+  }
+
   /// Checks that there is nothing that was not read.
   func checkAllRead() throws(ServerError) {
     let unknown = values.keys.filter { !read.contains($0) }.sorted()
     guard let first = unknown.first else { return }
+    // Names of a client's own length are not compared.
+    let hint = first.count <= 40 ? ParameterHints.hint(for: first, known: read) : nil
     throw ServerError(
       .badRequest, "unknown_parameter",
-      "unknown parameter '\(prefix)\(first)'; known are \(read.sorted().joined(separator: ", "))",
+      "unknown parameter '\(prefix)\(first.prefix(80))'; "
+        + (hint ?? "known are \(read.sorted().joined(separator: ", "))"),
       parameter: prefix + first)
   }
 }

@@ -31,7 +31,8 @@ extension Request {
     if let type = headers[.contentType], !type.lowercased().hasPrefix("application/json") {
       throw ServerError(
         .unsupportedMediaType, "content_type_unsupported",
-        "the body must be application/json, got '\(type.prefix(80))'")
+        "the body must be JSON with the header 'Content-Type: application/json', got "
+          + "'\(type.prefix(80))'")
     }
     let bytes = try await bytes(
       upTo: limits.json.byteCount, option: "--max-json", context)

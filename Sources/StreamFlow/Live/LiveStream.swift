@@ -67,6 +67,9 @@ public actor LiveStream {
     return (size.width, size.height)
   }
 
+  /// The inputs that were taken up and are neither images yet nor skipped nor failed.
+  public var inFlightCount: Int { records.values.count { $0.result == nil } }
+
   /// What was counted and measured so far.
   public internal(set) var statistics = LiveStatistics()
 
