@@ -80,17 +80,26 @@ public struct PictureFit: Hashable, Sendable {
   private import Darwin
 #endif
 
+extension PictureFit {
+  /// The source pixels along an axis that a target pixel is the weighted sum of.
+  struct Taps: Equatable {
+    /// The first source pixel.
+    let first: Int
+    /// The weights of it and the next ones; their sum is 1.
+    let weights: [Float]
+  }
+}
+
 extension PictureFit.Extent {
-  /// The matrix that resamples one axis, `[targets, sources]`.
+  /// The filter of each target pixel.
   ///
   /// Lanczos' windowed sinc of three lobes, widened where the picture shrinks, as Pillow's
-  /// `LANCZOS`. Rows outside the extent are 0.
-  func filter(from sourceCount: Int, to targetCount: Int) -> [Float] {
-    var matrix = [Float](repeating: 0, count: targetCount * sourceCount)
+  /// `LANCZOS`.
+  func taps(of sourceCount: Int) -> [PictureFit.Taps] {
     let scale = (source.upperBound - source.lowerBound) / Double(target.count)
     let widening = max(scale, 1)
     let support = 3 * widening
-    for place in target {
+    return target.map { place in
       let center = source.lowerBound + (Double(place - target.lowerBound) + 0.5) * scale
       let first = max(Int(center - support + 0.5), 0)
       let end = min(Int(center + support + 0.5), sourceCount)
@@ -98,11 +107,8 @@ extension PictureFit.Extent {
         Self.lanczos((Double(index) - center + 0.5) / widening)
       }
       let sum = weights.reduce(0, +)
-      for (index, weight) in zip(first..., weights) {
-        matrix[place * sourceCount + index] = Float(weight / sum)
-      }
+      return PictureFit.Taps(first: first, weights: weights.map { Float($0 / sum) })
     }
-    return matrix
   }
 
   private static func lanczos(_ x: Double) -> Double {

@@ -1,106 +1,149 @@
-internal import FlowCore
-internal import FlowEngine
-internal import FlowGraph
+public import FlowCore
 
-/// Brings pictures of any size to one size, in the engine: `rows * picture * columns`, where the
-/// two matrices resample the axes (``PictureFit``).
+extension PixelImage {
+  /// The image resampled to a size, as a generator does it with a source of another size.
+  ///
+  /// Lanczos with three lobes, widened where the image shrinks, as Pillow's `LANCZOS`. An image of
+  /// that size is returned as it is.
+  ///
+  /// - Parameters:
+  ///   - width: the width in pixels.
+  ///   - height: the height in pixels.
+  ///   - fit: what happens where the proportions differ.
+  /// - Precondition: no side is 0.
+  public func resampled(width: Int, height: Int, fit: PictureFit) -> PixelImage {
+    precondition(
+      self.width > 0 && self.height > 0 && width > 0 && height > 0,
+      "cannot resample \(self.width)x\(self.height) to \(width)x\(height)")
+    return PictureFitter(width: width, height: height)(self, fit: fit)
+  }
+}
+
+/// Resamples images of any size to one size.
+///
+/// The vertical filter comes first, a row of the result at a time: beside the result, memory for one
+/// row of the source is needed. Time grows with the pixels of the source within the filter's reach.
 final class PictureFitter {
-  private struct Key: Hashable {
+  private struct Key: Equatable {
     let width: Int
     let height: Int
     let fit: PictureFit
   }
 
-  private let width: Int
-  private let height: Int
-  private let configuration: EngineConfiguration
-  private var engines: [(key: Key, engine: Engine)] = []
-
-  /// The sizes that are kept: a camera has one, a folder of pictures has several.
-  private static let capacity = 4
-
-  private final class Engine {
-    var session: Session
-    init(_ session: consuming Session) { self.session = session }
+  /// The filters for sources of one size.
+  private struct Plan {
+    let columns: [PictureFit.Taps]
+    let rows: [PictureFit.Taps]
+    /// The place of the result's filled part.
+    let target: (columns: Range<Int>, rows: Range<Int>)
+    /// The source columns that are read.
+    let sourceColumns: Range<Int>
   }
 
-  init(width: Int, height: Int, configuration: EngineConfiguration) {
+  private let width: Int
+  private let height: Int
+  /// A camera's frames have one size.
+  private var last: (key: Key, plan: Plan)?
+
+  init(width: Int, height: Int) {
     self.width = width
     self.height = height
-    self.configuration = configuration
   }
 
   /// The picture at this size.
-  func callAsFunction(_ image: PixelImage, fit: PictureFit) throws(EngineError) -> PixelImage {
+  func callAsFunction(_ image: PixelImage, fit: PictureFit) -> PixelImage {
     guard image.width != width || image.height != height else { return image }
-    let engine = try engine(for: Key(width: image.width, height: image.height, fit: fit))
-    let pixels = image.pixels
-    engine.session.write(pixels.span, input: 0)
-    try engine.session.run()
-    return engine.session.read(output: 0, as: UInt8.self) { span in
-      PixelImage(width: width, height: height, pixels: [UInt8](copying: span))
+    let plan = plan(for: Key(width: image.width, height: image.height, fit: fit))
+    var pixels = background(fit)
+    var line = [Float](repeating: 0, count: 3 * plan.sourceColumns.count)
+    for (taps, y) in zip(plan.rows, plan.target.rows) {
+      Self.sum(
+        taps, of: image.pixels, rowLength: 3 * image.width, from: 3 * plan.sourceColumns.lowerBound,
+        into: &line)
+      let start = 3 * (y * width + plan.target.columns.lowerBound)
+      Self.sum(plan.columns, of: line, from: plan.sourceColumns.lowerBound, into: &pixels, at: start)
     }
+    return PixelImage(width: width, height: height, pixels: pixels)
   }
 
-  private func engine(for key: Key) throws(EngineError) -> Engine {
-    if let index = engines.firstIndex(where: { $0.key == key }) {
-      let known = engines.remove(at: index)
-      engines.append(known)
-      return known.engine
-    }
-    let engine = try make(key)
-    if engines.count == Self.capacity { engines.removeFirst() }
-    engines.append((key, engine))
-    return engine
-  }
-
-  private func make(_ key: Key) throws(EngineError) -> Engine {
-    let graph: Graph
-    do { graph = try self.graph(from: key) } catch { throw EngineError(wrapping: error) }
-    // So small that it is made faster than it is read from a disk.
-    let session = try Session(
-      ONNXModel(graph, weightsIdentity: []), configuration: configuration, cache: nil)
+  private func plan(for key: Key) -> Plan {
+    if let last, last.key == key { return last.plan }
     let (columns, rows) = key.fit.extents(
       width: key.width, height: key.height, toWidth: width, toHeight: height)
-    session.write(rows.filter(from: key.height, to: height).span, input: 1)
-    session.write(columns.filter(from: key.width, to: width).span, input: 2)
-    let background = key.fit.background
-    let colors = [background.red, background.green, background.blue].map(Float.init)
-    session.write(input: 3, as: Float.self) { backdrop in
-      for row in 0..<height {
-        for column in 0..<width {
-          let isInside = rows.target.contains(row) && columns.target.contains(column)
-          for channel in 0..<3 {
-            backdrop[(channel * height + row) * width + column] =
-              isInside ? 0 : colors[channel]
+    let taps = columns.taps(of: key.width)
+    let left = taps.map(\.first).min() ?? 0
+    let plan = Plan(
+      columns: taps, rows: rows.taps(of: key.height), target: (columns.target, rows.target),
+      sourceColumns: left..<(taps.map { $0.first + $0.weights.count }.max() ?? left))
+    last = (key, plan)
+    return plan
+  }
+
+  /// The whole result in the color that fills what the image leaves.
+  private func background(_ fit: PictureFit) -> [UInt8] {
+    let color = fit.background
+    var pixels = [UInt8](repeating: color.red, count: 3 * width * height)
+    guard fit.kind == .contain, color.green != color.red || color.blue != color.red else {
+      return pixels
+    }
+    for pixel in 0..<width * height {
+      (pixels[3 * pixel + 1], pixels[3 * pixel + 2]) = (color.green, color.blue)
+    }
+    return pixels
+  }
+
+  /// The weighted sum of source rows.
+  private static func sum(
+    _ taps: PictureFit.Taps, of pixels: [UInt8], rowLength: Int, from offset: Int,
+    into line: inout [Float]
+  ) {
+    let count = line.count
+    precondition((taps.first + taps.weights.count - 1) * rowLength + offset + count <= pixels.count)
+    unsafe line.withUnsafeMutableBufferPointer { line in
+      unsafe pixels.withUnsafeBufferPointer { pixels in
+        guard let line = line.baseAddress, let pixels = pixels.baseAddress else {
+          return
+        }
+        unsafe line.update(repeating: 0, count: count)
+        for (number, weight) in taps.weights.enumerated() {
+          let row = unsafe pixels + ((taps.first + number) * rowLength + offset)
+          // A while loop: vectorized when optimized, and bearable when not.
+          var index = 0
+          while index < count {
+            unsafe line[index] += weight * Float(row[index])
+            index += 1
           }
         }
       }
     }
-    return Engine(session)
   }
 
-  private func graph(from key: Key) throws(GraphError) -> Graph {
-    let graph = Graph(name: "fit_\(key.height)x\(key.width)_to_\(height)x\(width)")
-    let pixels = graph.input("pixels", shape: [key.height, key.width * 3], type: .uint8)
-    let rows = graph.input("rows", shape: [height, key.height])
-    let columns = graph.input("columns", shape: [width, key.width])
-    let backdrop = graph.input("backdrop", shape: [3, height, width])
-    // Rows first: the picture need not be turned to planes while it is large.
-    let lines = try rows.matrixProduct(pixels.cast(to: .float32))
-    let planes = try lines.reshaped([height, key.width, 3]).transposed([2, 0, 1])
-    let picture = try planes.matrixProduct(columns.transposed([1, 0])) + backdrop
-    let bytes = try picture.clamped(to: 0...255).rounded().transposed([1, 2, 0]).cast(to: .uint8)
-    graph.output(bytes, as: "picture")
-    return graph
+  /// The weighted sums of a line's columns, as pixels.
+  private static func sum(
+    _ taps: [PictureFit.Taps], of line: [Float], from left: Int, into pixels: inout [UInt8],
+    at start: Int
+  ) {
+    precondition(start + 3 * taps.count <= pixels.count)
+    unsafe line.withUnsafeBufferPointer { line in
+      for (place, column) in taps.enumerated() {
+        precondition(3 * (column.first - left + column.weights.count) <= line.count)
+        guard var source = line.baseAddress else { return }
+        unsafe source += 3 * (column.first - left)
+        var (red, green, blue) = (Float(0), Float(0), Float(0))
+        for weight in column.weights {
+          unsafe red += weight * source[0]
+          unsafe green += weight * source[1]
+          unsafe blue += weight * source[2]
+          unsafe source += 3
+        }
+        pixels[start + 3 * place] = byte(red)
+        pixels[start + 3 * place + 1] = byte(green)
+        pixels[start + 3 * place + 2] = byte(blue)
+      }
+    }
   }
-}
 
-extension [UInt8] {
-  /// The bytes of a span.
-  init(copying span: Span<UInt8>) {
-    self.init(repeating: 0, count: span.count)
-    var bytes = mutableSpan
-    for index in span.indices { bytes[index] = span[index] }
+  private static func byte(_ value: Float) -> UInt8 {
+    UInt8(min(max(value, 0), 255).rounded(.toNearestOrEven))
   }
 }

@@ -16,7 +16,7 @@ final class SourceEncoder {
     _ checkpoint: Checkpoint, width: Int, height: Int, configuration: EngineConfiguration,
     cache: EngineCache?
   ) throws {
-    fitter = PictureFitter(width: width, height: height, configuration: configuration)
+    fitter = PictureFitter(width: width, height: height)
     let factor = checkpoint.autoencoder.factor
     let weights = checkpoint.autoencoderWeights
     guard checkpoint.hasEncoder else {
@@ -49,7 +49,7 @@ final class SourceEncoder {
   func encode(
     _ image: PixelImage, fit: PictureFit, noise: inout GaussianNoise
   ) throws(EngineError) -> (picture: PixelImage, latents: Latents) {
-    let picture = try fitter(image, fit: fit)
+    let picture = fitter(image, fit: fit)
     let pixels = picture.pixels
     session.write(pixels.span, input: 0)
     try session.run()
