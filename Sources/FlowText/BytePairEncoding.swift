@@ -22,37 +22,43 @@ struct BytePairEncoding: Sendable {
   }
 
   /// The tokens of one word, whose bytes are joined in the order of the merges' ranks.
+  ///
+  /// - Complexity: O(*n* log *n*) in the bytes of the word.
   func encode(_ word: String) -> [Int] {
     var symbols = word.utf8.map { String(Self.byteCharacters[Int($0)]) }
     guard !symbols.isEmpty else { return [] }
     symbols[symbols.count - 1] += "</w>"
-    while let best = bestPair(in: symbols) {
-      var merged: [String] = []
-      merged.reserveCapacity(symbols.count)
-      var index = 0
-      while index < symbols.count {
-        if index + 1 < symbols.count, symbols[index] == best.left,
-          symbols[index + 1] == best.right
-        {
-          merged.append(best.left + best.right)
-          index += 2
-        } else {
-          merged.append(symbols[index])
-          index += 1
-        }
-      }
-      symbols = merged
-    }
-    return symbols.map { vocabulary[$0] ?? unknown }
+    return joined(symbols).map { vocabulary[$0] ?? unknown }
   }
 
-  private func bestPair(in symbols: [String]) -> Pair? {
-    zip(symbols, symbols.dropFirst())
-      .compactMap { left, right -> (pair: Pair, rank: Int)? in
-        let pair = Pair(left: left, right: right)
-        return ranks[pair].map { (pair, $0) }
+  /// Joins the pair of the lowest rank wherever it occurs, from the left, until no pair has a rank.
+  private func joined(_ symbols: [String]) -> [String] {
+    var word = LinkedSymbols(symbols)
+    var candidates = CandidateHeap()
+    func currentRank(at position: Int) -> Int? {
+      guard let next = word.next(after: position) else { return nil }
+      return ranks[Pair(left: word.texts[position], right: word.texts[next])]
+    }
+    func propose(_ position: Int) {
+      if let rank = currentRank(at: position) { candidates.insert(.init(rank: rank, position: position)) }
+    }
+    for position in symbols.indices { propose(position) }
+    while let lowest = candidates.first?.rank {
+      // All of a rank before any pair that they make, though it may have a lower one.
+      var changed: [Int] = []
+      while let candidate = candidates.first, candidate.rank == lowest {
+        candidates.removeFirst()
+        // The pair may have gone since it was proposed.
+        guard currentRank(at: candidate.position) == lowest else { continue }
+        word.join(at: candidate.position)
+        changed.append(candidate.position)
       }
-      .min { $0.rank < $1.rank }?.pair
+      for position in changed {
+        if let previous = word.previous(before: position) { propose(previous) }
+        propose(position)
+      }
+    }
+    return word.remaining
   }
 
   /// A printable character for each byte: itself where it is printable, else one from 256 on.

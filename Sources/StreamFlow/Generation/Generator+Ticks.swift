@@ -47,6 +47,9 @@ extension Generator {
     }
   }
 
+  /// The time after which the rest is admitted with the next tick.
+  private static let longestAdmission = Duration.milliseconds(100)
+
   private func admit(with engines: Engines) throws {
     let start = ContinuousClock.now
     let network = engines.network
@@ -54,7 +57,10 @@ extension Generator {
     if network.catalogue.keepsSeveral || batch.isEmpty {
       network.chunkCount = inFlight.values.reduce(1) { ChunkCount.common($0, $1.chunkCount) }
     }
-    while let (stream, element) = nextAdmission {
+    // Prompts take time to encode: those who are in flight do not wait for all of a large job's.
+    while batch.isEmpty || ContinuousClock.now - start < Self.longestAdmission,
+      let (stream, element) = nextAdmission
+    {
       var next = element
       let request = next.request
       // What cannot be encoded is the failure of its own picture alone.
