@@ -1,5 +1,6 @@
 public import FlowGraph
 public import Foundation
+internal import Synchronization
 
 /// Engines kept on disk between processes.
 ///
@@ -8,33 +9,31 @@ public import Foundation
 /// the identity of the weights, the runtime, the device, its options. It stands in the file whole
 /// and is compared whole; the file's name is only its hash. An entry that is damaged, cut short
 /// or of another key is compiled anew and replaced. Files appear under their name complete, by
-/// renaming, so several processes may share a cache.
+/// renaming, so several processes may share a cache. Beyond its limit the engines go that were used
+/// least recently, never one that a process has mapped.
 public struct EngineCache: Sendable {
-  /// An entry of the cache.
-  public struct Entry: Sendable {
-    /// The graph's name.
-    public let name: String
-    /// The file.
-    public let path: String
-    /// Its length in bytes.
-    public let byteCount: Int
-    /// When it was written.
-    public let date: Date
-  }
-
   /// The folder that entries are kept in.
   public let folder: String
 
+  /// How much disk space it may take.
+  public let limit: EngineCacheLimit
+
   private let report: @Sendable (String) -> Void
+  private let hasReportedFolder = Flag()
 
   /// Uses a folder, which is made when the first entry is written.
   ///
   /// - Parameters:
   ///   - folder: the folder.
-  ///   - report: told in one line where an entry was damaged or could not be written; the engine
-  ///     is compiled all the same.
-  public init(folder: String, report: @escaping @Sendable (String) -> Void = { _ in }) {
+  ///   - limit: how much disk space it may take.
+  ///   - report: called with one line where an entry is damaged or cannot be written, of a folder
+  ///     that cannot be written once; the engine is compiled all the same.
+  public init(
+    folder: String, limit: EngineCacheLimit = .automatic,
+    report: @escaping @Sendable (String) -> Void = { _ in }
+  ) {
     self.folder = folder
+    self.limit = limit
     self.report = report
   }
 
@@ -53,43 +52,6 @@ public struct EngineCache: Sendable {
       return FileManager.default.homeDirectoryForCurrentUser.appending(path: ".cache/streamflow")
         .path
     #endif
-  }
-
-  /// The entries, largest first.
-  public func entries() throws(EngineError) -> [Entry] {
-    guard FileManager.default.fileExists(atPath: folder) else { return [] }
-    let names: [String]
-    do { names = try FileManager.default.contentsOfDirectory(atPath: folder) } catch {
-      throw EngineError(
-        code: .cacheUnusable, message: "cannot list '\(folder)': \(error.localizedDescription)")
-    }
-    let isOurs = { (name: String) in
-      name.hasSuffix(Self.suffix) || name.contains(Self.unfinished)
-        || name.hasSuffix(Self.measured)
-    }
-    return names.filter(isOurs)
-      .compactMap { name in
-        let path = "\(folder)/\(name)"
-        guard let attributes = try? FileManager.default.attributesOfItem(atPath: path) else {
-          return nil
-        }
-        return Entry(
-          name: name.split(separator: "-").first.map(String.init) ?? name, path: path,
-          byteCount: (attributes[.size] as? Int) ?? 0,
-          date: (attributes[.modificationDate] as? Date) ?? .distantPast)
-      }
-      .sorted { ($0.byteCount, $1.path) > ($1.byteCount, $0.path) }
-  }
-
-  /// Removes every entry, and the remains of writers that were interrupted.
-  public func clear() throws(EngineError) {
-    for entry in try entries() {
-      do { try FileManager.default.removeItem(atPath: entry.path) } catch {
-        throw EngineError(
-          code: .cacheUnusable,
-          message: "cannot remove '\(entry.path)': \(error.localizedDescription)")
-      }
-    }
   }
 
   /// What an engine is kept as.
@@ -118,7 +80,7 @@ public struct EngineCache: Sendable {
   /// Keeps an engine; where that fails, the report says so.
   func keep(_ engine: borrowing CompiledModel, at place: Place) {
     do { try store(engine, key: place.key, at: place.path) } catch {
-      report("the engine of \(engine.name) is not kept: \(error.message)")
+      report("the engine of \(engine.name) is not cached: \(error.message)")
     }
   }
 
@@ -136,20 +98,33 @@ public struct EngineCache: Sendable {
 
   /// Keeps what was measured of engines of a kind; where that fails, the report says so.
   public func keep(_ measurements: [Int: Double], at place: Place) {
+    guard isWritable() else { return }
     do {
-      try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
       try JSONEncoder().encode(measurements)
         .write(to: URL(filePath: place.path + Self.measured), options: .atomic)
     } catch {
-      report("what was measured is not kept: \(error.localizedDescription)")
+      report("measurements of engines are not cached: \(error.localizedDescription)")
     }
   }
 
   // MARK: - Entries
 
-  private static let suffix = ".engine"
-  private static let measured = ".measured.json"
-  private static let unfinished = ".engine.writing-"
+  static let suffix = ".engine"
+  static let measured = ".measured.json"
+  static let unfinished = ".engine.writing-"
+
+  /// Whether the folder is there and can be written; where not, the report says so once.
+  private func isWritable() -> Bool {
+    try? FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    guard unsafe access(folder, W_OK | X_OK) != 0 else { return true }
+    let reason = unsafe String(cString: strerror(errno)).lowercased()
+    if hasReportedFolder.set() {
+      report(
+        "the cache folder '\(folder)' cannot be written (\(reason)); engines will be compiled at "
+          + "every start")
+    }
+    return false
+  }
 
   private func path(of key: [UInt8], name: String) -> String {
     let safe = String(name.map { $0.isASCII && ($0.isLetter || $0.isNumber) ? $0 : "_" })
@@ -183,12 +158,13 @@ public struct EngineCache: Sendable {
     do throws(EngineError) {
       let file = try EngineFile(reading: path)
       guard try file.isSound(for: key) else {
-        report("'\(path)' is damaged or of another engine; it is made anew")
+        report("'\(path)' is damaged or of another engine; it is compiled again")
         return nil
       }
+      file.noteUse()
       return try runtime.importModel(file, named: name, configuration: configuration)
     } catch {
-      report("'\(path)' cannot be used and is made anew: \(error.message)")
+      report("'\(path)' cannot be used and is compiled again: \(error.message)")
       return nil
     }
   }
@@ -208,23 +184,39 @@ public struct EngineCache: Sendable {
   private func store(
     _ engine: borrowing CompiledModel, key: [UInt8], at path: String
   ) throws(EngineError) {
-    let manager = FileManager.default
+    guard isWritable() else { return }
     let temporary =
       "\(path).writing-\(ProcessInfo.processInfo.processIdentifier)-"
       + "\(UInt32.random(in: 0 ... .max))"
-    do {
-      try manager.createDirectory(
-        atPath: folder, withIntermediateDirectories: true)
+    do throws(EngineError) {
       removeAbandoned()
       try engine.export(to: temporary)
       try EngineFile.complete(temporary, key: key)
+      if case .bytes(let most) = limit, let size = EngineFile.byteCount(of: temporary), size > most {
+        throw EngineError(
+          code: .cacheUnusable,
+          message: "it has \(size) bytes, beyond the cache's limit of \(most)")
+      }
       guard unsafe rename(temporary, path) == 0 else {
         throw EngineError(code: .cacheUnusable, message: "cannot rename '\(temporary)'")
       }
     } catch {
-      try? manager.removeItem(atPath: temporary)
-      throw (error as? EngineError)
-        ?? EngineError(code: .cacheUnusable, message: error.localizedDescription)
+      unsafe unlink(temporary)
+      throw error
+    }
+    evict(keeping: path)
+  }
+}
+
+/// Something that happens once, in all copies of a value.
+private final class Flag: Sendable {
+  private let isSet = Mutex(false)
+
+  /// Sets it; false where it was set already.
+  func set() -> Bool {
+    isSet.withLock { isSet in
+      defer { isSet = true }
+      return !isSet
     }
   }
 }

@@ -12,24 +12,65 @@ final class EngineFile {
 
   private let path: String
   private let memory: UnsafeRawBufferPointer
+  /// Open as long as the file is mapped: it carries the shared lock that keeps it from eviction.
+  private let descriptor: Int32
 
   init(reading path: String) throws(EngineError) {
     self.path = path
-    let descriptor = unsafe open(path, O_RDONLY)
+    descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else {
       throw EngineError(code: .cacheUnusable, message: "cannot open '\(path)'")
     }
-    defer { close(descriptor) }
+    // Where there are no locks, nothing is evicted either.
+    _ = flock(descriptor, LOCK_SH)
     let length = Int(lseek(descriptor, 0, SEEK_END))
     guard length >= Self.trailerLength,
       let mapped = unsafe mmap(nil, length, PROT_READ, MAP_PRIVATE, descriptor, 0),
       unsafe mapped != MAP_FAILED
-    else { throw EngineError(code: .cacheUnusable, message: "'\(path)' is cut short") }
+    else {
+      close(descriptor)
+      throw EngineError(code: .cacheUnusable, message: "'\(path)' is truncated")
+    }
     unsafe memory = UnsafeRawBufferPointer(start: mapped, count: length)
   }
 
   deinit {
     unsafe munmap(UnsafeMutableRawPointer(mutating: memory.baseAddress), memory.count)
+    close(descriptor)
+  }
+
+  /// Records that it is used now, by its time of modification: those used least go first.
+  func noteUse() { futimens(descriptor, nil) }
+
+  /// Removes a file unless it is mapped anywhere; false where it stays.
+  static func removeIfUnused(_ path: String) -> Bool {
+    // Some file systems lock for writing only what is open for writing.
+    var descriptor = unsafe open(path, O_RDWR | O_CLOEXEC)
+    if descriptor < 0 { descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC) }
+    guard descriptor >= 0 else { return false }
+    defer { close(descriptor) }
+    guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else { return false }
+    return unsafe unlink(path) == 0
+  }
+
+  /// The length of a file in bytes.
+  static func byteCount(of path: String) -> Int? {
+    var status = stat()
+    return unsafe stat(path, &status) == 0 ? Int(status.st_size) : nil
+  }
+
+  /// The key that the file was written for; nothing where its trailer is damaged.
+  var key: [UInt8]? {
+    let trailer = unsafe memory.count - Self.trailerLength
+    let word = { (index: Int) in
+      UInt64(
+        littleEndian: unsafe self.memory.loadUnaligned(
+          fromByteOffset: trailer + 8 * index, as: UInt64.self))
+    }
+    guard word(3) == Self.marker, word(0) <= UInt64(trailer),
+      word(1) == UInt64(trailer) - word(0)
+    else { return nil }
+    return unsafe Array(memory[Int(word(1))..<trailer])
   }
 
   /// Whether the file holds an undamaged engine of exactly this key.

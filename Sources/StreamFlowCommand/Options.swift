@@ -111,8 +111,7 @@ struct EngineOptions: ParsableArguments {
   }
 
   var cache: EngineCache? {
-    ignoresCache
-      ? nil : EngineCache(folder: EngineCache.defaultFolder()) { Terminal.warning($0) }
+    get throws { ignoresCache ? nil : try CacheCommand.cache { Terminal.warning($0) } }
   }
 }
 

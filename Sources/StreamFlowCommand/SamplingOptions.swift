@@ -173,10 +173,11 @@ extension SamplingOptions {
     (options.width, options.height) = (chosenWidth, chosenHeight)
     options.rowCapacity = stages.rows
     (options.skippedTextLayers, options.decodeTiling) = (clipSkip ?? 0, vaeTile)
+    let cache = try engines.cache
     func make() throws -> Generator {
       try Generator(
         checkpoint: checkpoint, options: options, configuration: engines.configuration,
-        cache: engines.cache)
+        cache: cache)
     }
     let generator = try make()
     // As many groups as there must be, of one size, so that the last one is no smaller.

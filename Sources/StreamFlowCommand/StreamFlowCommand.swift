@@ -18,7 +18,8 @@ struct StreamFlowCommand: AsyncParsableCommand {
 
       Completions:      streamflow --generate-completion-script bash|zsh|fish
       Environment:      STREAMFLOW_OPENVINO (the folder of the OpenVINO runtime), \
-      STREAMFLOW_CACHE (the folder of compiled engines), STREAMFLOW_MODELS (a folder of models \
+      STREAMFLOW_CACHE (the folder of compiled engines), STREAMFLOW_CACHE_LIMIT (the most space \
+      they take, such as 8GB, or off), STREAMFLOW_MODELS (a folder of models \
       that --model takes by name), HF_HOME (the folder of Hugging Face's cache and token), \
       HF_TOKEN (a token for private and gated models), HF_ENDPOINT (the hub to pull from)
       """,

@@ -138,7 +138,7 @@ struct VideoCommand: AsyncParsableCommand {
       options.decodeTiling = sampling.vaeTile
       let stream = try LiveStream(
         checkpoint: checkpoint, settings: settings, options: options,
-        configuration: engineOptions.configuration, cache: engineOptions.cache)
+        configuration: engineOptions.configuration, cache: try engineOptions.cache)
       if !quiet { await Terminal.warn(stream.advice, of: checkpoint) }
       let run = VideoRun(
         stream: stream, source: source, selection: try frameOptions.selection,

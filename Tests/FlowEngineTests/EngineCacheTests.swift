@@ -1,10 +1,11 @@
 import FlowCore
-import FlowEngine
 import FlowGraph
 import FlowTestSupport
 import Foundation
 import Synchronization
 import Testing
+
+@testable import FlowEngine
 
 @Suite struct EngineCacheTests {
   private let folder: TemporaryFolder
@@ -122,7 +123,14 @@ import Testing
     let cache = EngineCache(folder: "\(file)/cache") { line in told.withLock { $0.append(line) } }
     let session = try Session(model(), configuration: EngineConfiguration(), cache: cache)
     #expect(try result(of: session) == [21, 43])
-    #expect(told.withLock { $0.first }?.hasPrefix("the engine of small is not kept") == true)
+    _ = try Session(model(scale: 2), configuration: EngineConfiguration(), cache: cache)
+    cache.keep([1: 0.5], at: try cache.place(of: model(), configuration: EngineConfiguration()))
+    // Said once, whatever is not written.
+    #expect(
+      told.withLock { $0 } == [
+        "the cache folder '\(file)/cache' cannot be written (not a directory); engines will be "
+          + "compiled at every start"
+      ])
   }
 
   @Test("The folder is the variable's, else the platform's")
@@ -131,5 +139,120 @@ import Testing
     #if os(Linux)
       #expect(EngineCache.defaultFolder(environment: ["XDG_CACHE_HOME": "/x"]) == "/x/streamflow")
     #endif
+  }
+
+  // MARK: - Limit
+
+  /// Makes the engine of a scale and says how.
+  private func origin(
+    _ scale: Float, _ cache: EngineCache
+  ) throws -> Session.Origin {
+    try Session(model(scale: scale), configuration: EngineConfiguration(), cache: cache).origin
+  }
+
+  /// Makes all entries look unused for some seconds.
+  private func age(_ entries: [EngineCache.Entry], seconds: Double) throws {
+    for entry in entries {
+      try FileManager.default.setAttributes(
+        [.modificationDate: Date(timeIntervalSinceNow: -seconds)], ofItemAtPath: entry.path)
+    }
+  }
+
+  @Test("Beyond the limit the engines go that were used least recently")
+  func evicted() throws {
+    let cache = EngineCache(folder: cacheFolder)
+    #expect(try origin(1, cache) == .compiled)
+    let size = try entry().byteCount
+    try age(cache.entries(), seconds: 100)
+    let first = try entry().path
+    let limited = EngineCache(folder: cacheFolder, limit: .bytes(size * 5 / 2)) {
+      Issue.record("\($0)")
+    }
+    #expect(try origin(2, limited) == .compiled)
+    try age(limited.entries().filter { $0.path != first }, seconds: 50)
+    // Its use makes the older one the younger one.
+    #expect(try origin(1, limited) == .cached)
+    #expect(try origin(3, limited) == .compiled)
+    #expect(try limited.entries().count == 2)
+    #expect(try limited.limitByteCount() == size * 5 / 2)
+    #expect(try origin(1, cache) == .cached)
+    #expect(try origin(3, cache) == .cached)
+    #expect(try origin(2, cache) == .compiled)
+  }
+
+  @Test("An engine that is mapped is not evicted, though it was used least recently")
+  func mapped() throws {
+    let cache = EngineCache(folder: cacheFolder)
+    #expect(try origin(1, cache) == .compiled)
+    let (size, path) = (try entry().byteCount, try entry().path)
+    let session = try Session(model(), configuration: EngineConfiguration(), cache: cache)
+    #expect(session.origin == .cached)
+    #expect(!EngineFile.removeIfUnused(path))
+    let limited = EngineCache(folder: cacheFolder, limit: .bytes(size * 3 / 2))
+    try age(cache.entries(), seconds: 100)
+    #expect(try origin(2, limited) == .compiled)
+    #expect(try Set(cache.entries().map(\.path)).contains(path))
+    try age(cache.entries(), seconds: 100)
+    #expect(try origin(3, limited) == .compiled)
+    // The one in between went: it is not in use.
+    #expect(try cache.entries().count == 2)
+    #expect(try result(of: session) == [21, 43])
+    #expect(try origin(2, cache) == .compiled)
+  }
+
+  @Test("An engine beyond the limit by itself is compiled, reported and not stored")
+  func large() throws {
+    let told = Mutex<[String]>([])
+    let cache = EngineCache(folder: cacheFolder, limit: .bytes(100)) { line in
+      told.withLock { $0.append(line) }
+    }
+    #expect(try origin(1, cache) == .compiled)
+    #expect(try cache.entries().isEmpty)
+    #expect(told.withLock { $0.first }?.contains("beyond the cache's limit of 100") == true)
+  }
+
+  @Test("Entries are found by the weights they were compiled from")
+  func weightsOfEntries() throws {
+    let cache = EngineCache(folder: cacheFolder)
+    _ = try origin(1, cache)
+    let identity = try WeightStore(file: weights).identity
+    #expect(cache.isEntry(try entry(), compiledFrom: Set(identity)))
+    #expect(!cache.isEntry(try entry(), compiledFrom: ["other"]))
+    try cache.remove([entry()])
+    #expect(try cache.entries().isEmpty)
+  }
+
+  @Test(
+    "Limits are sizes with units, off or auto",
+    arguments: [
+      ("8GB", .bytes(8_000_000_000)), ("1.5 gb", .bytes(1_500_000_000)), ("2GiB", .bytes(2 << 30)),
+      ("500000000", .bytes(500_000_000)), ("0", .unlimited),
+      ("off", .unlimited), ("auto", .automatic), ("-1", nil), ("8 apples", nil),
+      ("1e30", nil), ("9999999TB", nil), ("", nil),
+    ] as [(String, EngineCacheLimit?)])
+  func limits(text: String, limit: EngineCacheLimit?) throws {
+    #expect(EngineCacheLimit(text) == limit)
+    guard !text.isEmpty else { return }
+    let environment = ["STREAMFLOW_CACHE_LIMIT": text]
+    if let limit {
+      #expect(try EngineCacheLimit.named(in: environment) == limit)
+    } else {
+      let error = #expect(throws: EngineError.self) {
+        try EngineCacheLimit.named(in: environment)
+      }
+      #expect(error?.message.hasSuffix("got '\(text)'") == true)
+    }
+  }
+
+  @Test("The automatic limit is a tenth of the disk, at least 4 GB")
+  func automatic() throws {
+    let few = try #require(
+      EngineCacheLimit.automatic.byteCount(inFolder: cacheFolder, usedByteCount: 0))
+    #expect(few >= 4_000_000_000)
+    let many = try #require(
+      EngineCacheLimit.automatic.byteCount(
+        inFolder: cacheFolder, usedByteCount: 1_000_000_000_000_000))
+    #expect(many >= 100_000_000_000_000)
+    #expect(try EngineCacheLimit.named(in: [:]) == .automatic)
   }
 }

@@ -40,6 +40,12 @@ public struct Checkpoint: Sendable {
   /// The autoencoder that was asked for.
   public internal(set) var autoencoderChoice = AutoencoderChoice.automatic
 
+  /// The identities of all its weights, by which its engines are found in a cache.
+  public var weightIdentities: Set<String> {
+    Set(
+      unetWeights.identity + autoencoderWeights.identity + textEncoders.flatMap(\.weights.identity))
+  }
+
   /// What was added to its weights, in order.
   public internal(set) var additions: [AppliedWeights] = []
 

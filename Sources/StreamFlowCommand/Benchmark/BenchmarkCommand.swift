@@ -223,7 +223,7 @@ struct BenchmarkCommand: AsyncParsableCommand {
       checkpoint: checkpoint, scales: scales, references: references,
       prompts: Array(prompts.prefix(count)), configuration: configuration,
       cache: ignoresCache
-        ? nil : EngineCache(folder: EngineCache.defaultFolder()) { Terminal.warning($0) },
+        ? nil : try CacheCommand.cache { Terminal.warning($0) },
       progress: progress)
     let guidance = checkpoint.request("").guidance
     let rows = stages.rows ?? 16

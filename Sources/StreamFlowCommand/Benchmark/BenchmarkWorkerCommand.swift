@@ -57,7 +57,7 @@ struct BenchmarkWorkerCommand: AsyncParsableCommand {
     configuration.threadCount = threads
     let cache =
       ignoresCache
-      ? nil : EngineCache(folder: EngineCache.defaultFolder()) { Terminal.warning($0) }
+      ? nil : try CacheCommand.cache { Terminal.warning($0) }
     let generator = try Generator(
       checkpoint: checkpoint, options: options, configuration: configuration, cache: cache)
     try await generator.prepare()

@@ -1,0 +1,103 @@
+public import Foundation
+
+extension EngineCache {
+  /// An entry of the cache.
+  public struct Entry: Sendable {
+    /// The graph's name.
+    public let name: String
+    /// The file.
+    public let path: String
+    /// Its length in bytes.
+    public let byteCount: Int
+    /// When it was last used.
+    public let date: Date
+    /// Whether it is an engine, not a measurement or the remains of an interrupted writer.
+    let isEngine: Bool
+  }
+
+  /// The entries, largest first.
+  ///
+  /// - Throws: `cacheUnusable` where the folder cannot be listed.
+  public func entries() throws(EngineError) -> [Entry] {
+    guard FileManager.default.fileExists(atPath: folder) else { return [] }
+    let names: [String]
+    do { names = try FileManager.default.contentsOfDirectory(atPath: folder) } catch {
+      throw EngineError(
+        code: .cacheUnusable, message: "cannot list '\(folder)': \(error.localizedDescription)")
+    }
+    let isOurs = { (name: String) in
+      name.hasSuffix(Self.suffix) || name.contains(Self.unfinished)
+        || name.hasSuffix(Self.measured)
+    }
+    return names.filter(isOurs)
+      .compactMap { name in
+        let path = "\(folder)/\(name)"
+        guard let attributes = try? FileManager.default.attributesOfItem(atPath: path) else {
+          return nil
+        }
+        return Entry(
+          name: name.split(separator: "-").first.map(String.init) ?? name, path: path,
+          byteCount: (attributes[.size] as? NSNumber)?.intValue ?? 0,
+          date: (attributes[.modificationDate] as? Date) ?? .distantPast,
+          isEngine: name.hasSuffix(Self.suffix))
+      }
+      .sorted { ($0.byteCount, $1.path) > ($1.byteCount, $0.path) }
+  }
+
+  /// The most bytes that the engines may take; nothing where there is no limit.
+  public func limitByteCount() throws(EngineError) -> Int? {
+    limit.byteCount(
+      inFolder: folder, usedByteCount: try entries().reduce(0) { $0 + $1.byteCount })
+  }
+
+  /// Removes every entry, and the remains of writers that were interrupted.
+  public func clear() throws(EngineError) { try remove(entries()) }
+
+  /// Removes entries; an engine in use stays usable by who uses it.
+  ///
+  /// - Throws: `cacheUnusable` for a file that cannot be removed.
+  public func remove(_ entries: [Entry]) throws(EngineError) {
+    for entry in entries {
+      let status = unsafe unlink(entry.path)
+      guard status != 0, errno != ENOENT else { continue }
+      throw EngineError(
+        code: .cacheUnusable,
+        message: "cannot remove '\(entry.path)': \(unsafe String(cString: strerror(errno)))")
+    }
+  }
+
+  /// Whether an engine was compiled from weights, by their identities (`WeightStore.identity`).
+  ///
+  /// False for what is no engine, or damaged.
+  public func isEntry(_ entry: Entry, compiledFrom identities: Set<String>) -> Bool {
+    guard entry.isEngine, let file = try? EngineFile(reading: entry.path),
+      let key = file.key
+    else { return false }
+    return key.split(separator: UInt8(ascii: "\n")).contains {
+      identities.contains(String(decoding: $0, as: UTF8.self))
+    }
+  }
+
+  // MARK: - Eviction
+
+  /// Removes the engines that were used least recently until the rest is within the limit.
+  ///
+  /// An engine that a process has mapped stays, and so does one; of several processes one evicts.
+  ///
+  /// - Parameter kept: the path of an engine that stays.
+  func evict(keeping kept: String) {
+    guard limit != .unlimited, let entries = try? entries() else { return }
+    var total = entries.reduce(0) { $0 + $1.byteCount }
+    guard let most = limit.byteCount(inFolder: folder, usedByteCount: total), total > most else {
+      return
+    }
+    let lock = unsafe open(folder, O_RDONLY | O_CLOEXEC)
+    guard lock >= 0 else { return }
+    defer { close(lock) }
+    guard flock(lock, LOCK_EX | LOCK_NB) == 0 else { return }
+    for entry in entries.sorted(by: { $0.date < $1.date })
+    where total > most && entry.isEngine && entry.path != kept {
+      if EngineFile.removeIfUnused(entry.path) { total -= entry.byteCount }
+    }
+  }
+}
