@@ -45,6 +45,22 @@ struct JPEGSegments {
       .content.dropFirst(Self.exifMark.count)
   }
 
+  /// The size that the frame header states, and whether the file is progressive; nothing where there
+  /// is no frame header before the first scan.
+  var frame: (width: Int, height: Int, isProgressive: Bool)? {
+    let tables: [UInt8] = [0xc4, 0xc8, 0xcc]
+    guard
+      let frame = header.first(where: {
+        (0xc0...0xcf).contains($0.marker) && !tables.contains($0.marker)
+      }), frame.content.count >= 6
+    else { return nil }
+    let bytes = frame.content.dropFirst().prefix(4).map(Int.init)
+    return (
+      bytes[2] << 8 + bytes[3], bytes[0] << 8 + bytes[1],
+      ![0xc0, 0xc1, 0xc3, 0xc9, 0xcb].contains(frame.marker)
+    )
+  }
+
   /// The comments before the first scan.
   var comments: [String] {
     header.filter { $0.marker == Self.comment }

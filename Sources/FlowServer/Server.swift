@@ -28,6 +28,8 @@ public struct Server: Sendable {
   private let tally: ImageTally
   private let metrics: PrometheusRegistry
   private let stop = StopSignal()
+  private let memory: MemoryBudget
+  private let intake: ImageIntake
 
   /// What metrics mean.
   ///
@@ -84,8 +86,10 @@ public struct Server: Sendable {
     desk = OrderDesk(
       shelf, limits: options.limits, tally: tally, metrics: metrics, stop: stop, logger: logger)
     jobs = JobRegistry(maker: desk, store: jobStore, limits: options.limits, logger: logger)
+    memory = MemoryBudget(capacity: options.limits.requestMemoryByteCount)
+    intake = ImageIntake(memory, maximumPixelCount: options.limits.picturePixelCount)
     streams = StreamRegistry(
-      shelf, options: options, turn: turn, tally: tally, stop: stop, logger: logger)
+      shelf, options: options, turn: turn, tally: tally, stop: stop, intake: intake, logger: logger)
   }
 
   /// Serves until the task is cancelled, or the process is told to stop
@@ -166,13 +170,14 @@ public struct Server: Sendable {
     router.add(middleware: OutcomeMiddleware(paths: paths, metrics: metrics))
     router.add(middleware: gate)
     router.add(middleware: PreflightMiddleware(hosts: hosts))
+    router.add(middleware: MemoryMiddleware(budget: memory))
     StatusRoutes(
       shelf: shelf, desk: desk, jobs: jobs, streams: streams, tally: tally, metrics: metrics,
       options: options
     ).add(to: router)
     PromptRoutes(shelf: shelf).add(to: router)
-    ImageRoutes(desk: desk, store: store, limits: options.limits).add(to: router)
-    JobRoutes(jobs: jobs, limits: options.limits).add(to: router)
+    ImageRoutes(desk: desk, store: store, intake: intake, limits: options.limits).add(to: router)
+    JobRoutes(jobs: jobs, desk: desk, intake: intake, limits: options.limits).add(to: router)
     StreamRoutes(registry: streams, limits: options.limits).add(to: router)
     PageRoutes().add(to: router)
     paths.learn(Self.routes(of: router))

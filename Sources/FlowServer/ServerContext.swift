@@ -9,6 +9,8 @@ struct ServerContext: RequestContext, RemoteAddressRequestContext {
   let remoteAddress: SocketAddress?
   /// The request as its client sent it, which a proxy may have changed; known behind the gate.
   var view: Forwarding.View?
+  /// The memory that the request's body is charged to, until the request is answered.
+  var memory: MemoryReservation?
   private let channel: any Channel
 
   init(source: ApplicationRequestContextSource) {

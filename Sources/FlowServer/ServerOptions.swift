@@ -24,6 +24,9 @@ public struct ServerLimits: Sendable {
   public var jsonByteCount = 1 << 20
   /// The most values of a JSON document besides the prompts of a job.
   public var jsonValueCount = 4096
+  /// The most bytes of memory that bodies and decoded images of all requests take together; what
+  /// comes beyond it is answered with 429. Twice the largest body, and more.
+  public var requestMemoryByteCount = 512 << 20
   /// The most bytes of a request's headers.
   public var headerByteCount = 16 << 10
   /// The most pixels of a picture that comes in, counted before it is decoded.
@@ -40,6 +43,11 @@ public struct ServerLimits: Sendable {
   public var side = 1024
   /// The most pictures that are asked for and not made.
   public var queuedPictureCount = 1024
+  /// The sizes of pictures that are made, of which the first is the default of models whose own size
+  /// is not among them; any within ``side`` where it is empty. Each other size costs engines.
+  public var allowedSizes: [(width: Int, height: Int)] = []
+  /// The most sizes and live streams whose engines wait to be prepared, one after another.
+  public var waitingPreparationCount = 8
   /// The most live streams.
   public var streamCount = 2
   /// The most jobs that run or wait.

@@ -127,7 +127,7 @@ struct ServeCommand: AsyncParsableCommand {
       options.stateFolder = state
       bounds.apply(to: &options)
       options.engineConfiguration = engineOptions.configuration
-      options.engineCache = engineOptions.cache
+      options.engineCache = try engineOptions.cache
       let level = logLevel.level
       LoggingSystem.bootstrap { label in
         var handler = StreamLogHandler.standardError(label: label)
@@ -190,6 +190,19 @@ struct OfferedModel: ExpressibleByArgument {
   }
 }
 
+/// A size of images, as `512x768`.
+struct AllowedSize: ExpressibleByArgument {
+  let width: Int
+  let height: Int
+
+  init?(argument: String) {
+    let parts = argument.split(separator: "x", omittingEmptySubsequences: false).map { Int($0) }
+    guard parts.count == 2, let width = parts[0], let height = parts[1], width > 0, height > 0
+    else { return nil }
+    (self.width, self.height) = (width, height)
+  }
+}
+
 /// What the server takes of its clients.
 struct ServerBounds: ParsableArguments {
   @Option(help: "The most batch rows of a network call; default: by the size of the images.")
@@ -218,6 +231,18 @@ struct ServerBounds: ParsableArguments {
 
   @Option(help: "The most characters of a prompt.")
   var maxPrompt = ServerLimits().promptLength
+
+  @Option(
+    name: .customLong("allow-size"),
+    help: ArgumentHelp(
+      """
+      A size of images that is allowed; repeat for several, of which the first is the default of \
+      models of another size. Default: any.
+      """, valueName: "WIDTHxHEIGHT"))
+  var allowedSizes: [AllowedSize] = []
+
+  @Option(help: "The most bytes of memory that bodies and images of all requests take together.")
+  var maxRequestMemory = ServerLimits().requestMemoryByteCount
 
   @Option(help: "The most bytes of a body.")
   var maxBody = ServerLimits().bodyByteCount
@@ -271,6 +296,7 @@ struct ServerBounds: ParsableArguments {
     let numbers = [
       ("--queue", queue), ("--max-n", maxN), ("--max-job", maxJob), ("--max-steps", maxSteps),
       ("--max-side", maxSide), ("--max-prompt", maxPrompt), ("--max-body", maxBody),
+      ("--max-request-memory", maxRequestMemory),
       ("--max-pixels", maxPixels), ("--max-streams", maxStreams),
       ("--max-json", maxJson), ("--max-connections", maxConnections),
       ("--max-connections-per-address", maxConnectionsPerAddress), ("--max-time", maxTime),
@@ -282,6 +308,14 @@ struct ServerBounds: ParsableArguments {
     }
     guard maxSteps <= 1000 else {
       throw ValidationError("--max-steps must be at most 1000, got \(maxSteps)")
+    }
+    guard maxRequestMemory >= maxBody else {
+      throw ValidationError(
+        "--max-request-memory must be at least --max-body (\(maxBody)), got \(maxRequestMemory)")
+    }
+    if let size = allowedSizes.first(where: { max($0.width, $0.height) > maxSide }) {
+      throw ValidationError(
+        "--allow-size \(size.width)x\(size.height) is beyond --max-side (\(maxSide))")
     }
     guard grace >= 0 else { throw ValidationError("--grace must be 0 or more, got \(grace)") }
     if let keepSize, !(keepSize > 0 && keepSize < 1e6) {
@@ -307,6 +341,8 @@ struct ServerBounds: ParsableArguments {
     options.limits.side = maxSide
     options.limits.promptLength = maxPrompt
     options.limits.bodyByteCount = maxBody
+    options.limits.requestMemoryByteCount = maxRequestMemory
+    options.limits.allowedSizes = allowedSizes.map { ($0.width, $0.height) }
     options.limits.picturePixelCount = maxPixels
     options.limits.streamCount = maxStreams
     options.limits.jsonByteCount = maxJson

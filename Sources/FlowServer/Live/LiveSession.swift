@@ -66,6 +66,7 @@ actor LiveSession {
   nonisolated let encoding: PictureEncoding
   private let stream: LiveStream
   private let limits: ServerLimits
+  private let intake: ImageIntake
   private let warnings: [ResponseWarning]
   private let tally: ImageTally
   private let logger: Logger
@@ -78,8 +79,10 @@ actor LiveSession {
 
   init(
     id: String, number: Int, model: String, stream: LiveStream, encoding: PictureEncoding,
-    limits: ServerLimits, warnings: [ResponseWarning], tally: ImageTally, logger: Logger
+    limits: ServerLimits, intake: ImageIntake, warnings: [ResponseWarning], tally: ImageTally,
+    logger: Logger
   ) {
+    self.intake = intake
     self.id = id
     self.number = number
     self.model = model
@@ -115,12 +118,12 @@ actor LiveSession {
 
   /// Takes a picture's file in; who offers another before its turn replaces it.
   func offer(_ bytes: [UInt8]) async throws -> (index: Int, decision: LiveDecision) {
-    await stream.decision(on: try decoded(bytes), timestamp: .now - start)
+    await stream.decision(on: try await decoded(bytes), timestamp: .now - start)
   }
 
   /// Takes a picture's file in, and does not wait.
   func send(_ bytes: [UInt8]) async throws {
-    let image = try decoded(bytes)
+    let image = try await decoded(bytes)
     if case .replaced(_, let dropped) = await stream.offer(image, timestamp: .now - start) {
       struct Line: Encodable {
         let type = "dropped"
@@ -130,10 +133,11 @@ actor LiveSession {
     }
   }
 
-  private func decoded(_ bytes: [UInt8]) throws -> PixelImage {
+  private func decoded(_ bytes: [UInt8]) async throws -> PixelImage {
     guard !isOver else { throw Self.ended }
     lastUse = .now
-    return try PixelImage(picture: bytes, maximumPixelCount: limits.picturePixelCount)
+    // A stream has room for a few images, which are not charged to the budget.
+    return try await intake.decode(bytes).image
   }
 
   private static let ended = ServerError(.gone, "ended", "the stream has ended; make a new one")

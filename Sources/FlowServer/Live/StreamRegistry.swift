@@ -20,12 +20,14 @@ final class StreamRegistry: Sendable {
   private let turn: EngineTurn
   private let tally: ImageTally
   private let stop: StopSignal
+  private let intake: ImageIntake
   private let logger: Logger
 
   init(
     _ shelf: ModelShelf, options: ServerOptions, turn: EngineTurn, tally: ImageTally,
-    stop: StopSignal, logger: Logger
+    stop: StopSignal, intake: ImageIntake, logger: Logger
   ) {
+    self.intake = intake
     self.shelf = shelf
     self.stop = stop
     self.options = options
@@ -61,26 +63,32 @@ final class StreamRegistry: Sendable {
     let quality = try fields.integer("quality", in: 1...100) ?? 90
     try fields.checkAllRead()
     let host = try shelf.host(model)
+    try shelf.preparations.checkRoom()
     let warnings =
       fields.warnings
       + [ResponseWarning.substitution(of: model, by: host.name)].compactMap(\.self)
     try reserve()
     defer { state.withLock { $0.openingCount -= 1 } }
-    let (setup, options, tally, logger) = (liveOptions, options, tally, logger)
+    let (setup, options, intake) = (liveOptions, options, intake)
+    let (tally, logger) = (tally, logger)
     return try await stop.unlessStopped {
       try await self.shelf.using(host) { host in
         let checkpoint = try await host.loaded()
-        let wanted = try live.settings(of: checkpoint)
+        var wanted = try live.settings(of: checkpoint)
+        if wanted.width == nil, !options.limits.allowedSizes.isEmpty {
+          let size = options.limits.defaultSize(of: checkpoint)
+          (wanted.width, wanted.height) = (size.width, size.height)
+        }
         let stream = try LiveStream(
           checkpoint: checkpoint, settings: wanted, options: setup,
           configuration: options.engineConfiguration, cache: options.engineCache)
         let session = LiveSession(
           id: RandomName.make("stream"), number: self.nextNumber(), model: host.name,
           stream: stream, encoding: format == "png" ? .png : .jpeg(quality: quality),
-          limits: options.limits,
+          limits: options.limits, intake: intake,
           warnings: warnings + ResponseWarning.unusedTags(in: wanted.request, of: checkpoint),
           tally: tally, logger: logger)
-        try await session.begin()
+        try await self.shelf.preparations.run { try await session.begin() }
         let isGone = Task.isCancelled
         let isOpen = self.state.withLock { state in
           guard !state.isClosed, !isGone else { return false }

@@ -29,6 +29,7 @@ actor ModelHost {
   private let load: @Sendable () throws -> Checkpoint
   private let options: ServerOptions
   private let turn: EngineTurn
+  private let preparations: PreparationQueue
   private let logger: Logger
   private(set) var state = State.unloaded
   private var loading: Task<Checkpoint, any Error>?
@@ -45,7 +46,11 @@ actor ModelHost {
   /// The most sizes that have engines at once.
   private static let sizeLimit = 4
 
-  init(_ model: ServedModel, options: ServerOptions, turn: EngineTurn, logger: Logger) {
+  init(
+    _ model: ServedModel, options: ServerOptions, turn: EngineTurn,
+    preparations: PreparationQueue, logger: Logger
+  ) {
+    self.preparations = preparations
     name = model.name
     load = model.load
     self.options = options
@@ -96,6 +101,7 @@ actor ModelHost {
       return known.generator
     }
     if let task = preparing[size] { return try await task.value }
+    try preparations.checkRoom()
     var settings = GeneratorOptions()
     (settings.width, settings.height) = (size.width, size.height)
     settings.rowCapacity = options.rowCapacity
@@ -104,8 +110,8 @@ actor ModelHost {
     let generator = try Generator(
       checkpoint: checkpoint, options: settings, configuration: options.engineConfiguration,
       cache: options.engineCache)
-    let task = Task {
-      try await generator.prepare()
+    let task = Task { [preparations] in
+      try await preparations.run { try await generator.prepare() }
       return generator
     }
     preparing[size] = task
@@ -140,7 +146,7 @@ actor ModelHost {
   }
 
   private func native(_ checkpoint: Checkpoint) -> PictureSize {
-    PictureSize(width: checkpoint.nativeSize.width, height: checkpoint.nativeSize.height)
+    options.limits.defaultSize(of: checkpoint)
   }
 
   /// The bytes that it takes, about: its weights as the engines hold them, once for each size.

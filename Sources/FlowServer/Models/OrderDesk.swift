@@ -15,7 +15,7 @@ actor OrderDesk {
   }
 
   private let shelf: ModelShelf
-  private let capacity: Int
+  private nonisolated let limits: ServerLimits
   private let stop: StopSignal
   private let logger: Logger
   /// The orders under way, by their numbers.
@@ -31,7 +31,7 @@ actor OrderDesk {
   ) {
     self.shelf = shelf
     self.stop = stop
-    capacity = limits.queuedPictureCount
+    self.limits = limits
     self.logger = logger
     self.tally = tally
     waits = Timer(label: "streamflow_queue_wait", factory: metrics)
@@ -60,10 +60,17 @@ actor OrderDesk {
     if isClosed { throw .stopping }
   }
 
+  /// The size of an order's pictures; reads the model where its own size is meant.
+  nonisolated func size(of order: ImageOrder) async throws -> PictureSize {
+    let host = try shelf.host(order.model)
+    if let size = order.size { return size }
+    return limits.defaultSize(of: try await host.loaded())
+  }
+
   /// Makes room for so many pictures.
   private func enter(_ count: Int) throws(ServerError) -> Int {
     try checkOpen()
-    let backlog = pictureBacklog
+    let (backlog, capacity) = (pictureBacklog, limits.queuedPictureCount)
     guard backlog + count <= capacity else {
       let wait = max(1, min(600, Int((Double(backlog) / max(tally.requestRate, 0.1)).rounded())))
       throw ServerError(
@@ -77,7 +84,7 @@ actor OrderDesk {
   }
 
   /// The most pictures of one job that may wait at once.
-  nonisolated var jobCapacity: Int { capacity }
+  nonisolated var jobCapacity: Int { limits.queuedPictureCount }
 
   /// The name of the model that an order means.
   nonisolated func modelName(of order: ImageOrder) throws(ServerError) -> String {

@@ -11,6 +11,7 @@ internal import StreamFlow
 struct ImageRoutes: Sendable {
   let desk: OrderDesk
   let store: ResultStore
+  let intake: ImageIntake
   let limits: ServerLimits
 
   func add(to router: some RouterMethods<ServerContext>) {
@@ -19,13 +20,13 @@ struct ImageRoutes: Sendable {
       var fields = try await request.fields(limits, context)
       let order = try ImageOrder(&fields, limits: limits)
       try fields.checkAllRead()
-      return try await answer(order, to: request, context, kind: "image_generation")
+      return try await answer(order, nil, to: request, context, kind: "image_generation")
     }
     router.post("v1/images/edits") { request, context in
       var request = request
       let form = try await request.form(limits, context)
-      let order = try Self.edit(form, limits: limits)
-      return try await answer(order, to: request, context, kind: "image_edit")
+      let (order, upload) = try Self.edit(form, limits: limits, memory: context.memory)
+      return try await answer(order, upload, to: request, context, kind: "image_edit")
     }
     router.get("v1/results/:name") { _, context in
       try await stored(context.parameters.get("name") ?? "")
@@ -48,10 +49,18 @@ struct ImageRoutes: Sendable {
     return response
   }
 
+  /// The image that an edit starts from, as it was sent.
+  struct Upload: Sendable {
+    let file: [UInt8]
+    let strength: Double
+    let fit: PictureFit
+  }
+
   /// Reads the form of an edit.
   static func edit(
-    _ form: MultipartForm, limits: ServerLimits, isJob: Bool = false
-  ) throws -> ImageOrder {
+    _ form: MultipartForm, limits: ServerLimits, memory: MemoryReservation? = nil,
+    isJob: Bool = false
+  ) throws -> (order: ImageOrder, upload: Upload) {
     var fields = try RequestFields(form: form, limits: limits.json)
     var order = try ImageOrder(&fields, limits: limits, isJob: isJob)
     try fields.readIgnored(
@@ -86,28 +95,29 @@ struct ImageRoutes: Sendable {
         "one 'image' is supported, got \(files.count); send the one to start from",
         parameter: "image")
     }
-    order.source = SourcePicture(
-      image: try PixelImage(
-        picture: Array(file.content), maximumPixelCount: limits.picturePixelCount),
-      strength: strength, fit: PictureFit(fit))
-    return order
+    // A copy of what is in the body.
+    try memory?.grow(by: file.content.count)
+    return (order, Upload(file: Array(file.content), strength: strength, fit: PictureFit(fit)))
   }
 
   // MARK: - Answers
 
   private func answer(
-    _ order: ImageOrder, to request: Request, _ context: ServerContext, kind: String
+    _ order: ImageOrder, _ upload: Upload?, to request: Request, _ context: ServerContext,
+    kind: String
   ) async throws -> Response {
     let client = context.client(user: order.user)
     guard order.isStreamed else {
       // A client that vanishes frees its rows: the connection is watched meanwhile, and closed
       // after it.
       var response = try await request.body.consumeWithCancellationOnInboundClose { _ in
-        Response.json(try await whole(order, client: client, context))
+        let order = if let upload { try await intake.decoded(order, upload, desk: desk) } else { order }
+        return Response.json(try await whole(order, client: client, context))
       }
       response.headers[.connection] = "close"
       return response
     }
+    let order = if let upload { try await intake.decoded(order, upload, desk: desk) } else { order }
     // What is wrong with the order is told by status; from the first event on, by event.
     let events = try await StreamedOrder.start(
       order, desk: desk, client: client, kind: kind, time: limits.requestTime)

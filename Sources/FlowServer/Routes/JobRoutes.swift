@@ -5,6 +5,8 @@ internal import NIOCore
 /// `/v1/jobs`: many images that are made while nobody waits.
 struct JobRoutes: Sendable {
   let jobs: JobRegistry
+  let desk: OrderDesk
+  let intake: ImageIntake
   let limits: ServerLimits
 
   func add(to router: some RouterMethods<ServerContext>) {
@@ -43,7 +45,9 @@ struct JobRoutes: Sendable {
   ) async throws -> ImageOrder {
     let type = request.headers[.contentType]?.lowercased() ?? ""
     if type.hasPrefix("multipart/form-data") {
-      return try ImageRoutes.edit(try await request.form(limits, context), limits: limits, isJob: true)
+      let (order, upload) = try ImageRoutes.edit(
+        try await request.form(limits, context), limits: limits, memory: context.memory, isJob: true)
+      return try await intake.decoded(order, upload, desk: desk)
     }
     var fields = try await request.fields(limits, context)
     let order = try ImageOrder(&fields, limits: limits, isJob: true)

@@ -26,8 +26,10 @@ struct ImageOrder: Sendable {
   let user: String?
   /// What the parameters asked for in vain; ``allWarnings(model:_:)`` adds what depends on the model.
   var warnings: [ResponseWarning] = []
-  /// The picture that they start from, if any.
+  /// The picture that they start from, if any, at the size of the pictures that are made.
   var source: SourcePicture?
+  /// The memory that the source takes, as long as the order is there.
+  var sourceMemory: SourceMemory?
 
   /// The names in stored jobs.
   private enum CodingKeys: String, CodingKey {
@@ -135,6 +137,11 @@ struct PictureSize: Hashable, Codable, Sendable, CustomStringConvertible {
         parameter: "size")
     }
     self.init(width: width, height: height)
+    guard limits.allows(self) else {
+      let sizes = limits.allowedSizes.map { "\($0.width)x\($0.height)" }.joined(separator: ", ")
+      throw .invalid(
+        "'size' must be auto or one of \(sizes) on this server, got '\(text)'", parameter: "size")
+    }
   }
 
   var description: String { "\(width)x\(height)" }

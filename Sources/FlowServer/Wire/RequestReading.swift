@@ -7,7 +7,7 @@ extension Request {
   /// - Parameters:
   ///   - limit: the most bytes.
   ///   - option: the server's option that sets the limit.
-  ///   - context: what gives the client leave to send it.
+  ///   - context: what gives the client leave to send it, and is charged with it as it arrives.
   mutating func bytes(
     upTo limit: Int, option: String = "--max-body", _ context: ServerContext
   ) async throws -> [UInt8] {
@@ -16,12 +16,16 @@ extension Request {
     // A length that no number holds is too large as well.
     if let length = headers[.contentLength], Int(length) ?? .max > limit { throw tooLarge }
     context.acceptBody()
-    let buffer: ByteBuffer
-    do { buffer = try await body.collect(upTo: limit) } catch is NIOTooManyBytesError {
-      throw tooLarge
+    var bytes: [UInt8] = []
+    do {
+      for try await buffer in body {
+        guard bytes.count + buffer.readableBytes <= limit else { throw tooLarge }
+        try context.memory?.grow(by: buffer.readableBytes)
+        bytes.append(contentsOf: buffer.readableBytesView)
+      }
     } catch let error as HTTPError where error.status == .contentTooLarge { throw tooLarge }
-    body = RequestBody(buffer: buffer)
-    return Array(buffer.readableBytesView)
+    body = RequestBody(buffer: ByteBuffer())
+    return bytes
   }
 
   /// The parameters of a JSON body.

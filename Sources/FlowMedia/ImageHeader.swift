@@ -1,0 +1,54 @@
+public import FlowCore
+
+/// What an image file states about its pixels, read without decoding them.
+public struct ImageHeader: Equatable, Sendable {
+  /// The width in pixels, as stored.
+  public let width: Int
+  /// The height in pixels, as stored.
+  public let height: Int
+  /// The memory that decoding takes at its peak, in bytes, about; the file itself not included.
+  public let decodingByteCount: Int
+
+  /// Reads the header of a PNG or JPEG file.
+  ///
+  /// - Parameters:
+  ///   - bytes: the file.
+  ///   - maximumPixelCount: larger images are refused.
+  /// - Throws: `formatUnsupported` for other formats, `pictureInvalid` where the header is damaged,
+  ///   `pictureTooLarge`.
+  public init(
+    of bytes: [UInt8], maximumPixelCount: Int = PixelImage.maximumPixelCount
+  ) throws(MediaError) {
+    let format = try PictureFormat(ofFileStarting: bytes)
+    let bytesPerPixel: Int
+    switch format {
+    case .png:
+      guard bytes.count >= 33 else {
+        throw MediaError(code: .pictureInvalid, message: "the PNG image ends within its header")
+      }
+      func number(at position: Int) -> Int {
+        bytes[position..<position + 4].reduce(0) { $0 << 8 | Int($1) }
+      }
+      (width, height) = (number(at: 16), number(at: 20))
+      // With alpha, and then without or turned upright.
+      bytesPerPixel = 7
+    case .jpeg:
+      guard let frame = JPEGSegments(bytes).frame else {
+        throw MediaError(code: .pictureInvalid, message: "the JPEG image has no frame header")
+      }
+      (width, height) = (frame.width, frame.height)
+      // A progressive file's coefficients are all in memory, 16 bits each.
+      bytesPerPixel = frame.isProgressive ? 14 : 7
+    }
+    guard width > 0, height > 0 else {
+      throw MediaError(code: .pictureInvalid, message: "the image is \(width)x\(height) pixels")
+    }
+    guard width <= maximumPixelCount / height else {
+      let name = format == .png ? "PNG" : "JPEG"
+      throw MediaError(
+        code: .pictureTooLarge,
+        message: "the \(name) picture is \(width)x\(height), beyond \(maximumPixelCount) pixels")
+    }
+    decodingByteCount = bytesPerPixel * width * height
+  }
+}

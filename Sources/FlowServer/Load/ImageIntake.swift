@@ -1,0 +1,85 @@
+internal import Dispatch
+internal import FlowCore
+internal import FlowMedia
+internal import Foundation
+internal import StreamFlow
+
+/// An image in memory, charged to the budget as long as it has an owner.
+struct HeldImage: Sendable {
+  let image: PixelImage
+  let memory: MemoryReservation
+}
+
+/// The memory of an order's source; an order that is stored and read again has none.
+struct SourceMemory: Codable, Sendable {
+  var reservation: MemoryReservation?
+
+  init(reservation: MemoryReservation?) { self.reservation = reservation }
+
+  init(from decoder: any Decoder) {}
+
+  func encode(to encoder: any Encoder) {}
+}
+
+/// Decodes the images that clients send.
+///
+/// Decoding takes up to a second of processor time. It happens on threads of its own, one or two
+/// images at a time, so that the threads that answer requests stay free.
+final class ImageIntake: Sendable {
+  private let slots = TaskSlots(
+    count: min(max(ProcessInfo.processInfo.activeProcessorCount / 2, 1), 2))
+  private let queue = DispatchQueue(
+    label: "streamflow.images", qos: .utility, attributes: .concurrent)
+  private let budget: MemoryBudget
+  private let maximumPixelCount: Int
+
+  init(_ budget: MemoryBudget, maximumPixelCount: Int) {
+    self.budget = budget
+    self.maximumPixelCount = maximumPixelCount
+  }
+
+  /// The number of images that wait.
+  var waitingCount: Int { slots.waitingCount }
+
+  /// Decodes a PNG or JPEG file; only the result stays in memory.
+  ///
+  /// - Parameters:
+  ///   - bytes: the file.
+  ///   - transform: what is done with the image on the same thread, such as resampling.
+  /// - Throws: what is wrong with the file, 429 where there is no memory for it, or
+  ///   `CancellationError` where the task was cancelled while others were decoded.
+  func decode(
+    _ bytes: [UInt8], transform: @escaping @Sendable (PixelImage) -> PixelImage = { $0 }
+  ) async throws -> HeldImage {
+    let header = try ImageHeader(of: bytes, maximumPixelCount: maximumPixelCount)
+    let maximumPixelCount = maximumPixelCount
+    return try await slots.run {
+      let memory = try budget.reserve(header.decodingByteCount)
+      let image = try await withCheckedThrowingContinuation { continuation in
+        queue.async {
+          continuation.resume(
+            with: Result {
+              transform(try PixelImage(picture: bytes, maximumPixelCount: maximumPixelCount))
+            })
+        }
+      }
+      memory.shrink(to: image.pixels.count)
+      return HeldImage(image: image, memory: memory)
+    }
+  }
+
+  /// An order with its image decoded and resampled to the size of the result, in which it waits.
+  func decoded(
+    _ order: ImageOrder, _ upload: ImageRoutes.Upload, desk: OrderDesk
+  ) async throws -> ImageOrder {
+    let size = try await desk.size(of: order)
+    let source = try await decode(upload.file) { image in
+      image.resampled(width: size.width, height: size.height, fit: upload.fit)
+    }
+    var order = order
+    order.source = SourcePicture(
+      image: source.image, strength: upload.strength, fit: upload.fit)
+    order.sourceMemory = SourceMemory(reservation: source.memory)
+    return order
+  }
+}
