@@ -148,6 +148,7 @@ let package = Package(
         "FlowServer", "StreamFlow", "FlowMedia", "FlowCore", "FlowTestSupport",
         .product(name: "GRDB", package: "GRDB.swift"),
         .product(name: "HTTPTypes", package: "swift-http-types"),
+        .product(name: "HTTPTypes", package: "swift-http-types"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "Metrics", package: "swift-metrics"),
       ],

@@ -2,6 +2,7 @@ import FlowCore
 import FlowMedia
 import FlowTestSupport
 import Foundation
+import HTTPTypes
 import StreamFlow
 import Testing
 
