@@ -73,8 +73,9 @@ extension EngineCache {
     guard entry.isEngine, let file = try? EngineFile(reading: entry.path),
       let key = file.key
     else { return false }
-    return key.split(separator: UInt8(ascii: "\n")).contains {
-      identities.contains(String(decoding: $0, as: UTF8.self))
+    // The graph follows the last identity on its line.
+    return key.split(separator: UInt8(ascii: "\n")).contains { line in
+      identities.contains { line.starts(with: $0.utf8) }
     }
   }
 

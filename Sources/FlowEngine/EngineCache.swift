@@ -192,7 +192,8 @@ public struct EngineCache: Sendable {
       removeAbandoned()
       try engine.export(to: temporary)
       try EngineFile.complete(temporary, key: key)
-      if case .bytes(let most) = limit, let size = EngineFile.byteCount(of: temporary), size > most {
+      if case .bytes(let most) = limit, let size = EngineFile.byteCount(of: temporary), size > most
+      {
         throw EngineError(
           code: .cacheUnusable,
           message: "it has \(size) bytes, beyond the cache's limit of \(most)")

@@ -21,7 +21,8 @@ public enum EngineCacheLimit: Equatable, Sendable {
     guard let limit = EngineCacheLimit(text) else {
       throw EngineError(
         code: .cacheUnusable,
-        message: "STREAMFLOW_CACHE_LIMIT must be a size such as 8GB or 500MB, 0 or off for no limit, "
+        message:
+          "STREAMFLOW_CACHE_LIMIT must be a size such as 8GB or 500MB, 0 or off for no limit, "
           + "or auto, got '\(text)'")
     }
     return limit

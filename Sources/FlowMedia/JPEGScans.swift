@@ -3,7 +3,9 @@
 /// Each scan of a progressive file is a pass over all pixels, and a scan of a few bytes is valid: a
 /// file of some kilobytes can ask for minutes of work.
 struct JPEGScans {
-  /// The most scans of a file that is decoded. Encoders write at most about 20.
+  /// The most scans of a file that is decoded.
+  ///
+  /// Encoders write at most about 20.
   static let maximumCount = 64
 
   /// The number of scans, counted up to one more than ``maximumCount``.

@@ -179,7 +179,9 @@ public struct VideoWriterOptions: Sendable {
   /// (`.avi`, `.y4m`, `.rgb`, images) repeat frames instead.
   public var isRateVariable = false
   /// The size that frames are scaled to, filling it: what is beyond the other proportion is cut off
-  /// evenly. Nil leaves frames as they are.
+  /// evenly.
+  ///
+  /// Nil leaves frames as they are.
   public var outputSize: PixelSize?
   /// What ffmpeg is to say, and to whom.
   public var logging: FFmpegLogging?

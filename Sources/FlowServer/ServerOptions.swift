@@ -25,7 +25,9 @@ public struct ServerLimits: Sendable {
   /// The most values of a JSON document besides the prompts of a job.
   public var jsonValueCount = 4096
   /// The most bytes of memory that bodies and decoded images of all requests take together; what
-  /// comes beyond it is answered with 429. Twice the largest body, and more.
+  /// comes beyond it is answered with 429.
+  ///
+  /// It is more than twice the largest body.
   public var requestMemoryByteCount = 512 << 20
   /// The most bytes of a request's headers.
   public var headerByteCount = 16 << 10
@@ -44,7 +46,9 @@ public struct ServerLimits: Sendable {
   /// The most pictures that are asked for and not made.
   public var queuedPictureCount = 1024
   /// The sizes of pictures that are made, of which the first is the default of models whose own size
-  /// is not among them; any within ``side`` where it is empty. Each other size costs engines.
+  /// is not among them; any within ``side`` where it is empty.
+  ///
+  /// Each size has engines of its own.
   public var allowedSizes: [(width: Int, height: Int)] = []
   /// The most sizes and live streams whose engines wait to be prepared, one after another.
   public var waitingPreparationCount = 8

@@ -40,7 +40,9 @@ struct BytePairEncoding: Sendable {
       return ranks[Pair(left: word.texts[position], right: word.texts[next])]
     }
     func propose(_ position: Int) {
-      if let rank = currentRank(at: position) { candidates.insert(.init(rank: rank, position: position)) }
+      if let rank = currentRank(at: position) {
+        candidates.insert(.init(rank: rank, position: position))
+      }
     }
     for position in symbols.indices { propose(position) }
     while let lowest = candidates.first?.rank {

@@ -153,7 +153,8 @@ struct VideoCommand: AsyncParsableCommand {
 
   /// Where the output is scaled back to the input's size, stretching there and back loses nothing.
   private var fit: PictureFit {
-    let isFree = sourceOptions.fit == nil && sampling.chosenWidth == nil && sampling.chosenHeight == nil
+    let isFree =
+      sourceOptions.fit == nil && sampling.chosenWidth == nil && sampling.chosenHeight == nil
     return scaleOutput == .source && isFree
       ? PictureFit(.stretch, background: sourceOptions.background.color) : sourceOptions.pictureFit
   }

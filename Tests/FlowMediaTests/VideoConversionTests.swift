@@ -116,8 +116,8 @@ import Testing
       name,
       [
         "-f", "lavfi", "-i",
-        "color=blue:size=32x64:d=.08,format=rgba[b];"
-          + "color=red@0:size=32x64:d=.08,format=rgba[r];[b][r]hstack",
+        "color=blue:size=32x64:d=0.08,format=rgba[b];"
+          + "color=red@0:size=32x64:d=0.08,format=rgba[r];[b][r]hstack",
         "-frames:v", "2",
       ] + codec)
     var reader = VideoReader(.file(file))

@@ -69,7 +69,9 @@ import Testing
   func heap() {
     var heap = CandidateHeap()
     let ranks = [5, 3, 9, 3, 1, 7, 3, 0, 5]
-    for (position, rank) in ranks.enumerated() { heap.insert(.init(rank: rank, position: position)) }
+    for (position, rank) in ranks.enumerated() {
+      heap.insert(.init(rank: rank, position: position))
+    }
     var found: [CandidateHeap.Candidate] = []
     while let first = heap.first {
       found.append(first)

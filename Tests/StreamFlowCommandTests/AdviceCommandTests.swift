@@ -84,7 +84,9 @@ import Testing
     #expect(list.status == 0)
     let lines = list.output.split(separator: "\n")
     #expect(lines.filter { $0.hasPrefix("  ") }.count == 435)
-    #expect(lines.contains("  fox") && lines.contains("  santa claus (santa, claus, father)"))
+    #expect(
+      lines.contains("  fox (fox face)")
+        && lines.contains("  santa claus (santa, claus, father)"))
     #expect(lines[0] == "prompt       {subject} on a {background} background")
     let json = try runner.run(["inspect", "starter", "--prompts", "--json"])
     let object = try JSONSerialization.jsonObject(with: Data(json.output.utf8)) as? [String: Any]

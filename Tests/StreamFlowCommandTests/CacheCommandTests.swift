@@ -8,7 +8,8 @@ import Testing
 
   init() throws { runner = try CommandRunner() }
 
-  private func lines(_ arguments: [String], environment: [String: String] = [:]) throws -> [String] {
+  private func lines(_ arguments: [String], environment: [String: String] = [:]) throws -> [String]
+  {
     let outcome = try runner.run(arguments, environment: environment)
     #expect(outcome.status == 0, "\(outcome.error)")
     return outcome.output.split(separator: "\n").map(String.init)

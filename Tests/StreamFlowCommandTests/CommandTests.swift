@@ -203,15 +203,15 @@ import Testing
         "error: The value 'none' is invalid for '--stages <stages>'"
       ),
       (
-        ["generate", "x", "--device", "TPU"], 69,
+        ["generate", "fox", "--device", "TPU"], 69,
         "error: there is no device 'TPU'; this machine has CPU"
       ),
       (
-        ["generate", "x", "--schedule", "perflow", "--steps", "2"], 64,
+        ["generate", "fox", "--schedule", "perflow", "--steps", "2"], 64,
         "error: the piecewise schedule of 4 windows takes 4 to 1000 steps, got 2"
       ),
       (
-        ["generate", "x", "--stages", "1", "--guidance-scale", "3"], 64,
+        ["generate", "fox", "--stages", "1", "--guidance-scale", "3"], 64,
         "error: this guidance takes 2 rows"
       ),
       (["generate", "x", "--prompts-file", "gone.txt"], 66, "error: there is no file 'gone.txt'"),
@@ -224,11 +224,8 @@ import Testing
         "error: cannot create the folder '/dev/null/out': not a directory; choose another with --output"
       ),
       (
-        ["generate", "x", "--steps", "4", "--guidance-scale", "3e38"], 70, "error: picture 1 (seed"
-      ),
-      (
-        ["generate", "x", "--width", "16384", "--height", "16384"], 71,
-        "error: the engines take about"
+        ["generate", "fox", "--steps", "4", "--guidance-scale", "3e38"], 70,
+        "error: picture 1 (seed"
       ),
       (["inspect", "nowhere"], 66, "error: there is no model at 'nowhere'"),
       (
@@ -243,6 +240,16 @@ import Testing
     // The parser's own errors are followed by the usage.
     if status != 64 { #expect(outcome.error.filter { $0 == "\n" }.count == 1) }
     #expect(!outcome.error.contains("Error:"))
+  }
+
+  @Test("A size beyond the memory is refused after a warning that the model was not trained for it")
+  func memory() throws {
+    let outcome = try run(["generate", "fox", "--width", "16384", "--height", "16384"])
+    #expect(outcome.status == 71)
+    let lines = outcome.error.split(separator: "\n")
+    #expect(lines.count == 2, "\(outcome.error)")
+    #expect(lines.first?.hasPrefix("warning: the starter was trained for 64x64 pixels;") == true)
+    #expect(lines.last?.hasPrefix("error: the engines take about") == true)
   }
 
   @Test("No runtime is exit code 69 and the way to get one")

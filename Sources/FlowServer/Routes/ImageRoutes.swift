@@ -111,7 +111,8 @@ struct ImageRoutes: Sendable {
       // A client that vanishes frees its rows: the connection is watched meanwhile, and closed
       // after it.
       var response = try await request.body.consumeWithCancellationOnInboundClose { _ in
-        let order = if let upload { try await intake.decoded(order, upload, desk: desk) } else { order }
+        let order =
+          if let upload { try await intake.decoded(order, upload, desk: desk) } else { order }
         return Response.json(try await whole(order, client: client, context))
       }
       response.headers[.connection] = "close"

@@ -46,7 +46,8 @@ struct JobRoutes: Sendable {
     let type = request.headers[.contentType]?.lowercased() ?? ""
     if type.hasPrefix("multipart/form-data") {
       let (order, upload) = try ImageRoutes.edit(
-        try await request.form(limits, context), limits: limits, memory: context.memory, isJob: true)
+        try await request.form(limits, context), limits: limits, memory: context.memory, isJob: true
+      )
       return try await intake.decoded(order, upload, desk: desk)
     }
     var fields = try await request.fields(limits, context)

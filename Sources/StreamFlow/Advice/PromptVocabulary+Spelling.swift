@@ -37,7 +37,9 @@ extension PromptVocabulary {
 /// How far spellings are apart.
 enum Spelling {
   /// Twice the distance up to which a word of so many letters is a slip of another; one more where
-  /// only the sound is compared. Slips seldom change the first letter.
+  /// only the sound is compared.
+  ///
+  /// Slips seldom change the first letter.
   static func costLimit(_ count: Int, hasSameStart: Bool) -> Int {
     guard hasSameStart else { return count >= 5 ? 2 : 1 }
     return count <= 6 ? 2 : count <= 9 ? 4 : 6

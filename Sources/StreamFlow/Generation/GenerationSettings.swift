@@ -24,7 +24,9 @@ public struct GenerationSettings: Equatable, Sendable {
   public var prompt = ""
   /// The negative prompt; empty where the text has none.
   public var negativePrompt = ""
-  /// The pairs of the last line, in order. A name may occur more than once.
+  /// The pairs of the last line, in order.
+  ///
+  /// A name may occur more than once.
   public var fields: [Field] = []
 
   /// Creates settings without values.

@@ -61,7 +61,8 @@ final class PictureFitter {
         taps, of: image.pixels, rowLength: 3 * image.width, from: 3 * plan.sourceColumns.lowerBound,
         into: &line)
       let start = 3 * (y * width + plan.target.columns.lowerBound)
-      Self.sum(plan.columns, of: line, from: plan.sourceColumns.lowerBound, into: &pixels, at: start)
+      Self.sum(
+        plan.columns, of: line, from: plan.sourceColumns.lowerBound, into: &pixels, at: start)
     }
     return PixelImage(width: width, height: height, pixels: pixels)
   }

@@ -3,7 +3,9 @@ struct BenchmarkTable {
   let header: [String]
   let rows: [[String]]
 
-  /// The table and an empty line. Short rows are filled with empty cells.
+  /// The table and an empty line.
+  ///
+  /// Short rows are filled with empty cells.
   var text: String {
     let all = ([header] + rows).map { row in
       row + Array(repeating: "", count: max(header.count - row.count, 0))
