@@ -103,6 +103,51 @@ import Testing
     }
   }
 
+  @Test("An input is never replaced: by its name, another spelling, links, or as the sheet")
+  func inputs() throws {
+    let manager = FileManager.default
+    func path(_ name: String) -> String { "\(folder.path)/\(name)" }
+    let input = path("pictures/wide.png")
+    try manager.createSymbolicLink(atPath: path("link.png"), withDestinationPath: input)
+    try manager.createSymbolicLink(
+      atPath: path("alias"), withDestinationPath: path("pictures"))
+    try manager.linkItem(atPath: input, toPath: path("hard.png"))
+    // What the first image of a run into a folder is called.
+    let bytes = try Data(contentsOf: URL(filePath: input))
+    _ = try folder.write(Array(bytes), as: "made/0001-tiny.png")
+    let spelled = "pictures/../pictures/./wide.png"
+    for (inputs, options) in [
+      (["pictures/wide.png"], ["--output", "pictures/wide.png"]),
+      (["pictures/wide.png"], ["--output", "pictures/wide.png", "--resume"]),
+      (["pictures/wide.png"], ["--output", spelled]),
+      (["pictures/wide.png"], ["--output", input]),
+      (["pictures/wide.png"], ["--output", "link.png"]),
+      (["pictures/wide.png"], ["--output", "alias/wide.png"]),
+      (["pictures/wide.png"], ["--output", "hard.png"]),
+      (["link.png"], ["--output", "pictures/wide.png"]),
+      (["alias/wide.png"], ["--output", "hard.png"]),
+      (["pictures"], ["--contact-sheet", "pictures/wide.png"]),
+      (["pictures"], ["--contact-sheet", spelled]),
+      (["pictures"], ["--contact-sheet", "alias/tiny.png"]),
+      (["pictures"], ["--contact-sheet", "link.png"]),
+      (["pictures/wide.png"], ["--contact-sheet", "hard.png", "--resume"]),
+      (["pictures/tiny.png", "made/0001-tiny.png"], ["--output", "made"]),
+    ] {
+      let outcome = try runner.run(
+        ["transform"] + inputs + ["a fox"] + options
+          + (options.contains("--resume") ? [] : ["--overwrite"]))
+      #expect(outcome.status == 64, "\(options): \(outcome.error)")
+      #expect(outcome.error.contains("would replace the input"), "\(options): \(outcome.error)")
+    }
+    for name in ["pictures/wide.png", "link.png", "hard.png", "made/0001-tiny.png"] {
+      #expect(try Data(contentsOf: URL(filePath: path(name))) == bytes, "\(name)")
+    }
+    // Nothing was created either.
+    #expect(try runner.files("made") == ["0001-tiny.png"])
+    #expect(try runner.files("pictures") == ["tiny.png", "wide.png"])
+    #expect(!manager.fileExists(atPath: path("out")))
+  }
+
   @Test("Blended prompts and seeds are said in the picture")
   func blends() throws {
     let outcome = try runner.run([
