@@ -88,6 +88,9 @@ struct TokenizerFile {
       throw TextError(
         code: .fileUnreadable, message: "cannot read '\(path)': \(error.localizedDescription)")
     }
+    guard !GitLFSPointer.isPointer(data) else {
+      throw TextError(code: .tokenizerInvalid, message: "'\(path)' \(GitLFSPointer.problem)")
+    }
     do { return try DecodedText(Array(data)).text } catch {
       throw TextError(code: .tokenizerInvalid, message: "'\(path)' is not text: \(error.message)")
     }

@@ -41,6 +41,23 @@ import Testing
     #expect(try store.weights["b"]?.floats() == [2, 3])
   }
 
+  @Test("A Git LFS pointer in the place of an index or of a LoRA's settings is named")
+  func pointers() throws {
+    let pointer = Array("version https://git-lfs.github.com/spec/v1\noid sha256:0\n".utf8)
+    _ = try folder.write(pointer, as: "model.safetensors.index.json")
+    var error = #expect(throws: GraphError.self) { try open() }
+    #expect(error?.message.contains("index.json' is a Git LFS pointer") == true)
+    let adapter = try folder.write(
+      SafetensorsWriter.file([
+        ("base_model.model.a.lora_A.weight", [1, 1], [1]),
+        ("base_model.model.a.lora_B.weight", [1, 1], [1]),
+      ]), as: "adapter_model.safetensors")
+    _ = try folder.write(pointer, as: "adapter_config.json")
+    error = #expect(throws: GraphError.self) { try LoRA(path: adapter) }
+    #expect(error?.message.contains("adapter_config.json' is a Git LFS pointer") == true)
+    #expect(error?.message.contains("`git lfs pull`") == true)
+  }
+
   @Test(
     "An index that lies is refused with the file it lies about",
     arguments: [

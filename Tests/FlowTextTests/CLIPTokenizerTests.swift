@@ -80,6 +80,26 @@ import Testing
   }
 
   @Test(
+    "A Git LFS pointer in the place of a tokenizer's file is named, with the remedy",
+    arguments: ["vocab.json", "merges.txt", "tokenizer.json", "special_tokens_map.json"])
+  func pointers(name: String) throws {
+    let folder = try TemporaryFolder()
+    let others = name == "tokenizer.json" ? [] : ["vocab.json", "merges.txt"]
+    for other in others where other != name {
+      _ = try folder.write(
+        Array(try Data(contentsOf: URL(filePath: "\(Self.starter)/\(other)"))), as: other)
+    }
+    let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
+    let path = try folder.write(Array(pointer.utf8), as: name)
+    let error = #expect(throws: TextError.self) { try CLIPTokenizer(folder: folder.path) }
+    #expect(error?.code == .tokenizerInvalid)
+    #expect(
+      error?.message
+        == "'\(path)' is a Git LFS pointer, not the file itself; fetch the file with `git lfs pull`"
+    )
+  }
+
+  @Test(
     "Broken files are errors that name the file",
     arguments: [
       ("{", "#version\na b\n", "vocab.json"), (#"{"a":1}"#, "a b\n", "has no '<|startoftext|>'"),

@@ -78,6 +78,23 @@ import Testing
   }
 
   @Test(
+    "A Git LFS pointer in the place of a model's text file is named, with the remedy",
+    arguments: [
+      "model_index.json", "unet/config.json", "text_encoder/config.json", "vae/config.json",
+      "scheduler/scheduler_config.json", "streamflow.json", "tokenizer/vocab.json",
+      "tokenizer/merges.txt",
+    ])
+  func pointers(file: String) throws {
+    let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
+    try Data(pointer.utf8).write(to: URL(filePath: "\(model)/\(file)"))
+    let error = #expect(throws: ModelError.self) { try Checkpoint(folder: model) }
+    #expect(error?.code == .fileInvalid)
+    let message = error?.message ?? ""
+    #expect(message.contains("\(file)' is a Git LFS pointer"), "\(message)")
+    #expect(message.contains("`git lfs pull`"), "\(message)")
+  }
+
+  @Test(
     "A value that is not supported is told by file, key and value",
     arguments: [
       (

@@ -43,6 +43,9 @@ struct AdapterSettings {
     } else if place.lastPathComponent == "adapter_model.safetensors",
       let data = FileManager.default.contents(atPath: beside.path)
     {
+      if let pointer = ForeignFile.pointer(data) {
+        throw GraphError(code: .weightsInvalid, message: "'\(beside.path)' \(pointer.words)")
+      }
       settings = try decoded(data, "'\(beside.path)' is not a JSON object")
     } else {
       settings = [:]

@@ -17,6 +17,11 @@ enum ForeignFile: String {
     self = kind
   }
 
+  /// A pointer of Git LFS in the place of a text file; nil for other contents.
+  static func pointer(_ bytes: some Sequence<UInt8>) -> ForeignFile? {
+    ForeignFile(Array(bytes.prefix(64))).flatMap { $0 == .gitLFSPointer ? $0 : nil }
+  }
+
   /// What it is and what to do, after the file's name.
   var words: String {
     switch self {

@@ -70,8 +70,13 @@ public struct WeightStore: Sendable {
     let map: [String: String]
     do {
       let data = try Data(contentsOf: URL(filePath: path))
+      if let pointer = ForeignFile.pointer(data) {
+        throw GraphError(code: .weightsInvalid, message: "'\(path)' \(pointer.words)")
+      }
       map = try JSONDecoder().decode(Index.self, from: data).weight_map
-    } catch { throw invalid("is no index of weights: it needs 'weight_map', name to file") }
+    } catch let error as GraphError { throw error } catch {
+      throw invalid("is no index of weights: it needs 'weight_map', name to file")
+    }
     var shards: [String: Safetensors] = [:]
     for shard in Set(map.values).sorted() {
       guard !shard.isEmpty, !shard.contains("/"), !shard.contains("\\"), shard != ".." else {

@@ -64,8 +64,13 @@ struct ConfigurationFile: Sendable {
     }
     do {
       let data = try Data(contentsOf: URL(filePath: path))
+      guard !GitLFSPointer.isPointer(data) else {
+        throw ModelError(code: .fileInvalid, message: "'\(path)' \(GitLFSPointer.problem)")
+      }
       let text = try DecodedText(Array(data)).text
       values = try JSONDecoder().decode([String: Value].self, from: Data(text.utf8))
+    } catch let error as ModelError {
+      throw error
     } catch let problem as DecodedText.Problem {
       throw ModelError(code: .fileInvalid, message: "'\(path)' is not text: \(problem.message)")
     } catch {
