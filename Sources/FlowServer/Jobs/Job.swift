@@ -22,6 +22,8 @@ actor Job {
   private var done: Int
   private var failed: Int
   private var error: ErrorBody.Content?
+  /// Why a paused job waits.
+  private var pauseReason: ErrorBody.Content?
   private var warnings: [ResponseWarning]
   private var ended: Date?
   /// Whether the server stops, and the job goes on in the next process.
@@ -57,7 +59,7 @@ actor Job {
   func cancel() async {
     guard !status.isOver, !isSuspended else { return }
     // The reason for waiting no longer matters.
-    if status == .paused { error = nil }
+    pauseReason = nil
     status = .cancelled
     ended = Date()
     task?.cancel()
@@ -82,14 +84,15 @@ actor Job {
 
   private func run() async {
     do {
-      let order = try await setting.store.order(of: record.number)
-      var settled = try await setting.store.settledIndices(of: record)
+      let (store, record) = (setting.store, record)
+      let order = try await retrying { try await store.order(of: record.number) }
+      var settled = try await retrying { try await store.settledIndices(of: record) }
       while true {
         let missing = (0..<record.total).filter { !settled.contains($0) }
         guard !missing.isEmpty else { break }
         let isMade = try await attempt(order, Array(missing.prefix(setting.maker.jobCapacity)))
         let before = settled.count
-        settled = try await setting.store.settledIndices(of: record)
+        settled = try await retrying { try await store.settledIndices(of: record) }
         // Otherwise this would loop forever.
         guard !isMade || settled.count > before else { throw MissingImages() }
       }
@@ -118,8 +121,8 @@ actor Job {
         try await self.handle(event, order)
       }
       return true
-    } catch let waiting as Unwritten {
-      try await writeWhenPossible(waiting, order)
+    } catch let waiting as Unrecorded {
+      try await recordWhenPossible(waiting, order)
     } catch let refusal as ServerError where refusal.code == "queue_full" {
       try await Task.sleep(for: setting.retryInterval)
     } catch let refusal as ServerError where refusal.code == ServerError.stopping.code {
@@ -136,31 +139,29 @@ actor Job {
     return false
   }
 
-  /// A finished image for which there is no room.
-  private struct Unwritten: Error, CustomStringConvertible {
-    let index: Int
-    let seed: UInt64
-    let file: [UInt8]
+  /// A finished or failed image that the store could not record.
+  private struct Unrecorded: Error, CustomStringConvertible {
+    let event: JobImageEvent
     let cause: any Error
 
-    var description: String { "image \(index) cannot be stored: \(cause)" }
+    var description: String { "an image cannot be recorded: \(cause)" }
   }
 
   private func handle(_ event: JobImageEvent, _ order: ImageOrder) async throws {
     guard !status.isOver, !isSuspended else { throw CancellationError() }
+    do { try await persist(event, order) } catch  where JobPause.isStorageFailure(error) {
+      throw Unrecorded(event: event, cause: error)
+    }
+  }
+
+  private func persist(_ event: JobImageEvent, _ order: ImageOrder) async throws {
     switch event {
-    case .failed(let index, let error):
-      let content = ServerError(error).body.error
+    case .failed(let index, let failure):
       guard try await setting.store.addFailure(index: index, to: record) else { return }
       failed += 1
-      self.error = content
+      error = ServerError(failure).body.error
       watchers.send(.progress(report()))
-    case .finished(let index, let seed, let file):
-      do { try await store(index, seed, file, order) } catch
-        where JobPause.isStorageFailure(error)
-      {
-        throw Unwritten(index: index, seed: seed, file: file, cause: error)
-      }
+    case .finished(let index, let seed, let file): try await store(index, seed, file, order)
     }
   }
 
@@ -177,27 +178,45 @@ actor Job {
 
   // MARK: - Waiting
 
-  /// Waits until a finished image can be written.
+  /// Waits until a finished or failed image can be recorded.
   ///
   /// The images in flight were given up meanwhile; with their seeds they are made again.
-  private func writeWhenPossible(_ image: Unwritten, _ order: ImageOrder) async throws {
-    pause(JobPause.reason(image.cause), image.cause)
+  private func recordWhenPossible(_ image: Unrecorded, _ order: ImageOrder) async throws {
+    pause(JobPause.reason(image.cause), image)
+    try await Task.sleep(for: setting.retryInterval)
+    try await retrying(isPaused: true) { try await self.persist(image.event, order) }
+  }
+
+  /// Uses the store; where it fails for a reason that may pass, pauses the job and tries again.
+  ///
+  /// - Parameters:
+  ///   - isPaused: whether the job is paused for such a failure already.
+  ///   - use: what to do, again after each such failure.
+  private func retrying<Value: Sendable>(
+    isPaused: Bool = false, _ use: @Sendable () async throws -> Value
+  ) async throws -> Value {
+    var isPaused = isPaused
     while true {
-      try await Task.sleep(for: setting.retryInterval)
       do {
-        try await store(image.index, image.seed, image.file, order)
-        break
-      } catch let error where JobPause.isStorageFailure(error) {}
+        let value = try await use()
+        if isPaused {
+          log(.notice, "job goes on")
+          resume()
+        }
+        return value
+      } catch  where JobPause.isStorageFailure(error) {
+        isPaused = true
+        pause(JobPause.reason(error), error)
+        try await Task.sleep(for: setting.retryInterval)
+      }
     }
-    log(.notice, "job goes on")
-    resume()
   }
 
   private func pause(_ reason: ServerError, _ cause: any Error) {
-    let isNew = status != .paused || error?.code != reason.code
+    let isNew = status != .paused || pauseReason?.code != reason.code
     guard isNew, !status.isOver else { return }
     status = .paused
-    error = reason.body.error
+    pauseReason = reason.body.error
     log(.warning, "job paused", cause)
     watchers.send(.progress(report()))
   }
@@ -214,7 +233,7 @@ actor Job {
 
   private func resume() {
     guard !status.isOver else { return }
-    if status == .paused { error = nil }
+    pauseReason = nil
     status = .running
     watchers.send(.progress(report()))
   }
@@ -229,10 +248,9 @@ actor Job {
 
   private func end(_ outcome: JobStatus) async {
     guard !status.isOver, !isSuspended else { return }
-    let reason = error
     while true {
       do {
-        try await setting.store.end(record.number, outcome, error: reason)
+        try await setting.store.end(record.number, outcome, error: error)
         break
       } catch let error where JobPause.isStorageFailure(error) {
         pause(JobPause.reason(error), error)
@@ -243,7 +261,7 @@ actor Job {
       }
     }
     guard !status.isOver else { return }
-    error = reason
+    pauseReason = nil
     status = outcome
     ended = Date()
     await announceEnd()
@@ -273,7 +291,7 @@ actor Job {
     var current = record
     (current.done, current.failed, current.ended) = (done, failed, ended)
     current.warnings = warnings
-    return current.report(lifetime: setting.lifetime, status: status, error: error)
+    return current.report(lifetime: setting.lifetime, status: status, error: pauseReason ?? error)
   }
 
   /// What happens to it from now on, after its present state.

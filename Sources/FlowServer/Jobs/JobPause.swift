@@ -4,7 +4,7 @@ internal import HTTPTypes
 
 /// Why a job waits, or that it cannot go on.
 enum JobPause {
-  /// Whether writing failed for a reason that may pass: no room, or a disk that does not work.
+  /// Whether reading or writing failed for a reason that may pass: no room, or a disk that does not work.
   static func isStorageFailure(_ error: any Error) -> Bool {
     switch error {
     case let error as ResultStoreError: error.code != .closed
@@ -36,7 +36,7 @@ enum JobPause {
           + "finished images")
       : ServerError(
         .insufficientStorage, "storage_unavailable",
-        "the server cannot write to its folder, and its log says why; the job goes on by itself "
+        "the server cannot read or write its folder, and its log says why; the job goes on by itself "
           + "when it can")
   }
 
