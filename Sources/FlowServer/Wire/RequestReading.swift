@@ -1,3 +1,5 @@
+internal import Foundation
+internal import HTTPTypes
 internal import Hummingbird
 internal import NIOCore
 
@@ -11,6 +13,7 @@ extension Request {
   mutating func bytes(
     upTo limit: Int, option: String = "--max-body", _ context: ServerContext
   ) async throws -> [UInt8] {
+    try checkContentEncoding()
     let tooLarge = ServerError(
       .contentTooLarge, "body_too_large", "the body is limited to \(limit) bytes (\(option))")
     // A length that no number holds is too large as well.
@@ -26,6 +29,18 @@ extension Request {
     } catch let error as HTTPError where error.status == .contentTooLarge { throw tooLarge }
     body = RequestBody(buffer: ByteBuffer())
     return bytes
+  }
+
+  /// Checks that the body is sent as it is (RFC 9110, section 8.4).
+  private func checkContentEncoding() throws(ServerError) {
+    let codings = headers[values: .contentEncoding].flatMap { $0.split(separator: ",") }
+      .map { $0.trimmingCharacters(in: .whitespaces) }
+    let other = codings.first { !$0.isEmpty && $0.lowercased() != "identity" }
+    guard let other else { return }
+    throw ServerError(
+      .unsupportedMediaType, ServerError.contentEncodingCode,
+      "the content encoding '\(other.prefix(80))' is not supported; send the body uncompressed, "
+        + "without the header 'Content-Encoding'")
   }
 
   /// The parameters of a JSON body.

@@ -37,6 +37,9 @@ struct ServerError: Error, Sendable {
   static let stopping = ServerError(
     .serviceUnavailable, "shutting_down", "the server is about to stop; try again", retryAfter: 10)
 
+  /// The code of a body in a content encoding that is not supported.
+  static let contentEncodingCode = "content_encoding_unsupported"
+
   /// JSON that was refused.
   ///
   /// - Parameters:
@@ -136,6 +139,7 @@ struct ServerError: Error, Sendable {
   var response: Response {
     var response = Response.json(body, status: status)
     if let retryAfter { response.headers[.retryAfter] = "\(retryAfter)" }
+    if code == Self.contentEncodingCode { response.headers[.acceptEncoding] = "identity" }
     if status == .unauthorized { response.headers[.wwwAuthenticate] = "Bearer" }
     if status == .upgradeRequired {
       response.headers[.upgrade] = "websocket"
