@@ -32,6 +32,9 @@ struct ServerContext: RequestContext, RemoteAddressRequestContext {
   /// The address at which the client finds a path of the server.
   func address(_ path: String) -> String { view?.url.address(path) ?? path }
 
+  /// The path before those of the server, as the client sees them; empty, or such as `/streamflow`.
+  var prefix: String { view?.url.prefix ?? "" }
+
   /// Gives a client that waits for it (`Expect: 100-continue`) leave to send its body.
   func acceptBody() {
     channel.triggerUserOutboundEvent(HTTPExchangeHandler.BodyWanted(), promise: nil)

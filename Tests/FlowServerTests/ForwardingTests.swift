@@ -106,6 +106,49 @@ import Testing
     await server.stop()
   }
 
+  /// The addresses of images in all answers and events about a job.
+  private static func jobAddresses(
+    _ port: Int, _ headers: [String: String] = [:], below prefix: String = ""
+  ) throws -> [String] {
+    let job = try LoopbackClient.ask(
+      port, "POST", "\(prefix)/v1/jobs", json: #"{"prompt": "a fox", "n": 2, "steps": 1}"#,
+      headers: headers)
+    let path = "\(prefix)/v1/jobs/\(job["id"] as? String ?? "")"
+    // The events end with the job.
+    let events = try LoopbackClient.ask(port, "GET", "\(path)/events", headers: headers).text
+    let report = try LoopbackClient.ask(port, "GET", path, headers: headers)
+    #expect((report["images"] as? [Any])?.count == 2, "\(report.text)")
+    #expect(events.contains("event: done"), "\(events)")
+    return (events + report.text).replacing("\\/", with: "/")
+      .matches(of: /"url" ?: ?"([^"]*)images\/[0-9]+"/)
+      .map { String($0.1).replacing(/job_[0-9a-f]+/, with: "ID") }
+  }
+
+  @Test("Addresses of a job's images begin with the path that clients see")
+  func jobImages() async throws {
+    var server = try await RunningServer { $0.trustedProxies = ["127.0.0.0/8"] }
+    var found = try Self.jobAddresses(server.port)
+    #expect(found.count >= 2 && Set(found) == ["/v1/jobs/ID/"], "\(found)")
+    found = try Self.jobAddresses(server.port, ["X-Forwarded-Prefix": "/a/b/"])
+    #expect(found.count >= 2 && Set(found) == ["/a/b/v1/jobs/ID/"], "\(found)")
+    await server.stop()
+    server = try await RunningServer { $0.publicURL = "https://pictures.example/flow" }
+    found = try Self.jobAddresses(server.port, below: "/flow")
+    #expect(found.count >= 2 && Set(found) == ["/flow/v1/jobs/ID/"], "\(found)")
+    await server.stop()
+  }
+
+  @Test("Events of a job name images below the path that clients see, and nothing else changes")
+  func jobEvents() {
+    let image = JobImage(job: "job_a", index: 3, seed: 7)
+    guard case .image(let moved) = JobChange.image(image).below("/flow") else {
+      Issue.record("another event")
+      return
+    }
+    #expect(moved.url == "/flow/v1/jobs/job_a/images/3")
+    #expect(moved.index == 3 && moved.seed == 7 && image.below("").url == image.url)
+  }
+
   @Test(
     "Public URLs and what they mean",
     arguments: [

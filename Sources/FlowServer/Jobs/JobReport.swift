@@ -4,12 +4,19 @@ internal import Foundation
 struct JobImage: Encodable, Sendable {
   let index: Int
   let seed: UInt64
-  let url: String
+  private(set) var url: String
 
   init(job id: String, index: Int, seed: UInt64) {
     self.index = index
     self.seed = seed
     url = "/v1/jobs/\(id)/images/\(index)"
+  }
+
+  /// The image with its address below a path prefix, where clients of a proxy find it.
+  func below(_ prefix: String) -> JobImage {
+    var image = self
+    image.url = prefix + url
+    return image
   }
 }
 
@@ -28,6 +35,13 @@ struct JobReport: Encodable, Sendable {
   let error: ErrorBody.Content?
   let warnings: [ResponseWarning]?
   var images: [JobImage]?
+
+  /// The job with the addresses of its images below a path prefix.
+  func below(_ prefix: String) -> JobReport {
+    var report = self
+    report.images = images?.map { $0.below(prefix) }
+    return report
+  }
 }
 
 /// Jobs, newest first unless asked otherwise: a page in the shape of OpenAI's lists.
@@ -44,6 +58,11 @@ struct JobList: Encodable, Sendable {
     lastId = jobs.last?.id
     self.hasMore = hasMore
   }
+
+  /// The page with the addresses of images below a path prefix.
+  func below(_ prefix: String) -> JobList {
+    JobList(data.map { $0.below(prefix) }, hasMore: hasMore)
+  }
 }
 
 /// What happens to a job.
@@ -56,6 +75,16 @@ enum JobChange: Sendable {
   case over(JobReport)
   /// The server stops; nothing follows.
   case interrupted(ServerError)
+
+  /// The change with the addresses of images below a path prefix.
+  func below(_ prefix: String) -> JobChange {
+    switch self {
+    case .image(let image): .image(image.below(prefix))
+    case .progress(let report): .progress(report.below(prefix))
+    case .over(let report): .over(report.below(prefix))
+    case .interrupted: self
+    }
+  }
 }
 
 extension JobRecord {

@@ -14,16 +14,17 @@ struct JobRoutes: Sendable {
       var request = request
       let order = try await order(&request, context)
       let report = try await jobs.add(order, client: context.client(user: order.user))
-      return Response.json(report, status: .accepted)
+      return Response.json(report.below(context.prefix), status: .accepted)
     }
-    router.get("v1/jobs") { request, _ in
-      Response.json(try await jobs.page(try JobQuery(request.uri.queryParameters)))
+    router.get("v1/jobs") { request, context in
+      let page = try await jobs.page(try JobQuery(request.uri.queryParameters))
+      return Response.json(page.below(context.prefix))
     }
     router.get("v1/jobs/:id") { _, context in
-      Response.json(try await jobs.report(id(context)))
+      Response.json(try await jobs.report(id(context)).below(context.prefix))
     }
     router.delete("v1/jobs/:id") { _, context in
-      Response.json(try await jobs.remove(id(context)))
+      Response.json(try await jobs.remove(id(context)).below(context.prefix))
     }
     router.get("v1/jobs/:id/images/:index") { _, context in
       let index = context.parameters.get("index").flatMap { Int($0) } ?? -1
@@ -31,9 +32,10 @@ struct JobRoutes: Sendable {
       return Response.bytes(bytes, type: type, caching: "private, max-age=3600, immutable")
     }
     router.get("v1/jobs/:id/events") { request, context in
+      let prefix = context.prefix
       let changes = try await jobs.changes(id(context))
       return Response.ongoing(
-        to: request, type: EventLines.type, changes.map { Self.line($0) })
+        to: request, type: EventLines.type, changes.map { Self.line($0.below(prefix)) })
     }
   }
 
