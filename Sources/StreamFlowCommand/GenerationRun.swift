@@ -329,7 +329,7 @@ extension GenerationRun {
     if let first = seeds.min(), let last = seeds.max() {
       text += first == last ? ", seed \(first)" : ", seeds \(first) to \(last)"
     }
-    if skipped > 0 { text += ", \(skipped) were there already" }
+    if skipped > 0 { text += ", \(skipped) \(skipped == 1 ? "was" : "were") there already" }
     return text
   }
 }

@@ -169,7 +169,7 @@ import Testing
       #expect(outcome.status == 0, "\(name): \(outcome.error)")
       #expect(try probe("o.mp4", "stream=nb_read_frames", "-count_frames") == ["3"])
     }
-    let refused = try video("concat:clip.mp4|50%.mp4", "a fox", "--output", "p.mp4")
+    let refused = try video("concat:clip.mp4|./-x.mp4", "a fox", "--output", "p.mp4")
     #expect(refused.status == 66 && refused.error.contains("there is no file 'concat:"))
     let missing = try video("gone.mp4", "a fox", "--output", "p.mp4")
     #expect(missing.error == "error: there is no file 'gone.mp4'\n" && missing.output == "")

@@ -17,7 +17,7 @@ struct NetworkStudy {
   private let names: Set<String>
 
   /// The most latent pixels of a side in the sensitivity study.
-  private static let side = 32
+  private static let side = 16
 
   /// - Throws: a `ModelError` for a plan that cannot be, before anything is compiled.
   init(_ quantizer: Quantizer) throws {

@@ -2,9 +2,10 @@ public import FlowGraph
 
 /// How a model's 8-bit scales are measured.
 public struct QuantizationOptions: Sendable {
-  /// The prompts of the images that are generated for calibration; nil for as many of
-  /// ``standardPrompts`` as take 25 trillion operations, about two minutes of two cores, and at
-  /// least 4.
+  /// The prompts of the images that are generated for calibration.
+  ///
+  /// Nil takes as many of ``standardPrompts`` as need 12 trillion operations, about a minute and a
+  /// half of two cores, and at least 4.
   public var prompts: [String]?
   /// The width of those pictures in pixels; the model's own unless said.
   public var width: Int?

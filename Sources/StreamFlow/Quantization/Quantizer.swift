@@ -18,7 +18,7 @@ public struct Quantizer {
   /// The elements that are taken of each tensor at every run.
   static let elementCount = 512
   /// The operations that calibration with the standard prompts may take.
-  private static let calibrationBudget = 25_000_000_000_000
+  private static let calibrationBudget = 12_000_000_000_000
   /// The fewest standard prompts, whatever they take.
   private static let leastPromptCount = 4
 
