@@ -49,7 +49,8 @@ struct QuantizeCommand: AsyncParsableCommand {
     help: ArgumentHelp(
       "A file of prompts, one a line, to calibrate with.",
       discussion:
-        "Default: 24 built-in prompts, or as many of them as take about a minute and a half, at least 4."),
+        "Default: 24 built-in prompts, or as many of them as take about a minute and a half, at least 4."
+    ),
     completion: .file())
   var promptsFile: String?
 
