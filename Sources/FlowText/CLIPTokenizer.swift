@@ -127,7 +127,7 @@ public struct CLIPTokenizer: Tokenizer {
     return words
   }
 
-  /// The marks of start and end where they are no added tokens, as in `<|EndOfText|>`: the pattern
+  /// The BOS and EOS tokens where they are no added tokens, as in `<|EndOfText|>`: the pattern
   /// takes each whole, and byte-level encoding then cuts it at its brackets.
   private static let marks: [[[Unicode.Scalar]]] = [
     ["<|", "startoftext", "|>"], ["<|", "endoftext", "|>"],

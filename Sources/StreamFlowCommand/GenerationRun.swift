@@ -105,7 +105,7 @@ struct GenerationRun {
     let gigaflop: Double
   }
 
-  /// What failed, counted; inputs that cannot be read are told apart from images that failed.
+  /// The failures, counted: unreadable inputs apart from images that failed.
   private struct Failures {
     var count = 0
     var unreadableCount = 0

@@ -82,7 +82,7 @@ import Testing
     await server.stop()
   }
 
-  @Test("One address has so many connections; the others are told, and the rest go on")
+  @Test("Connections of one address are limited; those beyond the limit get 429, the others go on")
   func perAddress() async throws {
     let server = try await RunningServer { $0.limits.connectionCountPerAddress = 8 }
     var clients: [LoopbackClient] = []

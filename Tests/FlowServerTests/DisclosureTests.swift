@@ -44,7 +44,7 @@ import Testing
     #expect(Set(ids.map { $0.prefix(20) }).count == 5 && Set(ids.map { $0.suffix(16) }).count == 5)
   }
 
-  @Test("What is told of the server names neither its files nor the keys to live streams")
+  @Test("The status of the server names neither its files nor the keys to live streams")
   func disclosure() async throws {
     let server = try await RunningServer {
       $0.models.append(

@@ -66,7 +66,7 @@ import Testing
   }
 
   @Test(
-    "Numbers out of range are told by their range, negative ones too",
+    "A number out of range is refused with the range, negative ones too",
     arguments: [
       (["--guidance-scale", "-3"], "--guidance-scale must be a number of 0 or more, got -3.0"),
       (["--cfg", "nan"], "--guidance-scale must be a number of 0 or more, got nan"),

@@ -102,7 +102,7 @@ import Testing
     #expect(try scale() == 0.5)
   }
 
-  @Test("A tiny autoencoder in diffusers' names is told by its tensors and its configuration")
+  @Test("A tiny autoencoder in diffusers' names is recognized by its tensors and its configuration")
   func tiny() throws {
     let source = Bundle.module.fixture("vae-tiny")
     let path = "\(folder.path)/tiny.safetensors"

@@ -21,7 +21,7 @@ final class MappedFile: Sendable {
   private struct WeakCopy {
     weak var copy: AlignedCopy?
   }
-  /// The aligned copies in use, by the places of their bytes.
+  /// The aligned copies in use, by the offsets of their bytes.
   private let copies = Mutex<[Range<Int>: WeakCopy]>([:])
 
   init(path: String) throws(GraphError) {

@@ -65,7 +65,7 @@ extension JobStore {
     }
   }
 
-  /// The places of a job's images that were made or failed.
+  /// The indices of a job's images that were made or failed.
   func settledIndices(of job: JobRecord) async throws -> Set<Int> {
     try await read { db in
       try Int.fetchSet(

@@ -16,7 +16,7 @@ extension Request {
     try checkContentEncoding()
     let tooLarge = ServerError(
       .contentTooLarge, "body_too_large", "the body is limited to \(limit) bytes (\(option))")
-    // A length that no number holds is too large as well.
+    // A length beyond the range of Int is too large as well.
     if let length = headers[.contentLength], Int(length) ?? .max > limit { throw tooLarge }
     context.acceptBody()
     var bytes: [UInt8] = []
