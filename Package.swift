@@ -52,9 +52,11 @@ let package = Package(
         "FlowCore", .product(name: "SwiftProtobuf", package: "swift-protobuf"),
       ],
       swiftSettings: settings),
+    .target(
+      name: "FlowEngine", dependencies: ["FlowCore", "FlowGraph"], swiftSettings: settings),
     .target(name: "COpenVINO"),
     .target(
-      name: "FlowEngine", dependencies: ["COpenVINO", "FlowCore", "FlowGraph"],
+      name: "FlowOpenVINO", dependencies: ["COpenVINO", "FlowCore", "FlowEngine", "FlowGraph"],
       swiftSettings: settings),
     .target(name: "FlowText", swiftSettings: settings),
     .systemLibrary(
@@ -76,7 +78,8 @@ let package = Package(
       ],
       swiftSettings: settings),
     .target(
-      name: "StreamFlow", dependencies: ["FlowCore", "FlowGraph", "FlowEngine", "FlowText"],
+      name: "StreamFlow",
+      dependencies: ["FlowCore", "FlowGraph", "FlowEngine", "FlowOpenVINO", "FlowText"],
       resources: [.copy("Resources/starter"), .copy("Resources/clip")], swiftSettings: settings),
     .target(
       name: "FlowHub",
@@ -106,7 +109,7 @@ let package = Package(
       name: "StreamFlowCommand",
       dependencies: [
         "StreamFlow", "FlowHub", "FlowMedia", "FlowServer", "FlowCore", "FlowEngine", "FlowGraph",
-        "FlowText",
+        "FlowOpenVINO", "FlowText",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
@@ -114,7 +117,8 @@ let package = Package(
     .target(
       name: "FlowTestSupport",
       dependencies: [
-        "FlowCore", "FlowGraph", .product(name: "Crypto", package: "swift-crypto"),
+        "FlowCore", "FlowEngine", "FlowGraph", "FlowOpenVINO",
+        .product(name: "Crypto", package: "swift-crypto"),
       ],
       path: "Tests/FlowTestSupport", swiftSettings: settings),
     .testTarget(
@@ -125,7 +129,9 @@ let package = Package(
       swiftSettings: settings),
     .testTarget(
       name: "FlowEngineTests",
-      dependencies: ["FlowEngine", "FlowGraph", "FlowCore", "FlowTestSupport"],
+      dependencies: [
+        "FlowEngine", "FlowOpenVINO", "FlowGraph", "FlowCore", "FlowTestSupport",
+      ],
       resources: [.copy("Fixtures")], swiftSettings: settings),
     .testTarget(
       name: "FlowTextTests", dependencies: ["FlowText", "FlowTestSupport"],
@@ -137,6 +143,7 @@ let package = Package(
       name: "StreamFlowTests",
       dependencies: [
         "StreamFlow", "FlowCore", "FlowGraph", "FlowEngine", "FlowText", "FlowTestSupport",
+        .product(name: "Crypto", package: "swift-crypto"),
       ],
       resources: [.copy("Fixtures")], swiftSettings: settings),
     .testTarget(
@@ -145,9 +152,8 @@ let package = Package(
     .testTarget(
       name: "FlowServerTests",
       dependencies: [
-        "FlowServer", "StreamFlow", "FlowMedia", "FlowCore", "FlowTestSupport",
+        "FlowServer", "StreamFlow", "FlowMedia", "FlowCore", "FlowEngine", "FlowTestSupport",
         .product(name: "GRDB", package: "GRDB.swift"),
-        .product(name: "HTTPTypes", package: "swift-http-types"),
         .product(name: "HTTPTypes", package: "swift-http-types"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "Metrics", package: "swift-metrics"),
@@ -156,7 +162,7 @@ let package = Package(
     .testTarget(
       name: "StreamFlowCommandTests",
       dependencies: [
-        "StreamFlowCommand", "StreamFlow", "FlowMedia", "FlowCore", "FlowTestSupport",
+        "StreamFlowCommand", "StreamFlow", "FlowMedia", "FlowCore", "FlowEngine", "FlowTestSupport",
       ],
       swiftSettings: settings),
   ]

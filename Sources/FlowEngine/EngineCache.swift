@@ -1,4 +1,3 @@
-public import FlowGraph
 public import Foundation
 internal import Synchronization
 
@@ -54,33 +53,34 @@ public struct EngineCache: Sendable {
     #endif
   }
 
-  /// What an engine is kept as.
-  public struct Place: Sendable {
-    fileprivate let key: [UInt8]
-    fileprivate let path: String
-  }
-
-  /// Where the engine of a model is kept.
-  public func place(
-    of model: ONNXModel, configuration: EngineConfiguration
-  ) throws(EngineError) -> Place {
-    let key = try key(of: model, configuration: configuration, runtime: .shared())
-    return Place(key: key, path: path(of: key, name: model.name))
-  }
-
-  /// Takes an engine up again, if it is kept and undamaged.
+  /// Loads an engine, if it is there and undamaged.
+  ///
+  /// - Parameters:
+  ///   - key: what it was compiled from.
+  ///   - load: makes an engine of the file.
   func engine(
-    at place: Place, of model: ONNXModel, configuration: EngineConfiguration
-  ) throws(EngineError) -> CompiledModel? {
-    load(
-      place.path, key: place.key, named: model.name, configuration: configuration,
-      runtime: try .shared())
+    for key: EngineKey, load: (EngineFile) throws(EngineError) -> any CompiledGraph
+  ) -> (any CompiledGraph)? {
+    let path = path(of: key)
+    guard FileManager.default.fileExists(atPath: path) else { return nil }
+    do throws(EngineError) {
+      let file = try EngineFile(reading: path)
+      guard try file.isSound(for: key.bytes) else {
+        report("'\(path)' is damaged or of another engine; it is compiled again")
+        return nil
+      }
+      file.noteUse()
+      return try load(file)
+    } catch {
+      report("'\(path)' cannot be used and is compiled again: \(error.message)")
+      return nil
+    }
   }
 
-  /// Keeps an engine; where that fails, the report says so.
-  func keep(_ engine: borrowing CompiledModel, at place: Place) {
-    do { try store(engine, key: place.key, at: place.path) } catch {
-      report("the engine of \(engine.name) is not cached: \(error.message)")
+  /// Persists an engine; where that fails, the report says so.
+  func keep(_ engine: any CompiledGraph, for key: EngineKey) {
+    do { try store(engine, for: key) } catch {
+      report("the engine of \(key.name) is not cached: \(error.message)")
     }
   }
 
@@ -89,19 +89,19 @@ public struct EngineCache: Sendable {
   /// What was measured of engines of a kind: seconds of a run, by its rows.
   ///
   /// Empty where nothing was measured, or it cannot be read.
-  public func measurements(at place: Place) -> [Int: Double] {
-    guard let data = FileManager.default.contents(atPath: place.path + Self.measured) else {
+  func measurements(for key: EngineKey) -> [Int: Double] {
+    guard let data = FileManager.default.contents(atPath: path(of: key) + Self.measured) else {
       return [:]
     }
     return (try? JSONDecoder().decode([Int: Double].self, from: data)) ?? [:]
   }
 
-  /// Keeps what was measured of engines of a kind; where that fails, the report says so.
-  public func keep(_ measurements: [Int: Double], at place: Place) {
+  /// Persists what was measured of engines of a kind; where that fails, the report says so.
+  func keep(_ measurements: [Int: Double], for key: EngineKey) {
     guard isWritable() else { return }
     do {
       try JSONEncoder().encode(measurements)
-        .write(to: URL(filePath: place.path + Self.measured), options: .atomic)
+        .write(to: URL(filePath: path(of: key) + Self.measured), options: .atomic)
     } catch {
       report("measurements of engines are not cached: \(error.localizedDescription)")
     }
@@ -126,48 +126,7 @@ public struct EngineCache: Sendable {
     return false
   }
 
-  private func path(of key: [UInt8], name: String) -> String {
-    let safe = String(name.map { $0.isASCII && ($0.isLetter || $0.isNumber) ? $0 : "_" })
-    return "\(folder)/\(safe)-\(ContentHash.of(key))\(Self.suffix)"
-  }
-
-  private func key(
-    of model: ONNXModel, configuration: EngineConfiguration, runtime: Runtime
-  ) throws(EngineError) -> [UInt8] {
-    let graph: [UInt8]
-    do { graph = try model.serialized(locatingWeightsBy: .file) } catch {
-      throw EngineError(code: .modelUnreadable, message: error.message)
-    }
-    let device = configuration.device
-    let deviceName = try runtime.property("FULL_DEVICE_NAME", of: device)
-    let capabilities = try runtime.property("OPTIMIZATION_CAPABILITIES", of: device)
-    let lines =
-      [
-        "StreamFlow engine 1", runtime.version, device, deviceName, capabilities,
-        "\(ProcessInfo.processInfo.activeProcessorCount)",
-      ]
-      + configuration.properties.map { "\($0.key)=\($0.value)" } + model.weightsIdentity
-    return Array(lines.joined(separator: "\n").utf8) + graph
-  }
-
-  private func load(
-    _ path: String, key: [UInt8], named name: String, configuration: EngineConfiguration,
-    runtime: Runtime
-  ) -> CompiledModel? {
-    guard FileManager.default.fileExists(atPath: path) else { return nil }
-    do throws(EngineError) {
-      let file = try EngineFile(reading: path)
-      guard try file.isSound(for: key) else {
-        report("'\(path)' is damaged or of another engine; it is compiled again")
-        return nil
-      }
-      file.noteUse()
-      return try runtime.importModel(file, named: name, configuration: configuration)
-    } catch {
-      report("'\(path)' cannot be used and is compiled again: \(error.message)")
-      return nil
-    }
-  }
+  private func path(of key: EngineKey) -> String { "\(folder)/\(key.fileName)\(Self.suffix)" }
 
   /// Removes what writers left that were killed: gigabytes, of a large engine.
   private func removeAbandoned() {
@@ -181,9 +140,8 @@ public struct EngineCache: Sendable {
     }
   }
 
-  private func store(
-    _ engine: borrowing CompiledModel, key: [UInt8], at path: String
-  ) throws(EngineError) {
+  private func store(_ engine: any CompiledGraph, for key: EngineKey) throws(EngineError) {
+    let path = path(of: key)
     guard isWritable() else { return }
     let temporary =
       "\(path).writing-\(ProcessInfo.processInfo.processIdentifier)-"
@@ -191,7 +149,7 @@ public struct EngineCache: Sendable {
     do throws(EngineError) {
       removeAbandoned()
       try engine.export(to: temporary)
-      try EngineFile.complete(temporary, key: key)
+      try EngineFile.complete(temporary, key: key.bytes)
       if case .bytes(let most) = limit, let size = EngineFile.byteCount(of: temporary), size > most
       {
         throw EngineError(

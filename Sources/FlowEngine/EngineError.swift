@@ -1,8 +1,8 @@
 /// What went wrong between a graph and its outputs.
 public struct EngineError: Error, Equatable, Sendable, CustomStringConvertible {
   /// The kind of failure.
-  public enum Code: Sendable {
-    /// No OpenVINO runtime was found.
+  public enum Code: Sendable, CaseIterable {
+    /// The backend's runtime was not found.
     case runtimeMissing
     /// The runtime that was found is of a release that this package does not know.
     case runtimeUnsupported
@@ -25,12 +25,12 @@ public struct EngineError: Error, Equatable, Sendable, CustomStringConvertible {
   /// The failure in words, with the values that clashed and how to mend it.
   public let message: String
 
-  /// What was thrown on the way to an engine, as such an error.
-  public init(wrapping error: any Error) {
-    self = error as? EngineError ?? EngineError(code: .modelUnreadable, message: "\(error)")
-  }
-
-  init(code: Code, message: String) {
+  /// Creates an error; a backend does.
+  ///
+  /// - Parameters:
+  ///   - code: the kind of failure.
+  ///   - message: the failure in words, with the values that clashed and the remedy.
+  public init(code: Code, message: String) {
     self.code = code
     self.message = message
   }

@@ -6,12 +6,13 @@ internal import Foundation
 /// The trailer is the key's length, the engine's length, the hash of the engine and key, and a
 /// marker.
 @safe
-final class EngineFile {
+public final class EngineFile: Sendable {
   private static let marker: UInt64 = 0x3245_4e49_474e_4553  // "SENGINE2"
   private static let trailerLength = 32
 
   private let path: String
-  private let memory: UnsafeRawBufferPointer
+  // Written once, before the object is shared; the mapping is read-only.
+  private nonisolated(unsafe) let memory: UnsafeRawBufferPointer
   /// Open as long as the file is mapped: it carries the shared lock that keeps it from eviction.
   private let descriptor: Int32
 
@@ -89,7 +90,7 @@ final class EngineFile {
   }
 
   /// Gives back the memory that reading the file has taken; what is read again is fetched again.
-  func releasePages() {
+  public func releasePages() {
     unsafe madvise(
       UnsafeMutableRawPointer(mutating: memory.baseAddress), memory.count, MADV_DONTNEED)
   }
@@ -97,7 +98,7 @@ final class EngineFile {
   /// The engine's bytes, good as long as this object.
   ///
   /// - Precondition: the file is sound.
-  @unsafe var engine: UnsafeRawBufferPointer {
+  @unsafe public var engine: UnsafeRawBufferPointer {
     let trailer = unsafe memory.count - Self.trailerLength
     let keyLength = Int(
       UInt64(littleEndian: unsafe memory.loadUnaligned(fromByteOffset: trailer, as: UInt64.self)))

@@ -80,8 +80,7 @@ public struct Server: Sendable {
         }
     } catch { throw ServerSetupError("\(error)") }
     metrics = PrometheusRegistry(help: Self.metricHelp)
-    let turn = EngineTurn()
-    shelf = ModelShelf(options, turn: turn, logger: logger)
+    shelf = ModelShelf(options, logger: logger)
     tally = ImageTally(metrics: metrics)
     desk = OrderDesk(
       shelf, limits: options.limits, tally: tally, metrics: metrics, stop: stop, logger: logger)
@@ -89,7 +88,7 @@ public struct Server: Sendable {
     memory = MemoryBudget(capacity: options.limits.requestMemoryByteCount)
     intake = ImageIntake(memory, maximumPixelCount: options.limits.picturePixelCount)
     streams = StreamRegistry(
-      shelf, options: options, turn: turn, tally: tally, stop: stop, intake: intake, logger: logger)
+      shelf, options: options, tally: tally, stop: stop, intake: intake, logger: logger)
   }
 
   /// Serves until the task is cancelled, or the process is told to stop

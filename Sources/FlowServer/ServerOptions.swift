@@ -135,10 +135,8 @@ public struct ServerOptions: Sendable {
   public var endsBySignal = false
   /// What is taken of clients.
   public var limits = ServerLimits()
-  /// Device, threads and precision.
-  public var engineConfiguration = EngineConfiguration()
-  /// Where engines are kept between processes, if anywhere.
-  public var engineCache: EngineCache?
+  /// The engines of the device, on whose thread all generators and live streams run in turn.
+  public var engines = EngineStore.standard
 
   /// Creates the options of a server on this machine alone.
   ///

@@ -52,7 +52,7 @@ struct GenerateCommand: AsyncParsableCommand {
 
   @OptionGroup(title: "Sampling") var sampling: SamplingOptions
   @OptionGroup(title: "Output") var outputOptions: OutputOptions
-  @OptionGroup(title: "Engine") var engineOptions: EngineOptions
+  @OptionGroup(title: "Engine") var engineOptions: DeviceOptions
   @OptionGroup var reportOptions: ReportOptions
 
   func validate() throws {
@@ -84,7 +84,7 @@ struct GenerateCommand: AsyncParsableCommand {
       let output = try PictureOutput(
         outputOptions, pictureCount: work.pictureCount, isJSON: reportOptions.json)
       let generator = try sampling.generator(
-        checkpoint, engines: engines, guidance: sample.guidance,
+        checkpoint, engines: try engines.engines(), guidance: sample.guidance,
         pictureCount: work.pictureCount)
       if outputOptions.resume, sampling.hasRandomSeed,
         let seed = ResumedRun.firstSeed(

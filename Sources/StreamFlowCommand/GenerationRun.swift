@@ -154,7 +154,9 @@ struct GenerationRun {
         portion = try await ask(of: remaining, from: &asked, failed: &failed)
         while true {
           do {
-            if written.count + failed.count == remaining.count, await generator.hasUnkeptEngines {
+            if written.count + failed.count == remaining.count,
+              await generator.engines.hasUnpersisted
+            {
               meter.show("saving the engines for the next run (Ctrl-C twice skips that) ...")
             }
             guard let picture = try await current.iterator.next() else { break }

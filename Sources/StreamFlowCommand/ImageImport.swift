@@ -59,7 +59,7 @@ struct ImageImport {
   }
 
   /// Chooses the precision that the image was made in, unless the user chose one.
-  func complete(_ options: inout EngineOptions) {
+  func complete(_ options: inout DeviceOptions) {
     guard options.precision == nil, let name = settings["Precision"] else { return }
     options.precision = PrecisionChoice(argument: name)
   }

@@ -1,6 +1,6 @@
 public import ArgumentParser
 public import FlowCore
-internal import FlowEngine
+public import FlowEngine
 public import StreamFlow
 
 /// Which model.
@@ -61,9 +61,13 @@ extension WeightAddition: ExpressibleByArgument {
 }
 
 /// How engines are compiled and run.
-struct EngineOptions: ParsableArguments {
-  @Option(help: "The device: CPU, GPU, NPU or AUTO, as this machine has them.")
-  var device = "CPU"
+struct DeviceOptions: ParsableArguments {
+  @Option(
+    help: """
+      The device: CPU, GPU, GPU.1, NPU or AUTO, as this machine has them, or with the backend before \
+      it, as openvino:CPU.
+      """)
+  var device: DeviceName = .cpu
 
   @Option(help: "Number of threads (default: all cores).")
   var threads: Int?
@@ -93,12 +97,11 @@ struct EngineOptions: ParsableArguments {
     }
   }
 
-  var configuration: EngineConfiguration {
-    var configuration = EngineConfiguration()
-    configuration.device = device
-    configuration.threadCount = threads
-    if case .float(let precision)? = precision { configuration.precision = precision }
-    return configuration
+  /// The engines of the device, persisted in the cache unless that is off.
+  func engines() throws -> EngineStore {
+    var options = EngineOptions(threadCount: threads)
+    if case .float(let precision)? = precision { options.precision = precision }
+    return EngineStore(device: device, options: options, cache: try cache)
   }
 
   /// The model as the precision has it.
@@ -110,7 +113,7 @@ struct EngineOptions: ParsableArguments {
     return { isWhole ? try $0.quantized(from: scales) : $0 }
   }
 
-  var cache: EngineCache? {
+  private var cache: EngineCache? {
     get throws { ignoresCache ? nil : try CacheCommand.cache { Terminal.warning($0) } }
   }
 }
@@ -160,13 +163,24 @@ extension DecodeTiling: ExpressibleByArgument {
   }
 }
 
+extension DeviceName: ExpressibleByArgument {
+  /// Reads `CPU`, `GPU.1`, `openvino:CPU`.
+  public init?(argument: String) {
+    guard let name = try? DeviceName(parsing: argument) else { return nil }
+    self = name
+  }
+
+  /// As it is written on the command line.
+  public var defaultValueDescription: String { description }
+}
+
 /// Floats, or whole numbers of 8 bits.
 enum PrecisionChoice: Hashable, CaseIterable, ExpressibleByArgument {
-  case float(EngineConfiguration.Precision)
+  case float(EngineOptions.Precision)
   case int8
 
   static var allCases: [PrecisionChoice] {
-    EngineConfiguration.Precision.allCases.map(Self.float) + [.int8]
+    EngineOptions.Precision.allCases.map(Self.float) + [.int8]
   }
 
   /// As they are written, for the help; by itself it would show the names of Swift's cases.

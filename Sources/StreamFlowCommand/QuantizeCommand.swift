@@ -127,14 +127,13 @@ struct QuantizeCommand: AsyncParsableCommand {
     (options.range, options.floatShare) = (range, floatShare)
     options.includesAutoencoder = !leavesAutoencoder
     options.statePath = "\(path).partial"
-    var configuration = EngineConfiguration()
-    configuration.threadCount = threads
     let line = QuantizationLine(isVisible: !json)
     let quantizer = try Quantizer(
-      checkpoint, options: options, configuration: configuration
+      checkpoint, options: options,
+      engines: EngineStore(options: EngineOptions(threadCount: threads))
     ) { line.show($0) }
     let report: QuantizationReport
-    do { report = try quantizer.run() } catch is CancellationError {
+    do { report = try await quantizer.run() } catch is CancellationError {
       line.finish()
       Terminal.note("stopped; run the same command again to go on from here")
       throw CancellationError()

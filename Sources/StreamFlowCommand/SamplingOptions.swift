@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import FlowCore
+internal import FlowEngine
 internal import StreamFlow
 
 /// How images are sampled: what `generate`, `transform` and `video` share.
@@ -167,17 +168,14 @@ struct SamplingOptions: ParsableArguments {
 extension SamplingOptions {
   /// A generator for a number of images.
   func generator(
-    _ checkpoint: Checkpoint, engines: EngineOptions, guidance: Guidance, pictureCount: Int
+    _ checkpoint: Checkpoint, engines: EngineStore, guidance: Guidance, pictureCount: Int
   ) throws -> Generator {
     var options = GeneratorOptions()
     (options.width, options.height) = (chosenWidth, chosenHeight)
     options.rowCapacity = stages.rows
     (options.skippedTextLayers, options.decodeTiling) = (clipSkip ?? 0, vaeTile)
-    let cache = try engines.cache
     func make() throws -> Generator {
-      try Generator(
-        checkpoint: checkpoint, options: options, configuration: engines.configuration,
-        cache: cache)
+      try Generator(checkpoint: checkpoint, options: options, engines: engines)
     }
     let generator = try make()
     // As many groups as there must be, of one size, so that the last one is no smaller.

@@ -92,7 +92,7 @@ struct ServeCommand: AsyncParsableCommand {
   var state: String?
 
   @OptionGroup(title: "Limits") var bounds: ServerBounds
-  @OptionGroup(title: "Engine") var engineOptions: EngineOptions
+  @OptionGroup(title: "Engine") var engineOptions: DeviceOptions
 
   @Option(help: "How much is logged: debug, info, warning or error.")
   var logLevel = LogLevel.info
@@ -126,8 +126,7 @@ struct ServeCommand: AsyncParsableCommand {
       options.endsBySignal = true
       options.stateFolder = state
       bounds.apply(to: &options)
-      options.engineConfiguration = engineOptions.configuration
-      options.engineCache = try engineOptions.cache
+      options.engines = try engineOptions.engines()
       let level = logLevel.level
       LoggingSystem.bootstrap { label in
         var handler = StreamLogHandler.standardError(label: label)

@@ -35,7 +35,7 @@ struct TransformCommand: AsyncParsableCommand {
 
   @OptionGroup(title: "Sampling") var sampling: SamplingOptions
   @OptionGroup(title: "Output") var outputOptions: OutputOptions
-  @OptionGroup(title: "Engine") var engineOptions: EngineOptions
+  @OptionGroup(title: "Engine") var engineOptions: DeviceOptions
   @OptionGroup var reportOptions: ReportOptions
 
   func validate() throws {
@@ -71,7 +71,7 @@ struct TransformCommand: AsyncParsableCommand {
         outputOptions, pictureCount: source.pictureCount, isJSON: reportOptions.json,
         inputs: files, names: (0..<source.pictureCount).map { [source] in source.name(of: $0) })
       let generator = try sampling.generator(
-        checkpoint, engines: engineOptions, guidance: request.guidance,
+        checkpoint, engines: try engineOptions.engines(), guidance: request.guidance,
         pictureCount: source.pictureCount)
       if outputOptions.resume, sampling.hasRandomSeed,
         let seed = ResumedRun.firstSeed(

@@ -84,7 +84,7 @@ struct VideoCommand: AsyncParsableCommand {
   @Flag(help: "Replace an existing file. The input is never replaced.")
   var overwrite = false
 
-  @OptionGroup(title: "Engine") var engineOptions: EngineOptions
+  @OptionGroup(title: "Engine") var engineOptions: DeviceOptions
 
   @Flag(help: "Print one JSON object with counts, times and percentiles.")
   var json = false
@@ -138,7 +138,7 @@ struct VideoCommand: AsyncParsableCommand {
       options.decodeTiling = sampling.vaeTile
       let stream = try LiveStream(
         checkpoint: checkpoint, settings: settings, options: options,
-        configuration: engineOptions.configuration, cache: try engineOptions.cache)
+        engines: try engineOptions.engines())
       if !quiet { await Terminal.warn(stream.advice, of: checkpoint) }
       let run = VideoRun(
         stream: stream, source: source, selection: try frameOptions.selection,

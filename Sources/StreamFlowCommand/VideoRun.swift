@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import FlowCore
+internal import FlowEngine
 internal import FlowMedia
 internal import Foundation
 internal import StreamFlow
@@ -51,8 +52,8 @@ struct VideoRun: Sendable {
     }
     if style != .quiet, interruption == nil { problems.report(on: source) }
     if let interruption { try end(with: interruption) }
-    // Those of a large network took long to compile; small ones are cached already.
-    await stream.keepEngines()
+    // Those of a large network took long to compile; small ones are persisted already.
+    await stream.store.persist()
     if await log.failedCount > 0 { throw ExitCode(EX_SOFTWARE) }
   }
 

@@ -17,22 +17,29 @@ import Testing
       SafetensorsWriter.file([("l.weight", [2, 2], [1, 2, 3, 4])]), as: "w.safetensors")
   }
 
-  private func model(scale: Float = 1) throws -> ONNXModel {
+  private func model(scale: Float = 1) throws -> GraphModule {
     let store = try WeightStore(file: weights)
     let graph = Graph(name: "small")
     graph.output(try graph.input("x", shape: [1, 2]).linear(store.root["l"]) * scale, as: "y")
-    return ONNXModel(graph, weightsIdentity: store.identity)
+    return GraphModule(graph, weightsIdentity: store.identity)
   }
 
   private var cacheFolder: String { "\(folder.path)/cache" }
 
-  private func result(of session: borrowing Session) throws -> [Float] {
-    session.write(input: 0, as: Float.self) {
+  /// A program by a store of its own.
+  private func program(
+    _ cache: EngineCache, scale: Float = 1, options: EngineOptions = EngineOptions()
+  ) async throws -> Program {
+    try await EngineStore.fresh(options: options, cache: cache).program(for: model(scale: scale))
+  }
+
+  private func result(of session: Program) throws -> [Float] {
+    session.withInput(0, as: Float.self) {
       $0[0] = 1
       $0[1] = 10
     }
     try session.run()
-    return session.read(output: 0, as: Float.self) { span in span.indices.map { span[$0] } }
+    return session.read(0, as: Float.self) { span in span.indices.map { span[$0] } }
   }
 
   private func entry() throws -> EngineCache.Entry {
@@ -42,14 +49,13 @@ import Testing
   }
 
   @Test("An engine is compiled once, and gives the same afterwards")
-  func kept() throws {
+  func kept() async throws {
     let cache = EngineCache(folder: cacheFolder) { Issue.record("\($0)") }
-    let configuration = EngineConfiguration()
-    let first = try Session(model(), configuration: configuration, cache: cache)
-    #expect(first.origin == .compiled)
+    let first = try await program(cache)
+    #expect(first.report.origin == .compiled)
     #expect(try result(of: first) == [21, 43])
-    let second = try Session(model(), configuration: configuration, cache: cache)
-    #expect(second.origin == .cached)
+    let second = try await program(cache)
+    #expect(second.report.origin == .cached)
     #expect(try result(of: second) == [21, 43])
     #expect(try entry().name == "small" && entry().byteCount > 100)
     try cache.clear()
@@ -58,31 +64,29 @@ import Testing
   }
 
   @Test("Whatever can change the result makes another engine")
-  func keys() throws {
+  func keys() async throws {
     let cache = EngineCache(folder: cacheFolder) { Issue.record("\($0)") }
-    var configuration = EngineConfiguration()
-    _ = try Session(model(), configuration: configuration, cache: cache)
-    let other = try Session(model(scale: 2), configuration: configuration, cache: cache)
-    #expect(other.origin == .compiled)
-    configuration.threadCount = 1
-    let threads = try Session(model(), configuration: configuration, cache: cache)
-    #expect(threads.origin == .compiled)
+    _ = try await program(cache)
+    let other = try await program(cache, scale: 2)
+    #expect(other.report.origin == .compiled)
+    let threads = try await program(cache, options: EngineOptions(threadCount: 1))
+    #expect(threads.report.origin == .compiled)
     #expect(try threads.property("INFERENCE_NUM_THREADS") == "1")
     // The same name and size, other weights, a moment later.
     _ = try folder.write(
       SafetensorsWriter.file([("l.weight", [2, 2], [5, 6, 7, 8])]), as: "w.safetensors")
-    let changed = try Session(model(), configuration: EngineConfiguration(), cache: cache)
-    #expect(changed.origin == .compiled)
+    let changed = try await program(cache)
+    #expect(changed.report.origin == .compiled)
     #expect(try result(of: changed) == [65, 87])
   }
 
   @Test(
     "A damaged entry is told, made anew, and never trusted",
     arguments: ["cut", "flipped", "empty", "foreign"])
-  func damaged(how: String) throws {
+  func damaged(how: String) async throws {
     let told = Mutex<[String]>([])
     let cache = EngineCache(folder: cacheFolder) { line in told.withLock { $0.append(line) } }
-    _ = try Session(model(), configuration: EngineConfiguration(), cache: cache)
+    _ = try await program(cache)
     let path = try entry().path
     var bytes = try Data(contentsOf: URL(filePath: path))
     switch how {
@@ -92,12 +96,12 @@ import Testing
     default: bytes = Data((0..<10_000).map { UInt8($0 % 251) })
     }
     try bytes.write(to: URL(filePath: path))
-    let session = try Session(model(), configuration: EngineConfiguration(), cache: cache)
-    #expect(session.origin == .compiled)
+    let session = try await program(cache)
+    #expect(session.report.origin == .compiled)
     #expect(try result(of: session) == [21, 43])
     #expect(told.withLock { $0.count } == 1)
-    let after = try Session(model(), configuration: EngineConfiguration(), cache: cache)
-    #expect(after.origin == .cached)
+    let after = try await program(cache)
+    #expect(after.report.origin == .cached)
   }
 
   @Test("Many at once end with one whole entry")
@@ -107,7 +111,7 @@ import Testing
     try await withThrowingTaskGroup(of: [Float].self) { group in
       for _ in 0..<8 {
         group.addTask {
-          let session = try Session(model, configuration: EngineConfiguration(), cache: cache)
+          let session = try await EngineStore.fresh(cache: cache).program(for: model)
           return try result(of: session)
         }
       }
@@ -117,14 +121,14 @@ import Testing
   }
 
   @Test("A folder that cannot be written is told, and the engine made all the same")
-  func unwritable() throws {
+  func unwritable() async throws {
     let file = try folder.write([1], as: "file")
     let told = Mutex<[String]>([])
     let cache = EngineCache(folder: "\(file)/cache") { line in told.withLock { $0.append(line) } }
-    let session = try Session(model(), configuration: EngineConfiguration(), cache: cache)
+    let session = try await program(cache)
     #expect(try result(of: session) == [21, 43])
-    _ = try Session(model(scale: 2), configuration: EngineConfiguration(), cache: cache)
-    cache.keep([1: 0.5], at: try cache.place(of: model(), configuration: EngineConfiguration()))
+    _ = try await program(cache, scale: 2)
+    try await EngineStore.fresh(cache: cache).persist([1: 0.5], of: model())
     // Said once, whatever is not written.
     #expect(
       told.withLock { $0 } == [
@@ -146,8 +150,8 @@ import Testing
   /// Makes the engine of a scale and says how.
   private func origin(
     _ scale: Float, _ cache: EngineCache
-  ) throws -> Session.Origin {
-    try Session(model(scale: scale), configuration: EngineConfiguration(), cache: cache).origin
+  ) async throws -> EngineReport.Origin {
+    try await program(cache, scale: scale).report.origin
   }
 
   /// Makes all entries look unused for some seconds.
@@ -159,62 +163,62 @@ import Testing
   }
 
   @Test("Beyond the limit the engines go that were used least recently")
-  func evicted() throws {
+  func evicted() async throws {
     let cache = EngineCache(folder: cacheFolder)
-    #expect(try origin(1, cache) == .compiled)
+    #expect(try await origin(1, cache) == .compiled)
     let size = try entry().byteCount
     try age(cache.entries(), seconds: 100)
     let first = try entry().path
     let limited = EngineCache(folder: cacheFolder, limit: .bytes(size * 5 / 2)) {
       Issue.record("\($0)")
     }
-    #expect(try origin(2, limited) == .compiled)
+    #expect(try await origin(2, limited) == .compiled)
     try age(limited.entries().filter { $0.path != first }, seconds: 50)
     // Its use makes the older one the younger one.
-    #expect(try origin(1, limited) == .cached)
-    #expect(try origin(3, limited) == .compiled)
+    #expect(try await origin(1, limited) == .cached)
+    #expect(try await origin(3, limited) == .compiled)
     #expect(try limited.entries().count == 2)
     #expect(try limited.limitByteCount() == size * 5 / 2)
-    #expect(try origin(1, cache) == .cached)
-    #expect(try origin(3, cache) == .cached)
-    #expect(try origin(2, cache) == .compiled)
+    #expect(try await origin(1, cache) == .cached)
+    #expect(try await origin(3, cache) == .cached)
+    #expect(try await origin(2, cache) == .compiled)
   }
 
   @Test("An engine that is mapped is not evicted, though it was used least recently")
-  func mapped() throws {
+  func mapped() async throws {
     let cache = EngineCache(folder: cacheFolder)
-    #expect(try origin(1, cache) == .compiled)
+    #expect(try await origin(1, cache) == .compiled)
     let (size, path) = (try entry().byteCount, try entry().path)
-    let session = try Session(model(), configuration: EngineConfiguration(), cache: cache)
-    #expect(session.origin == .cached)
+    let session = try await program(cache)
+    #expect(session.report.origin == .cached)
     #expect(!EngineFile.removeIfUnused(path))
     let limited = EngineCache(folder: cacheFolder, limit: .bytes(size * 3 / 2))
     try age(cache.entries(), seconds: 100)
-    #expect(try origin(2, limited) == .compiled)
+    #expect(try await origin(2, limited) == .compiled)
     #expect(try Set(cache.entries().map(\.path)).contains(path))
     try age(cache.entries(), seconds: 100)
-    #expect(try origin(3, limited) == .compiled)
+    #expect(try await origin(3, limited) == .compiled)
     // The one in between went: it is not in use.
     #expect(try cache.entries().count == 2)
     #expect(try result(of: session) == [21, 43])
-    #expect(try origin(2, cache) == .compiled)
+    #expect(try await origin(2, cache) == .compiled)
   }
 
   @Test("An engine beyond the limit by itself is compiled, reported and not stored")
-  func large() throws {
+  func large() async throws {
     let told = Mutex<[String]>([])
     let cache = EngineCache(folder: cacheFolder, limit: .bytes(100)) { line in
       told.withLock { $0.append(line) }
     }
-    #expect(try origin(1, cache) == .compiled)
+    #expect(try await origin(1, cache) == .compiled)
     #expect(try cache.entries().isEmpty)
     #expect(told.withLock { $0.first }?.contains("beyond the cache's limit of 100") == true)
   }
 
   @Test("Entries are found by the weights they were compiled from")
-  func weightsOfEntries() throws {
+  func weightsOfEntries() async throws {
     let cache = EngineCache(folder: cacheFolder)
-    _ = try origin(1, cache)
+    _ = try await origin(1, cache)
     let identity = try WeightStore(file: weights).identity
     #expect(cache.isEntry(try entry(), compiledFrom: Set(identity)))
     #expect(!cache.isEntry(try entry(), compiledFrom: ["other"]))

@@ -23,15 +23,14 @@ import Testing
       as: "w.safetensors")
     let store = try WeightStore(file: path)
     let graph = Graph(name: "operator")
-    let values = shapes.enumerated().map { graph.input("input\($0)", shape: $1) }
+    let values = shapes.enumerated().map { graph.input(PortName("input\($0)"), shape: $1) }
     graph.output(try build(values, store.root), as: "output")
-    let session = try Session(
-      ONNXModel(graph, weightsIdentity: store.identity), configuration: EngineConfiguration())
+    let session = try Program.compiled(GraphModule(graph, weightsIdentity: store.identity))
     for (index, scalars) in inputs.enumerated() {
-      session.write(input: index, as: Float.self) { for i in $0.indices { $0[i] = scalars[i] } }
+      session.withInput(index, as: Float.self) { for i in $0.indices { $0[i] = scalars[i] } }
     }
     try session.run()
-    return session.read(output: 0, as: Float.self) { span in span.indices.map { span[$0] } }
+    return session.read(0, as: Float.self) { span in span.indices.map { span[$0] } }
   }
 
   @Test(
@@ -302,11 +301,10 @@ import Testing
     let store = try WeightStore(file: path)
     let graph = Graph(name: "half")
     graph.output(try graph.input("x", shape: [1, 1]).linear(store.root["l"]), as: "y")
-    let session = try Session(
-      ONNXModel(graph, weightsIdentity: store.identity), configuration: EngineConfiguration())
-    session.write(input: 0, as: Float.self) { $0[0] = 1 }
+    let session = try Program.compiled(GraphModule(graph, weightsIdentity: store.identity))
+    session.withInput(0, as: Float.self) { $0[0] = 1 }
     try session.run()
-    let actual = session.read(output: 0, as: Float.self) { span in span.indices.map { span[$0] } }
+    let actual = session.read(0, as: Float.self) { span in span.indices.map { span[$0] } }
     let expected = try #require(try store.weights["l.weight"]?.floats())
     expectClose(actual, expected, tolerance: 1e-7)
   }

@@ -47,12 +47,11 @@ import Testing
     let graph = Graph(name: "layer")
     let input = graph.input("x", shape: Shape(try golden.shape("\(name).x")))
     graph.output(try build(input, store.root["layer"]), as: "output")
-    let session = try Session(
-      ONNXModel(graph, weightsIdentity: store.identity), configuration: EngineConfiguration())
+    let session = try Program.compiled(GraphModule(graph, weightsIdentity: store.identity))
     let scalars = try golden.floats("\(name).x")
-    session.write(input: 0, as: Float.self) { for i in $0.indices { $0[i] = scalars[i] } }
+    session.withInput(0, as: Float.self) { for i in $0.indices { $0[i] = scalars[i] } }
     try session.run()
-    return session.read(output: 0, as: Float.self) { span in span.indices.map { span[$0] } }
+    return session.read(0, as: Float.self) { span in span.indices.map { span[$0] } }
   }
 
   @Test("A layer in 8 bits gives what PyTorch's rounding gives", arguments: cases.indices)
@@ -124,13 +123,12 @@ import Testing
     let tensors = try graph.addStatistics(of: { $0 == "layer" }, elementCount: 100)
     // One tensor, which the layer's two uses read.
     #expect(tensors.map(\.layers) == [["layer"]])
-    let session = try Session(
-      ONNXModel(graph, weightsIdentity: store.identity), configuration: EngineConfiguration())
+    let session = try Program.compiled(GraphModule(graph, weightsIdentity: store.identity))
     let scalars = try golden.floats("tokens.x")
-    session.write(input: 0, as: Float.self) { for i in $0.indices { $0[i] = scalars[i] } }
+    session.withInput(0, as: Float.self) { for i in $0.indices { $0[i] = scalars[i] } }
     try session.run()
     func floats(_ output: Int) -> [Float] {
-      session.read(output: output, as: Float.self) { span in span.indices.map { span[$0] } }
+      session.read(output, as: Float.self) { span in span.indices.map { span[$0] } }
     }
     #expect(floats(1) == [scalars.min()] && floats(2) == [scalars.max()])
     let sample = floats(3)

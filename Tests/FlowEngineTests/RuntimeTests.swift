@@ -5,6 +5,7 @@ import Foundation
 import Testing
 
 @testable import FlowEngine
+@testable import FlowOpenVINO
 
 @Suite struct RuntimeTests {
   private static let package = URL(filePath: #filePath)
@@ -12,7 +13,7 @@ import Testing
 
   @Test("The runtime is found and says what it is")
   func found() throws {
-    let runtime = try Runtime.shared()
+    let runtime = try OpenVINORuntime.shared()
     #expect(runtime.version.hasPrefix("2026.4"))
     #expect(runtime.devices.contains("CPU"))
     #expect(try !runtime.property("FULL_DEVICE_NAME", of: "CPU").isEmpty)
@@ -24,7 +25,7 @@ import Testing
     let candidates = RuntimeLocation.candidates(
       environment: ["STREAMFLOW_OPENVINO": folder.path], executable: "/bin/x")
     #expect(candidates.isEmpty)
-    let error = #expect(throws: EngineError.self) { try Runtime(candidates: candidates) }
+    let error = #expect(throws: EngineError.self) { try OpenVINORuntime(candidates: candidates) }
     #expect(error?.code == .runtimeMissing)
     #expect(error?.message.contains("pip install 'openvino==2026.4.*'") == true)
     #expect(error?.message.contains("set STREAMFLOW_OPENVINO") == true)
@@ -48,29 +49,28 @@ import Testing
   func damaged() throws {
     let folder = try TemporaryFolder()
     let path = try folder.write([1, 2, 3], as: "libopenvino_c.so.2640")
-    let error = #expect(throws: EngineError.self) { try Runtime(candidates: [path]) }
+    let error = #expect(throws: EngineError.self) { try OpenVINORuntime(candidates: [path]) }
     #expect(error?.message.contains(path) == true)
   }
 
   @Test("A device that is not there is told with those that are")
-  func device() throws {
-    var configuration = EngineConfiguration()
-    configuration.device = "TPU"
+  func device() async throws {
     let graph = Graph(name: "nothing")
     graph.output(graph.input("x", shape: [1]).relu(), as: "y")
-    let model = ONNXModel(graph, weightsIdentity: [])
-    let error = #expect(throws: EngineError.self) {
-      _ = try Session(model, configuration: configuration)
+    let model = GraphModule(graph, weightsIdentity: [])
+    let error = await #expect(throws: EngineError.self) {
+      _ = try await EngineStore.fresh(device: DeviceName(name: "TPU")).program(for: model)
     }
     #expect(error?.code == .deviceUnavailable)
-    #expect(error?.message.hasPrefix("there is no device 'TPU'; this machine has CPU") == true)
+    #expect(
+      error?.message.hasPrefix("there is no device 'TPU'; this machine has openvino:CPU") == true)
   }
 
   @Test("A graph that the runtime refuses is told in its own words")
   func refused() throws {
     let error = #expect(throws: EngineError.self) {
-      _ = try Runtime.shared().compile(
-        [1, 2, 3], named: "junk", configuration: EngineConfiguration())
+      _ = try OpenVINORuntime.shared().compile(
+        [1, 2, 3], named: "junk", on: "CPU", [], didRead: {})
     }
     #expect(error?.code == .modelUnreadable)
     #expect(error?.message.hasPrefix("cannot read the graph junk: ") == true)
@@ -101,8 +101,7 @@ import Testing
       value = try value.matrixProduct(graph.constant(weight, shape: [64, 64])).sigmoid()
     }
     graph.output(value, as: "y")
-    let session = try Session(
-      ONNXModel(graph, weightsIdentity: []), configuration: EngineConfiguration())
+    let session = try Program.compiled(GraphModule(graph, weightsIdentity: []))
     try session.run()
   }
 
@@ -110,9 +109,39 @@ import Testing
   func precision() throws {
     let graph = Graph(name: "precision")
     graph.output(graph.input("x", shape: [1]).relu(), as: "y")
-    let session = try Session(
-      ONNXModel(graph, weightsIdentity: []), configuration: EngineConfiguration())
+    let session = try Program.compiled(GraphModule(graph, weightsIdentity: []))
     #expect(try session.property("INFERENCE_PRECISION_HINT") == "f32")
+  }
+
+  @Test("Options of one engine do not reach the next, compiled or loaded")
+  func options() async throws {
+    let folder = try TemporaryFolder()
+    let cache = EngineCache(folder: folder.path)
+    let graph = Graph(name: "threads")
+    graph.output(graph.input("x", shape: [1]).relu(), as: "y")
+    let module = GraphModule(graph, weightsIdentity: [])
+    func threads(_ count: Int?) async throws -> String {
+      try await EngineStore.fresh(options: EngineOptions(threadCount: count), cache: cache)
+        .program(for: module).property("INFERENCE_NUM_THREADS")
+    }
+    let plain = try await threads(nil)
+    #expect(try await threads(1) == "1")
+    // Loading sets the whole process's properties.
+    #expect(try await threads(1) == "1")
+    #expect(try await threads(nil) == plain)
+    let other = Graph(name: "others")
+    other.output(other.input("x", shape: [2]).relu(), as: "y")
+    let compiled = try await EngineStore.fresh().program(
+      for: GraphModule(other, weightsIdentity: []))
+    #expect(try compiled.property("INFERENCE_NUM_THREADS") == plain)
+  }
+
+  @Test("The end of the process is registered once for a kind of graph")
+  func registrations() throws {
+    try Self.compileSomething(0)
+    let count = ExitGate.shared.registrationCount
+    for number in 1..<5 { try Self.compileSomething(number) }
+    #expect(ExitGate.shared.registrationCount == count)
   }
 
   @Test("The shim's declarations are those of the runtime's own headers")

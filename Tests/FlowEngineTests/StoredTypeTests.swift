@@ -18,11 +18,10 @@ import Testing
     let graph = Graph(name: "stored")
     let input = graph.input("input", shape: weight.shape)
     graph.output(try input + graph.value(of: weight), as: "output")
-    let session = try Session(
-      ONNXModel(graph, weightsIdentity: store.identity), configuration: EngineConfiguration())
-    session.write(input: 0, as: Float.self) { for index in $0.indices { $0[index] = 0 } }
+    let session = try Program.compiled(GraphModule(graph, weightsIdentity: store.identity))
+    session.withInput(0, as: Float.self) { for index in $0.indices { $0[index] = 0 } }
     try session.run()
-    return session.read(output: 0, as: Float.self) { span in span.indices.map { span[$0] } }
+    return session.read(0, as: Float.self) { span in span.indices.map { span[$0] } }
   }
 
   @Test("Every 8-bit float is the number that torch reads", arguments: ["e4m3", "e5m2"])

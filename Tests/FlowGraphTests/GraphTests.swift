@@ -79,18 +79,18 @@ import Testing
 
   @Test("The bytes of a graph name each weight's place, by address here and by file in keys")
   func places() throws {
-    func model() throws -> ONNXModel {
+    func model() throws -> GraphModule {
       let graph = Graph(name: "test")
       let hidden = try graph.input("x", shape: [1, 4, 8, 8]).convolution(weights["conv"])
       graph.output(hidden, as: "y")
-      return ONNXModel(graph, weightsIdentity: ["identity"])
+      return GraphModule(graph, weightsIdentity: ["identity"])
     }
-    let byFile = try model().serialized(locatingWeightsBy: .file)
-    #expect(try model().serialized(locatingWeightsBy: .file) == byFile)
+    let byFile = try model().onnx(locatingWeightsBy: .file)
+    #expect(try model().onnx(locatingWeightsBy: .file) == byFile)
     let text = String(decoding: byFile, as: UTF8.self)
     #expect(text.contains("w.safetensors") && text.contains("1152"))
     let byAddress = String(
-      decoding: try model().serialized(locatingWeightsBy: .address), as: UTF8.self)
+      decoding: try model().onnx(locatingWeightsBy: .address), as: UTF8.self)
     #expect(byAddress.contains("*/_ORT_MEM_ADDR_/*") && !byAddress.contains("w.safetensors"))
     #expect(try model().weightsByteCount == 1184)
   }

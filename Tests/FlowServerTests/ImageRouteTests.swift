@@ -30,7 +30,7 @@ import Testing
     #expect(answer["size"] as? String == "64x64" && answer["output_format"] as? String == "png")
     var request = GenerationRequest(prompt: "a fox on a blue background")
     request.seed = 8
-    let generator = try Generator(checkpoint: .starter())
+    let generator = try Generator(checkpoint: .starter(), engines: .ofTests)
     var iterator = try await generator.images(for: [request]).makeAsyncIterator()
     let expected = try #require(try await iterator.next()).image
     expectClose(
@@ -103,7 +103,7 @@ import Testing
     (request.seed, request.stepCount, request.spacing) = (5, 2, .uniform)
     request.guidance = checkpoint.guidance(scale: checkpoint.defaults().guidanceScale)
     request.source = SourcePicture(image: source, strength: 0.5, fit: PictureFit(.cover))
-    let generator = try Generator(checkpoint: checkpoint)
+    let generator = try Generator(checkpoint: checkpoint, engines: .ofTests)
     var iterator = try await generator.images(for: [request]).makeAsyncIterator()
     expectClose(
       try Self.image(answer).pixels.map(Float.init),

@@ -91,8 +91,7 @@ import Testing
     let log = CollectedLog()
     let logger = Logger(label: "test") { _ in CollectedLog.Handler(log: log) }
     let model = ServedModel(name: "broken") { try Checkpoint(folder: "/nothing/of/the/kind") }
-    let shelf = ModelShelf(
-      ServerOptions(models: [model]), turn: EngineTurn(), logger: logger)
+    let shelf = ModelShelf(ServerOptions(models: [model]), logger: logger)
     for _ in 0..<3 {
       await #expect(throws: ModelError.self) { try await shelf.generator(nil, of: shelf.hosts[0]) }
     }

@@ -29,9 +29,7 @@ final class RunningServer: Sendable {
     options.rowCapacity = 4
     options.grace = .seconds(2)
     options.resultFolder = FileManager.default.temporaryDirectory.path
-    options.engineCache = EngineCache(
-      folder: FileManager.default.temporaryDirectory.appending(path: "streamflow-test-engines")
-        .path)
+    options.engines = .ofTests
     change(&options)
     var logger = Logger(label: "test")
     logger.logLevel = .critical

@@ -6,7 +6,7 @@ import Testing
 @Suite struct CacheCommandTests {
   private let runner: CommandRunner
 
-  init() throws { runner = try CommandRunner() }
+  init() throws { runner = try CommandRunner(ownsCache: true) }
 
   private func lines(_ arguments: [String], environment: [String: String] = [:]) throws -> [String]
   {
@@ -31,6 +31,49 @@ import Testing
       try lines(["cache", "clear", "--model", "starter", "--older-than", "0s"])[0]
         .hasPrefix("removed \(list.count - 1) engines"))
     #expect(try lines(["cache"]).count == 1)
+  }
+
+  private struct EngineReport: Decodable {
+    struct Engine: Decodable { let is_cached: Bool }
+    let engines: [Engine]
+  }
+
+  private func cached() throws -> [Bool] {
+    let outcome = try runner.run(["generate", "fox", "--json"])
+    let report = try JSONDecoder().decode(EngineReport.self, from: Data(outcome.output.utf8))
+    return report.engines.map(\.is_cached)
+  }
+
+  @Test("Engines are kept, listed and cleared")
+  func cache() throws {
+    let empty = try runner.run(["cache"], environment: ["STREAMFLOW_CACHE_LIMIT": "off"])
+    #expect(empty.output == "0 engines, 0 B, no limit, in \(runner.folder.path)/cache\n")
+    #expect(try cached() == [false, false, false])
+    #expect(try cached() == [true, true, true])
+    let list = try runner.run(["cache", "list"]).output
+    #expect(list.contains("unet_1x16x16") && list.contains("3 engines, "))
+    #expect(try runner.run(["cache", "clear"]).output.hasPrefix("removed 3 engines, "))
+    #expect(try runner.files("cache").isEmpty)
+  }
+
+  @Test("Processes that share an empty cache leave whole engines behind")
+  func sharedCache() throws {
+    let processes = (0..<3).map { index in
+      runner.process(["generate", "fox", "--seed", "4", "--quiet", "--output", "\(index)"])
+    }
+    for process in processes { try process.run() }
+    for process in processes {
+      process.waitUntilExit()
+      #expect(process.terminationStatus == 0)
+    }
+    let pictures = try (0..<3).map { index in
+      try Data(contentsOf: URL(filePath: "\(runner.folder.path)/\(index)/0001-fox.png"))
+    }
+    #expect(Set(pictures).count == 1)
+    #expect(
+      try runner.files("cache").count == 3
+        && runner.files("cache").allSatisfy { $0.hasSuffix(".engine") })
+    #expect(try cached() == [true, true, true])
   }
 
   @Test("A limit or an age that cannot be read is a usage error")

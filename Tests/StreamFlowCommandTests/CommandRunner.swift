@@ -1,3 +1,4 @@
+import FlowEngine
 import FlowTestSupport
 import Foundation
 
@@ -11,7 +12,14 @@ struct CommandRunner {
 
   let folder: TemporaryFolder
 
-  init() throws { folder = try TemporaryFolder() }
+  /// The engine cache: that of all tests, unless a test looks into its own.
+  let cacheFolder: String
+
+  /// - Parameter ownsCache: whether the cache is empty to begin with, in the folder itself.
+  init(ownsCache: Bool = false) throws {
+    folder = try TemporaryFolder()
+    cacheFolder = ownsCache ? "\(folder.path)/cache" : EngineCache.ofTests.folder
+  }
 
   func process(
     _ arguments: [String], environment: [String: String] = [:]
@@ -21,7 +29,7 @@ struct CommandRunner {
     process.arguments = arguments
     process.currentDirectoryURL = URL(filePath: folder.path)
     process.environment = ProcessInfo.processInfo.environment
-      .merging(["STREAMFLOW_CACHE": "\(folder.path)/cache"]) { $1 }
+      .merging(["STREAMFLOW_CACHE": cacheFolder]) { $1 }
       .merging(environment) { $1 }
     return process
   }

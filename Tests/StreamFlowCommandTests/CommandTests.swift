@@ -290,47 +290,6 @@ import Testing
     #expect(text.contains("\(names.count) of 100000 images"))
   }
 
-  private struct EngineReport: Decodable {
-    struct Engine: Decodable { let is_cached: Bool }
-    let engines: [Engine]
-  }
-
-  private func cached() throws -> [Bool] {
-    let outcome = try run(["generate", "fox", "--json"])
-    let report = try JSONDecoder().decode(EngineReport.self, from: Data(outcome.output.utf8))
-    return report.engines.map(\.is_cached)
-  }
-
-  @Test("Engines are kept, listed and cleared")
-  func cache() throws {
-    let empty = try run(["cache"], environment: ["STREAMFLOW_CACHE_LIMIT": "off"])
-    #expect(empty.output == "0 engines, 0 B, no limit, in \(folder.path)/cache\n")
-    #expect(try cached() == [false, false, false])
-    #expect(try cached() == [true, true, true])
-    let list = try run(["cache", "list"]).output
-    #expect(list.contains("unet_1x16x16") && list.contains("3 engines, "))
-    #expect(try run(["cache", "clear"]).output.hasPrefix("removed 3 engines, "))
-    #expect(try files("cache").isEmpty)
-  }
-
-  @Test("Processes that share an empty cache leave whole engines behind")
-  func sharedCache() throws {
-    let processes = (0..<3).map { index in
-      process(["generate", "fox", "--seed", "4", "--quiet", "--output", "\(index)"])
-    }
-    for process in processes { try process.run() }
-    for process in processes {
-      process.waitUntilExit()
-      #expect(process.terminationStatus == 0)
-    }
-    let pictures = try (0..<3).map { index in
-      try Data(contentsOf: URL(filePath: "\(folder.path)/\(index)/0001-fox.png"))
-    }
-    #expect(Set(pictures).count == 1)
-    #expect(try files("cache").count == 3 && files("cache").allSatisfy { $0.hasSuffix(".engine") })
-    #expect(try cached() == [true, true, true])
-  }
-
   @Test("A model is inspected in words and in JSON")
   func inspect() throws {
     let words = try run(["inspect", "starter"]).output

@@ -53,7 +53,7 @@ import Testing
       autoencoder.decoderGraph(rows: 2, height: 6, width: 8), parts.weights)
     SingleFileTests.write(sample, to: decoder, input: 0)
     try decoder.run()
-    return decoder.read(output: 0, as: UInt8.self) { span in span.indices.map { Float(span[$0]) } }
+    return decoder.read(0, as: UInt8.self) { span in span.indices.map { Float(span[$0]) } }
   }
 
   @Test(

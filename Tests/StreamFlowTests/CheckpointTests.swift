@@ -207,7 +207,8 @@ import Testing
     request.seed = 41
     var options = GeneratorOptions()
     options.decodeTiling = tiling
-    let generator = try Generator(checkpoint: Checkpoint(folder: model), options: options)
+    let generator = try Generator(
+      checkpoint: Checkpoint(folder: model), options: options, engines: .ofTests)
     let stream = try await generator.images(for: [request])
     let error = await #expect(throws: ModelError.self) {
       for try await _ in stream {}

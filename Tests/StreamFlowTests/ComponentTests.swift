@@ -16,19 +16,18 @@ import Testing
     try ConfigurationFile(path: Bundle.module.fixture("\(name)/config.json"))
   }
 
-  private static func session(_ graph: Graph, _ store: WeightStore) throws -> Session {
-    try Session(
-      ONNXModel(graph, weightsIdentity: store.identity), configuration: EngineConfiguration())
+  private static func session(_ graph: Graph, _ store: WeightStore) throws -> Program {
+    try Program.compiled(GraphModule(graph, weightsIdentity: store.identity))
   }
 
-  private static func write(_ scalars: [Float], to session: borrowing Session, input: Int) {
-    session.write(input: input, as: Float.self) {
+  private static func write(_ scalars: [Float], to session: Program, input: Int) {
+    session.withInput(input, as: Float.self) {
       for index in $0.indices { $0[index] = scalars[index] }
     }
   }
 
-  private static func floats(_ session: borrowing Session, output: Int) -> [Float] {
-    session.read(output: output, as: Float.self) { span in span.indices.map { span[$0] } }
+  private static func floats(_ session: Program, output: Int) -> [Float] {
+    session.read(output, as: Float.self) { span in span.indices.map { span[$0] } }
   }
 
   @Test(
@@ -81,7 +80,7 @@ import Testing
       let session = try Self.session(graph, store)
       for (input, key) in ["tokens", "end"].enumerated() {
         let numbers = try golden.floats(key)
-        session.write(input: input, as: Int64.self) {
+        session.withInput(input, as: Int64.self) {
           for index in $0.indices { $0[index] = Int64(numbers[index]) }
         }
       }
@@ -110,7 +109,7 @@ import Testing
     let session = try Self.session(autoencoder.decoderGraph(rows: 2, height: 6, width: 10), store)
     Self.write(try golden.floats("latents"), to: session, input: 0)
     try session.run()
-    let pixels = session.read(output: 0, as: UInt8.self) { span in
+    let pixels = session.read(0, as: UInt8.self) { span in
       span.indices.map { Float(span[$0]) }
     }
     let expected = try golden.floats("decoded")
@@ -125,7 +124,7 @@ import Testing
     let graph = try autoencoder.encoderGraph(rows: 1, height: 6, width: 10)
     let session = try Self.session(graph, store)
     let pixels = try golden.floats("pixels")
-    session.write(input: 0, as: UInt8.self) {
+    session.withInput(0, as: UInt8.self) {
       for index in $0.indices { $0[index] = UInt8(pixels[index]) }
     }
     try session.run()

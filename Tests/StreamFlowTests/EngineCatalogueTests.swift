@@ -7,41 +7,50 @@ import Testing
 @testable import StreamFlow
 
 @Suite struct EngineCatalogueTests {
-  /// Engines of a graph that does next to nothing, named by their rows and chunks.
-  private static func catalogue(weightsByteCount: Int) -> EngineCatalogue {
-    EngineCatalogue(capacity: 6, weightsByteCount: weightsByteCount) { rows, chunks in
+  private let provider = EngineProvider(.fresh())
+
+  /// Programs of a graph that does next to nothing, named by their rows and chunks.
+  private func catalogue(weightsByteCount: Int) -> EngineCatalogue {
+    EngineCatalogue(
+      capacity: 6, weightsByteCount: weightsByteCount, provider: provider
+    ) { rows, chunks in
       let graph = Graph(name: "\(rows)x\(chunks)")
       graph.output(try graph.input("input", shape: [rows, chunks]).silu(), as: "output")
-      return try Session(
-        ONNXModel(graph, weightsIdentity: []), configuration: EngineConfiguration())
+      return GraphModule(graph, weightsIdentity: [])
     }
   }
 
-  @Test("Engines go by rows and chunks; what was made serves fewer rows, and no other chunks")
-  func small() throws {
-    let catalogue = Self.catalogue(weightsByteCount: 1)
-    for (rows, chunks) in [(3, 1), (2, 1), (3, 2), (6, 2), (1, 2), (4, 1)] {
-      let engine = try catalogue.engine(for: rows, chunks: chunks)
-      #expect(engine.rows >= rows && engine.chunks == chunks)
+  private func given() -> EngineCatalogue {
+    EngineCatalogue(
+      capacity: 64, weightsByteCount: 1, growth: .given, provider: provider
+    ) { _, _ in preconditionFailure("nothing is made") }
+  }
+
+  @Test("Programs go by rows and chunks; what was made serves fewer rows, and no other chunks")
+  func small() async throws {
+    let catalogue = catalogue(weightsByteCount: 1)
+    for (rows, chunks) in [(3, 1), (2, 1), (3, 2), (6, 2), (1, 2), (4, 1), (10, 1)] {
+      try await catalogue.prepare(rows, chunks: chunks)
+      for part in catalogue.parts(for: rows, chunks: chunks) {
+        #expect(part.engine.rows >= part.rows.count && part.engine.chunks == chunks)
+      }
     }
-    #expect(catalogue.made.map(\.name) == ["4x1", "4x2", "6x2"])
+    #expect(provider.log.made.map(\.name) == ["4x1", "4x2", "6x2", "6x1"])
   }
 
   @Test("Engines that are given are used as they are, in the parts that take the least time")
   func parts() throws {
-    let given = EngineCatalogue(capacity: 64, weightsByteCount: 1, growth: .given) { _, _ in
-      preconditionFailure("nothing is made")
-    }
+    let given = given()
     // Work alone decides before anything has run: a third row of an engine of 8 is wasted work.
     for rows in [8, 1, 3] { given.add(try Self.engine(rows: rows)) }
-    func split(_ count: Int) throws -> [[Int]] {
-      try given.parts(for: count).map { [$0.engine.rows, $0.rows.lowerBound, $0.rows.upperBound] }
+    func split(_ count: Int) -> [[Int]] {
+      given.parts(for: count).map { [$0.engine.rows, $0.rows.lowerBound, $0.rows.upperBound] }
     }
-    #expect(try split(1) == [[1, 0, 1]])
-    #expect(try split(3) == [[3, 0, 3]])
-    #expect(try split(8) == [[8, 0, 8]])
+    #expect(split(1) == [[1, 0, 1]])
+    #expect(split(3) == [[3, 0, 3]])
+    #expect(split(8) == [[8, 0, 8]])
     for count in 1...30 {
-      let parts = try split(count)
+      let parts = split(count)
       #expect(parts.reduce(0) { $0 + $1[2] - $1[1] } == count)
       #expect(parts.first?[1] == 0 && parts.last?[2] == count)
       #expect(zip(parts, parts.dropFirst()).allSatisfy { $0[2] == $1[1] })
@@ -53,11 +62,9 @@ import Testing
 
   @Test("One engine that is given runs any number of rows in parts, the last perhaps not full")
   func single() throws {
-    let given = EngineCatalogue(capacity: 64, weightsByteCount: 1, growth: .given) { _, _ in
-      preconditionFailure("nothing is made")
-    }
+    let given = given()
     given.add(try Self.engine(rows: 4))
-    #expect(try given.parts(for: 9).map(\.rows) == [0..<4, 4..<8, 8..<9])
+    #expect(given.parts(for: 9).map(\.rows) == [0..<4, 4..<8, 8..<9])
     #expect(!given.hasEngine(chunks: 2) && given.hasEngine(chunks: 1))
   }
 
@@ -65,23 +72,21 @@ import Testing
     let graph = Graph(name: "product_\(rows)")
     let input = graph.input("input", shape: [rows, 256, 256])
     graph.output(try input.matrixProduct(input), as: "output")
-    let session = try Session(
-      ONNXModel(graph, weightsIdentity: []), configuration: EngineConfiguration())
+    let session = try Program.compiled(GraphModule(graph, weightsIdentity: []))
     return RowEngine(session, rows: rows, chunks: 1)
   }
 
-  @Test("Of a large network there is one engine at a time")
-  func large() throws {
-    let catalogue = Self.catalogue(weightsByteCount: 256 << 20)
-    weak var first: RowEngine?
-    do {
-      let engine = try catalogue.engine(for: 3)
-      first = engine
-      #expect(try catalogue.engine(for: 1) === engine)
-    }
+  @Test("Of a large network there is one program at a time")
+  func large() async throws {
+    let catalogue = catalogue(weightsByteCount: 256 << 20)
+    try await catalogue.prepare(3)
+    weak let first = catalogue.parts(for: 3)[0].engine
+    #expect(first != nil && catalogue.parts(for: 1)[0].engine === first)
+    try await catalogue.prepare(1)
     #expect(first != nil)
-    _ = try catalogue.engine(for: 1, chunks: 2)
+    try await catalogue.prepare(1, chunks: 2)
     #expect(first == nil)
-    #expect(catalogue.made.map(\.name) == ["4x1", "1x2"])
+    #expect(provider.log.made.map(\.name) == ["4x1", "1x2"])
+    #expect(provider.log.present.map(\.name) == ["1x2"])
   }
 }

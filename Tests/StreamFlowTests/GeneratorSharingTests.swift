@@ -14,11 +14,10 @@ import Testing
     return request
   }
 
-  private static func generator(rows: Int, turn: EngineTurn? = nil) throws -> Generator {
+  private static func generator(rows: Int) throws -> Generator {
     var options = GeneratorOptions()
     options.rowCapacity = rows
-    options.turn = turn
-    return try Generator(checkpoint: .starter(), options: options)
+    return try Generator(checkpoint: .starter(), options: options, engines: .ofTests)
   }
 
   private static func image(_ request: GenerationRequest, _ generator: Generator) async throws
@@ -113,12 +112,10 @@ import Testing
     #expect(PreviewStages.stages(count: 3, of: 8) == [2, 4, 6])
   }
 
-  @Test("Two generators that share a turn make the pictures that each makes alone")
-  func sharedTurn() async throws {
-    let turn = EngineTurn()
-    let (first, second) = (
-      try Self.generator(rows: 2, turn: turn), try Self.generator(rows: 3, turn: turn)
-    )
+  @Test("Two generators that share a device make the pictures that each makes alone")
+  func sharedDevice() async throws {
+    let (first, second) = (try Self.generator(rows: 2), try Self.generator(rows: 3))
+    #expect(first.engines === second.engines)
     async let left = Self.image(Self.request(1), first)
     async let right = Self.image(Self.request(2), second)
     let (one, two) = (try await left, try await right)

@@ -8,10 +8,6 @@ import Testing
 
 /// The live stream: every input accounted for, in order, and each picture the one it is alone.
 @Suite struct LiveStreamTests {
-  /// Engines that all these tests share, and the next run of them.
-  static let cache = EngineCache(
-    folder: FileManager.default.temporaryDirectory.appending(path: "streamflow-test-engines").path)
-
   /// An input that is like no other.
   static func input(_ index: Int, width: Int = 80, height: Int = 60) -> PixelImage {
     var pixels: [UInt8] = []
@@ -40,7 +36,7 @@ import Testing
     (options.rowCapacity, options.frameBuffer, options.overlaps) = (rows, frameBuffer, overlaps)
     options.spareByteCount = spareByteCount
     return try LiveStream(
-      checkpoint: .starter(), settings: settings, options: options, cache: cache)
+      checkpoint: .starter(), settings: settings, options: options, engines: .ofTests)
   }
 
   /// Puts inputs in and takes all frames out.
@@ -71,7 +67,7 @@ import Testing
       (options.width, options.height, options.rowCapacity) = (size[0], size[1], 2)
       let generator =
         try generators[size]
-        ?? Generator(checkpoint: .starter(), options: options, cache: cache)
+        ?? Generator(checkpoint: .starter(), options: options, engines: .ofTests)
       generators[size] = generator
       let request = frame.settings.request(for: inputs[frame.index], index: frame.index)
       let alone = try await generator.images(for: [request]).reduce(into: []) { $0.append($1) }

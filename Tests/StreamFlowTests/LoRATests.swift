@@ -52,18 +52,18 @@ import Testing
         ConfigurationFile(path: Bundle.module.fixture("unet-sd15/config.json"))),
       weights: store.root)
     let golden = try Golden("unet-sd15/golden.safetensors", in: .module)
-    let model = ONNXModel(
+    let model = GraphModule(
       try network.graph(.init(rows: 2, height: 8, width: 8, tokens: 5)),
       weightsIdentity: store.identity)
-    let session = try Session(model, configuration: EngineConfiguration())
+    let session = try Program.compiled(model)
     for (index, name) in ["sample", "timestep", "conditioning"].enumerated() {
       let scalars = try golden.floats("0.\(name)")
-      session.write(input: index, as: Float.self) {
+      session.withInput(index, as: Float.self) {
         for place in $0.indices { $0[place] = scalars[place] }
       }
     }
     try session.run()
-    return session.read(output: 0, as: Float.self) { span in span.indices.map { span[$0] } }
+    return session.read(0, as: Float.self) { span in span.indices.map { span[$0] } }
   }
 
   private static func hidden(_ store: WeightStore) throws -> [Float] {
@@ -71,16 +71,16 @@ import Testing
     let encoder = CLIPText(
       configuration: try CLIPTextConfiguration(file, weights: store), weights: store.root)
     let golden = try Golden("text-quick_gelu/golden.safetensors", in: .module)
-    let model = ONNXModel(try encoder.graph(rows: 2), weightsIdentity: store.identity)
-    let session = try Session(model, configuration: EngineConfiguration())
+    let model = GraphModule(try encoder.graph(rows: 2), weightsIdentity: store.identity)
+    let session = try Program.compiled(model)
     for (index, name) in ["tokens", "end"].enumerated() {
       let numbers = try golden.floats(name)
-      session.write(input: index, as: Int64.self) {
+      session.withInput(index, as: Int64.self) {
         for place in $0.indices { $0[place] = Int64(numbers[place]) }
       }
     }
     try session.run()
-    return session.read(output: 0, as: Float.self) { span in span.indices.map { span[$0] } }
+    return session.read(0, as: Float.self) { span in span.indices.map { span[$0] } }
   }
 
   /// Both sides compute in float32 and sum in different orders; about 1e-6 is seen.

@@ -157,7 +157,7 @@ import Testing
     #expect(plain.guidance(scale: 1) == .none && plain.guidance(scale: 2) == .full(scale: 2))
     // Model cards of few-step models write 0 for no guidance, as diffusers reads it.
     #expect(plain.guidance(scale: 0) == .none)
-    let generator = try Generator(checkpoint: plain)
+    let generator = try Generator(checkpoint: plain, engines: .ofTests)
     for (guidance, words) in [
       (Guidance.selfNegative(scale: 2), "a picture made of text has none"),
       (.distilled(scale: 2), "does not read a guidance scale"),
@@ -188,11 +188,11 @@ import Testing
     }
     var options = GeneratorOptions()
     options.rowCapacity = 6
-    let stream = try await Generator(checkpoint: checkpoint, options: options)
+    let stream = try await Generator(checkpoint: checkpoint, options: options, engines: .ofTests)
       .images(for: requests)
     let together = try await stream.reduce(into: [:]) { $0[$1.index] = $1.image.pixels }
     options.rowCapacity = 2
-    let alone = try Generator(checkpoint: checkpoint, options: options)
+    let alone = try Generator(checkpoint: checkpoint, options: options, engines: .ofTests)
     for (index, request) in requests.enumerated() {
       let single = try await alone.images(for: [request]).reduce(into: []) { $0.append($1) }
       let expected = try #require(single.first).image.pixels.map(Float.init)

@@ -12,27 +12,33 @@ import Testing
   @Test(
     "A network that reads tables gives what it gives without", arguments: ["sd", "sdxl", "lcm"],
     [UNet.Tables.text, .time, [.text, .time]])
-  func same(model: String, tables: UNet.Tables) throws {
+  func same(model: String, tables: UNet.Tables) async throws {
     let checkpoint = try Checkpoint(folder: PipelineTests.folder(model))
-    let unet = UNet(configuration: checkpoint.unet, weights: checkpoint.unetWeights.root)
-    let configuration = EngineConfiguration()
-    let textTable = try TextTable(unet, checkpoint, configuration: configuration, cache: nil)
+    let provider = EngineProvider(.ofTests)
+    let textTable = try #require(
+      try await NetworkBlueprint(
+        checkpoint, height: 8, width: 8, tables: .text, provider: provider
+      ).textTable())
     var noise = GaussianNoise(seed: 5)
     let drawn: (Shape) -> [Float] = { noise.latents(shape: $0).scalars }
     let hidden = drawn([2 * checkpoint.tokenCount, checkpoint.unet.conditioningWidth])
-    var others: [[Float]] = []
+    var timeInputs: [Conditioning.Input] = []
     if let addition = checkpoint.unet.addition {
-      others = [drawn([addition.pooledWidth]), [32, 40, 0, 1, 32, 40]]
+      timeInputs = [
+        .init("pooled", drawn([addition.pooledWidth])), .init("sizes", [32, 40, 0, 1, 32, 40]),
+      ]
     }
-    if checkpoint.unet.guidanceWidth != nil { others.append([6500]) }
-    let sample = drawn([4, 8, 8])
-    func output(_ tables: UNet.Tables, text: [Float]) throws -> [Float] {
+    if checkpoint.unet.guidanceWidth != nil { timeInputs.append(.init("guidance", [6500])) }
+    let sample = ContiguousArray(drawn([4, 8, 8]))
+    func output(_ tables: UNet.Tables, text: Conditioning.Input) async throws -> [Float] {
       let blueprint = try NetworkBlueprint(
-        checkpoint, height: 8, width: 8, tables: tables, configuration: configuration, cache: nil)
-      let network = try VelocityNetwork(blueprint, rowCapacity: 2)
+        checkpoint, height: 8, width: 8, tables: tables, provider: provider)
+      let network = VelocityNetwork(
+        blueprint, times: try await blueprint.timeTable(), rowCapacity: 2)
       network.chunkCount = 2
-      let conditioning = Conditioning(text: text, others: others, chunkCount: 2)
-      try network.begin(rowCount: 2)
+      let conditioning = Conditioning(text: text, timeInputs: timeInputs, chunkCount: 2)
+      try await network.prepare(rowCount: 2)
+      network.begin(rowCount: 2)
       for (row, timestep) in [Float(937), 259].enumerated() {
         network.load(
           row: row, sample: sample.span, timestep: timestep, conditioning: conditioning)
@@ -44,9 +50,31 @@ import Testing
       }
       return outputs
     }
-    let plain = try output([], text: hidden)
-    let text = try tables.contains(.text) ? textTable(hidden) : hidden
-    expectClose(try output(tables, text: text), plain, relativeTolerance: 1e-5)
+    let plain = try await output([], text: .init("hidden", hidden))
+    let text: Conditioning.Input =
+      tables.contains(.text) ? .init("texts", try textTable(hidden)) : .init("hidden", hidden)
+    expectClose(try await output(tables, text: text), plain, relativeTolerance: 1e-5)
+  }
+
+  @Test("An input that neither the network nor its time table reads is an error, not dropped")
+  func unread() async throws {
+    let checkpoint = try Checkpoint(folder: PipelineTests.folder("sd"))
+    for tables in [[], [.time]] as [UNet.Tables] {
+      let blueprint = try NetworkBlueprint(
+        checkpoint, height: 8, width: 8, tables: tables, provider: EngineProvider(.ofTests))
+      let network = VelocityNetwork(
+        blueprint, times: try await blueprint.timeTable(), rowCapacity: 1)
+      try await network.prepare(rowCount: 1)
+      let hidden = ContiguousArray<Float>(
+        repeating: 0, count: checkpoint.tokenCount * checkpoint.unet.conditioningWidth)
+      let conditioning = Conditioning(
+        text: .init("hidden", hidden), timeInputs: [.init("adapter", [1])], chunkCount: 1)
+      network.begin(rowCount: 1)
+      let sample = ContiguousArray<Float>(repeating: 0, count: 4 * 8 * 8)
+      network.load(row: 0, sample: sample.span, timestep: 1, conditioning: conditioning)
+      let error = #expect(throws: EngineError.self) { try network.run() }
+      #expect(error?.message.contains("has no input adapter") == true)
+    }
   }
 
   @Test("Tables are for small pictures of large networks, by their share of the work")

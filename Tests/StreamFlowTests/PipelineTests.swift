@@ -35,7 +35,7 @@ import Testing
     var options = GeneratorOptions()
     (options.rowCapacity, options.width, options.height) = (2, item.width, item.height)
     options.skippedTextLayers = item.clipSkip ?? 0
-    let generator = try Generator(checkpoint: checkpoint, options: options)
+    let generator = try Generator(checkpoint: checkpoint, options: options, engines: .ofTests)
     let stream = try await generator.images(for: [request])
     let images = try await stream.reduce(into: []) { $0.append($1) }
     return try #require(images.first).image.pixels.map(Float.init)

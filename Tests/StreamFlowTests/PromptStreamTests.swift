@@ -1,5 +1,6 @@
 import FlowCore
 import FlowEngine
+import FlowGraph
 import FlowTestSupport
 import Testing
 
@@ -26,7 +27,7 @@ import Testing
   private static func generator(rows: Int) throws -> Generator {
     var options = GeneratorOptions()
     options.rowCapacity = rows
-    return try Generator(checkpoint: .starter(), options: options)
+    return try Generator(checkpoint: .starter(), options: options, engines: .ofTests)
   }
 
   @Test("Prompts of different lengths in one stream give what each alone gives, to 1/255")
@@ -60,14 +61,15 @@ import Testing
     let checkpoint = try Checkpoint(folder: PipelineTests.folder("sdxl"))
     let conditioner = Conditioner(
       checkpoint,
-      prompts: try PromptStates(
-        checkpoint, skippedLayers: 0, configuration: EngineConfiguration(), cache: nil),
+      prompts: try await .make(
+        checkpoint, skippedLayers: 0, provider: EngineProvider(.ofTests)),
       width: 32, height: 32, table: nil)
     let fox = try conditioner.prompted(Self.request("a (fox)", seed: 0))
     let rocket = try conditioner.prompted(Self.request("rocket", seed: 0))
     let both = try conditioner.prompted(Self.request("a (fox) BREAK rocket", seed: 0))
-    #expect(both.text == fox.text + rocket.text)
-    #expect(both.others == fox.others && both.others != rocket.others)
+    let texts = try [both, fox, rocket].map { try #require($0.elements(of: "hidden")) }
+    #expect(texts[0] == texts[1] + texts[2])
+    #expect(both.timeInputs == fox.timeInputs && both.timeInputs != rocket.timeInputs)
 
     let requests = [
       Self.request(Self.long(2), seed: 1, negative: ""),
@@ -76,7 +78,7 @@ import Testing
     ]
     var options = GeneratorOptions()
     options.rowCapacity = 5
-    let generator = try Generator(checkpoint: checkpoint, options: options)
+    let generator = try Generator(checkpoint: checkpoint, options: options, engines: .ofTests)
     let together = try await generator.images(for: requests)
       .reduce(into: [Int: PixelImage]()) { $0[$1.index] = $1.image }
     for (index, request) in requests.enumerated() {

@@ -10,28 +10,29 @@ import Testing
 
 /// What weighted prompts and prompts of several chunks come to.
 @Suite struct PromptTests {
-  private static func conditioner() throws -> Conditioner {
+  private static func conditioner() async throws -> Conditioner {
     let checkpoint = try Checkpoint.starter()
     return Conditioner(
       checkpoint,
-      prompts: try PromptStates(
-        checkpoint, skippedLayers: 0, configuration: EngineConfiguration(), cache: nil),
+      prompts: try await .make(
+        checkpoint, skippedLayers: 0, provider: EngineProvider(.ofTests)),
       width: 64, height: 64, table: nil)
   }
 
   @Test("Weighted prompts in chunks give what the web UI's rules give with transformers")
-  func golden() throws {
+  func golden() async throws {
     let golden = try Golden("prompts.safetensors", in: .module)
     let prompts = try JSONDecoder().decode(
       [String].self, from: Data(try #require(golden.metadata["prompts"]).utf8))
     #expect(prompts.count == 12)
-    let conditioner = try Self.conditioner()
+    let conditioner = try await Self.conditioner()
     for (index, prompt) in prompts.enumerated() {
       let conditioning = try conditioner.conditioning(of: prompt, .weighted)
       #expect(try conditioning.chunkCount * 40 == golden.shape("\(index)")[0], "\(prompt)")
       // Float32 sums in different orders; 1e-6 is what is seen.
       expectClose(
-        conditioning.text, try golden.floats("\(index)"), relativeTolerance: 1e-4)
+        try #require(conditioning.elements(of: "hidden")).map { $0 }, try golden.floats("\(index)"),
+        relativeTolerance: 1e-4)
     }
   }
 
@@ -57,8 +58,8 @@ import Testing
   }
 
   @Test("Weights of 1 change nothing, bit for bit")
-  func weights() throws {
-    let conditioner = try Self.conditioner()
+  func weights() async throws {
+    let conditioner = try await Self.conditioner()
     let plain = try conditioner.hidden(of: "a fox on blue", .plain)
     for prompt in ["a fox on blue", "(a fox:1) on [(blue)]"] {
       #expect(try conditioner.hidden(of: prompt, .weighted) == plain)
@@ -71,20 +72,20 @@ import Testing
   }
 
   @Test("A conditioning that is repeated gives the velocity that it gives alone")
-  func repetition() throws {
+  func repetition() async throws {
     let checkpoint = try Checkpoint.starter()
-    let conditioning = try Self.conditioner().conditioning(
+    let conditioning = try await Self.conditioner().conditioning(
       of: "a (fox:1.2) on blue", .weighted)
     let blueprint = try NetworkBlueprint(
-      checkpoint, height: 16, width: 16, tables: [], configuration: EngineConfiguration(),
-      cache: nil)
-    let network = try VelocityNetwork(blueprint, rowCapacity: 1)
+      checkpoint, height: 16, width: 16, tables: [], provider: EngineProvider(.ofTests))
+    let network = VelocityNetwork(blueprint, times: nil, rowCapacity: 1)
     var noise = GaussianNoise(seed: 5)
     let sample = noise.latents(shape: [4, 16, 16])
     var outputs: [[Float]] = []
     for chunks in [1, 2, 3, 1] {
       network.chunkCount = chunks
-      try network.begin(rowCount: 1)
+      try await network.prepare(rowCount: 1)
+      network.begin(rowCount: 1)
       network.load(
         row: 0, sample: sample.scalars.span, timestep: 700, conditioning: conditioning)
       try network.run()
@@ -97,13 +98,13 @@ import Testing
       // The softmax sums twice as many terms: only roundings differ.
       expectClose(output, outputs[0], relativeTolerance: 1e-5)
     }
-    // One engine a count: the first is taken again.
-    #expect(network.catalogue.made.map(\.name).count == 3)
+    // One program a count: the first is taken again.
+    #expect(blueprint.provider.log.made.count == 3)
   }
 
   @Test("Of a blend that moves the last few mixes are kept, and a prompt beside it stays")
-  func movingBlend() throws {
-    let conditioner = try Self.conditioner()
+  func movingBlend() async throws {
+    let conditioner = try await Self.conditioner()
     var request = GenerationRequest(prompt: "fox")
     _ = try conditioner.prompted(request)
     for step in 0..<20 {
@@ -133,7 +134,9 @@ extension Conditioner {
     return try prompted(request)
   }
 
-  fileprivate func hidden(of prompt: String, _ syntax: PromptSyntax) throws -> [Float] {
-    try conditioning(of: prompt, syntax).text
+  fileprivate func hidden(
+    of prompt: String, _ syntax: PromptSyntax
+  ) throws -> ContiguousArray<Float>? {
+    try conditioning(of: prompt, syntax).elements(of: "hidden")
   }
 }

@@ -19,7 +19,7 @@ import Testing
   ) async throws -> [PixelImage] {
     var options = GeneratorOptions()
     (options.rowCapacity, options.width) = (rowCapacity, width)
-    let generator = try Generator(checkpoint: checkpoint, options: options)
+    let generator = try Generator(checkpoint: checkpoint, options: options, engines: .ofTests)
     let requests = prompts.enumerated().map { index, prompt in
       var request = checkpoint.request(prompt)
       request.seed = UInt64(index)
@@ -82,7 +82,9 @@ import Testing
     var options = QuantizationOptions()
     (options.prompts, options.stepCount, options.floatShare) = (["dog", "red car"], 4, 0)
     var progress: [QuantizationProgress] = []
-    let report = try Quantizer(plain, options: options) { progress.append($0) }.run()
+    let report = try await Quantizer(plain, options: options, engines: .ofTests) {
+      progress.append($0)
+    }.run()
     #expect(report.parts.map(\.name) == ["unet", "vae decoder", "vae encoder"])
     #expect(report.parts.allSatisfy { $0.signalToNoise > 30 && $0.operationShare > 0.9 })
     #expect(report.evaluationCount == 8)
@@ -105,21 +107,23 @@ import Testing
     let folder = try TemporaryFolder()
     var options = QuantizationOptions()
     (options.prompts, options.stepCount, options.floatShare) = (["dog", "car"], 1, 0)
-    let whole = try Quantizer(plain, options: options).run()
+    let whole = try await Quantizer(plain, options: options, engines: .ofTests).run()
     options.statePath = "\(folder.path)/state"
     let cancelledSteps = ["observing image 2 of 2", "observing the encoder, 2 of 2"]
     for step in cancelledSteps {
       let cancelling = options
       let task = Task {
-        try Quantizer(plain, options: cancelling) { progress in
+        try await Quantizer(plain, options: cancelling, engines: .ofTests) { progress in
           if progress.step == step { unsafe withUnsafeCurrentTask { unsafe $0?.cancel() } }
         }.run()
       }
       await #expect(throws: CancellationError.self) { _ = try await task.value }
     }
     var steps: Set<String> = []
-    let quantizer = try Quantizer(plain, options: options) { steps.insert($0.step) }
-    let report = try quantizer.run()
+    let quantizer = try Quantizer(plain, options: options, engines: .ofTests) {
+      steps.insert($0.step)
+    }
+    let report = try await quantizer.run()
     #expect(report.file == whole.file)
     #expect(steps.allSatisfy { !$0.contains("image") && !$0.contains("decoder") }, "\(steps)")
     quantizer.removeState()
@@ -127,7 +131,7 @@ import Testing
   }
 
   @Test("A state of other options is not used")
-  func otherState() throws {
+  func otherState() async throws {
     let folder = try TemporaryFolder()
     let journal = QuantizationJournal(path: "\(folder.path)/state", key: "a")
     journal.state.observations.imageCount = 2
@@ -152,7 +156,7 @@ import Testing
     let quantization: Quantization
     let probe: Trial.Probe
 
-    init() throws {
+    init() async throws {
       let checkpoint = try Checkpoint.starter()
       self.checkpoint = checkpoint
       let weights = checkpoint.autoencoderWeights
@@ -165,13 +169,13 @@ import Testing
         .quantizableLayers(of: graph)
       #expect(!names.contains("decoder.layers.0") && names.contains("decoder.layers.2.conv.0"))
       layers = LayerChoice(names, of: graph, trialOperationCount: graph.operationCount)
-      let run = try CalibrationRun(
+      let run = try await CalibrationRun(
         graph, layers: names, elementCount: 512, weightsIdentity: weights.identity,
-        configuration: EngineConfiguration())
+        engines: .ofTests)
       var noise = GaussianNoise(seed: 4)
       let inputs = [CalibrationInput.floats(noise.latents(shape: [4, 4, 4]).scalars)]
       try run.run(inputs)
-      probe = Trial.Probe(inputs: inputs, output: run.floats(output: 0))
+      probe = Trial.Probe(inputs: inputs, output: run.floats("pixels"))
       quantization = try run.quantization(of: weights.root, by: .extremes)
       #expect(Set(quantization.layers.keys) == names)
     }
@@ -179,30 +183,30 @@ import Testing
     func trial(floatShare: Double) -> Trial {
       Trial(
         name: "decoder", weights: checkpoint.autoencoderWeights, layers: layers,
-        configuration: EngineConfiguration(), floatShare: floatShare, output: "pixels",
+        engines: .ofTests, floatShare: floatShare, output: "pixels",
         work: QuantizationWork(operationCount: 1) { _ in }, graph: graph, smallGraph: graph,
         small: { $0 })
     }
   }
 
   @Test("The noise of a layer is that of an engine in which it alone computes in 8 bits")
-  func sensitivity() throws {
-    let decoder = try Decoder()
+  func sensitivity() async throws {
+    let decoder = try await Decoder()
     let study = LayerSensitivity(
       name: "decoder", quantization: decoder.quantization,
-      weights: decoder.checkpoint.autoencoderWeights, configuration: EngineConfiguration(),
+      weights: decoder.checkpoint.autoencoderWeights, engines: .ofTests,
       probes: [decoder.probe.inputs], output: "pixels",
       work: QuantizationWork(operationCount: 1) { _ in }, graph: decoder.graph)
-    let groups = try study.measured(decoder.layers.groups)
+    let groups = try await study.measured(decoder.layers.groups)
     #expect(groups.count > 10)
     for group in groups {
       let alone = decoder.checkpoint.autoencoderWeights.quantized(
         by: decoder.quantization.keeping(group.layers.contains))
-      let model = ONNXModel(try decoder.graph(alone), weightsIdentity: alone.identity)
-      let session = try Session(model, configuration: EngineConfiguration())
+      let model = GraphModule(try decoder.graph(alone), weightsIdentity: alone.identity)
+      let session = try Program.compiled(model)
       try session.run(decoder.probe.inputs)
       let noise = LayerSensitivity.noise(
-        session.floats(output: 0, of: model.outputs[0]), expected: decoder.probe.output)
+        session.floats("pixels"), expected: decoder.probe.output)
       // Pixels are whole numbers: a few may round the other way.
       #expect(
         abs(noise - group.noise) <= 0.1 * noise + 2e-7, "\(group.layers): \(noise) \(group.noise)")
@@ -210,13 +214,13 @@ import Testing
   }
 
   @Test("The most sensitive layers stay in float32, within their share, and it helps")
-  func share() throws {
-    let decoder = try Decoder()
-    func outcome(_ share: Double) throws -> Trial.Outcome {
-      try decoder.trial(floatShare: share).choose(
+  func share() async throws {
+    let decoder = try await Decoder()
+    func outcome(_ share: Double) async throws -> Trial.Outcome {
+      try await decoder.trial(floatShare: share).choose(
         of: decoder.quantization, probes: [decoder.probe])
     }
-    let (all, some) = (try outcome(0), try outcome(0.3))
+    let (all, some) = (try await outcome(0), try await outcome(0.3))
     #expect(all.report.keptLayers.isEmpty)
     #expect(all.report.layerCount == decoder.layers.operations.count)
     #expect(!some.report.keptLayers.isEmpty)

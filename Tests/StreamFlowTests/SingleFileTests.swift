@@ -142,19 +142,18 @@ import Testing
     #expect(vae["mid_block_add_attention"] == .bool(true))
   }
 
-  static func session(_ graph: Graph, _ store: WeightStore) throws -> Session {
-    try Session(
-      ONNXModel(graph, weightsIdentity: store.identity), configuration: EngineConfiguration())
+  static func session(_ graph: Graph, _ store: WeightStore) throws -> Program {
+    try Program.compiled(GraphModule(graph, weightsIdentity: store.identity))
   }
 
-  static func write(_ scalars: [Float], to session: borrowing Session, input: Int) {
-    session.write(input: input, as: Float.self) {
+  static func write(_ scalars: [Float], to session: Program, input: Int) {
+    session.withInput(input, as: Float.self) {
       for index in $0.indices { $0[index] = scalars[index] }
     }
   }
 
-  private static func floats(_ session: borrowing Session, output: Int) -> [Float] {
-    session.read(output: output, as: Float.self) { span in span.indices.map { span[$0] } }
+  private static func floats(_ session: Program, output: Int) -> [Float] {
+    session.read(output, as: Float.self) { span in span.indices.map { span[$0] } }
   }
 
   /// What the network makes of the golden inputs.
@@ -186,7 +185,7 @@ import Testing
       autoencoder.decoderGraph(rows: 2, height: 6, width: 8), checkpoint.autoencoderWeights)
     Self.write(try golden.floats("sample"), to: decoder, input: 0)
     try decoder.run()
-    let pixels = decoder.read(output: 0, as: UInt8.self) { span in
+    let pixels = decoder.read(0, as: UInt8.self) { span in
       span.indices.map { Float(span[$0]) }
     }
     expectClose(pixels, try golden.floats("decoded"), tolerance: 1)
@@ -197,7 +196,7 @@ import Testing
       let session = try Self.session(graph, encoder.weights)
       for (input, name) in ["tokens", "end"].enumerated() {
         let numbers = try golden.floats(name)
-        session.write(input: input, as: Int64.self) {
+        session.withInput(input, as: Int64.self) {
           for place in $0.indices { $0[place] = Int64(numbers[place]) }
         }
       }
@@ -235,7 +234,7 @@ import Testing
 
   @Test("A tokenizer of another model is told, and not looked up beyond the table")
   func vocabulary() async throws {
-    let generator = try Generator(checkpoint: Checkpoint.named(write("sd1")))
+    let generator = try Generator(checkpoint: Checkpoint.named(write("sd1")), engines: .ofTests)
     var request = GenerationRequest(prompt: "fox")
     request.schedule = .rectified
     let stream = try await generator.images(for: [request])

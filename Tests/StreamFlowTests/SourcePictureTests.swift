@@ -55,7 +55,7 @@ import Testing
         pixels: try golden.floats("\(index).source").map { UInt8($0) })
       var options = GeneratorOptions()
       options.rowCapacity = 2
-      let generator = try Generator(checkpoint: checkpoint, options: options)
+      let generator = try Generator(checkpoint: checkpoint, options: options, engines: .ofTests)
       let request = try Self.request(item, of: checkpoint, source: source)
       let images = try await generator.images(for: [request]).reduce(into: []) { $0.append($1) }
       let pixels = try #require(images.first).image.pixels.map(Float.init)
@@ -96,10 +96,10 @@ import Testing
     }
     var options = GeneratorOptions()
     options.rowCapacity = 6
-    let together = try await Generator(checkpoint: .starter(), options: options)
+    let together = try await Generator(checkpoint: .starter(), options: options, engines: .ofTests)
       .images(for: requests).reduce(into: [Int: PixelImage]()) { $0[$1.index] = $1.image }
     options.rowCapacity = 2
-    let alone = try Generator(checkpoint: .starter(), options: options)
+    let alone = try Generator(checkpoint: .starter(), options: options, engines: .ofTests)
     for (index, request) in requests.enumerated() {
       let single = try await alone.images(for: [request]).reduce(into: []) { $0.append($1) }
       expectClose(
@@ -110,7 +110,7 @@ import Testing
 
   @Test("Self-negative guidance without a picture, and a strength of none, are refused")
   func refused() async throws {
-    let generator = try Generator(checkpoint: .starter())
+    let generator = try Generator(checkpoint: .starter(), engines: .ofTests)
     var request = GenerationRequest(prompt: "fox")
     request.guidance = .selfNegative(scale: 2)
     let error = await #expect(throws: ModelError.self) {
@@ -127,7 +127,7 @@ import Testing
   // MARK: - Blends
 
   private static func picture(_ request: GenerationRequest) async throws -> [Float] {
-    let generator = try Generator(checkpoint: .starter())
+    let generator = try Generator(checkpoint: .starter(), engines: .ofTests)
     let images = try await generator.images(for: [request]).reduce(into: []) { $0.append($1) }
     return try #require(images.first).image.pixels.map(Float.init)
   }

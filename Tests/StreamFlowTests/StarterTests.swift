@@ -31,7 +31,7 @@ import Testing
   ) throws -> Generator {
     var options = GeneratorOptions()
     (options.rowCapacity, options.width, options.height) = (rows, width, height)
-    return try Generator(checkpoint: .starter(), options: options)
+    return try Generator(checkpoint: .starter(), options: options, engines: .ofTests)
   }
 
   @Test("The same prompt, seed, steps and guidance give the picture that diffusers gives")

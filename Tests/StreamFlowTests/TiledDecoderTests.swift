@@ -21,9 +21,8 @@ import Testing
       weights: store.root)
   }
 
-  private func session(_ graph: Graph) throws -> Session {
-    try Session(
-      ONNXModel(graph, weightsIdentity: store.identity), configuration: EngineConfiguration())
+  private func session(_ graph: Graph) throws -> Program {
+    try Program.compiled(GraphModule(graph, weightsIdentity: store.identity))
   }
 
   /// Latents that differ from place to place in brightness and in busyness, as pictures do.
@@ -40,46 +39,50 @@ import Testing
       })
   }
 
-  private func whole(_ latents: Latents) throws -> [UInt8] {
-    let (height, width) = (latents.shape[1], latents.shape[2])
-    let session = try session(autoencoder.decoderGraph(rows: 1, height: height, width: width))
-    session.write(latents.scalars.span, toRow: 0, of: 1, input: 0)
-    try session.run()
-    return session.read(output: 0, as: UInt8.self) { span in span.indices.map { span[$0] } }
+  private func run(_ program: Program, on latents: Latents) throws {
+    program.write("latents", ContiguousArray(latents.scalars).span)
+    try program.run()
   }
 
-  private func tiled(_ latents: Latents, side: Int) throws -> PixelImage? {
-    try TiledDecoder(
-      autoencoder, height: latents.shape[1], width: latents.shape[2], side: side, make: session
-    ).decode(latents)
+  private func tiled(height: Int, width: Int, side: Int) async throws -> TiledDecoder {
+    let decoder = TiledDecoder(
+      autoencoder, height: height, width: width, side: side, weightsIdentity: store.identity,
+      provider: EngineProvider(.ofTests))
+    try await decoder.prepare()
+    return decoder
   }
 
   @Test(
     "Tiles join without a seam, whatever their size and the picture's",
     arguments: ["vae-tiny", "vae-tiny16", "vae-full", "vae-full-plain", "starter"],
     [(6, 10, 16), (23, 9, 17), (11, 31, 33), (8, 8, 1000)])
-  func seamless(name: String, size: (height: Int, width: Int, side: Int)) throws {
+  func seamless(name: String, size: (height: Int, width: Int, side: Int)) async throws {
     let folder =
       name == "starter"
       ? "\(try Checkpoint.starter().folder)/vae" : Bundle.module.fixture(name)
     let suite = try Self(folder: folder)
+    let decoder = try await suite.tiled(height: size.height, width: size.width, side: size.side)
+    let whole = try suite.session(
+      suite.autoencoder.decoderGraph(rows: 1, height: size.height, width: size.width))
     for seed in 0..<2 {
       let latents = suite.latents(height: size.height, width: size.width, seed: UInt64(seed))
-      let image = try #require(try suite.tiled(latents, side: size.side))
-      let expected = try suite.whole(latents)
+      let image = try #require(try decoder.decode(latents))
+      try suite.run(whole, on: latents)
+      let expected = whole.floats("pixels")
       let factor = suite.autoencoder.configuration.factor
       #expect(image.width == size.width * factor && image.height == size.height * factor)
       #expect(Set(expected).count > 50)
       // Each side rounds to 8 bits what it has computed in its own order.
-      expectClose(image.pixels.map(Float.init), expected.map(Float.init), tolerance: 1)
+      expectClose(image.pixels.map(Float.init), expected, tolerance: 1)
     }
   }
 
   @Test("Latents that are no numbers in one place make no picture")
-  func darkness() throws {
+  func darkness() async throws {
     var scalars = latents(height: 9, width: 9, seed: 0).scalars
     scalars[40] = .nan
-    #expect(try tiled(Latents(shape: [4, 9, 9], scalars: scalars), side: 16) == nil)
+    let decoder = try await tiled(height: 9, width: 9, side: 16)
+    #expect(try decoder.decode(Latents(shape: [4, 9, 9], scalars: scalars)) == nil)
   }
 
   @Test("Attention over many places goes part by part, and comes to the same")
@@ -93,9 +96,8 @@ import Testing
       graph.output(
         try network.decode(graph.input("latents", shape: [1, 4, 7, 9]), levels: 1), as: "hidden")
       let session = try session(graph)
-      session.write(latents.scalars.span, toRow: 0, of: 1, input: 0)
-      try session.run()
-      return session.read(output: 0, as: Float.self) { span in span.indices.map { span[$0] } }
+      try run(session, on: latents)
+      return session.floats("hidden")
     }
     // Each query is for itself: only the engine's order of sums may differ.
     expectClose(results[1], results[0], relativeTolerance: 1e-5)
@@ -134,7 +136,7 @@ import Testing
     var options = GeneratorOptions()
     options.decodeTiling = .pixels(15)
     let error = #expect(throws: ModelError.self) {
-      try Generator(checkpoint: .starter(), options: options)
+      try Generator(checkpoint: .starter(), options: options, engines: .ofTests)
     }
     #expect(error?.message == "a tile is 16 pixels a side or more (--vae-tile), got 15")
   }
@@ -148,7 +150,7 @@ import Testing
     for tiling in [DecodeTiling.never, .pixels(19)] {
       var options = GeneratorOptions()
       options.decodeTiling = tiling
-      let generator = try Generator(checkpoint: checkpoint, options: options)
+      let generator = try Generator(checkpoint: checkpoint, options: options, engines: .ofTests)
       let stream = try await generator.images(for: requests)
       let images = try await stream.reduce(into: []) { $0.append($1) }
       let sorted = images.sorted { $0.index < $1.index }

@@ -4,7 +4,7 @@ public import FlowCore
 ///
 /// An architecture reads like its mathematics: `input.groupNorm(...).silu().convolution(...)`.
 /// Every operator checks its shapes as it is written, and an error names the layer. A finished
-/// graph becomes an ``ONNXModel``.
+/// graph becomes a ``GraphModule``.
 public final class Graph {
   /// The name that the model carries.
   public let name: String
@@ -34,15 +34,17 @@ public final class Graph {
   public init(name: String) { self.name = name }
 
   /// Adds an input.
-  public func input(_ name: String, shape: Shape, type: ElementType = .float32) -> Value {
+  public func input(_ name: PortName, shape: Shape, type: ElementType = .float32) -> Value {
     inputs.append(Port(name: name, shape: shape, type: type))
-    return Value(graph: self, name: name, shape: shape, type: type, layer: name)
+    let text = name.description
+    return Value(graph: self, name: text, shape: shape, type: type, layer: text)
   }
 
   /// Names a value as an output, in the order of the calls.
-  public func output(_ value: Value, as name: String) {
+  public func output(_ value: Value, as name: PortName) {
     nodes.append(
-      Node(operation: "Identity", inputs: [value.name], outputs: [name], attributes: []))
+      Node(
+        operation: "Identity", inputs: [value.name], outputs: [name.description], attributes: []))
     outputs.append(Port(name: name, shape: value.shape, type: value.type))
   }
 
@@ -132,8 +134,9 @@ public final class Graph {
   }
 
   /// Names the port that probes the layer that was noted last.
-  func addProbe(shape: Shape) -> String {
-    let port = Port(name: "probe_\(layers.count - 1)", shape: shape, type: .float32)
+  func addProbe(shape: Shape) -> PortName {
+    let port = Port(
+      name: PortName("probe_\(layers.count - 1)"), shape: shape, type: .float32)
     layers[layers.count - 1].probe = port
     return port.name
   }

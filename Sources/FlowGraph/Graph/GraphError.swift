@@ -1,7 +1,7 @@
 /// What went wrong between weights on disk and a graph.
 public struct GraphError: Error, Equatable, Sendable, CustomStringConvertible {
   /// The kind of failure.
-  public enum Code: Sendable {
+  public enum Code: Sendable, CaseIterable {
     /// A file is absent or cannot be read.
     case fileUnreadable
     /// A weights file does not say what such a file must say.

@@ -17,21 +17,19 @@ final class StreamRegistry: Sendable {
   private let state = Mutex(State())
   private let shelf: ModelShelf
   private let options: ServerOptions
-  private let turn: EngineTurn
   private let tally: ImageTally
   private let stop: StopSignal
   private let intake: ImageIntake
   private let logger: Logger
 
   init(
-    _ shelf: ModelShelf, options: ServerOptions, turn: EngineTurn, tally: ImageTally,
+    _ shelf: ModelShelf, options: ServerOptions, tally: ImageTally,
     stop: StopSignal, intake: ImageIntake, logger: Logger
   ) {
     self.intake = intake
     self.shelf = shelf
     self.stop = stop
     self.options = options
-    self.turn = turn
     self.tally = tally
     self.logger = logger
   }
@@ -58,7 +56,7 @@ final class StreamRegistry: Sendable {
     liveOptions.rowCapacity = try fields.integer("stages", in: 1...64, orWord: "auto")
     liveOptions.frameBuffer = try fields.integer("frame_buffer", in: 1...16) ?? 1
     liveOptions.decodeBatch = try fields.integer("decode_batch", in: 1...16) ?? 4
-    liveOptions.turn = turn
+    liveOptions.overlaps = false
     let format = try fields.choice("output_format", of: ["jpeg", "png"]) ?? "jpeg"
     let quality = try fields.integer("quality", in: 1...100) ?? 90
     try fields.checkAllRead()
@@ -81,7 +79,7 @@ final class StreamRegistry: Sendable {
         }
         let stream = try LiveStream(
           checkpoint: checkpoint, settings: wanted, options: setup,
-          configuration: options.engineConfiguration, cache: options.engineCache)
+          engines: options.engines)
         let session = LiveSession(
           id: RandomName.make("stream"), number: self.nextNumber(), model: host.name,
           stream: stream, encoding: format == "png" ? .png : .jpeg(quality: quality),

@@ -28,7 +28,6 @@ actor ModelHost {
   nonisolated let name: String
   private let load: @Sendable () throws -> Checkpoint
   private let options: ServerOptions
-  private let turn: EngineTurn
   private let preparations: PreparationQueue
   private let logger: Logger
   private(set) var state = State.unloaded
@@ -47,14 +46,12 @@ actor ModelHost {
   private static let sizeLimit = 4
 
   init(
-    _ model: ServedModel, options: ServerOptions, turn: EngineTurn,
-    preparations: PreparationQueue, logger: Logger
+    _ model: ServedModel, options: ServerOptions, preparations: PreparationQueue, logger: Logger
   ) {
     self.preparations = preparations
     name = model.name
     load = model.load
     self.options = options
-    self.turn = turn
     self.logger = logger
   }
 
@@ -106,10 +103,8 @@ actor ModelHost {
     (settings.width, settings.height) = (size.width, size.height)
     settings.rowCapacity = options.rowCapacity
     settings.preparesAllRows = true
-    settings.turn = turn
     let generator = try Generator(
-      checkpoint: checkpoint, options: settings, configuration: options.engineConfiguration,
-      cache: options.engineCache)
+      checkpoint: checkpoint, options: settings, engines: options.engines)
     let task = Task { [preparations] in
       try await preparations.run { try await generator.prepare() }
       return generator

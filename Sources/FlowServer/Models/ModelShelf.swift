@@ -12,12 +12,12 @@ actor ModelShelf {
   /// What the names of OpenAI's image models begin with, which ready-made clients send.
   static let openAIPrefixes = ["chatgpt-image-", "dall-e-", "gpt-image-"]
 
-  init(_ options: ServerOptions, turn: EngineTurn, logger: Logger) {
+  init(_ options: ServerOptions, logger: Logger) {
     let preparations = PreparationQueue(limit: options.limits.waitingPreparationCount)
     self.preparations = preparations
     hosts = options.models.map {
       ModelHost(
-        $0, options: options, turn: turn, preparations: preparations, logger: logger)
+        $0, options: options, preparations: preparations, logger: logger)
     }
     acceptsOpenAINames = options.acceptsOpenAINames
     budget = options.memoryByteCount ?? SystemMemory.availableByteCount.map { $0 / 2 }

@@ -48,6 +48,9 @@ struct DecoderStage {
   var isLast = false
   let body: (Inputs) throws(GraphError) -> Value
 
+  /// The inputs that take the statistics of each channel.
+  static let statisticsInputs: [PortName] = ["mean", "inverse_deviation"]
+
   /// Writes the stage down for one tile: `hidden`, then `kept`, then `mean` and
   /// `inverse_deviation` of each channel, where it reads them.
   func graph(height: Int, width: Int) throws(GraphError) -> Graph {
@@ -65,7 +68,7 @@ struct DecoderStage {
           message: "the decoder's \(name): \(inputChannels) channels do not divide into "
             + "\(normGroups) groups")
       }
-      statistics = ["mean", "inverse_deviation"].map {
+      statistics = Self.statisticsInputs.map {
         graph.input($0, shape: [1, inputChannels, 1, 1])
       }
     }

@@ -1,21 +1,5 @@
 internal import FlowCore
-internal import FlowEngine
-
-/// What the network reads of a row besides sample and time.
-final class Conditioning: Sendable {
-  /// The text: its hidden states, or what the network's layers make of them.
-  let text: [Float]
-  /// What the network reads with the time: the pooled text and the sizes, a guidance scale.
-  let others: [[Float]]
-  /// The chunks of the text.
-  let chunkCount: Int
-
-  init(text: [Float], others: [[Float]], chunkCount: Int) {
-    self.text = text
-    self.others = others
-    self.chunkCount = chunkCount
-  }
-}
+internal import FlowGraph
 
 /// Turns prompts into conditionings of pictures of one size, each once.
 final class Conditioner {
@@ -61,18 +45,6 @@ final class Conditioner {
   /// How many conditionings are kept, of prompts and of mixes.
   var keptCounts: (prompts: Int, mixes: Int) { (known.count, mixed.count) }
 
-  /// How its engines came to be.
-  var reports: [EngineReport] { prompts.reports + (table.map { [$0.report] } ?? []) }
-
-  /// Whether an engine is yet to be kept in the cache.
-  var hasUnkept: Bool { prompts.hasUnkept || table?.isUnkept == true }
-
-  /// Keeps large engines in the cache.
-  func keep() {
-    prompts.keep()
-    table?.keep()
-  }
-
   /// The conditioning of a prompt.
   func prompted(_ request: GenerationRequest) throws -> Conditioning {
     try conditioning(of: request.prompt, blend: request.blend, request)
@@ -95,7 +67,7 @@ final class Conditioner {
       prompt: prompt, blend: blend, syntax: request.promptSyntax, guidanceScale: scale)
     if let known = known[key] ?? mixed[key] { return known }
     let conditioning = try encode(key)
-    let byteCount = 4 * conditioning.text.count
+    let byteCount = 4 * conditioning.inputs[0].elements.count
     if blend == nil {
       known.insert(conditioning, for: key, byteCount: byteCount)
     } else {
@@ -110,14 +82,18 @@ final class Conditioner {
     }
     let zeros = [Float](repeating: 0, count: tokenCount * network.conditioningWidth)
     let hidden = states?.hidden ?? zeros
-    var others: [[Float]] = []
+    let text = try table.map { Conditioning.Input("texts", try $0(hidden)) }
+    var timeInputs: [Conditioning.Input] = []
     if let addition = network.addition {
       let zeros = [Float](repeating: 0, count: addition.pooledWidth)
-      others += [states?.pooled ?? zeros, sizes]
+      timeInputs += [.init("pooled", states?.pooled ?? zeros), .init("sizes", sizes)]
     }
-    if network.guidanceWidth != nil { others.append([(key.guidanceScale - 1) * 1000]) }
+    if network.guidanceWidth != nil {
+      timeInputs.append(.init("guidance", [(key.guidanceScale - 1) * 1000]))
+    }
     return Conditioning(
-      text: try table?(hidden) ?? hidden, others: others, chunkCount: states?.chunkCount ?? 1)
+      text: text ?? .init("hidden", hidden), timeInputs: timeInputs,
+      chunkCount: states?.chunkCount ?? 1)
   }
 }
 

@@ -76,8 +76,6 @@ public struct GeneratorOptions: Sendable {
   /// Whether engines of all row counts are made at once, so that no tick has to wait for one; of a
   /// large network there is one in any case.
   public var preparesAllRows = false
-  /// The turn that is shared with others on the same device.
-  public var turn: EngineTurn?
 
   /// Creates the options that suit the checkpoint.
   public init() {}

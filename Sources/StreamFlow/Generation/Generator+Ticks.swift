@@ -3,13 +3,19 @@ internal import FlowEngine
 
 /// A tick: who is admitted, what advances, and what comes of it.
 extension Generator {
-  func tick() throws {
-    try prepare()
-    guard let engines else { return }
-    try admit(with: engines)
+  /// Admits, advances and retires; all that must be made for it is made before anything changes.
+  func tick() async throws {
+    try await prepare()
+    guard let stages else { return }
+    try await prepareSources(stages)
+    try admit(with: stages)
     chooseWaiting()
+    let advancing = batch.inFlight.filter { !waiting.contains($0.id) }
+    try await stages.network.prepare(rowCount: advancing.reduce(0) { $0 + $1.rowCount })
+    let shownCount = advancing.count { willShow($0) }
+    if shownCount > 0 { try await stages.decoder.prepare(for: shownCount) }
     let start = ContinuousClock.now
-    try batch.advance(along: &engines.network) { waiting.contains($0) }
+    try batch.advance(along: &stages.network) { waiting.contains($0) }
     let retired = batch.retire()
     measured.tickTime += .now - start
     let shown = batch.inFlight.filter { trajectory in
@@ -17,7 +23,29 @@ extension Generator {
         && inFlight[trajectory.id]?.previewStages.contains(trajectory.stage) == true
     }
     guard !retired.isEmpty || !shown.isEmpty else { return }
-    finish(retired, showing: shown, with: engines.decoder)
+    finish(retired, showing: shown, with: stages.decoder)
+  }
+
+  /// Whether an image is to be decoded after the next step.
+  private func willShow(_ trajectory: Trajectory<Conditioning>) -> Bool {
+    let stage = trajectory.stage + 1
+    return stage == trajectory.plan.rows.count
+      || inFlight[trajectory.id]?.previewStages.contains(stage) == true
+  }
+
+  /// Makes the encoder with the first image that starts from another.
+  ///
+  /// - Throws: `CancellationError`; any other failure is that of the images that need it.
+  private func prepareSources(_ stages: Stages) async throws(CancellationError) {
+    guard stages.pictures == nil, stages.pictureFailure == nil,
+      pending.elements.contains(where: { $0.request.source != nil })
+    else { return }
+    do {
+      stages.pictures = try await .make(
+        checkpoint, width: width, height: height, provider: provider)
+    } catch let error as CancellationError { throw error } catch {
+      stages.pictureFailure = error
+    }
   }
 
   /// Chooses what the next tick leaves out.
@@ -50,9 +78,9 @@ extension Generator {
   /// The time after which the rest is admitted with the next tick.
   private static let longestAdmission = Duration.milliseconds(100)
 
-  private func admit(with engines: Engines) throws {
+  private func admit(with stages: Stages) throws {
     let start = ContinuousClock.now
-    let network = engines.network
+    let network = stages.network
     // A large network's engine is made anew for another count: it goes down when all are done.
     if network.catalogue.keepsSeveral || batch.isEmpty {
       network.chunkCount = inFlight.values.reduce(1) { ChunkCount.common($0, $1.chunkCount) }
@@ -66,8 +94,8 @@ extension Generator {
       // What cannot be encoded is the failure of its own picture alone.
       let encoded = Result {
         (
-          try engines.conditioner.conditioning(of: request),
-          try self.start(of: request, with: engines)
+          try stages.conditioner.conditioning(of: request),
+          try self.start(of: request, with: stages)
         )
       }
       if case .failure(let error) = encoded {
@@ -96,15 +124,13 @@ extension Generator {
 
   /// The latents that a request's picture starts from, and the noise that is left to draw.
   private func start(
-    of request: GenerationRequest, with engines: Engines
+    of request: GenerationRequest, with stages: Stages
   ) throws -> (reference: Latents?, noise: GaussianNoise) {
     var noise = request.noise
     guard let source = request.source else { return (nil, noise) }
-    let encoder =
-      try engines.pictures
-      ?? SourceEncoder(
-        checkpoint, width: width, height: height, configuration: configuration, cache: cache)
-    engines.pictures = encoder
+    guard let encoder = stages.pictures else {
+      throw stages.pictureFailure ?? CancellationError()
+    }
     return (try encoder.encode(source.image, fit: source.fit, noise: &noise).latents, noise)
   }
 

@@ -8,8 +8,9 @@ internal import Foundation
 ///
 /// Pictures of any prompts, seeds, step counts, schedules and guidance are in flight together,
 /// and each is the picture that it would be alone. Clients share the ticks fairly, and who asks for
-/// little does not wait for who asks for much. An actor with a thread of its own, because
-/// inference blocks; ticks run when someone asks for the next picture.
+/// little does not wait for who asks for much. It runs on the thread of its device
+/// (``EngineStore/queue``), because inference blocks; ticks run when someone asks for the next
+/// picture.
 public actor Generator {
   /// The model.
   public nonisolated let checkpoint: Checkpoint
@@ -19,14 +20,15 @@ public actor Generator {
   public nonisolated let height: Int
   /// The most rows of a tick.
   public nonisolated let rowCapacity: Int
+  /// The engines of its device.
+  public nonisolated var engines: EngineStore { provider.store }
   /// How many of the text encoders' last layers are left out (clip skip).
   public nonisolated var skippedTextLayers: Int { options.skippedTextLayers }
 
-  private nonisolated let executor = QueueExecutor(label: "streamflow.generator")
   private nonisolated let options: GeneratorOptions
-  let configuration: EngineConfiguration
-  let cache: EngineCache?
-  var engines: Engines?
+  nonisolated let provider: EngineProvider
+  var stages: Stages?
+  private var preparation: Task<Void, any Error>?
   /// Channels, height and width of one sample.
   let sampleShape: Shape
   var batch: StreamBatch<Conditioning>
@@ -54,12 +56,14 @@ public actor Generator {
   }
 
   /// What makes the pictures.
-  final class Engines {
+  final class Stages {
     let conditioner: Conditioner
     var network: VelocityNetwork
     let decoder: LatentDecoder
-    /// Made with the first picture that starts from another.
+    /// Made with the first image that starts from another.
     var pictures: SourceEncoder?
+    /// Why it could not be made.
+    var pictureFailure: (any Error)?
 
     init(_ conditioner: Conditioner, _ network: VelocityNetwork, _ decoder: LatentDecoder) {
       self.conditioner = conditioner
@@ -68,9 +72,9 @@ public actor Generator {
     }
   }
 
-  /// The thread that this actor has to itself.
+  /// The thread of its device.
   public nonisolated var unownedExecutor: UnownedSerialExecutor {
-    unsafe executor.asUnownedSerialExecutor()
+    unsafe provider.store.queue.asUnownedSerialExecutor()
   }
 
   /// Sets a generator up; engines are made by ``prepare()`` or with the first picture.
@@ -78,12 +82,11 @@ public actor Generator {
   /// - Parameters:
   ///   - checkpoint: the model.
   ///   - options: size, rows.
-  ///   - configuration: device, threads and precision.
-  ///   - cache: where engines are kept between processes, if anywhere.
+  ///   - engines: the engines of the device; those who share them run in turn.
   /// - Throws: `requestInvalid` for a size that the model cannot make.
   public init(
     checkpoint: Checkpoint, options: GeneratorOptions = GeneratorOptions(),
-    configuration: EngineConfiguration = EngineConfiguration(), cache: EngineCache? = nil
+    engines: EngineStore = .standard
   ) throws(ModelError) {
     let native = checkpoint.nativeSize
     width = options.width ?? native.width
@@ -113,8 +116,7 @@ public actor Generator {
     }
     self.checkpoint = checkpoint
     self.options = options
-    self.configuration = configuration
-    self.cache = cache
+    provider = EngineProvider(engines)
     sampleShape = [
       checkpoint.unet.inputChannels, height / checkpoint.autoencoder.factor,
       width / checkpoint.autoencoder.factor,
@@ -124,43 +126,51 @@ public actor Generator {
   }
 
   /// Makes the engines, so that the first picture need not wait for them.
-  public func prepare() throws {
-    guard engines == nil else { return }
+  ///
+  /// - Throws: `memoryInsufficient`, an error of a graph or an engine.
+  public func prepare() async throws {
+    guard stages == nil else { return }
+    // Whoever asks while it goes on waits for the same.
+    let task = preparation ?? Task { try await makeEngines() }
+    preparation = task
+    defer { preparation = nil }
+    try await task.value
+  }
+
+  private func makeEngines() async throws {
     let factor = checkpoint.autoencoder.factor
     let need = MemoryEstimate(
       checkpoint, rows: rowCapacity, width: width, height: height, tiling: options.decodeTiling)
     try need.check(available: MemoryEstimate.availableByteCount())
     let start = ContinuousClock.now
-    // One after another: the peaks of two compilations do not add up.
     let blueprint = try NetworkBlueprint(
-      checkpoint, height: height / factor, width: width / factor, configuration: configuration,
-      cache: cache)
+      checkpoint, height: height / factor, width: width / factor, provider: provider)
     let conditioner = Conditioner(
       checkpoint,
-      prompts: try PromptStates(
-        checkpoint, skippedLayers: options.skippedTextLayers, configuration: configuration,
-        cache: cache),
-      width: width, height: height, table: try blueprint.textTable())
-    let network = try VelocityNetwork(
-      blueprint, rowCapacity: rowCapacity, engineRowCapacity: options.engineRowCapacity)
+      prompts: try await .make(
+        checkpoint, skippedLayers: options.skippedTextLayers, provider: provider),
+      width: width, height: height, table: try await blueprint.textTable())
+    let network = VelocityNetwork(
+      blueprint, times: try await blueprint.timeTable(), rowCapacity: rowCapacity,
+      engineRowCapacity: options.engineRowCapacity)
     let decoder = LatentDecoder(
       checkpoint, height: height / factor, width: width / factor,
       rowCapacity: options.decodeRowCapacity ?? rowCapacity, tiling: options.decodeTiling,
-      configuration: configuration, cache: cache)
+      provider: provider)
     let needed = pending.elements.reduce(0) { $0 + $1.request.guidance.rowsPerStep }
     let rows = needed == 0 ? rowCapacity : min(needed, rowCapacity)
     // What cannot be encoded is told when it is admitted.
     let chunks =
       (try? conditioner.chunkCount(ofFirst: rows, of: pending.elements.lazy.map(\.request))) ?? 1
-    try network.prepare(rowCount: rows, chunks: chunks)
-    try decoder.prepare(for: pending.count)
+    try await network.prepare(rowCount: rows, chunks: chunks)
+    try await decoder.prepare(for: pending.count)
     if options.preparesAllRows, network.catalogue.keepsSeveral {
       for count in sequence(first: 1, next: { $0 * 2 }).prefix(while: { $0 < rowCapacity }) {
-        try network.prepareExactly(rowCount: count, chunks: chunks)
-        try decoder.prepareExactly(for: count)
+        try await network.prepareExactly(rowCount: count, chunks: chunks)
+        try await decoder.prepareExactly(for: count)
       }
     }
-    engines = Engines(conditioner, network, decoder)
+    stages = Stages(conditioner, network, decoder)
     measured.preparation = .now - start
   }
 
@@ -203,6 +213,7 @@ public actor Generator {
           previewStages: PreviewStages.stages(count: previewCount, of: plan.rows.count)))
     }
     nextStream += 1
+    stages?.pictureFailure = nil
     pending.add(admissions, stream: stream, client: client)
     boxes.open(stream, count: requests.count)
     return GenerationEvents(generator: self, stream: stream, count: requests.count)
@@ -234,11 +245,8 @@ public actor Generator {
   public var statistics: GeneratorStatistics {
     var statistics = measured
     statistics.tickCount = batch.tickCount
-    guard let engines else { return statistics }
-    statistics.engineTime = engines.network.catalogue.runTime
-    statistics.engines =
-      engines.conditioner.reports + engines.network.reports
-      + engines.decoder.made + (engines.pictures.map { [$0.report] } ?? [])
+    statistics.engineTime = stages?.network.catalogue.runTime ?? .zero
+    statistics.engines = provider.log.made
     return statistics
   }
 
@@ -267,12 +275,12 @@ public actor Generator {
       }
       isTicking = true
       defer { isTicking = false }
-      try await tickInTurn()
+      try await tick()
       boxes.wakeReady()
       await Task.yield()
     }
-    // Nobody waits for a picture: the time to keep what took long to compile.
-    if boxes.count == 0 { keepEngines() }
+    // Nobody waits for a picture: the time to persist what took long to compile.
+    if boxes.count == 0 { await provider.store.persist() }
     return nil
   }
 
@@ -288,34 +296,6 @@ public actor Generator {
   }
 
   private func wake(_ stream: Int) { boxes.wake(stream) }
-
-  private func tickInTurn() async throws {
-    guard let turn = options.turn else { return try tick() }
-    // Not in turn: compiling takes long, and runs beside what others do.
-    try prepare()
-    await turn.take()
-    let result = Result { try tick() }
-    await turn.give()
-    try result.get()
-  }
-
-  /// Whether engines were compiled that are too large to be kept in the cache at once.
-  public var hasUnkeptEngines: Bool {
-    guard let engines else { return false }
-    return engines.conditioner.hasUnkept || engines.network.hasUnkept
-      || engines.decoder.hasUnkept || engines.pictures?.isUnkept == true
-  }
-
-  /// Keeps large engines in the cache, which writes gigabytes.
-  ///
-  /// A stream does so at its end, when no other is open.
-  public func keepEngines() {
-    guard let engines else { return }
-    engines.conditioner.keep()
-    engines.network.keep()
-    engines.decoder.keep()
-    engines.pictures?.keep()
-  }
 
   /// Forgets a stream: what is pending and what is in flight.
   func cancel(_ stream: Int) {

@@ -1,3 +1,5 @@
+public import FlowEngine
+
 /// What a generator measured of itself.
 public struct GeneratorStatistics: Sendable {
   /// The time it took to make the engines.

@@ -22,69 +22,47 @@ final class LatentDecoder {
   ///   - growth: whether engines are made as they are needed, or only by ``prepare(for:)``.
   init(
     _ checkpoint: Checkpoint, height: Int, width: Int, rowCapacity: Int, tiling: DecodeTiling,
-    growth: EngineCatalogue.Growth = .asNeeded, configuration: EngineConfiguration,
-    cache: EngineCache?
+    growth: EngineCatalogue.Growth = .asNeeded, provider: EngineProvider
   ) {
     let weights = checkpoint.autoencoderWeights
     let autoencoder = Autoencoder(configuration: checkpoint.autoencoder, weights: weights.root)
     self.width = width * checkpoint.autoencoder.factor
     self.height = height * checkpoint.autoencoder.factor
-    func session(_ graph: Graph) throws -> Session {
-      try Session(
-        ONNXModel(graph, weightsIdentity: weights.identity), configuration: configuration,
-        cache: cache)
-    }
     let side = tiling.side(checkpoint.autoencoder, width: self.width, height: self.height)
     if let side {
       way = .tiled(
-        TiledDecoder(autoencoder, height: height, width: width, side: side, make: session))
+        TiledDecoder(
+          autoencoder, height: height, width: width, side: side,
+          weightsIdentity: weights.identity, provider: provider))
     } else {
       way = .whole(
         EngineCatalogue(
-          capacity: rowCapacity, weightsByteCount: weights.byteCount, growth: growth
+          capacity: rowCapacity, weightsByteCount: weights.byteCount, growth: growth,
+          provider: provider
         ) { rows, _ in
-          try session(autoencoder.decoderGraph(rows: rows, height: height, width: width))
+          GraphModule(
+            try autoencoder.decoderGraph(rows: rows, height: height, width: width),
+            weightsIdentity: weights.identity)
         })
     }
   }
 
-  /// What was made, in order.
-  var made: [EngineReport] {
+  /// Makes what decoding so many images needs.
+  func prepare(
+    for count: Int, isolation: isolated (any Actor)? = #isolation
+  ) async throws {
     switch way {
-    case .whole(let catalogue): catalogue.made
-    case .tiled(let decoder): decoder.made
+    case .whole(let catalogue): try await catalogue.prepare(max(count, 1))
+    case .tiled(let decoder): try await decoder.prepare()
     }
   }
 
-  /// Makes what decoding so many pictures needs, so that the first need not wait for it.
-  func prepare(for count: Int) throws {
-    switch way {
-    case .whole(let catalogue):
-      try catalogue.prepare(min(max(count, 1), catalogue.capacity))
-    case .tiled(let decoder): try decoder.prepare()
-    }
-  }
-
-  /// Makes an engine of just so many pictures.
-  func prepareExactly(for count: Int) throws {
+  /// Makes a program of just so many images.
+  func prepareExactly(
+    for count: Int, isolation: isolated (any Actor)? = #isolation
+  ) async throws {
     guard case .whole(let catalogue) = way else { return }
-    try catalogue.prepareExactly(min(max(count, 1), catalogue.capacity))
-  }
-
-  /// Whether an engine is yet to be kept in the cache.
-  var hasUnkept: Bool {
-    switch way {
-    case .whole(let catalogue): catalogue.hasUnkept
-    case .tiled(let decoder): decoder.hasUnkept
-    }
-  }
-
-  /// Keeps large engines in the cache.
-  func keep() {
-    switch way {
-    case .whole(let catalogue): catalogue.keep()
-    case .tiled(let decoder): decoder.keep()
-    }
+    try await catalogue.prepareExactly(min(max(count, 1), catalogue.capacity))
   }
 
   /// Decodes; a picture that came out as no number is nothing.
@@ -103,15 +81,15 @@ final class LatentDecoder {
     _ latents: ArraySlice<Latents>, with engine: RowEngine, of catalogue: EngineCatalogue
   ) throws -> [PixelImage?] {
     for (row, sample) in latents.enumerated() {
-      let scalars = sample.scalars
-      engine.session.write(scalars.span, toRow: row, of: engine.rows, input: 0)
+      let scalars = ContiguousArray(sample.scalars)
+      engine.program.write("latents", row: row, scalars.span)
     }
     try catalogue.run(engine, rowCount: latents.count)
     let count = 3 * width * height
-    let isSound = engine.session.read(output: 1, as: Float.self) { sums in
+    let isSound = engine.program.read("sums", as: Float.self) { sums in
       sums.indices.map { sums[$0].isFinite }
     }
-    return engine.session.read(output: 0, as: UInt8.self) { pixels in
+    return engine.program.read("pixels", as: UInt8.self) { pixels in
       (0..<latents.count).map { row in
         guard isSound[row] else { return nil }
         var bytes = [UInt8](repeating: 0, count: count)

@@ -1,41 +1,24 @@
+internal import FlowCore
 internal import FlowEngine
 internal import FlowGraph
 
 /// The keys and values that a network's layers make of a text, computed once for each prompt.
 final class TextTable {
-  private var session: Session
-  private let chunkLength: Int
+  private let program: Program
 
-  init(
-    _ network: UNet, _ checkpoint: Checkpoint, configuration: EngineConfiguration,
-    cache: EngineCache?
-  ) throws {
-    session = try Session(
-      ONNXModel(
-        network.textTableGraph(tokens: checkpoint.tokenCount),
-        weightsIdentity: checkpoint.unetWeights.identity),
-      configuration: configuration, cache: cache)
-    chunkLength = checkpoint.tokenCount * checkpoint.unet.conditioningWidth
-  }
-
-  /// How its engine came to be.
-  var report: EngineReport { EngineReport(session) }
-
-  /// Whether the engine is yet to be kept in the cache.
-  var isUnkept: Bool { session.isUnkept }
-
-  /// Keeps a large engine in the cache.
-  func keep() { session.keep() }
+  /// - Parameter program: of `UNet.textTableGraph`.
+  init(_ program: Program) { self.program = program }
 
   /// The table of hidden states, one chunk after the other.
   func callAsFunction(_ hidden: [Float]) throws(EngineError) -> [Float] {
     var table: [Float] = []
+    let chunkLength = program.inputs[0].shape.elementCount
     for start in stride(from: 0, to: hidden.count, by: chunkLength) {
-      session.write(input: 0, as: Float.self) { input in
+      program.withInput("hidden", as: Float.self) { input in
         for index in input.indices { input[index] = hidden[start + index] }
       }
-      try session.run()
-      session.read(output: 0, as: Float.self) { output in
+      try program.run()
+      program.read("table", as: Float.self) { output in
         table.reserveCapacity(table.count + output.count)
         for index in output.indices { table.append(output[index]) }
       }
@@ -46,47 +29,43 @@ final class TextTable {
 
 /// The shifts that a network's layers make of a time, computed once for each timestep.
 final class TimeTable {
-  private var session: Session
-  private var known: [Key: [Float]] = [:]
+  private let program: Program
+  private var known: [Key: ContiguousArray<Float>] = [:]
   private var order: [Key] = []
 
   private struct Key: Hashable {
     let timestep: Float
     /// What else the time is made of: pooled text and sizes, a guidance scale.
-    let others: [[Float]]
+    let inputs: [Conditioning.Input]
   }
 
   /// The number of times that are kept: about a plan of the longest schedules.
   private static let capacity = 1024
 
-  init(
-    _ network: UNet, _ checkpoint: Checkpoint, configuration: EngineConfiguration,
-    cache: EngineCache?
-  ) throws {
-    session = try Session(
-      ONNXModel(
-        network.timeTableGraph(), weightsIdentity: checkpoint.unetWeights.identity),
-      configuration: configuration, cache: cache)
-  }
+  /// - Parameter program: of `UNet.timeTableGraph`.
+  init(_ program: Program) { self.program = program }
 
-  /// How its engine came to be.
-  var report: EngineReport { EngineReport(session) }
-
-  /// Whether the engine is yet to be kept in the cache.
-  var isUnkept: Bool { session.isUnkept }
-
-  /// Keeps a large engine in the cache.
-  func keep() { session.keep() }
+  /// Whether the time is made of an input.
+  func reads(_ name: PortName) -> Bool { program.hasInput(name) }
 
   /// The table of a timestep.
-  func callAsFunction(_ timestep: Float, others: [[Float]]) throws(EngineError) -> [Float] {
-    let key = Key(timestep: timestep, others: others)
+  ///
+  /// - Parameters:
+  ///   - timestep: what the network reads as its time.
+  ///   - conditioning: what else the time is made of.
+  func callAsFunction(
+    _ timestep: Float, _ conditioning: Conditioning
+  ) throws(EngineError) -> ContiguousArray<Float> {
+    let key = Key(timestep: timestep, inputs: conditioning.timeInputs)
     if let known = known[key] { return known }
-    for (index, scalars) in ([[timestep]] + others).enumerated() {
-      session.write(scalars.span, toRow: 0, of: 1, input: index)
+    program.withInput("timestep", as: Float.self) { $0[0] = timestep }
+    for input in key.inputs where reads(input.name) {
+      program.write(input.name, input.elements.span)
     }
-    try session.run()
-    let table = session.read(output: 0, as: Float.self) { span in span.indices.map { span[$0] } }
+    try program.run()
+    let table = program.read("table", as: Float.self) { span in
+      ContiguousArray(span.indices.map { span[$0] })
+    }
     if order.count == Self.capacity { known[order.removeFirst()] = nil }
     known[key] = table
     order.append(key)

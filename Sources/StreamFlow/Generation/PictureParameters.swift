@@ -57,8 +57,8 @@ extension Generator {
     }
     if checkpoint.unetWeights.quantization != nil {
       settings.append("Precision: int8")
-    } else if configuration.precision != .float32 {
-      settings.append("Precision: \(configuration.precision.rawValue)")
+    } else if provider.store.options.precision != .float32 {
+      settings.append("Precision: \(provider.store.options.precision.rawValue)")
     }
     // Counted as the ecosystem does, from the last layer: 1 skips none.
     if skippedTextLayers > 0 { settings.append("Clip skip: \(skippedTextLayers + 1)") }

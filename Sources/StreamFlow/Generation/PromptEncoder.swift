@@ -17,38 +17,33 @@ final class PromptEncoder {
 
   /// The width of a hidden state.
   let width: Int
-  private var session: Session
+  private let program: Program
   private let tokenizer: CLIPTokenizer
   private let tokenCount: Int
   private let name: String
   /// The number of tokens that it knows.
   private let vocabularyCount: Int
 
-  init(
-    _ encoder: TextEncoder, state: CLIPText.HiddenState, skippedLayers: Int,
-    configuration: EngineConfiguration, cache: EngineCache?
-  ) throws {
-    let network = CLIPText(configuration: encoder.configuration, weights: encoder.weights.root)
-    let graph = try network.graph(rows: 1, state: state, skippedLayers: skippedLayers)
-    session = try Session(
-      ONNXModel(graph, weightsIdentity: encoder.weights.identity), configuration: configuration,
-      cache: cache)
+  /// - Parameter program: of ``module(of:state:skippedLayers:)``.
+  init(_ encoder: TextEncoder, program: Program) throws {
+    self.program = program
     tokenizer = encoder.tokenizer
     tokenCount = encoder.configuration.tokenCount
     width = encoder.configuration.width
     name = encoder.name
-    vocabularyCount =
-      try network.weights["embeddings"]["token_embedding"].shape(of: "weight")[0]
+    vocabularyCount = try encoder.weights.root["embeddings"]["token_embedding"]
+      .shape(of: "weight")[0]
   }
 
-  /// How its engine came to be.
-  var report: EngineReport { EngineReport(session) }
-
-  /// Whether the engine is yet to be kept in the cache.
-  var isUnkept: Bool { session.isUnkept }
-
-  /// Keeps a large engine in the cache.
-  func keep() { session.keep() }
+  /// The graph of a text encoder.
+  static func module(
+    of encoder: TextEncoder, state: CLIPText.HiddenState, skippedLayers: Int
+  ) throws -> GraphModule {
+    let network = CLIPText(configuration: encoder.configuration, weights: encoder.weights.root)
+    return GraphModule(
+      try network.graph(rows: 1, state: state, skippedLayers: skippedLayers),
+      weightsIdentity: encoder.weights.identity)
+  }
 
   func encode(_ prompt: String, syntax: PromptSyntax) throws -> Encoded {
     let chunks = syntax.chunks(of: prompt, tokenizer: tokenizer, tokenCount: tokenCount).chunks
@@ -65,14 +60,14 @@ final class PromptEncoder {
         message: "the tokenizer gives token \(unknown), and \(name) knows \(vocabularyCount) "
           + "(token_embedding.weight); they are not of one model")
     }
-    session.write(input: 0, as: Int64.self) { tokens in
+    program.withInput("tokens", as: Int64.self) { tokens in
       for index in tokens.indices { tokens[index] = Int64(chunk.tokens[index]) }
     }
-    session.write(input: 1, as: Int64.self) { $0[0] = Int64(chunk.endIndex) }
-    try session.run()
-    var hidden = session.read(output: 0, as: Float.self) { span in span.indices.map { span[$0] } }
+    program.withInput("end", as: Int64.self) { $0[0] = Int64(chunk.endIndex) }
+    try program.run()
+    var hidden = program.floats("hidden")
     chunk.weigh(&hidden)
-    let pooled = session.read(output: 1, as: Float.self) { span in span.indices.map { span[$0] } }
+    let pooled = program.floats("pooled")
     return (hidden, pooled)
   }
 

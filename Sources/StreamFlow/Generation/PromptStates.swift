@@ -1,5 +1,4 @@
 internal import FlowCore
-internal import FlowEngine
 
 /// What the text encoders make of a prompt, or of several mixed.
 final class TextStates: Sendable {
@@ -30,29 +29,24 @@ final class PromptStates {
   private let tokenCount: Int
   private var known = ByteBoundedCache<Key, TextStates>(capacity: 128 << 20)
 
-  init(
-    _ checkpoint: Checkpoint, skippedLayers: Int, configuration: EngineConfiguration,
-    cache: EngineCache?
-  ) throws {
-    // One after another: the peaks of two compilations do not add up.
-    encoders = try checkpoint.textEncoders.map { encoder in
-      try PromptEncoder(
-        encoder, state: checkpoint.hiddenState, skippedLayers: skippedLayers,
-        configuration: configuration, cache: cache)
-    }
+  private init(_ checkpoint: Checkpoint, _ encoders: [PromptEncoder]) {
+    self.encoders = encoders
     tokenCount = checkpoint.tokenCount
     width = checkpoint.unet.conditioningWidth
   }
 
-  /// How its engines came to be.
-  var reports: [EngineReport] { encoders.map(\.report) }
-
-  /// Whether an engine is yet to be kept in the cache.
-  var hasUnkept: Bool { encoders.contains(where: \.isUnkept) }
-
-  /// Keeps large engines in the cache.
-  func keep() {
-    for encoder in encoders { encoder.keep() }
+  /// Makes the programs of a checkpoint's text encoders.
+  static func make(
+    _ checkpoint: Checkpoint, skippedLayers: Int, provider: EngineProvider
+  ) async throws -> sending PromptStates {
+    var encoders: [PromptEncoder] = []
+    for encoder in checkpoint.textEncoders {
+      let module = try PromptEncoder.module(
+        of: encoder, state: checkpoint.hiddenState, skippedLayers: skippedLayers)
+      encoders.append(
+        try PromptEncoder(encoder, program: try await provider.program(for: module)))
+    }
+    return PromptStates(checkpoint, encoders)
   }
 
   /// The states of a prompt with others mixed in.

@@ -5,18 +5,27 @@ internal import FlowGraph
 /// Turns pictures of any size into latents of one.
 final class SourceEncoder {
   private let fitter: PictureFitter
-  private var session: Session
+  private let program: Program
   private let shape: Shape
   private let givesDeviation: Bool
 
-  /// - Parameters:
-  ///   - width: the width of pictures in pixels.
-  ///   - height: the height of pictures in pixels.
-  init(
-    _ checkpoint: Checkpoint, width: Int, height: Int, configuration: EngineConfiguration,
-    cache: EngineCache?
-  ) throws {
+  private init(_ checkpoint: Checkpoint, width: Int, height: Int, program: Program) {
     fitter = PictureFitter(width: width, height: height)
+    let factor = checkpoint.autoencoder.factor
+    self.program = program
+    givesDeviation = program.outputs.contains { $0.name == "deviation" }
+    shape = [checkpoint.autoencoder.latentChannels, height / factor, width / factor]
+  }
+
+  /// Makes the program of a checkpoint's encoder.
+  ///
+  /// - Parameters:
+  ///   - width: the width of images in pixels.
+  ///   - height: the height of images in pixels.
+  /// - Throws: `unsupported` where the autoencoder has no encoder.
+  static func make(
+    _ checkpoint: Checkpoint, width: Int, height: Int, provider: EngineProvider
+  ) async throws -> sending SourceEncoder {
     let factor = checkpoint.autoencoder.factor
     let weights = checkpoint.autoencoderWeights
     guard checkpoint.hasEncoder else {
@@ -29,20 +38,10 @@ final class SourceEncoder {
     let autoencoder = Autoencoder(configuration: checkpoint.autoencoder, weights: weights.root)
     let graph = try autoencoder.encoderGraph(
       rows: 1, height: height / factor, width: width / factor)
-    let model = ONNXModel(graph, weightsIdentity: weights.identity)
-    givesDeviation = model.outputs.count == 2
-    session = try Session(model, configuration: configuration, cache: cache)
-    shape = [checkpoint.autoencoder.latentChannels, height / factor, width / factor]
+    let module = GraphModule(graph, weightsIdentity: weights.identity)
+    return SourceEncoder(
+      checkpoint, width: width, height: height, program: try await provider.program(for: module))
   }
-
-  /// How its engine came to be.
-  var report: EngineReport { EngineReport(session) }
-
-  /// Whether the engine is yet to be kept in the cache.
-  var isUnkept: Bool { session.isUnkept }
-
-  /// Keeps a large engine in the cache.
-  func keep() { session.keep() }
 
   /// The picture at this size, and its latents; a full autoencoder's are drawn with the noise, as
   /// diffusers draws them.
@@ -50,18 +49,16 @@ final class SourceEncoder {
     _ image: PixelImage, fit: PictureFit, noise: inout GaussianNoise
   ) throws(EngineError) -> (picture: PixelImage, latents: Latents) {
     let picture = fitter(image, fit: fit)
-    let pixels = picture.pixels
-    session.write(pixels.span, input: 0)
-    try session.run()
-    let mean = latents(output: 0)
+    let pixels = ContiguousArray(picture.pixels)
+    program.write("pixels", pixels.span)
+    try program.run()
+    let mean = latents("latents")
     guard givesDeviation else { return (picture, mean) }
-    let deviation = latents(output: 1)
+    let deviation = latents("deviation")
     return (picture, LatentDistribution(mean: mean, deviation: deviation).sample(&noise))
   }
 
-  private func latents(output index: Int) -> Latents {
-    session.read(output: index, as: Float.self) { span in
-      Latents(shape: shape, scalars: span.indices.map { span[$0] })
-    }
+  private func latents(_ output: PortName) -> Latents {
+    Latents(shape: shape, scalars: program.floats(output))
   }
 }

@@ -7,18 +7,16 @@ internal import FlowGraph
 /// The tensors between stages are held here, whole, so that every normalization has the whole
 /// picture's statistics before the next stage begins, and nothing is computed twice but margins.
 final class TiledDecoder {
-  /// What was made, in order.
-  private(set) var made: [EngineReport] = []
-
   private let stages: [Stage]
-  private let make: (Graph) throws -> Session
+  private let weightsIdentity: [String]
+  private let provider: EngineProvider
 
-  /// A stage, how it is cut, and its engine once it is made.
+  /// A stage, how it is cut, and its program once it is made.
   private final class Stage {
     let layout: DecoderStage
     let rows: Tiling
     let columns: Tiling
-    var engine: RowEngine?
+    var program: Program?
 
     init(_ layout: DecoderStage, rows: Tiling, columns: Tiling) {
       (self.layout, self.rows, self.columns) = (layout, rows, columns)
@@ -30,12 +28,14 @@ final class TiledDecoder {
   ///   - height: the latents' height.
   ///   - width: the latents' width.
   ///   - side: the pixels a side of a tile, without its margins.
-  ///   - make: makes an engine of a graph.
+  ///   - weightsIdentity: the identity of its weights.
+  ///   - provider: where programs come from.
   init(
-    _ autoencoder: Autoencoder, height: Int, width: Int, side: Int,
-    make: @escaping (Graph) throws -> Session
+    _ autoencoder: Autoencoder, height: Int, width: Int, side: Int, weightsIdentity: [String],
+    provider: EngineProvider
   ) {
-    self.make = make
+    self.weightsIdentity = weightsIdentity
+    self.provider = provider
     var scale = 1
     let factor = autoencoder.configuration.factor
     stages = autoencoder.decoderStages.map { layout in
@@ -49,17 +49,14 @@ final class TiledDecoder {
     }
   }
 
-  /// Makes all engines, so that the first picture need not wait for them.
-  func prepare() throws {
-    for stage in stages { _ = try engine(of: stage) }
-  }
-
-  /// Whether an engine is yet to be kept in the cache.
-  var hasUnkept: Bool { stages.contains { $0.engine?.session.isUnkept == true } }
-
-  /// Keeps large engines in the cache.
-  func keep() {
-    for stage in stages { stage.engine?.session.keep() }
+  /// Makes the programs of all stages.
+  func prepare(isolation: isolated (any Actor)? = #isolation) async throws {
+    for stage in stages where stage.program == nil {
+      let graph = try stage.layout.graph(
+        height: stage.rows.windowLength, width: stage.columns.windowLength)
+      stage.program = try await provider.program(
+        for: GraphModule(graph, weightsIdentity: weightsIdentity))
+    }
   }
 
   /// Decodes; a picture that came out as no number is nothing.
@@ -95,24 +92,23 @@ final class TiledDecoder {
     let layout = stage.layout
     var keptChannels: Int?
     if case .joined(let channels) = layout.use { keptChannels = channels }
-    let engine = try engine(of: stage)
+    let program = program(of: stage)
     let placeCount = input.height * input.width
-    write(
-      sums, over: placeCount, to: engine, layout, firstInput: keptChannels == nil ? 1 : 2)
+    write(sums, over: placeCount, to: program, layout)
     output.resize(channels: max(layout.outputChannels, keptChannels ?? 0))
     var added = ChannelSums(channels: layout.outputChannels)
     for row in stage.rows.tiles {
       for column in stage.columns.tiles {
         let window = FeatureMap.Area(rows: row.window, columns: column.window)
-        engine.session.write(input: 0, as: Float.self) { input.copy(window, to: &$0) }
+        program.withInput("hidden", as: Float.self) { input.copy(window, to: &$0) }
         if let keptChannels {
-          engine.session.write(input: 1, as: Float.self) {
+          program.withInput("kept", as: Float.self) {
             output.copy(window, channels: keptChannels, to: &$0)
           }
         }
-        try engine.session.run()
+        try program.run()
         let own = FeatureMap.Area(rows: row.own, columns: column.own)
-        engine.session.read(output: 0, as: Float.self) { tile in
+        program.read("hidden_next", as: Float.self) { tile in
           output.paste(
             tile, covering: window.enlarged(layout.enlargement),
             taking: own.enlarged(layout.enlargement), adding: &added)
@@ -126,19 +122,19 @@ final class TiledDecoder {
   /// Runs the last stage, whose tiles are pixels.
   private func picture(of input: borrowing FeatureMap, sums: ChannelSums) throws -> PixelImage? {
     let stage = stages[stages.count - 1]
-    let engine = try engine(of: stage)
+    let program = program(of: stage)
     let (height, width) = (input.height, input.width)
-    write(sums, over: height * width, to: engine, stage.layout, firstInput: 1)
+    write(sums, over: height * width, to: program, stage.layout)
     var pixels = [UInt8](repeating: 0, count: 3 * height * width)
     for row in stage.rows.tiles {
       for column in stage.columns.tiles {
         let window = FeatureMap.Area(rows: row.window, columns: column.window)
-        engine.session.write(input: 0, as: Float.self) { input.copy(window, to: &$0) }
-        try engine.session.run()
-        guard engine.session.read(output: 1, as: Float.self, { $0[0].isFinite }) else {
+        program.withInput("hidden", as: Float.self) { input.copy(window, to: &$0) }
+        try program.run()
+        guard program.read("sums", as: Float.self, { $0[0].isFinite }) else {
           return nil
         }
-        engine.session.read(output: 0, as: UInt8.self) { tile in
+        program.read("pixels", as: UInt8.self) { tile in
           var target = pixels.mutableSpan
           for place in row.own {
             let from = (place - row.window.lowerBound) * column.window.count
@@ -154,24 +150,21 @@ final class TiledDecoder {
   }
 
   private func write(
-    _ sums: ChannelSums, over placeCount: Int, to engine: RowEngine, _ layout: DecoderStage,
-    firstInput: Int
+    _ sums: ChannelSums, over placeCount: Int, to program: Program, _ layout: DecoderStage
   ) {
     guard let groups = layout.normGroups else { return }
     let (means, inverses) = sums.statistics(
       groups: groups, placeCount: placeCount, epsilon: FullAutoencoder.epsilon)
-    engine.session.write(means.span, toRow: 0, of: 1, input: firstInput)
-    engine.session.write(inverses.span, toRow: 0, of: 1, input: firstInput + 1)
+    for (name, values) in zip(DecoderStage.statisticsInputs, [means, inverses]) {
+      program.write(name, ContiguousArray(values).span)
+    }
   }
 
-  private func engine(of stage: Stage) throws -> RowEngine {
-    if let engine = stage.engine { return engine }
-    let graph = try stage.layout.graph(
-      height: stage.rows.windowLength, width: stage.columns.windowLength)
-    let engine = RowEngine(try make(graph), rows: 1, chunks: 1)
-    made.append(EngineReport(engine.session))
-    stage.engine = engine
-    return engine
+  private func program(of stage: Stage) -> Program {
+    guard let program = stage.program else {
+      preconditionFailure("a stage has no program: prepare() was not called")
+    }
+    return program
   }
 }
 

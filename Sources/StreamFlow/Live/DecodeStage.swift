@@ -3,13 +3,16 @@ internal import FlowEngine
 
 /// Turns what has arrived into pictures.
 actor DecodeStage {
-  private nonisolated let executor = QueueExecutor(label: "streamflow.live.decode")
+  private nonisolated let executor: DeviceQueue
   private var decoders: [LiveSize: LatentDecoder] = [:]
 
-  /// The thread that this actor has to itself.
+  /// The thread of the device, or of its own.
   nonisolated var unownedExecutor: UnownedSerialExecutor {
     unsafe executor.asUnownedSerialExecutor()
   }
+
+  /// - Parameter executor: the thread that programs run on.
+  init(executor: DeviceQueue) { self.executor = executor }
 
   /// Takes in what decodes pictures of one size.
   func add(_ decoder: sending LatentDecoder, size: LiveSize) { decoders[size] = decoder }
@@ -30,13 +33,5 @@ actor DecodeStage {
       }
     }
     return pictures
-  }
-
-  /// How its engines came to be.
-  var reports: [EngineReport] { decoders.values.flatMap(\.made) }
-
-  /// Keeps large engines in the cache.
-  func keepEngines() {
-    for decoder in decoders.values { decoder.keep() }
   }
 }

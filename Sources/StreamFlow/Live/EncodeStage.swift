@@ -3,41 +3,45 @@ internal import FlowEngine
 
 /// Turns prompts and inputs into what flies.
 actor EncodeStage {
-  private nonisolated let executor = QueueExecutor(label: "streamflow.live.encode")
+  private nonisolated let executor: DeviceQueue
   private let checkpoint: Checkpoint
   private let skippedLayers: Int
-  private let configuration: EngineConfiguration
-  private let cache: EngineCache?
+  private let provider: EngineProvider
   private var prompts: PromptStates?
   private var sizes: [LiveSize: (conditioner: Conditioner, source: SourceEncoder)] = [:]
 
-  /// The thread that this actor has to itself.
+  /// The thread of the device, or of its own.
   nonisolated var unownedExecutor: UnownedSerialExecutor {
     unsafe executor.asUnownedSerialExecutor()
   }
 
+  /// - Parameters:
+  ///   - provider: where programs come from.
+  ///   - executor: the thread that programs run on.
   init(
-    _ checkpoint: Checkpoint, skippedLayers: Int, configuration: EngineConfiguration,
-    cache: EngineCache?
+    _ checkpoint: Checkpoint, skippedLayers: Int, provider: EngineProvider,
+    executor: DeviceQueue
   ) {
     self.checkpoint = checkpoint
     self.skippedLayers = skippedLayers
-    self.configuration = configuration
-    self.cache = cache
+    self.provider = provider
+    self.executor = executor
   }
 
   /// The text encoders, made when they are first needed.
-  private func encoders() throws -> PromptStates {
+  private func encoders() async throws -> PromptStates {
     if let prompts { return prompts }
-    let made = try PromptStates(
-      checkpoint, skippedLayers: skippedLayers, configuration: configuration, cache: cache)
+    let made = try await PromptStates.make(
+      checkpoint, skippedLayers: skippedLayers, provider: provider)
+    // Another may have made them meanwhile; its states are known already.
+    if let prompts { return prompts }
     prompts = made
     return made
   }
 
   /// The chunks of what a request's guidance reads; encodes its prompts.
-  func chunkCount(of request: GenerationRequest) throws -> Int {
-    let encoders = try encoders()
+  func chunkCount(of request: GenerationRequest) async throws -> Int {
+    let encoders = try await encoders()
     func chunks(_ prompt: String, _ blend: PromptBlend?) throws -> Int {
       try encoders.states(of: prompt, syntax: request.promptSyntax, blend: blend).chunkCount
     }
@@ -47,9 +51,12 @@ actor EncodeStage {
   }
 
   /// Takes in what pictures of one size are encoded with.
-  func add(_ source: sending SourceEncoder, table: sending TextTable?, size: LiveSize) throws {
+  func add(
+    _ source: sending SourceEncoder, table: sending TextTable?, size: LiveSize
+  ) async throws {
     let conditioner = Conditioner(
-      checkpoint, prompts: try encoders(), width: size.width, height: size.height, table: table)
+      checkpoint, prompts: try await encoders(), width: size.width, height: size.height,
+      table: table)
     sizes[size] = (conditioner, source)
   }
 
@@ -82,18 +89,5 @@ actor EncodeStage {
       prompted: resolved.conditioning.prompted, unprompted: resolved.conditioning.unprompted,
       reference: latents, noise: noise, shape: latents.shape)
     return (Flight(lane: resolved.lane, trajectory: trajectory), input)
-  }
-
-  /// How its engines came to be.
-  var reports: [EngineReport] {
-    (prompts?.reports ?? []) + sizes.values.map(\.source.report)
-  }
-
-  /// Keeps large engines in the cache.
-  func keepEngines() {
-    for entry in sizes.values {
-      entry.conditioner.keep()
-      entry.source.keep()
-    }
   }
 }

@@ -2,81 +2,66 @@ internal import FlowCore
 internal import FlowEngine
 internal import FlowGraph
 
-/// Makes engines beside the stream, and hands them over.
+/// Makes what a stream's stages run, and hands it over; engines are compiled beside the stream.
 actor EngineBuilder {
-  private nonisolated let executor = QueueExecutor(label: "streamflow.live.build")
   private let checkpoint: Checkpoint
-  private let configuration: EngineConfiguration
-  private let cache: EngineCache?
+  private let provider: EngineProvider
 
-  /// The thread that this actor has to itself.
+  /// The thread of the device, on which programs run for the first time.
   nonisolated var unownedExecutor: UnownedSerialExecutor {
-    unsafe executor.asUnownedSerialExecutor()
+    unsafe provider.store.queue.asUnownedSerialExecutor()
   }
 
-  init(_ checkpoint: Checkpoint, configuration: EngineConfiguration, cache: EngineCache?) {
+  init(_ checkpoint: Checkpoint, provider: EngineProvider) {
     self.checkpoint = checkpoint
-    self.configuration = configuration
-    self.cache = cache
+    self.provider = provider
   }
 
-  /// What the network's engines of a size are made from.
+  /// What the network's programs of a size are made from.
   func blueprint(_ size: LiveSize) throws -> NetworkBlueprint {
     let factor = checkpoint.autoencoder.factor
     return try NetworkBlueprint(
-      checkpoint, height: size.height / factor, width: size.width / factor,
-      configuration: configuration, cache: cache)
+      checkpoint, height: size.height / factor, width: size.width / factor, provider: provider)
   }
 
-  /// The network with one engine.
+  /// The network with one program.
   func network(
     _ blueprint: NetworkBlueprint, rows: Int, chunks: Int
-  ) throws -> sending VelocityNetwork {
-    let network = try VelocityNetwork(
-      blueprint, rowCapacity: RowChoice.maximum, growth: .given)
-    network.catalogue.add(try Self.engine(blueprint, rows: rows, chunks: chunks))
+  ) async throws -> sending VelocityNetwork {
+    let network = VelocityNetwork(
+      blueprint, times: try await blueprint.timeTable(), rowCapacity: RowChoice.maximum,
+      growth: .given)
+    network.catalogue.add(try await engine(blueprint, rows: rows, chunks: chunks))
     return network
   }
 
-  /// One more engine of a network.
+  /// One more program of a network.
   func engine(
     _ blueprint: NetworkBlueprint, rows: Int, chunks: Int
-  ) throws -> sending RowEngine {
-    try Self.engine(blueprint, rows: rows, chunks: chunks)
-  }
-
-  private static func engine(
-    _ blueprint: NetworkBlueprint, rows: Int, chunks: Int
-  ) throws -> RowEngine {
+  ) async throws -> sending RowEngine {
+    let module = try blueprint.module(rows: rows, chunks: chunks)
     let engine = RowEngine(
-      try blueprint.engine(rows: rows, chunks: chunks), rows: rows, chunks: chunks)
+      try await provider.program(for: module), rows: rows, chunks: chunks)
     // A first run is slow: what it takes is known from the ones after it, before the choice among
     // several is made by it.
-    if blueprint.keepsSeveral { for _ in 0..<3 { try engine.run() } }
+    if blueprint.keepsSeveral { for _ in 0..<3 { try engine.program.run() } }
     return engine
   }
 
-  /// What computes the keys and values of prompts, where that is done before the ticks.
-  func table(_ blueprint: NetworkBlueprint) throws -> sending TextTable? {
-    try blueprint.textTable()
-  }
-
   /// What encodes inputs of a size.
-  func source(_ size: LiveSize) throws -> sending SourceEncoder {
-    try SourceEncoder(
-      checkpoint, width: size.width, height: size.height, configuration: configuration,
-      cache: cache)
+  nonisolated func source(_ size: LiveSize) async throws -> sending SourceEncoder {
+    try await .make(checkpoint, width: size.width, height: size.height, provider: provider)
   }
 
-  /// What decodes pictures of a size, one and so many together.
-  func decoder(
+  /// What decodes images of a size, one and so many together.
+  nonisolated func decoder(
     _ size: LiveSize, batch: Int, tiling: DecodeTiling
-  ) throws -> sending LatentDecoder {
+  ) async throws -> sending LatentDecoder {
     let factor = checkpoint.autoencoder.factor
     let decoder = LatentDecoder(
       checkpoint, height: size.height / factor, width: size.width / factor, rowCapacity: batch,
-      tiling: tiling, growth: .given, configuration: configuration, cache: cache)
-    for count in Set([1, batch]).sorted() { try decoder.prepare(for: count) }
+      tiling: tiling, growth: .given, provider: provider)
+    for count in Set([1, batch]).sorted() { try await decoder.prepare(for: count) }
     return decoder
   }
 
@@ -91,23 +76,23 @@ actor EngineBuilder {
   /// - Returns: the seconds of a run of each.
   func calibrate(
     _ blueprint: NetworkBlueprint, candidates: [Int], chunks: Int
-  ) throws -> RowCalibration {
-    let place = try cache.map { cache in
-      let model = try blueprint.model(rows: 1, chunks: chunks)
-      return try cache.place(of: model, configuration: configuration)
-    }
-    var seconds = place.flatMap { cache?.measurements(at: $0) } ?? [:]
+  ) async throws -> RowCalibration {
+    let kind = try blueprint.module(rows: 1, chunks: chunks)
+    var seconds = try await provider.store.measurements(of: kind)
     let missing = candidates.filter { seconds[$0] == nil }
     // In turns, so that what else the machine does befalls all alike; of a large network one after
     // another, since each is gigabytes.
     for rows in blueprint.keepsSeveral ? [missing] : missing.map({ [$0] }) {
-      let engines = try rows.map { try Self.engine(blueprint, rows: $0, chunks: chunks) }
+      var engines: [RowEngine] = []
+      for count in rows {
+        engines.append(try await engine(blueprint, rows: count, chunks: chunks))
+      }
       for (engine, time) in zip(engines, try Self.seconds(of: engines)) {
         seconds[engine.rows] = time
-        engine.session.keep()
       }
+      await provider.store.persist()
     }
-    if let place, !missing.isEmpty { cache?.keep(seconds, at: place) }
+    if !missing.isEmpty { try await provider.store.persist(seconds, of: kind) }
     return RowCalibration(
       seconds: seconds.filter { candidates.contains($0.key) }, isNew: !missing.isEmpty)
   }
@@ -117,7 +102,7 @@ actor EngineBuilder {
     var times = [[Double]](repeating: [], count: engines.count)
     for _ in 0..<8 {
       for (index, engine) in engines.enumerated() {
-        times[index].append(try engine.run() / .seconds(1))
+        times[index].append(try engine.program.run() / .seconds(1))
       }
     }
     return times.map { $0.dropFirst().sorted()[3] }

@@ -32,8 +32,6 @@ final class LiveFlow: Sendable {
   /// A mark where something has come to its end.
   let settled = BoundedQueue<Void>(capacity: 1)
   let outputs: BoundedQueue<LiveFrame>
-  /// Taken by the one who works, where encoding, ticks and decoding do not overlap.
-  private let turn: EngineTurn?
   /// The inputs that were put in and are yet to become something that flies, or nothing.
   private let underway = Mutex(0)
 
@@ -42,23 +40,6 @@ final class LiveFlow: Sendable {
     places = BoundedQueue(capacity: 64 + RowChoice.maximum + 2 * options.frameBuffer)
     arrivals = BoundedQueue(capacity: 2 * max(options.decodeBatch, options.frameBuffer))
     outputs = BoundedQueue(capacity: max(options.outputCapacity, options.frameBuffer))
-    turn = options.turn ?? (options.overlaps ? nil : EngineTurn())
-  }
-
-  /// Does some work, when it is its turn.
-  func inTurn<Result: Sendable>(
-    _ work: () async throws -> Result
-  ) async rethrows -> Result {
-    guard let turn else { return try await work() }
-    await turn.take()
-    do {
-      let result = try await work()
-      await turn.give()
-      return result
-    } catch {
-      await turn.give()
-      throw error
-    }
   }
 
   /// Whether more is about to fly.

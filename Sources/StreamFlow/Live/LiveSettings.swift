@@ -58,13 +58,11 @@ public struct LiveOptions: Sendable {
   /// The most pictures that are decoded together.
   public var decodeBatch = 4
   /// Whether engines of encoding, ticks and decoding run at the same time; where not they take
-  /// turns, and only what is around them overlaps.
+  /// turns on the device's thread (``EngineStore/queue``), with all others that share it.
   ///
   /// Each engine spreads its work over all cores and waits for the slowest: on two cores two at a
   /// time take longer than one after the other. By default where there are 8 cores or more.
   public var overlaps = ProcessInfo.processInfo.activeProcessorCount >= 8
-  /// The turn that is shared with others on the same device; with one nothing overlaps.
-  public var turn: EngineTurn?
   /// How many of the text encoders' last layers are left out (clip skip).
   public var skippedTextLayers = 0
   /// Whether pictures are decoded whole or in tiles.

@@ -28,7 +28,7 @@ extension LiveStream {
         while true {
           let batch = await flow.arrivals.nextBatch(limit: batch)
           guard !batch.isEmpty else { break }
-          let pictures = await flow.inTurn { await Self.pictures(of: batch, decoding) }
+          let pictures = await Self.pictures(of: batch, decoding)
           await self?.settle(batch, pictures: pictures, flow: flow)
         }
         await self?.endOfArrivals(flow)
@@ -91,10 +91,8 @@ extension LiveStream {
     }
     decide(.admitted, on: input.index)
     do {
-      let encoding = encoding
-      let (flight, fitted) = try await flow.inTurn {
-        try await encoding.flight(input.image, index: input.index, with: resolved)
-      }
+      let (flight, fitted) = try await encoding.flight(
+        input.image, index: input.index, with: resolved)
       guard self.flow === flow else { return nil }
       record.count(\.encoding)
       record.fitted = fitted
@@ -147,7 +145,7 @@ extension LiveStream {
       }
       guard rowCount > 0 || !admitted.isEmpty else { return }
       let flights = admitted
-      let outcome = try await flow.inTurn { try await ticking.tick(admitting: flights) }
+      let outcome = try await ticking.tick(admitting: flights)
       rowCount = outcome.rowCount
       await note(outcome, isFirst)
       for arrival in outcome.arrivals { guard await flow.arrivals.put(arrival) else { return } }

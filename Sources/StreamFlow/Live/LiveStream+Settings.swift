@@ -175,7 +175,7 @@ extension LiveStream {
         builder.decoder(lane.size, batch: options.decodeBatch, tiling: options.decodeTiling),
         size: lane.size)
       try await encoding.add(
-        builder.source(lane.size), table: builder.table(blueprint), size: lane.size)
+        builder.source(lane.size), table: blueprint.textTable(), size: lane.size)
     }
     let rows = try await rows(of: lane, blueprint, settings: settings, isFirst: isFirst)
     try await ticking.add(

@@ -13,15 +13,16 @@ public import FlowEngine
 public actor LiveStream {
   /// The model.
   public nonisolated let checkpoint: Checkpoint
+  /// The engines of its device.
+  public nonisolated var store: EngineStore { provider.store }
   /// The frames, in the order of their inputs.
   public nonisolated var frames: LiveFrames { LiveFrames(stream: self) }
 
   nonisolated let options: LiveOptions
-  nonisolated let configuration: EngineConfiguration
-  nonisolated let cache: EngineCache?
+  nonisolated let provider: EngineProvider
   let encoding: EncodeStage
-  let ticking = TickStage()
-  let decoding = DecodeStage()
+  let ticking: TickStage
+  let decoding: DecodeStage
   let builder: EngineBuilder
 
   // Settings, in LiveStream+Settings.
@@ -79,24 +80,27 @@ public actor LiveStream {
   ///   - checkpoint: the model.
   ///   - settings: what pictures are made with, to begin with.
   ///   - options: rows, groups, decoding.
-  ///   - configuration: device, threads and precision.
-  ///   - cache: where engines are kept between processes, if anywhere.
+  ///   - engines: the engines of the device; those who share them run in turn.
   /// - Throws: `requestInvalid` for settings that cannot be met.
   public init(
     checkpoint: Checkpoint, settings: LiveSettings, options: LiveOptions = LiveOptions(),
-    configuration: EngineConfiguration = EngineConfiguration(), cache: EngineCache? = nil
+    engines: EngineStore = .standard
   ) throws(ModelError) {
     try options.check()
     try checkpoint.check(skippedTextLayers: options.skippedTextLayers)
     _ = try checkpoint.plan(for: settings)
     self.checkpoint = checkpoint
     self.options = options
-    self.configuration = configuration
-    self.cache = cache
+    provider = EngineProvider(engines)
+    let queues = ["encode", "tick", "decode"].map { name in
+      options.overlaps ? DeviceQueue(label: "streamflow.live.\(name)") : engines.queue
+    }
     encoding = EncodeStage(
-      checkpoint, skippedLayers: options.skippedTextLayers, configuration: configuration,
-      cache: cache)
-    builder = EngineBuilder(checkpoint, configuration: configuration, cache: cache)
+      checkpoint, skippedLayers: options.skippedTextLayers, provider: provider,
+      executor: queues[0])
+    ticking = TickStage(executor: queues[1])
+    decoding = DecodeStage(executor: queues[2])
+    builder = EngineBuilder(checkpoint, provider: provider)
     requested = settings
     rowCapacity = options.rowCapacity ?? 1
     spareByteCount =
@@ -245,17 +249,8 @@ public actor LiveStream {
     return nil
   }
 
-  /// How the engines that are there came to be.
-  public var engines: [EngineReport] {
-    get async { await encoding.reports + ticking.reports + decoding.reports }
-  }
-
-  /// Keeps large engines in the cache, which writes gigabytes.
-  public func keepEngines() async {
-    await encoding.keepEngines()
-    await ticking.keepEngines()
-    await decoding.keepEngines()
-  }
+  /// How the programs that are there came to be.
+  public nonisolated var engines: [EngineReport] { provider.log.present }
 }
 
 extension LiveOptions {

@@ -3,13 +3,16 @@ internal import FlowEngine
 
 /// What is in flight: a stream batch for each lane, all of which advance with every tick.
 actor TickStage {
-  private nonisolated let executor = QueueExecutor(label: "streamflow.live.tick")
+  private nonisolated let executor: DeviceQueue
   private var lanes: [LaneKey: Lane] = [:]
 
-  /// The thread that this actor has to itself.
+  /// The thread of the device, or of its own.
   nonisolated var unownedExecutor: UnownedSerialExecutor {
     unsafe executor.asUnownedSerialExecutor()
   }
+
+  /// - Parameter executor: the thread that programs run on.
+  init(executor: DeviceQueue) { self.executor = executor }
 
   private final class Lane {
     var network: VelocityNetwork
@@ -82,13 +85,5 @@ actor TickStage {
   /// Gives up everything in flight.
   func clear() {
     for lane in lanes.values { lane.batch = StreamBatch(rowCapacity: lane.network.rowCapacity) }
-  }
-
-  /// How its engines came to be.
-  var reports: [EngineReport] { lanes.values.flatMap(\.network.reports) }
-
-  /// Keeps large engines in the cache.
-  func keepEngines() {
-    for lane in lanes.values { lane.network.keep() }
   }
 }

@@ -48,8 +48,9 @@ struct AutoencoderStudy {
 
   /// Measures the half, or takes it from a state that holds it.
   func part(
-    _ journal: QuantizationJournal, _ work: QuantizationWork
-  ) throws -> QuantizationState.Part {
+    _ journal: QuantizationJournal, _ work: QuantizationWork,
+    isolation: isolated (any Actor)? = #isolation
+  ) async throws -> QuantizationState.Part {
     let saved = half == .decoder ? journal.state.decoder : journal.state.encoder
     let inputs = half == .decoder ? journal.state.observations.latents : journal.state.images
     if let saved {
@@ -57,13 +58,13 @@ struct AutoencoderStudy {
       return saved
     }
     let end = work.done + Double(operationCount(imageCount: inputs.count))
-    let (run, outputs) = try observe(inputs, work)
-    let output = half == .decoder ? "pixels" : "latents"
+    let (run, outputs) = try await observe(inputs, work)
+    let output: PortName = half == .decoder ? "pixels" : "latents"
     let configuration = autoencoder.configuration
     let (half, size) = (half, size)
     let trial = Trial(
       name: "vae \(half)", weights: weights, layers: layers,
-      configuration: quantizer.configuration, floatShare: quantizer.options.floatShare,
+      engines: quantizer.engines, floatShare: quantizer.options.floatShare,
       output: output, work: work
     ) {
       try Self.graph(half, Autoencoder(configuration: configuration, weights: $0.root), size)
@@ -78,7 +79,7 @@ struct AutoencoderStudy {
         : ([size.height * factor, size.width * factor, 3], Self.side * factor)
       return inputs.map { $0.cropped(shape, side: side) }
     }
-    let outcome = try trial.choose(
+    let outcome = try await trial.choose(
       of: run.quantization(of: weights.root, by: quantizer.options.range),
       probes: zip(inputs, outputs).map { Trial.Probe(inputs: [$0], output: $1) })
     let part = QuantizationState.Part(
@@ -96,18 +97,19 @@ struct AutoencoderStudy {
   }
 
   private func observe(
-    _ inputs: [CalibrationInput], _ work: QuantizationWork
-  ) throws -> (CalibrationRun, outputs: [[Float]]) {
+    _ inputs: [CalibrationInput], _ work: QuantizationWork,
+    isolation: isolated (any Actor)? = #isolation
+  ) async throws -> (CalibrationRun, outputs: [[Float]]) {
     try work.begin("compiling the \(half) in float32")
-    let run = try CalibrationRun(
+    let run = try await CalibrationRun(
       Self.graph(half, autoencoder, size), layers: names, elementCount: Quantizer.elementCount,
-      weightsIdentity: weights.identity, configuration: quantizer.configuration)
+      weightsIdentity: weights.identity, engines: quantizer.engines)
     try work.advance(by: weights.parameterCount * QuantizationWork.operationsPerCompiledWeight)
     let outputs = try inputs.enumerated().map { index, input in
       try work.begin("observing the \(half), \(index + 1) of \(inputs.count)")
       try run.run([input])
       try work.advance(by: graphOperationCount)
-      return run.floats(output: 0)
+      return run.floats(half == .decoder ? "pixels" : "latents")
     }
     return (run, outputs)
   }

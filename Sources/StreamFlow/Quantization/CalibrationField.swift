@@ -1,5 +1,6 @@
 internal import FlowCore
 internal import FlowEngine
+internal import FlowGraph
 
 /// The network as a calibration evaluates it: row by row, and some rows become probes.
 struct CalibrationField: VelocityField {
@@ -33,16 +34,22 @@ struct CalibrationField: VelocityField {
   mutating func load(
     row: Int, sample: Span<Float>, timestep: Float, conditioning: Conditioning
   ) {
+    // In the order of the graph, which is that of a run's inputs.
     rows.append(
-      [.floats(sample.indices.map { sample[$0] }), .floats([timestep])]
-        + ([conditioning.text] + conditioning.others).map { .floats($0) })
+      network.inputs.compactMap { name in
+        switch name {
+        case "sample": .floats(sample.indices.map { sample[$0] })
+        case "timestep": .floats([timestep])
+        default: conditioning.elements(of: name).map { .floats(Array($0)) }
+        }
+      })
   }
 
   mutating func run() throws {
     outputs.removeAll()
     for row in rows {
       try network.run(row)
-      let output = network.floats(output: 0)
+      let output = network.floats("output")
       outputs.append(output)
       if evaluationCount.isMultiple(of: probeInterval) {
         probes.append(Trial.Probe(inputs: row, output: output))

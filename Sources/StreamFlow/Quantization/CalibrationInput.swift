@@ -84,32 +84,15 @@ extension Data {
   }
 }
 
-extension Session {
-  /// Writes all inputs, which are the first ones of the graph, and runs.
+extension Program {
+  /// Writes the first inputs of the graph, in its order, and runs.
   func run(_ inputs: [CalibrationInput]) throws(EngineError) {
-    for (index, input) in inputs.enumerated() {
+    for (port, input) in zip(self.inputs, inputs) {
       switch input {
-      case .floats(let elements): write(elements, input: index)
-      case .bytes(let elements): write(elements, input: index)
+      case .floats(let elements): write(port.name, ContiguousArray(elements).span)
+      case .bytes(let elements): write(port.name, ContiguousArray(elements).span)
       }
     }
     try run()
-  }
-
-  /// Copies an input's elements in.
-  func write<Element: BitwiseCopyable>(_ elements: [Element], input index: Int) {
-    write(input: index, as: Element.self) { input in
-      precondition(
-        input.count == elements.count,
-        "input \(index) has \(input.count) elements, got \(elements.count)")
-      for (position, element) in elements.enumerated() { input[position] = element }
-    }
-  }
-
-  /// An output's elements as floats.
-  func floats(output index: Int, of port: FlowGraph.Port) -> [Float] {
-    port.type == .uint8
-      ? read(output: index, as: UInt8.self) { span in span.indices.map { Float(span[$0]) } }
-      : read(output: index, as: Float.self) { span in span.indices.map { span[$0] } }
   }
 }

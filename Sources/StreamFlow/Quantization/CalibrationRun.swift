@@ -9,9 +9,7 @@ final class CalibrationRun {
   /// What some layers read, over all runs.
   private(set) var ranges: [TensorRange]
   private let tensors: [Graph.Statistics]
-  private let session: Session
-  private let ports: [Port]
-  private let statisticsOutput: Int
+  private let program: Program
 
   /// - Parameters:
   ///   - graph: a network or an autoencoder, its outputs named.
@@ -19,23 +17,22 @@ final class CalibrationRun {
   ///   - ranges: what earlier runs of the same graph have seen.
   init(
     _ graph: Graph, layers: Set<String>, elementCount: Int, weightsIdentity: [String],
-    configuration: EngineConfiguration, ranges earlier: [TensorRange] = []
-  ) throws {
+    engines: EngineStore, ranges earlier: [TensorRange] = [],
+    isolation: isolated (any Actor)? = #isolation
+  ) async throws {
     tensors = try graph.addStatistics(of: layers.contains, elementCount: elementCount)
-    let model = ONNXModel(graph, weightsIdentity: weightsIdentity)
-    statisticsOutput = model.outputs.count - 3
     ranges = earlier.count == tensors.count ? earlier : tensors.map { _ in TensorRange() }
-    ports = model.outputs
-    session = try Session(model, configuration: configuration)
+    program = try await engines.program(
+      for: GraphModule(graph, weightsIdentity: weightsIdentity))
   }
 
   /// Runs on some inputs, and takes in what the layers read.
   func run(_ inputs: [CalibrationInput]) throws(EngineError) {
-    try session.run(inputs)
+    try program.run(inputs)
     guard !tensors.isEmpty else { return }
-    let minima = elements(output: statisticsOutput, as: Float.self)
-    let maxima = elements(output: statisticsOutput + 1, as: Float.self)
-    session.read(output: statisticsOutput + 2, as: Float.self) { elements in
+    let minima = program.floats("minima")
+    let maxima = program.floats("maxima")
+    program.read("elements", as: Float.self) { elements in
       for (index, tensor) in tensors.enumerated() {
         ranges[index].add(
           minimum: minima[index], maximum: maxima[index],
@@ -44,13 +41,11 @@ final class CalibrationRun {
     }
   }
 
-  /// An output's elements.
-  func elements<Element: BitwiseCopyable>(output: Int, as type: Element.Type) -> [Element] {
-    session.read(output: output, as: type) { span in span.indices.map { span[$0] } }
-  }
+  /// The names of what it takes, in the order of ``run(_:)``.
+  var inputs: [PortName] { program.inputs.map(\.name) }
 
   /// An output's elements as floats.
-  func floats(output: Int) -> [Float] { session.floats(output: output, of: ports[output]) }
+  func floats(_ output: PortName) -> [Float] { program.floats(output) }
 
   /// The scales of every layer that was seen and is finite.
   func quantization(

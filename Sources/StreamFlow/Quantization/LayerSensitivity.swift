@@ -22,44 +22,41 @@ struct LayerSensitivity {
   let name: String
   let quantization: Quantization
   let weights: WeightStore
-  let configuration: EngineConfiguration
+  let engines: EngineStore
   /// The inputs of each probe, at the size of `graph`.
   let probes: [[CalibrationInput]]
   /// The output whose change is measured.
-  let output: String
+  let output: PortName
   let work: QuantizationWork
   /// Writes the graph, from weights that may be probed.
   let graph: (WeightStore) throws -> Graph
 
   /// The noise of each group.
-  func measured(_ groups: [Group]) throws -> [Group] {
+  func measured(
+    _ groups: [Group], isolation: isolated (any Actor)? = #isolation
+  ) async throws -> [Group] {
     try work.begin("measuring the rounding errors of \(name)")
-    let errors = try errors()
+    let errors = try await errors()
     let exact = try graph(weights.probed(quantization, exposing: .perturbations))
-    let ports = exact.layers.compactMap { layer in layer.probe.map { (layer.name, $0) } }
-    let model = ONNXModel(exact, weightsIdentity: weights.identity + ["perturbations"])
-    let inputs = ports.map { port in model.inputs.firstIndex { $0 == port.1 } ?? 0 }
-    let result = model.outputs.firstIndex { $0.name == output } ?? 0
-    let session = try Session(model, configuration: configuration)
+    let layers = exact.layers.compactMap { layer in layer.probe.map { (layer.name, $0.name) } }
+    let program = try await engines.program(
+      for: GraphModule(exact, weightsIdentity: weights.identity + ["perturbations"]))
     try work.advance(by: compilation)
     var groups = groups
     for (probe, errors) in zip(probes, errors) {
-      for (input, error) in zip(inputs, errors) {
-        session.write([Float](repeating: 0, count: error.count), input: input)
-      }
-      try session.run(probe)
-      let expected = session.floats(output: result, of: model.outputs[result])
+      for (_, port) in layers { program.clear(port) }
+      try program.run(probe)
+      let expected = program.floats(output)
       for index in groups.indices {
         try work.begin("measuring the sensitivity of \(name), \(index + 1) of \(groups.count)")
         let members = Set(groups[index].layers)
-        let entries = ports.indices.filter { members.contains(ports[$0].0) }
-        for entry in entries { session.write(errors[entry], input: inputs[entry]) }
-        try session.run()
-        groups[index].noise += Self.noise(
-          session.floats(output: result, of: model.outputs[result]), expected: expected)
+        let entries = layers.indices.filter { members.contains(layers[$0].0) }
         for entry in entries {
-          session.write([Float](repeating: 0, count: errors[entry].count), input: inputs[entry])
+          program.write(layers[entry].1, ContiguousArray(errors[entry]).span)
         }
+        try program.run()
+        groups[index].noise += Self.noise(program.floats(output), expected: expected)
+        for entry in entries { program.clear(layers[entry].1) }
         try work.advance(by: exact.operationCount)
       }
     }
@@ -67,17 +64,18 @@ struct LayerSensitivity {
   }
 
   /// The rounding error of each layer for each probe.
-  private func errors() throws -> [[[Float]]] {
+  private func errors(
+    isolation: isolated (any Actor)? = #isolation
+  ) async throws -> [[[Float]]] {
     let graph = try graph(weights.probed(quantization, exposing: .errors))
     let ports = graph.layers.compactMap(\.probe)
-    let model = ONNXModel(graph, weightsIdentity: weights.identity + ["errors"])
-    let outputs = ports.map { port in model.outputs.firstIndex { $0 == port } ?? 0 }
-    let session = try Session(model, configuration: configuration)
+    let program = try await engines.program(
+      for: GraphModule(graph, weightsIdentity: weights.identity + ["errors"]))
     try work.advance(by: compilation)
     return try probes.map { probe in
-      try session.run(probe)
+      try program.run(probe)
       try work.advance(by: graph.operationCount)
-      return zip(outputs, ports).map { session.floats(output: $0, of: $1) }
+      return ports.map { program.floats($0.name) }
     }
   }
 
@@ -94,5 +92,14 @@ struct LayerSensitivity {
       square += Double(want) * Double(want)
     }
     return square > 0 ? error / square : 0
+  }
+}
+
+extension Program {
+  /// Sets an input of floats to zero.
+  fileprivate func clear(_ name: PortName) {
+    withInput(name, as: Float.self) { input in
+      for index in input.indices { input[index] = 0 }
+    }
   }
 }

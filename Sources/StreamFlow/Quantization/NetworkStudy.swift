@@ -57,8 +57,9 @@ struct NetworkStudy {
 
   /// Measures the network, or takes it from a state that holds it.
   func part(
-    _ journal: QuantizationJournal, _ work: QuantizationWork
-  ) throws -> QuantizationState.Part {
+    _ journal: QuantizationJournal, _ work: QuantizationWork,
+    isolation: isolated (any Actor)? = #isolation
+  ) async throws -> QuantizationState.Part {
     if let part = journal.state.network {
       work.skip(operationCount)
       return part
@@ -66,10 +67,10 @@ struct NetworkStudy {
     let (checkpoint, options) = (quantizer.checkpoint, quantizer.options)
     let weights = checkpoint.unetWeights
     let end = work.done + Double(operationCount)
-    let quantization = try observe(journal, work)
+    let quantization = try await observe(journal, work)
     let probes = journal.state.observations.probes.map(Trial.Probe.init)
     let trial = Trial(
-      name: "unet", weights: weights, layers: layers, configuration: quantizer.configuration,
+      name: "unet", weights: weights, layers: layers, engines: quantizer.engines,
       floatShare: options.floatShare, output: "output", work: work
     ) {
       try UNet(configuration: checkpoint.unet, weights: $0.root).graph(size)
@@ -79,7 +80,7 @@ struct NetworkStudy {
       let shape: Shape = [checkpoint.unet.inputChannels, size.height, size.width]
       return [inputs[0].cropped(shape, side: Self.side)] + inputs.dropFirst()
     }
-    let outcome = try trial.choose(of: quantization, probes: probes)
+    let outcome = try await trial.choose(of: quantization, probes: probes)
     let part = QuantizationState.Part(
       scales: QuantizationFile.Part(outcome.quantization, fingerprint: weights.fingerprint),
       report: outcome.report)
@@ -94,23 +95,24 @@ struct NetworkStudy {
 
   /// Generates the images, and gives the scales of all layers that can compute in 8 bits.
   private func observe(
-    _ journal: QuantizationJournal, _ work: QuantizationWork
-  ) throws -> Quantization {
-    let (checkpoint, configuration) = (quantizer.checkpoint, quantizer.configuration)
+    _ journal: QuantizationJournal, _ work: QuantizationWork,
+    isolation: isolated (any Actor)? = #isolation
+  ) async throws -> Quantization {
+    let (checkpoint, engines) = (quantizer.checkpoint, quantizer.engines)
     let weights = checkpoint.unetWeights
     try work.begin("compiling the network in float32")
     let graph = try UNet(configuration: checkpoint.unet, weights: weights.root).graph(size)
     let operationCount = graph.operationCount
     let probeCount = max(Trial.verificationCount(operationCount: operationCount), layers.probeCount)
-    let run = try CalibrationRun(
+    let run = try await CalibrationRun(
       graph, layers: names, elementCount: Quantizer.elementCount,
-      weightsIdentity: weights.identity, configuration: configuration,
+      weightsIdentity: weights.identity, engines: engines,
       ranges: journal.state.observations.ranges.map(\.range))
     try work.advance(by: weights.parameterCount * QuantizationWork.operationsPerCompiledWeight)
     let conditioner = Conditioner(
       checkpoint,
-      prompts: try PromptStates(
-        checkpoint, skippedLayers: 0, configuration: configuration, cache: nil),
+      prompts: try await .make(
+        checkpoint, skippedLayers: 0, provider: EngineProvider(engines)),
       width: quantizer.width, height: quantizer.height, table: nil)
     let evaluations = requests.reduce(0) { $0 + $1.stepCount * $1.guidance.rowsPerStep }
     for (index, request) in requests.enumerated() {

@@ -10,7 +10,7 @@ internal import FlowGraph
 public struct Quantizer {
   let checkpoint: Checkpoint
   let options: QuantizationOptions
-  let configuration: EngineConfiguration
+  let engines: EngineStore
   let width: Int
   let height: Int
   private let progress: (QuantizationProgress) -> Void
@@ -27,13 +27,14 @@ public struct Quantizer {
   /// - Parameters:
   ///   - checkpoint: the model.
   ///   - options: what is generated, and how ranges are chosen.
-  ///   - configuration: the device, its threads, and the precision of the reference.
+  ///   - engines: the engines of the device, whose precision is that of the reference; none is
+  ///     used again, so that they need no cache.
   ///   - progress: called with each step and its share of the whole.
   /// - Throws: `requestInvalid` for a size that the model cannot make, or no prompts; `unsupported`
   ///   where adapters or delta weights are applied.
   public init(
     _ checkpoint: Checkpoint, options: QuantizationOptions = QuantizationOptions(),
-    configuration: EngineConfiguration = EngineConfiguration(),
+    engines: EngineStore = .standard,
     progress: @escaping (QuantizationProgress) -> Void = { _ in }
   ) throws(ModelError) {
     width = options.width ?? checkpoint.nativeSize.width
@@ -53,7 +54,7 @@ public struct Quantizer {
     }
     self.checkpoint = checkpoint
     self.options = options
-    self.configuration = configuration
+    self.engines = engines
     self.progress = progress
   }
 
@@ -61,7 +62,9 @@ public struct Quantizer {
   ///
   /// - Throws: `CancellationError` where the task is cancelled, after the state was saved; a
   ///   `ModelError` for a plan that cannot be; an `EngineError` of the runtime.
-  public func run() throws -> QuantizationReport {
+  public func run(
+    isolation: isolated (any Actor)? = #isolation
+  ) async throws -> QuantizationReport {
     let network = try NetworkStudy(self)
     var halves: [AutoencoderStudy] = []
     if options.includesAutoencoder {
@@ -75,12 +78,12 @@ public struct Quantizer {
       report: progress)
     work.save = { try journal.save() }
 
-    var parts = [try network.part(journal, work)]
+    var parts = [try await network.part(journal, work)]
     var file: [String: QuantizationFile.Part] = [
       Checkpoint.QuantizedPart.network.rawValue: parts[0].scales
     ]
     for half in halves {
-      let part = try half.part(journal, work)
+      let part = try await half.part(journal, work)
       parts.append(part)
       let name = Checkpoint.QuantizedPart.autoencoder.rawValue
       file[name, default: part.scales].layers.merge(part.scales.layers) { first, _ in first }
@@ -120,7 +123,8 @@ public struct Quantizer {
       ([
         streamFlowVersion, checkpoint.unetWeights.fingerprint,
         checkpoint.autoencoderWeights.fingerprint, "\(width)x\(height)", options.range.rawValue,
-        "\(options.floatShare)", "\(options.includesAutoencoder)", "\(configuration)",
+        "\(options.floatShare)", "\(options.includesAutoencoder)", "\(engines.device)",
+        "\(engines.options)",
       ] + settings).joined(separator: "\n")
   }
 }

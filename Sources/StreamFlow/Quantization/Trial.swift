@@ -27,10 +27,10 @@ struct Trial {
   let name: String
   let weights: WeightStore
   let layers: LayerChoice
-  let configuration: EngineConfiguration
+  let engines: EngineStore
   let floatShare: Double
   /// The output that is compared.
-  let output: String
+  let output: PortName
   let work: QuantizationWork
   /// Writes the graph at the size that is quantized.
   let graph: (WeightStore) throws -> Graph
@@ -44,18 +44,22 @@ struct Trial {
   /// - Parameters:
   ///   - quantization: the scales of all layers that could be chosen.
   ///   - probes: inputs with their outputs in float32.
-  func choose(of quantization: Quantization, probes: [Probe]) throws -> Outcome {
+  func choose(
+    of quantization: Quantization, probes: [Probe],
+    isolation: isolated (any Actor)? = #isolation
+  ) async throws -> Outcome {
     var sensitive: Set<String> = []
     if floatShare > 0 {
       let study = LayerSensitivity(
-        name: name, quantization: quantization, weights: weights, configuration: configuration,
+        name: name, quantization: quantization, weights: weights, engines: engines,
         probes: probes.prefix(layers.probeCount).map { small($0.inputs) }, output: output,
         work: work, graph: smallGraph)
-      sensitive = LayerChoice.mostSensitive(try study.measured(layers.groups), share: floatShare)
+      sensitive = LayerChoice.mostSensitive(
+        try await study.measured(layers.groups), share: floatShare)
     }
     let chosen = quantization.keeping { !sensitive.contains($0) }
     try work.begin("verifying \(name) in int8")
-    let (noise, total) = try noise(of: chosen, probes: probes)
+    let (noise, total) = try await noise(of: chosen, probes: probes)
     let done = chosen.layers.keys.reduce(0) { $0 + (layers.operations[$1] ?? 0) }
     return Outcome(
       quantization: chosen,
@@ -66,20 +70,20 @@ struct Trial {
   }
 
   private func noise(
-    of quantization: Quantization, probes: [Probe]
-  ) throws -> (Double, operationCount: Int) {
+    of quantization: Quantization, probes: [Probe],
+    isolation: isolated (any Actor)? = #isolation
+  ) async throws -> (Double, operationCount: Int) {
     let quantized = weights.quantized(by: quantization)
     let graph = try graph(quantized)
-    let model = ONNXModel(graph, weightsIdentity: quantized.identity)
-    let session = try Session(model, configuration: configuration)
+    let program = try await engines.program(
+      for: GraphModule(graph, weightsIdentity: quantized.identity))
     try work.advance(by: weights.parameterCount * QuantizationWork.operationsPerCompiledWeight)
-    let index = model.outputs.firstIndex { $0.name == output } ?? 0
     var (actual, expected): ([Float], [Float]) = ([], [])
     for probe in probes.prefix(
       Self.verificationCount(operationCount: graph.operationCount))
     {
-      try session.run(probe.inputs)
-      actual += session.floats(output: index, of: model.outputs[index])
+      try program.run(probe.inputs)
+      actual += program.floats(output)
       expected += probe.output
       try work.advance(by: graph.operationCount)
     }

@@ -217,13 +217,12 @@ struct BenchmarkCommand: AsyncParsableCommand {
       ?? (0..<count).map {
         QuantizationOptions.standardPrompts[$0 % QuantizationOptions.standardPrompts.count]
       }
-    var configuration = EngineConfiguration()
-    configuration.threadCount = threads
     let study = QualityStudy(
       checkpoint: checkpoint, scales: scales, references: references,
-      prompts: Array(prompts.prefix(count)), configuration: configuration,
-      cache: ignoresCache
-        ? nil : try CacheCommand.cache { Terminal.warning($0) },
+      prompts: Array(prompts.prefix(count)),
+      engines: EngineStore(
+        options: EngineOptions(threadCount: threads),
+        cache: ignoresCache ? nil : try CacheCommand.cache { Terminal.warning($0) }),
       progress: progress)
     let guidance = checkpoint.request("").guidance
     let rows = stages.rows ?? 16

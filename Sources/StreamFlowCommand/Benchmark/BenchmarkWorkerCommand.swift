@@ -53,13 +53,10 @@ struct BenchmarkWorkerCommand: AsyncParsableCommand {
     (options.width, options.height) = (work.width, work.height)
     (options.rowCapacity, options.engineRowCapacity) = (work.stages, work.engineRows)
     options.decodeRowCapacity = work.decodeRows
-    var configuration = EngineConfiguration()
-    configuration.threadCount = threads
-    let cache =
-      ignoresCache
-      ? nil : try CacheCommand.cache { Terminal.warning($0) }
-    let generator = try Generator(
-      checkpoint: checkpoint, options: options, configuration: configuration, cache: cache)
+    let engines = EngineStore(
+      options: EngineOptions(threadCount: threads),
+      cache: ignoresCache ? nil : try CacheCommand.cache { Terminal.warning($0) })
+    let generator = try Generator(checkpoint: checkpoint, options: options, engines: engines)
     try await generator.prepare()
     // Once through everything, with as few steps as there can be, before anything is timed.
     var seed: UInt64 = 0

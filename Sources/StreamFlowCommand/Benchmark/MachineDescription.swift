@@ -1,4 +1,5 @@
 internal import FlowEngine
+internal import FlowOpenVINO
 internal import Foundation
 internal import StreamFlow
 
@@ -31,7 +32,7 @@ struct MachineDescription: Codable {
     cores = ProcessInfo.processInfo.activeProcessorCount
     memoryBytes = Int(ProcessInfo.processInfo.physicalMemory)
     system = ProcessInfo.processInfo.operatingSystemVersionString
-    runtime = (try? Runtime.shared().version) ?? "none"
+    runtime = (try? OpenVINORuntime.shared().version) ?? "none"
     version = streamFlowVersion
     date = Date().formatted(.iso8601.year().month().day())
     let name = URL(filePath: CommandLine.arguments[0]).lastPathComponent

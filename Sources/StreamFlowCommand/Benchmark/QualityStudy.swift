@@ -44,8 +44,7 @@ struct QualityStudy {
   let scales: String?
   let references: RetrievalReferences?
   let prompts: [String]
-  let configuration: EngineConfiguration
-  let cache: EngineCache?
+  let engines: EngineStore
   let progress: (String) -> Void
 
   func callAsFunction(_ ways: [Way]) async throws -> [Row] {
@@ -64,8 +63,7 @@ struct QualityStudy {
     let model = way.precision == "int8" ? try checkpoint.quantized(from: scales) : checkpoint
     var options = GeneratorOptions()
     options.rowCapacity = max(way.stages, way.guidance.rowsPerStep)
-    let generator = try Generator(
-      checkpoint: model, options: options, configuration: configuration, cache: cache)
+    let generator = try Generator(checkpoint: model, options: options, engines: engines)
     let requests = prompts.enumerated().map { index, prompt in
       var request = checkpoint.request(prompt)
       request.promptSyntax = .plain

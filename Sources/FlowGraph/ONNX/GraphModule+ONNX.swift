@@ -2,13 +2,8 @@ internal import FlowCore
 internal import Foundation
 internal import SwiftProtobuf
 
-/// A finished graph in the form that engines read, with what it takes and what it gives.
-///
-/// Weights are not copied: an initializer names the place of its bytes in a mapped file, or of an
-/// aligned copy where the file holds them off their alignment. A model keeps those files mapped, and
-/// must outlive what is compiled from it by an engine that reads weights in place.
-public struct ONNXModel: Sendable {
-  /// How a model names the place of a weight.
+extension GraphModule {
+  /// How the ONNX format names the place of a weight.
   public enum WeightLocation: Sendable {
     /// By address in this process's memory (OpenVINO's and ONNX's in-memory marker).
     case address
@@ -16,62 +11,25 @@ public struct ONNXModel: Sendable {
     case file
   }
 
-  /// The graph's name.
-  public let name: String
-  /// What it takes, in order.
-  public let inputs: [Port]
-  /// What it gives, in order.
-  public let outputs: [Port]
-  /// What tells its weights from any other: one line for each file.
-  public let weightsIdentity: [String]
-  /// The bytes of its weights as they are stored.
-  public let weightsByteCount: Int
-  /// The floating-point operations of the convolutions and matrix products of a run, two for each
-  /// product that is summed.
-  public let operationCount: Int
-
-  private let proto: Onnx_ModelProto
-  private let weights: [Weight]
-  private let copies = AlignedCopies()
-
-  /// Finishes a graph.
+  /// The graph in the ONNX format (operator set 21), its weights outside.
   ///
-  /// - Parameters:
-  ///   - graph: the graph with its outputs named.
-  ///   - weightsIdentity: the identity of the store that its weights come from.
-  public init(_ graph: Graph, weightsIdentity: [String]) {
-    name = graph.name
-    inputs = graph.inputs
-    outputs = graph.outputs
-    weights = graph.weights
-    weightsByteCount = weights.reduce(0) { $0 + $1.byteCount }
-    operationCount = graph.operationCount
-    self.weightsIdentity = weightsIdentity
-    proto = Onnx_ModelProto.with { model in
+  /// - Parameter location: how the places of weights are named; addresses are good as long as this
+  ///   module.
+  /// - Throws: `typeUnsupported` for a weight that cannot be read, `weightsInvalid` for a graph that
+  ///   cannot be written.
+  public func onnx(locatingWeightsBy location: WeightLocation) throws(GraphError) -> [UInt8] {
+    var model = Onnx_ModelProto.with { model in
       model.irVersion = 10
       model.producerName = "StreamFlow"
       model.opsetImport = [Onnx_OperatorSetIdProto.with { $0.version = 21 }]
       model.graph = Onnx_GraphProto.with {
-        $0.name = graph.name
-        $0.input = graph.inputs.map(Onnx_ValueInfoProto.init)
-        $0.output = graph.outputs.map(Onnx_ValueInfoProto.init)
-        $0.node = graph.nodes.map(Onnx_NodeProto.init)
-        $0.initializer = graph.constants.map(Onnx_TensorProto.init)
+        $0.name = name
+        $0.input = inputs.map(Onnx_ValueInfoProto.init)
+        $0.output = outputs.map(Onnx_ValueInfoProto.init)
+        $0.node = nodes.map(Onnx_NodeProto.init)
+        $0.initializer = constants.map(Onnx_TensorProto.init)
       }
     }
-  }
-
-  /// Gives back the memory that reading the weights has taken, once an engine has them.
-  public func releasePages() {
-    var released: Set<ObjectIdentifier> = []
-    for weight in weights where released.insert(ObjectIdentifier(weight.file)).inserted {
-      weight.file.releasePages()
-    }
-  }
-
-  /// The model in the ONNX format (operator set 21), its weights outside.
-  public func serialized(locatingWeightsBy location: WeightLocation) throws(GraphError) -> [UInt8] {
-    var model = proto
     model.graph.initializer += try weights.map { weight throws(GraphError) in
       let place =
         switch location {
@@ -116,7 +74,7 @@ extension ElementType {
 extension Onnx_ValueInfoProto {
   fileprivate init(_ port: Port) {
     self.init()
-    name = port.name
+    name = port.name.description
     type.tensorType.elemType = Int32(port.type.onnxCode)
     type.tensorType.shape.dim = port.shape.dimensions.map { extent in
       Onnx_TensorShapeProto.Dimension.with { $0.dimValue = Int64(extent) }

@@ -1,10 +1,11 @@
 internal import COpenVINO
+public import FlowEngine
 internal import Foundation
 internal import Synchronization
 
 /// OpenVINO in this process: loaded once, shared by every engine.
 @safe
-public final class Runtime: Sendable {
+public final class OpenVINORuntime: Sendable {
   /// The build that was found, as `2026.4.0-...`.
   public let version: String
   /// The file that was loaded.
@@ -17,17 +18,18 @@ public final class Runtime: Sendable {
   let functions: openvino_functions
   private nonisolated(unsafe) let core: OpaquePointer
   private let propertiesLock = Mutex(())
+  private let registeredKinds = Mutex<Set<String>>([])
 
-  private static let loaded = Mutex<Runtime?>(nil)
+  private static let loaded = Mutex<OpenVINORuntime?>(nil)
 
   /// The runtime, found and loaded at the first call.
   ///
   /// - Throws: `runtimeMissing` or `runtimeUnsupported`, with where it was looked for.
-  public static func shared() throws(EngineError) -> Runtime {
+  public static func shared() throws(EngineError) -> OpenVINORuntime {
     let result = loaded.withLock { runtime in
-      Result { () throws(EngineError) -> Runtime in
+      Result { () throws(EngineError) -> OpenVINORuntime in
         if let runtime { return runtime }
-        let found = try Runtime(
+        let found = try OpenVINORuntime(
           candidates: RuntimeLocation.candidates(
             environment: ProcessInfo.processInfo.environment,
             executable: Bundle.main.executablePath ?? CommandLine.arguments[0]))
@@ -137,16 +139,20 @@ public final class Runtime: Sendable {
   /// Makes a call of OpenVINO that frees something.
   func free(_ call: () -> Void) { ExitGate.shared.inside(call) }
 
+  /// The cores that the process may use.
+  static var coreCount: Int { ProcessInfo.processInfo.activeProcessorCount }
+
   /// Compiles a model in the ONNX format.
   ///
   /// - Parameters:
   ///   - onnx: the model.
   ///   - name: its name.
-  ///   - configuration: device, threads and precision.
+  ///   - device: the device.
+  ///   - properties: the options, as OpenVINO names them.
   ///   - didRead: called when the weights have been read, and are next converted.
   func compile(
-    _ onnx: [UInt8], named name: String, configuration: EngineConfiguration,
-    didRead: () -> Void = {}
+    _ onnx: [UInt8], named name: String, on device: String,
+    _ properties: [(key: String, value: String)], didRead: () -> Void
   ) throws(EngineError) -> CompiledModel {
     var model: OpaquePointer?
     try unsafe check(
@@ -158,37 +164,44 @@ public final class Runtime: Sendable {
     didRead()
     var compiled: OpaquePointer?
     try unsafe check(
-      withProperties(configuration.properties) { properties in
+      withProperties(properties) { properties in
         unsafe functions.ov_core_compile_model_props(
-          core, model, configuration.device, properties.count, properties.baseAddress, &compiled)
-      }, .compilationFailed, "compile \(name) for \(configuration.device)")
-    ExitGate.shared.renew()
+          core, model, device, properties.count, properties.baseAddress, &compiled)
+      }, .compilationFailed, "compile \(name) for \(device)")
     return unsafe try CompiledModel(
       adopting: compiled, runtime: self, name: name, file: nil)
   }
 
-  /// Takes a compiled model up again from what it was exported as.
-  func importModel(
-    _ file: EngineFile, named name: String, configuration: EngineConfiguration
+  /// Loads a compiled model from what it was exported as.
+  func load(
+    _ file: EngineFile, named name: String, on device: String,
+    _ properties: [(key: String, value: String)]
   ) throws(EngineError) -> CompiledModel {
     var compiled: OpaquePointer?
     // Import takes no options of its own and reads the core's.
     try check(
       propertiesLock.withLock { _ -> ov_status_e in
-        let status = unsafe withProperties(configuration.properties) { properties in
+        let status = unsafe withProperties(properties) { properties in
           unsafe functions.ov_core_set_properties(
-            core, configuration.device, properties.count, properties.baseAddress)
+            core, device, properties.count, properties.baseAddress)
         }
         guard status == OPENVINO_OK else { return status }
         let bytes = unsafe file.engine
         return unsafe functions.ov_core_import_model(
-          core, bytes.bindMemory(to: CChar.self).baseAddress, bytes.count, configuration.device,
-          &compiled)
-      }, .compilationFailed, "take \(name) from the engine cache")
+          core, bytes.bindMemory(to: CChar.self).baseAddress, bytes.count, device, &compiled)
+      }, .compilationFailed, "load \(name) from the engine cache")
     // What runs often was copied; the rest comes back when it is read.
     file.releasePages()
-    return unsafe try CompiledModel(
-      adopting: compiled, runtime: self, name: name, file: file)
+    return unsafe try CompiledModel(adopting: compiled, runtime: self, name: name, file: file)
+  }
+
+  /// Has the end of the process wait for calls of OpenVINO, once for each kind of graph.
+  ///
+  /// OpenVINO makes objects that the end destroys when it first compiles an operator; what is
+  /// registered after them is run before they are gone.
+  func registerExit(after kind: String) {
+    let isNew = registeredKinds.withLock { $0.insert(kind).inserted }
+    if isNew { ExitGate.shared.closeAtExit() }
   }
 }
 

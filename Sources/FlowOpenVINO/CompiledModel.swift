@@ -1,18 +1,21 @@
 internal import COpenVINO
+internal import FlowEngine
 
-/// A model compiled for a device, freed when it goes out of scope.
+/// A model compiled for a device.
 @safe
-struct CompiledModel: ~Copyable {
-  let runtime: Runtime
+final class CompiledModel: CompiledGraph {
+  let runtime: OpenVINORuntime
   let name: String
   /// What it was imported from: the runtime goes on reading weights out of the file's memory.
   private let file: EngineFile?
-  private let handle: OpaquePointer
+  // Written once, before the object is shared; OpenVINO makes requests of a compiled model, exports
+  // it and reads its properties from any thread.
+  private nonisolated(unsafe) let handle: OpaquePointer
 
   /// Takes over a handle that OpenVINO made.
   @unsafe
   init(
-    adopting handle: OpaquePointer?, runtime: Runtime, name: String, file: EngineFile?
+    adopting handle: OpaquePointer?, runtime: OpenVINORuntime, name: String, file: EngineFile?
   ) throws(EngineError) {
     guard let handle = unsafe handle else {
       throw EngineError(code: .compilationFailed, message: "OpenVINO made no engine of \(name)")
@@ -23,20 +26,17 @@ struct CompiledModel: ~Copyable {
     unsafe self.handle = handle
   }
 
-  /// How it came to be.
-  var origin: Session.Origin { file == nil ? .compiled : .cached }
-
   deinit { runtime.free { unsafe runtime.functions.ov_compiled_model_free(handle) } }
 
   /// Writes the model to a file, from which it can be imported.
-  borrowing func export(to path: String) throws(EngineError) {
+  func export(to path: String) throws(EngineError) {
     try unsafe runtime.check(
       runtime.functions.ov_compiled_model_export_model(handle, path), .cacheUnusable,
       "write the engine \(name) to '\(path)'")
   }
 
   /// The numbers of inputs and outputs.
-  borrowing func portCounts() throws(EngineError) -> (inputs: Int, outputs: Int) {
+  func portCounts() throws(EngineError) -> (inputs: Int, outputs: Int) {
     var inputs = 0
     var outputs = 0
     try unsafe runtime.check(
@@ -49,7 +49,7 @@ struct CompiledModel: ~Copyable {
   }
 
   /// What the compiled model says of itself under a key, such as `INFERENCE_PRECISION_HINT`.
-  borrowing func property(_ key: String) throws(EngineError) -> String {
+  func property(_ key: String) throws(EngineError) -> String {
     var text: UnsafeMutablePointer<CChar>?
     try unsafe runtime.check(
       runtime.functions.ov_compiled_model_get_property(handle, key, &text), .runFailed,
@@ -59,12 +59,15 @@ struct CompiledModel: ~Copyable {
     return unsafe String(cString: text)
   }
 
-  /// Makes a request, which holds the memory of one run.
-  borrowing func makeRequest() throws(EngineError) -> InferRequest {
+  /// Makes a request, which reads from and writes to some memory.
+  func bind(
+    inputs: [PortMemory], outputs: [PortMemory]
+  ) throws(EngineError) -> any BoundGraph {
     var request: OpaquePointer?
     try unsafe runtime.check(
       runtime.functions.ov_compiled_model_create_infer_request(handle, &request), .runFailed,
       "prepare a run of \(name)")
-    return unsafe try InferRequest(adopting: request, runtime: runtime, name: name)
+    return unsafe try BoundRequest(
+      adopting: request, runtime: runtime, name: name, inputs: inputs, outputs: outputs)
   }
 }

@@ -1,0 +1,183 @@
+internal import FlowCore
+public import FlowGraph
+
+/// A compiled graph with memory of its own, ready to run: ports are written by name, a run reads
+/// them and fills the outputs, and nothing is allocated in between.
+///
+/// A program belongs to one actor at a time, whose thread a run blocks (``DeviceQueue``). Several
+/// programs of the same graph share what was compiled.
+///
+/// ```swift
+/// let program = try await store.program(for: module)
+/// program.write("sample", row: 0, sample)
+/// try program.run()
+/// let velocity = program.read("velocity", row: 0, as: Float.self) { $0.indices.map { i in $0[i] } }
+/// ```
+public final class Program {
+  /// How it came to be, and what a run of it takes.
+  public let report: EngineReport
+  /// The inputs, in the order of the graph.
+  public var inputs: [Port] { inputMemories.map(\.port) }
+  /// The outputs, in the order of the graph.
+  public var outputs: [Port] { outputMemories.map(\.port) }
+  /// The time of the fastest run so far, or nil before the first.
+  ///
+  /// One slow run must not make a program look slow for good, as it would in the mean.
+  public private(set) var fastestRun: Duration?
+
+  private let inputMemories: [PortMemory]
+  private let outputMemories: [PortMemory]
+  private let bound: any BoundGraph
+  private let compiled: any CompiledGraph
+  /// Keeps the weights mapped that the engine reads in place.
+  private let module: GraphModule
+  /// What the log knows the program by, as long as it is there.
+  private let presence: EngineLog.Presence
+
+  /// Gives a compiled graph memory of its own.
+  ///
+  /// - Throws: `shapeMismatch` or `runFailed`, from the backend.
+  init(
+    _ compiled: any CompiledGraph, of module: GraphModule, report: EngineReport, log: EngineLog
+  ) throws(EngineError) {
+    let inputs = module.inputs.map { PortMemory($0) }
+    let outputs = module.outputs.map { PortMemory($0) }
+    bound = try compiled.bind(inputs: inputs, outputs: outputs)
+    inputMemories = inputs
+    outputMemories = outputs
+    self.compiled = compiled
+    self.module = module
+    self.report = report
+    presence = log.add(report)
+  }
+
+  /// Compiles a graph without a store, on the calling thread.
+  ///
+  /// - Throws: an error of the backend.
+  package convenience init(
+    compiling module: GraphModule, with backend: any Backend, on device: Device,
+    _ options: EngineOptions
+  ) throws(EngineError) {
+    let start = ContinuousClock.now
+    let compiled = try backend.compile(module, on: device, options)
+    try self.init(
+      compiled, of: module,
+      report: EngineReport(
+        name: module.name, origin: .compiled, preparation: .now - start,
+        operationCount: module.operationCount),
+      log: EngineLog())
+  }
+
+  /// The graph's name.
+  public var name: String { module.name }
+  /// The floating-point operations of the convolutions and matrix products of a run.
+  public var operationCount: Int { module.operationCount }
+
+  /// Whether there is an input of a name.
+  public func hasInput(_ name: PortName) -> Bool {
+    inputMemories.contains { $0.port.name == name }
+  }
+
+  /// Lends the elements of an input, to be written.
+  ///
+  /// - Precondition: there is such an input, and its elements are of that type.
+  public func withInput<Element: BitwiseCopyable, Result>(
+    _ name: PortName, as type: Element.Type,
+    _ body: (inout MutableSpan<Element>) throws -> Result
+  ) rethrows -> Result {
+    try input(name).withElements(of: type, body)
+  }
+
+  /// Copies an input's elements in.
+  ///
+  /// - Precondition: there is such an input, of that type and number of elements.
+  public func write<Element: BitwiseCopyable>(_ name: PortName, _ source: Span<Element>) {
+    input(name).withElements(of: Element.self) { input in
+      precondition(
+        input.count == source.count,
+        "input \(name) has \(input.count) elements, got \(source.count)")
+      for element in source.indices { input[element] = source[element] }
+    }
+  }
+
+  /// Copies one batch row's elements in, repeated to fill the row.
+  ///
+  /// - Parameters:
+  ///   - name: an input whose first axis is the batch.
+  ///   - row: the row, from 0.
+  ///   - source: the elements, a whole fraction of a row's.
+  /// - Precondition: there is such an input, and the elements fill a row of it.
+  public func write<Element: BitwiseCopyable>(
+    _ name: PortName, row: Int, _ source: Span<Element>
+  ) {
+    let memory = input(name)
+    let count = memory.port.rowElementCount
+    precondition(
+      !source.isEmpty && count.isMultiple(of: source.count),
+      "a row of input \(name) has \(count) elements, got \(source.count)")
+    memory.withElements(of: Element.self) { input in
+      for start in stride(from: row * count, to: (row + 1) * count, by: source.count) {
+        for element in source.indices { input[start + element] = source[element] }
+      }
+    }
+  }
+
+  /// Lends the elements of an output of the last run.
+  ///
+  /// - Precondition: there is such an output, and its elements are of that type.
+  public func read<Element: BitwiseCopyable, Result>(
+    _ name: PortName, as type: Element.Type, _ body: (Span<Element>) throws -> Result
+  ) rethrows -> Result {
+    try output(name).withElements(of: type, reading: body)
+  }
+
+  /// Lends one batch row's elements of an output of the last run.
+  ///
+  /// - Precondition: there is such an output, its elements are of that type, and its first axis is
+  ///   the batch.
+  public func read<Element: BitwiseCopyable, Result>(
+    _ name: PortName, row: Int, as type: Element.Type,
+    _ body: (Span<Element>) throws -> Result
+  ) rethrows -> Result {
+    let memory = output(name)
+    let count = memory.port.rowElementCount
+    return try memory.withElements(of: type) { output in
+      try body(output.extracting(row * count..<(row + 1) * count))
+    }
+  }
+
+  /// Runs the graph on what its inputs hold, and waits.
+  ///
+  /// - Returns: the time that took.
+  /// - Throws: `runFailed`, with the runtime's reason.
+  @discardableResult
+  public func run() throws(EngineError) -> Duration {
+    let start = ContinuousClock.now
+    try bound.run()
+    let time = ContinuousClock.now - start
+    fastestRun = min(fastestRun ?? time, time)
+    return time
+  }
+
+  /// What the runtime says of the engine under a key, such as `INFERENCE_PRECISION_HINT`.
+  ///
+  /// - Throws: `runFailed` where it knows no such key.
+  public func property(_ key: String) throws(EngineError) -> String {
+    try compiled.property(key)
+  }
+
+  private func input(_ name: PortName) -> PortMemory {
+    for memory in inputMemories where memory.port.name == name { return memory }
+    preconditionFailure("\(module.name) has no input \(name), only \(inputs.map(\.name))")
+  }
+
+  private func output(_ name: PortName) -> PortMemory {
+    for memory in outputMemories where memory.port.name == name { return memory }
+    preconditionFailure("\(module.name) has no output \(name), only \(outputs.map(\.name))")
+  }
+}
+
+extension Port {
+  /// The elements of one index of the first axis.
+  var rowElementCount: Int { shape.rank > 0 ? shape.elementCount / shape[0] : 1 }
+}

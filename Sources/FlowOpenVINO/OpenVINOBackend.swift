@@ -1,0 +1,106 @@
+public import FlowEngine
+public import FlowGraph
+
+/// OpenVINO as a backend: CPUs, and Intel's GPUs and NPUs.
+///
+/// The runtime is looked for and loaded when it is first needed (``OpenVINORuntime``).
+public struct OpenVINOBackend: Backend {
+  /// `openvino`.
+  public let name = "openvino"
+
+  /// Creates the backend; nothing is loaded yet.
+  public init() {}
+
+  /// The devices that are there, such as `CPU` and `GPU.0`.
+  ///
+  /// - Throws: `runtimeMissing` or `runtimeUnsupported`, with where the runtime was looked for.
+  public func devices() throws(EngineError) -> [Device] {
+    (try OpenVINORuntime.shared().devices + ["AUTO"]).map { Device(backend: name, name: $0) }
+  }
+
+  /// A device by its name; `GPU` stands for the first GPU, and `AUTO`, with or without a list
+  /// (`AUTO:GPU,CPU`), for what OpenVINO chooses.
+  ///
+  /// - Throws: `runtimeMissing` or `runtimeUnsupported`, with where the runtime was looked for.
+  public func device(named name: String) throws(EngineError) -> Device? {
+    let devices = try OpenVINORuntime.shared().devices
+    let base = String(name.prefix { $0 != "." && $0 != ":" })
+    let isThere =
+      base == "AUTO" || devices.contains { $0 == name || $0.hasPrefix("\(name).") }
+    return isThere ? Device(backend: self.name, name: name) : nil
+  }
+
+  /// The runtime's version, the device's name and abilities, the number of cores and the options.
+  ///
+  /// - Throws: `runtimeMissing`, or `deviceUnavailable` where the device does not answer.
+  public func fingerprint(
+    of device: Device, _ options: EngineOptions
+  ) throws(EngineError) -> [String] {
+    let runtime = try OpenVINORuntime.shared()
+    return [
+      name, runtime.version, device.name,
+      try runtime.property("FULL_DEVICE_NAME", of: device.name),
+      try runtime.property("OPTIMIZATION_CAPABILITIES", of: device.name),
+      "\(OpenVINORuntime.coreCount)",
+    ] + options.properties(on: device).map { "\($0.key)=\($0.value)" }
+  }
+
+  /// Whether engines can be exported: what `AUTO` chooses may change from run to run, and it cannot
+  /// be exported.
+  public func canPersist(on device: Device) -> Bool { !device.name.hasPrefix("AUTO") }
+
+  /// Compiles a graph for a device.
+  ///
+  /// - Throws: `modelUnreadable` for a graph that OpenVINO does not accept, `compilationFailed`
+  ///   where it cannot compile it.
+  public func compile(
+    _ module: GraphModule, on device: Device, _ options: EngineOptions
+  ) throws(EngineError) -> any CompiledGraph {
+    let bytes: [UInt8]
+    do { bytes = try module.onnx(locatingWeightsBy: .address) } catch {
+      throw EngineError(code: .modelUnreadable, message: error.message)
+    }
+    let runtime = try OpenVINORuntime.shared()
+    let compiled = try runtime.compile(
+      bytes, named: module.name, on: device.name, options.properties(on: device)
+    ) {
+      // OpenVINO has copied what it read: gigabytes that need not be there twice.
+      module.releasePages()
+    }
+    runtime.registerExit(after: Self.kind(of: module, options))
+    return compiled
+  }
+
+  /// Loads a compiled graph from a file that it was exported to.
+  ///
+  /// - Throws: `compilationFailed` where OpenVINO does not accept the file.
+  public func load(
+    _ file: EngineFile, of module: GraphModule, on device: Device, _ options: EngineOptions
+  ) throws(EngineError) -> any CompiledGraph {
+    let runtime = try OpenVINORuntime.shared()
+    let compiled = try runtime.load(
+      file, named: module.name, on: device.name, options.properties(on: device))
+    runtime.registerExit(after: Self.kind(of: module, options))
+    return compiled
+  }
+
+  /// What tells a graph whose compilation may need other parts of OpenVINO: its operators, and the
+  /// types of its elements.
+  private static func kind(of module: GraphModule, _ options: EngineOptions) -> String {
+    let operations = Set(module.nodes.map(\.operation)).sorted()
+    let types = Set(module.weights.map(\.typeName)).sorted()
+    return (operations + types + [options.precision.rawValue]).joined(separator: " ")
+  }
+}
+
+extension EngineOptions {
+  /// The options as OpenVINO's properties, each of them said: loading an engine sets them for the
+  /// whole process, and what is left out would be that of the engine before.
+  func properties(on device: Device) -> [(key: String, value: String)] {
+    let isCPU = device.name == "CPU"
+    return [("PERFORMANCE_HINT", "LATENCY")] + (isCPU ? [("NUM_STREAMS", "1")] : [])
+      + [("INFERENCE_PRECISION_HINT", precision.rawValue)]
+      + (isCPU || threadCount != nil
+        ? [("INFERENCE_NUM_THREADS", "\(threadCount ?? 0)")] : [])
+  }
+}

@@ -1,0 +1,17 @@
+internal import FlowEngine
+internal import FlowGraph
+
+/// Where the programs of a generator or a live stream come from, and where they are recorded.
+struct EngineProvider: Sendable {
+  /// The engines of the device.
+  let store: EngineStore
+  /// The programs that were given.
+  let log = EngineLog()
+
+  init(_ store: EngineStore) { self.store = store }
+
+  /// A program of a graph; see ``EngineStore/program(for:log:)``.
+  func program(for module: GraphModule) async throws -> sending Program {
+    try await store.program(for: module, log: log)
+  }
+}

@@ -1,0 +1,14 @@
+internal import FlowEngine
+internal import FlowGraph
+
+extension Program {
+  /// An output's elements as floats, of floats or bytes.
+  ///
+  /// - Precondition: there is such an output.
+  func floats(_ name: PortName) -> [Float] {
+    if outputs.first(where: { $0.name == name })?.type == .uint8 {
+      return read(name, as: UInt8.self) { span in span.indices.map { Float(span[$0]) } }
+    }
+    return read(name, as: Float.self) { span in span.indices.map { span[$0] } }
+  }
+}

@@ -1,0 +1,41 @@
+public import FlowEngine
+public import FlowGraph
+internal import FlowOpenVINO
+internal import Foundation
+
+extension EngineCache {
+  /// The engines that all tests share, and the processes that tests start.
+  public static let ofTests = EngineCache(
+    folder: FileManager.default.temporaryDirectory.appending(path: "streamflow-test-engines").path)
+}
+
+extension EngineStore {
+  /// The engines of the CPU that all tests share.
+  public static let ofTests = EngineStore(backends: [OpenVINOBackend()], cache: .ofTests)
+
+  /// A store of its own, with a cache of its own or none.
+  public static func fresh(
+    device: DeviceName = .cpu, options: EngineOptions = EngineOptions(), cache: EngineCache? = nil
+  ) -> EngineStore {
+    EngineStore(backends: [OpenVINOBackend()], device: device, options: options, cache: cache)
+  }
+}
+
+extension Program {
+  /// A program of a graph, made without a store by who may block.
+  public static func compiled(_ module: GraphModule) throws -> Program {
+    try Program(
+      compiling: module, with: OpenVINOBackend(),
+      on: Device(backend: "openvino", name: "CPU"), EngineOptions())
+  }
+
+  /// Lends the elements of an input by its place, to be written.
+  public func withInput<Element: BitwiseCopyable>(
+    _ index: Int, as type: Element.Type, _ body: (inout MutableSpan<Element>) throws -> Void
+  ) rethrows { try withInput(inputs[index].name, as: type, body) }
+
+  /// Lends the elements of an output by its place.
+  public func read<Element: BitwiseCopyable, Result>(
+    _ index: Int, as type: Element.Type, _ body: (Span<Element>) throws -> Result
+  ) rethrows -> Result { try read(outputs[index].name, as: type, body) }
+}
