@@ -34,13 +34,13 @@ public enum Solver: String, Sendable, CaseIterable {
         rows.append(
           .init(
             timestep: timestep(next), output: sign * duration / 2,
-            previousOutput: -sign * duration / 2, residual: .velocity(sigma: next, sign: sign)))
+            memory: -sign * duration / 2, residual: .velocity(sigma: next, sign: sign)))
       case .adamsBashforth2:
         let half = previousDuration.map { duration / $0 / 2 } ?? 0
         rows.append(
           .init(
             timestep: timestep(sigma), output: sign * duration * (1 + half),
-            previousOutput: -sign * duration * half, residual: residual))
+            memory: -sign * duration * half, residual: residual))
         previousDuration = duration
       }
     }

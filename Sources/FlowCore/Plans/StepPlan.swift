@@ -1,128 +1,93 @@
 /// What a schedule, a prediction and a solver compile to: a table of affine steps.
 ///
-/// Every row evaluates the network once, at its own timestep, and moves the sample:
-/// `next = a * sample + b * output + c * previousOutput + d * noise`. The coefficients depend on
-/// nothing but the row, so trajectories of different schedules, solvers and step counts advance
-/// side by side in one batch. Coefficients are computed in `Double` and rounded once.
+/// Every row evaluates the network at its own timestep, and moves the sample:
+/// `combined = sum of w * f(alpha * sample + beta * source + gamma * drawn noise, conditioning)`,
+/// `next = a * sample + b * combined + c * memory + d * fresh noise + e * source + g * first noise`,
+/// `memory = p * memory + q * combined`. A row without evaluations of its own takes the guided
+/// output of the sample for `combined`. The coefficients depend on nothing but the row, so
+/// trajectories of different schedules, solvers and step counts advance side by side in one batch.
+/// Coefficients are computed in `Double` and rounded once.
 public struct StepPlan: Equatable, Sendable {
-  /// One evaluation of the network and the move that follows it.
-  public struct Row: Equatable, Sendable {
-    /// The number that the network reads as time, usually `1000 * sigma`.
-    public var timestep: Float
-    /// a, the coefficient of the sample.
-    public var sample: Double
-    /// b, the coefficient of the network's output at this row.
-    public var output: Double
-    /// c, the coefficient of the network's output at the row before; 0 in the first row.
-    public var previousOutput: Double
-    /// d, the coefficient of fresh noise.
-    public var noise: Double
-    /// The output that residual guidance takes for the unprompted side.
-    public var residual: Residual
-
-    /// Creates a row; what is left out is 1 for the sample and 0 for the rest.
-    public init(
-      timestep: Float, sample: Double = 1, output: Double, previousOutput: Double = 0,
-      noise: Double = 0, residual: Residual
-    ) {
-      self.timestep = timestep
-      self.sample = sample
-      self.output = output
-      self.previousOutput = previousOutput
-      self.noise = noise
-      self.residual = residual
-    }
-
-    var affineStep: AffineStep {
-      AffineStep(
-        sample: Float(sample), output: Float(output), previousOutput: Float(previousOutput),
-        noise: Float(noise))
-    }
-  }
-
-  /// The output that a network would give if it knew the data: the reference.
-  ///
-  /// `delta * (sample * a + reference * b + noise * c) + offset * a`, where a is the sample, b the
-  /// clean reference and c the noise that the trajectory began with. What delta scales is the
-  /// velocity in a flow, the network's own output in a diffusion model.
-  public struct Residual: Equatable, Sendable {
-    /// The coefficient of the sample.
-    public var sample: Double
-    /// The coefficient of the reference; not 0.
-    public var reference: Double
-    /// The coefficient of the first noise.
-    public var noise: Double
-    /// The part of the sample's coefficient that delta leaves alone.
-    public var offset: Double
-
-    /// Creates coefficients; what is left out is 0.
-    public init(
-      sample: Double = 0, reference: Double, noise: Double = 0, offset: Double = 0
-    ) {
-      self.sample = sample
-      self.reference = reference
-      self.noise = noise
-      self.offset = offset
-    }
-
-    /// That of a network whose output is the velocity `noise - data`, or its negative: the
-    /// velocity that leads from the reference here, `(sample - reference) / sigma`.
-    static func velocity(sigma: Double, sign: Double = 1) -> Residual {
-      Residual(sample: sign / sigma, reference: -sign / sigma)
-    }
-  }
-
-  /// What the first sample of a trajectory is that starts from a picture:
-  /// `reference * a + noise * b`.
-  public struct Start: Equatable, Sendable {
-    /// The coefficient of the picture's clean latents.
-    public var reference: Double
-    /// The coefficient of unit noise.
-    public var noise: Double
-
-    /// Creates the start of a plan.
-    public init(reference: Double, noise: Double) {
-      self.reference = reference
-      self.noise = noise
-    }
-
-    /// That of a flow, `(1 - sigma) * data + sigma * noise`.
-    static func flow(sigma: Double) -> Start { Start(reference: 1 - sigma, noise: sigma) }
-
-    /// That of a diffusion model, `sqrt(alpha) * data + sqrt(1 - alpha) * noise`.
-    static func diffusion(alpha: Double) -> Start {
-      Start(reference: alpha.squareRoot(), noise: (1 - alpha).squareRoot())
-    }
-  }
-
   /// The rows in the order they are taken.
   public let rows: [Row]
-  /// The number of steps that a user asked for; Heun takes more rows than steps.
+  /// The number of steps that a user asked for; some solvers take more rows than steps.
   public let stepCount: Int
-  /// What unit noise is multiplied by to make the first sample, where no picture is given.
+  /// What unit noise is multiplied by to make the first sample, where no image is given.
   public let initialNoiseScale: Float
-  /// The first sample where a picture is given.
-  public let start: Start
+  /// The first sample where an image is given.
+  public var start: Start
 
-  let remembersOutput: Bool
-  let drawsNoise: Bool
+  let usesMemory: Bool
+  let readsSource: Bool
+  let readsFirstNoise: Bool
+  /// Whether an evaluation reads anything but the sample as it is.
+  let mixesInputs: Bool
+  let roles: Set<Evaluation.Role>
   let steps: [AffineStep]
+  /// The evaluations of all rows, one row after another.
+  let evaluations: [NetworkInput]
 
   /// Creates a plan from its rows.
   ///
-  /// - Precondition: there is a row, and the first row asks for no previous output.
+  /// - Parameters:
+  ///   - rows: the rows in the order they are taken.
+  ///   - stepCount: the number of steps that a user asked for.
+  ///   - initialNoiseScale: what unit noise is multiplied by, where no image is given.
+  ///   - start: the first sample where an image is given.
+  /// - Precondition: there is a row, and the first row reads no memory.
   public init(
     rows: [Row], stepCount: Int, initialNoiseScale: Float = 1,
     start: Start = Start(reference: 0, noise: 1)
   ) {
     precondition(!rows.isEmpty, "a plan needs a row")
-    precondition(rows[0].previousOutput == 0, "the first row has no output before it")
+    precondition(rows[0].memory == 0, "the first row has no output before it")
     self.rows = rows
     self.stepCount = stepCount
     self.initialNoiseScale = initialNoiseScale
     self.start = start
-    remembersOutput = rows.contains { $0.previousOutput != 0 }
-    drawsNoise = rows.contains { $0.noise != 0 }
-    steps = rows.map(\.affineStep)
+    let own = rows.flatMap(\.evaluations)
+    usesMemory = rows.contains { $0.memory != 0 }
+    readsSource = rows.contains { $0.source != 0 } || own.contains { $0.source != 0 }
+    readsFirstNoise = rows.contains { $0.firstNoise != 0 }
+    mixesInputs = own.contains { !$0.readsSampleAsItIs }
+    roles = Set(own.map(\.role))
+    evaluations = own.map(NetworkInput.init)
+    var steps: [AffineStep] = []
+    var first = 0
+    for row in rows {
+      steps.append(AffineStep(row, evaluations: first..<first + row.evaluations.count))
+      first += row.evaluations.count
+    }
+    // From the last row back: what the rows from here on need of a batch.
+    var most = 0
+    var guided: Int?
+    for index in rows.indices.reversed() {
+      most = max(most, rows[index].evaluations.count)
+      if rows[index].evaluations.isEmpty { guided = index }
+      steps[index].mostEvaluations = most
+      steps[index].nextGuided = guided
+    }
+    self.steps = steps
+  }
+
+  /// The batch rows that a row of the plan takes.
+  ///
+  /// - Parameters:
+  ///   - stage: the index of the plan's row.
+  ///   - guidance: the guidance of the trajectory, for rows without evaluations of their own.
+  public func rowCount(atStage stage: Int, guidance: Guidance) -> Int {
+    let count = steps[stage].evaluations.count
+    return count > 0 ? count : guidance.rowCount(atStage: stage)
+  }
+
+  /// The most batch rows that a row of the plan takes, from a stage on.
+  ///
+  /// - Parameters:
+  ///   - guidance: the guidance of the trajectory, for rows without evaluations of their own.
+  ///   - stage: the index of the first row that is looked at.
+  public func peakRowCount(guidance: Guidance, fromStage stage: Int = 0) -> Int {
+    // Guidance takes no more rows later than earlier: its next row tells of all.
+    let guided = steps[stage].nextGuided.map { guidance.rowCount(atStage: $0) } ?? 0
+    return max(steps[stage].mostEvaluations, guided)
   }
 }

@@ -1,7 +1,7 @@
 /// The trajectories in flight, each at its own stage of its own plan.
 ///
-/// Each tick gathers a row from every trajectory (two where guidance needs two), evaluates the
-/// field once, and advances every row by its own step: velocity field batching of StreamFlow
+/// Each tick gathers a row from every trajectory (two where guidance needs two, as many as the row
+/// of its plan says where that brings its own evaluations), evaluates the field once, and advances every row by its own step: velocity field batching of StreamFlow
 /// (Fang et al., 2025, arXiv:2511.22009), for any mix of plans, guidance, prompts and ages.
 /// Rows depend on nothing but themselves, so a trajectory ends where it would have ended alone.
 /// A batch starts empty, and loses nothing: what was admitted is retired, first in first among
@@ -11,6 +11,10 @@ public struct StreamBatch<Conditioning: Sendable>: Sendable {
   public let rowCapacity: Int
   /// The rows in flight, all of which the next tick evaluates unless it leaves some out.
   public private(set) var rowCount = 0
+  /// The most rows that what is in flight may take of a later tick: what room is counted by.
+  ///
+  /// More than ``rowCount`` where a plan takes more rows later on.
+  public private(set) var reservedRowCount = 0
   /// The number of ticks so far.
   public private(set) var tickCount = 0
 
@@ -33,18 +37,31 @@ public struct StreamBatch<Conditioning: Sendable>: Sendable {
   public var count: Int { trajectories.count }
 
   /// Whether a trajectory with such guidance can be admitted before the next tick.
-  public func hasRoom(for guidance: Guidance) -> Bool {
-    rowCount + guidance.rowsPerStep <= rowCapacity
+  ///
+  /// - Parameters:
+  ///   - guidance: the guidance of the trajectory.
+  ///   - plan: its plan; without one, a plan whose rows are guided.
+  public func hasRoom(for guidance: Guidance, plan: StepPlan? = nil) -> Bool {
+    hasRoom(rowCount: plan?.peakRowCount(guidance: guidance) ?? guidance.rowsPerStep)
   }
+
+  /// Whether a trajectory can be admitted before the next tick.
+  public func hasRoom(for trajectory: Trajectory<Conditioning>) -> Bool {
+    hasRoom(rowCount: trajectory.peakRowCount)
+  }
+
+  private func hasRoom(rowCount: Int) -> Bool { reservedRowCount + rowCount <= rowCapacity }
 
   /// Takes a trajectory in; the next tick advances it.
   ///
   /// - Precondition: there is room for its rows.
   public mutating func admit(_ trajectory: Trajectory<Conditioning>) {
     precondition(
-      hasRoom(for: trajectory.guidance),
-      "\(rowCount) of \(rowCapacity) rows are taken; \(trajectory.rowCount) more do not fit")
+      hasRoom(for: trajectory),
+      "\(reservedRowCount) of \(rowCapacity) rows are taken; \(trajectory.peakRowCount) more do "
+        + "not fit")
     rowCount += trajectory.rowCount
+    reservedRowCount += trajectory.peakRowCount
     trajectories.append(trajectory)
   }
 
@@ -77,11 +94,12 @@ public struct StreamBatch<Conditioning: Sendable>: Sendable {
     try field.run()
     row = 0
     for index in trajectories.indices where !isWaiting(trajectories[index].id) {
-      let count = trajectories[index].rowCount
+      let (count, peak) = (trajectories[index].rowCount, trajectories[index].peakRowCount)
       trajectories[index].step(reading: field, firstRow: row)
       row += count
-      // Some guidance takes fewer rows as it goes.
+      // Some guidance takes fewer rows as it goes, and some plans fewer or more.
       rowCount += trajectories[index].rowCount - count
+      reservedRowCount += trajectories[index].peakRowCount - peak
       if trajectories[index].isFinished { finishedCount += 1 }
     }
     tickCount += 1
@@ -105,5 +123,6 @@ public struct StreamBatch<Conditioning: Sendable>: Sendable {
     finishedCount -= trajectories.count { $0.id == id && $0.isFinished }
     trajectories.removeAll { $0.id == id }
     rowCount = trajectories.reduce(0) { $0 + $1.rowCount }
+    reservedRowCount = trajectories.reduce(0) { $0 + $1.peakRowCount }
   }
 }

@@ -1,4 +1,4 @@
-/// One picture on its way from noise to data.
+/// One image on its way from noise to data, or back.
 public struct Trajectory<Conditioning: Sendable>: Sendable {
   /// The admitter's name for it.
   public let id: Int
@@ -7,22 +7,31 @@ public struct Trajectory<Conditioning: Sendable>: Sendable {
   /// How its prompt steers it.
   public let guidance: Guidance
   /// Where it is: the state being integrated.
-  public private(set) var sample: Latents
+  public internal(set) var sample: Latents
   /// The index of the plan's row that it takes next.
-  public private(set) var stage = 0
+  public internal(set) var stage = 0
 
   /// Where the last step's output leads to: the clean latents as they are expected so far, in
   /// trajectories that keep it.
-  public private(set) var estimate: Latents?
+  public internal(set) var estimate: Latents?
 
-  /// The noise that it began with, where the estimate is worked out with it.
-  private let firstNoise: Latents?
-  private let prompted: Conditioning
-  private let unprompted: Conditioning?
-  private var residual: ResidualGuidance?
-  private var noise: GaussianNoise
-  private var output: Latents
-  private var previousOutput: Latents
+  /// The noise that it began with, where the estimate is worked out with it or the plan reads it.
+  let firstNoise: Latents?
+  /// The clean latents of the input image, where the plan reads them.
+  let source: Latents?
+  let prompted: Conditioning
+  let unprompted: Conditioning?
+  let sourcePrompted: Conditioning?
+  let keepsEstimate: Bool
+  var residual: ResidualGuidance?
+  var noise: GaussianNoise
+  /// The noise that the evaluations of the next row read, once it is drawn: a tick that fails is
+  /// tried again with the same.
+  var drawn: Latents?
+  /// What an evaluation reads that is not the sample as it is.
+  var input: Latents
+  var output: Latents
+  var memory: Latents
 
   /// Starts a trajectory.
   ///
@@ -33,36 +42,58 @@ public struct Trajectory<Conditioning: Sendable>: Sendable {
   ///   - prompted: the conditioning of the prompt.
   ///   - unprompted: the conditioning of the empty or the negative prompt; `full` and
   ///     `onetimeNegative` guidance need it.
-  ///   - reference: the clean latents of the picture that it starts from, with as much noise
-  ///     mixed in as the plan says, and that `selfNegative` guidance leads away from; without one
-  ///     it starts from noise alone.
+  ///   - sourcePrompted: the conditioning of the prompt that describes the input image, for plans
+  ///     that read it.
+  ///   - reference: the clean latents of the input image: what it starts from, with as much noise
+  ///     mixed in as the plan says, what `selfNegative` guidance leads away from, and the source of
+  ///     plans that read one; without it the trajectory starts from noise alone.
+  ///   - initial: the first sample, such as where an inversion ended, instead of what the plan
+  ///     starts from.
   ///   - noise: the generator; the first draw is the first sample, the later ones are for plans
   ///     that draw in between.
   ///   - shape: one sample's shape.
   ///   - keepsEstimate: whether the expected clean latents are worked out after each step.
-  /// - Precondition: guidance comes with what it reads.
+  /// - Precondition: guidance and plan come with what they read, and `onetimeNegative` guidance
+  ///   with a plan whose first row is guided.
   public init(
     id: Int, plan: StepPlan, guidance: Guidance = .none, prompted: Conditioning,
-    unprompted: Conditioning? = nil, reference: Latents? = nil, noise: GaussianNoise, shape: Shape,
+    unprompted: Conditioning? = nil, sourcePrompted: Conditioning? = nil,
+    reference: Latents? = nil, initial: Latents? = nil, noise: GaussianNoise, shape: Shape,
     keepsEstimate: Bool = false
   ) {
     precondition(
       !guidance.readsUnprompted || unprompted != nil, "\(guidance) needs an unprompted side")
     precondition(!guidance.needsReference || reference != nil, "\(guidance) needs a reference")
+    precondition(
+      !plan.roles.contains(.unconditional) || unprompted != nil,
+      "the plan reads an unconditional conditioning")
+    precondition(
+      !plan.roles.contains(.source) || sourcePrompted != nil,
+      "the plan reads the conditioning of the input image")
+    precondition(!plan.readsSource || reference != nil, "the plan reads the input image")
+    if case .onetimeNegative = guidance {
+      precondition(plan.steps[0].evaluations.isEmpty, "\(guidance) needs a guided first row")
+    }
     self.id = id
     self.plan = plan
     self.guidance = guidance
     self.prompted = prompted
     self.unprompted = unprompted
+    self.sourcePrompted = sourcePrompted
+    self.keepsEstimate = keepsEstimate
+    source = plan.readsSource ? reference : nil
     self.noise = noise
     var sample = self.noise.latents(shape: shape)
-    firstNoise = keepsEstimate ? sample : nil
+    firstNoise = keepsEstimate || plan.readsFirstNoise ? sample : nil
     switch guidance {
     case .selfNegative: residual = ResidualGuidance(reference: reference, noise: sample)
     case .onetimeNegative: residual = ResidualGuidance(reference: nil, noise: sample)
     case .none, .full, .distilled: residual = nil
     }
-    if let reference {
+    if let initial {
+      precondition(initial.shape == shape, "the first sample is \(initial.shape), not \(shape)")
+      sample = initial
+    } else if let reference {
       sample.scale(by: Float(plan.start.noise))
       sample.add(reference, times: Float(plan.start.reference))
     } else {
@@ -70,57 +101,20 @@ public struct Trajectory<Conditioning: Sendable>: Sendable {
     }
     self.sample = sample
     output = Latents(zeros: shape)
-    previousOutput = plan.remembersOutput ? output : Latents(zeros: [0])
+    memory = Latents(zeros: plan.usesMemory ? shape : [0])
+    input = Latents(zeros: plan.mixesInputs ? shape : [0])
   }
 
   /// Whether every row of the plan has been taken.
   public var isFinished: Bool { stage == plan.rows.count }
 
-  /// The rows that its next step evaluates.
-  public var rowCount: Int { isFinished ? 0 : guidance.rowCount(atStage: stage) }
-
-  func load(into field: inout some VelocityField<Conditioning>, firstRow: Int) {
-    let timestep = plan.rows[stage].timestep
-    if let unprompted, rowCount == 2 {
-      field.load(
-        row: firstRow, sample: sample.scalars.span, timestep: timestep, conditioning: unprompted)
-    }
-    field.load(
-      row: firstRow + rowCount - 1, sample: sample.scalars.span, timestep: timestep,
-      conditioning: prompted)
+  /// The batch rows that its next step takes.
+  public var rowCount: Int {
+    isFinished ? 0 : plan.rowCount(atStage: stage, guidance: guidance)
   }
 
-  mutating func step(reading field: borrowing some VelocityField<Conditioning>, firstRow: Int) {
-    field.withOutput(row: firstRow) { output.copy(from: $0) }
-    switch guidance {
-    case .none, .distilled: break
-    case .full(let scale):
-      field.withOutput(row: firstRow + 1) { output.extrapolate(towards: $0, scale: scale) }
-    case .onetimeNegative(let scale, let delta):
-      if stage == 0 {
-        residual = residual?.withReference(from: output, at: sample, plan.rows[0].residual)
-        field.withOutput(row: firstRow + 1) { output.copy(from: $0) }
-      }
-      guideByResidual(scale: scale, delta: delta)
-    case .selfNegative(let scale, let delta): guideByResidual(scale: scale, delta: delta)
-    }
-    if let firstNoise {
-      estimate = plan.rows[stage].residual.reference(
-        of: output, at: sample, noise: firstNoise)
-    }
-    let step = plan.steps[stage]
-    sample.advance(by: step, along: output)
-    if step.previousOutput != 0 { sample.add(previousOutput, times: step.previousOutput) }
-    if step.noise != 0 {
-      let drawn = noise.latents(shape: sample.shape)
-      sample.add(drawn, times: step.noise)
-    }
-    if plan.remembersOutput { swap(&output, &previousOutput) }
-    stage += 1
-  }
-
-  private mutating func guideByResidual(scale: Float, delta: Float) {
-    residual?.guide(
-      &output, at: sample, plan.rows[stage].residual, scale: scale, delta: delta)
+  /// The most batch rows that its next step or a later one takes.
+  public var peakRowCount: Int {
+    isFinished ? 0 : plan.peakRowCount(guidance: guidance, fromStage: stage)
   }
 }

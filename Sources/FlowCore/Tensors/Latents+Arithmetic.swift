@@ -1,11 +1,3 @@
-/// The four coefficients of an affine step, in the precision of the samples.
-struct AffineStep: Equatable, Sendable {
-  let sample: Float
-  let output: Float
-  let previousOutput: Float
-  let noise: Float
-}
-
 extension Latents {
   /// Replaces the sample by `sample * a + output * b`, in place.
   mutating func advance(by step: AffineStep, along output: Latents) {
@@ -26,10 +18,7 @@ extension Latents {
 
   /// Adds another tensor times a factor, in place.
   mutating func add(_ other: Latents, times factor: Float) {
-    precondition(scalars.count == other.scalars.count, "the two differ in count")
-    let other = other.scalars.span
-    var sample = scalars.mutableSpan
-    for index in sample.indices { sample[index] += factor * other[index] }
+    add(other.scalars.span, times: factor)
   }
 
   /// Replaces the elements by those of a span of the same count.
@@ -37,6 +26,29 @@ extension Latents {
     precondition(scalars.count == source.count, "the two differ in count")
     var sample = scalars.mutableSpan
     for index in sample.indices { sample[index] = source[index] }
+  }
+
+  /// Replaces the elements by those of a span of the same count, times a factor.
+  mutating func copy(from source: Span<Float>, times factor: Float) {
+    guard factor != 1 else { return copy(from: source) }
+    precondition(scalars.count == source.count, "the two differ in count")
+    var sample = scalars.mutableSpan
+    for index in sample.indices { sample[index] = factor * source[index] }
+  }
+
+  /// Adds a span of the same count times a factor, in place.
+  mutating func add(_ other: Span<Float>, times factor: Float) {
+    precondition(scalars.count == other.count, "the two differ in count")
+    var sample = scalars.mutableSpan
+    for index in sample.indices { sample[index] += factor * other[index] }
+  }
+
+  /// Replaces the elements by `held * a + other * b`, in place.
+  mutating func mix(_ held: Float, with other: Latents, times factor: Float) {
+    precondition(scalars.count == other.scalars.count, "the two differ in count")
+    let other = other.scalars.span
+    var sample = scalars.mutableSpan
+    for index in sample.indices { sample[index] = held * sample[index] + factor * other[index] }
   }
 
   /// Extrapolates from an unprompted output (held here) towards a prompted one, in place.

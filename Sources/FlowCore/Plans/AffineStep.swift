@@ -1,0 +1,56 @@
+/// A row of a plan as a tick reads it: its coefficients in the precision of the samples.
+struct AffineStep: Equatable, Sendable {
+  let timestep: Float
+  let sample: Float
+  let output: Float
+  let memory: Float
+  let noise: Float
+  let source: Float
+  let firstNoise: Float
+  let memoryDecay: Float
+  let memoryGain: Float
+  /// Which of the plan's evaluations are this row's; empty for the guided one.
+  let evaluations: Range<Int>
+  /// Whether an evaluation reads noise that is drawn for the row.
+  let drawsForInputs: Bool
+  /// The most evaluations that a row has, of those that bring their own, from here on.
+  var mostEvaluations = 0
+  /// The index of the first guided row from here on.
+  var nextGuided: Int?
+
+  init(_ row: StepPlan.Row, evaluations: Range<Int>) {
+    timestep = row.timestep
+    sample = Float(row.sample)
+    output = Float(row.output)
+    memory = Float(row.memory)
+    noise = Float(row.noise)
+    source = Float(row.source)
+    firstNoise = Float(row.firstNoise)
+    memoryDecay = Float(row.memoryDecay)
+    memoryGain = Float(row.memoryGain)
+    self.evaluations = evaluations
+    drawsForInputs = row.evaluations.contains { $0.noise != 0 }
+  }
+
+  /// Whether the move starts with anything but the sample as it is.
+  var mixesOutput: Bool { sample != 1 || output != 0 }
+}
+
+/// An evaluation as a tick reads it: its coefficients in the precision of the samples.
+struct NetworkInput: Equatable, Sendable {
+  let role: StepPlan.Evaluation.Role
+  let weight: Float
+  let sample: Float
+  let source: Float
+  let noise: Float
+  let readsSampleAsItIs: Bool
+
+  init(_ evaluation: StepPlan.Evaluation) {
+    role = evaluation.role
+    weight = Float(evaluation.weight)
+    sample = Float(evaluation.sample)
+    source = Float(evaluation.source)
+    noise = Float(evaluation.noise)
+    readsSampleAsItIs = evaluation.readsSampleAsItIs
+  }
+}

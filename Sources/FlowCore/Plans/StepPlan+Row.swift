@@ -1,0 +1,92 @@
+extension StepPlan {
+  /// One tick's evaluation of the network and the move that follows it.
+  ///
+  /// `next = sample * a + combined * b + memory * c + fresh noise * d + source * e + first noise * g`,
+  /// then `memory = memory * p + combined * q`.
+  public struct Row: Equatable, Sendable {
+    /// The number that the network reads as time, usually `1000 * sigma`.
+    public var timestep: Float
+    /// a, the coefficient of the sample.
+    public var sample: Double
+    /// b, the coefficient of the combined output at this row.
+    public var output: Double
+    /// c, the coefficient of the memory; 0 in the first row.
+    ///
+    /// With p = 0 and q = 1, the memory is the combined output of the row before.
+    public var memory: Double
+    /// d, the coefficient of fresh noise, drawn for this row after its evaluations.
+    public var noise: Double
+    /// e, the coefficient of the source: the clean latents of the input image.
+    public var source: Double
+    /// g, the coefficient of the noise that the trajectory began with.
+    public var firstNoise: Double
+    /// p, the fraction of the memory that stays.
+    public var memoryDecay: Double
+    /// q, the coefficient with which the combined output enters the memory.
+    public var memoryGain: Double
+    /// The evaluations of the network whose weighted sum is the combined output.
+    ///
+    /// Empty for one evaluation of the sample, guided as the trajectory's guidance says.
+    public var evaluations: [Evaluation]
+    /// The output that residual guidance takes for the unconditional prediction.
+    public var residual: Residual
+
+    /// Creates a row; what is left out is 1 for the sample and q, and 0 for the rest.
+    public init(
+      timestep: Float, sample: Double = 1, output: Double, memory: Double = 0,
+      noise: Double = 0, source: Double = 0, firstNoise: Double = 0, memoryDecay: Double = 0,
+      memoryGain: Double = 1, evaluations: [Evaluation] = [], residual: Residual
+    ) {
+      self.timestep = timestep
+      self.sample = sample
+      self.output = output
+      self.memory = memory
+      self.noise = noise
+      self.source = source
+      self.firstNoise = firstNoise
+      self.memoryDecay = memoryDecay
+      self.memoryGain = memoryGain
+      self.evaluations = evaluations
+      self.residual = residual
+    }
+  }
+
+  /// One evaluation of the network, of which a row combines several.
+  ///
+  /// `weight * f(sample * alpha + source * beta + drawn noise * gamma, conditioning)`.
+  public struct Evaluation: Equatable, Sendable {
+    /// Which of a trajectory's conditionings an evaluation reads.
+    public enum Role: Sendable, CaseIterable {
+      /// That of the prompt.
+      case conditional
+      /// That of the negative or empty prompt.
+      case unconditional
+      /// That of the prompt that describes the input image.
+      case source
+    }
+
+    /// Which conditioning is read.
+    public var role: Role
+    /// The coefficient of the output in the combined output.
+    public var weight: Double
+    /// alpha, the coefficient of the sample.
+    public var sample: Double
+    /// beta, the coefficient of the source: the clean latents of the input image.
+    public var source: Double
+    /// gamma, the coefficient of noise that is drawn for the row: the same for all its evaluations.
+    public var noise: Double
+
+    /// Creates an evaluation; what is left out is 1 for the sample and 0 for the rest.
+    public init(
+      _ role: Role, weight: Double = 1, sample: Double = 1, source: Double = 0, noise: Double = 0
+    ) {
+      self.role = role
+      self.weight = weight
+      self.sample = sample
+      self.source = source
+      self.noise = noise
+    }
+
+    var readsSampleAsItIs: Bool { sample == 1 && source == 0 && noise == 0 }
+  }
+}
