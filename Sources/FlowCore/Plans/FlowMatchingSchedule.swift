@@ -95,6 +95,7 @@ public struct FlowMatchingSchedule: Schedule, Equatable {
     let grid = try grid(stepCount: stepCount, strength: strength)
     let start = StepPlan.Start.flow(sigma: grid.sigmas[0])
     let timestep = { (sigma: Double) in Float(sigma * Double(trainingTimesteps)) }
+    try solver.check()
     guard isStochastic else {
       return StepPlan(
         rows: solver.rows(over: grid, timestep: timestep), stepCount: stepCount, start: start)

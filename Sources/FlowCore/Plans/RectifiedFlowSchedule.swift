@@ -12,6 +12,7 @@ public struct RectifiedFlowSchedule: Schedule, Equatable {
   ) throws(PlanError) -> StepPlan {
     try checkStepCount(stepCount, of: "the rectified-flow schedule")
     try checkStrength(strength)
+    try solver.check()
     let grid = TimeGrid(stepCount: stepCount, from: strength)
     let rows = solver.rows(over: grid, sign: -1) { Float($0 * 1000) }
     return StepPlan(rows: rows, stepCount: stepCount, start: .flow(sigma: strength))

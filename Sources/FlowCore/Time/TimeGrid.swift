@@ -1,10 +1,11 @@
-/// The times at which a sampler stops on its way from noise to data.
+/// The times at which a sampler stops on its way from noise to data, or back.
 ///
 /// Times are counted in sigma, the fraction of noise: a sample at sigma is
-/// `(1 - sigma) * data + sigma * noise`, its velocity `noise - data`. A grid runs down from its
-/// noisiest time to the time where sampling ends, usually 0, and N steps have N + 1 times.
+/// `(1 - sigma) * data + sigma * noise`, its velocity `noise - data`. A grid falls from its
+/// noisiest time to the time where sampling ends, usually 0; that of an inversion rises. N steps
+/// have N + 1 times.
 public struct TimeGrid: Equatable, Sendable {
-  /// The times, strictly descending, all in `0...1`.
+  /// The times, strictly descending or strictly ascending, all in `0...1`.
   public let sigmas: [Double]
 
   /// Creates a grid from its times.
@@ -29,6 +30,22 @@ public struct TimeGrid: Equatable, Sendable {
     precondition(stepCount > 0, "stepCount must be positive, got \(stepCount)")
     self.init(sigmas: (0...stepCount).map { first * (1 - Double($0) / Double(stepCount)) })
   }
+
+  /// Creates the rising grid of an inversion.
+  ///
+  /// - Parameter sigmas: the times.
+  /// - Precondition: there are at least two times, strictly ascending, in `0...1`.
+  public init(rising sigmas: [Double]) {
+    self = TimeGrid(sigmas: sigmas.reversed()).reversed
+  }
+
+  private init(_ sigmas: [Double]) { self.sigmas = sigmas }
+
+  /// The same times the other way round.
+  public var reversed: TimeGrid { TimeGrid(sigmas.reversed()) }
+
+  /// Whether the times rise, from data to noise.
+  public var isRising: Bool { sigmas[0] < sigmas[1] }
 
   /// The number of steps: one less than the number of times.
   public var stepCount: Int { sigmas.count - 1 }
