@@ -76,7 +76,13 @@ struct SamplingOptions: ParsableArguments {
       """)
   var promptSyntax: PromptSyntax?
 
-  @Option(help: "ODE solver: euler, heun or ab2 (default: euler).")
+  @Option(
+    help: """
+      How the velocity is followed (default: euler). Parameters follow the name, as in \
+      noise-refresh:rate=0.3: noise-refresh takes rate=0.5, stochastic-curved rate=0.5|ddpm, \
+      overshooting scale=1, sde-stable and sde-euler step=curved|euler,scale=1,power=1, ema \
+      gain=1,decay=0.9, taylorseer interval=3,first=6,last=2.
+      """)
   var solver: Solver?
 
   @Option(

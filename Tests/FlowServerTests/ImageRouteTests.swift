@@ -134,6 +134,8 @@ import Testing
       (#"{"prompt": "x", "blend": [{"weight": 2}]}"#, 400, "invalid_value", "blend[0].weight"),
       (#"{"prompt": "x", "blend": [{"wait": 1}]}"#, 400, "unknown_parameter", "blend[0].wait"),
       (#"{"prompt": "x", "schedule": "ddim"}"#, 400, "invalid_value", "perflow"),
+      (#"{"prompt": "x", "solver": "dpm"}"#, 400, "invalid_value", "noise-refresh[:rate=0.5]"),
+      (#"{"prompt": "x", "solver": "ema:gain=x"}"#, 400, "invalid_value", "ema:gain=x"),
       (#"{"prompt": "\#(String(repeating: "x", count: 4001))"}"#, 400, "too_long", "4000"),
     ])
   func wrong(body: String, status: Int, code: String, words: String) async throws {

@@ -55,6 +55,26 @@ import Testing
     #expect(Set(code) == Set(ResponseWarning.Code.allCases.map(\.rawValue)))
   }
 
+  @Test("Solvers are described as they are read")
+  func solvers() throws {
+    let text = String(decoding: Data(PackageResources.openapi_json), as: UTF8.self)
+    let described = text.matches(of: /"pattern": "(\^\(euler\|[^"]+)"/).map { String($0.1) }
+    #expect(described.count == 6)
+    for pattern in Set(described) {
+      let pattern = try Regex(pattern)
+      for solver in Solver.allCases.map(\.rawValue) + [
+        "noise-refresh:rate=0.3", "stochastic-curved:rate=ddpm", "ema:gain=1.5,decay=0.8",
+        "sde-stable:step=euler,scale=1e-05", "taylorseer:interval=2,last=1",
+      ] {
+        #expect(Solver(rawValue: solver) != nil && solver.wholeMatch(of: pattern) != nil)
+      }
+      for other in ["dpm", "euler:rate=1", "noise-refresh:", "noise-refresh:rate=ddpm"] {
+        #expect(Solver(rawValue: other) == nil && other.wholeMatch(of: pattern) == nil)
+      }
+    }
+    #expect(text.components(separatedBy: "\"description\": \"\(Solver.spellings).\"").count == 7)
+  }
+
   @Test("The messages of a WebSocket are as the document describes them")
   func socketMessages() async throws {
     let schemas = (try Self.document()["components"] as? [String: Any])?["schemas"]

@@ -80,7 +80,7 @@ import Testing
     request.guidance = .onetimeNegative(scale: 2.5, delta: 0.25)
     request.schedule = .piecewise(PiecewiseFlowSchedule())
     request.spacing = .uniform
-    request.solver = .heun
+    request.solver = .velocityAveraging(gain: 1.5, decay: 0.8)
     request.noiseSource = .cuda
     request.promptSyntax = .plain
     request.blend = PromptBlend(
@@ -94,7 +94,7 @@ import Testing
     #expect(settings.seed == request.seed && settings.stepCount == 7)
     #expect(settings.guidanceKind == .onetimeNegative && settings.guidanceScale == 2.5)
     #expect(settings.delta == 0.25 && settings.schedule == request.schedule)
-    #expect(settings.spacing == .uniform && settings.solver == .heun)
+    #expect(settings.spacing == .uniform && settings.solver == request.solver)
     #expect(settings.noiseSource == .cuda && settings.promptSyntax == .plain)
     #expect(settings.blend == request.blend && settings.seedBlend == request.seedBlend)
     #expect(settings.size?.width == 64 && settings.model == "starter")

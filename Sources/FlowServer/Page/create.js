@@ -88,7 +88,8 @@ function settings() {
     prompt: prompt.value.trim(), n: Number(field("n").value), size: size(),
     steps: Number(field("steps").value), guidance_scale: Number(field("guidance_scale").value),
     seed: seedOf(field("seed")), model: field("model").value, guidance: field("guidance").value,
-    schedule: field("schedule").value, negative_prompt: field("negative_prompt").value.trim(),
+    schedule: field("schedule").value, solver: field("solver").value,
+    negative_prompt: field("negative_prompt").value.trim(),
     hasInput: inputFile() !== null,
   };
 }

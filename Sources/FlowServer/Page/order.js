@@ -8,7 +8,7 @@ import { zip } from "./zip.js";
 /** The arguments of `send` for an order: JSON, or a form where there is an input picture. */
 export function requestOf(order, form, partials, signal) {
   const { hasInput, ...fields } = order;
-  for (const name of ["model", "guidance", "schedule", "negative_prompt"]) {
+  for (const name of ["model", "guidance", "schedule", "solver", "negative_prompt"]) {
     if (!fields[name]) delete fields[name];
   }
   Object.assign(fields, { stream: true, partial_images: partials, output_format: "png" });

@@ -42,7 +42,13 @@ struct SamplingFields: Codable, Sendable {
       schedule = choice
     }
     spacing = try fields.choice("spacing", as: FlowMatchingSchedule.Spacing.self)
-    solver = try fields.choice("solver", as: Solver.self)
+    if let text = try fields.text("solver", limit: 100) {
+      guard let choice = Solver(rawValue: text) else {
+        throw .invalid(
+          "'solver' must be \(Solver.spellings), got '\(text)'", parameter: "solver")
+      }
+      solver = choice
+    }
     blend = try Self.blend(&fields, limits: limits)
     seedBlend = try Self.seedBlend(&fields)
   }

@@ -15,7 +15,7 @@ extension Generator {
     let chosen =
       request.schedule == .automatic ? checkpoint.scheduleFinding.schedule : request.schedule
     var settings = [
-      "Steps: \(request.stepCount)", "Sampler: \(request.solver.rawValue)",
+      "Steps: \(request.stepCount)", "Sampler: \(quoted(request.solver.rawValue))",
       "Schedule: \(quoted((chosen ?? .automatic).description))",
       "CFG scale: \(request.guidance.scale)",
     ]

@@ -245,7 +245,9 @@ extension LiveSettings {
   var steadyRowCount: Int {
     let first = request.guidance.rowCount(atStage: 0)
     let later = request.guidance.rowCount(atStage: 1)
-    return min(first + later * max(request.stepCount - 1, 0), RowChoice.maximum)
+    let steps = min(max(request.stepCount, 1), RowChoice.maximum)
+    let rows = request.solver.rowCount(stepCount: steps)
+    return min(first + later * (rows - 1), RowChoice.maximum)
   }
 }
 
