@@ -2,7 +2,7 @@
 ///
 /// Gives the times of diffusers' `FlowMatchEulerDiscreteScheduler` (0.42), whose options these
 /// are.
-public struct FlowMatchingSchedule: Schedule, Equatable {
+public struct FlowMatchingSchedule: FlowSchedule, Equatable {
   /// How the times are laid out before they are shifted.
   public enum Spacing: String, Sendable, CaseIterable {
     /// As diffusers does when no times are given: from the shifted first training time to the
@@ -37,6 +37,12 @@ public struct FlowMatchingSchedule: Schedule, Equatable {
 
   /// Creates the schedule with diffusers' defaults.
   public init() {}
+
+  /// 1: the networks predict `noise - data`.
+  public var outputSign: Double { 1 }
+
+  /// The number that the network reads as time, `sigma * trainingTimesteps`.
+  public func timestep(sigma: Double) -> Float { Float(sigma * Double(trainingTimesteps)) }
 
   /// The times of so many steps.
   ///
@@ -94,17 +100,17 @@ public struct FlowMatchingSchedule: Schedule, Equatable {
   ) throws(PlanError) -> StepPlan {
     let grid = try grid(stepCount: stepCount, strength: strength)
     let start = StepPlan.Start.flow(sigma: grid.sigmas[0])
-    let timestep = { (sigma: Double) in Float(sigma * Double(trainingTimesteps)) }
     try solver.check()
     guard isStochastic else {
       return StepPlan(
-        rows: solver.rows(over: grid, timestep: timestep), stepCount: stepCount, start: start)
+        rows: solver.rows(over: grid, timestep: timestep(sigma:)), stepCount: stepCount,
+        start: start)
     }
     guard solver == .euler else { throw .solver(solver, of: "stochastic flow matching") }
     let rows = zip(grid.sigmas, grid.sigmas.dropFirst()).map { sigma, next in
       StepPlan.Row(
-        timestep: timestep(sigma), sample: 1 - next, output: -sigma * (1 - next), noise: next,
-        residual: .velocity(sigma: sigma))
+        timestep: timestep(sigma: sigma), sample: 1 - next, output: -sigma * (1 - next),
+        noise: next, residual: .velocity(sigma: sigma))
     }
     return StepPlan(rows: rows, stepCount: stepCount, start: start)
   }

@@ -2,19 +2,30 @@
 ///
 /// N steps of equal length from timestep 1000 (`pipeline_rf.py` of gnobitab/InstaFlow; Liu et al.,
 /// 2023, arXiv:2309.06380): timestep `(1 - i/N) * 1000`, `sample += output / N`.
-public struct RectifiedFlowSchedule: Schedule, Equatable {
+public struct RectifiedFlowSchedule: FlowSchedule, Equatable {
   /// Creates the schedule; it has no options.
   public init() {}
+
+  /// -1: the networks predict `data - noise`.
+  public var outputSign: Double { -1 }
+
+  /// The number that the network reads as time, `1000 * sigma`.
+  public func timestep(sigma: Double) -> Float { Float(sigma * 1000) }
+
+  /// The times of so many steps of equal length, from sigma `strength` down to 0.
+  public func grid(stepCount: Int, strength: Double = 1) throws(PlanError) -> TimeGrid {
+    try checkStepCount(stepCount, of: "the rectified-flow schedule")
+    try checkStrength(strength)
+    return TimeGrid(stepCount: stepCount, from: strength)
+  }
 
   /// Compiles the plan of so many steps, of equal length from sigma `strength` on.
   public func plan(
     stepCount: Int, solver: Solver, strength: Double
   ) throws(PlanError) -> StepPlan {
-    try checkStepCount(stepCount, of: "the rectified-flow schedule")
-    try checkStrength(strength)
+    let grid = try grid(stepCount: stepCount, strength: strength)
     try solver.check()
-    let grid = TimeGrid(stepCount: stepCount, from: strength)
-    let rows = solver.rows(over: grid, sign: -1) { Float($0 * 1000) }
+    let rows = solver.rows(over: grid, sign: outputSign, timestep: timestep(sigma:))
     return StepPlan(rows: rows, stepCount: stepCount, start: .flow(sigma: strength))
   }
 }
