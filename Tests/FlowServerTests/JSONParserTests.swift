@@ -124,4 +124,14 @@ import Testing
     #expect(throws: JSONError.self) { try Self.parse(String(repeating: "1", count: 129)) }
     #expect(throws: Never.self) { try Self.parse(String(repeating: "1", count: 128)) }
   }
+
+  @Test("A text of nothing but escapes is read in linear time")
+  func escapes() throws {
+    let count = (1 << 19) - 1
+    let text = "\"" + String(repeating: "\\n", count: count) + "\""
+    let start = ContinuousClock.now
+    #expect(try Self.parse(text) == .string(String(repeating: "\n", count: count)))
+    // A second in a debug build; copying the text at each escape took more than half a minute.
+    #expect(ContinuousClock.now - start < .seconds(15))
+  }
 }

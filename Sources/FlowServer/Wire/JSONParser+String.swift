@@ -3,26 +3,26 @@ extension JSONParser {
   mutating func string() throws(JSONError) -> String {
     position += 1
     let start = position
-    // Escapes are rare: without any the text is a slice of the document.
-    var unescaped: [UInt8]?
+    // Escapes are rare: what is between them is copied as a whole.
+    var text: [UInt8] = []
+    var copiedEnd = start
     while true {
       guard let byte = next else { throw expected("'\"'") }
       switch byte {
       case UInt8(ascii: "\""):
-        let end = position
+        text += bytes[copiedEnd..<position]
         position += 1
-        guard let text = String(validating: unescaped ?? Array(bytes[start..<end]), as: UTF8.self)
-        else { throw .syntax(offset: start, expected: "UTF-8 text") }
-        return text
+        guard let string = String(validating: text, as: UTF8.self) else {
+          throw .syntax(offset: start, expected: "UTF-8 text")
+        }
+        return string
       case UInt8(ascii: "\\"):
-        var text = unescaped ?? Array(bytes[start..<position])
+        text += bytes[copiedEnd..<position]
         text.append(contentsOf: String(try escape()).utf8)
-        unescaped = text
+        copiedEnd = position
       case 0..<0x20:
         throw expected("no control character in a string (write it as \\u00XX)")
-      default:
-        unescaped?.append(byte)
-        position += 1
+      default: position += 1
       }
     }
   }
