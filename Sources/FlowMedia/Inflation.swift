@@ -63,10 +63,16 @@ enum Inflation {
     return .truncated
   }
 
-  /// The whole result of decompressing a text; nothing where it is damaged or beyond the limit.
-  static func text(_ part: Range<Int>, of bytes: [UInt8], limit: Int) -> [UInt8]? {
+  /// The whole result of decompressing a text; nothing where it is damaged or does not fit.
+  ///
+  /// - Parameters:
+  ///   - part: the range of the compressed text.
+  ///   - bytes: the file.
+  ///   - room: the most bytes that are decompressed; reduced by those that were.
+  static func text(_ part: Range<Int>, of bytes: [UInt8], room: inout Int) -> [UInt8]? {
     var text: [UInt8] = []
-    let end = decompress([part], of: bytes, limit: limit) { text += $0 }
+    let end = decompress([part], of: bytes, limit: room) { text += $0 }
+    if case .limited = end { room = 0 } else { room -= text.count }
     return end == .complete ? text : nil
   }
 

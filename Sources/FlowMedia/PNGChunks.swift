@@ -7,11 +7,11 @@ public enum PNGChunks {
   /// Whether bytes begin as a PNG file does.
   public static func isPNG(_ bytes: [UInt8]) -> Bool { bytes.starts(with: signature) }
 
-  /// The most bytes of a text that is decompressed.
+  private static let textTypes = ["tEXt", "zTXt", "iTXt"]
+  /// The most bytes that compressed texts of a file take together.
   private static let textLimit = 8 << 20
 
-  /// The texts of a PNG file in order; of compressed ones, those that are sound and have at most
-  /// 8 MB.
+  /// The texts of a PNG file in order; of compressed ones, those that are sound, up to 8 MB in all.
   public static func texts(in bytes: [UInt8]) throws(MediaError) -> [(
     keyword: String, text: String
   )] {
@@ -19,6 +19,7 @@ public enum PNGChunks {
       throw MediaError(code: .pictureInvalid, message: "this is no PNG picture")
     }
     var texts: [(keyword: String, text: String)] = []
+    var room = textLimit
     var position = signature.count
     while position < bytes.count {
       let chunk = try chunk(in: bytes, at: position)
@@ -27,7 +28,9 @@ public enum PNGChunks {
       else {
         throw damaged(at: position)
       }
-      if let text = text(type: chunk.type, chunk.content, of: bytes) { texts.append(text) }
+      if let text = text(type: chunk.type, chunk.content, of: bytes, room: &room) {
+        texts.append(text)
+      }
       position = chunk.end
       if chunk.type == "IEND" { break }
     }
@@ -42,6 +45,23 @@ public enum PNGChunks {
       position = chunk.end
     }
     return nil
+  }
+
+  /// A file without the texts after its header: libpng limits the decompression of each, not of all.
+  ///
+  /// A damaged end is kept as it is.
+  static func removingTexts(from bytes: [UInt8]) -> [UInt8] {
+    var kept: [Range<Int>] = []
+    var (start, position) = (0, headerEnd)
+    while position < bytes.count, let chunk = try? chunk(in: bytes, at: position) {
+      if textTypes.contains(chunk.type) {
+        kept.append(start..<position)
+        start = chunk.end
+      }
+      position = chunk.end
+    }
+    guard start > 0 else { return bytes }
+    return kept.flatMap { bytes[$0] } + bytes[start...]
   }
 
   /// The contents of all chunks of a type, as far as the file is sound.
@@ -88,15 +108,13 @@ public enum PNGChunks {
   }
 
   private static func text(
-    type: String, _ content: ArraySlice<UInt8>, of bytes: [UInt8]
+    type: String, _ content: ArraySlice<UInt8>, of bytes: [UInt8], room: inout Int
   ) -> (keyword: String, text: String)? {
-    guard ["tEXt", "zTXt", "iTXt"].contains(type), let end = content.firstIndex(of: 0) else {
-      return nil
-    }
+    guard textTypes.contains(type), let end = content.firstIndex(of: 0) else { return nil }
     let keyword = latin(content[..<end])
     let rest = content[(end + 1)...]
     func decompressed(_ data: ArraySlice<UInt8>) -> [UInt8]? {
-      Inflation.text(data.indices, of: bytes, limit: textLimit)
+      Inflation.text(data.indices, of: bytes, room: &room)
     }
     switch type {
     case "tEXt": return (keyword, latin(rest))

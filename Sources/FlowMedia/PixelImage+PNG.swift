@@ -36,6 +36,7 @@ extension PixelImage {
     var image = unsafe png_image()
     unsafe image.version = png_uint_32(PNG_IMAGE_VERSION)
     defer { unsafe png_image_free(&image) }
+    let bytes = PNGChunks.removingTexts(from: bytes)
     let orientation = PNGChunks.exif(in: bytes).map(EXIFOrientation.init(exif:)) ?? .topLeft
     // The picture keeps reading from this memory until it is freed, and so does this closure.
     let result = unsafe bytes.withUnsafeBytes { memory -> Result<PixelImage, MediaError> in

@@ -2,13 +2,20 @@
 
 /// PNG files that libpng would not write.
 enum HandmadePNG {
-  /// A gray image of 8 bits whose compressed data is any bytes.
-  static func file(width: Int, height: Int, data: [UInt8]) -> [UInt8] {
+  /// A gray image of 8 bits whose compressed data is any bytes, with chunks after its header.
+  static func file(
+    width: Int, height: Int, data: [UInt8], after chunks: [UInt8] = []
+  ) -> [UInt8] {
     var header: [UInt8] = []
     for number in [width, height] { header += bigEndian(UInt32(number)) }
     header += [8, 0, 0, 0, 0]
     return [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a] + chunk("IHDR", header)
-      + chunk("IDAT", deflated(data)) + chunk("IEND", [])
+      + chunks + chunk("IDAT", deflated(data)) + chunk("IEND", [])
+  }
+
+  /// A chunk of a text that is compressed.
+  static func compressedText(_ text: [UInt8]) -> [UInt8] {
+    chunk("zTXt", Array("k\0\0".utf8) + deflated(text))
   }
 
   private static func chunk(_ type: String, _ content: [UInt8]) -> [UInt8] {

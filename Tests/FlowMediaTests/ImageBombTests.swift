@@ -93,6 +93,23 @@ import Testing
         == "the PNG image holds more data than the 4160 bytes of its pixels; save it again")
   }
 
+  @Test("Texts are not decompressed where pixels are wanted")
+  func texts() throws {
+    let text = HandmadePNG.compressedText(Array("a fox".utf8))
+    let texts = [UInt8](Array(repeating: text, count: 3).joined())
+    let plain = HandmadePNG.file(width: 1, height: 1, data: [0, 7])
+    let file = HandmadePNG.file(width: 1, height: 1, data: [0, 7], after: texts)
+    #expect(PNGChunks.removingTexts(from: file) == plain)
+    #expect(PNGChunks.removingTexts(from: plain) == plain)
+    #expect(try PixelImage(png: file) == PixelImage(width: 1, height: 1, pixels: [7, 7, 7]))
+    // What is no whole chunk is kept: the decoder says what is wrong with it.
+    let cut = file[..<(33 + text.count + 10)]
+    #expect(PNGChunks.removingTexts(from: Array(cut)) == file[..<33] + text.prefix(10).map(\.self))
+    // A text in the header's place stays there, where no decoder takes it.
+    let early = file[..<8] + text + file[8...]
+    #expect(throws: MediaError.self) { try PixelImage(png: Array(early)) }
+  }
+
   @Test("Decompression stops at its limit")
   func limit() {
     let data = HandmadePNG.deflated([UInt8](repeating: 7, count: 10_000_000))

@@ -83,9 +83,22 @@ import Testing
   func bomb() {
     let zeros = [UInt8](repeating: 0x61, count: 100_000)
     let body = HandmadePNG.deflated(zeros)
-    #expect(Inflation.text(body.indices, of: body, limit: zeros.count) == zeros)
-    #expect(Inflation.text(body.indices, of: body, limit: zeros.count - 1) == nil)
-    #expect(Inflation.text(0..<body.count - 1, of: body, limit: zeros.count) == nil)
-    #expect(Inflation.text(1..<body.count, of: body, limit: zeros.count) == nil)
+    func text(_ part: Range<Int>, limit: Int) -> (text: [UInt8]?, rest: Int) {
+      var room = limit
+      return (Inflation.text(part, of: body, room: &room), room)
+    }
+    #expect(text(body.indices, limit: zeros.count + 5) == (zeros, 5))
+    #expect(text(body.indices, limit: zeros.count) == (zeros, 0))
+    #expect(text(body.indices, limit: zeros.count - 1) == (nil, 0))
+    #expect(text(0..<body.count - 1, limit: zeros.count).text == nil)
+    #expect(text(1..<body.count, limit: zeros.count) == (nil, zeros.count))
+  }
+
+  @Test("Compressed texts have at most 8 MB together")
+  func bombs() throws {
+    let text = HandmadePNG.compressedText([UInt8](repeating: 0x61, count: 3 << 20))
+    let texts = Array(repeating: text, count: 5).joined()
+    let file = HandmadePNG.file(width: 1, height: 1, data: [0, 0], after: Array(texts))
+    #expect(try ImageMetadata(of: file).texts.count == 2)
   }
 }
