@@ -94,7 +94,11 @@ public struct Server: Sendable {
   /// Serves until the task is cancelled, or the process is told to stop
   /// (``ServerOptions/endsBySignal``).
   ///
+  /// The first model is read before the port is opened; where that fails, the others are tried.
+  ///
   /// - Parameter didStart: called with the port once connections are taken.
+  /// - Throws: ``ModelsUnavailable`` where no model can be read, ``ServerSetupError`` where the port
+  ///   cannot be opened.
   public func run(didStart: @escaping @Sendable (_ port: Int) async -> Void = { _ in }) async throws
   {
     let gate = GateMiddleware(hosts: hosts, token: token, forwarding: forwarding)
@@ -114,12 +118,16 @@ public struct Server: Sendable {
         availableConnectionsDelegate: .maximum(limits.connectionCount, logger: logger)),
       onServerRunning: { channel in await didStart(channel.localAddress?.port ?? 0) },
       logger: logger)
+    let reading = Task { try await shelf.readFirst() }
     var group = ServiceGroupConfiguration(
       // Shut down from the last to the first.
       services: [
-        .init(service: application),
         .init(
-          service: Upkeep(server: self), failureTerminationBehavior: .gracefullyShutdownGroup),
+          service: Listening(reading: reading, application: application),
+          failureTerminationBehavior: .gracefullyShutdownGroup),
+        .init(
+          service: Upkeep(server: self, reading: reading),
+          failureTerminationBehavior: .gracefullyShutdownGroup),
       ],
       gracefulShutdownSignals: options.endsBySignal ? [.sigterm, .sigint] : [],
       logger: logger)
@@ -193,9 +201,23 @@ public struct Server: Sendable {
     router.routes.filter { $0.method != .head }.map { ($0.method.rawValue, $0.path.description) }
   }
 
+  /// The requests, once a model is there.
+  private struct Listening<Listener: Service>: Service, CustomStringConvertible {
+    let reading: Task<Void, any Error>
+    let application: Listener
+    var description: String { "Listening" }
+
+    func run() async throws {
+      // Upkeep reports why it fails, and ends the group.
+      guard case .success = await reading.result else { return try await gracefulShutdown() }
+      try await application.run()
+    }
+  }
+
   /// What goes on beside the requests.
   private struct Upkeep: Service, CustomStringConvertible {
     let server: Server
+    let reading: Task<Void, any Error>
     var description: String { "Upkeep" }
 
     func run() async throws {
@@ -204,7 +226,7 @@ public struct Server: Sendable {
         try await cancelWhenGracefulShutdown {
           try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask {
-              try await server.shelf.readFirst()
+              try await reading.value
               await server.jobs.resume()
               // Not awaited: a compilation cannot be interrupted, and must not delay a shutdown.
               Task { await server.warmUp() }
