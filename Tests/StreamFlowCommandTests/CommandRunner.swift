@@ -52,6 +52,23 @@ struct CommandRunner {
     return Outcome(status: process.terminationStatus, output: texts[0], error: texts[1])
   }
 
+  /// Runs a line of a shell in the folder, `streamflow` being the built command.
+  @discardableResult
+  func shell(_ line: String) throws -> (status: Int32, output: String) {
+    let process = process([])
+    process.executableURL = URL(filePath: "/bin/bash")
+    process.arguments = [
+      "-o", "pipefail", "-c", "streamflow() { '\(BuiltCommand.path)' \"$@\"; }; \(line)",
+    ]
+    let pipe = Pipe()
+    process.standardOutput = pipe
+    process.standardInput = FileHandle.nullDevice
+    try process.run()
+    let bytes = pipe.fileHandleForReading.readDataToEndOfFile()
+    process.waitUntilExit()
+    return (process.terminationStatus, String(decoding: bytes, as: UTF8.self))
+  }
+
   func files(_ name: String) throws -> [String] {
     try FileManager.default.contentsOfDirectory(atPath: "\(folder.path)/\(name)").sorted()
   }

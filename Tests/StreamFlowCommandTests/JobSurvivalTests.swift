@@ -9,34 +9,15 @@ import Testing
   private static let killCount =
     ProcessInfo.processInfo.environment["STREAMFLOW_KILL_COUNT"].flatMap { Int($0) } ?? 3
 
-  /// A server in a process of its own.
-  private final class ServerProcess {
-    let process: Process
-    let port: Int
+  /// A server and its jobs.
+  private final class JobServer {
+    private let server: ServerProcess
+    var process: Process { server.process }
+    var port: Int { server.port }
 
     init(_ runner: CommandRunner, _ arguments: [String], grace: Int = 5) throws {
-      process = runner.process(
-        ["serve", "--port", "0", "--max-rows", "4", "--grace", "\(grace)"] + arguments,
-        environment: [
-          "STREAMFLOW_CACHE":
-            FileManager.default.temporaryDirectory.appending(path: "streamflow-test-engines").path
-        ])
-      let errors = Pipe()
-      process.standardError = errors
-      try process.run()
-      var (port, log) = (0, "")
-      while port == 0 {
-        let data = errors.fileHandleForReading.availableData
-        try #require(!data.isEmpty, "it ended before it listened: \(log)")
-        log += String(decoding: data, as: UTF8.self)
-        if let range = log.range(of: "listening on http://127.0.0.1:"),
-          let end = log[range.upperBound...].firstIndex(of: "\n")
-        {
-          port = Int(log[range.upperBound..<end]) ?? 0
-        }
-      }
-      self.port = port
-      errors.fileHandleForReading.readabilityHandler = { _ = $0.availableData }
+      server = try ServerProcess(
+        runner, ["--max-rows", "4", "--grace", "\(grace)"] + arguments)
     }
 
     /// Ends it at once, as the system does when memory runs out.
@@ -78,14 +59,14 @@ import Testing
   func kills() async throws {
     let runner = try CommandRunner()
     let state = ["--state", "\(runner.folder.path)/state"]
-    var server = try ServerProcess(runner, ["--state", "\(runner.folder.path)/reference"])
+    var server = try JobServer(runner, ["--state", "\(runner.folder.path)/reference"])
     let reference = try server.start()
     try await server.finish(reference)
     let expected = try server.images(reference)
     server.kill()
     #expect(Set(expected).count > 250)
 
-    server = try ServerProcess(runner, state)
+    server = try JobServer(runner, state)
     var id = try server.start()
     var inMiddle = 0
     for number in 0..<Self.killCount {
@@ -101,7 +82,7 @@ import Testing
       let seen = try server.finished(id)
       server.kill()
       if (1..<Self.imageCount).contains(seen.count) { inMiddle += 1 }
-      server = try ServerProcess(runner, state)
+      server = try JobServer(runner, state)
       let found = try server.finished(id)
       // What was there before is there after, with the same seeds.
       #expect(found.merging(seen) { $1 } == found)
@@ -121,7 +102,7 @@ import Testing
     server.process.waitUntilExit()
     #expect(server.process.terminationStatus == 0)
     #expect(ContinuousClock.now - start < .seconds(5))
-    server = try ServerProcess(runner, state)
+    server = try JobServer(runner, state)
     try await server.finish(last)
     #expect(try server.images(last) == expected)
     server.kill()
@@ -166,7 +147,7 @@ import Testing
   @Test("SIGTERM beyond the grace answers who waits: 503, and an error event in a stream")
   func grace() async throws {
     let runner = try CommandRunner()
-    let server = try ServerProcess(runner, [], grace: 0)
+    let server = try JobServer(runner, [], grace: 0)
     let body = #"{"prompt": "a fox", "n": 16, "steps": 100, "stream": STREAM}"#
     let curls = try ["false", "true"].map { stream in
       let curl = Process()

@@ -6,29 +6,10 @@ import Testing
   @Test("It says where it listens, answers, and ends well when it is told to, live streams and all")
   func lifetime() throws {
     let runner = try CommandRunner()
-    let process = runner.process(
-      ["serve", "--port", "0", "--max-rows", "2", "--grace", "5", "--results", runner.folder.path],
-      environment: [
-        "STREAMFLOW_CACHE":
-          FileManager.default.temporaryDirectory.appending(path: "streamflow-test-engines").path
-      ])
-    let errors = Pipe()
-    process.standardError = errors
-    try process.run()
+    let server = try ServerProcess(
+      runner, ["--max-rows", "2", "--grace", "5", "--results", runner.folder.path])
+    let (process, port) = (server.process, server.port)
     defer { process.terminate() }
-    var text = ""
-    var port = 0
-    while port == 0 {
-      let data = errors.fileHandleForReading.availableData
-      try #require(!data.isEmpty, "it ended before it listened: \(text)")
-      text += String(decoding: data, as: UTF8.self)
-      if let range = text.range(of: "listening on http://127.0.0.1:"),
-        let end = text[range.upperBound...].firstIndex(of: "\n")
-      {
-        port = Int(text[range.upperBound..<end]) ?? 0
-      }
-    }
-    errors.fileHandleForReading.readabilityHandler = { _ = $0.availableData }
     #expect(try LoopbackClient.ask(port, "GET", "/healthz").text == "ok\n")
     let answer = try LoopbackClient.ask(
       port, "POST", "/v1/images/generations",
@@ -58,6 +39,7 @@ import Testing
     #expect(outcome.error.contains("error: cannot load the model 'starterr': "))
     let lines = outcome.error.split(separator: "\n").filter { $0.contains("starterr") }
     #expect(lines.count == 1, "\(outcome.error)")
+    #expect(!outcome.error.contains("listening"), "\(outcome.error)")
   }
 
   @Test("What cannot be served is told before anything listens")

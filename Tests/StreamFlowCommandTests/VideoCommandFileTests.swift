@@ -9,36 +9,17 @@ import Testing
   private let runner: CommandRunner
   private var folder: TemporaryFolder { runner.folder }
 
-  private static let environment = [
-    "STREAMFLOW_CACHE":
-      FileManager.default.temporaryDirectory.appending(path: "streamflow-test-engines").path
-  ]
   private static let quick = ["--stages", "2", "--steps", "1", "--seed", "1"]
 
   init() throws { runner = try CommandRunner() }
 
   private func video(_ arguments: String...) throws -> CommandRunner.Outcome {
-    try runner.run(["video"] + arguments + Self.quick, environment: Self.environment)
+    try runner.run(["video"] + arguments + Self.quick)
   }
 
   @discardableResult
   private func shell(_ line: String) throws -> (status: Int32, output: String) {
-    let process = Process()
-    process.executableURL = URL(filePath: "/bin/bash")
-    process.arguments = [
-      "-o", "pipefail", "-c",
-      "streamflow() { '\(BuiltCommand.path)' \"$@\"; }; "
-        + "f() { ffmpeg -hide_banner -loglevel error -y \"$@\"; }; \(line)",
-    ]
-    process.currentDirectoryURL = URL(filePath: folder.path)
-    process.environment = ProcessInfo.processInfo.environment.merging(Self.environment) { $1 }
-    let pipe = Pipe()
-    process.standardOutput = pipe
-    process.standardInput = FileHandle.nullDevice
-    try process.run()
-    let bytes = pipe.fileHandleForReading.readDataToEndOfFile()
-    process.waitUntilExit()
-    return (process.terminationStatus, String(decoding: bytes, as: UTF8.self))
+    try runner.shell("f() { ffmpeg -hide_banner -loglevel error -y \"$@\"; }; \(line)")
   }
 
   private func probe(_ name: String, _ entries: String, _ more: String = "") throws -> [String] {
@@ -87,7 +68,7 @@ import Testing
   func sizes(arguments: [String], size: String) throws {
     try makeClip("clip.mp4", size: "320x240", frames: 1)
     let outcome = try runner.run(
-      ["video", "clip.mp4", "a fox"] + arguments + Self.quick, environment: Self.environment)
+      ["video", "clip.mp4", "a fox"] + arguments + Self.quick)
     #expect(outcome.status == 0, "\(outcome.error)")
     #expect(try probe("o.mp4", "stream=width,height") == [size])
     #expect(outcome.output.hasPrefix("1 frame in "), "\(outcome.output)")

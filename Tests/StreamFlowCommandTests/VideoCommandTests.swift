@@ -9,37 +9,19 @@ import Testing
   private let runner: CommandRunner
   private var folder: TemporaryFolder { runner.folder }
 
-  /// Engines that all these tests share, and the next run of them.
-  private static let environment = [
-    "STREAMFLOW_CACHE":
-      FileManager.default.temporaryDirectory.appending(path: "streamflow-test-engines").path
-  ]
   /// Small and quick, and nothing to be measured first.
   private static let quick = ["--stages", "2", "--steps", "2", "--seed", "1"]
 
   init() throws { runner = try CommandRunner() }
 
   private func video(_ arguments: String...) throws -> CommandRunner.Outcome {
-    try runner.run(["video"] + arguments + Self.quick, environment: Self.environment)
+    try runner.run(["video"] + arguments + Self.quick)
   }
 
   /// Runs a shell line in the test's folder, `streamflow` being the built command.
   @discardableResult
   private func shell(_ line: String) throws -> (status: Int32, output: String) {
-    let process = Process()
-    process.executableURL = URL(filePath: "/bin/bash")
-    process.arguments = [
-      "-o", "pipefail", "-c", "streamflow() { '\(BuiltCommand.path)' \"$@\"; }; \(line)",
-    ]
-    process.currentDirectoryURL = URL(filePath: folder.path)
-    process.environment = ProcessInfo.processInfo.environment.merging(Self.environment) { $1 }
-    let pipe = Pipe()
-    process.standardOutput = pipe
-    process.standardInput = FileHandle.nullDevice
-    try process.run()
-    let bytes = pipe.fileHandleForReading.readDataToEndOfFile()
-    process.waitUntilExit()
-    return (process.terminationStatus, String(decoding: bytes, as: UTF8.self))
+    try runner.shell(line)
   }
 
   /// Makes a clip that grows brighter frame by frame, with a tone.
@@ -137,7 +119,7 @@ import Testing
   func interrupt(signal: Int32) throws {
     let process = runner.process(
       ["video", "lavfi:testsrc2=size=64x64:rate=20", "a fox", "--output", "stopped.mp4"]
-        + Self.quick, environment: Self.environment)
+        + Self.quick)
     let errors = Pipe()
     process.standardError = errors
     process.standardOutput = FileHandle.nullDevice
@@ -204,7 +186,7 @@ import Testing
     ] as [([String], [String: String], Int32, String)] {
       let outcome = try runner.run(
         ["video"] + arguments + Self.quick,
-        environment: Self.environment.merging(environment) { $1 })
+        environment: environment)
       #expect(outcome.status == status, "\(arguments): \(outcome.status) \(outcome.error)")
       #expect(outcome.error.contains(message), "\(outcome.error)")
       #expect(!FileManager.default.fileExists(atPath: "\(folder.path)/out.mp4"))
