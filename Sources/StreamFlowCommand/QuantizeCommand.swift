@@ -37,7 +37,7 @@ struct QuantizeCommand: AsyncParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "A folder or file to write the scales to, if not beside the model.",
+      "A folder or file to write the scales to (default: beside the model).",
       valueName: "file or folder"),
     completion: .file())
   var output: String?
@@ -54,18 +54,16 @@ struct QuantizeCommand: AsyncParsableCommand {
     completion: .file())
   var promptsFile: String?
 
-  @Option(help: "The number of steps; what suits the model unless said.")
+  @Option(help: "Number of steps (default: the model's).")
   var steps: Int?
 
-  @Option(
-    help:
-      "The way through time, as `streamflow generate` takes it; what suits the model unless said.")
+  @Option(help: "Schedule, as `streamflow generate` takes it; auto is the model's.")
   var schedule = ScheduleChoice.automatic
 
-  @Option(help: "The width in pixels; the model's own unless said.")
+  @Option(help: "Width in pixels (default: the model's).")
   var width: Int?
 
-  @Option(help: "The height in pixels; the model's own unless said.")
+  @Option(help: "Height in pixels (default: the model's).")
   var height: Int?
 
   @Option(
@@ -86,7 +84,7 @@ struct QuantizeCommand: AsyncParsableCommand {
   @Flag(name: .customLong("no-vae"), help: "Leave the autoencoder in float32.")
   var leavesAutoencoder = false
 
-  @Option(help: "The number of threads; all cores unless said.")
+  @Option(help: "Number of threads (default: all cores).")
   var threads: Int?
 
   @Flag(help: "Print JSON.")

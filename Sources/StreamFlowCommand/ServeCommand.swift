@@ -204,13 +204,17 @@ struct AllowedSize: ExpressibleByArgument {
 
 /// What the server takes of its clients.
 struct ServerBounds: ParsableArguments {
-  @Option(help: "The most batch rows of a network call; default: by the size of the images.")
+  @Option(help: "The most batch rows of a network call (default: by the size of the images).")
   var maxRows: Int?
 
   @Option(help: "The most pictures that are asked for and not made.")
   var queue = ServerLimits().queuedPictureCount
 
-  @Option(help: "Gigabytes that models may take together; those used least give way.")
+  @Option(
+    help: """
+      Gigabytes that models may take together; those used least are unloaded (default: half of what \
+      is free).
+      """)
   var memory: Double?
 
   @Option(help: "Seconds that what is under way has when the server is stopped.")
@@ -236,7 +240,7 @@ struct ServerBounds: ParsableArguments {
     help: ArgumentHelp(
       """
       A size of images that is allowed; repeat for several, of which the first is the default of \
-      models of another size. Default: any.
+      models of another size (default: any).
       """, valueName: "WIDTHxHEIGHT"))
   var allowedSizes: [AllowedSize] = []
 

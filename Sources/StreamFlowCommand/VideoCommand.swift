@@ -179,7 +179,7 @@ struct FrameOptions: ParsableArguments {
   @Option(help: "Take every n-th frame; durations stay.")
   var every = 1
 
-  @Option(help: "The rate of frames: 25, 30000/1001; the source's own unless said.")
+  @Option(help: "Frame rate: 25, 30000/1001 (default: the input's).")
   var fps: FrameRate?
 
   @Option(
