@@ -57,23 +57,6 @@ extension FrameRate: LosslessStringConvertible {
   }
 }
 
-/// A width and a height in pixels.
-public struct PixelSize: Hashable, Sendable, CustomStringConvertible {
-  /// The width.
-  public var width: Int
-  /// The height.
-  public var height: Int
-
-  /// Creates a size.
-  public init(width: Int, height: Int) {
-    self.width = width
-    self.height = height
-  }
-
-  /// The size as ffmpeg writes and reads it: `640x480`.
-  public var description: String { "\(width)x\(height)" }
-}
-
 extension Duration {
   /// The seconds as a decimal number with a point, to the microsecond.
   var decimalSeconds: String {

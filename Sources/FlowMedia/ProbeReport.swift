@@ -1,3 +1,5 @@
+internal import FlowCore
+
 /// A track beside the video, as `ffprobe` describes it.
 struct ProbedTrack: Hashable, Sendable {
   var kind: VideoTracks.Kind

@@ -1,3 +1,5 @@
+internal import FlowCore
+
 /// Raw RGB frames with times, as Matroska: what ffmpeg reads from a pipe where the rate varies.
 ///
 /// Times are in microseconds; each frame is a cluster of its own, so that nothing must be known of

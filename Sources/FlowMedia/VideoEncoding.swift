@@ -1,3 +1,5 @@
+internal import FlowCore
+
 /// How frames become a container's: the encoder, its options and the filters before it.
 struct VideoEncoding: Sendable {
   let encoder: String

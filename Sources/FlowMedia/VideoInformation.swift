@@ -1,3 +1,5 @@
+public import FlowCore
+
 /// What is known of a video before its frames are read.
 public struct VideoInformation: Hashable, Sendable {
   /// The size of a frame as it is shown: with square pixels, and turned as the file says.

@@ -1,3 +1,4 @@
+internal import FlowCore
 internal import Foundation
 
 /// How ffmpeg is told to open a source.

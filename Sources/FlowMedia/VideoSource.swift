@@ -1,3 +1,4 @@
+public import FlowCore
 internal import Foundation
 
 /// Where frames come from.

@@ -1,3 +1,4 @@
+public import FlowCore
 internal import Foundation
 internal import Subprocess
 

@@ -1,3 +1,4 @@
+internal import FlowCore
 internal import FlowMedia
 internal import Foundation
 

@@ -1,3 +1,4 @@
+import FlowCore
 import FlowTestSupport
 import Foundation
 import Testing

@@ -30,8 +30,8 @@ import Testing
     return store
   }
 
-  private func parts(_ path: String) throws -> Checkpoint.AutoencoderParts {
-    try Checkpoint.autoencoder(folder: "/nowhere", choice: .path(path), variant: nil)
+  private func parts(_ path: String) throws -> AutoencoderParts {
+    try AutoencoderParts.find(folder: "/nowhere", choice: .path(path), variant: nil)
   }
 
   @Test(
@@ -43,7 +43,8 @@ import Testing
   func publishedFiles(fixture: String, name: PublishedAutoencoder, channels: Int) throws {
     let store = try writeFiles(of: fixture, as: name.rawValue)
     for path in [folder.path, "\(folder.path)/\(name.rawValue)_decoder.safetensors"] {
-      let (configuration, weights) = try parts(path)
+      let found = try parts(path)
+      let (configuration, weights) = (found.configuration, found.weights)
       #expect(configuration.latentChannels == channels && configuration.published == name)
       #expect(Set(weights.weights.keys) == Set(store.weights.keys))
       for (name, weight) in store.weights {

@@ -41,12 +41,12 @@ import Testing
     try folder.write(SafetensorsWriter.file(tensors), as: name)
   }
 
-  private func parts(_ path: String, isXL: Bool = false) throws -> Checkpoint.AutoencoderParts {
-    try Checkpoint.autoencoder(folder: "/nowhere", choice: .path(path), variant: nil, isXL: isXL)
+  private func parts(_ path: String, isXL: Bool = false) throws -> AutoencoderParts {
+    try AutoencoderParts.find(folder: "/nowhere", choice: .path(path), variant: nil, isXL: isXL)
   }
 
   private static func pixels(
-    _ parts: Checkpoint.AutoencoderParts, _ sample: [Float]
+    _ parts: AutoencoderParts, _ sample: [Float]
   ) throws -> [Float] {
     let autoencoder = Autoencoder(configuration: parts.configuration, weights: parts.weights.root)
     let decoder = try SingleFileTests.session(
@@ -112,7 +112,8 @@ import Testing
     #expect(error?.message.contains("of another size than TAESD, and there is no config") == true)
     try FileManager.default.copyItem(
       atPath: "\(source)/config.json", toPath: "\(folder.path)/config.json")
-    let (configuration, weights) = try parts(path)
+    let found = try parts(path)
+    let (configuration, weights) = (found.configuration, found.weights)
     #expect(try configuration == parts(source).configuration)
     #expect(weights.weights["encoder.layers.0.weight"] != nil)
   }
@@ -127,7 +128,8 @@ import Testing
     }
     let path = try write(tensors(1, [64, 4, 3, 3]), as: "taesdxl-decoder.fp16.safetensors")
     _ = try write(tensors(0, [64, 3, 3, 3]), as: "taesdxl-encoder.fp16.safetensors")
-    let (configuration, weights) = try parts(path)
+    let found = try parts(path)
+    let (configuration, weights) = (found.configuration, found.weights)
     #expect(configuration.published == .taesdxl && configuration.latentChannels == 4)
     #expect(weights.weights["encoder.layers.0.weight"] != nil)
     #expect(weights.weights["decoder.layers.0.weight"] != nil)

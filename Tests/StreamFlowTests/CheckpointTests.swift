@@ -37,7 +37,8 @@ import Testing
   @Test("The starter is a whole model")
   func whole() throws {
     let checkpoint = try Checkpoint.starter()
-    #expect(checkpoint.name == "starter" && checkpoint.nativeSize == (64, 64))
+    #expect(
+      checkpoint.name == "starter" && checkpoint.nativeSize == PixelSize(width: 64, height: 64))
     #expect(checkpoint.defaults() == .init(stepCount: 1, guidanceScale: 1))
     #expect(checkpoint.schedulerName == "FlowMatchEulerDiscreteScheduler")
     let report = ModelReport(checkpoint)
@@ -169,7 +170,7 @@ import Testing
     ])
     _ = try folder.write(file, as: "model/unet/diffusion_pytorch_model.safetensors")
     let checkpoint = try Checkpoint(folder: model)
-    let network = UNet(configuration: checkpoint.unet, weights: checkpoint.unetWeights.root)
+    let network = UNet(configuration: checkpoint.unet, weights: checkpoint.networkWeights.root)
     #expect {
       try network.graph(.init(rows: 1, height: 8, width: 8, tokens: 4))
     } throws: { "\($0)".hasPrefix("the weights have no 'time_embedding.linear_1.weight'") }

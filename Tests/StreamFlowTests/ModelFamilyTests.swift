@@ -11,17 +11,18 @@ import Testing
     pipeline: String = "StableDiffusionPipeline", scheduler: String = "DEISMultistepScheduler",
     isTrailing: Bool = false, name: String = "model", loras: [String] = [], width: Int = 768,
     isXL: Bool = false, readsGuidance: Bool = false
-  ) -> ModelFamily.Evidence {
+  ) -> ModelKind.Evidence {
     .init(
       pipelineName: pipeline, schedulerName: scheduler, isTrailing: isTrailing, name: name,
-      loraNames: loras, conditioningWidth: width, isXL: isXL, readsGuidance: readsGuidance)
+      loraNames: loras, textWidth: width, readsPooledText: isXL, readsGuidance: readsGuidance,
+      kinds: StableDiffusion.kinds)
   }
 
   @Test("Published models are known by what they have on disk")
   func published() {
     let euler = "EulerDiscreteScheduler"
     let ancestral = "EulerAncestralDiscreteScheduler"
-    let cases: [(ModelFamily.Evidence, String, Int, Float)] = [
+    let cases: [(ModelKind.Evidence, String, Int, Float)] = [
       (
         Self.evidence(name: "perflow-sd15-dreamshaper"), "perflow:windows=4,prediction=diff_eps", 4,
         4.5
@@ -68,11 +69,11 @@ import Testing
       (Self.evidence(scheduler: "FlowMatchEulerDiscreteScheduler"), "flow-match", 4, 1),
     ]
     for (evidence, plan, steps, scale) in cases {
-      let family = ModelFamily.of(evidence)
+      let family = ModelKind.of(evidence)
       #expect(family?.schedule.description == plan, "\(evidence)")
       #expect(family?.stepCount == steps && family?.guidanceScale == scale, "\(evidence)")
     }
-    #expect(ModelFamily.of(Self.evidence(scheduler: "PNDMScheduler")) == nil)
+    #expect(ModelKind.of(Self.evidence(scheduler: "PNDMScheduler")) == nil)
   }
 
   @Test("A way that the user chooses brings the numbers that suit it")
@@ -85,7 +86,7 @@ import Testing
     ]
     for (text, steps, scale) in cases {
       let choice = try #require(ScheduleChoice(text))
-      let defaults = ModelFamily.defaults(of: choice, evidence)
+      let defaults = ModelKind.defaults(of: choice, evidence)
       #expect(defaults == .init(stepCount: steps, guidanceScale: scale), "\(text)")
     }
   }

@@ -17,7 +17,8 @@ import Testing
     let provider = EngineProvider(.ofTests)
     let textTable = try #require(
       try await NetworkBlueprint(
-        checkpoint, height: 8, width: 8, tables: .text, provider: provider
+        checkpoint, height: 8, width: 8, precomputed: [UNet.Tables.textInput],
+        provider: provider
       ).textTable())
     var noise = GaussianNoise(seed: 5)
     let drawn: (Shape) -> [Float] = { noise.latents(shape: $0).scalars }
@@ -32,7 +33,7 @@ import Testing
     let sample = ContiguousArray(drawn([4, 8, 8]))
     func output(_ tables: UNet.Tables, text: Conditioning.Input) async throws -> [Float] {
       let blueprint = try NetworkBlueprint(
-        checkpoint, height: 8, width: 8, tables: tables, provider: provider)
+        checkpoint, height: 8, width: 8, precomputed: Set(tables.inputs), provider: provider)
       let network = VelocityNetwork(
         blueprint, times: try await blueprint.timeTable(), rowCapacity: 2)
       network.chunkCount = 2
@@ -61,7 +62,8 @@ import Testing
     let checkpoint = try Checkpoint(folder: PipelineTests.folder("sd"))
     for tables in [[], [.time]] as [UNet.Tables] {
       let blueprint = try NetworkBlueprint(
-        checkpoint, height: 8, width: 8, tables: tables, provider: EngineProvider(.ofTests))
+        checkpoint, height: 8, width: 8, precomputed: Set(tables.inputs),
+        provider: EngineProvider(.ofTests))
       let network = VelocityNetwork(
         blueprint, times: try await blueprint.timeTable(), rowCapacity: 1)
       try await network.prepare(rowCount: 1)
@@ -80,12 +82,16 @@ import Testing
   @Test("Tables are for small pictures of large networks, by their share of the work")
   func choice() throws {
     let starter = try Checkpoint.starter()
-    let small = UNet(configuration: starter.unet, weights: starter.unetWeights.root)
+    let small = UNet(configuration: starter.unet, weights: starter.networkWeights.root)
     #expect(
-      try small.worthwhileTables(height: 16, width: 16, tokens: starter.tokenCount).isEmpty)
+      try small.worthwhileTables(
+        BatchShape(rows: 1, height: 16, width: 16, tokens: starter.tokenCount)
+      ).isEmpty)
     let checkpoint = try Checkpoint(folder: PipelineTests.folder("sd"))
-    let unet = UNet(configuration: checkpoint.unet, weights: checkpoint.unetWeights.root)
-    #expect(try unet.worthwhileTables(height: 2, width: 2, tokens: 24) == [.text, .time])
-    #expect(try unet.worthwhileTables(height: 32, width: 32, tokens: 24).isEmpty)
+    let unet = UNet(configuration: checkpoint.unet, weights: checkpoint.networkWeights.root)
+    for (side, tables) in [(2, [.text, .time]), (32, [])] as [(Int, UNet.Tables)] {
+      let shape = BatchShape(rows: 1, height: side, width: side, tokens: 24)
+      #expect(try unet.worthwhileTables(shape) == tables)
+    }
   }
 }

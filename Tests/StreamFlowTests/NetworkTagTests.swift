@@ -49,7 +49,7 @@ import Testing
   func tokens() throws {
     let encoder = try Checkpoint.starter().textEncoders[0]
     func chunks(_ prompt: String) -> ChunkedPrompt {
-      PromptSyntax.weighted.chunks(of: prompt, tokenizer: encoder.tokenizer, tokenCount: 40)
+      encoder.chunks(of: prompt, syntax: .weighted)
     }
     #expect(chunks("a fox <lora:watercolor:0.8>") == chunks("a fox"))
     #expect(chunks("(a <lora:x:1>fox:1.2)") == chunks("(a fox:1.2)"))

@@ -63,7 +63,7 @@ import Testing
       checkpoint,
       prompts: try await .make(
         checkpoint, skippedLayers: 0, provider: EngineProvider(.ofTests)),
-      width: 32, height: 32, table: nil)
+      size: PixelSize(width: 32, height: 32), table: nil)
     let fox = try conditioner.prompted(Self.request("a (fox)", seed: 0))
     let rocket = try conditioner.prompted(Self.request("rocket", seed: 0))
     let both = try conditioner.prompted(Self.request("a (fox) BREAK rocket", seed: 0))
@@ -107,12 +107,12 @@ import Testing
 
   @Test("Counts of chunks have a smallest common one, up to eight in one tick")
   func counts() {
-    #expect(ChunkCount.common(1, 1) == 1 && ChunkCount.common(2, 3) == 6)
-    #expect(ChunkCount.common(4, 6) == 12 && ChunkCount.common(8, 2) == 8)
-    #expect(ChunkCount.joined(2, by: 3, isAlone: false) == 6)
-    #expect(ChunkCount.joined(4, by: 3, isAlone: false) == nil)
-    #expect(ChunkCount.joined(1, by: 56, isAlone: true) == 56)
-    #expect(ChunkCount.joined(15, by: 5, isAlone: false) == 15)
-    #expect(ChunkCount.joined(15, by: 2, isAlone: false) == nil)
+    #expect(ConditioningLayout.common(1, 1) == 1 && ConditioningLayout.common(2, 3) == 6)
+    #expect(ConditioningLayout.common(4, 6) == 12 && ConditioningLayout.common(8, 2) == 8)
+    #expect(ConditioningLayout.joined(2, by: 3, isAlone: false) == 6)
+    #expect(ConditioningLayout.joined(4, by: 3, isAlone: false) == nil)
+    #expect(ConditioningLayout.joined(1, by: 56, isAlone: true) == 56)
+    #expect(ConditioningLayout.joined(15, by: 5, isAlone: false) == 15)
+    #expect(ConditioningLayout.joined(15, by: 2, isAlone: false) == nil)
   }
 }

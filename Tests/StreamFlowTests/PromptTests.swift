@@ -16,7 +16,7 @@ import Testing
       checkpoint,
       prompts: try await .make(
         checkpoint, skippedLayers: 0, provider: EngineProvider(.ofTests)),
-      width: 64, height: 64, table: nil)
+      size: PixelSize(width: 64, height: 64), table: nil)
   }
 
   @Test("Weighted prompts in chunks give what the web UI's rules give with transformers")
@@ -77,7 +77,7 @@ import Testing
     let conditioning = try await Self.conditioner().conditioning(
       of: "a (fox:1.2) on blue", .weighted)
     let blueprint = try NetworkBlueprint(
-      checkpoint, height: 16, width: 16, tables: [], provider: EngineProvider(.ofTests))
+      checkpoint, height: 16, width: 16, precomputed: [], provider: EngineProvider(.ofTests))
     let network = VelocityNetwork(blueprint, times: nil, rowCapacity: 1)
     var noise = GaussianNoise(seed: 5)
     let sample = noise.latents(shape: [4, 16, 16])
@@ -116,10 +116,14 @@ import Testing
 
   @Test("Text encoders that cut a prompt differently are an error that says what to do")
   func differingChunks() throws {
-    let one = PromptEncoder.Encoded(hidden: [], pooled: [], chunkCount: 1)
-    let two = PromptEncoder.Encoded(hidden: [], pooled: [], chunkCount: 2)
-    #expect(try PromptEncoder.chunkCount(of: [two, two]) == 2)
-    let error = #expect(throws: ModelError.self) { try PromptEncoder.chunkCount(of: [one, two]) }
+    let family = try Checkpoint.starter().stableDiffusion
+    func text(_ chunkCount: Int) -> EncodedText {
+      let hidden = [Float](repeating: 0, count: chunkCount * 40 * family.textWidth)
+      return EncodedText(
+        width: family.textWidth, hidden: hidden, pooled: [], chunkCount: chunkCount)
+    }
+    #expect(try family.states(of: [text(2)]).chunkCount == 2)
+    let error = #expect(throws: ModelError.self) { try family.states(of: [text(1), text(2)]) }
     #expect(error?.code == .requestInvalid)
     #expect(error?.message.hasPrefix("the text encoders cut a prompt into [1, 2] chunks") == true)
   }

@@ -1,3 +1,4 @@
+import FlowCore
 import FlowTestSupport
 import Foundation
 import Testing
@@ -160,7 +161,7 @@ import Testing
     let folder = try #require(Bundle.module.resourcePath) + "/Fixtures/models/sd"
     let other = try Checkpoint(folder: folder)
     #expect(other.vocabulary == nil && other.advice(onPrompts: ["zxcvb"]) == [])
-    let (width, height) = other.nativeSize
+    let (width, height) = (other.nativeSize.width, other.nativeSize.height)
     for (across, down) in [(4, 4), (3, 3), (6, 6), (4, 6), (6, 4), (8, 4)] {
       #expect(other.advice(onWidth: width * across / 4, height: height * down / 4) == [])
     }

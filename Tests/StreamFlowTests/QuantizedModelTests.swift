@@ -65,12 +65,13 @@ import Testing
 
   @Test("Most operations are done in 8 bits, and the first and last layers are not")
   func layers() throws {
-    let quantization = try #require(try Checkpoint.starter().quantized().unetWeights.quantization)
+    let quantization = try #require(
+      try Checkpoint.starter().quantized().networkWeights.quantization)
     #expect(quantization.layers.count > 70)
     #expect(quantization.layers["conv_in"] == nil && quantization.layers["conv_out"] == nil)
     #expect(quantization.layers.keys.allSatisfy { !$0.contains("time_emb") })
     #expect(quantization.layers.keys.allSatisfy { !$0.hasSuffix("attn2.to_k") })
-    let weights = try Checkpoint.starter().unetWeights
+    let weights = try Checkpoint.starter().networkWeights
     for (name, layer) in quantization.layers {
       #expect(layer.weightScales.count == (try weights.root[name].shape(of: "weight")[0]))
     }
@@ -96,7 +97,7 @@ import Testing
     #expect(try QuantizationFile(path: path).serialized() == report.file)
     for place in [path, folder.path] {
       let quantized = try plain.quantized(from: place)
-      #expect(quantized.unetWeights.identity.count == plain.unetWeights.identity.count + 1)
+      #expect(quantized.networkWeights.identity.count == plain.networkWeights.identity.count + 1)
       #expect(quantized.autoencoderWeights.quantization != nil)
     }
   }
@@ -275,7 +276,7 @@ import Testing
   @Test("Adapters of the network and of the text encoder work in int8", arguments: [false, true])
   func adapters(ofText isOfText: Bool) async throws {
     let plain = try Checkpoint.starter()
-    let store = isOfText ? plain.textEncoders[0].weights : plain.unetWeights
+    let store = plain.weights(of: isOfText ? .textEncoder(0) : .network)
     let suffixes = isOfText ? ["q_proj", "fc1"] : ["attn1.to_q", "ff.net.2", "resnets.0.conv1"]
     let layers = try store.weights.keys.sorted().compactMap { name -> (String, [Int], Int)? in
       let layer = name.replacing(".weight", with: "")
@@ -295,7 +296,7 @@ import Testing
     for model in [
       try changed.quantized(), try plain.quantized().applying(loras: [.init(path: path)]),
     ] {
-      #expect(model.unetWeights.quantization != nil)
+      #expect(model.networkWeights.quantization != nil)
       let actual = try await Self.pictures(model, rowCapacity: 8)
       for index in expected.indices {
         let ratio = Self.ratio(expected[index], actual[index])

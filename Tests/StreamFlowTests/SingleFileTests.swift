@@ -158,9 +158,9 @@ import Testing
 
   /// What the network makes of the golden inputs.
   private static func output(_ checkpoint: Checkpoint, _ golden: Golden) throws -> [Float] {
-    let unet = UNet(configuration: checkpoint.unet, weights: checkpoint.unetWeights.root)
+    let unet = UNet(configuration: checkpoint.unet, weights: checkpoint.networkWeights.root)
     let graph = try unet.graph(.init(rows: 2, height: 6, width: 8, tokens: 12))
-    let network = try session(graph, checkpoint.unetWeights)
+    let network = try session(graph, checkpoint.networkWeights)
     let inputs = ["sample", "timestep", "conditioning", "pooled", "sizes"]
     for (index, name) in inputs.filter(golden.names.contains).enumerated() {
       write(try golden.floats(name), to: network, input: index)
@@ -173,7 +173,8 @@ import Testing
   func parts(family: String) throws {
     let checkpoint = try Checkpoint.named(write(family))
     #expect(checkpoint.name == "my \(family)")
-    #expect(checkpoint.textEncoders.map(\.configuration.layerCount).allSatisfy { $0 == 2 })
+    let encoders = checkpoint.stableDiffusion.encoders
+    #expect(encoders.map(\.configuration.layerCount).allSatisfy { $0 == 2 })
     let golden = try Golden("singlefiles/\(family)-golden.safetensors", in: .module)
 
     expectClose(
@@ -190,10 +191,10 @@ import Testing
     }
     expectClose(pixels, try golden.floats("decoded"), tolerance: 1)
 
-    for (index, encoder) in checkpoint.textEncoders.enumerated() {
-      let text = CLIPText(configuration: encoder.configuration, weights: encoder.weights.root)
-      let graph = try text.graph(rows: 1, state: checkpoint.hiddenState)
-      let session = try Self.session(graph, encoder.weights)
+    for (index, encoder) in encoders.enumerated() {
+      let weights = checkpoint.weights(of: .textEncoder(index))
+      let graph = try encoder.graph(skippedLayers: 0, weights: weights.root)
+      let session = try Self.session(graph, weights)
       for (input, name) in ["tokens", "end"].enumerated() {
         let numbers = try golden.floats(name)
         session.withInput(input, as: Int64.self) {
@@ -212,9 +213,10 @@ import Testing
 
   @Test("Prompts are filled up as the family's own tokenizers do")
   func tokenizers() throws {
-    let file = try SingleFile(path: write("sdxl"))
-    let ends = try file.textEncoders().map { encoder in
-      encoder.tokenizer.encode("a photo of a cat", length: 77).tokens.suffix(2)
+    let path = try write("sdxl")
+    let file = try SingleFile(path: path, WeightStore(file: path))
+    let ends = try file.textEncoders(.penultimate).map { encoder in
+      encoder.encoding.tokenizer.encode("a photo of a cat", length: 77).tokens.suffix(2)
     }
     #expect(ends == [[49407, 49407], [0, 0]])
   }
@@ -299,10 +301,10 @@ import Testing
     ]
     let path = try folder.write(SafetensorsWriter.file(tensors), as: "absurd.safetensors")
     #expect(throws: ModelError.self) { try Checkpoint.named(path) }
-    let file = try SingleFile(path: path)
+    let file = try SingleFile(path: path, WeightStore(file: path))
     _ = try? file.unet()
     _ = try? file.autoencoder()
-    _ = try? file.textEncoders()
+    _ = try? file.textEncoders(.last)
   }
 
   @Test("A LoRA in the original names changes the same layers as one in diffusers'")

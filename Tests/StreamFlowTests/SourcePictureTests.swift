@@ -152,15 +152,16 @@ import Testing
 
   @Test("A spherical mix of two texts keeps their length, a linear one is their mean")
   func states() {
-    let one = TextStates(hidden: [3, 0, 0, 4], pooled: [1, 0], chunkCount: 1)
-    let other = TextStates(hidden: [0, 3, 4, 0], pooled: [0, 1], chunkCount: 1)
-    let mean = one.mixed(with: other, fraction: 0.5, kind: .linear, width: 2)
+    let one = TextStates(hidden: [3, 0, 0, 4], pooled: [1, 0], chunkCount: 1, width: 2)
+    let other = TextStates(hidden: [0, 3, 4, 0], pooled: [0, 1], chunkCount: 1, width: 2)
+    let mean = one.mixed(with: other, fraction: 0.5, kind: .linear)
     expectClose(mean.hidden, [1.5, 1.5, 2, 2], tolerance: 0)
-    let arc = one.mixed(with: other, fraction: 0.5, kind: .spherical, width: 2)
+    let arc = one.mixed(with: other, fraction: 0.5, kind: .spherical)
     expectClose(arc.hidden, [3, 3, 4, 4].map { $0 * Float(0.5).squareRoot() }, tolerance: 1e-6)
     expectClose(arc.pooled, [0.707_106_8, 0.707_106_8], tolerance: 1e-6)
-    let long = TextStates(hidden: [3, 0, 0, 4, 1, 1, 1, 1], pooled: [1, 0], chunkCount: 2)
-    let mixed = one.mixed(with: long, fraction: 1, kind: .linear, width: 2)
+    let long = TextStates(
+      hidden: [3, 0, 0, 4, 1, 1, 1, 1], pooled: [1, 0], chunkCount: 2, width: 2)
+    let mixed = one.mixed(with: long, fraction: 1, kind: .linear)
     #expect(mixed.hidden == long.hidden && mixed.chunkCount == 2)
   }
 

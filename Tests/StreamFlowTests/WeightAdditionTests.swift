@@ -21,7 +21,7 @@ import Testing
     func random(_ shape: [Int]) -> [Float] {
       noise.latents(shape: Shape(shape)).scalars.map { $0 * size }
     }
-    return try Checkpoint.starter().unetWeights.weights.values
+    return try Checkpoint.starter().networkWeights.weights.values
       .filter { $0.shape.rank == 2 && $0.shape.dimensions.allSatisfy { $0 >= 128 } }
       .sorted { $0.name < $1.name }
       .flatMap { weight -> [Tensor] in
@@ -76,9 +76,9 @@ import Testing
     var sizes: [Int] = []
     for checkpoint in [plain, patched] {
       let cache = EngineCache(folder: "\(folder.path)/cache-\(checkpoint.additions.count)")
-      let network = UNet(configuration: checkpoint.unet, weights: checkpoint.unetWeights.root)
+      let network = UNet(configuration: checkpoint.unet, weights: checkpoint.networkWeights.root)
       let graph = try network.graph(.init(rows: 1, height: 16, width: 16, tokens: 8))
-      let model = GraphModule(graph, weightsIdentity: checkpoint.unetWeights.identity)
+      let model = GraphModule(graph, weightsIdentity: checkpoint.networkWeights.identity)
       operations.insert(model.operationCount)
       _ = try await EngineStore.fresh(cache: cache).program(for: model)
       sizes.append(try #require(cache.entries().first).byteCount)
@@ -143,7 +143,7 @@ import Testing
     let both = try starter.applying(
       loras: [.init(path: lora)], deltas: [.init(path: delta, scale: 0.5)])
     #expect(both.additions.map(\.kind) == [.delta, .lora])
-    #expect(both.unetWeights.identity.count == starter.unetWeights.identity.count + 2)
+    #expect(both.networkWeights.identity.count == starter.networkWeights.identity.count + 2)
     let error = #expect(throws: ModelError.self) {
       try starter.applying(loras: [], deltas: [.init(path: lora)])
     }

@@ -8,7 +8,7 @@ struct LiveFields {
   private let strength: Double?
   private let fit: PictureFit.Kind?
   private let seedPolicy: LiveSettings.SeedPolicy?
-  private let size: PictureSize?
+  private let size: PixelSize?
   private let similar: Double?
   private let endsFilter: Bool
 
@@ -17,7 +17,7 @@ struct LiveFields {
     strength = try fields.number("strength", in: 0...1, above: true)
     fit = try fields.choice("fit", as: PictureFit.Kind.self)
     seedPolicy = try fields.choice("seed_policy", as: LiveSettings.SeedPolicy.self)
-    size = try PictureSize(&fields, limits: limits)
+    size = try PixelSize(&fields, limits: limits)
     endsFilter = fields.isNull("similar")
     similar = try fields.number("similar", in: 0...1)
   }
@@ -71,7 +71,7 @@ struct LiveSettingsReport: Encodable, Sendable {
     let weight: Float
   }
 
-  init(_ settings: LiveSettings, size: PictureSize) {
+  init(_ settings: LiveSettings, size: PixelSize) {
     let request = settings.request
     prompt = request.prompt
     negativePrompt = request.negativePrompt

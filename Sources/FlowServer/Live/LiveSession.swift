@@ -223,7 +223,7 @@ actor LiveSession {
     return Report(
       id: id, model: model,
       settings: LiveSettingsReport(
-        settings, size: PictureSize(width: size.width, height: size.height)),
+        settings, size: PixelSize(width: size.width, height: size.height)),
       rows: counts.rows, gain: counts.gain,
       rowSeconds: calibration.map { found in
         Dictionary(uniqueKeysWithValues: found.seconds.map { ("\($0.key)", $0.value) })

@@ -1,3 +1,4 @@
+internal import FlowCore
 internal import FlowEngine
 internal import HTTPTypes
 internal import Logging

@@ -1,3 +1,4 @@
+internal import FlowCore
 internal import FlowEngine
 internal import Logging
 internal import StreamFlow
@@ -36,8 +37,8 @@ actor ModelHost {
   private var loggedFailure: String?
   private(set) var checkpoint: Checkpoint?
   /// Those used last at the end.
-  private var generators: [(size: PictureSize, generator: Generator)] = []
-  private var preparing: [PictureSize: Task<Generator, any Error>] = [:]
+  private var generators: [(size: PixelSize, generator: Generator)] = []
+  private var preparing: [PixelSize: Task<Generator, any Error>] = [:]
   /// The requests that use it just now.
   private(set) var useCount = 0
   private(set) var lastUse = ContinuousClock.now
@@ -88,7 +89,7 @@ actor ModelHost {
 
   /// The generator of pictures of a size, with its engines made; the model's own size where nothing
   /// is said.
-  func generator(_ size: PictureSize?) async throws -> Generator {
+  func generator(_ size: PixelSize?) async throws -> Generator {
     let checkpoint = try await loaded()
     let size = size ?? native(checkpoint)
     lastUse = .now
@@ -140,7 +141,7 @@ actor ModelHost {
     return true
   }
 
-  private func native(_ checkpoint: Checkpoint) -> PictureSize {
+  private func native(_ checkpoint: Checkpoint) -> PixelSize {
     options.limits.defaultSize(of: checkpoint)
   }
 
@@ -151,12 +152,12 @@ actor ModelHost {
   }
 
   /// The bytes that it will take, about, with engines of one more size; reads the model.
-  func byteCount(with size: PictureSize?) async throws -> Int {
+  func byteCount(with size: PixelSize?) async throws -> Int {
     let checkpoint = try await loaded()
     let sizes = Set(generators.map(\.size)).union(preparing.keys)
     return checkpoint.engineByteCount * sizes.union([size ?? native(checkpoint)]).count
   }
 
   /// The generators that are there.
-  var batches: [(size: PictureSize, generator: Generator)] { generators }
+  var batches: [(size: PixelSize, generator: Generator)] { generators }
 }

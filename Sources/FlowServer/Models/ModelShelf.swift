@@ -1,3 +1,4 @@
+internal import FlowCore
 internal import HTTPTypes
 internal import Logging
 internal import StreamFlow
@@ -53,13 +54,13 @@ actor ModelShelf {
   }
 
   /// The generator of a model's pictures of a size; other models make room for its engines.
-  nonisolated func generator(_ size: PictureSize?, of host: ModelHost) async throws -> Generator {
+  nonisolated func generator(_ size: PixelSize?, of host: ModelHost) async throws -> Generator {
     try await makeRoom(for: size, of: host)
     return try await host.generator(size)
   }
 
   /// Lets go of the models that were used least of late, until the rest fits.
-  private func makeRoom(for size: PictureSize?, of kept: ModelHost) async throws {
+  private func makeRoom(for size: PixelSize?, of kept: ModelHost) async throws {
     guard let budget else { return }
     let needed = try await kept.byteCount(with: size)
     var others: [(host: ModelHost, use: ContinuousClock.Instant)] = []

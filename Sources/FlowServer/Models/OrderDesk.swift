@@ -61,7 +61,7 @@ actor OrderDesk {
   }
 
   /// The size of an order's pictures; reads the model where its own size is meant.
-  nonisolated func size(of order: ImageOrder) async throws -> PictureSize {
+  nonisolated func size(of order: ImageOrder) async throws -> PixelSize {
     let host = try shelf.host(order.model)
     if let size = order.size { return size }
     return limits.defaultSize(of: try await host.loaded())

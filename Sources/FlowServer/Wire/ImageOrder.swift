@@ -16,7 +16,7 @@ struct ImageOrder: Sendable {
   /// The prompts; each makes `count` pictures.
   let prompts: [String]
   let count: Int
-  let size: PictureSize?
+  let size: PixelSize?
   var sampling: SamplingFields
   let encoding: PictureEncoding
   let responseFormat: ResponseFormat
@@ -54,7 +54,7 @@ struct ImageOrder: Sendable {
     model = try fields.text("model", limit: 200)
     let most = isJob ? limits.jobPictureCount : limits.pictureCount
     count = try fields.integer("n", in: 1...most) ?? 1
-    size = try PictureSize(&fields, limits: limits)
+    size = try PixelSize(&fields, limits: limits)
     encoding = try PictureEncoding(&fields)
     responseFormat =
       try fields.choice("response_format", as: ResponseFormat.self) ?? .base64
@@ -115,16 +115,7 @@ struct ImageOrder: Sendable {
 /// are; a new one must be optional, or raise ``JobRequest/version``.
 extension ImageOrder: Codable {}
 
-/// A picture's width and height in pixels.
-struct PictureSize: Hashable, Codable, Sendable, CustomStringConvertible {
-  let width: Int
-  let height: Int
-
-  init(width: Int, height: Int) {
-    self.width = width
-    self.height = height
-  }
-
+extension PixelSize {
   /// Reads the parameter `size`: `auto`, or as `512x512`.
   init?(_ fields: inout RequestFields, limits: ServerLimits) throws(ServerError) {
     guard let text = try fields.text("size", limit: 20), text != "auto" else { return nil }
@@ -143,6 +134,4 @@ struct PictureSize: Hashable, Codable, Sendable, CustomStringConvertible {
         "'size' must be auto or one of \(sizes) on this server, got '\(text)'", parameter: "size")
     }
   }
-
-  var description: String { "\(width)x\(height)" }
 }

@@ -27,7 +27,7 @@ extension Checkpoint {
   /// Checks that something is left of the text encoders.
   func check(skippedTextLayers skipped: Int) throws(ModelError) {
     for encoder in textEncoders {
-      let count = encoder.configuration.layerCount - (hiddenState == .penultimate ? 1 : 0)
+      let count = encoder.layerCount
       guard (0..<count).contains(skipped) else {
         throw ModelError(
           code: .requestInvalid,
@@ -55,7 +55,7 @@ extension Checkpoint {
         "selfNegative guidance leads away from a reference picture, and a picture made of text "
           + "has none; choose onetimeNegative (onetime-negative) or full")
     }
-    if case .distilled = guidance, unet.guidanceWidth == nil {
+    if case .distilled = guidance, !family.readsGuidanceScale {
       throw refused(
         "the network of \(name) does not read a guidance scale (time_cond_proj_dim); choose full "
           + "or onetimeNegative guidance")

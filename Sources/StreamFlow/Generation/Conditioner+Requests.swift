@@ -7,29 +7,35 @@ struct RequestConditioning {
 
   /// The number of chunks to which both can be repeated.
   var chunkCount: Int {
-    ChunkCount.common(prompted.chunkCount, unprompted?.chunkCount ?? 1)
+    ConditioningLayout.common(prompted.chunkCount, unprompted?.chunkCount ?? 1)
   }
 }
 
 extension Conditioner {
   /// Encodes what a request's guidance needs.
   func conditioning(of request: GenerationRequest) throws -> RequestConditioning {
-    RequestConditioning(
+    let conditioning = RequestConditioning(
       prompted: try prompted(request),
       unprompted: try request.guidance.readsUnprompted ? unprompted(request) : nil)
+    if let unprompted = conditioning.unprompted {
+      _ = try layout.length(conditioning.prompted.chunkCount, unprompted.chunkCount)
+    }
+    return conditioning
   }
 
   /// The number of chunks of a tick that admits the first of some requests, up to so many rows.
   func chunkCount(
     ofFirst rowCount: Int, of requests: some Sequence<GenerationRequest>
   ) throws -> Int {
+    // Of lanes, the first one's.
+    let requests = layout == .joint ? Array(requests.prefix(1)) : Array(requests)
     var chunks = 1
     var rows = 0
     for request in requests {
       let isAlone = rows == 0
       rows += request.guidance.rowsPerStep
       guard rows <= rowCount,
-        let joined = try ChunkCount.joined(
+        let joined = try ConditioningLayout.joined(
           chunks, by: conditioning(of: request).chunkCount, isAlone: isAlone)
       else { break }
       chunks = joined

@@ -15,11 +15,8 @@ final class Conditioner {
 
   private let prompts: PromptStates
   private let table: TextTable?
-  private let tokenCount: Int
-  private let network: UNetConfiguration
-  private let zeroesEmptyPrompt: Bool
-  /// Height and width in pixels, as Stable Diffusion XL reads them.
-  private let sizes: [Float]
+  private let family: any ModelFamily
+  private let size: PixelSize
   private var known = ByteBoundedCache<Key, Conditioning>(capacity: 256 << 20)
   /// Those of mixed prompts, of which few are kept: a mix that moves is another with each move, and
   /// seldom comes again.
@@ -28,19 +25,19 @@ final class Conditioner {
   /// - Parameters:
   ///   - checkpoint: the model.
   ///   - prompts: its text encoders.
-  ///   - width: the width of pictures in pixels.
-  ///   - height: the height of pictures in pixels.
-  ///   - table: what computes the keys and values of the network's layers here, if anything does.
+  ///   - size: the size of the images.
+  ///   - table: what computes what the network reads of the text here, if anything does.
   init(
-    _ checkpoint: Checkpoint, prompts: PromptStates, width: Int, height: Int, table: TextTable?
+    _ checkpoint: Checkpoint, prompts: PromptStates, size: PixelSize, table: TextTable?
   ) {
     self.prompts = prompts
     self.table = table
-    tokenCount = checkpoint.tokenCount
-    network = checkpoint.unet
-    zeroesEmptyPrompt = checkpoint.zeroesEmptyPrompt
-    sizes = [height, width, 0, 0, height, width].map(Float.init)
+    family = checkpoint.family
+    self.size = size
   }
+
+  /// How conditionings of different lengths share a batch.
+  var layout: ConditioningLayout { family.conditioningLayout }
 
   /// How many conditionings are kept, of prompts and of mixes.
   var keptCounts: (prompts: Int, mixes: Int) { (known.count, mixed.count) }
@@ -52,7 +49,7 @@ final class Conditioner {
 
   /// The conditioning of what the picture shows not.
   func unprompted(_ request: GenerationRequest) throws -> Conditioning {
-    let isZero = zeroesEmptyPrompt && request.negativePrompt.isEmpty
+    let isZero = family.zeroesEmptyPrompt && request.negativePrompt.isEmpty
     return try conditioning(of: isZero ? nil : request.negativePrompt, blend: nil, request)
   }
 
@@ -60,7 +57,7 @@ final class Conditioner {
     of prompt: String?, blend: PromptBlend?, _ request: GenerationRequest
   ) throws -> Conditioning {
     var scale: Float = 1
-    if network.guidanceWidth != nil, case .distilled(let distilled) = request.guidance {
+    if family.readsGuidanceScale, case .distilled(let distilled) = request.guidance {
       scale = distilled
     }
     let key = Key(
@@ -80,24 +77,12 @@ final class Conditioner {
     let states = try key.prompt.map { prompt in
       try prompts.states(of: prompt, syntax: key.syntax, blend: key.blend)
     }
-    let zeros = [Float](repeating: 0, count: tokenCount * network.conditioningWidth)
-    let hidden = states?.hidden ?? zeros
-    let text = try table.map { Conditioning.Input("texts", try $0(hidden)) }
-    var timeInputs: [Conditioning.Input] = []
-    if let addition = network.addition {
-      let zeros = [Float](repeating: 0, count: addition.pooledWidth)
-      timeInputs += [.init("pooled", states?.pooled ?? zeros), .init("sizes", sizes)]
-    }
-    if network.guidanceWidth != nil {
-      timeInputs.append(.init("guidance", [(key.guidanceScale - 1) * 1000]))
-    }
+    let conditioning = family.conditioning(
+      of: states, guidanceScale: key.guidanceScale, size: size)
+    guard let table else { return conditioning }
+    let text = conditioning.inputs[0].elements
     return Conditioning(
-      text: text ?? .init("hidden", hidden), timeInputs: timeInputs,
-      chunkCount: states?.chunkCount ?? 1)
+      text: Conditioning.Input(table.input, try table(Array(text))),
+      timeInputs: conditioning.timeInputs, chunkCount: conditioning.chunkCount)
   }
-}
-
-extension Checkpoint {
-  /// Which hidden states of its text encoders the network reads.
-  var hiddenState: CLIPText.HiddenState { unet.addition == nil ? .last : .penultimate }
 }

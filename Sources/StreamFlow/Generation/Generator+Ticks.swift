@@ -11,12 +11,19 @@ extension Generator {
     try admit(with: stages)
     chooseWaiting()
     let advancing = batch.inFlight.filter { !waiting.contains($0.id) }
-    try await stages.network.prepare(rowCount: advancing.reduce(0) { $0 + $1.rowCount })
+    let lanes = lanes(of: advancing, sharing: stages.network.chunkCount)
+    for lane in lanes {
+      try await stages.network.prepare(rowCount: lane.rowCount, chunks: lane.chunkCount)
+    }
     let shownCount = advancing.count { willShow($0) }
     if shownCount > 0 { try await stages.decoder.prepare(for: shownCount) }
     let start = ContinuousClock.now
-    try batch.advance(along: &stages.network) { waiting.contains($0) }
-    let retired = batch.retire()
+    var retired: [Trajectory<Conditioning>] = []
+    for lane in lanes {
+      stages.network.chunkCount = lane.chunkCount
+      try batch.advance(along: &stages.network) { waiting.contains($0) || !lane.holds($0) }
+      retired += batch.retire()
+    }
     measured.tickTime += .now - start
     let shown = batch.inFlight.filter { trajectory in
       !waiting.contains(trajectory.id)
@@ -25,6 +32,34 @@ extension Generator {
     guard !retired.isEmpty || !shown.isEmpty else { return }
     finish(retired, showing: shown, with: stages.decoder)
   }
+
+  /// What runs through the network together.
+  private struct Lane {
+    let chunkCount: Int
+    let rowCount: Int
+    /// The trajectories, or nil for all.
+    let ids: Set<Int>?
+
+    func holds(_ id: Int) -> Bool { ids?.contains(id) ?? true }
+  }
+
+  /// The lanes of a tick: one where conditionings of all lengths share it, else one for each length.
+  private func lanes(
+    of advancing: [Trajectory<Conditioning>], sharing chunkCount: Int
+  ) -> [Lane] {
+    func rows(_ trajectories: [Trajectory<Conditioning>]) -> Int {
+      trajectories.reduce(0) { $0 + $1.rowCount }
+    }
+    guard layout == .joint else {
+      return [Lane(chunkCount: chunkCount, rowCount: rows(advancing), ids: nil)]
+    }
+    let groups = Dictionary(grouping: advancing) { inFlight[$0.id]?.chunkCount ?? 1 }
+    return groups.sorted { $0.key < $1.key }.map { count, trajectories in
+      Lane(chunkCount: count, rowCount: rows(trajectories), ids: Set(trajectories.map(\.id)))
+    }
+  }
+
+  private var layout: ConditioningLayout { checkpoint.family.conditioningLayout }
 
   /// Whether an image is to be decoded after the next step.
   private func willShow(_ trajectory: Trajectory<Conditioning>) -> Bool {
@@ -83,7 +118,9 @@ extension Generator {
     let network = stages.network
     // A large network's engine is made anew for another count: it goes down when all are done.
     if network.catalogue.keepsSeveral || batch.isEmpty {
-      network.chunkCount = inFlight.values.reduce(1) { ChunkCount.common($0, $1.chunkCount) }
+      network.chunkCount = inFlight.values.reduce(1) {
+        ConditioningLayout.common($0, $1.chunkCount)
+      }
     }
     // Prompts take time to encode: those who are in flight do not wait for all of a large job's.
     while batch.isEmpty || ContinuousClock.now - start < Self.longestAdmission,
@@ -104,11 +141,13 @@ extension Generator {
       }
       guard case .success(let (conditioning, start)) = encoded else { continue }
       next.chunkCount = conditioning.chunkCount
-      guard
-        let chunks = ChunkCount.joined(
-          network.chunkCount, by: next.chunkCount, isAlone: batch.isEmpty)
-      else { break }
-      network.chunkCount = chunks
+      if layout == .crossAttention {
+        guard
+          let chunks = ConditioningLayout.joined(
+            network.chunkCount, by: next.chunkCount, isAlone: batch.isEmpty)
+        else { break }
+        network.chunkCount = chunks
+      }
       batch.admit(
         Trajectory(
           id: nextID, plan: next.plan, guidance: request.guidance,

@@ -118,7 +118,7 @@ public actor Generator {
     self.options = options
     provider = EngineProvider(engines)
     sampleShape = [
-      checkpoint.unet.inputChannels, height / checkpoint.autoencoder.factor,
+      checkpoint.family.latentSpace.channels, height / checkpoint.autoencoder.factor,
       width / checkpoint.autoencoder.factor,
     ]
     // Twice a tick's rows: beside those that a tick advances, others may wait.
@@ -149,7 +149,7 @@ public actor Generator {
       checkpoint,
       prompts: try await .make(
         checkpoint, skippedLayers: options.skippedTextLayers, provider: provider),
-      width: width, height: height, table: try await blueprint.textTable())
+      size: PixelSize(width: width, height: height), table: try await blueprint.textTable())
     let network = VelocityNetwork(
       blueprint, times: try await blueprint.timeTable(), rowCapacity: rowCapacity,
       engineRowCapacity: options.engineRowCapacity)
@@ -253,9 +253,7 @@ public actor Generator {
   /// The end of a prompt that there is no room for, if any.
   public nonisolated func cut(of prompt: String, syntax: PromptSyntax = .weighted) -> String? {
     checkpoint.textEncoders.lazy.compactMap {
-      syntax.chunks(
-        of: prompt, tokenizer: $0.tokenizer, tokenCount: $0.configuration.tokenCount
-      ).cut
+      $0.chunks(of: prompt, syntax: syntax).cut
     }.first
   }
 

@@ -7,9 +7,7 @@ struct MemoryEstimate {
   let peakByteCount: Int
 
   /// Estimates from sizes: an engine holds its weights as 32-bit floats, compiling holds them
-  /// two and a half times over (measured: 860 million parameters, 10.1 GB resident), and a row
-  /// holds some two dozen tensors of its first level (the products of attention are never whole in
-  /// memory: the engine fuses them away).
+  /// two and a half times over (measured: 860 million parameters, 10.1 GB resident).
   init(
     _ checkpoint: Checkpoint, rows: Int, width: Int, height: Int,
     tiling: DecodeTiling = .automatic
@@ -17,13 +15,13 @@ struct MemoryEstimate {
     let factor = checkpoint.autoencoder.factor
     // In floating point: absurd sizes come to absurd sums, and are to be refused, not to trap.
     let places = Double(width / factor) * Double(height / factor)
-    let activations = places * Double(checkpoint.unet.levels[0].channels) * 4 * 24
+    let activations = checkpoint.family.activationByteCount(latentPixels: places)
     let autoencoder = checkpoint.autoencoder
     let pixels =
       tiling.side(autoencoder, width: width, height: height) == nil
       ? autoencoder.wholeByteCount(width: width, height: height)
       : autoencoder.tiledByteCount(width: width, height: height)
-    let weights = Double(checkpoint.unetWeights.parameterCount) * 4 * 2.5
+    let weights = Double(checkpoint.networkWeights.parameterCount) * 4 * 2.5
     peakByteCount = Int(min(weights + Double(rows) * activations + pixels, 1e18))
   }
 
@@ -68,8 +66,7 @@ struct MemoryEstimate {
 extension Checkpoint {
   /// The bytes that the engines of one size take, about: the weights of all parts as 32-bit floats.
   public var engineByteCount: Int {
-    let texts = textEncoders.reduce(0) { $0 + $1.weights.parameterCount }
-    return 4 * (unetWeights.parameterCount + autoencoderWeights.parameterCount + texts)
+    4 * components.reduce(0) { $0 + $1.weights.parameterCount }
   }
 
   /// The bytes that a live stream's engines of one size take, about, with so many of the network.
@@ -78,7 +75,7 @@ extension Checkpoint {
   /// has beside them. Measured: an engine of the starter 75 to 95 MB (5.9 million parameters), its
   /// decoders and encoder 17 MB, an engine of Stable Diffusion 1.5 4.1 GB (860 million).
   func liveByteCount(networkCount: Int) -> Int {
-    networkCount * (5 * unetWeights.parameterCount + 60_000_000)
+    networkCount * (5 * networkWeights.parameterCount + 60_000_000)
       + 10 * autoencoderWeights.parameterCount + 15_000_000
   }
 }

@@ -8,59 +8,68 @@ struct NetworkBlueprint: Sendable {
   let height: Int
   /// The latents' width.
   let width: Int
-  /// What is computed before the ticks.
-  let tables: UNet.Tables
+  /// The inputs that are computed before the ticks.
+  let precomputed: Set<PortName>
   let provider: EngineProvider
 
+  /// - Parameters:
+  ///   - height: the latents' height.
+  ///   - width: the latents' width.
+  ///   - precomputed: the inputs that are computed before the ticks; nil for those that pay.
+  ///   - provider: where programs come from.
   init(
-    _ checkpoint: Checkpoint, height: Int, width: Int, tables: UNet.Tables? = nil,
+    _ checkpoint: Checkpoint, height: Int, width: Int, precomputed: Set<PortName>? = nil,
     provider: EngineProvider
   ) throws {
     self.checkpoint = checkpoint
     self.height = height
     self.width = width
     self.provider = provider
-    let network = UNet(configuration: checkpoint.unet, weights: checkpoint.unetWeights.root)
-    self.tables =
-      try tables
-      ?? network.worthwhileTables(height: height, width: width, tokens: checkpoint.tokenCount)
-  }
-
-  /// The architecture with its weights.
-  var network: UNet {
-    UNet(configuration: checkpoint.unet, weights: checkpoint.unetWeights.root)
+    self.precomputed =
+      try precomputed
+      ?? Set(
+        checkpoint.family.precomputedInputs(
+          BatchShape(rows: 1, height: height, width: width, tokens: checkpoint.tokenCount),
+          only: nil, weights: checkpoint.networkWeights.root
+        ).map(\.name))
   }
 
   /// Whether the rows of a tick run one after another, each on a program of one row.
   var runsSingly: Bool {
     RowChoice.runsSingly(
-      latentPlaces: height * width, weightsByteCount: checkpoint.unetWeights.byteCount)
+      latentPlaces: height * width, weightsByteCount: checkpoint.networkWeights.byteCount)
   }
 
   /// The graph of so many rows, whose conditionings have so many chunks.
   func module(rows: Int, chunks: Int) throws -> GraphModule {
-    let graph = try network.graph(
-      .init(
-        rows: rows, height: height, width: width, tokens: chunks * checkpoint.tokenCount,
-        tables: tables))
-    return GraphModule(graph, weightsIdentity: checkpoint.unetWeights.identity)
+    let shape = BatchShape(
+      rows: rows, height: height, width: width, tokens: chunks * checkpoint.tokenCount)
+    let graph = try checkpoint.family.network(
+      shape, precomputed: precomputed, adapters: [], weights: checkpoint.networkWeights.root)
+    return GraphModule(graph, weightsIdentity: checkpoint.networkWeights.identity)
   }
 
-  /// What computes the keys and values of a prompt, where that is done before the ticks.
+  /// What computes an input once for each prompt, where that is done before the ticks.
   func textTable() async throws -> sending TextTable? {
-    guard tables.contains(.text) else { return nil }
-    let graph = try network.textTableGraph(tokens: checkpoint.tokenCount)
-    return TextTable(try await program(of: graph))
+    guard let (name, module) = try module(of: .text) else { return nil }
+    return TextTable(try await provider.program(for: module), input: name)
   }
 
-  /// What computes the shifts of a time, where that is done before the ticks.
+  /// What computes an input once for each timestep, where that is done before the ticks.
   func timeTable() async throws -> sending TimeTable? {
-    guard tables.contains(.time) else { return nil }
-    return TimeTable(try await program(of: network.timeTableGraph()))
+    guard let (name, module) = try module(of: .timestep) else { return nil }
+    return TimeTable(try await provider.program(for: module), input: name)
   }
 
-  private func program(of graph: Graph) async throws -> sending Program {
-    let module = GraphModule(graph, weightsIdentity: checkpoint.unetWeights.identity)
-    return try await provider.program(for: module)
+  private func module(
+    of dependency: PrecomputedInput.Dependency
+  ) throws -> (name: PortName, module: GraphModule)? {
+    guard !precomputed.isEmpty else { return nil }
+    let weights = checkpoint.networkWeights
+    let shape = BatchShape(rows: 1, height: height, width: width, tokens: checkpoint.tokenCount)
+    let input = try checkpoint.family.precomputedInputs(
+      shape, only: precomputed, weights: weights.root
+    ).first { $0.dependency == dependency }
+    return input.map { ($0.name, GraphModule($0.graph, weightsIdentity: weights.identity)) }
   }
 }

@@ -2,19 +2,25 @@ internal import FlowCore
 internal import FlowEngine
 internal import FlowGraph
 
-/// The keys and values that a network's layers make of a text, computed once for each prompt.
+/// An input of the network that is computed once for each prompt: the keys and values that its layers
+/// make of a text.
 final class TextTable {
+  /// The input of the network.
+  let input: PortName
   private let program: Program
 
-  /// - Parameter program: of `UNet.textTableGraph`.
-  init(_ program: Program) { self.program = program }
+  /// - Parameter program: of a ``PrecomputedInput``, which reads one chunk of a text.
+  init(_ program: Program, input: PortName) {
+    self.program = program
+    self.input = input
+  }
 
   /// The table of hidden states, one chunk after the other.
   func callAsFunction(_ hidden: [Float]) throws(EngineError) -> [Float] {
     var table: [Float] = []
     let chunkLength = program.inputs[0].shape.elementCount
     for start in stride(from: 0, to: hidden.count, by: chunkLength) {
-      program.withInput("hidden", as: Float.self) { input in
+      program.withInput(program.inputs[0].name, as: Float.self) { input in
         for index in input.indices { input[index] = hidden[start + index] }
       }
       try program.run()
@@ -27,8 +33,11 @@ final class TextTable {
   }
 }
 
-/// The shifts that a network's layers make of a time, computed once for each timestep.
+/// An input of the network that is computed once for each timestep: the shifts that its layers make of
+/// a time.
 final class TimeTable {
+  /// The input of the network.
+  let input: PortName
   private let program: Program
   private var known: [Key: ContiguousArray<Float>] = [:]
   private var order: [Key] = []
@@ -42,8 +51,11 @@ final class TimeTable {
   /// The number of times that are kept: about a plan of the longest schedules.
   private static let capacity = 1024
 
-  /// - Parameter program: of `UNet.timeTableGraph`.
-  init(_ program: Program) { self.program = program }
+  /// - Parameter program: of a ``PrecomputedInput``, which reads `timestep` and what goes with it.
+  init(_ program: Program, input: PortName) {
+    self.program = program
+    self.input = input
+  }
 
   /// Whether the time is made of an input.
   func reads(_ name: PortName) -> Bool { program.hasInput(name) }

@@ -55,7 +55,7 @@ extension Generator {
       let name = path.split(separator: "/").last.map(String.init) ?? path
       settings.append("VAE: \(quoted(name))")
     }
-    if checkpoint.unetWeights.quantization != nil {
+    if checkpoint.networkWeights.quantization != nil {
       settings.append("Precision: int8")
     } else if provider.store.options.precision != .float32 {
       settings.append("Precision: \(provider.store.options.precision.rawValue)")

@@ -1,20 +1,5 @@
 internal import FlowCore
-
-/// What the text encoders make of a prompt, or of several mixed.
-final class TextStates: Sendable {
-  /// The hidden states of all encoders side by side, `[chunks * tokens, width]`.
-  let hidden: [Float]
-  /// The pooled state of the last encoder.
-  let pooled: [Float]
-  /// The number of chunks.
-  let chunkCount: Int
-
-  init(hidden: [Float], pooled: [Float], chunkCount: Int) {
-    self.hidden = hidden
-    self.pooled = pooled
-    self.chunkCount = chunkCount
-  }
-}
+internal import FlowGraph
 
 /// The text encoders of a model, which see each prompt once.
 final class PromptStates {
@@ -23,16 +8,13 @@ final class PromptStates {
     let syntax: PromptSyntax
   }
 
-  /// The width of a token's states.
-  let width: Int
   private let encoders: [PromptEncoder]
-  private let tokenCount: Int
+  private let family: any ModelFamily
   private var known = ByteBoundedCache<Key, TextStates>(capacity: 128 << 20)
 
   private init(_ checkpoint: Checkpoint, _ encoders: [PromptEncoder]) {
     self.encoders = encoders
-    tokenCount = checkpoint.tokenCount
-    width = checkpoint.unet.conditioningWidth
+    family = checkpoint.family
   }
 
   /// Makes the programs of a checkpoint's text encoders.
@@ -40,11 +22,15 @@ final class PromptStates {
     _ checkpoint: Checkpoint, skippedLayers: Int, provider: EngineProvider
   ) async throws -> sending PromptStates {
     var encoders: [PromptEncoder] = []
-    for encoder in checkpoint.textEncoders {
-      let module = try PromptEncoder.module(
-        of: encoder, state: checkpoint.hiddenState, skippedLayers: skippedLayers)
+    for (index, encoding) in checkpoint.textEncoders.enumerated() {
+      let weights = checkpoint.weights(of: .textEncoder(index))
+      let module = GraphModule(
+        try encoding.graph(skippedLayers: skippedLayers, weights: weights.root),
+        weightsIdentity: weights.identity)
       encoders.append(
-        try PromptEncoder(encoder, program: try await provider.program(for: module)))
+        PromptEncoder(
+          encoding, vocabularyCount: try encoding.vocabularyCount(weights: weights.root),
+          program: try await provider.program(for: module)))
     }
     return PromptStates(checkpoint, encoders)
   }
@@ -61,7 +47,7 @@ final class PromptStates {
       weight += part.weight
       mixed = try mixed.mixed(
         with: states(of: part.prompt, syntax: syntax), fraction: part.weight / weight,
-        kind: blend.kind, width: width)
+        kind: blend.kind)
     }
     return mixed
   }
@@ -69,22 +55,8 @@ final class PromptStates {
   private func states(of prompt: String, syntax: PromptSyntax) throws -> TextStates {
     let key = Key(prompt: prompt, syntax: syntax)
     if let states = known[key] { return states }
-    let encoded = try encoders.map { try $0.encode(prompt, syntax: syntax) }
-    let chunkCount = try PromptEncoder.chunkCount(of: encoded)
-    let tokens = chunkCount * tokenCount
-    var hidden = [Float](repeating: 0, count: tokens * width)
-    var column = 0
-    for (encoder, text) in zip(encoders, encoded) {
-      for token in 0..<tokens {
-        for index in 0..<encoder.width {
-          hidden[token * width + column + index] = text.hidden[token * encoder.width + index]
-        }
-      }
-      column += encoder.width
-    }
-    let states = TextStates(
-      hidden: hidden, pooled: encoded.last?.pooled ?? [], chunkCount: chunkCount)
-    known.insert(states, for: key, byteCount: 4 * hidden.count)
+    let states = try family.states(of: encoders.map { try $0.encode(prompt, syntax: syntax) })
+    known.insert(states, for: key, byteCount: 4 * states.hidden.count)
     return states
   }
 }
@@ -92,16 +64,16 @@ final class PromptStates {
 extension TextStates {
   /// These and others, token by token; of texts of different length each is repeated as a whole.
   func mixed(
-    with other: TextStates, fraction: Float, kind: PromptBlend.Kind, width: Int
+    with other: TextStates, fraction: Float, kind: PromptBlend.Kind
   ) -> TextStates {
-    let chunks = ChunkCount.common(chunkCount, other.chunkCount)
+    let chunks = ConditioningLayout.common(chunkCount, other.chunkCount)
     func repeated(_ states: TextStates) -> [Float] {
       (0..<chunks / states.chunkCount).flatMap { _ in states.hidden }
     }
     return TextStates(
       hidden: Self.mix(repeated(self), repeated(other), fraction, kind, width: width),
       pooled: Self.mix(pooled, other.pooled, fraction, kind, width: pooled.count),
-      chunkCount: chunks)
+      chunkCount: chunks, width: width)
   }
 
   private static func mix(

@@ -40,13 +40,11 @@ final class VelocityNetwork: VelocityField {
     _ blueprint: NetworkBlueprint, times: TimeTable?, rowCapacity: Int,
     engineRowCapacity: Int? = nil, growth: EngineCatalogue.Growth = .asNeeded
   ) {
-    precondition(
-      blueprint.tables.contains(.time) == (times != nil), "times come from a table or not")
     self.times = times
     self.rowCapacity = rowCapacity
     catalogue = EngineCatalogue(
       capacity: engineRowCapacity ?? (blueprint.runsSingly ? 1 : rowCapacity),
-      weightsByteCount: blueprint.checkpoint.unetWeights.byteCount, growth: growth,
+      weightsByteCount: blueprint.checkpoint.networkWeights.byteCount, growth: growth,
       provider: blueprint.provider, module: blueprint.module)
   }
 
@@ -96,7 +94,7 @@ final class VelocityNetwork: VelocityField {
     if let times {
       do throws(EngineError) {
         let table = try times(timestep, conditioning)
-        program.write("times", row: row, table.span)
+        program.write(times.input, row: row, table.span)
       } catch { failure = error }
     } else {
       program.withInput("timestep", as: Float.self) { $0[row] = timestep }

@@ -4,7 +4,7 @@ internal import FlowEngine
 /// Turns what has arrived into pictures.
 actor DecodeStage {
   private nonisolated let executor: DeviceQueue
-  private var decoders: [LiveSize: LatentDecoder] = [:]
+  private var decoders: [PixelSize: LatentDecoder] = [:]
 
   /// The thread of the device, or of its own.
   nonisolated var unownedExecutor: UnownedSerialExecutor {
@@ -15,10 +15,10 @@ actor DecodeStage {
   init(executor: DeviceQueue) { self.executor = executor }
 
   /// Takes in what decodes pictures of one size.
-  func add(_ decoder: sending LatentDecoder, size: LiveSize) { decoders[size] = decoder }
+  func add(_ decoder: sending LatentDecoder, size: PixelSize) { decoders[size] = decoder }
 
   /// Lets go of all sizes but these.
-  func keep(only kept: Set<LiveSize>) { decoders = decoders.filter { kept.contains($0.key) } }
+  func keep(only kept: Set<PixelSize>) { decoders = decoders.filter { kept.contains($0.key) } }
 
   /// Decodes pictures, those of one size together; one that came out as no number is nothing.
   ///

@@ -8,7 +8,7 @@ actor EncodeStage {
   private let skippedLayers: Int
   private let provider: EngineProvider
   private var prompts: PromptStates?
-  private var sizes: [LiveSize: (conditioner: Conditioner, source: SourceEncoder)] = [:]
+  private var sizes: [PixelSize: (conditioner: Conditioner, source: SourceEncoder)] = [:]
 
   /// The thread of the device, or of its own.
   nonisolated var unownedExecutor: UnownedSerialExecutor {
@@ -47,29 +47,29 @@ actor EncodeStage {
     }
     let own = try chunks(request.prompt, request.blend)
     guard request.guidance.readsUnprompted else { return own }
-    return ChunkCount.common(own, try chunks(request.negativePrompt, nil))
+    return try checkpoint.family.conditioningLayout.length(
+      own, try chunks(request.negativePrompt, nil))
   }
 
   /// Takes in what pictures of one size are encoded with.
   func add(
-    _ source: sending SourceEncoder, table: sending TextTable?, size: LiveSize
+    _ source: sending SourceEncoder, table: sending TextTable?, size: PixelSize
   ) async throws {
     let conditioner = Conditioner(
-      checkpoint, prompts: try await encoders(), width: size.width, height: size.height,
-      table: table)
+      checkpoint, prompts: try await encoders(), size: size, table: table)
     sizes[size] = (conditioner, source)
   }
 
   /// Whether pictures of a size can be encoded.
-  func knows(_ size: LiveSize) -> Bool { sizes[size] != nil }
+  func knows(_ size: PixelSize) -> Bool { sizes[size] != nil }
 
   /// Lets go of all sizes but these.
-  func keep(only kept: Set<LiveSize>) { sizes = sizes.filter { kept.contains($0.key) } }
+  func keep(only kept: Set<PixelSize>) { sizes = sizes.filter { kept.contains($0.key) } }
 
   /// What steers pictures of a size.
   ///
   /// - Precondition: the size was added.
-  func conditioning(of request: GenerationRequest, size: LiveSize) throws -> RequestConditioning {
+  func conditioning(of request: GenerationRequest, size: PixelSize) throws -> RequestConditioning {
     guard let entry = sizes[size] else { preconditionFailure("\(size) was not added") }
     return try entry.conditioner.conditioning(of: request)
   }

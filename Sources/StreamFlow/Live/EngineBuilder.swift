@@ -18,7 +18,7 @@ actor EngineBuilder {
   }
 
   /// What the network's programs of a size are made from.
-  func blueprint(_ size: LiveSize) throws -> NetworkBlueprint {
+  func blueprint(_ size: PixelSize) throws -> NetworkBlueprint {
     let factor = checkpoint.autoencoder.factor
     return try NetworkBlueprint(
       checkpoint, height: size.height / factor, width: size.width / factor, provider: provider)
@@ -49,13 +49,13 @@ actor EngineBuilder {
   }
 
   /// What encodes inputs of a size.
-  nonisolated func source(_ size: LiveSize) async throws -> sending SourceEncoder {
+  nonisolated func source(_ size: PixelSize) async throws -> sending SourceEncoder {
     try await .make(checkpoint, width: size.width, height: size.height, provider: provider)
   }
 
   /// What decodes images of a size, one and so many together.
   nonisolated func decoder(
-    _ size: LiveSize, batch: Int, tiling: DecodeTiling
+    _ size: PixelSize, batch: Int, tiling: DecodeTiling
   ) async throws -> sending LatentDecoder {
     let factor = checkpoint.autoencoder.factor
     let decoder = LatentDecoder(

@@ -1,14 +1,8 @@
 internal import FlowCore
 
-/// A picture's size in pixels.
-struct LiveSize: Hashable, Sendable {
-  let width: Int
-  let height: Int
-}
-
 /// What engines of the network are made for: pictures of one size, conditionings of one length.
 struct LaneKey: Hashable, Sendable {
-  let size: LiveSize
+  let size: PixelSize
   /// The chunks of a conditioning.
   let chunks: Int
 }
@@ -40,6 +34,6 @@ struct Flight: Sendable {
 /// A trajectory that has arrived.
 struct Arrival: Sendable {
   let index: Int
-  let size: LiveSize
+  let size: PixelSize
   let latents: Latents
 }

@@ -254,7 +254,7 @@ extension LiveSettings {
 extension NetworkBlueprint {
   /// Whether engines of several row counts may be there at once.
   var keepsSeveral: Bool {
-    checkpoint.unetWeights.byteCount < EngineCatalogue.largeByteCount
+    checkpoint.networkWeights.byteCount < EngineCatalogue.largeByteCount
   }
 
   /// The rows of the engines beside one of so many, for ticks in which less is in flight.
@@ -277,8 +277,8 @@ extension NetworkBlueprint {
 
 extension Checkpoint {
   /// The size of pictures.
-  func size(of settings: LiveSettings) -> LiveSize {
-    LiveSize(
+  func size(of settings: LiveSettings) -> PixelSize {
+    PixelSize(
       width: settings.width ?? nativeSize.width, height: settings.height ?? nativeSize.height)
   }
 

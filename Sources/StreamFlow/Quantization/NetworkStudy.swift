@@ -12,7 +12,7 @@ struct NetworkStudy {
 
   private let quantizer: Quantizer
   private let plans: [StepPlan]
-  private let size: UNet.Size
+  private let size: BatchShape
   private let layers: LayerChoice
   private let names: Set<String>
 
@@ -24,9 +24,9 @@ struct NetworkStudy {
     let (checkpoint, options) = (quantizer.checkpoint, quantizer.options)
     let factor = checkpoint.autoencoder.factor
     let (height, width) = (quantizer.height / factor, quantizer.width / factor)
-    let size = UNet.Size(rows: 1, height: height, width: width, tokens: checkpoint.tokenCount)
-    let network = UNet(configuration: checkpoint.unet, weights: checkpoint.unetWeights.root)
-    let graph = try network.graph(size)
+    let size = BatchShape(rows: 1, height: height, width: width, tokens: checkpoint.tokenCount)
+    let weights = checkpoint.networkWeights
+    let graph = try checkpoint.network(size, weights)
     func request(_ prompt: String, _ index: Int) -> GenerationRequest {
       var request = checkpoint.request(prompt, schedule: options.schedule)
       request.promptSyntax = .plain
@@ -43,14 +43,15 @@ struct NetworkStudy {
     plans = try requests.map {
       try checkpoint.plan(for: $0, width: quantizer.width, height: quantizer.height)
     }
-    names = Set(graph.layers.map(\.name)).subtracting(try network.floatLayers())
-    let small = try network.graph(Self.small(size)).operationCount
+    names = Set(graph.layers.map(\.name)).subtracting(
+      try checkpoint.family.floatLayers(weights: weights.root))
+    let small = try checkpoint.network(Self.small(size), weights).operationCount
     layers = LayerChoice(names, of: graph, trialOperationCount: small)
     operationCount =
       graph.operationCount * requests.reduce(0) { $0 + evaluations($1) }
       + layers.operationCount(
         trialOperationCount: small, operationCount: graph.operationCount,
-        parameterCount: checkpoint.unetWeights.parameterCount, floatShare: options.floatShare)
+        parameterCount: checkpoint.networkWeights.parameterCount, floatShare: options.floatShare)
     self.quantizer = quantizer
     self.size = size
   }
@@ -65,19 +66,20 @@ struct NetworkStudy {
       return part
     }
     let (checkpoint, options) = (quantizer.checkpoint, quantizer.options)
-    let weights = checkpoint.unetWeights
+    let weights = checkpoint.networkWeights
     let end = work.done + Double(operationCount)
     let quantization = try await observe(journal, work)
     let probes = journal.state.observations.probes.map(Trial.Probe.init)
     let trial = Trial(
-      name: "unet", weights: weights, layers: layers, engines: quantizer.engines,
+      name: checkpoint.name(of: .network), weights: weights, layers: layers,
+      engines: quantizer.engines,
       floatShare: options.floatShare, output: "output", work: work
     ) {
-      try UNet(configuration: checkpoint.unet, weights: $0.root).graph(size)
+      try checkpoint.network(size, $0)
     } smallGraph: {
-      try UNet(configuration: checkpoint.unet, weights: $0.root).graph(Self.small(size))
+      try checkpoint.network(Self.small(size), $0)
     } small: { inputs in
-      let shape: Shape = [checkpoint.unet.inputChannels, size.height, size.width]
+      let shape: Shape = [checkpoint.family.latentSpace.channels, size.height, size.width]
       return [inputs[0].cropped(shape, side: Self.side)] + inputs.dropFirst()
     }
     let outcome = try await trial.choose(of: quantization, probes: probes)
@@ -99,9 +101,9 @@ struct NetworkStudy {
     isolation: isolated (any Actor)? = #isolation
   ) async throws -> Quantization {
     let (checkpoint, engines) = (quantizer.checkpoint, quantizer.engines)
-    let weights = checkpoint.unetWeights
+    let weights = checkpoint.networkWeights
     try work.begin("compiling the network in float32")
-    let graph = try UNet(configuration: checkpoint.unet, weights: weights.root).graph(size)
+    let graph = try checkpoint.network(size, weights)
     let operationCount = graph.operationCount
     let probeCount = max(Trial.verificationCount(operationCount: operationCount), layers.probeCount)
     let run = try await CalibrationRun(
@@ -113,7 +115,7 @@ struct NetworkStudy {
       checkpoint,
       prompts: try await .make(
         checkpoint, skippedLayers: 0, provider: EngineProvider(engines)),
-      width: quantizer.width, height: quantizer.height, table: nil)
+      size: PixelSize(width: quantizer.width, height: quantizer.height), table: nil)
     let evaluations = requests.reduce(0) { $0 + $1.stepCount * $1.guidance.rowsPerStep }
     for (index, request) in requests.enumerated() {
       guard index >= journal.state.observations.imageCount else {
@@ -132,7 +134,7 @@ struct NetworkStudy {
           id: index, plan: plans[index], guidance: request.guidance,
           prompted: conditioning.prompted, unprompted: conditioning.unprompted,
           noise: request.noise,
-          shape: [checkpoint.unet.inputChannels, size.height, size.width]))
+          shape: [checkpoint.family.latentSpace.channels, size.height, size.width]))
       var latents: [CalibrationInput] = []
       while !batch.isEmpty {
         try batch.advance(along: &field)
@@ -145,9 +147,18 @@ struct NetworkStudy {
     return try run.quantization(of: weights.root, by: quantizer.options.range)
   }
 
-  private static func small(_ size: UNet.Size) -> UNet.Size {
-    UNet.Size(
+  private static func small(_ size: BatchShape) -> BatchShape {
+    BatchShape(
       rows: 1, height: min(size.height, side), width: min(size.width, side), tokens: size.tokens)
+  }
+}
+
+extension Checkpoint {
+  /// The network as it is quantized: nothing precomputed, nothing attached.
+  fileprivate func network(
+    _ shape: BatchShape, _ weights: WeightStore
+  ) throws(GraphError) -> Graph {
+    try family.network(shape, precomputed: [], adapters: [], weights: weights.root)
   }
 }
 

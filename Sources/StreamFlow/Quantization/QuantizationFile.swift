@@ -131,33 +131,29 @@ extension Checkpoint {
     }
     let file = try QuantizationFile(path: path)
     var result = self
-    result.unetWeights = try quantized(unetWeights, as: .network, from: file, at: path)
-    if file.parts[QuantizedPart.autoencoder.rawValue] != nil {
-      result.autoencoderWeights = try quantized(
-        autoencoderWeights, as: .autoencoder, from: file, at: path)
+    for component in components {
+      let isNeeded = component.role == .network
+      guard let kept = file.parts[component.name] else {
+        guard isNeeded else { continue }
+        throw ModelError(
+          code: .fileInvalid,
+          message: "'\(path)' has no scales of \(component.name); write it again with "
+            + "`streamflow quantize`")
+      }
+      result.setWeights(
+        try quantized(component, as: kept, at: path), of: component.role)
     }
     return result
   }
 
-  /// The parts of a model that can compute in 8 bits, as the file names them.
-  enum QuantizedPart: String {
-    case network = "unet"
-    case autoencoder = "vae"
-  }
-
   private func quantized(
-    _ weights: WeightStore, as part: QuantizedPart, from file: QuantizationFile, at path: String
+    _ component: Component, as kept: QuantizationFile.Part, at path: String
   ) throws(ModelError) -> WeightStore {
-    guard let kept = file.parts[part.rawValue] else {
-      throw ModelError(
-        code: .fileInvalid,
-        message: "'\(path)' has no scales of \(part.rawValue); write it again with "
-          + "`streamflow quantize`")
-    }
+    let weights = component.weights
     guard kept.fingerprint == weights.fingerprint else {
       throw ModelError(
         code: .fileInvalid,
-        message: "'\(path)' holds the scales of another \(part.rawValue) than \(name)'s "
+        message: "'\(path)' holds the scales of another \(component.name) than \(name)'s "
           + "(\(kept.fingerprint), not \(weights.fingerprint)); run `streamflow quantize` with the "
           + "same --model, --vae and --variant")
     }

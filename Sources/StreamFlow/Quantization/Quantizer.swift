@@ -80,12 +80,12 @@ public struct Quantizer {
 
     var parts = [try await network.part(journal, work)]
     var file: [String: QuantizationFile.Part] = [
-      Checkpoint.QuantizedPart.network.rawValue: parts[0].scales
+      checkpoint.name(of: .network): parts[0].scales
     ]
     for half in halves {
       let part = try await half.part(journal, work)
       parts.append(part)
-      let name = Checkpoint.QuantizedPart.autoencoder.rawValue
+      let name = checkpoint.name(of: .autoencoder)
       file[name, default: part.scales].layers.merge(part.scales.layers) { first, _ in first }
     }
     let calibration = [
@@ -121,7 +121,7 @@ public struct Quantizer {
     }
     return
       ([
-        streamFlowVersion, checkpoint.unetWeights.fingerprint,
+        streamFlowVersion, checkpoint.networkWeights.fingerprint,
         checkpoint.autoencoderWeights.fingerprint, "\(width)x\(height)", options.range.rawValue,
         "\(options.floatShare)", "\(options.includesAutoencoder)", "\(engines.device)",
         "\(engines.options)",

@@ -154,22 +154,23 @@ struct BenchmarkCommand: AsyncParsableCommand {
     return report
   }
 
-  private func chosenSizes() throws -> [(width: Int, height: Int)] {
-    if !sizes.isEmpty { return sizes.map { ($0, $0) } }
+  private func chosenSizes() throws -> [PixelSize] {
+    if !sizes.isEmpty { return sizes.map { PixelSize(width: $0, height: $0) } }
     let checkpoint = try Checkpoint.named(model)
     guard suite == .resolution else { return [checkpoint.nativeSize] }
     // A small network's attention is over all places of large latents: beyond a few hundred pixels
     // it is not what the model is for.
     let most = checkpoint.nativeSize.width < 256 ? 256 : 1024
-    return [64, 128, 256, 512, 1024].filter { $0 <= most }.map { ($0, $0) }
+    return [64, 128, 256, 512, 1024].filter { $0 <= most }
+      .map { PixelSize(width: $0, height: $0) }
   }
 
   private func part(
-    _ size: (width: Int, height: Int), progress: @escaping (String) -> Void
+    _ size: PixelSize, progress: @escaping (String) -> Void
   ) throws -> BenchmarkReport.Part {
     let checkpoint = try Checkpoint.named(model)
     try checkpoint.check(width: size.width, height: size.height)
-    let isLarge = checkpoint.unetWeights.byteCount >= 256 << 20
+    let isLarge = checkpoint.networkWeights.byteCount >= 256 << 20
     let places =
       size.width * size.height / (checkpoint.autoencoder.factor * checkpoint.autoencoder.factor)
     let tiny = try? Checkpoint.named(model, autoencoder: .tiny)

@@ -18,26 +18,16 @@ struct SingleFile {
   let family: Family
   private let store: WeightStore
 
-  private static let network = "model.diffusion_model."
+  static let network = "model.diffusion_model."
   private static let autoencoder = "first_stage_model."
   private static let clip1 = "cond_stage_model.transformer."
   private static let openCLIP2 = "cond_stage_model.model."
   private static let clipXL = "conditioner.embedders.0.transformer."
   private static let openCLIPXL = "conditioner.embedders.1.model."
 
-  /// Maps a file and tells its family by its names.
-  init(path: String) throws(ModelError) {
-    let store: WeightStore
-    do { store = try WeightStore(file: path) } catch { throw Checkpoint.wrapped(error) }
+  /// Tells a file's family by its names.
+  init(path: String, _ store: WeightStore) throws(ModelError) {
     func has(_ prefix: String) -> Bool { store.weights.keys.contains { $0.hasPrefix(prefix) } }
-    guard has(Self.network) else {
-      throw ModelError(
-        code: .unsupported,
-        message:
-          "'\(path)' is no whole model: it has no network (\(Self.network)*). A LoRA is added "
-          + "with --lora, an autoencoder given with --vae; a part of a model in diffusers' names "
-          + "needs its folder, with model_index.json")
-    }
     if has(Self.clip1) {
       family = .sd1
     } else if has(Self.openCLIP2) {
@@ -81,14 +71,28 @@ struct SingleFile {
   }
 
   /// The autoencoder.
-  func autoencoder() throws -> Checkpoint.AutoencoderParts {
+  func autoencoder() throws -> AutoencoderParts {
     try AutoencoderFile.original(
       store, path: path, prefix: Self.autoencoder, isXL: family == .sdxl)
   }
 
   /// The text encoders.
-  func textEncoders() throws -> [TextEncoder] {
-    switch family {
+  func textEncoders(
+    _ state: CLIPText.HiddenState
+  ) throws -> [(encoding: CLIPTextEncoding, weights: WeightStore)] {
+    func encoder(
+      _ name: String, _ weights: WeightStore, _ activation: String, padding: String?
+    ) throws -> (encoding: CLIPTextEncoding, weights: WeightStore) {
+      let values = CLIPTextConfiguration.values(of: weights.shapes, activation: activation)
+      let encoding = CLIPTextEncoding(
+        name: name,
+        configuration: try CLIPTextConfiguration(
+          ConfigurationFile(path: path, values: values), weights: weights),
+        tokenizer: try CLIPTokenizer(folder: Checkpoint.resource("clip"), padding: padding),
+        state: state)
+      return (encoding, weights)
+    }
+    return switch family {
     case .sd1: [try encoder("text_encoder", clip(Self.clip1), "quick_gelu", padding: nil)]
     case .sd2: [try encoder("text_encoder", openCLIP(Self.openCLIP2), "gelu", padding: "!")]
     case .sdxl:
@@ -97,18 +101,6 @@ struct SingleFile {
         try encoder("text_encoder_2", openCLIP(Self.openCLIPXL), "gelu", padding: "!"),
       ]
     }
-  }
-
-  private func encoder(
-    _ name: String, _ weights: WeightStore, _ activation: String, padding: String?
-  ) throws -> TextEncoder {
-    let values = CLIPTextConfiguration.values(of: weights.shapes, activation: activation)
-    return TextEncoder(
-      name: name,
-      configuration: try CLIPTextConfiguration(
-        ConfigurationFile(path: path, values: values), weights: weights),
-      weights: weights,
-      tokenizer: try CLIPTokenizer(folder: Checkpoint.resource("clip"), padding: padding))
   }
 
   /// A text encoder in transformers' names.
@@ -162,43 +154,5 @@ struct SingleFile {
       let number = Int(name.dropFirst(prefix.count).prefix { $0 != "." })
     else { return nil }
     return (0..<1000).contains(number) ? number : nil
-  }
-}
-
-extension Checkpoint {
-  /// Opens a model in one file.
-  ///
-  /// - Parameters:
-  ///   - file: a safetensors file of Stable Diffusion 1, 2 or XL, in the original names.
-  ///   - autoencoder: which autoencoder; a tiny one is another's folder.
-  public init(
-    file: String, autoencoder: AutoencoderChoice = .automatic
-  ) throws(ModelError) {
-    let place = URL(filePath: file).standardizedFileURL
-    let stem = place.deletingPathExtension().lastPathComponent
-    let notes = place.deletingLastPathComponent().appending(path: "\(stem).streamflow.json")
-    let single = try SingleFile(path: file)
-    do {
-      let (configuration, weights) = try single.unet()
-      let parts: AutoencoderParts =
-        switch autoencoder {
-        case .automatic, .full: try single.autoencoder()
-        case .path:
-          try Self.autoencoder(
-            folder: file, choice: autoencoder, variant: nil, isXL: single.family == .sdxl)
-        case .tiny:
-          throw ModelError(
-            code: .fileMissing,
-            message: "'\(file)' has no tiny autoencoder; give the place of one with --vae")
-        }
-      try self.init(
-        name: stem, folder: file,
-        pipelineName: single.family == .sdxl
-          ? "StableDiffusionXLPipeline" : "StableDiffusionPipeline",
-        unet: configuration, unetWeights: weights, textEncoders: single.textEncoders(),
-        autoencoder: parts, notes: ModelNotes(path: notes.path),
-        scheduler: SchedulerConfiguration(ofModelAt: file),
-        zeroesEmptyPrompt: single.family == .sdxl)
-    } catch { throw Self.wrapped(error) }
   }
 }

@@ -1,3 +1,4 @@
+internal import FlowCore
 internal import FlowGraph
 
 /// What a checkpoint is made of, in words and numbers.
@@ -15,9 +16,10 @@ public struct ModelReport: Encodable, Sendable {
     /// The bytes they take on disk.
     public let byteCount: Int
 
-    init(name: String, architecture: String, _ store: WeightStore) {
-      self.name = name
-      self.architecture = architecture
+    init(_ component: StreamFlow.Component) {
+      let store = component.weights
+      name = component.name.replacing("_encoder", with: "")
+      architecture = component.architecture
       parameters = store.parameterCount
       types = Set(store.weights.values.map(\.typeName)).sorted()
       byteCount = store.byteCount
@@ -59,24 +61,14 @@ public struct ModelReport: Encodable, Sendable {
     folder = checkpoint.folder
     family = checkpoint.pipelineName
     schedule = checkpoint.schedulerName
-    (width, height) = checkpoint.nativeSize
+    let size = checkpoint.nativeSize
+    (width, height) = (size.width, size.height)
     let defaults = checkpoint.defaults()
     steps = defaults.stepCount
     guidanceScale = defaults.guidanceScale
     let finding = checkpoint.scheduleFinding
     (plan, planReason) = (finding.schedule?.description, finding.reason)
-    components =
-      [Component(name: "unet", architecture: "UNet2DConditionModel", checkpoint.unetWeights)]
-      + checkpoint.textEncoders.map { encoder in
-        Component(
-          name: encoder.name.replacing("_encoder", with: ""),
-          architecture: encoder.configuration.projectionWidth == nil
-            ? "CLIPTextModel" : "CLIPTextModelWithProjection", encoder.weights)
-      } + [
-        Component(
-          name: "vae", architecture: checkpoint.autoencoder.className,
-          checkpoint.autoencoderWeights)
-      ]
+    components = checkpoint.components.map(Component.init)
     let factor = checkpoint.autoencoder.factor
     let (latentWidth, latentHeight) = (width / factor, height / factor)
     let rows = RowChoice.rows(latentPlaces: latentWidth * latentHeight)

@@ -8,15 +8,6 @@ struct UNet {
   let configuration: UNetConfiguration
   let weights: WeightScope
 
-  /// The shapes of one compiled network, and what it reads from tables.
-  struct Size: Hashable {
-    let rows: Int
-    let height: Int
-    let width: Int
-    let tokens: Int
-    var tables: Tables = []
-  }
-
   /// What is computed once, before the ticks, instead of at every tick.
   struct Tables: OptionSet, Hashable {
     let rawValue: Int
@@ -24,6 +15,9 @@ struct UNet {
     static let text = Tables(rawValue: 1)
     /// The shifts of the residual blocks, for each timestep.
     static let time = Tables(rawValue: 2)
+
+    /// The inputs of the network that are read from tables.
+    static let (textInput, timeInput): (PortName, PortName) = ("texts", "times")
   }
 
   /// Writes the network down, with `output` to come out.
@@ -32,34 +26,44 @@ struct UNet {
   /// text's hidden states, or `texts`; and unless times are read from a table, what else they are
   /// made of: where the network reads them `pooled` and `sizes`, and `guidance` (a thousand times
   /// the scale less one).
-  func graph(_ size: Size) throws(GraphError) -> Graph {
-    let (rows, tables) = (size.rows, size.tables)
+  ///
+  /// - Parameters:
+  ///   - size: the shapes.
+  ///   - tables: what is read from tables.
+  ///   - adapters: what is attached.
+  func graph(
+    _ size: BatchShape, tables: Tables = [], adapters: [any NetworkAdapter] = []
+  ) throws(GraphError) -> Graph {
+    let rows = size.rows
     let name = "unet_\(rows)x\(size.height)x\(size.width)_\(size.tokens)"
     let graph = Graph(name: tables.isEmpty ? name : "\(name)_tables")
+    var hooks = try NetworkHooks(graph, adapters: adapters)
     let sample = graph.input(
       "sample", shape: [rows, configuration.inputChannels, size.height, size.width])
     let places = try tables.contains(.time) ? places(of: timeLayers()) : [:]
     let time =
       tables.contains(.time)
-      ? graph.input("times", shape: [rows, Self.width(of: places)])
+      ? graph.input(Tables.timeInput, shape: [rows, Self.width(of: places)])
       : graph.input("timestep", shape: [rows])
-    let text = try text(size, in: graph)
+    let text = try text(size, tables, in: graph)
     let times =
       try tables.contains(.time)
       ? LayerTable.computed(time, places: places) : .input(timeEmbedding(time))
-    let output = try callAsFunction(sample, time: times, text: text)
+    let output = try callAsFunction(sample, time: times, text: text, hooks: &hooks)
     try output.expect(sample.shape, of: "the network")
     graph.output(output, as: "output")
     return graph
   }
 
-  private func text(_ size: Size, in graph: Graph) throws(GraphError) -> LayerTable {
-    guard size.tables.contains(.text) else {
+  private func text(
+    _ size: BatchShape, _ tables: Tables, in graph: Graph
+  ) throws(GraphError) -> LayerTable {
+    guard tables.contains(.text) else {
       return .input(hiddenStates(rows: size.rows, tokens: size.tokens, in: graph))
     }
     let places = try places(of: textLayers())
     return .computed(
-      graph.input("texts", shape: [size.rows, size.tokens, Self.width(of: places)]),
+      graph.input(Tables.textInput, shape: [size.rows, size.tokens, Self.width(of: places)]),
       places: places)
   }
 
@@ -87,16 +91,19 @@ struct UNet {
   }
 
   private func callAsFunction(
-    _ sample: Value, time: LayerTable, text: LayerTable
+    _ sample: Value, time: LayerTable, text: LayerTable, hooks: inout NetworkHooks
   ) throws(GraphError) -> Value {
-    var hidden = try sample.convolution(weights["conv_in"], padding: 1)
+    var hidden = try hooks(.input, sample.convolution(weights["conv_in"], padding: 1))
     var skips = [hidden]
     for index in configuration.levels.indices {
-      try down(index, &hidden, skips: &skips, time: time, text: text)
+      try down(index, &hidden, skips: &skips, time: time, text: text, hooks: &hooks)
     }
-    if configuration.hasMiddle { hidden = try middle(hidden, time: time, text: text) }
+    if configuration.hasMiddle {
+      hidden = try hooks(.middle, middle(hidden, time: time, text: text, hooks: &hooks))
+    }
+    for index in skips.indices { skips[index] = try hooks(.skip(index), skips[index]) }
     for index in configuration.levels.indices.reversed() {
-      try up(index, &hidden, skips: &skips, time: time, text: text)
+      try up(index, &hidden, skips: &skips, time: time, text: text, hooks: &hooks)
     }
     return try norm(hidden, weights["conv_norm_out"]).silu()
       .convolution(weights["conv_out"], padding: 1)
@@ -142,14 +149,15 @@ struct UNet {
   }
 
   private func down(
-    _ index: Int, _ hidden: inout Value, skips: inout [Value], time: LayerTable, text: LayerTable
+    _ index: Int, _ hidden: inout Value, skips: inout [Value], time: LayerTable,
+    text: LayerTable, hooks: inout NetworkHooks
   ) throws(GraphError) {
     let level = configuration.levels[index]
     let block = weights["down_blocks"][index]
     for layer in 0..<level.layerCount {
       hidden = try residual(hidden, block["resnets"][layer], time: time)
       if level.attendsDown {
-        hidden = try transformer(hidden, block["attentions"][layer], level, text)
+        hidden = try transformer(hidden, block["attentions"][layer], level, text, hooks: &hooks)
       }
       skips.append(hidden)
     }
@@ -161,17 +169,18 @@ struct UNet {
   }
 
   private func middle(
-    _ hidden: Value, time: LayerTable, text: LayerTable
+    _ hidden: Value, time: LayerTable, text: LayerTable, hooks: inout NetworkHooks
   ) throws(GraphError) -> Value {
     let level = configuration.levels[configuration.levels.count - 1]
     let block = weights["mid_block"]
     let entered = try residual(hidden, block["resnets"][0], time: time)
-    let attended = try transformer(entered, block["attentions"][0], level, text)
+    let attended = try transformer(entered, block["attentions"][0], level, text, hooks: &hooks)
     return try residual(attended, block["resnets"][1], time: time)
   }
 
   private func up(
-    _ index: Int, _ hidden: inout Value, skips: inout [Value], time: LayerTable, text: LayerTable
+    _ index: Int, _ hidden: inout Value, skips: inout [Value], time: LayerTable,
+    text: LayerTable, hooks: inout NetworkHooks
   ) throws(GraphError) {
     let level = configuration.levels[index]
     let block = weights["up_blocks"][configuration.levels.count - 1 - index]
@@ -179,7 +188,7 @@ struct UNet {
       hidden = try .concatenated([hidden, skips.removeLast()], axis: 1)
       hidden = try residual(hidden, block["resnets"][layer], time: time)
       if level.attendsUp {
-        hidden = try transformer(hidden, block["attentions"][layer], level, text)
+        hidden = try transformer(hidden, block["attentions"][layer], level, text, hooks: &hooks)
       }
     }
     guard index > 0, let skip = skips.last else { return }

@@ -18,7 +18,8 @@ extension UNet {
 
   /// Transformer blocks over the places of a picture (`Transformer2DModel`).
   func transformer(
-    _ input: Value, _ layer: WeightScope, _ level: UNetConfiguration.Level, _ text: LayerTable
+    _ input: Value, _ layer: WeightScope, _ level: UNetConfiguration.Level, _ text: LayerTable,
+    hooks: inout NetworkHooks
   ) throws(GraphError) -> Value {
     let normed = try input.groupNorm(
       layer["norm"], groups: configuration.normGroups, epsilon: 1e-6)
@@ -30,7 +31,8 @@ extension UNet {
       }
     for index in 0..<level.transformerLayerCount {
       tokens = try transformerBlock(
-        tokens, layer["transformer_blocks"][index], heads: level.headCount, text)
+        tokens, layer["transformer_blocks"][index], heads: level.headCount, text,
+        hooks: &hooks)
     }
     if configuration.usesLinearProjection { tokens = try tokens.linear(layer["proj_out"]) }
     var picture = try tokens.unflattened(height: input.shape[2], width: input.shape[3])
@@ -40,13 +42,14 @@ extension UNet {
 
   /// Self-attention, attention to the prompt, and a gated layer (`BasicTransformerBlock`).
   private func transformerBlock(
-    _ input: Value, _ layer: WeightScope, heads: Int, _ text: LayerTable
+    _ input: Value, _ layer: WeightScope, heads: Int, _ text: LayerTable,
+    hooks: inout NetworkHooks
   ) throws(GraphError) -> Value {
     let normed = try input.layerNorm(layer["norm1"])
     var hidden = try input + attention(normed, to: .input(normed), layer["attn1"], heads: heads)
-    hidden =
-      try hidden
-      + attention(hidden.layerNorm(layer["norm2"]), to: text, layer["attn2"], heads: heads)
+    let query = try hidden.layerNorm(layer["norm2"])
+    let attended = try attention(query, to: text, layer["attn2"], heads: heads)
+    hidden = try hidden + hooks.crossAttention(attended, query: query)
     // Gated by a half of itself (GEGLU; Shazeer, 2020, arXiv:2002.05202). Two layers of half the
     // width run 7 to 9 % of the whole network faster than one that is split.
     let entered = try hidden.layerNorm(layer["norm3"])

@@ -58,14 +58,16 @@ extension Checkpoint {
     var result = self
     do {
       for delta in deltas {
+        var weights = result.networkWeights
         let report = try DeltaWeights(path: delta.file()).apply(
-          scale: delta.scale, to: &result.unetWeights)
+          scale: delta.scale, to: &weights)
         guard report.appliedCount > 0 else { throw strange(report) }
+        result.setWeights(weights, of: .network)
         result.additions.append(report)
       }
-      var stores: [LoRA.Component: WeightStore] = [.network: result.unetWeights]
-      for (index, encoder) in textEncoders.enumerated() {
-        stores[.textEncoder(index)] = encoder.weights
+      var stores: [LoRA.Component: WeightStore] = [:]
+      for component in result.components {
+        if let part = component.role.adapted { stores[part] = component.weights }
       }
       let names = layerNames(stores)
       for addition in loras {
@@ -76,10 +78,9 @@ extension Checkpoint {
         guard report.appliedCount > 0 else { throw strange(lora) }
         result.additions.append(report)
       }
-      result.unetWeights = stores[.network] ?? result.unetWeights
-      for index in textEncoders.indices {
-        guard let weights = stores[.textEncoder(index)] else { continue }
-        result.textEncoders[index].weights = weights
+      for component in result.components {
+        guard let part = component.role.adapted, let weights = stores[part] else { continue }
+        result.setWeights(weights, of: component.role)
       }
     } catch { throw Self.wrapped(error) }
     return result
@@ -88,14 +89,10 @@ extension Checkpoint {
   private func layerNames(
     _ stores: [LoRA.Component: WeightStore]
   ) -> [LoRA.Component: LayerNames] {
-    let layersPerBlock = unet.levels[0].layerCount
-    return Dictionary(
+    Dictionary(
       uniqueKeysWithValues: stores.map { component, store in
         guard component == .network else { return (component, LayerNames(store)) }
-        return (
-          component,
-          LayerNames(store) { OriginalNames.unet($0, layersPerBlock: layersPerBlock) }
-        )
+        return (component, LayerNames(store) { family.layerName(ofOriginal: $0) })
       })
   }
 
@@ -129,7 +126,7 @@ extension Checkpoint {
           + "--delta-weights")
     }
     let width = lora.textWidth.map {
-      " and reads texts \($0) wide, where \(name) reads \(unet.conditioningWidth)"
+      " and reads texts \($0) wide, where \(name) reads \(family.textWidth)"
     }
     return ModelError(
       code: .fileInvalid,
@@ -145,5 +142,16 @@ extension Checkpoint {
       message:
         "'\(report.path)' changes nothing of \(name): none of its \(report.tensorCount) tensors "
         + "has a name of the network's, such as 'conv_in.weight'; LoRAs are for --lora")
+  }
+}
+
+extension Component.Role {
+  /// What adapters call it, where they change it.
+  fileprivate var adapted: LoRA.Component? {
+    switch self {
+    case .network: .network
+    case .textEncoder(let index): .textEncoder(index)
+    case .autoencoder: nil
+    }
   }
 }

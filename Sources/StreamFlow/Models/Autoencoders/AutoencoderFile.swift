@@ -63,7 +63,7 @@ struct AutoencoderFile {
   ///
   /// - Parameter isXL: whether the network is of Stable Diffusion XL, which scales latents otherwise;
   ///   the tensors are alike.
-  func parts(isXL: Bool) throws -> Checkpoint.AutoencoderParts {
+  func parts(isXL: Bool) throws -> AutoencoderParts {
     switch layout {
     case .original(let prefix):
       return try Self.original(store, path: path, prefix: prefix, isXL: isXL)
@@ -72,11 +72,12 @@ struct AutoencoderFile {
       let values = FullAutoencoderConfiguration.values(of: weights.shapes, isXL: isXL)
       let file =
         try configuration(of: "AutoencoderKL") ?? ConfigurationFile(path: path, values: values)
-      return (try AutoencoderConfiguration(file), weights)
+      return AutoencoderParts(
+        configuration: try AutoencoderConfiguration(file), weights: weights)
     case .tiny:
-      return (
-        AutoencoderConfiguration(try tinyConfiguration(), published: publishedName), store
-      )
+      return AutoencoderParts(
+        configuration: AutoencoderConfiguration(try tinyConfiguration(), published: publishedName),
+        weights: store)
     case .publishedDecoder:
       return try PublishedAutoencoder.parts(
         decoder: path, encoder: encoderPath, published: publishedName)
@@ -86,7 +87,7 @@ struct AutoencoderFile {
   /// An autoencoder in the original names behind a prefix.
   static func original(
     _ store: WeightStore, path: String, prefix: String, isXL: Bool
-  ) throws -> Checkpoint.AutoencoderParts {
+  ) throws -> AutoencoderParts {
     let levels = store.weights.keys.compactMap {
       SingleFile.number(in: $0, after: prefix + "decoder.up.")
     }
@@ -109,7 +110,8 @@ struct AutoencoderFile {
     }
     let values = FullAutoencoderConfiguration.values(of: weights.shapes, isXL: isXL)
     let file = ConfigurationFile(path: path, values: values)
-    return (try AutoencoderConfiguration(file), weights)
+    return AutoencoderParts(
+      configuration: try AutoencoderConfiguration(file), weights: weights)
   }
 
   /// The `config.json` beside the file, if it is one of a class.

@@ -17,37 +17,41 @@ public enum AutoencoderChoice: Equatable, Sendable {
   case path(String)
 }
 
-extension Checkpoint {
-  typealias AutoencoderParts = (configuration: AutoencoderConfiguration, weights: WeightStore)
+/// An autoencoder as it is read.
+struct AutoencoderParts {
+  var configuration: AutoencoderConfiguration
+  let weights: WeightStore
 
-  static func autoencoder(
+  /// The autoencoder that is asked for, of a model in a folder.
+  static func find(
     folder: String, choice: AutoencoderChoice, variant: String?, isXL: Bool = false
   ) throws -> AutoencoderParts {
     switch choice {
-    case .automatic: return try autoencoder(in: "\(folder)/vae", variant: variant)
+    case .automatic: return try read(in: "\(folder)/vae", variant: variant)
     case .full:
-      let (configuration, weights) = try autoencoder(in: "\(folder)/vae", variant: variant)
-      guard case .full = configuration.kind else {
+      let parts = try read(in: "\(folder)/vae", variant: variant)
+      guard case .full = parts.configuration.kind else {
         throw ModelError(
           code: .unsupported,
-          message: "'\(folder)/vae' is of \(configuration.className); it has no full autoencoder")
+          message:
+            "'\(folder)/vae' is of \(parts.configuration.className); it has no full autoencoder")
       }
-      return (configuration, weights)
+      return parts
     case .tiny:
       for name in ["vae_tiny", "vae"] {
         let place = "\(folder)/\(name)"
         guard ConfigurationFile.exists("\(place)/config.json") else { continue }
-        let (configuration, weights) = try autoencoder(in: place, variant: variant)
-        if case .tiny = configuration.kind { return (configuration, weights) }
+        let parts = try read(in: place, variant: variant)
+        if case .tiny = parts.configuration.kind { return parts }
       }
       throw ModelError(
         code: .fileMissing,
         message: "'\(folder)' has no tiny autoencoder in vae_tiny/; give one's folder with --vae")
-    case .path(let place): return try autoencoder(at: place, isXL: isXL)
+    case .path(let place): return try read(at: place, isXL: isXL)
     }
   }
 
-  private static func autoencoder(at place: String, isXL: Bool) throws -> AutoencoderParts {
+  private static func read(at place: String, isXL: Bool) throws -> AutoencoderParts {
     func invalid(_ code: ModelError.Code, _ problem: String) -> ModelError {
       ModelError(
         code: code,
@@ -68,7 +72,7 @@ extension Checkpoint {
       return try AutoencoderFile(path: decoder).parts(isXL: isXL)
     }
     if ConfigurationFile.exists("\(place)/model_index.json") {
-      return try autoencoder(in: "\(place)/vae", variant: nil)
+      return try read(in: "\(place)/vae", variant: nil)
     }
     guard ConfigurationFile.exists("\(place)/config.json") else {
       let files = ((try? FileManager.default.contentsOfDirectory(atPath: place)) ?? [])
@@ -80,21 +84,22 @@ extension Checkpoint {
       }
       return try AutoencoderFile(path: "\(place)/\(files[0])").parts(isXL: isXL)
     }
-    var parts = try autoencoder(in: place, variant: nil)
+    var parts = try read(in: place, variant: nil)
     if case .tiny = parts.configuration.kind {
       parts.configuration.published = PublishedAutoencoder(folder: place)
     }
     return parts
   }
 
-  private static func autoencoder(
+  private static func read(
     in folder: String, variant: String?
   ) throws -> AutoencoderParts {
     let configuration = try AutoencoderConfiguration(
       ConfigurationFile(path: "\(folder)/config.json"))
     let weights = try WeightStore(
       folder: folder, stem: "diffusion_pytorch_model", variant: variant)
-    return (configuration, weights.withCurrentAttentionNames())
+    return AutoencoderParts(
+      configuration: configuration, weights: weights.withCurrentAttentionNames())
   }
 }
 

@@ -3,12 +3,6 @@ internal import FlowText
 internal import Foundation
 
 extension Checkpoint {
-  /// The pipelines whose parts this package knows.
-  static let pipelines = [
-    "StableDiffusionPipeline", "StableDiffusionXLPipeline", "RectifiedFlowPipeline",
-    "LatentConsistencyModelPipeline",
-  ]
-
   /// Opens a model's folder in diffusers' layout.
   ///
   /// - Parameters:
@@ -35,43 +29,50 @@ extension Checkpoint {
     }
     let index = try ConfigurationFile(path: "\(folder)/model_index.json")
     let pipelineName = try index.text("_class_name") ?? "unnamed"
-    guard Self.pipelines.contains(pipelineName) else {
+    guard let family = ModelFamilies.family(ofPipeline: pipelineName) else {
       throw index.unsupported(
-        "_class_name", expected: Self.pipelines.map { "\"\($0)\"" }.joined(separator: " or "))
+        "_class_name",
+        expected: ModelFamilies.all.flatMap { $0.pipelines }.map { "\"\($0)\"" }
+          .joined(separator: " or "))
     }
-    let notes = try ModelNotes(path: "\(folder)/streamflow.json")
-    let unet = try UNetConfiguration(ConfigurationFile(path: "\(folder)/unet/config.json"))
-    let scheduler = try SchedulerConfiguration(
-      ConfigurationFile(path: "\(folder)/scheduler/scheduler_config.json"))
     do {
+      let notes = try ModelNotes(path: "\(folder)/streamflow.json")
       try self.init(
         name: name ?? URL(filePath: folder).standardizedFileURL.lastPathComponent, folder: folder,
-        pipelineName: pipelineName, unet: unet,
-        unetWeights: WeightStore(
-          folder: "\(folder)/unet", stem: "diffusion_pytorch_model", variant: variant),
-        textEncoders: Self.textEncoders(
-          in: folder, count: pipelineName == "StableDiffusionXLPipeline" ? 2 : 1, variant: variant),
-        autoencoder: Self.autoencoder(
-          folder: folder, choice: autoencoder, variant: variant, isXL: unet.addition != nil),
-        notes: notes, scheduler: scheduler,
-        zeroesEmptyPrompt: index.bool("force_zeros_for_empty_prompt", default: false))
+        family.open(
+          .folder(folder, index: index), LoadOptions(autoencoder: autoencoder, variant: variant)),
+        notes: notes)
     } catch { throw Self.wrapped(error) }
   }
 
-  private static func textEncoders(
-    in folder: String, count: Int, variant: String?
-  ) throws -> [TextEncoder] {
-    try (1...count).map { number in
-      let suffix = number == 1 ? "" : "_\(number)"
-      let name = "text_encoder\(suffix)"
-      let file = try ConfigurationFile(path: "\(folder)/\(name)/config.json")
-      let weights = try WeightStore(
-        folder: "\(folder)/\(name)", stem: "model", variant: variant
-      ).withoutTextModelPrefix()
-      return TextEncoder(
-        name: name, configuration: try CLIPTextConfiguration(file, weights: weights),
-        weights: weights, tokenizer: try CLIPTokenizer(folder: "\(folder)/tokenizer\(suffix)"))
-    }
+  /// Opens a model in one file.
+  ///
+  /// - Parameters:
+  ///   - file: a safetensors file of a whole model, in the names of the original repositories.
+  ///   - autoencoder: which autoencoder; a tiny one is another's folder.
+  /// - Throws: `fileMissing`, `fileInvalid`, or `unsupported` where it is no whole model of a family
+  ///   that is known.
+  public init(
+    file: String, autoencoder: AutoencoderChoice = .automatic
+  ) throws(ModelError) {
+    let place = URL(filePath: file).standardizedFileURL
+    let stem = place.deletingPathExtension().lastPathComponent
+    let notes = place.deletingLastPathComponent().appending(path: "\(stem).streamflow.json")
+    do {
+      let store = try WeightStore(file: file)
+      guard let family = ModelFamilies.family(of: store) else {
+        throw ModelError(
+          code: .unsupported,
+          message:
+            "'\(file)' is no whole model: it has no network (\(SingleFile.network)*). A LoRA is "
+            + "added with --lora, an autoencoder given with --vae; a part of a model in diffusers' "
+            + "names needs its folder, with model_index.json")
+      }
+      try self.init(
+        name: stem, folder: file,
+        family.open(.file(file, store), LoadOptions(autoencoder: autoencoder)),
+        notes: ModelNotes(path: notes.path))
+    } catch { throw Self.wrapped(error) }
   }
 
   /// The model that comes with this package: 64-pixel pictures of things and faces.

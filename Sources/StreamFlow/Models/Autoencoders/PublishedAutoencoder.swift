@@ -40,7 +40,7 @@ enum PublishedAutoencoder: String, CaseIterable, Sendable {
   /// Opens a decoder's file and the encoder's, if there is one.
   static func parts(
     decoder file: String, encoder: String?, published: PublishedAutoencoder?
-  ) throws -> Checkpoint.AutoencoderParts {
+  ) throws -> AutoencoderParts {
     let decoder = try WeightStore(file: file)
     let first = try decoder.root[1].shape(of: "weight")
     guard first.rank == 4, [4, 16].contains(first[1]) else {
@@ -53,7 +53,7 @@ enum PublishedAutoencoder: String, CaseIterable, Sendable {
       encoder: encoder.map { try WeightStore(file: $0) }, decoder: decoder)
     let configuration = AutoencoderConfiguration(
       .tiny(.taesd(latentChannels: first[1])), published: published)
-    return (configuration, weights)
+    return AutoencoderParts(configuration: configuration, weights: weights)
   }
 }
 
@@ -65,14 +65,13 @@ extension Checkpoint {
         code: .unsupported,
         message: "\(problem); choose another with --vae (\(PublishedAutoencoder.pairs))")
     }
-    guard autoencoder.latentChannels == unet.inputChannels else {
+    let latents = family.latentSpace
+    guard autoencoder.latentChannels == latents.channels else {
       throw unfitting(
         "the autoencoder has \(autoencoder.latentChannels) latent channels, the network "
-          + "\(unet.inputChannels); they are not of one family")
+          + "\(latents.channels); they are not of one family")
     }
-    // Four channels are Stable Diffusion's first three generations; XL's latents are others.
-    guard unet.inputChannels == 4 else { return }
-    let fitting = unet.addition == nil ? PublishedAutoencoder.taesd : .taesdxl
+    guard let fitting = latents.published else { return }
     if let published = autoencoder.published, published != fitting {
       throw unfitting(
         "the autoencoder '\(published.rawValue)' goes with \(published.family), and this network "

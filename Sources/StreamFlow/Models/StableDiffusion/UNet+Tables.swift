@@ -94,9 +94,24 @@ extension UNet {
   /// 64 pixels, 6 % at 128 and 1.6 % at 256. Tables take 15 % of a tick's time off at 64 and 9 % at
   /// 128 (text 8 to 14 and 5, time the rest); from 256 on there is nothing to see, nor is there
   /// with the starter's 40 tokens.
-  func worthwhileTables(height: Int, width: Int, tokens: Int) throws(GraphError) -> Tables {
-    let row = try graph(.init(rows: 1, height: height, width: width, tokens: tokens))
-    let text = try textTableGraph(tokens: tokens)
+  func worthwhileTables(_ shape: BatchShape) throws(GraphError) -> Tables {
+    let row = try graph(
+      BatchShape(rows: 1, height: shape.height, width: shape.width, tokens: shape.tokens))
+    let text = try textTableGraph(tokens: shape.tokens)
     return Double(text.operationCount) >= 0.05 * Double(row.operationCount) ? [.text, .time] : []
+  }
+}
+
+extension UNet.Tables {
+  /// The tables that some inputs are read from.
+  init(_ inputs: Set<PortName>) {
+    self = []
+    if inputs.contains(Self.textInput) { insert(.text) }
+    if inputs.contains(Self.timeInput) { insert(.time) }
+  }
+
+  /// The inputs that are read from them.
+  var inputs: [PortName] {
+    (contains(.text) ? [Self.textInput] : []) + (contains(.time) ? [Self.timeInput] : [])
   }
 }

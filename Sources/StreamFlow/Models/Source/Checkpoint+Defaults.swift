@@ -1,0 +1,73 @@
+public import FlowCore
+
+/// The way through time that a checkpoint takes where the user says nothing, and why.
+public struct ScheduleFinding: Equatable, Sendable {
+  /// The way; nothing where it cannot be known.
+  public let schedule: ScheduleChoice?
+  /// What was found, in words.
+  public let reason: String
+}
+
+extension Checkpoint {
+  var evidence: ModelKind.Evidence {
+    ModelKind.Evidence(
+      pipelineName: pipelineName, schedulerName: scheduler.className,
+      isTrailing: scheduler.isTrailing,
+      name: ([name] + deltaNames).joined(separator: " ").lowercased(), loraNames: loraNames,
+      textWidth: family.textWidth, readsPooledText: family.readsPooledText,
+      readsGuidance: family.readsGuidanceScale, kinds: type(of: family).kinds)
+  }
+
+  /// The way through time that suits the model, and why.
+  public var scheduleFinding: ScheduleFinding {
+    if let noted = notes.schedule {
+      return ScheduleFinding(schedule: noted, reason: "'\(notes.path)' says so")
+    }
+    guard let kind = ModelKind.of(evidence) else {
+      return ScheduleFinding(
+        schedule: nil,
+        reason: "'\(scheduler.path)' \(scheduler.words), and neither its name nor a "
+          + "streamflow.json says which flow it is; choose with "
+          + "--schedule (\(ScheduleChoice.spellings)), or for good with `streamflow adopt`")
+    }
+    return ScheduleFinding(schedule: kind.schedule, reason: "\(kind.name): \(kind.sign)")
+  }
+
+  /// What suits the model, on the way through time that was chosen.
+  ///
+  /// The notes' numbers where they say any and the way is the noted one, else those of its kind.
+  public func defaults(for choice: ScheduleChoice = .automatic) -> GenerationDefaults {
+    let chosen = choice == .automatic ? scheduleFinding.schedule ?? .automatic : choice
+    var defaults = ModelKind.defaults(of: chosen, evidence)
+    guard choice == .automatic || choice == notes.schedule else { return defaults }
+    defaults.stepCount = notes.stepCount ?? defaults.stepCount
+    defaults.guidanceScale = notes.guidanceScale ?? defaults.guidanceScale
+    return defaults
+  }
+
+  /// The request of a prompt with what suits the model, and a seed by chance.
+  ///
+  /// - Parameters:
+  ///   - prompt: the prompt.
+  ///   - schedule: the way through time.
+  ///   - guidanceScale: the guidance scale; what suits the way where nothing is said.
+  public func request(
+    _ prompt: String, schedule: ScheduleChoice = .automatic, guidanceScale: Float? = nil
+  ) -> GenerationRequest {
+    let defaults = defaults(for: schedule)
+    var request = GenerationRequest(prompt: prompt)
+    request.schedule = schedule
+    request.stepCount = defaults.stepCount
+    request.guidance = guidance(scale: guidanceScale ?? defaults.guidanceScale)
+    // Short enough to be typed again.
+    request.seed = UInt64(UInt32.random(in: 0 ... .max))
+    return request
+  }
+
+  /// The guidance that a scale means to this model: none at 1 and below, as in diffusers (model
+  /// cards write 0 for none), and distilled where the network reads the scale itself.
+  public func guidance(scale: Float) -> Guidance {
+    if family.readsGuidanceScale { return .distilled(scale: scale) }
+    return scale <= 1 ? .none : .full(scale: scale)
+  }
+}

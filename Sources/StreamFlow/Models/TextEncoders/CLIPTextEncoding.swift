@@ -1,0 +1,38 @@
+internal import FlowCore
+internal import FlowGraph
+internal import FlowText
+
+/// A CLIP text encoder of a model, with the tokenizer that feeds it.
+struct CLIPTextEncoding: TextEncoding {
+  let name: String
+  /// What its file says.
+  let configuration: CLIPTextConfiguration
+  /// Its tokenizer.
+  let tokenizer: CLIPTokenizer
+  /// Which of its hidden states the network was trained to read.
+  let state: CLIPText.HiddenState
+
+  var architecture: String {
+    configuration.projectionWidth == nil ? "CLIPTextModel" : "CLIPTextModelWithProjection"
+  }
+  var width: Int { configuration.width }
+  var tokenCount: Int { configuration.tokenCount }
+  var layerCount: Int { configuration.layerCount - (state == .penultimate ? 1 : 0) }
+
+  func chunks(of prompt: String, syntax: PromptSyntax) -> ChunkedPrompt {
+    syntax.chunks(of: prompt, tokenizer: tokenizer, tokenCount: tokenCount)
+  }
+
+  func inputs(of chunk: ChunkedPrompt.Chunk) -> [(name: PortName, elements: [Int64])] {
+    [("tokens", chunk.tokens.map(Int64.init)), ("end", [Int64(chunk.endIndex)])]
+  }
+
+  func vocabularyCount(weights: WeightScope) throws(GraphError) -> Int {
+    try weights["embeddings"]["token_embedding"].shape(of: "weight")[0]
+  }
+
+  func graph(skippedLayers: Int, weights: WeightScope) throws(GraphError) -> Graph {
+    try CLIPText(configuration: configuration, weights: weights)
+      .graph(rows: 1, state: state, skippedLayers: skippedLayers)
+  }
+}
