@@ -10,8 +10,9 @@ extension EngineCache {
 }
 
 extension EngineStore {
-  /// The engines of the CPU that all tests share.
-  public static let ofTests = EngineStore(backends: [OpenVINOBackend()], cache: .ofTests)
+  /// The engines of the CPU that all tests share, kept while there is room.
+  public static let ofTests = EngineStore(
+    backends: [KeepingBackend(OpenVINOBackend(), byteCount: 160 << 20)], cache: .ofTests)
 
   /// A store of its own, with a cache of its own or none.
   public static func fresh(
@@ -27,6 +28,11 @@ extension Program {
     try Program(
       compiling: module, with: OpenVINOBackend(),
       on: Device(backend: "openvino", name: "CPU"), EngineOptions())
+  }
+
+  /// A program of a graph, of the engines that all tests share.
+  public static func shared(_ module: GraphModule) async throws -> sending Program {
+    try await EngineStore.ofTests.program(for: module)
   }
 
   /// Lends the elements of an input by its place, to be written.

@@ -33,7 +33,7 @@ import Testing
   @Test(
     "UNets of every block kind and option, odd sizes too",
     arguments: ["unet-sd15", "unet-sd21", "unet-starter", "unet-sdxl", "unet-lcm"])
-  func unet(name: String) throws {
+  func unet(name: String) async throws {
     let store = try WeightStore(
       folder: Bundle.module.fixture(name), stem: "diffusion_pytorch_model")
     let network = UNet(
@@ -44,7 +44,7 @@ import Testing
       let tokens = try golden.shape("\(index).conditioning")[1]
       let graph = try network.graph(
         .init(rows: shape[0], height: shape[2], width: shape[3], tokens: tokens))
-      let session = try Self.session(graph, store)
+      let session = try await Self.session(graph, store)
       Self.write(try golden.floats("\(index).sample"), to: session, input: 0)
       Self.write(try golden.floats("\(index).timestep"), to: session, input: 1)
       let others = ["conditioning", "pooled", "sizes", "guidance"].map { "\(index).\($0)" }
@@ -61,7 +61,7 @@ import Testing
   @Test(
     "Text encoders of either activation, hidden states, pooled output, clip skip, either naming",
     arguments: ["quick_gelu", "gelu"], [true, false])
-  func text(activation: String, isPrefixed: Bool) throws {
+  func text(activation: String, isPrefixed: Bool) async throws {
     let name = "text-\(activation)"
     let stored = try WeightStore(folder: Bundle.module.fixture(name), stem: "model")
     let bare = stored.withoutTextModelPrefix()
@@ -77,7 +77,7 @@ import Testing
     ]
     for (state, skip, key) in states {
       let graph = try encoder.graph(rows: 2, state: state, skippedLayers: skip)
-      let session = try Self.session(graph, store)
+      let session = try await Self.session(graph, store)
       for (input, key) in ["tokens", "end"].enumerated() {
         let numbers = try golden.floats(key)
         session.withInput(input, as: Int64.self) {
@@ -103,10 +103,11 @@ import Testing
 
   @Test(
     "Decoders give the pixels that diffusers gives, but for a rounding", arguments: autoencoders)
-  func decoder(name: String) throws {
+  func decoder(name: String) async throws {
     let (autoencoder, store) = try Self.autoencoder(name)
     let golden = try Golden("\(name)/golden.safetensors", in: .module)
-    let session = try Self.session(autoencoder.decoderGraph(rows: 2, height: 6, width: 10), store)
+    let session = try await Self.session(
+      autoencoder.decoderGraph(rows: 2, height: 6, width: 10), store)
     Self.write(try golden.floats("latents"), to: session, input: 0)
     try session.run()
     let pixels = session.read(0, as: UInt8.self) { span in
@@ -118,11 +119,11 @@ import Testing
   }
 
   @Test("Encoders take 8-bit pictures and give diffusers' latents", arguments: autoencoders)
-  func encoder(name: String) throws {
+  func encoder(name: String) async throws {
     let (autoencoder, store) = try Self.autoencoder(name)
     let golden = try Golden("\(name)/golden.safetensors", in: .module)
     let graph = try autoencoder.encoderGraph(rows: 1, height: 6, width: 10)
-    let session = try Self.session(graph, store)
+    let session = try await Self.session(graph, store)
     let pixels = try golden.floats("pixels")
     session.withInput(0, as: UInt8.self) {
       for index in $0.indices { $0[index] = UInt8(pixels[index]) }

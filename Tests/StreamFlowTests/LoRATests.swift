@@ -46,7 +46,7 @@ import Testing
     return (stores, reports)
   }
 
-  private static func output(_ store: WeightStore) throws -> [Float] {
+  private static func output(_ store: WeightStore) async throws -> [Float] {
     let network = UNet(
       configuration: try UNetConfiguration(
         ConfigurationFile(path: Bundle.module.fixture("unet-sd15/config.json"))),
@@ -55,7 +55,7 @@ import Testing
     let model = GraphModule(
       try network.graph(.init(rows: 2, height: 8, width: 8, tokens: 5)),
       weightsIdentity: store.identity)
-    let session = try Program.compiled(model)
+    let session = try await Program.shared(model)
     for (index, name) in ["sample", "timestep", "conditioning"].enumerated() {
       let scalars = try golden.floats("0.\(name)")
       session.withInput(index, as: Float.self) {
@@ -66,13 +66,13 @@ import Testing
     return session.read(0, as: Float.self) { span in span.indices.map { span[$0] } }
   }
 
-  private static func hidden(_ store: WeightStore) throws -> [Float] {
+  private static func hidden(_ store: WeightStore) async throws -> [Float] {
     let file = try ConfigurationFile(path: Bundle.module.fixture("text-quick_gelu/config.json"))
     let encoder = CLIPText(
       configuration: try CLIPTextConfiguration(file, weights: store), weights: store.root)
     let golden = try Golden("text-quick_gelu/golden.safetensors", in: .module)
     let model = GraphModule(try encoder.graph(rows: 2), weightsIdentity: store.identity)
-    let session = try Program.compiled(model)
+    let session = try await Program.shared(model)
     for (index, name) in ["tokens", "end"].enumerated() {
       let numbers = try golden.floats(name)
       session.withInput(index, as: Int64.self) {
@@ -87,16 +87,16 @@ import Testing
   private static func expectGolden(
     _ name: String, _ stores: [LoRA.Component: WeightStore],
     sourceLocation: SourceLocation = #_sourceLocation
-  ) throws {
+  ) async throws {
     let golden = try Golden("loras/golden.safetensors", in: .module)
     let network = try #require(stores[.network])
     expectClose(
-      try output(network), try golden.floats("\(name).output"), relativeTolerance: 1e-4,
+      try await output(network), try golden.floats("\(name).output"), relativeTolerance: 1e-4,
       sourceLocation: sourceLocation)
     guard golden.names.contains("\(name).hidden") else { return }
     let encoder = try #require(stores[.textEncoder(0)])
     expectClose(
-      try hidden(encoder), try golden.floats("\(name).hidden"), relativeTolerance: 1e-4,
+      try await hidden(encoder), try golden.floats("\(name).hidden"), relativeTolerance: 1e-4,
       sourceLocation: sourceLocation)
   }
 
@@ -106,32 +106,32 @@ import Testing
       "kohya", "sgm", "peft", "rslora", "dora", "raw", "processors", "oldest", "loha",
       "loha-tucker", "lokr", "lokr-tucker", "locon-mid",
     ])
-  func formats(name: String) throws {
+  func formats(name: String) async throws {
     let (stores, reports) = try Self.apply([(name, 1)])
     #expect(reports[0].rest.isEmpty, "\(reports[0].rest)")
     #expect(reports[0].appliedCount == reports[0].tensorCount)
-    try Self.expectGolden(name, stores)
+    try await Self.expectGolden(name, stores)
     let golden = try Golden("loras/golden.safetensors", in: .module)
     let plain = try Golden("unet-sd15/golden.safetensors", in: .module).floats("0.output")
     #expect(try golden.floats("\(name).output") != plain)
   }
 
   @Test("Half of a LoRA with lengths is half of the way to it")
-  func halfMagnitude() throws {
-    try Self.expectGolden("dora-half", Self.apply([("dora-half", 0.5)]).stores)
+  func halfMagnitude() async throws {
+    try await Self.expectGolden("dora-half", Self.apply([("dora-half", 0.5)]).stores)
   }
 
   @Test("Two at once add up, each with its scale, in either order")
-  func pair() throws {
+  func pair() async throws {
     let files: [(name: String, scale: Float)] = [("kohya", 0.75), ("peft", -0.5)]
-    try Self.expectGolden("pair", Self.apply(files).stores)
-    try Self.expectGolden("pair", Self.apply(files.reversed()).stores)
+    try await Self.expectGolden("pair", Self.apply(files).stores)
+    try await Self.expectGolden("pair", Self.apply(files.reversed()).stores)
   }
 
   @Test("Whole differences apply to weights and biases; what is not understood is named")
-  func difference() throws {
+  func difference() async throws {
     let (stores, reports) = try Self.apply([("diff", 1)])
-    try Self.expectGolden("diff", stores)
+    try await Self.expectGolden("diff", stores)
     #expect(reports[0].appliedCount == 4)
     #expect(
       reports[0].rest == [
@@ -142,14 +142,14 @@ import Testing
   }
 
   @Test("Delta weights are added under the network's own names")
-  func delta() throws {
+  func delta() async throws {
     var stores = try Self.stores()
     var network = try #require(stores[.network])
     let report = try DeltaWeights(path: Self.path("delta")).apply(scale: 0.7, to: &network)
     #expect(report.rest == ["no_such.weight"] && report.appliedCount == report.tensorCount - 1)
     #expect(network.identity.count == 2 && network.identity[1].hasSuffix("* 0.7"))
     stores[.network] = network
-    try Self.expectGolden("delta", stores)
+    try await Self.expectGolden("delta", stores)
   }
 
   @Test("Weights that are changed are other weights: files and scales are in their identity")

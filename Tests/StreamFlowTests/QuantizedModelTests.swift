@@ -204,7 +204,7 @@ import Testing
       let alone = decoder.checkpoint.autoencoderWeights.quantized(
         by: decoder.quantization.keeping(group.layers.contains))
       let model = GraphModule(try decoder.graph(alone), weightsIdentity: alone.identity)
-      let session = try Program.compiled(model)
+      let session = try await Program.shared(model)
       try session.run(decoder.probe.inputs)
       let noise = LayerSensitivity.noise(
         session.floats("pixels"), expected: decoder.probe.output)

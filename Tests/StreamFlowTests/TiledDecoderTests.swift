@@ -21,8 +21,8 @@ import Testing
       weights: store.root)
   }
 
-  private func session(_ graph: Graph) throws -> Program {
-    try Program.compiled(GraphModule(graph, weightsIdentity: store.identity))
+  private func session(_ graph: Graph) async throws -> Program {
+    try await Program.shared(GraphModule(graph, weightsIdentity: store.identity))
   }
 
   /// Latents that differ from place to place in brightness and in busyness, as pictures do.
@@ -62,7 +62,7 @@ import Testing
       ? "\(try Checkpoint.starter().folder)/vae" : Bundle.module.fixture(name)
     let suite = try Self(folder: folder)
     let decoder = try await suite.tiled(height: size.height, width: size.width, side: size.side)
-    let whole = try suite.session(
+    let whole = try await suite.session(
       suite.autoencoder.decoderGraph(rows: 1, height: size.height, width: size.width))
     for seed in 0..<2 {
       let latents = suite.latents(height: size.height, width: size.width, seed: UInt64(seed))
@@ -86,18 +86,19 @@ import Testing
   }
 
   @Test("Attention over many places goes part by part, and comes to the same")
-  func attention() throws {
+  func attention() async throws {
     guard case .full(let configuration) = autoencoder.configuration.kind else { return }
     let latents = latents(height: 7, width: 9, seed: 4)
-    let results = try [1 << 24, 63 * 20].map { count in
+    var results: [[Float]] = []
+    for count in [1 << 24, 63 * 20] {
       var network = FullAutoencoder(configuration: configuration, weights: store.root)
       network.productCount = count
       let graph = Graph(name: "attention_\(count)")
       graph.output(
         try network.decode(graph.input("latents", shape: [1, 4, 7, 9]), levels: 1), as: "hidden")
-      let session = try session(graph)
+      let session = try await session(graph)
       try run(session, on: latents)
-      return session.floats("hidden")
+      results.append(session.floats("hidden"))
     }
     // Each query is for itself: only the engine's order of sums may differ.
     expectClose(results[1], results[0], relativeTolerance: 1e-5)
