@@ -27,11 +27,18 @@ actor BoundedQueue<Element: Sendable> {
   /// The number of elements that wait.
   var count: Int { elements.count }
 
+  /// The number of tasks that wait for room or for more.
+  var waiterCount: Int { putters.count + (taker == nil ? 0 : 1) }
+
   /// Puts an element in, waiting for room; false where the queue has ended or the task is
   /// cancelled.
   func put(_ element: Element) async -> Bool {
     while !isEnded, elements.count >= capacity, !Task.isCancelled { await wait(isTaker: false) }
-    guard !isEnded, !Task.isCancelled else { return false }
+    guard !isEnded, !Task.isCancelled else {
+      // It may have been woken for room that it does not take.
+      if elements.count < capacity { wakePutter() }
+      return false
+    }
     elements.append(element)
     wakeTaker()
     return true
