@@ -1,17 +1,17 @@
-// Makes three images with the embedded starter model, all in flight together.
+// Makes an image with the embedded starter model, then three that are in flight together.
 import FlowMedia
 import Foundation
 import StreamFlow
 
 do {
-  let generator = try Generator(checkpoint: .starter())
-  let requests = ["a fox on a blue background", "grinning face", "a rocket"].map { prompt in
-    var request = GenerationRequest(prompt: prompt)
-    request.seed = 7
-    return request
-  }
-  for try await picture in try await generator.images(for: requests) {
-    try Data(picture.image.png()).write(to: URL(filePath: "\(picture.index).png"))
+  let model = try await ImageModel.load("starter")
+  let image = try await model.image("a fox on a blue background", seed: 7)
+  try Data(image.png()).write(to: URL(filePath: "fox.png"))
+
+  let prompts = ["a dog", "grinning face", "a rocket"]
+  for try await update in model.images(prompts.map { model.request($0, seed: 7) }) {
+    guard case .finished(let image) = update else { continue }
+    try Data(image.image.png()).write(to: URL(filePath: "\(prompts[image.index]).png"))
   }
 } catch {
   print("error: \(error)")

@@ -180,17 +180,12 @@ extension SamplingOptions {
     (options.width, options.height) = (chosenWidth, chosenHeight)
     options.rowCapacity = stages.rows
     (options.skippedTextLayers, options.decodeTiling) = (clipSkip ?? 0, vaeTile)
-    func make() throws -> Generator {
-      try Generator(checkpoint: checkpoint, options: options, engines: engines)
-    }
-    let generator = try make()
     // As many groups as there must be, of one size, so that the last one is no smaller.
+    let capacity = Generator.rowCapacity(of: checkpoint, options)
     let rows = guidance.rowsPerStep
-    let together = max(generator.rowCapacity / rows, 1)
-    let groups = (pictureCount + together - 1) / together
-    let even = (pictureCount + groups - 1) / groups * rows
-    guard stages.rows == nil, even != generator.rowCapacity else { return generator }
-    options.rowCapacity = even
-    return try make()
+    let together = max(capacity / rows, 1)
+    let groups = max((pictureCount + together - 1) / together, 1)
+    if stages.rows == nil { options.rowCapacity = (pictureCount + groups - 1) / groups * rows }
+    return try Generator(checkpoint: checkpoint, options: options, engines: engines)
   }
 }

@@ -85,6 +85,7 @@ import Testing
         #expect(finished[index] == nil)
         shown[index, default: []].append((number, image))
       case .finished(let picture): finished[picture.index] = picture.image
+      case .stepped: Issue.record("no steps were asked for")
       case .failed(_, let error): throw error
       }
     }

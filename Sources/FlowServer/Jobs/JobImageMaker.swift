@@ -51,7 +51,7 @@ extension OrderDesk: JobImageMaker {
       await begun(warnings)
     } event: { generator, happened in
       switch happened {
-      case .preview: break
+      case .preview, .stepped: break
       case .failed(let index, let error):
         try await event(.failed(index: indices[index], error))
       case .finished(let made):

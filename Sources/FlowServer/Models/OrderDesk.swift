@@ -174,7 +174,10 @@ actor OrderDesk {
     for try await happened in events {
       if isFirst { waits.record(duration: .now - asked) }
       isFirst = false
-      if case .preview = happened {} else { await noteEnd(happened, order: number) }
+      switch happened {
+      case .preview, .stepped: break
+      case .finished, .failed: await noteEnd(happened, order: number)
+      }
       try await event(generator, happened)
     }
   }

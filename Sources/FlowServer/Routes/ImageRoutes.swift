@@ -152,7 +152,7 @@ struct ImageRoutes: Sendable {
       await collected.add(warnings)
     } event: { generator, event in
       switch event {
-      case .preview: break
+      case .preview, .stepped: break
       case .failed(_, let error): throw error
       case .finished(let picture):
         let bytes = try order.encoding.bytes(

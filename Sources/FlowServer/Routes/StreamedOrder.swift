@@ -69,7 +69,7 @@ enum StreamedOrder {
           let isFirst = state.previewCounts.isEmpty && !state.hasFinished
           state.previewCounts[index, default: 0] += 1
           return isFirst && !state.warnings.isEmpty ? state.warnings : nil
-        case .failed: return nil
+        case .stepped, .failed: return nil
         case .finished(let made):
           var warnings = state.warnings
           state.hasFinished = true
@@ -131,6 +131,7 @@ enum StreamedOrder {
           usage: number == nil ? TokenUsage() : nil, warnings: warnings))
     }
     switch event {
+    case .stepped: preconditionFailure("no steps were asked for")
     case .preview(_, let number, let image):
       return try picture("\(kind).partial_image", image, number: number)
     case .finished(let made):

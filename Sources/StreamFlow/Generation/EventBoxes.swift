@@ -23,11 +23,10 @@ struct EventBoxes {
     wake(stream)
   }
 
-  /// Puts an event in; an older preview of the same picture that nobody has seen is not shown any
-  /// more.
+  /// Puts an event in; what it replaces of the same image, and nobody has taken, goes.
   mutating func put(_ event: GenerationEvent, into stream: Int) {
     guard isOpen(stream) else { return }
-    events[stream]?.removeAll { !$0.isLast && $0.index == event.index }
+    events[stream]?.removeAll { $0.isReplaced(by: event) }
     events[stream, default: []].append(event)
   }
 

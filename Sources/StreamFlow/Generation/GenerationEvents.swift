@@ -9,6 +9,13 @@ public enum GenerationEvent: Sendable {
   ///   - number: which of its previews, from 0.
   ///   - image: the expected picture.
   case preview(index: Int, number: Int, image: PixelImage)
+  /// An image advanced a step; only where that was asked for.
+  ///
+  /// - Parameters:
+  ///   - index: which of the requests, from 0.
+  ///   - step: the evaluations that are done, from 1.
+  ///   - count: all evaluations that it takes.
+  case stepped(index: Int, step: Int, count: Int)
   /// A picture is finished.
   case finished(GeneratedImage)
   /// A picture failed, and no other.
@@ -17,13 +24,27 @@ public enum GenerationEvent: Sendable {
   /// Which of the requests, from 0.
   public var index: Int {
     switch self {
-    case .preview(let index, _, _), .failed(let index, _): index
+    case .preview(let index, _, _), .stepped(let index, _, _), .failed(let index, _): index
     case .finished(let image): image.index
     }
   }
 
   /// Whether nothing more comes of its request.
-  var isLast: Bool { if case .preview = self { false } else { true } }
+  var isLast: Bool {
+    switch self {
+    case .preview, .stepped: false
+    case .finished, .failed: true
+    }
+  }
+
+  /// Whether nobody needs it any more once another event of the same image is there.
+  func isReplaced(by event: GenerationEvent) -> Bool {
+    guard index == event.index, !isLast else { return false }
+    switch (self, event) {
+    case (.preview, .stepped), (.stepped, .preview): return false
+    default: return true
+    }
+  }
 }
 
 /// What happens to pictures that were asked for, as it happens; asking runs the next ticks.

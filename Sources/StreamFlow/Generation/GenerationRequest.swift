@@ -16,6 +16,8 @@ public struct GenerationRequest: Equatable, Sendable {
   public var seedBlend: SeedBlend?
   /// The picture that it starts from, if any.
   public var source: SourcePicture?
+  /// The size of the image, or nil for the model's own or the generator's.
+  public var size: PixelSize?
   /// The number of steps that are taken, 1 to 1000.
   public var stepCount = 4
   /// How strongly the prompt steers.

@@ -29,6 +29,13 @@ extension Generator {
       !waiting.contains(trajectory.id)
         && inFlight[trajectory.id]?.previewStages.contains(trajectory.stage) == true
     }
+    for trajectory in batch.inFlight where !waiting.contains(trajectory.id) {
+      guard let admission = inFlight[trajectory.id], admission.reportsSteps else { continue }
+      boxes.put(
+        .stepped(
+          index: admission.index, step: trajectory.stage, count: trajectory.plan.rows.count),
+        into: admission.stream)
+    }
     guard !retired.isEmpty || !shown.isEmpty else { return }
     finish(retired, showing: shown, with: stages.decoder)
   }

@@ -29,6 +29,8 @@ public actor Generator {
   nonisolated let provider: EngineProvider
   var stages: Stages?
   private var preparation: Task<Void, any Error>?
+  /// Who waits for it, and who of them gave it up.
+  private var (waiterCount, abandonedCount) = (0, 0)
   /// Channels, height and width of one sample.
   let sampleShape: Shape
   var batch: StreamBatch<Conditioning>
@@ -51,6 +53,8 @@ public actor Generator {
     let plan: StepPlan
     /// The evaluations after which it is shown.
     let previewStages: [Int]
+    /// Whether each of its steps is an event.
+    let reportsSteps: Bool
     /// The chunks of its conditionings, known when it is admitted.
     var chunkCount = 1
   }
@@ -92,9 +96,7 @@ public actor Generator {
     width = options.width ?? native.width
     height = options.height ?? native.height
     try checkpoint.check(width: width, height: height)
-    let latentPlaces =
-      width * height / (checkpoint.autoencoder.factor * checkpoint.autoencoder.factor)
-    rowCapacity = options.rowCapacity ?? RowChoice.rows(latentPlaces: latentPlaces)
+    rowCapacity = Self.rowCapacity(of: checkpoint, options)
     guard (1...RowChoice.maximum).contains(rowCapacity) else {
       throw ModelError(
         code: .requestInvalid,
@@ -125,16 +127,49 @@ public actor Generator {
     batch = StreamBatch(rowCapacity: 2 * rowCapacity)
   }
 
+  /// The most rows of a tick that a generator of some options has.
+  ///
+  /// - Parameters:
+  ///   - checkpoint: the model.
+  ///   - options: size, rows.
+  public static func rowCapacity(of checkpoint: Checkpoint, _ options: GeneratorOptions) -> Int {
+    let (native, factor) = (checkpoint.nativeSize, checkpoint.autoencoder.factor)
+    let size = (options.width ?? native.width, options.height ?? native.height)
+    return options.rowCapacity
+      ?? RowChoice.rows(latentPlaces: size.0 / factor * (size.1 / factor))
+  }
+
   /// Makes the engines, so that the first picture need not wait for them.
   ///
-  /// - Throws: `memoryInsufficient`, an error of a graph or an engine.
+  /// - Throws: `memoryInsufficient`, an error of a graph or an engine;
+  ///   `CancellationError` where the task is cancelled: what is not compiled yet is not begun, unless
+  ///   another waits for it.
   public func prepare() async throws {
-    guard stages == nil else { return }
-    // Whoever asks while it goes on waits for the same.
-    let task = preparation ?? Task { try await makeEngines() }
-    preparation = task
-    defer { preparation = nil }
-    try await task.value
+    while stages == nil {
+      // Whoever asks while it goes on waits for the same.
+      let task = preparation ?? Task { try await makeEngines() }
+      preparation = task
+      waiterCount += 1
+      defer {
+        waiterCount -= 1
+        if waiterCount == 0 { (preparation, abandonedCount) = (nil, 0) }
+      }
+      do {
+        try await withTaskCancellationHandler {
+          try await task.value
+        } onCancel: {
+          Task { await self.abandonPreparation() }
+        }
+      } catch is CancellationError where !Task.isCancelled {
+        // Another gave it up just before this one came.
+        if preparation == task { preparation = nil }
+      }
+    }
+  }
+
+  private func abandonPreparation() {
+    abandonedCount += 1
+    if abandonedCount >= waiterCount { preparation?.cancel() }
   }
 
   private func makeEngines() async throws {
@@ -193,9 +228,12 @@ public actor Generator {
   ///   - client: who asks; clients take turns.
   ///   - previewCount: how often each is shown before it is finished, spread over its steps; no
   ///     more often than there are steps before the last.
-  /// - Throws: `requestInvalid` for a number of steps or a combination that has no plan.
+  ///   - reportsSteps: whether each step of an image is an event.
+  /// - Throws: `requestInvalid` for a number of steps or a combination that has no plan, or an image
+  ///   of another size.
   public func events(
-    for requests: [GenerationRequest], client: String = "", previewCount: Int = 0
+    for requests: [GenerationRequest], client: String = "", previewCount: Int = 0,
+    reportsSteps: Bool = false
   ) throws -> GenerationEvents {
     let stream = nextStream
     var admissions: [Admission] = []
@@ -206,11 +244,12 @@ public actor Generator {
           try checkpoint.plan(for: request, width: width, height: height)
         }
       try checkpoint.check(request)
-      try check(request.guidance)
+      try check(request)
       admissions.append(
         Admission(
           stream: stream, index: index, request: request, plan: plan,
-          previewStages: PreviewStages.stages(count: previewCount, of: plan.rows.count)))
+          previewStages: PreviewStages.stages(count: previewCount, of: plan.rows.count),
+          reportsSteps: reportsSteps))
     }
     nextStream += 1
     stages?.pictureFailure = nil
@@ -218,6 +257,9 @@ public actor Generator {
     boxes.open(stream, count: requests.count)
     return GenerationEvents(generator: self, stream: stream, count: requests.count)
   }
+
+  /// Whether the engines are there.
+  var isPrepared: Bool { stages != nil }
 
   /// The number of pictures that wait to be admitted.
   public var pendingCount: Int { pending.count }
@@ -232,7 +274,14 @@ public actor Generator {
     }
   }
 
-  private func check(_ guidance: Guidance) throws(ModelError) {
+  private func check(_ request: GenerationRequest) throws(ModelError) {
+    if let size = request.size, size != PixelSize(width: width, height: height) {
+      throw ModelError(
+        code: .requestInvalid,
+        message: "this generator makes images of \(width)x\(height), and one of \(size) was asked "
+          + "for; an ImageModel makes images of any size")
+    }
+    let guidance = request.guidance
     guard guidance.rowsPerStep <= rowCapacity else {
       throw ModelError(
         code: .requestInvalid,

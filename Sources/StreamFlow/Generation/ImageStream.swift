@@ -23,7 +23,7 @@ public struct ImageStream: AsyncSequence, Sendable {
     public mutating func next() async throws -> GeneratedImage? {
       while let event = try await events.next() {
         switch event {
-        case .preview: continue
+        case .preview, .stepped: continue
         case .finished(let image): return image
         case .failed(_, let error): throw error
         }

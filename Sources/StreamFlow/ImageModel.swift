@@ -1,0 +1,159 @@
+public import FlowCore
+public import FlowEngine
+
+/// A model that makes images: the first type to reach for.
+///
+/// ```swift
+/// let model = try await ImageModel.load("starter")
+/// let image = try await model.image("a fox on a blue background", seed: 7)
+/// ```
+///
+/// Images of any sizes and prompts may be asked for at the same time; those of one size are in
+/// flight together, and all share the engines of the device. Each is the image that it would be
+/// alone. A ``Generator`` is the same for one size, with more to choose; ``LiveStream`` makes images
+/// of a stream of images.
+public actor ImageModel {
+  /// What is read of the model: its defaults, native size, components.
+  public nonisolated let checkpoint: Checkpoint
+  /// The engines of its device.
+  public nonisolated let engines: EngineStore
+  private let options: GeneratorOptions
+  /// Those used last at the end.
+  private var generators: [(size: PixelSize, generator: Generator)] = []
+
+  /// The most sizes that have engines at once; the size used least recently goes first.
+  public static let sizeLimit = 4
+
+  /// Takes a model that was read.
+  ///
+  /// - Parameters:
+  ///   - checkpoint: the model.
+  ///   - options: batch size, decoding; width and height are those of images that name none.
+  ///   - engines: the engines of the device, which several models and live streams may share.
+  public init(
+    _ checkpoint: Checkpoint, options: GeneratorOptions = GeneratorOptions(),
+    engines: EngineStore = .standard
+  ) {
+    self.checkpoint = checkpoint
+    self.options = options
+    self.engines = engines
+  }
+
+  /// Reads a model.
+  ///
+  /// - Parameters:
+  ///   - name: `starter`, a folder in diffusers' layout or a `.safetensors` file, or the name of a
+  ///     model that was pulled (`org/name`).
+  ///   - autoencoder: which autoencoder.
+  ///   - options: batch size, decoding.
+  ///   - engines: the engines of the device, which several models and live streams may share.
+  /// - Throws: a ``ModelError`` that says what is missing or not supported.
+  public static func load(
+    _ name: String = "starter", autoencoder: AutoencoderChoice = .automatic,
+    options: GeneratorOptions = GeneratorOptions(), engines: EngineStore = .standard
+  ) async throws -> ImageModel {
+    // Not on the caller's actor: headers of large models take a moment to read.
+    let checkpoint = try await Task.detached {
+      try Checkpoint.named(name, autoencoder: autoencoder)
+    }.value
+    return ImageModel(checkpoint, options: options, engines: engines)
+  }
+
+  /// The request of a prompt with the model's own step count, guidance and schedule.
+  ///
+  /// - Parameters:
+  ///   - prompt: what the image shows.
+  ///   - seed: the seed, 32 bits of which the default noise reads; nil for a random one.
+  ///   - size: the size of the image; nil for the model's own.
+  public nonisolated func request(
+    _ prompt: String, seed: UInt64? = nil, size: PixelSize? = nil
+  ) -> GenerationRequest {
+    var request = checkpoint.request(prompt)
+    request.seed = seed ?? request.seed
+    request.size = size
+    return request
+  }
+
+  /// Makes one image with the model's own step count, guidance and schedule.
+  ///
+  /// - Parameters:
+  ///   - prompt: what the image shows.
+  ///   - seed: the seed; nil for a random one.
+  ///   - size: the size of the image; nil for the model's own.
+  /// - Throws: `requestInvalid` for a size that the model cannot make, `memoryInsufficient`,
+  ///   `notFinite`; an ``EngineError``; `CancellationError`.
+  public func image(
+    _ prompt: String, seed: UInt64? = nil, size: PixelSize? = nil
+  ) async throws -> PixelImage {
+    let request = request(prompt, seed: seed, size: size)
+    for try await update in images([request]) {
+      switch update {
+      case .finished(let image): return image.image
+      case .failed(_, let error): throw error
+      case .preparing, .stepped, .preview: continue
+      }
+    }
+    throw CancellationError()
+  }
+
+  /// Makes images, and tells of them as it goes on.
+  ///
+  /// ```swift
+  /// for try await update in model.images([model.request("a fox"), model.request("a rocket")]) {
+  ///   switch update {
+  ///   case .preparing(let size): print("preparing \(size)")
+  ///   case .stepped(let index, let step, let count): print("\(index): \(step) of \(count)")
+  ///   case .preview(let index, let image): show(image, at: index)
+  ///   case .finished(let image): save(image)
+  ///   case .failed(let index, let error): print("\(index): \(error)")
+  ///   }
+  /// }
+  /// ```
+  ///
+  /// - Parameters:
+  ///   - requests: what the images show; those of one size are in flight together.
+  ///   - previewCount: how often each is shown before it is finished.
+  public nonisolated func images(
+    _ requests: [GenerationRequest], previewCount: Int = 0
+  ) -> ImageUpdates {
+    ImageUpdates(model: self, requests: requests, previewCount: previewCount)
+  }
+
+  /// Makes the engines of a size, so that the first image need not wait for them.
+  ///
+  /// - Parameter size: the size of the images; nil for the model's own.
+  /// - Throws: as ``image(_:seed:size:)``.
+  public func prepare(_ size: PixelSize? = nil) async throws {
+    try await generator(of: size).prepare()
+  }
+
+  /// Lets go of all engines; images that are under way are finished first.
+  public func unload() { generators = [] }
+
+  /// The sizes that have engines, the one used last at the end.
+  public var sizes: [PixelSize] { generators.map(\.size) }
+
+  /// The size of an image that names none.
+  nonisolated func size(_ size: PixelSize?) -> PixelSize {
+    let native = checkpoint.nativeSize
+    return size
+      ?? PixelSize(
+        width: options.width ?? native.width, height: options.height ?? native.height)
+  }
+
+  /// The generator of a size.
+  func generator(of size: PixelSize?) throws -> Generator {
+    let size = self.size(size)
+    if let index = generators.firstIndex(where: { $0.size == size }) {
+      let known = generators.remove(at: index)
+      generators.append(known)
+      return known.generator
+    }
+    var options = options
+    (options.width, options.height) = (size.width, size.height)
+    let generator = try Generator(checkpoint: checkpoint, options: options, engines: engines)
+    generators.append((size, generator))
+    if generators.count > Self.sizeLimit { generators.removeFirst() }
+    return generator
+  }
+}
