@@ -18,25 +18,34 @@ struct JPEGSegments {
   private static let application0: UInt8 = 0xe0
   private static let application1: UInt8 = 0xe1
 
-  /// The segments before the first scan, as far as they are sound.
-  private let header: [Segment]
+  private let bytes: [UInt8]
 
-  init(_ bytes: [UInt8]) {
-    var header: [Segment] = []
-    var position = 2
-    while position + 4 <= bytes.count, bytes[position] == 0xff {
-      let marker = bytes[position + 1]
-      // Any number of fill bytes may precede a marker.
-      guard marker != 0xff else {
-        position += 1
-        continue
+  init(_ bytes: [UInt8]) { self.bytes = bytes }
+
+  /// The segments before the first scan, as a decoder finds them: what is no marker is skipped.
+  ///
+  /// They are not collected: a file may have one in every four bytes.
+  private var header: some Sequence<Segment> {
+    sequence(state: 2) { [bytes] position -> Segment? in
+      while true {
+        // To the next 0xff, then over fill bytes.
+        while position < bytes.count, bytes[position] != 0xff { position += 1 }
+        while position < bytes.count, bytes[position] == 0xff { position += 1 }
+        guard position + 3 <= bytes.count else { return nil }
+        let marker = bytes[position]
+        switch marker {
+        // A byte of data, a temporary mark and restarts have no content.
+        case 0x00, 0x01, 0xd0...0xd7: position += 1
+        case Self.startOfScan: return nil
+        default:
+          let content = position + 3
+          let end = position + 1 + Int(bytes[position + 1]) << 8 + Int(bytes[position + 2])
+          guard end >= content, end <= bytes.count else { return nil }
+          position = end
+          return Segment(marker: marker, content: bytes[content..<end], end: end)
+        }
       }
-      let end = position + 2 + Int(bytes[position + 2]) << 8 + Int(bytes[position + 3])
-      guard marker != Self.startOfScan, end >= position + 4, end <= bytes.count else { break }
-      header.append(Segment(marker: marker, content: bytes[position + 4..<end], end: end))
-      position = end
     }
-    self.header = header
   }
 
   /// The EXIF block, if there is one before the first scan.
@@ -63,8 +72,9 @@ struct JPEGSegments {
 
   /// The comments before the first scan.
   var comments: [String] {
-    header.filter { $0.marker == Self.comment }
-      .compactMap { UserComment.trimmed(String(decoding: $0.content, as: UTF8.self)) }
+    Array(
+      header.lazy.filter { $0.marker == Self.comment }
+        .compactMap { UserComment.trimmed(String(decoding: $0.content, as: UTF8.self)) })
   }
 
   /// A JPEG file with an EXIF block after its JFIF header.
@@ -74,8 +84,8 @@ struct JPEGSegments {
     let content = exifMark + exif
     precondition(content.count <= 65_533, "an EXIF block of \(exif.count) bytes fits in no segment")
     let length = content.count + 2
-    let segments = JPEGSegments(bytes).header
-    let place = segments.first.flatMap { $0.marker == application0 ? $0.end : nil } ?? 2
+    let first = JPEGSegments(bytes).header.first { _ in true }
+    let place = first.flatMap { $0.marker == application0 ? $0.end : nil } ?? 2
     return bytes[..<place] + [0xff, application1, UInt8(length >> 8), UInt8(length & 0xff)]
       + content + bytes[place...]
   }

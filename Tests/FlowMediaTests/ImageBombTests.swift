@@ -32,6 +32,23 @@ import Testing
     #expect(scans.count == JPEGScans.maximumCount + 1 && !scans.isComplete)
   }
 
+  @Test("The size is that of the decoder, whatever stands before the frame header")
+  func header() throws {
+    for name in ["camera-1.jpg", "progressive.jpg"] {
+      let whole = try Self.bytes(name)
+      let expected = try ImageHeader(of: whole)
+      let marks: [[UInt8]] = [
+        [0xff, 0xd0], [0xff, 0x01, 0xff, 0xff, 0xd7], [0xff, 0, 1, 2, 3],
+        Array(repeating: [0xff, 0xfe, 0, 2], count: 9).flatMap(\.self),
+      ]
+      for mark in marks {
+        let bytes = whole[..<2] + mark + whole[2...]
+        #expect(try ImageHeader(of: Array(bytes)) == expected)
+        #expect(try PixelImage(jpeg: Array(bytes)) == PixelImage(jpeg: whole))
+      }
+    }
+  }
+
   @Test("A file of thousands of scans is refused before it is decoded")
   func scans() throws {
     let bomb = try Self.progressive(scans: 8000)
