@@ -15,10 +15,11 @@ public func fuzz(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
   guard let picture = try? PixelImage(picture: bytes, maximumPixelCount: 1_000_000) else {
     return 0
   }
-  // Turned upright, the sides may have changed places. Memory is reserved by the header.
-  guard let header, header.width * header.height == picture.width * picture.height,
-    [header.width, header.height].contains(picture.width)
-  else { preconditionFailure("decoded \(picture.width)x\(picture.height), not as in the header") }
+  // Memory is reserved by the header. Turned upright, the sides may have changed places.
+  precondition(
+    header.map { [[$0.width, $0.height], [$0.height, $0.width]] }?
+      .contains([picture.width, picture.height]) == true,
+    "decoded \(picture.width)x\(picture.height), in the header \(header as Any)")
   let again = try? PixelImage(picture: picture.png(texts: [("a", "b")]))
   precondition(again == picture)
   return 0
