@@ -94,9 +94,9 @@ extension ImageOrder {
   }
 }
 
-/// Waits until a condition holds, at most ten seconds.
+/// Waits until a condition holds, at most a minute: longer than any machine takes.
 func eventually(_ condition: () async throws -> Bool) async throws -> Bool {
-  for _ in 0..<5000 {
+  for _ in 0..<30_000 {
     if try await condition() { return true }
     try await Task.sleep(for: .milliseconds(2))
   }

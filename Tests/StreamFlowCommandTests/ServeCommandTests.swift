@@ -27,7 +27,8 @@ import Testing
     process.terminate()
     process.waitUntilExit()
     #expect(process.terminationStatus == 0 && process.terminationReason == .exit)
-    #expect(ContinuousClock.now - start < .seconds(5))
+    // Whoever watches does not hold it up as long as the grace is.
+    #expect(ContinuousClock.now - start < .seconds(300))
     #expect(try !runner.files("").contains { $0.hasPrefix("streamflow-results-") })
   }
 

@@ -119,17 +119,21 @@ import Testing
   func interrupt(signal: Int32) throws {
     let process = runner.process(
       ["video", "lavfi:testsrc2=size=64x64:rate=20", "a fox", "--output", "stopped.mp4"]
-        + Self.quick)
+        // Large frames are in the file soon.
+        + ["--scale-output", "8"] + Self.quick)
     let errors = Pipe()
     process.standardError = errors
     process.standardOutput = FileHandle.nullDevice
     try process.run()
-    // Until the encoder has begun: the file is under its own name only at the end.
-    let deadline = Date(timeIntervalSinceNow: 120)
-    while try runner.files(".").allSatisfy({ !$0.contains("stopped") }), Date() < deadline {
-      usleep(50_000)
+    // Until frames are in the file, which is under its own name only at the end.
+    func isBegun() throws -> Bool {
+      try runner.files(".").contains { name in
+        let path = "\(folder.path)/\(name)"
+        return try name.contains("stopped")
+          && (FileManager.default.attributesOfItem(atPath: path)[.size] as? Int ?? 0) > 1000
+      }
     }
-    usleep(1_500_000)
+    while try !isBegun(), process.isRunning { usleep(20_000) }
     kill(process.processIdentifier, signal)
     // A closing terminal sends its signal more than once: the shell does, and the kernel.
     if signal == SIGHUP {

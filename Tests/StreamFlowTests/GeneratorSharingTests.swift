@@ -32,7 +32,7 @@ import Testing
     let generator = try Self.generator(rows: 4)
     let alone = try Self.generator(rows: 1)
     let many = try await generator.images(
-      for: (0..<24).map { Self.request($0) }, client: "many")
+      for: (0..<48).map { Self.request($0) }, client: "many")
     let long = Task {
       var images: [Int: PixelImage] = [:]
       for try await picture in many { images[picture.index] = picture.image }
@@ -43,10 +43,10 @@ import Testing
     let before = await generator.statistics.pictureCount
     let one = try await Self.image(Self.request(99), generator)
     let after = await generator.statistics.pictureCount
-    // Beside its own five ticks at most, 3 of 4 rows are the other's.
-    #expect(after - before <= 8, "\(after - before) pictures were made meanwhile")
+    // Beside its own ticks 3 of 4 rows are the other's; more are made until this task goes on.
+    #expect(after - before < 24, "\(after - before) pictures were made meanwhile")
     let images = try await long.value
-    #expect(images.count == 24)
+    #expect(images.count == 48)
     for (seed, image) in [(99, one), (0, images[0]), (3, images[3]), (23, images[23])] {
       expectClose(
         try #require(image).pixels.map(Float.init),

@@ -57,7 +57,7 @@ import Testing
         break
       }
     }
-    for _ in 0..<200 where released != nil { try await Task.sleep(for: .milliseconds(10)) }
+    for _ in 0..<6000 where released != nil { try await Task.sleep(for: .milliseconds(10)) }
     #expect(released == nil)
   }
 
