@@ -47,7 +47,9 @@ import Testing
 
   @Test("The chance to be skipped rises from 0 at the threshold to 1 at sameness, by the seed")
   func chance() {
-    let (one, other) = (Self.image(10), Self.image(14))
+    let (one, other) = (
+      Self.image(10, width: 40, height: 40), Self.image(14, width: 40, height: 40)
+    )
     let similarity = LumaThumbnail(of: one).similarity(to: LumaThumbnail(of: other))
     func skips(_ threshold: Double, seed: UInt64) -> [Bool] {
       var gate = FrameGate(settings: .init(threshold: threshold, maximumSkips: 1, seed: seed))
