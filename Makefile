@@ -7,7 +7,7 @@ SOURCES = Package.swift Sources Tests Snippets Fuzz/Package.swift Fuzz/Sources \
 GENERATED = Sources/FlowGraph/ONNX/onnx.pb.swift
 export STREAMFLOW_OPENVINO ?= $(CURDIR)/.deps/openvino
 
-.PHONY: setup demo build test test-browser lint format install asan tsan fuzz bench instructions check clean
+.PHONY: setup demo build test test-fast test-browser lint format install asan tsan fuzz bench instructions check clean
 
 setup:
 	@Scripts/setup.sh
@@ -20,9 +20,14 @@ demo: setup
 build: setup
 	$(SWIFT) build --explicit-target-dependency-import-check error
 
-# One after another: each test's engines take all cores, and tests that wait would starve.
-test: setup
-	$(SWIFT) test --no-parallel
+# Suites that need an engine or a process run one after another: each engine takes all cores, and
+# tests that wait would starve.
+test: test-fast
+	$(SWIFT) test --no-parallel --skip-build --filter "$$(Scripts/tagged-suites.sh)"
+
+# All other suites, at once.
+test-fast: setup
+	$(SWIFT) test --skip "$$(Scripts/tagged-suites.sh)"
 
 # In a real Chromium, which Scripts/setup-browser.sh installs.
 test-browser: setup

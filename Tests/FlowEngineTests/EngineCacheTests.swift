@@ -7,7 +7,7 @@ import Testing
 
 @testable import FlowEngine
 
-@Suite struct EngineCacheTests {
+@Suite(.tags(.engine)) struct EngineCacheTests {
   private let folder: TemporaryFolder
   private let weights: String
 

@@ -6,7 +6,7 @@ import Foundation
 import Testing
 
 /// Each operator through the engine, against a plain function of a few lines.
-@Suite struct OperatorTests {
+@Suite(.tags(.engine)) struct OperatorTests {
   private static func numbers(_ count: Int, seed: UInt64 = 1) -> [Float] {
     var noise = GaussianNoise(seed: seed)
     return noise.latents(shape: [count]).scalars

@@ -6,7 +6,7 @@ import Foundation
 import Testing
 
 /// Layers in 8 bits, against PyTorch's own rounding.
-@Suite struct QuantizedLayerTests {
+@Suite(.tags(.engine)) struct QuantizedLayerTests {
   private static let cases: [(name: String, stride: Int, padding: Int)] = [
     ("same", 1, 1), ("halved", 2, 1), ("place", 1, 0), ("positive", 1, 1), ("tokens", 1, 0),
   ]

@@ -7,7 +7,7 @@ import Testing
 @testable import FlowEngine
 @testable import FlowOpenVINO
 
-@Suite struct RuntimeTests {
+@Suite(.tags(.engine, .process)) struct RuntimeTests {
   private static let package = URL(filePath: #filePath)
     .deletingLastPathComponent().appending(path: "../..").standardizedFileURL.path
 

@@ -7,7 +7,7 @@ import Testing
 @testable import FlowGraph
 
 /// Weights of every stored type and place, as the engine reads them.
-@Suite struct StoredTypeTests {
+@Suite(.tags(.engine)) struct StoredTypeTests {
   private let folder: TemporaryFolder
 
   init() throws { folder = try TemporaryFolder() }

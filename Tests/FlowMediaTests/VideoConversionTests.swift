@@ -6,7 +6,7 @@ import Testing
 @testable import FlowMedia
 
 /// Frames as a screen shows them: shape, light, fields and transparency.
-@Suite struct VideoConversionTests {
+@Suite(.tags(.ffmpeg)) struct VideoConversionTests {
   private let clips: Clips
 
   init() throws { clips = try Clips() }

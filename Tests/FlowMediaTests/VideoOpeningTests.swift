@@ -6,7 +6,7 @@ import Testing
 @testable import FlowMedia
 
 /// Standard input of every kind, and outputs that would replace inputs.
-@Suite struct VideoOpeningTests {
+@Suite(.tags(.ffmpeg)) struct VideoOpeningTests {
   private let clips: Clips
 
   init() throws { clips = try Clips() }

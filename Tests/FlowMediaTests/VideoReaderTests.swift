@@ -5,7 +5,7 @@ import Testing
 
 @testable import FlowMedia
 
-@Suite struct VideoReaderTests {
+@Suite(.tags(.ffmpeg)) struct VideoReaderTests {
   private let clips: Clips
 
   init() throws { clips = try Clips() }

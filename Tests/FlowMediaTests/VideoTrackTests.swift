@@ -6,7 +6,7 @@ import Testing
 @testable import FlowMedia
 
 /// Sound, subtitles, chapters and frame times that are carried over.
-@Suite struct VideoTrackTests {
+@Suite(.tags(.ffmpeg)) struct VideoTrackTests {
   private let clips: Clips
 
   init() throws { clips = try Clips() }

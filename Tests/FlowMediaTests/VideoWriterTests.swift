@@ -5,7 +5,7 @@ import Testing
 
 @testable import FlowMedia
 
-@Suite struct VideoWriterTests {
+@Suite(.tags(.ffmpeg)) struct VideoWriterTests {
   private let clips: Clips
   private let size = PixelSize(width: 64, height: 48)
   private let rate = FrameRate(10)

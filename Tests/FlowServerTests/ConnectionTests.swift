@@ -7,7 +7,7 @@ import Testing
 
 /// What connections may do: how long a request takes to come in, in which order answers go out, and
 /// when a connection ends.
-@Suite(.serialized) struct ConnectionTests {
+@Suite(.serialized, .tags(.engine)) struct ConnectionTests {
   private static let token = "0123456789abcdef-token"
 
   /// A server with short times and a token.

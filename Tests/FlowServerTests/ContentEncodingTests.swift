@@ -5,7 +5,7 @@ import Testing
 @testable import FlowServer
 
 /// Bodies that are sent compressed.
-@Suite(.serialized) struct ContentEncodingTests {
+@Suite(.serialized, .tags(.engine)) struct ContentEncodingTests {
   @Test(
     "A compressed body is refused with 415 and the encoding that is accepted, on every route",
     arguments: [

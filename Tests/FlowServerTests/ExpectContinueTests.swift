@@ -5,7 +5,7 @@ import Testing
 @testable import FlowServer
 
 /// Clients that ask before they send a body (`Expect: 100-continue`), as curl does from 1 MB on.
-@Suite(.serialized) struct ExpectContinueTests {
+@Suite(.serialized, .tags(.engine, .process)) struct ExpectContinueTests {
   private static func head(
     _ method: String, _ path: String, type: String, length: Int, _ more: String = ""
   ) -> String {

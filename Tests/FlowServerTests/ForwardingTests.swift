@@ -5,7 +5,7 @@ import Testing
 @testable import FlowServer
 
 /// A server behind a proxy.
-@Suite(.serialized) struct ForwardingTests {
+@Suite(.serialized, .tags(.engine)) struct ForwardingTests {
   private static func address(
     _ port: Int, _ headers: [String: String] = [:], path: String = "/v1/images/generations"
   ) throws -> String {

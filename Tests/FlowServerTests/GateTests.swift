@@ -5,7 +5,7 @@ import Testing
 @testable import FlowServer
 
 /// Who may come in, and how much they may bring.
-@Suite(.serialized) struct GateTests {
+@Suite(.serialized, .tags(.engine)) struct GateTests {
   private static func tokenFile(_ text: String = "0123456789abcdef-token") throws -> String {
     let path = FileManager.default.temporaryDirectory.appending(path: "token-\(UUID())").path
     _ = FileManager.default.createFile(

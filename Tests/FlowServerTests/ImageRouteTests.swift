@@ -7,7 +7,7 @@ import Testing
 
 @testable import FlowServer
 
-@Suite(.serialized) struct ImageRouteTests {
+@Suite(.serialized, .tags(.engine)) struct ImageRouteTests {
   private static func image(_ answer: LoopbackClient.Answer, _ index: Int = 0) throws -> PixelImage
   {
     let text = try #require(answer["data", "\(index)", "b64_json"] as? String)

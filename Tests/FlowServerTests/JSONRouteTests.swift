@@ -5,7 +5,7 @@ import Testing
 @testable import FlowServer
 
 /// JSON that burns processor time, at every door that JSON comes in.
-@Suite(.serialized) struct JSONRouteTests {
+@Suite(.serialized, .tags(.engine)) struct JSONRouteTests {
   @Test("JSON that is nested too deeply or too wide costs nothing, wherever it comes in")
   func complexJSON() async throws {
     let server = try await RunningServer.shared()

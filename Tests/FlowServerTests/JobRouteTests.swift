@@ -6,7 +6,7 @@ import Testing
 
 @testable import FlowServer
 
-@Suite(.serialized) struct JobRouteTests {
+@Suite(.serialized, .tags(.engine)) struct JobRouteTests {
   private static func start(_ port: Int, _ json: String) throws -> String {
     let answer = try LoopbackClient.ask(port, "POST", "/v1/jobs", json: json)
     #expect(answer.status == 202, "\(answer.text)")

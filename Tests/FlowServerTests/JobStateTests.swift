@@ -7,7 +7,7 @@ import Testing
 @testable import FlowServer
 
 /// Jobs of real servers: over a restart, in lists, and with an input image.
-@Suite(.serialized) struct JobStateTests {
+@Suite(.serialized, .tags(.engine)) struct JobStateTests {
   private static func wait(_ port: Int, _ id: String, until status: String) async throws -> Bool {
     try await eventually {
       try LoopbackClient.ask(port, "GET", "/v1/jobs/\(id)")["status"] as? String == status

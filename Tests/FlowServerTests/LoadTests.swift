@@ -9,7 +9,7 @@ import Testing
 @testable import FlowServer
 
 /// Bounds over all requests: memory, decoding, preparations.
-@Suite struct LoadTests {
+@Suite(.tags(.engine)) struct LoadTests {
   @Test("A budget is reserved, refused beyond its end, and free when nobody owns it any more")
   func budget() throws {
     let budget = MemoryBudget(capacity: 100)

@@ -5,7 +5,7 @@ import Testing
 
 @testable import FlowServer
 
-@Suite(.serialized) struct ModelShelfTests {
+@Suite(.serialized, .tags(.engine)) struct ModelShelfTests {
   @Test("Of several models as many stay as there is room for; the one used least of late gives way")
   func budget() async throws {
     let bytes = try Checkpoint.starter().engineByteCount

@@ -5,7 +5,7 @@ import Testing
 @testable import FlowServer
 
 /// What ready-made clients of OpenAI's images API send.
-@Suite(.serialized) struct OpenAIRequestTests {
+@Suite(.serialized, .tags(.engine)) struct OpenAIRequestTests {
   private static let path = "/v1/images/generations"
 
   private static func generate(

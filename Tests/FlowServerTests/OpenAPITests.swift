@@ -8,7 +8,7 @@ import Testing
 
 @testable import FlowServer
 
-@Suite(.serialized) struct OpenAPITests {
+@Suite(.serialized, .tags(.engine)) struct OpenAPITests {
   @Test("The document describes the routes that there are, and no others")
   func routes() async throws {
     let server = try await RunningServer.shared()

@@ -6,7 +6,7 @@ import Testing
 @testable import FlowServer
 
 /// What the server says of prompts and sizes that a model was not trained for.
-@Suite(.serialized) struct PromptRouteTests {
+@Suite(.serialized, .tags(.engine)) struct PromptRouteTests {
   private static func codes(_ warnings: Any?) -> [String] {
     (warnings as? [[String: Any]] ?? []).compactMap { $0["code"] as? String }
   }

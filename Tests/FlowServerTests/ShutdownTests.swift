@@ -5,7 +5,7 @@ import Testing
 @testable import FlowServer
 
 /// Requests that still wait when the server's grace has passed.
-@Suite struct ShutdownTests {
+@Suite(.tags(.engine)) struct ShutdownTests {
   private static let large = #"{"prompt": "a fox", "n": 16, "steps": 100, "stream": STREAM}"#
 
   /// Starts a request, waits until it is in flight, and stops the server meanwhile.

@@ -5,7 +5,7 @@ import Testing
 @testable import FlowServer
 
 /// WebSockets that break RFC 6455.
-@Suite(.serialized) struct SocketHandshakeTests {
+@Suite(.serialized, .tags(.engine)) struct SocketHandshakeTests {
   private static let handshake = [
     "Host": "localhost", "Upgrade": "websocket", "Connection": "Upgrade",
     "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",

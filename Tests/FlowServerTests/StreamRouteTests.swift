@@ -6,7 +6,7 @@ import Testing
 
 @testable import FlowServer
 
-@Suite(.serialized) struct StreamRouteTests {
+@Suite(.serialized, .tags(.engine)) struct StreamRouteTests {
   private static func open(_ port: Int, _ more: String = "") throws -> String {
     let answer = try LoopbackClient.ask(
       port, "POST", "/v1/streams",

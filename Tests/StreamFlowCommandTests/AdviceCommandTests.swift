@@ -3,7 +3,7 @@ import Foundation
 import Testing
 
 /// What the command says of prompts and sizes that the starter was not trained for.
-@Suite(.serialized) struct AdviceCommandTests {
+@Suite(.serialized, .tags(.process)) struct AdviceCommandTests {
   private static let remedy = "list what it knows with: streamflow inspect starter --prompts\n"
 
   @Test("Unknown words are warned of on standard error, each once, with the nearest known word")

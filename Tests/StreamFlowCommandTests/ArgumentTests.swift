@@ -5,7 +5,7 @@ import Testing
 @testable import StreamFlowCommand
 
 /// What people type: negative numbers, other programs' options, misspelled commands, no quotes.
-@Suite struct ArgumentTests {
+@Suite(.tags(.process)) struct ArgumentTests {
   private let runner: CommandRunner
 
   init() throws { runner = try CommandRunner() }

@@ -9,7 +9,7 @@ import Testing
 #endif
 
 /// `streamflow benchmark`, with runs as short as can be: what is measured is not looked at.
-@Suite struct BenchmarkCommandTests {
+@Suite(.tags(.process)) struct BenchmarkCommandTests {
   private let runner: CommandRunner
 
   init() throws { runner = try CommandRunner() }

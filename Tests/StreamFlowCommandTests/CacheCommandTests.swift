@@ -3,7 +3,7 @@ import Foundation
 import Testing
 
 /// `streamflow cache` and the limit of the cache.
-@Suite struct CacheCommandTests {
+@Suite(.tags(.process)) struct CacheCommandTests {
   private let runner: CommandRunner
 
   init() throws { runner = try CommandRunner(ownsCache: true) }

@@ -5,7 +5,7 @@ import Foundation
 import Testing
 
 /// The built `streamflow`, run as a user runs it.
-@Suite struct CommandTests {
+@Suite(.tags(.process)) struct CommandTests {
   private let runner: CommandRunner
   private var folder: TemporaryFolder { runner.folder }
 

@@ -3,7 +3,7 @@ import Foundation
 import Testing
 
 /// Help and completions.
-@Suite struct HelpTests {
+@Suite(.tags(.process)) struct HelpTests {
   private let runner: CommandRunner
 
   init() throws { runner = try CommandRunner() }

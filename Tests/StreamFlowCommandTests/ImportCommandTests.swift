@@ -5,7 +5,7 @@ import Foundation
 import Testing
 
 /// `generate --from`: the settings of an image.
-@Suite struct ImportCommandTests {
+@Suite(.tags(.process)) struct ImportCommandTests {
   private let runner: CommandRunner
   private var folder: TemporaryFolder { runner.folder }
 

@@ -5,7 +5,7 @@ import Foundation
 import Testing
 
 /// `streamflow inspect` of images and folders of images.
-@Suite struct InspectImagesTests {
+@Suite(.tags(.process)) struct InspectImagesTests {
   private let runner: CommandRunner
 
   init() throws { runner = try CommandRunner() }

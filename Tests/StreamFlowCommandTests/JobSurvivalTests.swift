@@ -3,9 +3,10 @@ import Foundation
 import Testing
 
 /// Kills real servers at random moments: `STREAMFLOW_KILL_COUNT` times, 3 unless it is set.
-@Suite(.serialized) struct JobSurvivalTests {
-  private static let imageCount = 300
-  private static let order = #"{"prompts": ["a fox", "sushi"], "n": 150, "seed": 11, "steps": 1}"#
+@Suite(.serialized, .tags(.process)) struct JobSurvivalTests {
+  private static let imageCount = 160
+  private static let order = #"{"prompts": ["a fox", "sushi"], "n": 80, "seed": 11, "steps": 1}"#
+  private static let longOrder = #"{"prompt": "a fox", "n": 1000, "steps": 50}"#
   private static let killCount =
     ProcessInfo.processInfo.environment["STREAMFLOW_KILL_COUNT"].flatMap { Int($0) } ?? 3
 

@@ -3,7 +3,7 @@ import Foundation
 import Testing
 
 /// LoRAs on the command line.
-@Suite struct LoRACommandTests {
+@Suite(.tags(.process)) struct LoRACommandTests {
   private let runner: CommandRunner
 
   init() throws {

@@ -5,7 +5,7 @@ import Foundation
 import Testing
 
 /// Where images go: standard output, files by their names, folders.
-@Suite struct OutputCommandTests {
+@Suite(.tags(.process)) struct OutputCommandTests {
   private let runner: CommandRunner
   private var folder: TemporaryFolder { runner.folder }
 

@@ -5,7 +5,7 @@ import Foundation
 import Testing
 
 /// `--prompts-file`, and prompts that are not used as they are written.
-@Suite struct PromptsFileTests {
+@Suite(.tags(.process)) struct PromptsFileTests {
   private let runner: CommandRunner
 
   init() throws { runner = try CommandRunner() }

@@ -4,7 +4,7 @@ import StreamFlow
 import Testing
 
 /// `streamflow pull`, run as a user runs it, against a hub on loopback.
-@Suite struct PullCommandTests {
+@Suite(.tags(.process)) struct PullCommandTests {
   private let folder: TemporaryFolder
 
   init() throws { folder = try TemporaryFolder() }

@@ -3,7 +3,7 @@ import Foundation
 import Testing
 
 /// 8-bit scales on the command line.
-@Suite struct QuantizeCommandTests {
+@Suite(.tags(.process)) struct QuantizeCommandTests {
   private let runner: CommandRunner
 
   init() throws { runner = try CommandRunner() }

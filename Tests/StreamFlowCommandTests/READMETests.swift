@@ -5,7 +5,7 @@ import Foundation
 import Testing
 
 /// The README's command lines that need no files of one's own, run in a copy of what they read.
-@Suite struct READMETests {
+@Suite(.tags(.process)) struct READMETests {
   private static let package = URL(filePath: #filePath).deletingLastPathComponent()
     .appending(path: "../..").standardizedFileURL.path
 

@@ -4,7 +4,7 @@ import Foundation
 import Testing
 
 /// `--resume`: an interrupted run is continued, and ends as one that was not interrupted.
-@Suite struct ResumeCommandTests {
+@Suite(.tags(.process)) struct ResumeCommandTests {
   private let runner: CommandRunner
   private var folder: TemporaryFolder { runner.folder }
 

@@ -2,12 +2,12 @@ import FlowTestSupport
 import Foundation
 import Testing
 
-@Suite struct ServeCommandTests {
+@Suite(.tags(.process)) struct ServeCommandTests {
   @Test("It says where it listens, answers, and ends well when it is told to, live streams and all")
   func lifetime() throws {
     let runner = try CommandRunner()
     let server = try ServerProcess(
-      runner, ["--max-rows", "2", "--grace", "5", "--results", runner.folder.path])
+      runner, ["--max-rows", "2", "--grace", "600", "--results", runner.folder.path])
     let (process, port) = (server.process, server.port)
     defer { process.terminate() }
     #expect(try LoopbackClient.ask(port, "GET", "/healthz").text == "ok\n")

@@ -65,7 +65,7 @@ import Testing
 }
 
 /// The built command on a pseudo-terminal, as wide as asked for.
-@Suite struct PseudoTerminalTests {
+@Suite(.tags(.process)) struct PseudoTerminalTests {
   private let runner: CommandRunner
 
   init() throws { runner = try CommandRunner() }

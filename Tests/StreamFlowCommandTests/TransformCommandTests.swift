@@ -5,7 +5,7 @@ import Foundation
 import Testing
 
 /// `streamflow transform`, run as a user runs it.
-@Suite struct TransformCommandTests {
+@Suite(.tags(.process)) struct TransformCommandTests {
   private let runner: CommandRunner
   private var folder: TemporaryFolder { runner.folder }
 

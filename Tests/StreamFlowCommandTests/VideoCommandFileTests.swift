@@ -5,7 +5,7 @@ import Foundation
 import Testing
 
 /// What `streamflow video` does with its files: it loses no input, no frame and no track.
-@Suite struct VideoCommandFileTests {
+@Suite(.tags(.process, .ffmpeg)) struct VideoCommandFileTests {
   private let runner: CommandRunner
   private var folder: TemporaryFolder { runner.folder }
 

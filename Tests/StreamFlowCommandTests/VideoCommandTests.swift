@@ -5,7 +5,7 @@ import Foundation
 import Testing
 
 /// `streamflow video` with the real ffmpeg, run as a user runs it.
-@Suite struct VideoCommandTests {
+@Suite(.tags(.process, .ffmpeg)) struct VideoCommandTests {
   private let runner: CommandRunner
   private var folder: TemporaryFolder { runner.folder }
 

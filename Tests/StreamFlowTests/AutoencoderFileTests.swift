@@ -8,7 +8,7 @@ import Testing
 @testable import StreamFlow
 
 /// Autoencoders in files of their own, against diffusers' images (`Scripts/fixtures/singlefile.py`).
-@Suite struct AutoencoderFileTests {
+@Suite(.tags(.engine)) struct AutoencoderFileTests {
   private typealias Tensor = (name: String, shape: [Int], scalars: [Float])
 
   private let folder: TemporaryFolder

@@ -7,7 +7,7 @@ import Testing
 @testable import StreamFlow
 
 /// Whole and broken model folders.
-@Suite struct CheckpointTests {
+@Suite(.tags(.engine)) struct CheckpointTests {
   private let folder: TemporaryFolder
 
   /// A copy of the starter that a test can break.

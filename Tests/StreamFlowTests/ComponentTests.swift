@@ -11,13 +11,13 @@ import Testing
 ///
 /// Both sides compute in float32 and sum in different orders; 1e-4 of the 2-norm is what is asked
 /// for, and what is seen is about 1e-6.
-@Suite struct ComponentTests {
+@Suite(.tags(.engine)) struct ComponentTests {
   private static func configuration(_ name: String) throws -> ConfigurationFile {
     try ConfigurationFile(path: Bundle.module.fixture("\(name)/config.json"))
   }
 
-  private static func session(_ graph: Graph, _ store: WeightStore) throws -> Program {
-    try Program.compiled(GraphModule(graph, weightsIdentity: store.identity))
+  private static func session(_ graph: Graph, _ store: WeightStore) async throws -> Program {
+    try await Program.shared(GraphModule(graph, weightsIdentity: store.identity))
   }
 
   private static func write(_ scalars: [Float], to session: Program, input: Int) {

@@ -6,7 +6,7 @@ import Testing
 
 @testable import StreamFlow
 
-@Suite struct EngineCatalogueTests {
+@Suite(.tags(.engine)) struct EngineCatalogueTests {
   private let provider = EngineProvider(.fresh())
 
   /// Programs of a graph that does next to nothing, named by their rows and chunks.

@@ -4,7 +4,7 @@ import StreamFlow
 import Testing
 
 /// The `parameters` text of images: what other programs wrote, and what this one writes.
-@Suite struct GenerationSettingsTests {
+@Suite(.tags(.engine)) struct GenerationSettingsTests {
   @Test("AUTOMATIC1111's text is read: prompts of several lines, quotes, unknown names")
   func automatic1111() {
     let settings = GenerationSettings(

@@ -6,7 +6,7 @@ import Testing
 @testable import StreamFlow
 
 /// Several who ask one generator at the same time.
-@Suite struct GeneratorSharingTests {
+@Suite(.tags(.engine)) struct GeneratorSharingTests {
   private static func request(_ seed: Int, steps: Int = 4) -> GenerationRequest {
     var request = GenerationRequest(prompt: "a fox on a blue background")
     request.seed = UInt64(seed)

@@ -9,7 +9,7 @@ import Testing
 ///
 /// Without the variable it is a few seconds long. `STREAMFLOW_SOAK_SPARE=0` lets go of the engines of
 /// a size as soon as it is changed away from (``LiveOptions/spareByteCount``).
-@Suite struct LiveStreamSoakTests {
+@Suite(.tags(.engine)) struct LiveStreamSoakTests {
   private static let minutes =
     ProcessInfo.processInfo.environment["STREAMFLOW_SOAK_MINUTES"].flatMap { Double($0) } ?? 0.08
 

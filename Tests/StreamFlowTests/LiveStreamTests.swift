@@ -7,7 +7,7 @@ import Testing
 @testable import StreamFlow
 
 /// The live stream: every input accounted for, in order, and each picture the one it is alone.
-@Suite struct LiveStreamTests {
+@Suite(.tags(.engine)) struct LiveStreamTests {
   /// An input that is like no other.
   static func input(_ index: Int, width: Int = 80, height: Int = 60) -> PixelImage {
     var pixels: [UInt8] = []

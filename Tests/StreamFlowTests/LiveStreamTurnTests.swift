@@ -7,7 +7,7 @@ import Testing
 @testable import StreamFlow
 
 /// Beginnings, breaks and ends of live streams, and the rows that they choose.
-@Suite struct LiveStreamTurnTests {
+@Suite(.tags(.engine)) struct LiveStreamTurnTests {
   @Test("Paused, nothing is taken up; resumed, it goes on")
   func pause() async throws {
     let stream = try LiveStreamTests.stream()

@@ -8,7 +8,7 @@ import Testing
 
 /// LoRAs in every format on tiny models, against diffusers and PEFT where they load the format,
 /// and against the arithmetic in PyTorch where they do not (`Scripts/fixtures/loras.py`).
-@Suite struct LoRATests {
+@Suite(.tags(.engine)) struct LoRATests {
   private static func path(_ name: String) -> String {
     Bundle.module.fixture("loras/\(name).safetensors")
   }

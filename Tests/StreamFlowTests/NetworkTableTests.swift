@@ -8,7 +8,7 @@ import Testing
 @testable import StreamFlow
 
 /// What is computed once, before the ticks, is what each tick would compute.
-@Suite struct NetworkTableTests {
+@Suite(.tags(.engine)) struct NetworkTableTests {
   @Test(
     "A network that reads tables gives what it gives without", arguments: ["sd", "sdxl", "lcm"],
     [UNet.Tables.text, .time, [.text, .time]])

@@ -7,7 +7,7 @@ import Testing
 @testable import StreamFlow
 
 /// Whole tiny checkpoints of every family through `Generator`, against diffusers' own pipelines.
-@Suite struct PipelineTests {
+@Suite(.tags(.engine)) struct PipelineTests {
   struct Case: Decodable, Sendable {
     let model: String
     let schedule: String

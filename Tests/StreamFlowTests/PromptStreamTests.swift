@@ -7,7 +7,7 @@ import Testing
 @testable import StreamFlow
 
 /// Prompts of one and of several chunks in one stream.
-@Suite struct PromptStreamTests {
+@Suite(.tags(.engine)) struct PromptStreamTests {
   private static let fox = "a fox on a blue background"
   private static func long(_ chunks: Int) -> String {
     ([String](repeating: fox, count: chunks)).joined(separator: " BREAK ")

@@ -9,7 +9,7 @@ import Testing
 @testable import StreamFlow
 
 /// What weighted prompts and prompts of several chunks come to.
-@Suite struct PromptTests {
+@Suite(.tags(.engine)) struct PromptTests {
   private static func conditioner() async throws -> Conditioner {
     let checkpoint = try Checkpoint.starter()
     return Conditioner(

@@ -8,7 +8,7 @@ import Testing
 @testable import StreamFlow
 
 /// Whole models in 8 bits.
-@Suite struct QuantizedModelTests {
+@Suite(.tags(.engine)) struct QuantizedModelTests {
   private static let prompts = [
     "grinning face on a blue background", "red apple on a white background", "dog face",
     "pizza on a green background",

@@ -12,7 +12,7 @@ import Testing
 ///
 /// Hashes differ between processors, so none are committed. `STREAMFLOW_IMAGE_HASHES` names a file:
 /// the first run writes it, and later ones on the same machine are compared with it.
-@Suite struct SameImagesTests {
+@Suite(.tags(.engine)) struct SameImagesTests {
   private static let file = ProcessInfo.processInfo.environment["STREAMFLOW_IMAGE_HASHES"]
 
   @Test(

@@ -9,7 +9,7 @@ import Testing
 @testable import StreamFlow
 
 /// Checkpoints in one file, against diffusers' own conversion (`Scripts/fixtures/singlefile.py`).
-@Suite struct SingleFileTests {
+@Suite(.tags(.engine)) struct SingleFileTests {
   private let folder: TemporaryFolder
 
   init() throws { folder = try TemporaryFolder() }

@@ -7,7 +7,7 @@ import Testing
 @testable import StreamFlow
 
 /// Image to image through `Generator`, against diffusers' own pipelines.
-@Suite struct SourcePictureTests {
+@Suite(.tags(.engine)) struct SourcePictureTests {
   private struct Case: Decodable {
     let model: String
     let schedule: String

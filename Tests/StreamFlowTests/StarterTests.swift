@@ -6,7 +6,7 @@ import StreamFlow
 import Testing
 
 /// The starter checkpoint through `Generator`, against diffusers' parts in a plain loop.
-@Suite struct StarterTests {
+@Suite(.tags(.engine)) struct StarterTests {
   private struct Case: Decodable {
     let prompt: String
     let seed: UInt64

@@ -8,7 +8,7 @@ import Testing
 @testable import StreamFlow
 
 /// Pictures decoded in tiles against the same decoded whole.
-@Suite struct TiledDecoderTests {
+@Suite(.tags(.engine)) struct TiledDecoderTests {
   private let autoencoder: Autoencoder
   private let store: WeightStore
 

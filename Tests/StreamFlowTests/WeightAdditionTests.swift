@@ -8,7 +8,7 @@ import Testing
 @testable import StreamFlow
 
 /// LoRAs on a whole checkpoint.
-@Suite struct WeightAdditionTests {
+@Suite(.tags(.engine)) struct WeightAdditionTests {
   private typealias Tensor = (name: String, shape: [Int], scalars: [Float])
 
   private let folder: TemporaryFolder
