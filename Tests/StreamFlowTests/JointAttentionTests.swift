@@ -8,7 +8,7 @@ import Testing
 
 /// A family of a few lines whose image and text are one sequence: what is exact for cross-attention
 /// is not for it.
-@Suite struct JointAttentionTests {
+@Suite(.tags(.engine)) struct JointAttentionTests {
   /// One layer of attention over the latent pixels and the tokens of the text together.
   struct Toy: ModelFamily {
     static let pipelines: [String] = []

@@ -104,7 +104,7 @@ import Testing
 
   @Test("A cancelled quantization goes on where it was, and gives the same scales")
   func resumed() async throws {
-    let plain = try Checkpoint.starter()
+    let plain = try Checkpoint(folder: PipelineTests.folder("sd"))
     let folder = try TemporaryFolder()
     var options = QuantizationOptions()
     (options.prompts, options.stepCount, options.floatShare) = (["dog", "car"], 1, 0)
