@@ -6,7 +6,7 @@ import Testing
 @testable import StreamFlow
 
 /// The library's first type: loading, one image, many of several sizes, letting go.
-@Suite struct ImageModelTests {
+@Suite(.tags(.engine)) struct ImageModelTests {
   @Test("A model's image is the one that the command makes: its own steps, guidance and schedule")
   func image() async throws {
     let model = try await ImageModel.load("starter", engines: .ofTests)
