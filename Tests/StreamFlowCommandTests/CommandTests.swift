@@ -204,7 +204,7 @@ import Testing
       ),
       (
         ["generate", "fox", "--device", "TPU"], 69,
-        "error: there is no device 'TPU'; this machine has CPU"
+        "error: there is no device 'TPU'; this machine has openvino:CPU"
       ),
       (
         ["generate", "fox", "--schedule", "perflow", "--steps", "2"], 64,
