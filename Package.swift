@@ -88,7 +88,7 @@ let package = Package(
     .target(
       name: "FlowServer",
       dependencies: [
-        "StreamFlow", "FlowMedia", "FlowCore", "FlowEngine",
+        "StreamFlow", "FlowMedia", "FlowCore", "FlowEngine", "FlowGraph", "FlowText",
         .product(name: "Hummingbird", package: "hummingbird"),
         .product(name: "HummingbirdCore", package: "hummingbird"),
         .product(name: "GRDB", package: "GRDB.swift"),
@@ -152,7 +152,8 @@ let package = Package(
     .testTarget(
       name: "FlowServerTests",
       dependencies: [
-        "FlowServer", "StreamFlow", "FlowMedia", "FlowCore", "FlowEngine", "FlowTestSupport",
+        "FlowServer", "StreamFlow", "FlowMedia", "FlowCore", "FlowEngine", "FlowGraph", "FlowText",
+        "FlowTestSupport",
         .product(name: "GRDB", package: "GRDB.swift"),
         .product(name: "HTTPTypes", package: "swift-http-types"),
         .product(name: "Logging", package: "swift-log"),
@@ -162,7 +163,9 @@ let package = Package(
     .testTarget(
       name: "StreamFlowCommandTests",
       dependencies: [
-        "StreamFlowCommand", "StreamFlow", "FlowMedia", "FlowCore", "FlowEngine", "FlowTestSupport",
+        "StreamFlowCommand", "StreamFlow", "FlowHub", "FlowServer", "FlowMedia", "FlowCore",
+        "FlowEngine", "FlowGraph", "FlowText", "FlowTestSupport",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: settings),
   ]

@@ -1,9 +1,10 @@
+public import Foundation
 internal import StreamFlow
 
 /// What went wrong between a hub and the cache.
 public struct HubError: Error, Equatable, Sendable, CustomStringConvertible {
   /// The kind of failure.
-  public enum Code: Sendable {
+  public enum Code: Sendable, CaseIterable {
     /// A name, a revision, an endpoint or a token that cannot be one.
     case requestInvalid
     /// The network is not to be used.
@@ -39,6 +40,11 @@ public struct HubError: Error, Equatable, Sendable, CustomStringConvertible {
 
   /// The failure in words.
   public var description: String { message }
+}
+
+extension HubError: LocalizedError {
+  /// The failure in words.
+  public var errorDescription: String? { message }
 }
 
 /// A failure that may be gone at the next attempt.

@@ -1,7 +1,9 @@
+public import Foundation
+
 /// What went wrong between pictures or frames in memory and files, devices and programs.
 public struct MediaError: Error, Sendable, CustomStringConvertible {
   /// The kind of failure.
-  public enum Code: Sendable {
+  public enum Code: Sendable, CaseIterable {
     /// The bytes are no picture of the format.
     case pictureInvalid
     /// The bytes are of a format that is not read.
@@ -55,6 +57,11 @@ extension MediaError: Equatable {
   public static func == (lhs: Self, rhs: Self) -> Bool {
     lhs.code == rhs.code && lhs.message == rhs.message
   }
+}
+
+extension MediaError: LocalizedError {
+  /// The failure in words.
+  public var errorDescription: String? { message }
 }
 
 extension MediaError {

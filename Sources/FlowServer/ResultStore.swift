@@ -98,7 +98,7 @@ actor ResultStore {
 
 /// What went wrong between pictures and the disk that keeps them.
 struct ResultStoreError: Error, Equatable, Sendable, CustomStringConvertible {
-  enum Code: Sendable {
+  enum Code: Sendable, CaseIterable {
     /// There is no room for a picture.
     case diskFull
     /// The folder cannot be made or written.

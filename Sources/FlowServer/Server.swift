@@ -285,14 +285,3 @@ public struct Server: Sendable {
     stop.stop()
   }
 }
-
-/// What is wrong with how a server is set up.
-public struct ServerSetupError: Error, Sendable, CustomStringConvertible {
-  /// The failure in words, with how to mend it.
-  public let message: String
-
-  init(_ message: String) { self.message = message }
-
-  /// The failure in words.
-  public var description: String { message }
-}

@@ -1,7 +1,7 @@
 /// What went wrong between a tokenizer's files and tokens.
 public struct TextError: Error, Equatable, Sendable, CustomStringConvertible {
   /// The kind of failure.
-  public enum Code: Sendable {
+  public enum Code: Sendable, CaseIterable {
     /// A file is absent or cannot be read.
     case fileUnreadable
     /// A file does not say what such a file must say.

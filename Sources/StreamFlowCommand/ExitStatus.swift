@@ -1,9 +1,11 @@
 internal import ArgumentParser
+internal import FlowCore
 internal import FlowEngine
 internal import FlowGraph
 internal import FlowHub
 internal import FlowMedia
 internal import FlowServer
+internal import FlowText
 internal import Foundation
 internal import StreamFlow
 
@@ -32,8 +34,9 @@ enum ExitStatus {
     case let code as ExitCode: code
     case let failure as CommandFailure: failure.exitCode
     case let error as ModelError: of(error)
-    case let error as GraphError:
-      ExitCode(error.code == .fileUnreadable ? EX_NOINPUT : EX_DATAERR)
+    case let error as GraphError: of(error)
+    case let error as TextError: of(error)
+    case let error as PlanError: of(error)
     case let error as EngineError: of(error)
     case let error as MediaError: of(error)
     case let error as HubError: of(error)
@@ -52,6 +55,26 @@ enum ExitStatus {
     case .requestInvalid: ExitCode(EX_USAGE)
     case .memoryInsufficient: ExitCode(EX_OSERR)
     case .notFinite: ExitCode(EX_SOFTWARE)
+    }
+  }
+
+  private static func of(_ error: GraphError) -> ExitCode {
+    switch error.code {
+    case .fileUnreadable: ExitCode(EX_NOINPUT)
+    case .weightsInvalid, .weightMissing, .shapeMismatch, .typeUnsupported: ExitCode(EX_DATAERR)
+    }
+  }
+
+  private static func of(_ error: TextError) -> ExitCode {
+    switch error.code {
+    case .fileUnreadable: ExitCode(EX_NOINPUT)
+    case .tokenizerInvalid: ExitCode(EX_DATAERR)
+    }
+  }
+
+  private static func of(_ error: PlanError) -> ExitCode {
+    switch error.code {
+    case .stepCountInvalid, .strengthInvalid, .solverUnsupported, .timesInvalid: ExitCode(EX_USAGE)
     }
   }
 

@@ -21,7 +21,7 @@ extension Schedule {
 /// Why a plan cannot be made.
 public struct PlanError: Error, Equatable, Sendable, CustomStringConvertible {
   /// The kind of failure.
-  public enum Code: Sendable {
+  public enum Code: Sendable, CaseIterable {
     case stepCountInvalid, strengthInvalid, solverUnsupported, timesInvalid
   }
 

@@ -45,6 +45,7 @@ enum JobPause {
   /// - Parameter isBegun: whether work would be lost: images were made, or the job was accepted by
   ///   an earlier process.
   static func isModelFailure(_ error: ServerError, isBegun: Bool) -> Bool {
-    isBegun && ["model_not_found", "model_unavailable", "out_of_memory"].contains(error.code)
+    let codes = ["model_not_found", ServerError.modelCode, ServerError.engineCode, "out_of_memory"]
+    return isBegun && codes.contains(error.code)
   }
 }

@@ -1,6 +1,6 @@
 /// Why a folder cannot hold the state of a server.
 struct StateError: Error, Equatable, Sendable, CustomStringConvertible {
-  enum Code: Sendable {
+  enum Code: Sendable, CaseIterable {
     /// The folder cannot be created, read or written.
     case folderUnusable
     /// Another process uses the folder.

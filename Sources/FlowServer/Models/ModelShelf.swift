@@ -101,23 +101,3 @@ actor ModelShelf {
     for (host, error) in failures { await host.logFailure("\(error)") }
   }
 }
-
-/// Why a server ends: none of its models can be read.
-public struct ModelsUnavailable: Error, Sendable, CustomStringConvertible {
-  /// The failure in words, of each model.
-  public let message: String
-  /// Why the first model cannot be read.
-  public let cause: any Error
-
-  init(_ failures: [(name: String, message: String)], cause: any Error) {
-    message =
-      failures.count == 1
-      ? "cannot load the model '\(failures[0].name)': \(failures[0].message)"
-      : "cannot load any model: "
-        + failures.map { "'\($0.name)': \($0.message)" }.joined(separator: "; ")
-    self.cause = cause
-  }
-
-  /// The failure in words.
-  public var description: String { message }
-}

@@ -118,7 +118,7 @@ actor OrderDesk {
         await self.leave(number)
       } catch {
         await self.leave(number)
-        if ServerError(error).isInternal {
+        if ServerError(error).isLogged {
           self.logger.error(
             "order failed", metadata: ["order": "r\(number)", "error": "\(error)"])
         }

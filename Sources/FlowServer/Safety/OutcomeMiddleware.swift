@@ -34,8 +34,7 @@ struct OutcomeMiddleware: RouterMiddleware {
       Counter(
         label: "streamflow_rejected", dimensions: [("reason", failure.code)], factory: metrics
       ).increment()
-      // A full disk is for whoever runs the server to mend.
-      if failure.isInternal || failure.status == .insufficientStorage {
+      if failure.isLogged {
         context.logger.error(
           "request failed",
           metadata: ["path": "\(Self.plain(request.uri.path))", "error": "\(error)"])

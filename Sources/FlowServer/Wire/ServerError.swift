@@ -1,9 +1,6 @@
-internal import FlowEngine
-internal import FlowMedia
 internal import Foundation
 internal import HTTPTypes
 internal import Hummingbird
-internal import StreamFlow
 
 /// What a client is told went wrong, in the shape of OpenAI's API.
 struct ServerError: Error, Sendable {
@@ -66,47 +63,7 @@ struct ServerError: Error, Sendable {
     ServerError(.notFound, "not_found", what)
   }
 
-  /// The server's end of it: any failure as what a client is told.
-  init(_ error: any Error) {
-    switch error {
-    case let error as ServerError: self = error
-    case let error as ModelError:
-      switch error.code {
-      case .requestInvalid: self = .invalid(error.message)
-      case .memoryInsufficient:
-        self = ServerError(.serviceUnavailable, "out_of_memory", error.message, retryAfter: 10)
-      case .notFinite: self = ServerError(.internalServerError, "not_finite", error.message)
-      case .unsupported: self = ServerError(.badRequest, "unsupported", error.message)
-      case .fileMissing, .fileInvalid:
-        self = ServerError(
-          .serviceUnavailable, "model_unavailable",
-          "the model cannot be loaded; the server's log says why", retryAfter: 60)
-      }
-    case let error as MediaError where error.code == .pictureTooLarge:
-      self = ServerError(.contentTooLarge, "picture_too_large", error.message)
-    case let error as MediaError where error.code == .formatUnsupported:
-      self = ServerError(.unsupportedMediaType, "picture_unsupported", error.message)
-    case let error as MediaError:
-      self = ServerError(.badRequest, "picture_invalid", error.message)
-    case let error as MultipartError: self = .invalid(error.message)
-    case let error as ResultStoreError where error.code == .diskFull:
-      // Its words name a folder of the server's, which is nobody's business.
-      self = ServerError(
-        .insufficientStorage, "disk_full",
-        "the server has no room for the picture; ask for b64_json instead of url")
-    case is CancellationError:
-      self = ServerError(.serviceUnavailable, "cancelled", "the request was given up")
-    case let error as HTTPError:
-      self = ServerError(
-        error.status, Self.code(of: error.status),
-        error.body ?? "\(error.status.code) \(error.status.reasonPhrase)")
-    default:
-      self = ServerError(
-        .internalServerError, "internal_error", "something failed; the server's log says what")
-    }
-  }
-
-  private static func code(of status: HTTPResponse.Status) -> String {
+  static func code(of status: HTTPResponse.Status) -> String {
     switch status {
     case .notFound: "not_found"
     case .methodNotAllowed: "method_not_allowed"
@@ -115,8 +72,11 @@ struct ServerError: Error, Sendable {
     }
   }
 
-  /// Whether the server is at fault.
-  var isInternal: Bool { status.code == 500 }
+  /// Whether the server's log says more: what failed is for whoever runs the server to mend.
+  var isLogged: Bool {
+    status.code == 500 || status == .insufficientStorage || code == Self.modelCode
+      || code == Self.engineCode
+  }
 
   /// The kind of failure in OpenAI's words.
   var kind: String {

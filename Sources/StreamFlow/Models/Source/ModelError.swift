@@ -1,7 +1,7 @@
 /// What went wrong between a model's files and a picture.
 public struct ModelError: Error, Equatable, Sendable, CustomStringConvertible {
   /// The kind of failure.
-  public enum Code: Sendable {
+  public enum Code: Sendable, CaseIterable {
     /// There is no model at a path, or a file of it is missing.
     case fileMissing
     /// A file of the model does not say what such a file must say.
