@@ -77,7 +77,7 @@ extension Checkpoint {
 
   /// The model that comes with this package: 64-pixel pictures of things and faces.
   public static func starter() throws(ModelError) -> Checkpoint {
-    try Checkpoint(folder: resource("starter"), name: "starter")
+    try Checkpoint(folder: PackageFolder.path("starter"), name: "starter")
   }
 
   /// Opens the model that a user names, wherever ``ModelLocation`` finds it.
@@ -103,24 +103,6 @@ extension Checkpoint {
         message: "--variant chooses among the files of a folder, and '\(place.path)' is one file")
     }
     return try Checkpoint(file: place.path, autoencoder: autoencoder)
-  }
-
-  /// The place of a folder that comes with this package.
-  static func resource(_ name: String) throws(ModelError) -> String {
-    // Beside the command first, so that an installed one needs no folder of its build.
-    let bundles = ["StreamFlow_StreamFlow.resources", "StreamFlow_StreamFlow.bundle"]
-    let place = Bundle.main.bundleURL.resolvingSymlinksInPath()
-    for bundle in bundles {
-      let folder = place.appending(path: "\(bundle)/\(name)")
-      if FileManager.default.fileExists(atPath: folder.path) { return folder.path }
-    }
-    guard let folder = Bundle.module.url(forResource: name, withExtension: nil) else {
-      throw ModelError(
-        code: .fileMissing,
-        message: "'\(name)' is missing beside the command at '\(place.path)'; install again with "
-          + "`make install`")
-    }
-    return folder.path
   }
 
   /// Another part's error as this one's.

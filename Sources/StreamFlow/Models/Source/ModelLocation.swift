@@ -33,7 +33,7 @@ public struct ModelLocation: Equatable, Sendable {
     _ text: String, environment: [String: String] = ProcessInfo.processInfo.environment
   ) throws(ModelError) {
     if text == "starter" {
-      self.init(kind: .starter, path: try Checkpoint.resource("starter"), name: text)
+      self.init(kind: .starter, path: try PackageFolder.path("starter"), name: text)
       return
     }
     var places = [text]

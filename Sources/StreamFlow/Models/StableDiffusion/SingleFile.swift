@@ -88,7 +88,7 @@ struct SingleFile {
         name: name,
         configuration: try CLIPTextConfiguration(
           ConfigurationFile(path: path, values: values), weights: weights),
-        tokenizer: try CLIPTokenizer(folder: Checkpoint.resource("clip"), padding: padding),
+        tokenizer: try CLIPTokenizer(folder: PackageFolder.path("clip"), padding: padding),
         state: state)
       return (encoding, weights)
     }
