@@ -42,8 +42,8 @@ struct FileChoice {
       guard !inside.isEmpty else {
         throw HubError(
           .filesUnclear,
-          "model_index.json of '\(model)' names '\(part)', but there is no such folder; choose "
-            + "files yourself with --include")
+          "model_index.json of '\(model)' names '\(part)', but there is no such folder; name "
+            + "the files yourself", settings: [.files])
       }
       if part.hasPrefix("tokenizer") {
         chosen += inside.filter {
@@ -71,9 +71,9 @@ struct FileChoice {
         .filesUnclear,
         weights.isEmpty
           ? "'\(model)' has neither model_index.json nor *.safetensors at its root; it has "
-            + "\(Self.quoted(paths)); choose with --include"
-          : "'\(model)' has \(weights.count) files of weights: \(Self.quoted(weights)); choose "
-            + "with --include")
+            + "\(Self.quoted(paths)); name the files yourself"
+          : "'\(model)' has \(weights.count) files of weights: \(Self.quoted(weights)); name one",
+        settings: [.files])
     }
     return configuration + weights
   }
@@ -105,8 +105,8 @@ struct FileChoice {
           ? "'\(folder)' of '\(model)' has no weights"
           : "'\(folder)' of '\(model)' has no weights that can be read, only "
             + "\(Self.quoted(others)); expected \(WeightFiles.stems.joined(separator: " or "))"
-            + ".safetensors, plain or fp16: look for a revision that has them (--revision), or "
-            + "choose files yourself with --include")
+            + ".safetensors, plain or fp16: look for a revision that has them, or "
+            + "name the files yourself", settings: [.revision, .files])
     }
     return paths.filter { $0 == "\(folder)/config.json" } + chosen
   }

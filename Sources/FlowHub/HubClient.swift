@@ -119,9 +119,9 @@ struct HubClient: Sendable {
       return HubError(
         .notFound,
         isRevision
-          ? "'\(model)' has no revision '\(revision)' at \(access.endpoint); check --revision"
+          ? "'\(model)' has no revision '\(revision)' at \(access.endpoint); check the revision"
           : "there is no \(subject) at \(access.endpoint); check the name and the revision, and set "
-            + "HF_TOKEN if it is private")
+            + "HF_TOKEN if it is private", settings: isRevision ? [.revision] : [])
     default:
       return HubError(.answerInvalid, "\(host) answered \(head.status) to the request for \(what)")
     }

@@ -27,12 +27,23 @@ public struct HubError: Error, Equatable, Sendable, CustomStringConvertible {
     case cacheUnwritable
   }
 
+  /// Something that a user sets, and that another value of mends a failure.
+  public enum Setting: Sendable, CaseIterable {
+    /// The branch, tag or commit.
+    case revision
+    /// The patterns of the files that are wanted.
+    case files
+  }
+
   /// The kind of failure, to decide what to do about it.
   public let code: Code
   /// The failure in words, with the values that clashed and how to mend it.
   public let message: String
+  /// What to set otherwise, where that mends it.
+  public let settings: [Setting]
 
-  init(_ code: Code, _ message: String) {
+  init(_ code: Code, _ message: String, settings: [Setting] = []) {
+    self.settings = settings
     self.code = code
     // Names and answers of a hub are a stranger's words.
     self.message = message.printable

@@ -54,7 +54,8 @@ struct WeightFiles {
       throw HubError(
         .filesUnclear,
         "'\(folder)\(index)' is there, but not all of its shards: "
-          + "\(FileChoice.quoted(shards)); choose files yourself with --include")
+          + "\(FileChoice.quoted(shards)); name the files yourself",
+        settings: [.files])
     }
     return shards
   }

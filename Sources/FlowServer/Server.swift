@@ -58,8 +58,8 @@ public struct Server: Sendable {
     guard options.isLoopback || options.tokenFile != nil else {
       throw ServerSetupError(
         "'\(options.host)' can be reached from other machines, and anyone there could use the "
-          + "server; give a token (--token-file FILE, of 16 characters or more), or listen at "
-          + "127.0.0.1")
+          + "server; give a token in a file, of 16 characters or more, or listen at "
+          + "127.0.0.1", settings: [.tokenFile, .host])
     }
     self.options = options
     self.logger = logger
@@ -145,8 +145,8 @@ public struct Server: Sendable {
       where error.errnoCode == EADDRINUSE
     {
       throw ServerSetupError(
-        "something listens at port \(options.port) already; choose another port (--port), 0 for any "
-          + "that is free")
+        "something listens at port \(options.port) already; choose another port, 0 for any "
+          + "that is free", settings: [.port])
     } catch let error as IOError {
       throw ServerSetupError("cannot listen at \(options.host):\(options.port): \(error)")
     }

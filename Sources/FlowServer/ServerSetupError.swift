@@ -2,10 +2,25 @@ public import Foundation
 
 /// What is wrong with how a server is set up.
 public struct ServerSetupError: Error, Sendable, CustomStringConvertible {
+  /// Something that a user sets, and that another value of mends a failure.
+  public enum Setting: Sendable, CaseIterable {
+    /// The file with the token of clients.
+    case tokenFile
+    /// The address that is listened at.
+    case host
+    /// The port that is listened at.
+    case port
+  }
+
   /// The failure in words, with how to mend it.
   public let message: String
+  /// What to set otherwise, where that mends it.
+  public let settings: [Setting]
 
-  init(_ message: String) { self.message = message }
+  init(_ message: String, settings: [Setting] = []) {
+    self.message = message
+    self.settings = settings
+  }
 
   /// The failure in words.
   public var description: String { message }

@@ -120,7 +120,7 @@ func reporting(_ work: () async throws -> Void) async throws {
   do { try await work() } catch let code as ExitCode { throw code } catch let error
     as ValidationError
   { throw error } catch {
-    if !(error is CancellationError) { Terminal.error("\(error)") }
+    if !(error is CancellationError) { Terminal.error(Remedy.words(error)) }
     throw ExitStatus.of(error)
   }
 }

@@ -222,7 +222,7 @@ struct GenerationRun {
           requests.append(request)
           indices.append(index)
         case .failure(let error):
-          Terminal.error("\(error)")
+          Terminal.error(Remedy.words(error))
           failed.add(error)
         }
       }

@@ -106,7 +106,9 @@ struct InspectCommand: AsyncParsableCommand {
     var lines = [
       "model      \(report.name) (\(report.folder))", "family     \(report.family)",
       "schedule   \(report.schedule)",
-      "plan       \(report.plan.map { "\($0) (\(report.planReason))" } ?? report.planReason)",
+      "plan       "
+        + (report.plan.map { "\($0) (\(report.planReason))" }
+          ?? Remedy.words(report.planReason, .schedule)),
       "defaults   \(report.width)x\(report.height) pixels, \(report.steps) step\(report.steps == 1 ? "" : "s"), guidance "
         + "\(report.guidanceScale)",
     ]

@@ -191,7 +191,7 @@ struct VideoRun: Sendable {
     var last = PixelImage(width: size.width, height: size.height, pixels: black)
     for try await frame in stream.frames {
       if case .failed(let error) = frame.outcome {
-        Terminal.error("frame \(frame.index): \(error)")
+        Terminal.error("frame \(frame.index): \(Remedy.words(error))")
       }
       for time in await timeline.takeRepeated() { try await video.write(last, at: time) }
       last = image(of: frame) ?? last

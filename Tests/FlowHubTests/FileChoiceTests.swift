@@ -76,7 +76,7 @@ import Testing
     let error = #expect(throws: HubError.self) { try pipeline(["unet"], paths) }
     #expect(error?.code == .filesUnclear)
     #expect(error?.message.contains("only 'unet/diffusion_pytorch_model.bin'") ?? false)
-    #expect(error?.message.contains("--revision") ?? false)
+    #expect(error?.settings == [.revision, .files])
     let other = #expect(throws: HubError.self) {
       try pipeline(["unet"], ["unet/config.json", "unet/diffusion_pytorch_model.v0-1.safetensors"])
     }
@@ -105,8 +105,8 @@ import Testing
     let error = #expect(throws: HubError.self) {
       try choice(["a.safetensors", "b.safetensors"]).filesOfSingle()
     }
-    #expect(
-      error?.message.contains("'a.safetensors', 'b.safetensors'; choose with --include") ?? false)
+    #expect(error?.message.contains("'a.safetensors', 'b.safetensors'; name one") ?? false)
+    #expect(error?.settings == [.files])
     #expect(throws: HubError.self) { try choice(["README.md"]).filesOfSingle() }
   }
 

@@ -18,7 +18,7 @@ import Testing
     let error = await #expect(throws: ServerSetupError.self) {
       try await RunningServer { $0.host = "0.0.0.0" }
     }
-    #expect(error?.message.contains("--token-file") == true)
+    #expect(error?.settings == [.tokenFile, .host])
   }
 
   @Test("With a token, all but the page and whether the server is well is closed without it")

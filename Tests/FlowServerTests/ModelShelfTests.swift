@@ -93,7 +93,7 @@ import Testing
     let model = ServedModel(name: "broken") { try Checkpoint(folder: "/nothing/of/the/kind") }
     let shelf = ModelShelf(ServerOptions(models: [model]), logger: logger)
     for _ in 0..<3 {
-      await #expect(throws: ModelError.self) { try await shelf.generator(nil, of: shelf.hosts[0]) }
+      await #expect(throws: ServerError.self) { try await shelf.generator(nil, of: shelf.hosts[0]) }
     }
     #expect(log.lines.count { $0.level == .error } == 1, "\(log.lines)")
   }

@@ -53,6 +53,20 @@ import Testing
   /// Failures of the server whose words are of sizes and numbers only.
   private static let plain: Set<String> = ["memoryInsufficient", "notFinite"]
 
+  @Test("A model that cannot be read is nobody's fault who asks, whatever is wrong with it")
+  func loading() {
+    for code in ModelError.Code.allCases where code != .memoryInsufficient {
+      let answer = ServerError(loading: ModelError(code: code, message: Self.secret))
+      #expect(answer.code == "model_unavailable" && !answer.message.contains(Self.secret))
+      #expect(!ServerError.mustLog(answer))
+    }
+    #expect(ServerError.mustLog(GraphError(code: .weightsInvalid, message: "")))
+    let unknown = ServerError(
+      ModelError(code: .unsupported, message: Self.secret, settings: [.schedule]))
+    #expect(unknown.code == "unsupported" && unknown.parameter == "schedule")
+    #expect(!unknown.message.contains(Self.secret))
+  }
+
   @Test("Models, plans, devices and disks have the statuses of their own")
   func statuses() {
     func check(_ error: any Error, _ status: Int, _ code: String) {

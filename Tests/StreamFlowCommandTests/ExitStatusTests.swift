@@ -13,7 +13,7 @@ import Testing
 @testable import StreamFlowCommand
 
 /// The exit status of every kind of failure.
-@Suite struct ExitStatusTests {
+@Suite(.tags(.process)) struct ExitStatusTests {
   /// An error of each code of each target.
   private static let errors: [any Error] =
     ModelError.Code.allCases.map { ModelError(code: $0, message: "words") }

@@ -74,7 +74,8 @@ import Testing
     #expect(
       wrong.error
         == "error: 'delta.safetensors' is no LoRA: none of its 1 tensors has a name as LoRAs have, "
-        + "such as 'unet.conv_in.lora_A.weight'; whole differences are for --delta-weights\n")
+        + "such as 'unet.conv_in.lora_A.weight'; whole differences are delta weights (--lora, "
+        + "--delta-weights)\n")
     let absent = try runner.run(["generate", "fox", "--lora", "gone.safetensors:0.5"])
     #expect(absent.status == 66)
     #expect(absent.error.hasPrefix("error: there is no file at 'gone.safetensors'; expected a "))

@@ -125,7 +125,7 @@ import Testing
     }
     #expect(error?.code == .unsupported)
     #expect(error?.message.contains(expected) == true, "\(error?.message ?? "")")
-    #expect(error?.message.contains("choose another with --vae (taesd with Stable") == true)
+    #expect(error?.message.contains("choose another autoencoder (taesd with Stable") == true)
   }
 
   @Test("An autoencoder of the family is taken", arguments: [("sd", "taesd"), ("sdxl", "taesdxl")])

@@ -51,7 +51,7 @@ import Testing
     let error = #expect(throws: ModelError.self) { try Checkpoint(folder: "/nowhere") }
     #expect(
       error?.message
-        == "there is no model at '/nowhere'; --model takes a folder in diffusers' layout, a "
+        == "there is no model at '/nowhere'; expected a folder in diffusers' layout, a "
         + ".safetensors file, or 'starter'"
     )
     #expect(error?.code == .fileMissing)

@@ -88,13 +88,16 @@ import Testing
     let error = #expect(throws: ModelError.self) { try location("org/name") }
     #expect(
       error?.message
-        == "there is no model at 'org/name'; --model takes a folder in diffusers' layout, "
-        + "a .safetensors file, 'starter', a name in the folder $STREAMFLOW_MODELS, or org/name of the Hugging Face cache (looked at "
+        == "there is no model at 'org/name'; expected a folder in diffusers' layout, "
+        + "a .safetensors file, 'starter', a name in the folder $STREAMFLOW_MODELS, or org/name of "
+        + "the Hugging Face cache, once it is downloaded (looked at "
         + "'org/name', '\(folder.path)/models/org/name', "
         + "'\(folder.path)/models/org/name.safetensors', "
-        + "'\(folder.path)/hf/hub/models--org--name'); `streamflow pull org/name` downloads it")
+        + "'\(folder.path)/hf/hub/models--org--name')")
+    let name = HubModelName("org/name")
+    #expect(error?.settings == [.model, .download(name, revision: nil)])
     let other = #expect(throws: ModelError.self) { try location("org/name@v1") }
-    #expect(other?.message.contains("`streamflow pull org/name --revision v1`") ?? false)
+    #expect(other?.settings == [.model, .download(name, revision: "v1")])
   }
 
   @Test("Names of models are the hub's: two plain halves")

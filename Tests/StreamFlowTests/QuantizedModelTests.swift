@@ -320,7 +320,7 @@ import Testing
     let folder = try TemporaryFolder()
     let absent = Self.message { _ = try plain.quantized(from: folder.path) }
     #expect(absent.contains("none at '\(folder.path)/streamflow-int8.json'"), "\(absent)")
-    #expect(absent.contains("streamflow quantize"))
+    #expect(absent.contains("quantize the model"))
     var file = try QuantizationFile(path: plain.quantizationPath)
     func refusal(of bytes: [UInt8]) throws -> String {
       let path = try folder.write(bytes, as: "scales.json")

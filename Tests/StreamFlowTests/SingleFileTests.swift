@@ -282,7 +282,7 @@ import Testing
     #expect(throws: ModelError.self) { try Checkpoint.named(odd, variant: "fp16") }
     let other = try folder.write([1], as: "model.ckpt")
     let kind = #expect(throws: ModelError.self) { try Checkpoint.named(other) }
-    #expect(kind?.message.contains("is a file of another kind; --model takes a folder") == true)
+    #expect(kind?.message.contains("is a file of another kind; expected a folder") == true)
   }
 
   @Test(

@@ -192,7 +192,8 @@ import Testing
       _ = try await Self.generator(rows: 1).images(for: [request])
     }
     #expect(
-      error?.message == "this guidance takes 2 rows of a tick, which has 1 (--stages); give it 2")
+      error?.message == "this guidance takes 2 rows of a tick, which has 1; give it 2")
+    #expect(error?.settings == [.rowCapacity])
   }
 
   @Test("A prompt beyond the encoder's tokens is told by what was cut")

@@ -139,7 +139,7 @@ import Testing
     let error = #expect(throws: ModelError.self) {
       try Generator(checkpoint: .starter(), options: options, engines: .ofTests)
     }
-    #expect(error?.message == "a tile is 16 pixels a side or more (--vae-tile), got 15")
+    #expect(error?.message == "a tile is 16 pixels a side or more, got 15")
   }
 
   @Test("A generator's pictures are the same in tiles", arguments: ["sd", "sdxl"])

@@ -122,7 +122,7 @@ final class StreamRegistry: Sendable {
     guard !isFull else {
       throw ServerError(
         .tooManyRequests, "too_many_streams",
-        "there are \(limit) live streams already, the most there may be (--max-streams); end one "
+        "there are \(limit) live streams already, the most there may be; end one "
           + "(DELETE /v1/streams/ID), or wait until one that nobody sends to is ended",
         retryAfter: Int(options.limits.streamIdleTime.components.seconds))
     }

@@ -58,8 +58,16 @@ actor ModelHost {
 
   /// The model, read if it is not there yet.
   ///
-  /// - Parameter logsFailure: whether a failure is logged, or the caller reports it.
-  func loaded(logsFailure: Bool = true) async throws -> Checkpoint {
+  /// - Throws: what clients are told; the log has the reason, once.
+  func loaded() async throws -> Checkpoint {
+    do { return try await read() } catch is CancellationError { throw CancellationError() } catch {
+      logFailure("\(error)")
+      throw ServerError(loading: error)
+    }
+  }
+
+  /// The same, where the caller reports failures.
+  func read() async throws -> Checkpoint {
     if let checkpoint { return checkpoint }
     if let loading { return try await loading.value }
     state = .loading
@@ -75,7 +83,6 @@ actor ModelHost {
       return checkpoint
     } catch {
       state = .failed("\(error)")
-      if logsFailure { logFailure("\(error)") }
       throw error
     }
   }

@@ -87,7 +87,7 @@ actor ModelShelf {
     var failures: [(host: ModelHost, error: any Error)] = []
     for host in hosts {
       do {
-        _ = try await host.loaded(logsFailure: false)
+        _ = try await host.read()
         break
       } catch is CancellationError { throw CancellationError() } catch {
         failures.append((host, error))

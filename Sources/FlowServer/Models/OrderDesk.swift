@@ -75,7 +75,7 @@ actor OrderDesk {
       let wait = max(1, min(600, Int((Double(backlog) / max(tally.requestRate, 0.1)).rounded())))
       throw ServerError(
         .tooManyRequests, "queue_full",
-        "\(backlog) pictures wait already and at most \(capacity) may (--queue); try again in "
+        "\(backlog) pictures wait already and at most \(capacity) may; try again in "
           + "\(wait) s, or ask for fewer than \(count)", retryAfter: wait)
     }
     nextNumber += 1
@@ -118,7 +118,7 @@ actor OrderDesk {
         await self.leave(number)
       } catch {
         await self.leave(number)
-        if ServerError(error).isLogged {
+        if ServerError.mustLog(error) {
           self.logger.error(
             "order failed", metadata: ["order": "r\(number)", "error": "\(error)"])
         }

@@ -71,14 +71,14 @@ struct HostCheck: Sendable {
   /// Why a host is refused, in words for the client.
   func refusal(host: String?) -> String {
     guard let host else { return "the request has no Host header" }
-    return "the server does not answer to the host \(MultipartError.quote(host)); start it with "
-      + "--allow-host if that is its name"
+    return "the server does not answer to the host \(MultipartError.quote(host)); if "
+      + "that is its name, whoever runs it must allow it"
   }
 
   /// Why a page's origin is refused, in words for the client.
   func refusal(origin: String) -> String {
-    "pages of the origin \(MultipartError.quote(origin)) may not use the server; start it with "
-      + "--allow-origin if they should"
+    "pages of the origin \(MultipartError.quote(origin)) may not use the server; if "
+      + "they should, whoever runs it must allow that"
   }
 }
 

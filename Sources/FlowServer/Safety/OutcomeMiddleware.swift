@@ -34,7 +34,7 @@ struct OutcomeMiddleware: RouterMiddleware {
       Counter(
         label: "streamflow_rejected", dimensions: [("reason", failure.code)], factory: metrics
       ).increment()
-      if failure.isLogged {
+      if ServerError.mustLog(error) {
         context.logger.error(
           "request failed",
           metadata: ["path": "\(Self.plain(request.uri.path))", "error": "\(error)"])

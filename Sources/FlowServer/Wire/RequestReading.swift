@@ -8,14 +8,13 @@ extension Request {
   ///
   /// - Parameters:
   ///   - limit: the most bytes.
-  ///   - option: the server's option that sets the limit.
   ///   - context: what gives the client leave to send it, and is charged with it as it arrives.
   mutating func bytes(
-    upTo limit: Int, option: String = "--max-body", _ context: ServerContext
+    upTo limit: Int, _ context: ServerContext
   ) async throws -> [UInt8] {
     try checkContentEncoding()
     let tooLarge = ServerError(
-      .contentTooLarge, "body_too_large", "the body is limited to \(limit) bytes (\(option))")
+      .contentTooLarge, "body_too_large", "the body is limited to \(limit) bytes")
     // A length beyond the range of Int is too large as well.
     if let length = headers[.contentLength], Int(length) ?? .max > limit { throw tooLarge }
     context.acceptBody()
@@ -53,8 +52,7 @@ extension Request {
         "the body must be JSON with the header 'Content-Type: application/json', got "
           + "'\(type.prefix(80))'")
     }
-    let bytes = try await bytes(
-      upTo: limits.json.byteCount, option: "--max-json", context)
+    let bytes = try await bytes(upTo: limits.json.byteCount, context)
     return try RequestFields(json: bytes, limits: limits.json)
   }
 

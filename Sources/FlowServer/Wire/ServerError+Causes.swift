@@ -37,6 +37,23 @@ extension ServerError {
     }
   }
 
+  /// Why a model cannot be read, which the log says already: no client is at fault for it.
+  init(loading error: any Error) {
+    switch error {
+    case let error as ServerError: self = error
+    case let error as EngineError: self = .of(error)
+    case let error as ModelError where error.code == .memoryInsufficient: self = .of(error)
+    default: self = .modelUnavailable
+    }
+  }
+
+  /// Whether a failure that ends a request is for whoever runs the server to mend, and not in its
+  /// log yet.
+  static func mustLog(_ error: any Error) -> Bool {
+    if let error = error as? ServerError, error.code == modelCode { return false }
+    return ServerError(error).isLogged
+  }
+
   private static let unknown = ServerError(
     .internalServerError, "internal_error", "something failed; the server's log says what")
 
@@ -50,7 +67,14 @@ extension ServerError {
     case .memoryInsufficient:
       ServerError(.serviceUnavailable, "out_of_memory", error.message, retryAfter: 10)
     case .notFinite: ServerError(.internalServerError, "not_finite", error.message)
-    case .unsupported: ServerError(.badRequest, "unsupported", error.message)
+    case .unsupported:
+      // Its words name the model's files.
+      error.settings.contains(.schedule)
+        ? ServerError(
+          .badRequest, "unsupported",
+          "the model does not say which flow it is of; choose with 'schedule' "
+            + "(\(ScheduleChoice.spellings))", parameter: "schedule")
+        : ServerError(.badRequest, "unsupported", error.message)
     case .fileMissing, .fileInvalid: modelUnavailable
     }
   }

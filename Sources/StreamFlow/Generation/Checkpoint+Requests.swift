@@ -71,7 +71,8 @@ extension Checkpoint {
     if choice == .automatic {
       let finding = scheduleFinding
       guard let found = finding.schedule else {
-        throw ModelError(code: .unsupported, message: finding.reason)
+        throw ModelError(
+          code: .unsupported, message: finding.reason, settings: [.schedule])
       }
       choice = found
     }

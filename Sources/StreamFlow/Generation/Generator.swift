@@ -100,7 +100,8 @@ public actor Generator {
     guard (1...RowChoice.maximum).contains(rowCapacity) else {
       throw ModelError(
         code: .requestInvalid,
-        message: "a tick takes 1 to \(RowChoice.maximum) rows (--stages), got \(rowCapacity)")
+        message: "a tick takes 1 to \(RowChoice.maximum) rows, got \(rowCapacity)",
+        settings: [.rowCapacity])
     }
     for count in [options.engineRowCapacity, options.decodeRowCapacity].compactMap({ $0 }) {
       guard (1...RowChoice.maximum).contains(count) else {
@@ -113,8 +114,8 @@ public actor Generator {
     if case .pixels(let side) = options.decodeTiling, side < DecodeTiling.smallestTile {
       throw ModelError(
         code: .requestInvalid,
-        message: "a tile is \(DecodeTiling.smallestTile) pixels a side or more (--vae-tile), got "
-          + "\(side)")
+        message: "a tile is \(DecodeTiling.smallestTile) pixels a side or more, got \(side)",
+        settings: [.tileSize])
     }
     self.checkpoint = checkpoint
     self.options = options
@@ -286,7 +287,8 @@ public actor Generator {
       throw ModelError(
         code: .requestInvalid,
         message:
-          "this guidance takes 2 rows of a tick, which has \(rowCapacity) (--stages); give it 2")
+          "this guidance takes 2 rows of a tick, which has \(rowCapacity); give it 2",
+        settings: [.rowCapacity])
     }
   }
 

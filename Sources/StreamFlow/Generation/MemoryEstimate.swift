@@ -31,8 +31,8 @@ struct MemoryEstimate {
     throw ModelError(
       code: .memoryInsufficient,
       message: "the engines take about \(gigabytes(peakByteCount)) of memory and "
-        + "\(gigabytes(available)) are free; make smaller pictures (--width, --height), fewer rows "
-        + "at once (--stages 1), or free some memory")
+        + "\(gigabytes(available)) are free; make smaller pictures, fewer rows at once, or free "
+        + "some memory", settings: [.size, .rowCapacity])
   }
 
   /// The memory that can be taken now, where the system tells.

@@ -33,7 +33,8 @@ final class SourceEncoder {
         code: .unsupported,
         message: "the autoencoder of \(checkpoint.name) has no encoder (a file "
           + "taesd_decoder.safetensors without taesd_encoder.safetensors beside it?), and a "
-          + "picture cannot be started from; choose another with --vae")
+          + "picture cannot be started from; choose another autoencoder",
+        settings: [.autoencoder])
     }
     let autoencoder = Autoencoder(configuration: checkpoint.autoencoder, weights: weights.root)
     let graph = try autoencoder.encoderGraph(

@@ -255,22 +255,24 @@ public actor LiveStream {
 
 extension LiveOptions {
   fileprivate func check() throws(ModelError) {
-    func refused(_ message: String) -> ModelError {
-      ModelError(code: .requestInvalid, message: message)
+    func refused(_ message: String, _ settings: ModelError.Setting...) -> ModelError {
+      ModelError(code: .requestInvalid, message: message, settings: settings)
     }
-    for (name, value) in [
-      ("frames that are admitted together (--frame-buffer)", frameBuffer),
-      ("pictures that are decoded together (--decode-batch)", decodeBatch),
-      ("finished frames that wait", outputCapacity),
-    ] where !(1...64).contains(value) {
-      throw refused("the number of \(name) is 1 to 64, got \(value)")
+    for (name, setting, value) in [
+      ("frames that are admitted together", [.frameBuffer], frameBuffer),
+      ("pictures that are decoded together", [.decodeBatch], decodeBatch),
+      ("finished frames that wait", [], outputCapacity),
+    ] as [(String, [ModelError.Setting], Int)] where !(1...64).contains(value) {
+      throw ModelError(
+        code: .requestInvalid, message: "the number of \(name) is 1 to 64, got \(value)",
+        settings: setting)
     }
     if let spareByteCount, spareByteCount < 0 {
       throw refused("engines that nothing needs may take 0 bytes or more, got \(spareByteCount)")
     }
     if let rowCapacity, !(1...RowChoice.maximum).contains(rowCapacity) {
       throw refused(
-        "a tick takes 1 to \(RowChoice.maximum) rows (--stages), got \(rowCapacity)")
+        "a tick takes 1 to \(RowChoice.maximum) rows, got \(rowCapacity)", .rowCapacity)
     }
   }
 }

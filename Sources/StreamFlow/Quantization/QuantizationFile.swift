@@ -41,7 +41,8 @@ struct QuantizationFile: Codable, Equatable {
     func invalid(_ problem: String, _ cause: (any Error)? = nil) -> ModelError {
       ModelError(
         code: .fileInvalid,
-        message: "'\(path)' \(problem); write it again with `streamflow quantize`", cause: cause)
+        message: "'\(path)' \(problem); quantize the model again", settings: [.quantization],
+        cause: cause)
     }
     let file: Self
     do {
@@ -119,8 +120,8 @@ extension Checkpoint {
     guard ConfigurationFile.exists(path) else {
       throw ModelError(
         code: .fileMissing,
-        message: "int8 needs the scales of \(name), and there are none at '\(path)'; measure them "
-          + "with `streamflow quantize`, or choose another precision")
+        message: "int8 needs the scales of \(name), and there are none at '\(path)'; quantize "
+          + "the model, or choose another precision", settings: [.quantization])
     }
     guard deltaNames.isEmpty else {
       throw ModelError(
@@ -137,8 +138,8 @@ extension Checkpoint {
         guard isNeeded else { continue }
         throw ModelError(
           code: .fileInvalid,
-          message: "'\(path)' has no scales of \(component.name); write it again with "
-            + "`streamflow quantize`")
+          message: "'\(path)' has no scales of \(component.name); quantize the model again",
+          settings: [.quantization])
       }
       result.setWeights(
         try quantized(component, as: kept, at: path), of: component.role)
@@ -154,8 +155,8 @@ extension Checkpoint {
       throw ModelError(
         code: .fileInvalid,
         message: "'\(path)' holds the scales of another \(component.name) than \(name)'s "
-          + "(\(kept.fingerprint), not \(weights.fingerprint)); run `streamflow quantize` with the "
-          + "same --model, --vae and --variant")
+          + "(\(kept.fingerprint), not \(weights.fingerprint)); quantize the same model, autoencoder "
+          + "and variant", settings: [.quantization, .model, .autoencoder, .variant])
     }
     return weights.quantized(by: kept.quantization)
   }

@@ -36,7 +36,7 @@ struct BenchmarkWorkerCommand: AsyncParsableCommand {
       try await work()
     } catch {
       struct Failure: Encodable { let error: String }
-      try Self.say(Failure(error: "\(error)"))
+      try Self.say(Failure(error: Remedy.words(error)))
       throw ExitCode.failure
     }
   }

@@ -46,7 +46,8 @@ struct AutoencoderParts {
       }
       throw ModelError(
         code: .fileMissing,
-        message: "'\(folder)' has no tiny autoencoder in vae_tiny/; give one's folder with --vae")
+        message: "'\(folder)' has no tiny autoencoder in vae_tiny/; name the folder of one",
+        settings: [.autoencoder])
     case .path(let place): return try read(at: place, isXL: isXL)
     }
   }

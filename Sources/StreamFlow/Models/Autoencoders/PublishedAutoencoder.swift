@@ -63,7 +63,8 @@ extension Checkpoint {
     func unfitting(_ problem: String) -> ModelError {
       ModelError(
         code: .unsupported,
-        message: "\(problem); choose another with --vae (\(PublishedAutoencoder.pairs))")
+        message: "\(problem); choose another autoencoder (\(PublishedAutoencoder.pairs))",
+        settings: [.autoencoder])
     }
     let latents = family.latentSpace
     guard autoencoder.latentChannels == latents.channels else {

@@ -27,8 +27,8 @@ extension Checkpoint {
       return ScheduleFinding(
         schedule: nil,
         reason: "'\(scheduler.path)' \(scheduler.words), and neither its name nor a "
-          + "streamflow.json says which flow it is; choose with "
-          + "--schedule (\(ScheduleChoice.spellings)), or for good with `streamflow adopt`")
+          + "streamflow.json says which flow it is; choose a "
+          + "schedule (\(ScheduleChoice.spellings)), or note it there for good")
     }
     return ScheduleFinding(schedule: kind.schedule, reason: "\(kind.name): \(kind.sign)")
   }

@@ -18,14 +18,14 @@ extension Checkpoint {
     guard unsafe FileManager.default.fileExists(atPath: folder, isDirectory: &isFolder) else {
       throw ModelError(
         code: .fileMissing,
-        message: "there is no model at '\(folder)'; --model takes a folder in diffusers' layout, "
-          + "a .safetensors file, or 'starter'")
+        message: "there is no model at '\(folder)'; expected a folder in diffusers' layout, "
+          + "a .safetensors file, or 'starter'", settings: [.model])
     }
     guard isFolder.boolValue else {
       throw ModelError(
         code: .unsupported,
-        message: "'\(folder)' is a file of another kind; --model takes a folder in diffusers' "
-          + "layout (with model_index.json), or a .safetensors file")
+        message: "'\(folder)' is a file of another kind; expected a folder in diffusers' "
+          + "layout (with model_index.json), or a .safetensors file", settings: [.model])
     }
     let index = try ConfigurationFile(path: "\(folder)/model_index.json")
     let pipelineName = try index.text("_class_name") ?? "unnamed"
@@ -65,8 +65,9 @@ extension Checkpoint {
           code: .unsupported,
           message:
             "'\(file)' is no whole model: it has no network (\(SingleFile.network)*). A LoRA is "
-            + "added with --lora, an autoencoder given with --vae; a part of a model in diffusers' "
-            + "names needs its folder, with model_index.json")
+            + "an adapter of a model, an autoencoder replaces a model's; a part of a model in "
+            + "diffusers' names needs its folder, with model_index.json",
+          settings: [.model, .adapters, .autoencoder])
       }
       try self.init(
         name: stem, folder: file,
@@ -100,7 +101,9 @@ extension Checkpoint {
     guard variant == nil else {
       throw ModelError(
         code: .requestInvalid,
-        message: "--variant chooses among the files of a folder, and '\(place.path)' is one file")
+        message:
+          "a variant is a choice among the files of a folder, and '\(place.path)' is one file",
+        settings: [.variant])
     }
     return try Checkpoint(file: place.path, autoencoder: autoencoder)
   }

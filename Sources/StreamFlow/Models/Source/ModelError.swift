@@ -20,12 +20,17 @@ public struct ModelError: Error, Equatable, Sendable, CustomStringConvertible {
   public let code: Code
   /// The failure in words, with the values that clashed and how to mend it.
   public let message: String
+  /// What to set otherwise, where that mends it.
+  public let settings: [Setting]
   /// What caused it, where another part of the package did.
   public let cause: (any Error)?
 
-  init(code: Code, message: String, cause: (any Error)? = nil) {
+  init(
+    code: Code, message: String, settings: [Setting] = [], cause: (any Error)? = nil
+  ) {
     self.code = code
     self.message = message
+    self.settings = settings
     self.cause = cause
   }
 

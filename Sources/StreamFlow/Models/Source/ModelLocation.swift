@@ -45,7 +45,7 @@ public struct ModelLocation: Equatable, Sendable {
       self.init(kind: kind, path: place, name: last.lastPathComponent)
       return
     }
-    var remedy = "`streamflow pull org/name` downloads a model"
+    var download = ModelError.Setting.download(nil, revision: nil)
     if let (model, revision) = Self.hubName(text) {
       let cache = HubCache(environment: environment)
       if let snapshot = try cache.snapshot(of: model, revision: revision) {
@@ -53,14 +53,16 @@ public struct ModelLocation: Equatable, Sendable {
         return
       }
       places.append(cache.repositoryFolder(of: model))
-      let option = revision == HubCache.defaultRevision ? "" : " --revision \(revision)"
-      remedy = "`streamflow pull \(model)\(option)` downloads it"
+      download = .download(
+        model, revision: revision == HubCache.defaultRevision ? nil : revision)
     }
     throw ModelError(
       code: .fileMissing,
-      message: "there is no model at '\(text)'; --model takes a folder in diffusers' layout, "
-        + "a .safetensors file, 'starter', a name in the folder $STREAMFLOW_MODELS, or org/name of the Hugging Face "
-        + "cache (looked at \(places.map { "'\($0)'" }.joined(separator: ", "))); \(remedy)")
+      message: "there is no model at '\(text)'; expected a folder in diffusers' layout, "
+        + "a .safetensors file, 'starter', a name in the folder $STREAMFLOW_MODELS, or org/name of "
+        + "the Hugging Face cache, once it is downloaded (looked at "
+        + "\(places.map { "'\($0)'" }.joined(separator: ", ")))",
+      settings: [.model, download])
   }
 
   private init(kind: Kind, path: String, name: String) {

@@ -17,7 +17,8 @@ enum PackageFolder {
     throw ModelError(
       code: .fileMissing,
       message: "'\(name)', which comes with this package, is missing: there is no '\(bundleName)' "
-        + "with it beside the program (looked in \(looked)); copy that folder there from the build")
+        + "with it beside the program (looked in \(looked)); copy that folder there from the build",
+      settings: [.packageFolder])
   }
 
   private static var bundleName: String {

@@ -122,8 +122,8 @@ extension Checkpoint {
       return ModelError(
         code: .fileInvalid,
         message: "'\(lora.path)' is no LoRA: none of its \(lora.tensorCount) tensors has a name as "
-          + "LoRAs have, such as 'unet.conv_in.lora_A.weight'; whole differences are for "
-          + "--delta-weights")
+          + "LoRAs have, such as 'unet.conv_in.lora_A.weight'; whole differences are "
+          + "delta weights", settings: [.adapters, .deltaWeights])
     }
     let width = lora.textWidth.map {
       " and reads texts \($0) wide, where \(name) reads \(family.textWidth)"
@@ -133,7 +133,8 @@ extension Checkpoint {
       message:
         "'\(lora.path)' changes nothing of \(name): none of its \(lora.modules.count) layers "
         + "is one of the model's. It holds \(lora.summary)\(width ?? ""); use a LoRA made for this "
-        + "model's family, or its own model with --model")
+        + "model's family, or the model that it was made for",
+      settings: [.adapters, .model])
   }
 
   private func strange(_ report: AppliedWeights) -> ModelError {
@@ -141,7 +142,8 @@ extension Checkpoint {
       code: .fileInvalid,
       message:
         "'\(report.path)' changes nothing of \(name): none of its \(report.tensorCount) tensors "
-        + "has a name of the network's, such as 'conv_in.weight'; LoRAs are for --lora")
+        + "has a name of the network's, such as 'conv_in.weight'; LoRAs are adapters",
+      settings: [.deltaWeights, .adapters])
   }
 }
 

@@ -58,7 +58,8 @@ extension StableDiffusion {
       case .tiny:
         throw ModelError(
           code: .fileMissing,
-          message: "'\(file.path)' has no tiny autoencoder; give the place of one with --vae")
+          message: "'\(file.path)' has no tiny autoencoder; name the place of one",
+          settings: [.autoencoder])
       }
     return try ModelParts(
       pipelineName: isXL ? "StableDiffusionXLPipeline" : "StableDiffusionPipeline", unet, network,

@@ -70,7 +70,7 @@ struct StableDiffusion: ModelFamily {
       throw ModelError(
         code: .requestInvalid,
         message: "the text encoders cut a prompt into \(counts.sorted()) chunks, since their "
-          + "tokenizers differ; shorten it, or read it as plain (--prompt-syntax plain)")
+          + "tokenizers differ; shorten it, or read it as plain", settings: [.promptSyntax])
     }
     let tokens = chunkCount * encoders[0].tokenCount
     var hidden = [Float](repeating: 0, count: tokens * textWidth)

@@ -1,0 +1,72 @@
+internal import FlowHub
+internal import FlowServer
+internal import StreamFlow
+
+/// What the command adds to the libraries' errors: the options that mend them.
+enum Remedy {
+  /// A failure in words, with the options.
+  static func words(_ error: any Error) -> String {
+    words("\(error)", options(error))
+  }
+
+  /// A text, with the options of what it tells to set.
+  static func words(_ text: String, _ settings: ModelError.Setting...) -> String {
+    words(text, settings.flatMap(options))
+  }
+
+  private static func words(_ text: String, _ options: [String]) -> String {
+    options.isEmpty ? text : "\(text) (\(options.joined(separator: ", ")))"
+  }
+
+  private static func options(_ error: any Error) -> [String] {
+    switch error {
+    case let error as ModelError: error.settings.flatMap(options)
+    case let error as HubError: error.settings.map(option)
+    case let error as ServerSetupError: error.settings.map(option)
+    case let error as ModelsUnavailable: options(error.cause)
+    default: []
+    }
+  }
+
+  /// What the command calls a setting of a model or a request.
+  static func options(_ setting: ModelError.Setting) -> [String] {
+    switch setting {
+    case .model: ["--model"]
+    case .download(let model, let revision):
+      [
+        "`streamflow pull \(model.map { "\($0)" } ?? "org/name")"
+          + "\(revision.map { " --revision \($0)" } ?? "")`"
+      ]
+    case .packageFolder: ["`make install`"]
+    case .autoencoder: ["--vae"]
+    case .variant: ["--variant"]
+    case .adapters: ["--lora"]
+    case .deltaWeights: ["--delta-weights"]
+    case .quantization: ["`streamflow quantize`"]
+    case .schedule: ["--schedule", "`streamflow adopt`"]
+    case .promptSyntax: ["--prompt-syntax plain"]
+    case .size: ["--width", "--height"]
+    case .rowCapacity: ["--stages"]
+    case .tileSize: ["--vae-tile"]
+    case .frameBuffer: ["--frame-buffer"]
+    case .decodeBatch: ["--decode-batch"]
+    }
+  }
+
+  /// What `streamflow pull` calls a setting.
+  static func option(_ setting: HubError.Setting) -> String {
+    switch setting {
+    case .revision: "--revision"
+    case .files: "--include"
+    }
+  }
+
+  /// What `streamflow serve` calls a setting.
+  static func option(_ setting: ServerSetupError.Setting) -> String {
+    switch setting {
+    case .tokenFile: "--token-file"
+    case .host: "--host"
+    case .port: "--port"
+    }
+  }
+}
