@@ -20,6 +20,7 @@ import Testing
   private static func word(_ event: GenerationEvent?) -> String {
     switch event {
     case .preview(let index, let number, _): "preview \(number) of \(index)"
+    case .stepped(let index, let step, _): "step \(step) of \(index)"
     case .finished(let image): "finished \(image.index)"
     case .failed(let index, _): "failed \(index)"
     case nil: "nothing"
