@@ -70,6 +70,8 @@ actor LiveSession {
   private let warnings: [ResponseWarning]
   private let tally: ImageTally
   private let logger: Logger
+  /// The failure of a frame that was logged last.
+  private var loggedFailure: String?
   private let start = ContinuousClock.now
   private var lastUse = ContinuousClock.now
   private var latencies: [Duration] = []
@@ -175,11 +177,21 @@ actor LiveSession {
       do {
         broadcaster.send(
           .picture(line("made"), try encoding.bytes(of: image, parameters: nil)))
-      } catch { broadcaster.send(.text(line("failed", ServerError(error).message))) }
+      } catch { broadcaster.send(.text(line("failed", told(error)))) }
     case .repeated: broadcaster.send(.text(line("repeated")))
     case .failed(let error):
-      broadcaster.send(.text(line("failed", ServerError(error).message)))
+      broadcaster.send(.text(line("failed", told(error))))
     }
+  }
+
+  /// Why a frame failed, in words for the client; what those refer to the log for is there once.
+  private func told(_ error: any Error) -> String {
+    let failure = "\(error)"
+    if ServerError.mustLog(error), failure != loggedFailure {
+      loggedFailure = failure
+      logger.error("frame failed", metadata: ["stream": "\(id)", "error": "\(failure)"])
+    }
+    return ServerError(error).message
   }
 
   private func tellSettings() async {
