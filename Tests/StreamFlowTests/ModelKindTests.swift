@@ -6,7 +6,7 @@ import Testing
 @testable import StreamFlow
 
 /// Which plan a checkpoint takes, and why.
-@Suite(.tags(.engine)) struct ModelFamilyTests {
+@Suite(.tags(.engine)) struct ModelKindTests {
   private static func evidence(
     pipeline: String = "StableDiffusionPipeline", scheduler: String = "DEISMultistepScheduler",
     isTrailing: Bool = false, name: String = "model", loras: [String] = [], width: Int = 768,
