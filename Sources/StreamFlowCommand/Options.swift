@@ -1,6 +1,6 @@
 public import ArgumentParser
 public import FlowCore
-public import FlowEngine
+internal import FlowEngine
 public import StreamFlow
 
 /// Which model.
@@ -66,7 +66,7 @@ struct DeviceOptions: ParsableArguments {
     help: """
       The device: CPU, GPU, GPU.1, NPU or AUTO, as this machine has them, or with the backend before \
       it, as openvino:CPU.
-      """)
+      """, transform: DeviceName.init(parsing:))
   var device: DeviceName = .cpu
 
   @Option(help: "Number of threads (default: all cores).")
@@ -161,17 +161,6 @@ extension DecodeTiling: ExpressibleByArgument {
     case .pixels(let side): "\(side)"
     }
   }
-}
-
-extension DeviceName: ExpressibleByArgument {
-  /// Reads `CPU`, `GPU.1`, `openvino:CPU`.
-  public init?(argument: String) {
-    guard let name = try? DeviceName(parsing: argument) else { return nil }
-    self = name
-  }
-
-  /// As it is written on the command line.
-  public var defaultValueDescription: String { description }
 }
 
 /// Floats, or whole numbers of 8 bits.

@@ -56,6 +56,17 @@ import Testing
     }
   }
 
+  @Test(
+    "Devices are named with or without their backend; several and unknown ones are refused",
+    arguments: [
+      ("openvino:CPU", 0, ""), ("CPU,GPU", 64, "'CPU,GPU' names several devices"),
+      ("cuda:CPU", 69, "there is no backend 'cuda'; available: openvino"),
+    ])
+  func devices(name: String, status: Int32, message: String) throws {
+    let outcome = try runner.run(["generate", "fox", "--device", name, "--quiet"])
+    #expect(outcome.status == status && outcome.error.contains(message), "\(outcome.error)")
+  }
+
   @Test("A misspelled subcommand names the one that was meant")
   func subcommands() throws {
     let outcome = try runner.run(["cache", "clera"])
