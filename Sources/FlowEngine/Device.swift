@@ -90,7 +90,9 @@ extension DeviceName {
     for candidate in candidates {
       do throws(EngineError) {
         if let device = try candidate.device(named: name) { return (candidate, device) }
-        available += try candidate.devices().map(\.description)
+        available += try candidate.devices().map {
+          candidates.count == 1 ? $0.name : $0.description
+        }
       } catch { failure = failure ?? error }
     }
     if available.isEmpty, let failure { throw failure }

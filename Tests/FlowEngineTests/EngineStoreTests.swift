@@ -147,7 +147,7 @@ import Testing
   @Test("A device or a backend that is not there is refused with those that are")
   func absentDevices() async throws {
     for (name, message) in [
-      ("TPU", "there is no device 'TPU'; this machine has plain:CPU, plain:CPU.1"),
+      ("TPU", "there is no device 'TPU'; this machine has CPU, CPU.1"),
       ("cuda:CPU", "there is no backend 'cuda'; available: plain"),
     ] {
       let store = EngineStore(
