@@ -189,7 +189,7 @@ import Testing
     arguments: [
       (
         ["generate", "x", "--model", "nowhere"], 66,
-        "error: there is no model at 'nowhere'; --model takes a folder"
+        "error: there is no model at 'nowhere'; expected a folder"
       ),
       (
         ["generate", "x", "--width", "63"], 64,
