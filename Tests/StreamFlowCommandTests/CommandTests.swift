@@ -204,7 +204,7 @@ import Testing
       ),
       (
         ["generate", "fox", "--device", "TPU"], 69,
-        "error: there is no device 'TPU'; this machine has openvino:CPU"
+        "error: there is no device 'TPU'; this machine has CPU"
       ),
       (
         ["generate", "fox", "--schedule", "perflow", "--steps", "2"], 64,
