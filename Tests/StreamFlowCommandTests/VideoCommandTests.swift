@@ -124,6 +124,8 @@ import Testing
     let errors = Pipe()
     process.standardError = errors
     process.standardOutput = FileHandle.nullDevice
+    // A child of tests that were started by nohup would ignore it.
+    _ = Foundation.signal(SIGHUP, SIG_DFL)
     try process.run()
     // Until frames are in the file, which is under its own name only at the end.
     func isBegun() throws -> Bool {
