@@ -130,7 +130,7 @@ import Testing
       error?.message
         == "'\(path)' changes nothing of starter: none of its 1 layers is one of the model's. It "
         + "holds LoRA of rank 4, layers: 1 in network and reads texts 2048 wide, where starter "
-        + "reads 192; use a LoRA made for this model's family, or its own model with --model")
+        + "reads 192; use a LoRA made for this model's family, or the model that it was made for")
     #expect(error?.code == .fileInvalid)
   }
 
