@@ -65,7 +65,7 @@ final class EngineCatalogue {
   ///   - weightsByteCount: the bytes of the weights, of which every engine holds a copy.
   ///   - growth: who makes programs.
   ///   - provider: where programs come from.
-  ///   - module: writes the graph of so many rows and chunks.
+  ///   - module: writes the graph of a batch size and a number of chunks.
   init(
     capacity: Int, weightsByteCount: Int, growth: Growth = .asNeeded, provider: EngineProvider,
     module: @escaping (_ rows: Int, _ chunks: Int) throws -> GraphModule
@@ -80,7 +80,8 @@ final class EngineCatalogue {
 
   // MARK: - Programs
 
-  /// Makes what a run of so many rows needs; where programs are given, one of just so many rows.
+  /// Makes the programs that a run of a batch size needs; where programs are given, one of exactly that
+  /// size.
   func prepare(
     _ rowCount: Int, chunks: Int = 1, isolation: isolated (any Actor)? = #isolation
   ) async throws {
@@ -91,7 +92,7 @@ final class EngineCatalogue {
     }
   }
 
-  /// Makes a program of just so many rows, if there is none.
+  /// Makes a program of exactly a batch size, if there is none.
   func prepareExactly(
     _ rowCount: Int, chunks: Int = 1, isolation: isolated (any Actor)? = #isolation
   ) async throws {
@@ -121,7 +122,7 @@ final class EngineCatalogue {
     add(RowEngine(program, rows: size.rows, chunks: size.chunks))
   }
 
-  /// What is to be made before so many rows run.
+  /// The program that must be made before a run of a batch size, if any.
   private func missing(for rowCount: Int, chunks: Int) -> Size? {
     let size = size(for: rowCount, chunks: chunks)
     guard let fitting = fitting(rowCount, chunks: chunks) else { return size }
@@ -143,9 +144,9 @@ final class EngineCatalogue {
 
   // MARK: - Runs
 
-  /// How to run so many rows, whose conditionings have so many chunks.
+  /// How a batch runs whose conditionings have a number of chunks.
   ///
-  /// - Precondition: they were prepared for.
+  /// - Precondition: the batch size was prepared for.
   func parts(for rowCount: Int, chunks: Int = 1) -> [Part] {
     if growth == .given { return given(for: rowCount, chunks: chunks) }
     return stride(from: 0, to: rowCount, by: capacity).map { start in
@@ -157,7 +158,7 @@ final class EngineCatalogue {
     }
   }
 
-  /// Runs a program of which so many rows are wanted.
+  /// Runs a program of which some rows are wanted.
   func run(_ engine: RowEngine, rowCount: Int) throws(EngineError) {
     let time = try engine.program.run()
     runTime += time

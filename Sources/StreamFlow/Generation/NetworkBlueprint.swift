@@ -40,7 +40,7 @@ struct NetworkBlueprint: Sendable {
       latentPlaces: height * width, weightsByteCount: checkpoint.networkWeights.byteCount)
   }
 
-  /// The graph of so many rows, whose conditionings have so many chunks.
+  /// The graph of a batch size and a number of chunks of each conditioning.
   func module(rows: Int, chunks: Int) throws -> GraphModule {
     let shape = BatchShape(
       rows: rows, height: height, width: width, tokens: chunks * checkpoint.tokenCount)

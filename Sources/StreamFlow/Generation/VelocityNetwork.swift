@@ -48,7 +48,7 @@ final class VelocityNetwork: VelocityField {
       provider: blueprint.provider, module: blueprint.module)
   }
 
-  /// Makes what a tick of so many rows needs.
+  /// Makes the programs that a tick of a batch size needs.
   func prepare(
     rowCount: Int, chunks: Int? = nil, isolation: isolated (any Actor)? = #isolation
   ) async throws {
@@ -57,7 +57,7 @@ final class VelocityNetwork: VelocityField {
     try await catalogue.prepare(rowCount, chunks: chunks ?? chunkCount)
   }
 
-  /// Makes a program of just so many rows.
+  /// Makes a program of exactly a batch size.
   func prepareExactly(
     rowCount: Int, chunks: Int, isolation: isolated (any Actor)? = #isolation
   ) async throws {

@@ -39,7 +39,7 @@ struct ModelKind: Sendable {
     evidence.kinds.first { $0.matches(evidence) }
   }
 
-  /// What suits a way through time that the user chose, whatever the kind.
+  /// What suits a sampling schedule that the user chose, whatever the kind.
   static func defaults(of choice: ScheduleChoice, _ evidence: Evidence) -> GenerationDefaults {
     let own = of(evidence)
     // The kind's own numbers where it goes that way, else those of the first row that does; a

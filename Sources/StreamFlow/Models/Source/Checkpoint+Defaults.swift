@@ -1,8 +1,8 @@
 public import FlowCore
 
-/// The way through time that a checkpoint takes where the user says nothing, and why.
+/// The sampling schedule of a checkpoint where the user names none, and why.
 public struct ScheduleFinding: Equatable, Sendable {
-  /// The way; nothing where it cannot be known.
+  /// The schedule, or nil where it cannot be known.
   public let schedule: ScheduleChoice?
   /// What was found, in words.
   public let reason: String
@@ -18,7 +18,7 @@ extension Checkpoint {
       readsGuidance: family.readsGuidanceScale, kinds: type(of: family).kinds)
   }
 
-  /// The way through time that suits the model, and why.
+  /// The sampling schedule that suits the model, and why.
   public var scheduleFinding: ScheduleFinding {
     if let noted = notes.schedule {
       return ScheduleFinding(schedule: noted, reason: "'\(notes.path)' says so")
@@ -33,7 +33,7 @@ extension Checkpoint {
     return ScheduleFinding(schedule: kind.schedule, reason: "\(kind.name): \(kind.sign)")
   }
 
-  /// What suits the model, on the way through time that was chosen.
+  /// What suits the model with the sampling schedule that was chosen.
   ///
   /// The notes' numbers where they say any and the way is the noted one, else those of its kind.
   public func defaults(for choice: ScheduleChoice = .automatic) -> GenerationDefaults {
@@ -45,12 +45,12 @@ extension Checkpoint {
     return defaults
   }
 
-  /// The request of a prompt with what suits the model, and a seed by chance.
+  /// The request of a prompt with what suits the model, and a random seed.
   ///
   /// - Parameters:
   ///   - prompt: the prompt.
-  ///   - schedule: the way through time.
-  ///   - guidanceScale: the guidance scale; what suits the way where nothing is said.
+  ///   - schedule: the sampling schedule.
+  ///   - guidanceScale: the guidance scale; nil for what suits the schedule.
   public func request(
     _ prompt: String, schedule: ScheduleChoice = .automatic, guidanceScale: Float? = nil
   ) -> GenerationRequest {

@@ -11,7 +11,7 @@ struct ModelNotes: Equatable, Sendable {
   let path: String
   /// Whether it is there.
   private(set) var isPresent = false
-  /// The way through time.
+  /// The sampling schedule.
   var schedule: ScheduleChoice?
   /// The number of steps.
   var stepCount: Int?
