@@ -71,11 +71,14 @@ import Testing
         repeating: 0, count: checkpoint.tokenCount * checkpoint.unet.conditioningWidth)
       let conditioning = Conditioning(
         text: .init("hidden", hidden), timeInputs: [.init("adapter", [1])], chunkCount: 1)
-      network.begin(rowCount: 1)
       let sample = ContiguousArray<Float>(repeating: 0, count: 4 * 8 * 8)
-      network.load(row: 0, sample: sample.span, timestep: 1, conditioning: conditioning)
-      let error = #expect(throws: EngineError.self) { try network.run() }
-      #expect(error?.message.contains("has no input adapter") == true)
+      // In the first tick, and in those that find the same conditioning in their row.
+      for _ in 0..<2 {
+        network.begin(rowCount: 1)
+        network.load(row: 0, sample: sample.span, timestep: 1, conditioning: conditioning)
+        let error = #expect(throws: EngineError.self) { try network.run() }
+        #expect(error?.message.contains("has no input adapter") == true)
+      }
     }
   }
 

@@ -108,6 +108,8 @@ final class VelocityNetwork: VelocityField {
           code: .shapeMismatch,
           message: "\(program.name) has no input \(input.name), which its conditioning gives; it "
             + "takes \(program.inputs.map(\.name.description).joined(separator: ", "))")
+        // Not remembered: the next tick is to fail as well.
+        return
       }
     }
     engine.conditionings[row] = conditioning
