@@ -23,7 +23,7 @@ struct EventBoxes {
     wake(stream)
   }
 
-  /// Puts an event in; what it replaces of the same image, and nobody has taken, goes.
+  /// Adds an event; it replaces older events of the same image that nobody has taken yet.
   mutating func put(_ event: GenerationEvent, into stream: Int) {
     guard isOpen(stream) else { return }
     events[stream]?.removeAll { $0.isReplaced(by: event) }

@@ -22,7 +22,7 @@ public struct GenerationRequest: Equatable, Sendable {
   public var stepCount = 4
   /// How strongly the prompt steers.
   public var guidance = Guidance.none
-  /// The way through time.
+  /// The sampling schedule.
   public var schedule = ScheduleChoice.automatic
   /// The layout of the times of flow matching.
   public var spacing = FlowMatchingSchedule.Spacing.diffusers

@@ -9,7 +9,7 @@ protocol TextEncoding: Sendable {
   var architecture: String { get }
   /// The width of a hidden state.
   var width: Int { get }
-  /// The tokens of a chunk, the marks of start and end included.
+  /// The tokens of a chunk, the start and end tokens included.
   var tokenCount: Int { get }
   /// The layers that may be left out but one (clip skip).
   var layerCount: Int { get }

@@ -7,7 +7,7 @@ extension Checkpoint {
   ///
   /// - Parameters:
   ///   - folder: the folder with `model_index.json`.
-  ///   - name: what pictures are marked with; the folder's name unless said.
+  ///   - name: the name that images are marked with; nil for the folder's.
   ///   - autoencoder: which autoencoder.
   ///   - variant: the middle of the weights' file names, such as `fp16`.
   public init(

@@ -60,7 +60,7 @@ public struct Checkpoint: Sendable {
   /// Its text encoders, in the order of their components.
   var textEncoders: [any TextEncoding] { family.textEncoders }
 
-  /// The number of tokens of a prompt, the marks of start and end included.
+  /// The number of tokens of a prompt, the start and end tokens included.
   public var tokenCount: Int { textEncoders[0].tokenCount }
 
   /// The size of images that the network was trained for.

@@ -19,7 +19,7 @@ extension ModelError {
     case deltaWeights
     /// The 8-bit scales of a model.
     case quantization
-    /// The way through time.
+    /// The sampling schedule.
     case schedule
     /// How a prompt is read.
     case promptSyntax
