@@ -47,7 +47,7 @@ install: setup
 	mkdir -p "$(DESTDIR)$(PREFIX)/bin" "$(DESTDIR)$(PREFIX)/lib/streamflow"
 	rm -rf "$(DESTDIR)$(PREFIX)/lib/streamflow/"*
 	cp .build/release/streamflow "$(DESTDIR)$(PREFIX)/lib/streamflow/streamflow"
-	cp -R .build/release/StreamFlow_StreamFlow.* "$(DESTDIR)$(PREFIX)/lib/streamflow/"
+	cp -R .build/release/StreamFlow_FlowModels.* "$(DESTDIR)$(PREFIX)/lib/streamflow/"
 	cp -R .deps/openvino "$(DESTDIR)$(PREFIX)/lib/streamflow/openvino"
 	ln -sf ../lib/streamflow/streamflow "$(DESTDIR)$(PREFIX)/bin/streamflow"
 

@@ -22,8 +22,14 @@ let package = Package(
   name: "StreamFlow",
   platforms: [.macOS(.v15)],
   products: [
-    .library(name: "StreamFlow", targets: ["StreamFlow", "FlowMedia"]),
+    .library(name: "StreamFlow", targets: ["StreamFlow", "FlowModels", "FlowMedia"]),
     .library(name: "FlowCore", targets: ["FlowCore"]),
+    .library(name: "FlowGraph", targets: ["FlowGraph"]),
+    .library(name: "FlowEngine", targets: ["FlowEngine"]),
+    .library(name: "FlowOpenVINO", targets: ["FlowOpenVINO"]),
+    .library(name: "FlowText", targets: ["FlowText"]),
+    .library(name: "FlowMedia", targets: ["FlowMedia"]),
+    .library(name: "FlowHub", targets: ["FlowHub"]),
     .library(name: "FlowServer", targets: ["FlowServer"]),
     .executable(name: "streamflow", targets: ["StreamFlowCommand"]),
   ],
@@ -78,17 +84,24 @@ let package = Package(
       ],
       swiftSettings: settings),
     .target(
-      name: "StreamFlow",
-      dependencies: ["FlowCore", "FlowGraph", "FlowEngine", "FlowOpenVINO", "FlowText"],
+      name: "FlowModels", dependencies: ["FlowCore", "FlowGraph", "FlowText"],
       resources: [.copy("Resources/starter"), .copy("Resources/clip")], swiftSettings: settings),
     .target(
+      name: "StreamFlow",
+      dependencies: [
+        "FlowCore", "FlowGraph", "FlowEngine", "FlowModels", "FlowOpenVINO", "FlowText",
+      ],
+      swiftSettings: settings),
+    .target(
       name: "FlowHub",
-      dependencies: ["StreamFlow", .product(name: "Crypto", package: "swift-crypto")],
+      dependencies: [
+        "StreamFlow", "FlowModels", .product(name: "Crypto", package: "swift-crypto"),
+      ],
       swiftSettings: settings),
     .target(
       name: "FlowServer",
       dependencies: [
-        "StreamFlow", "FlowMedia", "FlowCore", "FlowEngine", "FlowGraph", "FlowText",
+        "StreamFlow", "FlowMedia", "FlowCore", "FlowEngine", "FlowGraph", "FlowModels", "FlowText",
         .product(name: "Hummingbird", package: "hummingbird"),
         .product(name: "HummingbirdCore", package: "hummingbird"),
         .product(name: "GRDB", package: "GRDB.swift"),
@@ -108,8 +121,8 @@ let package = Package(
     .executableTarget(
       name: "StreamFlowCommand",
       dependencies: [
-        "StreamFlow", "FlowHub", "FlowMedia", "FlowServer", "FlowCore", "FlowEngine", "FlowGraph",
-        "FlowOpenVINO", "FlowText",
+        "StreamFlow", "FlowHub", "FlowMedia", "FlowModels", "FlowServer", "FlowCore", "FlowEngine",
+        "FlowGraph", "FlowOpenVINO", "FlowText",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
@@ -140,20 +153,27 @@ let package = Package(
       name: "FlowMediaTests", dependencies: ["FlowMedia", "FlowCore", "FlowTestSupport"],
       resources: [.copy("Fixtures")], swiftSettings: settings),
     .testTarget(
+      name: "FlowModelsTests",
+      dependencies: [
+        "FlowModels", "FlowCore", "FlowGraph", "FlowEngine", "FlowText", "FlowTestSupport",
+      ],
+      resources: [.copy("Fixtures")], swiftSettings: settings),
+    .testTarget(
       name: "StreamFlowTests",
       dependencies: [
-        "StreamFlow", "FlowCore", "FlowGraph", "FlowEngine", "FlowText", "FlowTestSupport",
+        "StreamFlow", "FlowCore", "FlowGraph", "FlowEngine", "FlowModels", "FlowText",
+        "FlowTestSupport",
         .product(name: "Crypto", package: "swift-crypto"),
       ],
       resources: [.copy("Fixtures")], swiftSettings: settings),
     .testTarget(
-      name: "FlowHubTests", dependencies: ["FlowHub", "StreamFlow", "FlowTestSupport"],
+      name: "FlowHubTests", dependencies: ["FlowHub", "FlowModels", "StreamFlow", "FlowTestSupport"],
       swiftSettings: settings),
     .testTarget(
       name: "FlowServerTests",
       dependencies: [
-        "FlowServer", "StreamFlow", "FlowMedia", "FlowCore", "FlowEngine", "FlowGraph", "FlowText",
-        "FlowTestSupport",
+        "FlowServer", "StreamFlow", "FlowMedia", "FlowCore", "FlowEngine", "FlowGraph", "FlowModels",
+        "FlowText", "FlowTestSupport",
         .product(name: "GRDB", package: "GRDB.swift"),
         .product(name: "HTTPTypes", package: "swift-http-types"),
         .product(name: "Logging", package: "swift-log"),
@@ -163,8 +183,8 @@ let package = Package(
     .testTarget(
       name: "StreamFlowCommandTests",
       dependencies: [
-        "StreamFlowCommand", "StreamFlow", "FlowHub", "FlowServer", "FlowMedia", "FlowCore",
-        "FlowEngine", "FlowGraph", "FlowText", "FlowTestSupport",
+        "StreamFlowCommand", "StreamFlow", "FlowHub", "FlowServer", "FlowMedia", "FlowModels",
+        "FlowCore", "FlowEngine", "FlowGraph", "FlowText", "FlowTestSupport",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: settings),

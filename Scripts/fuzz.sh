@@ -8,7 +8,7 @@ swift build --package-path Fuzz --sanitize fuzzer
 export SWIFT_BACKTRACE=enable=no
 binaries=$(swift build --package-path Fuzz --sanitize fuzzer --show-bin-path)
 corpus=.build-fuzz
-starter=Sources/StreamFlow/Resources/starter
+starter=Sources/FlowModels/Resources/starter
 mkdir -p $corpus/{FuzzSafetensors,FuzzTokenizer,FuzzPicture,FuzzMultipart,FuzzRequest}
 cp Tests/StreamFlowTests/Fixtures/text-gelu/golden.safetensors $corpus/FuzzSafetensors/
 for kind in 0 3; do { printf "\\$kind"; head -c 2000 $starter/tokenizer/vocab.json; } >"$corpus/FuzzTokenizer/vocab-$kind"; done

@@ -23,7 +23,7 @@ from diffusers import AutoencoderTiny, FlowMatchEulerDiscreteScheduler, UNet2DCo
 from transformers import CLIPTextModel, CLIPTokenizer
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-STARTER = ROOT / "Sources/StreamFlow/Resources/starter"
+STARTER = ROOT / "Sources/FlowModels/Resources/starter"
 PROMPT = "a fox on a blue background"
 
 

@@ -1,6 +1,6 @@
 """Writes streamflow-vocabulary.json, the words that the starter was trained on:
 
-    python Scripts/train/vocabulary.py Sources/StreamFlow/Resources/starter/streamflow-vocabulary.json
+    python Scripts/train/vocabulary.py Sources/FlowModels/Resources/starter/streamflow-vocabulary.json
 
 Needs what `glyphs.py` needs (README.md). One line per glyph: its name, then its other names and keywords.
 """

@@ -1,3 +1,4 @@
+internal import FlowModels
 internal import Foundation
 internal import StreamFlow
 

@@ -1,3 +1,4 @@
+internal import FlowModels
 public import Foundation
 internal import StreamFlow
 

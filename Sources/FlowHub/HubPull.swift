@@ -1,5 +1,6 @@
+public import FlowModels
 internal import Foundation
-public import StreamFlow
+internal import StreamFlow
 
 /// Brings a model from a hub into the cache.
 public struct HubPull: Sendable {

@@ -1,6 +1,7 @@
 public import FlowEngine
+public import FlowModels
 internal import Foundation
-public import StreamFlow
+internal import StreamFlow
 
 /// A model that a server offers.
 public struct ServedModel: Sendable {

@@ -1,5 +1,6 @@
 public import FlowCore
 public import FlowEngine
+public import FlowModels
 
 /// A model that makes images: the first type to reach for.
 ///

@@ -1,4 +1,5 @@
 public import FlowCore
+internal import FlowModels
 
 /// What happens to images of an ``ImageModel``.
 public enum ImageUpdate: Sendable {

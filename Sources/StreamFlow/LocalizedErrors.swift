@@ -1,6 +1,7 @@
 public import FlowCore
 public import FlowEngine
 public import FlowGraph
+internal import FlowModels
 public import FlowText
 public import Foundation
 
@@ -27,11 +28,6 @@ extension DecodedText.Problem: LocalizedError {
 }
 
 extension EngineError: LocalizedError {
-  /// The failure in words.
-  public var errorDescription: String? { message }
-}
-
-extension ModelError: LocalizedError {
   /// The failure in words.
   public var errorDescription: String? { message }
 }

@@ -1,3 +1,4 @@
+internal import FlowModels
 internal import StreamFlow
 
 /// Advice as the command reports it.

@@ -4,6 +4,7 @@ internal import FlowEngine
 internal import FlowGraph
 internal import FlowHub
 internal import FlowMedia
+internal import FlowModels
 internal import FlowServer
 internal import FlowText
 internal import Foundation

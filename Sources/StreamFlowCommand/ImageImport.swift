@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import FlowEngine
 internal import FlowMedia
+internal import FlowModels
 internal import Foundation
 internal import StreamFlow
 

@@ -2,6 +2,7 @@ internal import ArgumentParser
 internal import FlowCore
 internal import FlowEngine
 internal import FlowGraph
+internal import FlowModels
 internal import Foundation
 internal import StreamFlow
 

@@ -1,6 +1,7 @@
 public import ArgumentParser
 public import FlowCore
 internal import FlowEngine
+public import FlowModels
 public import StreamFlow
 
 /// Which model.

@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import FlowModels
 internal import StreamFlow
 
 /// `streamflow inspect MODEL --prompts`: what a model was trained on.

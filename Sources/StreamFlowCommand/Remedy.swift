@@ -1,4 +1,5 @@
 internal import FlowHub
+internal import FlowModels
 internal import FlowServer
 internal import StreamFlow
 

@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import FlowCore
+internal import FlowModels
 internal import StreamFlow
 
 extension SamplingOptions {

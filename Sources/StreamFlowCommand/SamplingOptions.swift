@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import FlowCore
 internal import FlowEngine
+internal import FlowModels
 internal import StreamFlow
 
 /// How images are sampled: what `generate`, `transform` and `video` share.

@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import FlowModels
 internal import FlowServer
 internal import Foundation
 internal import Logging

@@ -1,3 +1,4 @@
+import FlowModels
 import FlowTestSupport
 import Logging
 import StreamFlow

@@ -1,5 +1,6 @@
 import FlowCore
 import FlowMedia
+import FlowModels
 import FlowTestSupport
 import Foundation
 import Logging

@@ -1,4 +1,5 @@
 import FlowEngine
+import FlowModels
 import FlowTestSupport
 import Foundation
 import Logging

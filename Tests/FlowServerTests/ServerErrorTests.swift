@@ -6,6 +6,7 @@ import Testing
 @testable import FlowEngine
 @testable import FlowGraph
 @testable import FlowMedia
+@testable import FlowModels
 @testable import FlowServer
 @testable import FlowText
 @testable import StreamFlow

@@ -11,7 +11,7 @@ import Testing
   init() throws { folder = try TemporaryFolder() }
 
   private static let starter = URL(filePath: #filePath).deletingLastPathComponent()
-    .appending(path: "../../Sources/StreamFlow/Resources/starter/tokenizer").standardizedFileURL
+    .appending(path: "../../Sources/FlowModels/Resources/starter/tokenizer").standardizedFileURL
     .path
 
   private static func starterFile(_ name: String) throws -> [UInt8] {

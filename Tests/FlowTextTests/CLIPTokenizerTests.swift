@@ -11,7 +11,7 @@ import Testing
   }
 
   private static let starter = URL(filePath: #filePath).deletingLastPathComponent()
-    .appending(path: "../../Sources/StreamFlow/Resources/starter/tokenizer").standardizedFileURL
+    .appending(path: "../../Sources/FlowModels/Resources/starter/tokenizer").standardizedFileURL
     .path
 
   @Test("2,000 lines of every script give transformers' tokens")

@@ -16,7 +16,7 @@ import Testing
 
   init() throws {
     let folder = URL(filePath: #filePath).deletingLastPathComponent()
-      .appending(path: "../../Sources/StreamFlow/Resources/starter/tokenizer")
+      .appending(path: "../../Sources/FlowModels/Resources/starter/tokenizer")
     tokenizer = try CLIPTokenizer(folder: folder.standardizedFileURL.path)
   }
 

@@ -1,3 +1,4 @@
+import FlowModels
 import FlowTestSupport
 import Foundation
 import Testing

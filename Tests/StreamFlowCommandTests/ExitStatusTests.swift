@@ -8,6 +8,7 @@ import Testing
 @testable import FlowGraph
 @testable import FlowHub
 @testable import FlowMedia
+@testable import FlowModels
 @testable import FlowText
 @testable import StreamFlow
 @testable import StreamFlowCommand
@@ -75,7 +76,7 @@ import Testing
     let message = String(decoding: bytes, as: UTF8.self)
     #expect(process.terminationReason == .exit && process.terminationStatus == EX_NOINPUT)
     #expect(message.hasPrefix("error: 'starter', which comes with this package, is missing"))
-    #expect(message.contains("StreamFlow_StreamFlow.") && message.contains(runner.folder.path))
+    #expect(message.contains("StreamFlow_FlowModels.") && message.contains(runner.folder.path))
   }
 
   private static func name(_ error: any Error) -> String {

@@ -1,4 +1,5 @@
 import FlowHub
+import FlowModels
 import FlowTestSupport
 import Foundation
 import StreamFlow

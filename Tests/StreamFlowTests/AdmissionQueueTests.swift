@@ -1,5 +1,6 @@
 import Testing
 
+@testable import FlowModels
 @testable import StreamFlow
 
 @Suite struct AdmissionQueueTests {

@@ -4,6 +4,7 @@ import FlowTestSupport
 import Foundation
 import Testing
 
+@testable import FlowModels
 @testable import StreamFlow
 
 /// Which autoencoder `--vae` finds, and which pairs are refused.

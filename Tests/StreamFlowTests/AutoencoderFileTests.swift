@@ -5,6 +5,7 @@ import FlowTestSupport
 import Foundation
 import Testing
 
+@testable import FlowModels
 @testable import StreamFlow
 
 /// Autoencoders in files of their own, against diffusers' images (`Scripts/fixtures/singlefile.py`).

@@ -1,5 +1,6 @@
 import Testing
 
+@testable import FlowModels
 @testable import StreamFlow
 
 /// The line between two tasks: order, room, and who is let go when it ends.

@@ -5,6 +5,7 @@ import FlowTestSupport
 import Foundation
 import Testing
 
+@testable import FlowModels
 @testable import StreamFlow
 
 /// Each architecture against diffusers and transformers, on tiny seeded models.

@@ -4,6 +4,7 @@ import FlowGraph
 import FlowTestSupport
 import Testing
 
+@testable import FlowModels
 @testable import StreamFlow
 
 @Suite(.tags(.engine)) struct EngineCatalogueTests {

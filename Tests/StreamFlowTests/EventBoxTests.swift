@@ -2,6 +2,7 @@ import FlowCore
 import FlowTestSupport
 import Testing
 
+@testable import FlowModels
 @testable import StreamFlow
 
 /// What has happened to pictures and is yet to be told.

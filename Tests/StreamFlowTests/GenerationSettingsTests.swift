@@ -1,4 +1,5 @@
 import FlowCore
+import FlowModels
 import FlowTestSupport
 import StreamFlow
 import Testing

@@ -3,6 +3,7 @@ import FlowEngine
 import FlowTestSupport
 import Testing
 
+@testable import FlowModels
 @testable import StreamFlow
 
 /// Several who ask one generator at the same time.

@@ -3,6 +3,7 @@ import FlowEngine
 import FlowTestSupport
 import Testing
 
+@testable import FlowModels
 @testable import StreamFlow
 
 /// The library's first type: loading, one image, many of several sizes, letting go.

@@ -4,6 +4,7 @@ import FlowGraph
 import FlowTestSupport
 import Testing
 
+@testable import FlowModels
 @testable import StreamFlow
 
 /// A family of a few lines whose image and text are one sequence: what is exact for cross-attention

@@ -3,6 +3,7 @@ import FlowTestSupport
 import Foundation
 import Testing
 
+@testable import FlowModels
 @testable import StreamFlow
 
 /// A long run with changes at random: `STREAMFLOW_SOAK_MINUTES=20 swift test --filter Soak`.

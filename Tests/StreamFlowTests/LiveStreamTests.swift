@@ -4,6 +4,7 @@ import FlowTestSupport
 import Foundation
 import Testing
 
+@testable import FlowModels
 @testable import StreamFlow
 
 /// The live stream: every input accounted for, in order, and each picture the one it is alone.

@@ -4,6 +4,7 @@ import FlowTestSupport
 import Foundation
 import Testing
 
+@testable import FlowModels
 @testable import StreamFlow
 
 /// Beginnings, breaks and ends of live streams, and the rows that they choose.

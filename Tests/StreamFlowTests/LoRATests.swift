@@ -4,6 +4,7 @@ import FlowTestSupport
 import Foundation
 import Testing
 
+@testable import FlowModels
 @testable import StreamFlow
 
 /// LoRAs in every format on tiny models, against diffusers and PEFT where they load the format,

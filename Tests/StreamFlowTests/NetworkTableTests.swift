@@ -5,6 +5,7 @@ import FlowTestSupport
 import Foundation
 import Testing
 
+@testable import FlowModels
 @testable import StreamFlow
 
 /// What is computed once, before the ticks, is what each tick would compute.

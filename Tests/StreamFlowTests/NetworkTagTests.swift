@@ -3,6 +3,7 @@ import FlowText
 import Foundation
 import Testing
 
+@testable import FlowModels
 @testable import StreamFlow
 
 /// Tags such as `<lora:name:0.8>` in prompts, which a prompt cannot load.

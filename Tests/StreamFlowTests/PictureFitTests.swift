@@ -3,6 +3,7 @@ import FlowTestSupport
 import Foundation
 import Testing
 
+@testable import FlowModels
 @testable import StreamFlow
 
 /// Pictures at another size, against Pillow.

@@ -4,6 +4,7 @@ import FlowTestSupport
 import Foundation
 import Testing
 
+@testable import FlowModels
 @testable import StreamFlow
 
 /// Whole tiny checkpoints of every family through `Generator`, against diffusers' own pipelines.

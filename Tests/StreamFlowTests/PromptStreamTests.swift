@@ -4,6 +4,7 @@ import FlowGraph
 import FlowTestSupport
 import Testing
 
+@testable import FlowModels
 @testable import StreamFlow
 
 /// Prompts of one and of several chunks in one stream.

@@ -5,6 +5,7 @@ import FlowTestSupport
 import Foundation
 import Testing
 
+@testable import FlowModels
 @testable import FlowText
 @testable import StreamFlow
 

@@ -5,6 +5,7 @@ import FlowTestSupport
 import Foundation
 import Testing
 
+@testable import FlowModels
 @testable import StreamFlow
 
 /// The images of every family, guidance, schedule, solver and precision, as hashes: a change of

@@ -6,6 +6,7 @@ import FlowText
 import Foundation
 import Testing
 
+@testable import FlowModels
 @testable import StreamFlow
 
 /// Checkpoints in one file, against diffusers' own conversion (`Scripts/fixtures/singlefile.py`).

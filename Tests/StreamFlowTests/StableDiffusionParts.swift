@@ -1,3 +1,4 @@
+@testable import FlowModels
 @testable import StreamFlow
 
 extension Checkpoint {

@@ -32,7 +32,7 @@ enum Part: String, CaseIterable {
     case .philox: draw(count, source: .cuda)
     case .tokenizer:
       let folder = URL(filePath: #filePath).deletingLastPathComponent()
-        .appending(path: "../../../Sources/StreamFlow/Resources/starter/tokenizer").standardized
+        .appending(path: "../../../Sources/FlowModels/Resources/starter/tokenizer").standardized
         .path
       let tokenizer = try CLIPTokenizer(folder: folder)
       for index in 0..<count {

@@ -1,4 +1,5 @@
 internal import FlowCore
+internal import FlowModels
 internal import StreamFlow
 
 // The parameters of stored requests, by the names that they have in the API.

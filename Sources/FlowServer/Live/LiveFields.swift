@@ -1,4 +1,5 @@
 internal import FlowCore
+internal import FlowModels
 internal import HTTPTypes
 internal import StreamFlow
 

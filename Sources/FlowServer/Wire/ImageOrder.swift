@@ -1,5 +1,6 @@
 internal import FlowCore
 internal import FlowMedia
+internal import FlowModels
 internal import HTTPTypes
 internal import StreamFlow
 

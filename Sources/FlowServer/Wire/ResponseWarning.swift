@@ -1,4 +1,5 @@
 internal import FlowCore
+internal import FlowModels
 internal import StreamFlow
 
 /// Something that a request asked for and that was not done as asked, although the request succeeded.

@@ -1,4 +1,5 @@
 internal import FlowCore
+internal import FlowModels
 internal import StreamFlow
 
 /// The parameters that say how a picture is made; images, jobs and live streams share them.

@@ -2,6 +2,7 @@ internal import FlowCore
 internal import FlowEngine
 internal import FlowGraph
 internal import FlowMedia
+internal import FlowModels
 internal import FlowText
 internal import Hummingbird
 internal import StreamFlow

@@ -1,4 +1,5 @@
 internal import FlowCore
+public import FlowModels
 internal import FlowText
 
 extension Checkpoint {

@@ -1,3 +1,5 @@
+internal import FlowModels
+
 /// Why a request that is valid is likely to disappoint.
 public struct RequestAdvice: Hashable, Sendable, CustomStringConvertible {
   /// The kind of advice.

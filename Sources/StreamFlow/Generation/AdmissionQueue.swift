@@ -1,3 +1,5 @@
+internal import FlowModels
+
 /// What waits to be admitted: fair between clients, and between the streams of one.
 ///
 /// Clients take turns, one element each, however much each has asked for; within a client its

@@ -1,4 +1,5 @@
 internal import FlowCore
+public import FlowModels
 
 extension GenerationRequest {
   /// Whether two requests come to the same plan: all that `Checkpoint.plan` looks at.

@@ -1,4 +1,5 @@
 internal import FlowCore
+internal import FlowModels
 
 /// What steers one picture.
 struct RequestConditioning {

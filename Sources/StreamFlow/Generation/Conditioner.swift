@@ -1,5 +1,6 @@
 internal import FlowCore
 internal import FlowGraph
+internal import FlowModels
 
 /// Turns prompts into conditionings of pictures of one size, each once.
 final class Conditioner {

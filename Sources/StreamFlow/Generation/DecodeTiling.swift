@@ -1,3 +1,5 @@
+internal import FlowModels
+
 /// Whether pictures are decoded whole or in tiles.
 ///
 /// Both give the same picture to 1/255. Tiles take less memory for large pictures, and about as

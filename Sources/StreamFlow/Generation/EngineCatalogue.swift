@@ -1,5 +1,6 @@
 internal import FlowEngine
 internal import FlowGraph
+internal import FlowModels
 
 /// A program of one batch size and one number of chunks, and what its rows hold.
 final class RowEngine {

@@ -1,5 +1,6 @@
 internal import FlowEngine
 internal import FlowGraph
+internal import FlowModels
 
 /// Where the programs of a generator or a live stream come from, and where they are recorded.
 struct EngineProvider: Sendable {

@@ -1,4 +1,5 @@
 public import FlowEngine
+internal import FlowModels
 internal import FlowOpenVINO
 
 extension EngineStore {

@@ -1,3 +1,5 @@
+internal import FlowModels
+
 /// What has happened to the pictures of each stream and is yet to be told, and who waits for it.
 struct EventBoxes {
   /// How many pictures each stream still has to give.

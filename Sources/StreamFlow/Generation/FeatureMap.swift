@@ -1,4 +1,5 @@
 internal import FlowCore
+internal import FlowModels
 
 /// A tensor between two stages of a decoder: the whole picture's, held outside of the engines.
 ///

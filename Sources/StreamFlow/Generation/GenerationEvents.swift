@@ -1,4 +1,5 @@
 public import FlowCore
+internal import FlowModels
 
 /// What happens to pictures that were asked for.
 public enum GenerationEvent: Sendable {

@@ -1,4 +1,5 @@
 public import FlowCore
+public import FlowModels
 
 /// One picture to be made.
 public struct GenerationRequest: Equatable, Sendable {

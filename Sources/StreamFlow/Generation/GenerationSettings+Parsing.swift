@@ -1,3 +1,5 @@
+internal import FlowModels
+
 extension GenerationSettings {
   /// Reads the `parameters` text of an image.
   ///

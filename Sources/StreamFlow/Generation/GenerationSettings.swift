@@ -1,4 +1,5 @@
 public import FlowCore
+public import FlowModels
 
 /// The settings of an image, read from the text that image generators store in its file.
 ///

@@ -1,4 +1,5 @@
 internal import FlowCore
+public import FlowModels
 
 extension Generator {
   /// The evaluations of the network that have finished so far, of retired images and of those in

@@ -1,5 +1,6 @@
 internal import FlowCore
 internal import FlowEngine
+internal import FlowModels
 
 /// A tick: who is admitted, what advances, and what comes of it.
 extension Generator {

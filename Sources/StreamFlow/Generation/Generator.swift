@@ -1,6 +1,7 @@
 internal import FlowCore
 public import FlowEngine
 internal import FlowGraph
+public import FlowModels
 internal import FlowText
 internal import Foundation
 

@@ -1,3 +1,5 @@
+internal import FlowModels
+
 /// One picture in flight, for a look at the stream batch.
 public struct GeneratorFlight: Sendable, Hashable {
   /// What was asked for together with it (``GenerationEvents/stream``).

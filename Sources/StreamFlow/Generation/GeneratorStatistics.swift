@@ -1,4 +1,5 @@
 public import FlowEngine
+internal import FlowModels
 
 /// What a generator measured of itself.
 public struct GeneratorStatistics: Sendable {

@@ -1,3 +1,5 @@
+internal import FlowModels
+
 /// Pictures as they finish; asking for the next one runs the next ticks.
 ///
 /// A picture that fails throws its own error from `next()`, and the pictures after it can still

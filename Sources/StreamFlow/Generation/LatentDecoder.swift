@@ -1,6 +1,7 @@
 internal import FlowCore
 internal import FlowEngine
 internal import FlowGraph
+internal import FlowModels
 
 /// Turns latents into pictures: small ones whole, those that are ready together in one run, and
 /// large ones one after another in tiles.

@@ -1,4 +1,5 @@
 internal import FlowCore
+internal import FlowModels
 
 /// What a full autoencoder says of a picture: latents that are normally distributed.
 struct LatentDistribution {

@@ -1,4 +1,5 @@
 internal import FlowGraph
+public import FlowModels
 internal import Foundation
 
 /// The memory that compiling and running takes, about.

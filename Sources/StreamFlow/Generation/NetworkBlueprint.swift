@@ -1,5 +1,6 @@
 internal import FlowEngine
 internal import FlowGraph
+internal import FlowModels
 
 /// What the programs of a network are made from: a checkpoint at one size.
 struct NetworkBlueprint: Sendable {

@@ -1,6 +1,7 @@
 internal import FlowCore
 internal import FlowEngine
 internal import FlowGraph
+internal import FlowModels
 
 /// An input of the network that is computed once for each prompt: the keys and values that its layers
 /// make of a text.

@@ -1,4 +1,5 @@
 public import FlowCore
+internal import FlowModels
 
 /// How a picture is brought to another size.
 public struct PictureFit: Hashable, Sendable {

@@ -1,4 +1,5 @@
 public import FlowCore
+internal import FlowModels
 
 extension PixelImage {
   /// The image resampled to a size, as a generator does it with a source of another size.

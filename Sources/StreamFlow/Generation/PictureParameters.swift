@@ -1,6 +1,7 @@
 internal import FlowCore
 internal import FlowEngine
 internal import FlowGraph
+internal import FlowModels
 
 /// The version of the package.
 public let streamFlowVersion = "0.1.0"

@@ -1,3 +1,5 @@
+internal import FlowModels
+
 /// Which evaluations of a picture previews are shown after.
 enum PreviewStages {
   /// Spread evenly between the first and the last evaluation; no more than there are in between.

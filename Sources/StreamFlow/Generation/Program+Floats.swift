@@ -1,5 +1,6 @@
 internal import FlowEngine
 internal import FlowGraph
+internal import FlowModels
 
 extension Program {
   /// An output's elements as floats, of floats or bytes.

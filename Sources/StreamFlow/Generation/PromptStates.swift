@@ -1,5 +1,6 @@
 internal import FlowCore
 internal import FlowGraph
+internal import FlowModels
 
 /// The text encoders of a model, which see each prompt once.
 final class PromptStates {

@@ -1,3 +1,5 @@
+internal import FlowModels
+
 /// How many rows a tick has.
 enum RowChoice {
   /// The most rows of a tick: beyond it there is nothing to win and much memory to lose.

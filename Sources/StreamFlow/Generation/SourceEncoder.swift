@@ -1,6 +1,7 @@
 internal import FlowCore
 internal import FlowEngine
 internal import FlowGraph
+internal import FlowModels
 
 /// Turns pictures of any size into latents of one.
 final class SourceEncoder {

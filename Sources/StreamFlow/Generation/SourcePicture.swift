@@ -1,4 +1,5 @@
 public import FlowCore
+internal import FlowModels
 
 /// A picture that another one is made from: image to image.
 public struct SourcePicture: Equatable, Sendable {

@@ -1,3 +1,5 @@
+internal import FlowModels
+
 /// Which of what is in flight a tick advances, where not everything does.
 ///
 /// A stream is brief when all that it still has to make is in flight. Brief streams are not held up

@@ -1,6 +1,7 @@
 internal import FlowCore
 internal import FlowEngine
 internal import FlowGraph
+internal import FlowModels
 
 /// Decodes pictures that are too large to be decoded at once: stage after stage, tile after tile.
 ///

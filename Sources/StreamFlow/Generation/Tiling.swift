@@ -1,3 +1,5 @@
+internal import FlowModels
+
 /// One axis cut into tiles of one length.
 ///
 /// A tile's own part is what it contributes; its window, which is computed, has a margin on either

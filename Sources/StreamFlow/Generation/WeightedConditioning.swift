@@ -1,3 +1,4 @@
+internal import FlowModels
 internal import FlowText
 
 extension ChunkedPrompt.Chunk {

@@ -1,3 +1,5 @@
+internal import FlowModels
+
 /// A line of bounded length between two tasks: who puts waits for room, who takes waits for more.
 ///
 /// One task takes. A queue that is closed lets everybody go; one that is finished is emptied first.

@@ -1,5 +1,6 @@
 internal import FlowCore
 internal import FlowEngine
+internal import FlowModels
 
 /// Turns what has arrived into pictures.
 actor DecodeStage {

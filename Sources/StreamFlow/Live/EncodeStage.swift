@@ -1,5 +1,6 @@
 internal import FlowCore
 internal import FlowEngine
+internal import FlowModels
 
 /// Turns prompts and inputs into what flies.
 actor EncodeStage {

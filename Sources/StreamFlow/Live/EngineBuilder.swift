@@ -1,6 +1,7 @@
 internal import FlowCore
 internal import FlowEngine
 internal import FlowGraph
+internal import FlowModels
 
 /// Makes what a stream's stages run, and hands it over; engines are compiled beside the stream.
 actor EngineBuilder {

@@ -1,5 +1,6 @@
 internal import FlowCore
 internal import FlowEngine
+internal import FlowModels
 internal import Synchronization
 
 /// An input on its way in.

@@ -1,4 +1,5 @@
 public import FlowCore
+internal import FlowModels
 
 /// What became of one input of a live stream.
 public struct LiveFrame: Sendable {

@@ -1,4 +1,5 @@
 internal import FlowCore
+internal import FlowModels
 
 /// What engines of the network are made for: pictures of one size, conditionings of one length.
 struct LaneKey: Hashable, Sendable {

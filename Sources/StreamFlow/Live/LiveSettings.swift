@@ -1,4 +1,5 @@
 public import FlowCore
+internal import FlowModels
 internal import Foundation
 
 /// What the pictures of a live stream are made with; all of it can be changed while it runs.

@@ -1,3 +1,5 @@
+internal import FlowModels
+
 /// What a live stream counted and measured of itself.
 ///
 /// Every input is one of: dropped, skipped, made, failed, given up, or still under way.

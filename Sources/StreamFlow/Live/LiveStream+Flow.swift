@@ -1,5 +1,6 @@
 internal import FlowCore
 internal import FlowEngine
+internal import FlowModels
 
 /// The way of an input: taken up, filtered and encoded; in flight; decoded; out in its turn.
 extension LiveStream {

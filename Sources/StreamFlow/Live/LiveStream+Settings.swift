@@ -1,6 +1,7 @@
 internal import FlowCore
 internal import FlowEngine
 internal import FlowGraph
+internal import FlowModels
 
 /// A change of settings that needs engines, which are being made.
 struct PendingChange {

@@ -1,5 +1,6 @@
 public import FlowCore
 public import FlowEngine
+public import FlowModels
 
 /// A stream of pictures made of a stream of pictures: a camera's, a screen's, a film's.
 ///

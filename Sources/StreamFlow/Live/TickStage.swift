@@ -1,5 +1,6 @@
 internal import FlowCore
 internal import FlowEngine
+internal import FlowModels
 
 /// What is in flight: a stream batch for each lane, all of which advance with every tick.
 actor TickStage {

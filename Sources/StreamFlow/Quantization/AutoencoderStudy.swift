@@ -1,6 +1,7 @@
 internal import FlowCore
 internal import FlowEngine
 internal import FlowGraph
+internal import FlowModels
 
 /// The quantization of a half of the autoencoder, which runs on the images of the network's.
 struct AutoencoderStudy {

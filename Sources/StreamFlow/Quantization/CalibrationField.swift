@@ -1,6 +1,7 @@
 internal import FlowCore
 internal import FlowEngine
 internal import FlowGraph
+internal import FlowModels
 
 /// The network as a calibration evaluates it: row by row, and some rows become probes.
 struct CalibrationField: VelocityField {

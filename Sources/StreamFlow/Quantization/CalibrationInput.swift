@@ -1,6 +1,7 @@
 internal import FlowCore
 internal import FlowEngine
 internal import FlowGraph
+internal import FlowModels
 internal import Foundation
 
 /// The elements of one input of a graph, in its own type.

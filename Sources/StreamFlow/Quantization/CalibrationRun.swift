@@ -1,6 +1,7 @@
 internal import FlowCore
 internal import FlowEngine
 internal import FlowGraph
+internal import FlowModels
 
 /// A graph run for what its layers read, and for what comes out.
 ///

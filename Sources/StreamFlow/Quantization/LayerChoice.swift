@@ -1,4 +1,5 @@
 internal import FlowGraph
+internal import FlowModels
 
 /// The layers of a graph that can compute in 8 bits, and which of them are tried together.
 struct LayerChoice {

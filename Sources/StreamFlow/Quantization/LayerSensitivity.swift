@@ -1,6 +1,7 @@
 internal import FlowCore
 internal import FlowEngine
 internal import FlowGraph
+internal import FlowModels
 
 /// Measures how much each layer's rounding to 8 bits changes what a graph computes.
 ///

@@ -1,6 +1,7 @@
 internal import FlowCore
 internal import FlowEngine
 internal import FlowGraph
+internal import FlowModels
 
 /// The quantization of a model's network: images are generated in float32 while its layers are
 /// observed.

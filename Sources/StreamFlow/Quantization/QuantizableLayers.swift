@@ -1,18 +1,6 @@
 internal import FlowCore
 internal import FlowGraph
-
-extension UNet {
-  /// The layers that compute in float32 in any case: the first and the last convolution, and what
-  /// is computed once a prompt or a timestep.
-  func floatLayers() throws(GraphError) -> Set<String> {
-    let embeddings = ["time_embedding", "add_embedding"].flatMap { name in
-      ["linear_1", "linear_2", "cond_proj"].map { weights[name][$0].path }
-    }
-    return Set(
-      ["conv_in", "conv_out"].map { weights[$0].path } + embeddings
-        + (try textLayers().map(\.path)) + timeLayers().map(\.path))
-  }
-}
+internal import FlowModels
 
 extension Autoencoder {
   /// The layers that can compute in 8 bits: all but the first and the last.

@@ -1,4 +1,5 @@
 internal import FlowGraph
+public import FlowModels
 internal import Foundation
 
 /// The 8-bit scales of a model on disk: `streamflow-int8.json` in its folder, or

@@ -1,4 +1,5 @@
 public import FlowGraph
+public import FlowModels
 
 /// How a model's 8-bit scales are measured.
 public struct QuantizationOptions: Sendable {

@@ -1,3 +1,5 @@
+internal import FlowModels
+
 /// How far a quantization is.
 public struct QuantizationProgress: Sendable, Equatable {
   /// What is being done, in a few words.

@@ -1,5 +1,6 @@
 internal import FlowCore
 internal import FlowGraph
+internal import FlowModels
 internal import Foundation
 
 /// What an unfinished quantization has measured, so that a later run can go on from there.

@@ -1,6 +1,7 @@
 internal import FlowCore
 public import FlowEngine
 internal import FlowGraph
+public import FlowModels
 
 /// Measures a model's int8 scales: generates images, observes what every layer reads, and finds
 /// the layers whose rounding changes the output most, which stay in float32.

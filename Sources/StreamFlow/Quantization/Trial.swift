@@ -1,6 +1,7 @@
 internal import FlowCore
 internal import FlowEngine
 internal import FlowGraph
+internal import FlowModels
 #if canImport(Glibc)
   private import Glibc
 #elseif canImport(Musl)

@@ -3,6 +3,7 @@ internal import FlowCore
 internal import FlowEngine
 internal import FlowGraph
 internal import FlowMedia
+internal import FlowModels
 internal import Foundation
 internal import StreamFlow
 

@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import FlowEngine
+internal import FlowModels
 internal import Foundation
 internal import StreamFlow
 

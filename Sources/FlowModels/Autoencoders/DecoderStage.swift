@@ -1,0 +1,189 @@
+internal import FlowCore
+package import FlowGraph
+
+/// A part of a decoder that is run over a picture tile by tile.
+///
+/// What it gives at a place depends on the places around it, no further than its margin, and on
+/// statistics of the whole picture, which are given. So a tile with that margin around it comes
+/// out as it would of the whole, and tiles join without a seam.
+package struct DecoderStage {
+  /// What becomes of the tensor that a stage reads.
+  package enum Use {
+    /// It is not needed any more.
+    case consumed
+    /// It is kept, for the stage that ends the residual block.
+    case kept
+    /// It is not needed any more, nor is the one that was kept, which is read too.
+    case joined(keptChannels: Int)
+  }
+
+  /// What a stage's graph reads, as values.
+  struct Inputs {
+    let hidden: Value
+    let kept: Value?
+    let mean: Value?
+    let inverseDeviation: Value?
+
+    /// The input, group-normalized as the whole picture is, and activated.
+    func normalized(by layer: WeightScope) throws(GraphError) -> Value {
+      guard let mean, let inverseDeviation else {
+        preconditionFailure("\(layer.path): the stage reads no statistics")
+      }
+      return try hidden.groupNorm(layer, mean: mean, inverseDeviation: inverseDeviation).silu()
+    }
+  }
+
+  let name: String
+  let inputChannels: Int
+  package let outputChannels: Int
+  /// How many places of the input around a place have a say in what comes out there; nothing
+  /// where all of them have.
+  package let margin: Int?
+  /// How many places of the output, each way, one of the input becomes.
+  package var enlargement = 1
+  /// The groups of the normalization that the stage begins with, if it does.
+  package var normGroups: Int?
+  package var use = Use.consumed
+  /// Whether it ends in a picture.
+  var isLast = false
+  let body: (Inputs) throws(GraphError) -> Value
+
+  /// The inputs that take the statistics of each channel.
+  package static let statisticsInputs: [PortName] = ["mean", "inverse_deviation"]
+
+  /// Writes the stage down for one tile: `hidden`, then `kept`, then `mean` and
+  /// `inverse_deviation` of each channel, where it reads them.
+  package func graph(height: Int, width: Int) throws(GraphError) -> Graph {
+    let graph = Graph(name: "vae_decoder_\(name)_\(height)x\(width)")
+    let hidden = graph.input("hidden", shape: [1, inputChannels, height, width])
+    var kept: Value?
+    if case .joined(let channels) = use {
+      kept = graph.input("kept", shape: [1, channels, height, width])
+    }
+    var statistics: [Value] = []
+    if let normGroups {
+      guard inputChannels.isMultiple(of: normGroups) else {
+        throw GraphError(
+          code: .shapeMismatch,
+          message: "the decoder's \(name): \(inputChannels) channels do not divide into "
+            + "\(normGroups) groups")
+      }
+      statistics = Self.statisticsInputs.map {
+        graph.input($0, shape: [1, inputChannels, 1, 1])
+      }
+    }
+    let output = try body(
+      Inputs(
+        hidden: hidden, kept: kept, mean: statistics.first, inverseDeviation: statistics.last))
+    try output.expect(
+      [1, outputChannels, height * enlargement, width * enlargement], of: "the decoder's \(name)")
+    if isLast {
+      try Autoencoder.output(output, of: graph)
+    } else {
+      graph.output(output, as: "hidden_next")
+    }
+    return graph
+  }
+}
+
+extension Autoencoder {
+  /// The decoder in stages, which one after another do what ``decoderGraph(rows:height:width:)``
+  /// does in one.
+  package var decoderStages: [DecoderStage] {
+    switch configuration.kind {
+    case .tiny(let configuration):
+      TinyAutoencoder(configuration: configuration, weights: weights).decoderStages
+    case .full(let configuration):
+      FullAutoencoder(configuration: configuration, weights: weights).decoderStages
+    }
+  }
+}
+
+extension TinyAutoencoder {
+  /// The decoder, a stage a level.
+  var decoderStages: [DecoderStage] {
+    let channels = configuration.decoderChannels
+    let last = channels.count - 1
+    return channels.indices.map { level in
+      // Each convolution sees one place further: one at the start, three a block, one at the end
+      // (after an enlargement half a place).
+      let margin = (level == 0 ? 1 : 0) + 3 * configuration.decoderBlocks[level] + 1
+      var stage = DecoderStage(
+        name: "level\(level)",
+        inputChannels: level == 0 ? configuration.latentChannels : channels[level - 1],
+        outputChannels: level == last ? 3 : channels[level], margin: margin
+      ) { inputs throws(GraphError) in try decode(inputs.hidden, level: level) }
+      stage.enlargement = level == last ? 1 : 2
+      stage.isLast = level == last
+      return stage
+    }
+  }
+}
+
+extension FullAutoencoder {
+  /// The levels of the decoder that are run in tiles: the last two, nearly all of its memory.
+  static let tiledLevelCount = 2
+
+  /// The decoder, cut at every normalization from the last but one level on.
+  ///
+  /// What is before, with its attention over the whole picture, is one stage.
+  var decoderStages: [DecoderStage] {
+    let widths = Array(configuration.channels.reversed())
+    let first = max(widths.count - Self.tiledLevelCount, 0)
+    var head = DecoderStage(
+      name: "head", inputChannels: configuration.latentChannels,
+      outputChannels: widths[max(first - 1, 0)], margin: nil
+    ) { inputs throws(GraphError) in try decode(inputs.hidden, levels: first) }
+    head.enlargement = 1 << max(first - 1, 0)
+    var stages = [head]
+    for level in first..<widths.count {
+      let incoming = widths[max(level - 1, 0)]
+      if level > 0 {
+        var enlarging = DecoderStage(
+          name: "enlarging\(level)", inputChannels: incoming, outputChannels: incoming, margin: 1
+        ) { inputs throws(GraphError) in try enlarged(inputs.hidden, after: level - 1) }
+        enlarging.enlargement = 2
+        stages.append(enlarging)
+      }
+      for layer in 0...configuration.layerCount {
+        stages += residualStages(
+          level: level, layer: layer, from: layer == 0 ? incoming : widths[level],
+          to: widths[level])
+      }
+    }
+    let decoder = weights["decoder"]
+    var output = DecoderStage(
+      name: "output", inputChannels: widths[widths.count - 1], outputChannels: 3, margin: 1
+    ) { inputs throws(GraphError) in
+      try inputs.normalized(by: decoder["conv_norm_out"])
+        .convolution(decoder["conv_out"], padding: 1) * 0.5 + 0.5
+    }
+    output.normGroups = configuration.normGroups
+    output.isLast = true
+    return stages + [output]
+  }
+
+  /// A residual block in two stages, each of a normalization and a convolution.
+  private func residualStages(
+    level: Int, layer: Int, from incoming: Int, to outgoing: Int
+  ) -> [DecoderStage] {
+    let block = weights["decoder"]["up_blocks"][level]["resnets"][layer]
+    var first = DecoderStage(
+      name: "block\(level).\(layer)a", inputChannels: incoming, outputChannels: outgoing, margin: 1
+    ) { inputs throws(GraphError) in
+      try inputs.normalized(by: block["norm1"]).convolution(block["conv1"], padding: 1)
+    }
+    var second = DecoderStage(
+      name: "block\(level).\(layer)b", inputChannels: outgoing, outputChannels: outgoing, margin: 1
+    ) { inputs throws(GraphError) in
+      guard let kept = inputs.kept else { preconditionFailure("\(block.path): nothing was kept") }
+      let change = try inputs.normalized(by: block["norm2"])
+        .convolution(block["conv2"], padding: 1)
+      guard block.has("conv_shortcut.weight") else { return try kept + change }
+      return try kept.convolution(block["conv_shortcut"]) + change
+    }
+    (first.normGroups, second.normGroups) = (configuration.normGroups, configuration.normGroups)
+    (first.use, second.use) = (.kept, .joined(keptChannels: incoming))
+    return [first, second]
+  }
+}

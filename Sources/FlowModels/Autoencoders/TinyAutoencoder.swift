@@ -1,0 +1,139 @@
+internal import FlowCore
+internal import FlowGraph
+
+/// What `vae/config.json` says of an `AutoencoderTiny`, checked.
+package struct TinyAutoencoderConfiguration: Equatable, Sendable {
+  let encoderChannels: [Int]
+  let encoderBlocks: [Int]
+  package let decoderChannels: [Int]
+  let decoderBlocks: [Int]
+  let latentChannels: Int
+  let scalingFactor: Float
+  let shiftFactor: Float
+
+  init(_ file: ConfigurationFile) throws(ModelError) {
+    try file.require("_class_name", isOneOf: [.text("AutoencoderTiny")])
+    try file.require("act_fn", isOneOf: [.text("relu")])
+    try file.require("upsample_fn", isOneOf: [.text("nearest")])
+    try file.require("in_channels", isOneOf: [.integer(3)])
+    try file.require("out_channels", isOneOf: [.integer(3)])
+    try file.require("upsampling_scaling_factor", isOneOf: [.integer(2)])
+    encoderChannels = try file.integers(
+      "encoder_block_out_channels", default: [64, 64, 64, 64], count: nil, in: 1...8192)
+    decoderChannels = try file.integers(
+      "decoder_block_out_channels", default: [64, 64, 64, 64], count: nil, in: 1...8192)
+    encoderBlocks = try file.integers(
+      "num_encoder_blocks", default: [1, 3, 3, 3], count: encoderChannels.count, in: 0...64)
+    decoderBlocks = try file.integers(
+      "num_decoder_blocks", default: [3, 3, 3, 1], count: decoderChannels.count, in: 0...64)
+    guard encoderChannels.count == decoderChannels.count else {
+      throw file.unsupported(
+        "decoder_block_out_channels", expected: "as many levels as the encoder has")
+    }
+    latentChannels = try file.integer("latent_channels", default: 4, in: 1...1024)
+    scalingFactor = Float(try file.number("scaling_factor", default: 1))
+    shiftFactor = Float(try file.number("shift_factor", default: 0))
+    guard (1...8).contains(decoderChannels.count) else {
+      throw file.unsupported("decoder_block_out_channels", expected: "1 to 8 levels")
+    }
+    guard scalingFactor > 0 else {
+      throw file.unsupported("scaling_factor", expected: "a number above 0")
+    }
+  }
+
+  private init(latentChannels: Int) {
+    encoderChannels = [64, 64, 64, 64]
+    encoderBlocks = [1, 3, 3, 3]
+    decoderChannels = [64, 64, 64, 64]
+    decoderBlocks = [3, 3, 3, 1]
+    self.latentChannels = latentChannels
+    scalingFactor = 1
+    shiftFactor = 0
+  }
+
+  /// TAESD as its author publishes it, whose files come without a configuration.
+  static func taesd(latentChannels: Int) -> TinyAutoencoderConfiguration {
+    TinyAutoencoderConfiguration(latentChannels: latentChannels)
+  }
+}
+
+/// The tiny autoencoder: `AutoencoderTiny`, TAESD (github.com/madebyollin/taesd).
+package struct TinyAutoencoder {
+  let configuration: TinyAutoencoderConfiguration
+  let weights: WeightScope
+
+  /// From a picture within 0 and 1 to latents.
+  func encode(_ picture: Value) throws(GraphError) -> Value {
+    let layers = weights["encoder"]["layers"]
+    var index = 0
+    func next() -> WeightScope {
+      defer { index += 1 }
+      return layers[index]
+    }
+    var hidden = picture
+    for (level, blockCount) in configuration.encoderBlocks.enumerated() {
+      hidden = try hidden.convolution(next(), stride: level == 0 ? 1 : 2, padding: 1)
+      for _ in 0..<blockCount { hidden = try block(hidden, next()) }
+    }
+    let latents = try hidden.convolution(next(), padding: 1)
+    return try (latents + -configuration.shiftFactor) * configuration.scalingFactor
+  }
+
+  /// From latents to a picture about within 0 and 1.
+  func decode(_ latents: Value) throws(GraphError) -> Value {
+    var hidden = latents
+    for level in configuration.decoderBlocks.indices { hidden = try decode(hidden, level: level) }
+    return hidden
+  }
+
+  /// One level of the decoder; the first begins with latents, the last ends with a picture.
+  func decode(_ input: Value, level: Int) throws(GraphError) -> Value {
+    let layers = weights["decoder"]["layers"]
+    // Every layer has a number; so have the activation of the first and each enlargement.
+    var index = level == 0 ? 0 : 2 + configuration.decoderBlocks[..<level].reduce(0) { $0 + $1 + 2 }
+    func next() -> WeightScope {
+      defer { index += 1 }
+      return layers[index]
+    }
+    var hidden = input
+    if level == 0 {
+      let unscaled = try input * (1 / configuration.scalingFactor) + configuration.shiftFactor
+      hidden = try ((unscaled * (1 / 3)).tanh() * 3).convolution(next(), padding: 1).relu()
+      index += 1
+    }
+    for _ in 0..<configuration.decoderBlocks[level] { hidden = try block(hidden, next()) }
+    if level < configuration.decoderBlocks.count - 1 {
+      hidden = try hidden.upsampledNearest(height: hidden.shape[2] * 2, width: hidden.shape[3] * 2)
+      index += 1
+    }
+    return try hidden.convolution(next(), padding: 1)
+  }
+
+  private func block(_ input: Value, _ layer: WeightScope) throws(GraphError) -> Value {
+    let convolutions = layer["conv"]
+    let hidden = try input.convolution(convolutions[0], padding: 1).relu()
+      .convolution(convolutions[2], padding: 1).relu()
+      .convolution(convolutions[4], padding: 1)
+    let skip = layer.has("skip.weight") ? try input.convolution(layer["skip"]) : input
+    return try (hidden + skip).relu()
+  }
+}
+
+extension WeightStore {
+  /// The weights of TAESD's own files, `taesd_encoder` and `taesd_decoder`, under diffusers' names.
+  ///
+  /// Those files number the layers of a plain sequence; in the decoder a clamp stands first, so
+  /// that its numbers are one higher.
+  static func taesd(encoder: WeightStore?, decoder: WeightStore) throws(GraphError) -> WeightStore {
+    func renumbered(_ store: WeightStore, _ part: String, shift: Int) -> WeightStore {
+      store.renamed { name in
+        let pieces = name.split(separator: ".", maxSplits: 1)
+        guard pieces.count == 2, let index = Int(pieces[0]), index >= shift else { return nil }
+        return "\(part).layers.\(index - shift).\(pieces[1])"
+      }
+    }
+    let decoder = renumbered(decoder, "decoder", shift: 1)
+    guard let encoder else { return decoder }
+    return decoder.merging(renumbered(encoder, "encoder", shift: 0))
+  }
+}

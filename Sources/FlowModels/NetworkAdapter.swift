@@ -1,0 +1,62 @@
+package import FlowGraph
+
+/// Something that is attached to a network: a ControlNet, a T2I-Adapter, an IP-Adapter.
+package protocol NetworkAdapter: Sendable {
+  /// Adds its inputs to the graph, and what it does at the network's hooks.
+  ///
+  /// - Throws: a `GraphError` for weights that do not fit.
+  func attach(to hooks: inout NetworkHooks) throws(GraphError)
+}
+
+/// A place in a network where adapters act.
+package enum NetworkHook: Hashable, Sendable {
+  /// Behind the first layer.
+  case input
+  /// A tensor that is kept for the way up, from the first on.
+  case skip(Int)
+  /// Behind the middle.
+  case middle
+  /// Behind a block of a transformer, from the first on.
+  case block(Int)
+  /// The output of an attention to the text, from the first on; the query comes with it.
+  case crossAttention(Int)
+}
+
+/// What adapters do while a network is written down.
+package struct NetworkHooks {
+  /// Changes a value; the query comes with that of ``NetworkHook/crossAttention(_:)``.
+  package typealias Change = (_ value: Value, _ query: Value?) throws(GraphError) -> Value
+
+  /// The graph, to which adapters add inputs.
+  let graph: Graph
+  private var changes: [NetworkHook: [Change]] = [:]
+  private var crossAttentionCount = 0
+
+  /// Attaches adapters to a graph whose network is yet to be written.
+  ///
+  /// - Throws: a `GraphError` of an adapter.
+  init(_ graph: Graph, adapters: [any NetworkAdapter]) throws(GraphError) {
+    self.graph = graph
+    for adapter in adapters { try adapter.attach(to: &self) }
+  }
+
+  /// Has a value changed at a hook, after what was attached before.
+  package mutating func attach(at hook: NetworkHook, _ change: @escaping Change) {
+    changes[hook, default: []].append(change)
+  }
+
+  /// The value at a hook, as adapters change it.
+  package func callAsFunction(
+    _ hook: NetworkHook, _ value: Value, query: Value? = nil
+  ) throws(GraphError) -> Value {
+    var value = value
+    for change in changes[hook] ?? [] { value = try change(value, query) }
+    return value
+  }
+
+  /// The output of the next attention to the text.
+  package mutating func crossAttention(_ value: Value, query: Value) throws(GraphError) -> Value {
+    defer { crossAttentionCount += 1 }
+    return try self(.crossAttention(crossAttentionCount), value, query: query)
+  }
+}

@@ -1,0 +1,163 @@
+/// The phrases and sizes that a small model was trained on, for a model that knows too few to take any
+/// prompt.
+///
+/// A model brings one as `streamflow-vocabulary.json` beside `model_index.json`: an object with
+/// `subjects` (an array of arrays: a name, then its other names), `backgrounds`, `ignored` (words
+/// that a prompt may contain without being drawn), `template`, such as
+/// `"{subject} on a {background} background"`, and optionally `sizes`, such as `["64x64"]`.
+///
+/// Words are compared in lower case and without punctuation. A plural is another word: a model that
+/// was trained on `fox` alone does not draw `foxes`.
+public struct PromptVocabulary: Equatable, Sendable {
+  /// One thing that the model draws.
+  public struct Subject: Equatable, Sendable {
+    /// Its name.
+    public let name: String
+    /// Other phrases for it.
+    public let otherNames: [String]
+  }
+
+  /// What the model draws, in the order of the file.
+  public let subjects: [Subject]
+  /// The backgrounds that it draws them on.
+  public let backgrounds: [String]
+  /// How a prompt is put together, with `{subject}` and `{background}`.
+  public let template: String
+  /// The only sizes in pixels that it draws well; any near its own where there are none.
+  public let sizes: [(width: Int, height: Int)]
+
+  /// Words that are never reported and draw nothing.
+  let ignored: Set<String>
+  /// The words of all phrases, and the backgrounds.
+  let words: Set<String>
+  /// The phrases by words, with the positions of their subjects.
+  private let phrases: [[String]: Set<Int>]
+  /// The words of the longest phrase.
+  private let phraseLimit: Int
+
+  init(
+    subjects: [Subject], backgrounds: [String], ignored: [String], template: String,
+    sizes: [(width: Int, height: Int)] = []
+  ) {
+    self.subjects = subjects
+    self.backgrounds = backgrounds
+    self.ignored = Set(ignored)
+    self.template = template
+    self.sizes = sizes
+    var phrases: [[String]: Set<Int>] = [:]
+    for (index, subject) in subjects.enumerated() {
+      for name in [subject.name] + subject.otherNames {
+        phrases[PromptWord.pieces(of: name), default: []].insert(index)
+      }
+    }
+    self.phrases = phrases
+    phraseLimit = phrases.keys.map(\.count).max() ?? 0
+    words = Set(phrases.keys.joined()).union(backgrounds.flatMap { PromptWord.pieces(of: $0) })
+  }
+
+  /// Whether two vocabularies are the same.
+  public static func == (left: Self, right: Self) -> Bool {
+    left.subjects == right.subjects && left.backgrounds == right.backgrounds
+      && left.template == right.template && left.ignored == right.ignored
+      && left.sizes.elementsEqual(right.sizes, by: ==)
+  }
+
+  // MARK: - Reading prompts
+
+  /// What a prompt says to the model.
+  package struct Reading: Equatable {
+    /// The words that are no part of a known phrase, in order, each once, in lower case.
+    package var unknownWords: [String] = []
+    /// The subjects that are named, in order: the positions that each phrase may mean.
+    package var subjects: [Set<Int>] = []
+  }
+
+  /// The words of a prompt that the model was not trained on, or knows as parts of longer names
+  /// only: in order, each once, in lower case.
+  ///
+  /// - Parameter prompt: the prompt without signs of weight.
+  public func unknownWords(in prompt: String) -> [String] { reading(of: prompt).unknownWords }
+
+  /// The names of the things in a prompt that the model draws, in order.
+  ///
+  /// - Parameter prompt: the prompt without signs of weight.
+  public func subjects(in prompt: String) -> [Subject] {
+    reading(of: prompt).subjects.compactMap { $0.min().map { subjects[$0] } }
+  }
+
+  /// Reads a prompt without signs of weight: the longest known phrase from each word on.
+  package func reading(of prompt: String) -> Reading {
+    let words = PromptWord.words(of: prompt)
+    let isPlace = backgroundPlaces(words)
+    var reading = Reading()
+    var colors: [Set<Int>] = []
+    var seen: Set<String> = []
+    var index = 0
+    while index < words.count {
+      guard !isPlace[index] else {
+        index += 1
+        continue
+      }
+      let longest = min(phraseLimit, words.count - index)
+      let count = stride(from: longest, to: 0, by: -1).first { count in
+        !isPlace[index..<index + count].contains(true)
+          && phrases[words[index..<index + count].map(\.spelling)] != nil
+      }
+      guard let count, let found = phrases[words[index..<index + count].map(\.spelling)] else {
+        let word = words[index].spelling
+        if !ignored.contains(word), !backgrounds.contains(word), seen.insert(word).inserted {
+          reading.unknownWords.append(word)
+        }
+        index += 1
+        continue
+      }
+      // "an orange fox" names one thing, "an orange" another.
+      let isColor = count == 1 && backgrounds.contains(words[index].spelling)
+      add(found, to: &colors, if: isColor)
+      add(found, to: &reading.subjects, if: !isColor)
+      index += count
+    }
+    if reading.subjects.isEmpty { reading.subjects = colors }
+    return reading
+  }
+
+  /// Adds a subject, or narrows down one that is named a second time.
+  private func add(_ found: Set<Int>, to subjects: inout [Set<Int>], if isMeant: Bool) {
+    guard isMeant else { return }
+    if let index = subjects.firstIndex(where: { !$0.isDisjoint(with: found) }) {
+      subjects[index].formIntersection(found)
+    } else {
+      subjects.append(found)
+    }
+  }
+
+  /// Whether each word is a background where one belongs: `on (a) red`, `red background`.
+  private func backgroundPlaces(_ words: [PromptWord]) -> [Bool] {
+    var before = ""
+    return words.indices.map { index in
+      let word = words[index].spelling
+      let next = index + 1 < words.count ? words[index + 1].spelling : ""
+      let isPlace = backgrounds.contains(word) && (next == "background" || before == "on")
+      if !["a", "an", "the"].contains(word) { before = word }
+      return isPlace
+    }
+  }
+
+  // MARK: - Writing prompts
+
+  /// The prompt of a subject on a background.
+  public func prompt(of subject: Subject, on background: String) -> String {
+    let isVowel = subject.name.first.map { "aeiou".contains($0) } ?? false
+    return template.replacing("{background}", with: background)
+      .replacing("{subject}", with: "\(isVowel ? "an" : "a") \(subject.name)")
+  }
+
+  /// A prompt that the model knows.
+  ///
+  /// - Parameter generator: where the choice comes from.
+  public func randomPrompt(using generator: inout some RandomNumberGenerator) -> String {
+    guard let subject = subjects.randomElement(using: &generator) else { return "" }
+    let background = backgrounds.randomElement(using: &generator) ?? ""
+    return prompt(of: subject, on: background)
+  }
+}
