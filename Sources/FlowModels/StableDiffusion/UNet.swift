@@ -40,10 +40,10 @@ struct UNet {
     var hooks = try NetworkHooks(graph, adapters: adapters)
     let sample = graph.input(
       "sample", shape: [rows, configuration.inputChannels, size.height, size.width])
-    let places = try tables.contains(.time) ? places(of: timeLayers()) : [:]
+    let places = try tables.contains(.time) ? LayerTable.places(of: timeLayers()) : [:]
     let time =
       tables.contains(.time)
-      ? graph.input(Tables.timeInput, shape: [rows, Self.width(of: places)])
+      ? graph.input(Tables.timeInput, shape: [rows, LayerTable.width(of: places)])
       : graph.input("timestep", shape: [rows])
     let text = try text(size, tables, in: graph)
     let times =
@@ -61,9 +61,9 @@ struct UNet {
     guard tables.contains(.text) else {
       return .input(hiddenStates(rows: size.rows, tokens: size.tokens, in: graph))
     }
-    let places = try places(of: textLayers())
+    let places = try LayerTable.places(of: textLayers())
     return .computed(
-      graph.input(Tables.textInput, shape: [size.rows, size.tokens, Self.width(of: places)]),
+      graph.input(Tables.textInput, shape: [size.rows, size.tokens, LayerTable.width(of: places)]),
       places: places)
   }
 
@@ -71,8 +71,7 @@ struct UNet {
   func textTableGraph(tokens: Int) throws(GraphError) -> Graph {
     let graph = Graph(name: "unet_texts_\(tokens)")
     let hidden = LayerTable.input(hiddenStates(rows: 1, tokens: tokens, in: graph))
-    let parts = try textLayers().map { layer throws(GraphError) in try hidden.part(of: layer) }
-    graph.output(try .concatenated(parts, axis: 2), as: "table")
+    graph.output(try hidden.table(of: textLayers()), as: "table")
     return graph
   }
 
@@ -81,8 +80,7 @@ struct UNet {
   func timeTableGraph() throws(GraphError) -> Graph {
     let graph = Graph(name: "unet_times")
     let time = LayerTable.input(try timeEmbedding(graph.input("timestep", shape: [1])))
-    let parts = try timeLayers().map { layer throws(GraphError) in try time.part(of: layer) }
-    graph.output(try .concatenated(parts, axis: 1), as: "table")
+    graph.output(try time.table(of: timeLayers()), as: "table")
     return graph
   }
 
