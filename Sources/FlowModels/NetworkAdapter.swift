@@ -45,6 +45,9 @@ package struct NetworkHooks {
     changes[hook, default: []].append(change)
   }
 
+  /// Whether anything is attached at a hook.
+  func acts(at hook: NetworkHook) -> Bool { changes[hook] != nil }
+
   /// The value at a hook, as adapters change it.
   package func callAsFunction(
     _ hook: NetworkHook, _ value: Value, query: Value? = nil
