@@ -25,14 +25,6 @@ enum LayerTable {
     }
   }
 
-  /// The part of one layer in equal chunks, each `[rows, 1, width]`: what modulates tokens.
-  ///
-  /// The input is `[rows, width]`, as that of a time is.
-  func chunks(of layer: WeightScope, _ count: Int) throws(GraphError) -> [Value] {
-    let part = try part(of: layer)
-    return try part.reshaped([part.shape[0], 1, part.shape[1]]).split(into: count)
-  }
-
   /// Where each layer's part is in a table.
   ///
   /// - Throws: a `GraphError` where a layer has no weight.

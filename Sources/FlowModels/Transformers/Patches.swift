@@ -1,28 +1,43 @@
 internal import FlowCore
 internal import FlowGraph
 
+/// In which order the elements of a patch of latent pixels make the channels of a token.
+enum PatchOrder {
+  /// Channel, row, column: the order of a convolution's weight.
+  case channelsFirst
+  /// Row, column, channel.
+  case channelsLast
+}
+
 extension Value {
-  /// Latents as tokens, one for each patch of `side x side` places, row by row.
+  /// Square patches of latent pixels as tokens, `[rows, channels, height, width]` to
+  /// `[rows, tokens, channels * side * side]`, row by row.
   ///
-  /// `[rows, channels, height, width]` becomes `[rows, tokens, channels * side * side]`; a token's
-  /// elements are ordered by channel, then by the row and the column in the patch.
-  func packedIntoPatches(of side: Int) throws(GraphError) -> Value {
+  /// - Throws: a `GraphError` where patches do not divide height and width.
+  func patches(side: Int, order: PatchOrder) throws(GraphError) -> Value {
     let (rows, channels) = (shape[0], shape[1])
-    let patches = try LatentSize(height: shape[2], width: shape[3]).patches(of: side)
-    return try reshaped([rows, channels, patches.height, side, patches.width, side])
-      .transposed([0, 2, 4, 1, 3, 5])
-      .reshaped([rows, patches.count, channels * side * side])
+    let (height, width) = (shape[2] / side, shape[3] / side)
+    return try reshaped([rows, channels, height, side, width, side])
+      .transposed(order == .channelsFirst ? [0, 2, 4, 1, 3, 5] : [0, 2, 4, 3, 5, 1])
+      .reshaped([rows, height * width, channels * side * side])
   }
 
-  /// Tokens as latents, the reverse of ``packedIntoPatches(of:)``.
+  /// Tokens as the latent pixels of their patches, the reverse of ``patches(side:order:)``.
   ///
   /// - Parameters:
   ///   - side: the side of a patch.
-  ///   - patches: the rows and columns of patches.
-  func unpackedFromPatches(of side: Int, _ patches: LatentSize) throws(GraphError) -> Value {
+  ///   - order: the order of its elements.
+  ///   - height: the height in latent pixels.
+  ///   - width: the width in latent pixels.
+  /// - Throws: a `GraphError` where the tokens are not as many.
+  func joinedPatches(
+    side: Int, order: PatchOrder, height: Int, width: Int
+  ) throws(GraphError) -> Value {
     let (rows, channels) = (shape[0], shape[2] / (side * side))
-    return try reshaped([rows, patches.height, patches.width, channels, side, side])
-      .transposed([0, 3, 1, 4, 2, 5])
-      .reshaped([rows, channels, patches.height * side, patches.width * side])
+    let grid = [rows, height / side, width / side]
+    let patch = order == .channelsFirst ? [channels, side, side] : [side, side, channels]
+    return try reshaped(Shape(grid + patch))
+      .transposed(order == .channelsFirst ? [0, 3, 1, 4, 2, 5] : [0, 5, 1, 3, 2, 4])
+      .reshaped([rows, channels, height, width])
   }
 }

@@ -9,75 +9,63 @@ internal import FlowGraph
   private import Darwin
 #endif
 
-/// The cosines and sines of a rotary position embedding over several axes (Su et al., 2021,
-/// arXiv:2104.09864), for pairs of adjacent elements.
-///
-/// Each axis turns a run of a head's elements: pair j of a run of width d turns by
-/// `position / theta^(2j/d)`. Angles are computed in double precision, as diffusers does.
+/// The rotary position embedding of a sequence of tokens whose positions have several axes (Su et
+/// al., 2021, arXiv:2104.09864): each axis turns its own part of a head, in adjacent pairs.
 struct RotaryTable {
-  /// The cosines, `[tokens, width]`, each twice in place.
+  /// The cosines, `[tokens, head width]`, each angle in both elements of its pair.
   let cosine: Value
   /// The sines, likewise.
   let sine: Value
 
+  /// Computes a table in double precision.
+  ///
   /// - Parameters:
-  ///   - positions: the position of each token on each axis.
-  ///   - axes: the elements of a head that each axis turns, even numbers.
-  ///   - theta: the base of the frequencies.
-  ///   - graph: the graph that the constants are for.
+  ///   - positions: the position of each token on every axis.
+  ///   - axes: the elements of a head that each axis turns, even.
+  ///   - theta: the base of the frequencies: `theta^(-2i / elements)` for the i-th pair of an axis.
+  ///   - graph: the graph that carries it.
   init(positions: [[Int]], axes: [Int], theta: Double, in graph: Graph) {
-    let width = axes.reduce(0, +)
+    let frequencies = axes.map { width in
+      (0..<width / 2).map { pow(theta, -2 * Double($0) / Double(width)) }
+    }
+    let shape: Shape = [positions.count, axes.reduce(0, +)]
     var (cosines, sines): ([Float], [Float]) = ([], [])
-    cosines.reserveCapacity(positions.count * width)
-    sines.reserveCapacity(positions.count * width)
-    for token in positions {
-      precondition(token.count == axes.count, "a token has a position on each axis")
-      for (position, axis) in zip(token, axes) {
-        for pair in 0..<axis / 2 {
-          let angle = Double(position) / pow(theta, Double(2 * pair) / Double(axis))
-          let (cosine, sine) = (Float(cos(angle)), Float(sin(angle)))
-          cosines += [cosine, cosine]
-          sines += [sine, sine]
+    cosines.reserveCapacity(shape.elementCount)
+    sines.reserveCapacity(shape.elementCount)
+    for position in positions {
+      precondition(position.count == axes.count, "a position has one number for each axis")
+      for (coordinate, frequencies) in zip(position, frequencies) {
+        for frequency in frequencies {
+          let angle = Double(coordinate) * frequency
+          for _ in 0..<2 {
+            cosines.append(Float(cos(angle)))
+            sines.append(Float(sin(angle)))
+          }
         }
       }
     }
-    let shape: Shape = [positions.count, width]
     cosine = graph.constant(cosines, shape: shape)
     sine = graph.constant(sines, shape: shape)
   }
 
-  /// The positions of the places of an image, row by row, behind what all of them share.
-  static func positions(of image: LatentSize, behind shared: [Int]) -> [[Int]] {
-    (0..<image.height).flatMap { row in (0..<image.width).map { shared + [row, $0] } }
+  private init(cosine: Value, sine: Value) {
+    self.cosine = cosine
+    self.sine = sine
   }
-}
 
-extension Value {
-  /// The value with each head's pairs turned to their tokens' positions.
+  /// The table of a part of the tokens.
   ///
-  /// The value is `[rows, heads, tokens, width]`.
-  func rotated(by table: RotaryTable) throws(GraphError) -> Value {
-    try rotated(cosine: table.cosine, sine: table.sine, pairs: .adjacent)
+  /// - Throws: a `GraphError` for a part that is not there.
+  func tokens(_ part: Range<Int>) throws(GraphError) -> RotaryTable {
+    RotaryTable(
+      cosine: try cosine.sliced(axis: 0, from: part.lowerBound, to: part.upperBound),
+      sine: try sine.sliced(axis: 0, from: part.lowerBound, to: part.upperBound))
   }
-}
 
-/// The extents of an image's latents, or of its tokens.
-struct LatentSize: Hashable {
-  let height: Int
-  let width: Int
-
-  /// The number of places.
-  var count: Int { height * width }
-
-  /// Rows and columns of patches of a side.
+  /// The heads `[rows, heads, tokens, width]` turned by their positions.
   ///
-  /// - Throws: a `GraphError` where an extent is no multiple of the side.
-  func patches(of side: Int) throws(GraphError) -> LatentSize {
-    guard height.isMultiple(of: side), width.isMultiple(of: side) else {
-      throw GraphError(
-        code: .shapeMismatch,
-        message: "latents of \(height) x \(width) cannot be cut into patches of \(side) x \(side)")
-    }
-    return LatentSize(height: height / side, width: width / side)
+  /// - Throws: a `GraphError` for heads of another width or number of tokens.
+  func callAsFunction(_ heads: Value) throws(GraphError) -> Value {
+    try heads.rotated(cosine: cosine, sine: sine, pairs: .adjacent)
   }
 }
