@@ -1,0 +1,109 @@
+internal import FlowCore
+internal import FlowGraph
+
+extension FluxTransformer {
+  /// The tokens of the text and of the image, `[rows, tokens, width]`, which have layers of their
+  /// own.
+  struct Streams {
+    var text: Value
+    var image: Value
+  }
+
+  /// Layer normalization, which the modulation scales and shifts.
+  func norm(_ tokens: Value) throws(GraphError) -> Value {
+    try tokens.layerNorm(epsilon: 1e-6)
+  }
+
+  /// Both streams attend to each other, and go through feed-forwards of their own
+  /// (`FluxTransformerBlock`).
+  func doubleBlock(
+    _ streams: Streams, _ block: WeightScope, _ time: LayerTable, _ rotary: RotaryTable
+  ) throws(GraphError) -> Streams {
+    let attention = block["attn"]
+    // Shift, scale and gate of attention, then those of the feed-forward.
+    let image = try time.modulation(of: block["norm1"]["linear"], into: 6)
+    let text = try time.modulation(of: block["norm1_context"]["linear"], into: 6)
+    let imageHeads = try heads(
+      norm(streams.image).modulated(scale: image[1], shift: image[0]), attention,
+      Self.imageLayers)
+    let textHeads = try heads(
+      norm(streams.text).modulated(scale: text[1], shift: text[0]), attention, Self.textLayers)
+    let attended = try textHeads.joined(with: imageHeads).attention(rotary)
+    let count = streams.text.shape[1]
+    let attendedText = try attended.sliced(axis: 1, from: 0, to: count)
+    let attendedImage = try attended.sliced(axis: 1, from: count, to: attended.shape[1])
+    return Streams(
+      text: try feedForward(
+        streams.text + text[2] * attendedText.linear(attention["to_add_out"]),
+        block["ff_context"], text),
+      image: try feedForward(
+        streams.image + image[2] * attendedImage.linear(attention["to_out"][0]),
+        block["ff"], image))
+  }
+
+  private func feedForward(
+    _ tokens: Value, _ layer: WeightScope, _ modulation: [Value]
+  ) throws(GraphError) -> Value {
+    let widened = try norm(tokens).modulated(scale: modulation[4], shift: modulation[3])
+      .linear(layer["net"][0]["proj"])
+    return try tokens
+      + modulation[5] * widened.gelu(approximately: true).linear(layer["net"][2])
+  }
+
+  /// Attention and feed-forward of all tokens side by side, with one layer behind both
+  /// (`FluxSingleTransformerBlock`).
+  func singleBlock(
+    _ tokens: Value, _ block: WeightScope, _ time: LayerTable, _ rotary: RotaryTable
+  ) throws(GraphError) -> Value {
+    let chunks = try time.modulation(of: block["norm"]["linear"], into: 3)
+    let (shift, scale, gate) = (chunks[0], chunks[1], chunks[2])
+    let entered = try norm(tokens).modulated(scale: scale, shift: shift)
+    let attended = try heads(entered, block["attn"], Self.imageLayers).attention(rotary)
+    let widened = try entered.linear(block["proj_mlp"]).gelu(approximately: true)
+    return try tokens
+      + gate * Value.concatenated([attended, widened], axis: 2).linear(block["proj_out"])
+  }
+
+  // MARK: - Attention
+
+  /// Queries, keys and values, `[rows, heads, tokens, width]`.
+  private struct Heads {
+    let query: Value
+    let key: Value
+    let value: Value
+
+    /// These tokens, and others behind them.
+    func joined(with other: Heads) throws(GraphError) -> Heads {
+      Heads(
+        query: try .concatenated([query, other.query], axis: 2),
+        key: try .concatenated([key, other.key], axis: 2),
+        value: try .concatenated([value, other.value], axis: 2))
+    }
+
+    /// What all tokens make of each other, `[rows, tokens, heads * width]`.
+    func attention(_ rotary: RotaryTable) throws(GraphError) -> Value {
+      try rotary(query).headAttention(key: rotary(key), value: value).joinedHeads()
+    }
+  }
+
+  /// The names of the layers that make queries, keys and values, and that normalize the first two.
+  private typealias HeadLayers = (
+    query: String, key: String, value: String, queryNorm: String, keyNorm: String
+  )
+  private static let imageLayers: HeadLayers = ("to_q", "to_k", "to_v", "norm_q", "norm_k")
+  private static let textLayers: HeadLayers = (
+    "add_q_proj", "add_k_proj", "add_v_proj", "norm_added_q", "norm_added_k"
+  )
+
+  private func heads(
+    _ tokens: Value, _ attention: WeightScope, _ names: HeadLayers
+  ) throws(GraphError) -> Heads {
+    func split(_ name: String) throws(GraphError) -> Value {
+      try tokens.linear(attention[name]).splitIntoHeads(configuration.headCount)
+    }
+    return Heads(
+      query: try split(names.query).rmsNorm(attention[names.queryNorm], epsilon: 1e-6),
+      key: try split(names.key).rmsNorm(attention[names.keyNorm], epsilon: 1e-6),
+      value: try split(names.value))
+  }
+}

@@ -1,0 +1,143 @@
+internal import FlowCore
+internal import FlowGraph
+
+/// The network of FLUX.1: `FluxTransformer2DModel`.
+///
+/// A transformer over one sequence of text and image (Esser et al., 2024, arXiv:2403.03206) whose
+/// later blocks compute attention and feed-forward side by side (Dehghani et al., 2023,
+/// arXiv:2302.05442); layer names and order as in diffusers.
+struct FluxTransformer {
+  let configuration: FluxTransformerConfiguration
+  let weights: WeightScope
+
+  /// The input of the network that is read from a table: what modulates its tokens at a time.
+  static let modulationInput: PortName = "modulation"
+
+  /// What a network is written for besides the shapes of its batch.
+  struct Options {
+    /// Whether the modulation is read from a table.
+    var readsModulation = false
+    /// The latents' sizes of the images that it refers to (FLUX.1 Kontext; Labs et al., 2025,
+    /// arXiv:2506.15742).
+    var references: [LatentSize] = []
+
+    /// The input that has the latents of a reference image, from 0.
+    static func referenceInput(_ index: Int) -> PortName {
+      PortName(index == 0 ? "reference" : "reference_\(index + 1)")
+    }
+  }
+
+  /// Writes the network down, with `output`, `[rows, channels, height, width]`, to come out.
+  ///
+  /// It takes the latents `sample`, of the same shape, and `reference`, of its own; `hidden`, the
+  /// text's hidden states, `[rows, tokens, width]`; and `modulation`, or what it is made of:
+  /// `timestep`, which is a thousand times sigma, `pooled`, and where the network reads it
+  /// `guidance`, the scale itself.
+  ///
+  /// - Parameters:
+  ///   - size: the shapes; height and width of latents are even.
+  ///   - options: what it is written for.
+  ///   - adapters: what is attached.
+  func graph(
+    _ size: BatchShape, _ options: Options = Options(), adapters: [any NetworkAdapter] = []
+  ) throws(GraphError) -> Graph {
+    let rows = size.rows
+    let name = "flux_\(rows)x\(size.height)x\(size.width)_\(size.tokens)"
+    let graph = Graph(name: options.readsModulation ? "\(name)_tables" : name)
+    var hooks = try NetworkHooks(graph, adapters: adapters)
+    let latents = LatentSize(height: size.height, width: size.width)
+    let sample = input("sample", rows: rows, latents, in: graph)
+    let time = try modulation(rows: rows, isRead: options.readsModulation, in: graph)
+    let hidden = graph.input("hidden", shape: [rows, size.tokens, configuration.textWidth])
+    let references = options.references.enumerated().map { index, size in
+      input(Options.referenceInput(index), rows: rows, size, in: graph)
+    }
+    let output = try callAsFunction(
+      sample, references: references, text: hidden, time, hooks: &hooks)
+    try output.expect(sample.shape, of: "the network")
+    graph.output(output, as: "output")
+    return graph
+  }
+
+  private func input(
+    _ name: PortName, rows: Int, _ size: LatentSize, in graph: Graph
+  ) -> Value {
+    graph.input(name, shape: [rows, configuration.channels, size.height, size.width])
+  }
+
+  private func callAsFunction(
+    _ sample: Value, references: [Value], text: Value, _ time: LayerTable,
+    hooks: inout NetworkHooks
+  ) throws(GraphError) -> Value {
+    let side = FluxTransformerConfiguration.patchSide
+    let images = [sample] + references
+    let sizes = try images.map { image throws(GraphError) in
+      try LatentSize(of: image).patches(side: side)
+    }
+    let packed = try images.map { image throws(GraphError) in
+      try image.patches(side: side, order: .channelsFirst)
+    }
+    var streams = Streams(
+      text: try text.linear(weights["context_embedder"]),
+      image: try Value.concatenated(packed, axis: 1).linear(weights["x_embedder"]))
+    let positions = positions(textCount: text.shape[1], images: sizes)
+    let rotary = RotaryTable(
+      positions: positions, axes: configuration.rotaryAxes,
+      theta: FluxTransformerConfiguration.theta, in: sample.graph)
+    let imagePlaces = 0..<sizes[0].count
+    for index in 0..<configuration.doubleBlockCount {
+      streams = try doubleBlock(
+        streams, weights["transformer_blocks"][index], time, rotary)
+      streams.image = try hooks(.block(index), streams.image, tokens: imagePlaces)
+    }
+    let textCount = text.shape[1]
+    let imageInBoth = textCount..<textCount + sizes[0].count
+    var tokens = try Value.concatenated([streams.text, streams.image], axis: 1)
+    for index in 0..<configuration.singleBlockCount {
+      tokens = try singleBlock(
+        tokens, weights["single_transformer_blocks"][index], time, rotary)
+      tokens = try hooks(
+        .block(configuration.doubleBlockCount + index), tokens, tokens: imageInBoth)
+    }
+    let image = try tokens.sliced(
+      axis: 1, from: imageInBoth.lowerBound, to: imageInBoth.upperBound)
+    // Scale first here, and shift first everywhere else.
+    let final = try time.modulation(of: weights["norm_out"]["linear"], into: 2)
+    return try norm(image).modulated(scale: final[0], shift: final[1])
+      .linear(weights["proj_out"])
+      .joinedPatches(
+        side: side, order: .channelsFirst, height: sample.shape[2], width: sample.shape[3])
+  }
+
+  /// Where each token is: which image it is of, its row and its column; a text is at the origin.
+  private func positions(textCount: Int, images: [LatentSize]) -> [[Int]] {
+    [[Int]](repeating: [0, 0, 0], count: textCount)
+      + images.enumerated().flatMap { index, image in
+        (0..<image.height).flatMap { row in (0..<image.width).map { [index, row, $0] } }
+      }
+  }
+}
+
+extension NetworkHooks {
+  /// The value at a hook, of whose tokens adapters change a run.
+  ///
+  /// The value is `[rows, tokens, width]`.
+  func callAsFunction(
+    _ hook: NetworkHook, _ value: Value, tokens: Range<Int>
+  ) throws(GraphError) -> Value {
+    guard acts(at: hook) else { return value }
+    let count = value.shape[1]
+    let changed = try self(
+      hook, value.sliced(axis: 1, from: tokens.lowerBound, to: tokens.upperBound))
+    let rests = [0..<tokens.lowerBound, tokens.upperBound..<count]
+    let (before, after) = (rests[0], rests[1])
+    var parts = [changed]
+    if !before.isEmpty {
+      parts.insert(try value.sliced(axis: 1, from: 0, to: before.upperBound), at: 0)
+    }
+    if !after.isEmpty {
+      parts.append(try value.sliced(axis: 1, from: after.lowerBound, to: count))
+    }
+    return try .concatenated(parts, axis: 1)
+  }
+}

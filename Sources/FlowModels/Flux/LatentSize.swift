@@ -1,0 +1,33 @@
+internal import FlowCore
+internal import FlowGraph
+
+/// The extents of an image's latents, or of its patches.
+struct LatentSize: Hashable {
+  let height: Int
+  let width: Int
+
+  /// The extents of `[rows, channels, height, width]`.
+  init(of latents: Value) {
+    (height, width) = (latents.shape[2], latents.shape[3])
+  }
+
+  init(height: Int, width: Int) {
+    self.height = height
+    self.width = width
+  }
+
+  /// The number of places.
+  var count: Int { height * width }
+
+  /// Rows and columns of square patches.
+  ///
+  /// - Throws: a `GraphError` where an extent is no multiple of their side.
+  func patches(side: Int) throws(GraphError) -> LatentSize {
+    guard height.isMultiple(of: side), width.isMultiple(of: side) else {
+      throw GraphError(
+        code: .shapeMismatch,
+        message: "latents of \(height) x \(width) cannot be cut into patches of \(side) x \(side)")
+    }
+    return LatentSize(height: height / side, width: width / side)
+  }
+}
