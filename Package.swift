@@ -167,12 +167,14 @@ let package = Package(
       ],
       resources: [.copy("Fixtures")], swiftSettings: settings),
     .testTarget(
-      name: "FlowHubTests", dependencies: ["FlowHub", "FlowModels", "StreamFlow", "FlowTestSupport"],
+      name: "FlowHubTests",
+      dependencies: ["FlowHub", "FlowModels", "StreamFlow", "FlowTestSupport"],
       swiftSettings: settings),
     .testTarget(
       name: "FlowServerTests",
       dependencies: [
-        "FlowServer", "StreamFlow", "FlowMedia", "FlowCore", "FlowEngine", "FlowGraph", "FlowModels",
+        "FlowServer", "StreamFlow", "FlowMedia", "FlowCore", "FlowEngine", "FlowGraph",
+        "FlowModels",
         "FlowText", "FlowTestSupport",
         .product(name: "GRDB", package: "GRDB.swift"),
         .product(name: "HTTPTypes", package: "swift-http-types"),

@@ -122,6 +122,25 @@ public final class Program {
     }
   }
 
+  /// Copies one batch row's elements in, and zeros behind them to the end of the row.
+  ///
+  /// - Parameters:
+  ///   - name: an input whose first axis is the batch.
+  ///   - row: the row, from 0.
+  ///   - source: the elements, no more than a row has.
+  /// - Precondition: there is such an input, and the row has room for the elements.
+  public func writePadded(_ name: PortName, row: Int, _ source: Span<Float>) {
+    let memory = input(name)
+    let count = memory.port.rowElementCount
+    precondition(
+      source.count <= count, "a row of input \(name) has \(count) elements, got \(source.count)")
+    memory.withElements(of: Float.self) { input in
+      let start = row * count
+      for element in source.indices { input[start + element] = source[element] }
+      for element in source.count..<count { input[start + element] = 0 }
+    }
+  }
+
   /// Lends the elements of an output of the last run.
   ///
   /// - Precondition: there is such an output, and its elements are of that type.

@@ -27,6 +27,17 @@ package protocol ModelFamily: Sendable {
   var textEncoders: [any TextEncoding] { get }
   /// How conditionings of different lengths share a batch.
   var conditioningLayout: ConditioningLayout { get }
+  /// The tokens that one chunk of a conditioning's text has.
+  var chunkTokenCount: Int { get }
+  /// How the times of flow matching are laid out where a request does not say.
+  var spacing: FlowMatchingSchedule.Spacing { get }
+  /// The image tokens that the network makes of latents, by whose number schedules shift.
+  ///
+  /// - Parameter latentPixels: the latents' height times their width.
+  func imageTokenCount(latentPixels: Int) -> Int
+  /// The shift of flow matching, where that is the family's own and not what the scheduler's file
+  /// says.
+  func timeShift(stepCount: Int, imageTokenCount: Int) -> TimeShift?
   /// Whether the network reads the guidance scale itself.
   var readsGuidanceScale: Bool { get }
   /// Whether an absent negative prompt is a conditioning of zeros instead of an encoded empty text.
@@ -87,6 +98,13 @@ package protocol ModelFamily: Sendable {
   func floatLayers(weights: WeightScope) throws(GraphError) -> Set<String>
 }
 
+extension ModelFamily {
+  package var chunkTokenCount: Int { textEncoders[0].tokenCount }
+  package var spacing: FlowMatchingSchedule.Spacing { .diffusers }
+  package func imageTokenCount(latentPixels: Int) -> Int { latentPixels / 4 }
+  package func timeShift(stepCount: Int, imageTokenCount: Int) -> TimeShift? { nil }
+}
+
 /// The families that are known.
 package enum ModelFamilies {
   /// The one table of signs on disk: the first family that recognizes a source reads it.
@@ -132,6 +150,19 @@ package struct LatentSpace: Equatable, Sendable {
   package let width: Int
   /// Which of the published tiny autoencoders is of these latents, if any is.
   package let published: PublishedAutoencoder?
+  /// What height and width are multiples of, in latent pixels: 2 where the network reads patches of
+  /// 2 x 2.
+  package let alignment: Int
+
+  package init(
+    channels: Int, height: Int, width: Int, published: PublishedAutoencoder?, alignment: Int = 1
+  ) {
+    self.channels = channels
+    self.height = height
+    self.width = width
+    self.published = published
+    self.alignment = alignment
+  }
 }
 
 /// A model's parts, as a family reads them.

@@ -22,7 +22,7 @@ package protocol TextEncoding: Sendable {
   ///
   /// - Throws: a `GraphError` where they are missing.
   func vocabularyCount(weights: WeightScope) throws(GraphError) -> Int
-  /// Writes the encoder down, one chunk to `hidden` and `pooled`.
+  /// Writes the encoder down, one chunk to `hidden` and, where it has one, `pooled`.
   ///
   /// - Parameters:
   ///   - skippedLayers: how many of the last layers are left out.
@@ -37,16 +37,19 @@ package struct EncodedText {
   let width: Int
   /// The hidden states of all chunks, weighted, `[chunks * tokens, width]`.
   let hidden: [Float]
-  /// The pooled state of the first chunk.
+  /// The pooled state of the first chunk; empty where the encoder has none.
   let pooled: [Float]
   /// The number of chunks.
   let chunkCount: Int
+  /// The tokens of the first chunk up to its end token, padding left out.
+  let tokenCount: Int
 
-  package init(width: Int, hidden: [Float], pooled: [Float], chunkCount: Int) {
+  package init(width: Int, hidden: [Float], pooled: [Float], chunkCount: Int, tokenCount: Int) {
     self.width = width
     self.hidden = hidden
     self.pooled = pooled
     self.chunkCount = chunkCount
+    self.tokenCount = tokenCount
   }
 }
 

@@ -79,7 +79,7 @@ struct GenerateCommand: AsyncParsableCommand {
         if !reportOptions.quiet { for problem in problems { Terminal.warning(problem) } }
       }
       let texts = try self.texts(imported: imported?.settings)
-      let sample = sampling.request(texts[0], of: checkpoint, spacing: .diffusers)
+      let sample = sampling.request(texts[0], of: checkpoint, spacing: nil)
       var work = PromptList(prompts: texts, count: count, sample: sample)
       let output = try PictureOutput(
         outputOptions, pictureCount: work.pictureCount, isJSON: reportOptions.json)

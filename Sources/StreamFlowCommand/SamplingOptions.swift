@@ -147,9 +147,9 @@ struct SamplingOptions: ParsableArguments {
   /// - Parameters:
   ///   - prompt: the prompt.
   ///   - checkpoint: the model.
-  ///   - spacing: the spacing of the noise levels where the user gave none.
+  ///   - spacing: the spacing of the noise levels where the user gave none; nil for the model's.
   func request(
-    _ prompt: String, of checkpoint: Checkpoint, spacing: FlowMatchingSchedule.Spacing
+    _ prompt: String, of checkpoint: Checkpoint, spacing: FlowMatchingSchedule.Spacing?
   ) -> GenerationRequest {
     let schedule = schedule ?? .automatic
     var request = checkpoint.request(prompt, schedule: schedule, guidanceScale: guidanceScale)

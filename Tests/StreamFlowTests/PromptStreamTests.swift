@@ -105,15 +105,4 @@ import Testing
     #expect(try await make(Self.long(3), Self.long(2)) == ["unet_2x16x16_240"])
     #expect(try await make("fox", "rocket") == [])
   }
-
-  @Test("Counts of chunks have a smallest common one, up to eight in one tick")
-  func counts() {
-    #expect(ConditioningLayout.common(1, 1) == 1 && ConditioningLayout.common(2, 3) == 6)
-    #expect(ConditioningLayout.common(4, 6) == 12 && ConditioningLayout.common(8, 2) == 8)
-    #expect(ConditioningLayout.joined(2, by: 3, isAlone: false) == 6)
-    #expect(ConditioningLayout.joined(4, by: 3, isAlone: false) == nil)
-    #expect(ConditioningLayout.joined(1, by: 56, isAlone: true) == 56)
-    #expect(ConditioningLayout.joined(15, by: 5, isAlone: false) == 15)
-    #expect(ConditioningLayout.joined(15, by: 2, isAlone: false) == nil)
-  }
 }

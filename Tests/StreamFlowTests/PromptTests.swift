@@ -121,7 +121,7 @@ import Testing
     func text(_ chunkCount: Int) -> EncodedText {
       let hidden = [Float](repeating: 0, count: chunkCount * 40 * family.textWidth)
       return EncodedText(
-        width: family.textWidth, hidden: hidden, pooled: [], chunkCount: chunkCount)
+        width: family.textWidth, hidden: hidden, pooled: [], chunkCount: chunkCount, tokenCount: 40)
     }
     #expect(try family.states(of: [text(2)]).chunkCount == 2)
     let error = #expect(throws: ModelError.self) { try family.states(of: [text(1), text(2)]) }

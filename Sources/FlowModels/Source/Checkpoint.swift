@@ -60,8 +60,11 @@ public struct Checkpoint: Sendable {
   /// Its text encoders, in the order of their components.
   package var textEncoders: [any TextEncoding] { family.textEncoders }
 
-  /// The number of tokens of a prompt, the start and end tokens included.
-  public var tokenCount: Int { textEncoders[0].tokenCount }
+  /// The tokens that the network reads of a chunk of a prompt, the start and end tokens included.
+  public var tokenCount: Int { family.chunkTokenCount }
+
+  /// What width and height of an image are multiples of, in pixels.
+  public var sizeMultiple: Int { autoencoder.factor * family.latentSpace.alignment }
 
   /// The size of images that the network was trained for.
   public var nativeSize: PixelSize {

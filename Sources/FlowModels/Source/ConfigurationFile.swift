@@ -81,7 +81,9 @@ package struct ConfigurationFile: Sendable {
   }
 
   /// Whether there is such a file.
-  package static func exists(_ path: String) -> Bool { FileManager.default.fileExists(atPath: path) }
+  package static func exists(_ path: String) -> Bool {
+    FileManager.default.fileExists(atPath: path)
+  }
 
   /// The keys that the file has.
   var keys: [String] { values.keys.sorted() }

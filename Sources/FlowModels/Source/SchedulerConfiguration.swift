@@ -116,9 +116,11 @@ package struct SchedulerConfiguration: Sendable {
   /// - Parameters:
   ///   - choice: which; not automatic.
   ///   - spacing: the layout of the times of flow matching.
-  ///   - latentPlaces: height times width of the latents.
+  ///   - imageTokenCount: the image tokens, by whose number times may be shifted.
+  ///   - shift: the shift of a family that has its own.
   package func schedule(
-    _ choice: ScheduleChoice, spacing: FlowMatchingSchedule.Spacing, latentPlaces: Int
+    _ choice: ScheduleChoice, spacing: FlowMatchingSchedule.Spacing, imageTokenCount: Int,
+    shift: TimeShift?
   ) -> any Schedule {
     switch choice {
     case .rectified: return RectifiedFlowSchedule()
@@ -131,7 +133,7 @@ package struct SchedulerConfiguration: Sendable {
     case .automatic, .flowMatching:
       var schedule = flowMatching
       schedule.spacing = spacing
-      schedule.dynamicShift = dynamicShift?.shift(imageSequenceLength: latentPlaces / 4)
+      schedule.dynamicShift = shift ?? dynamicShift?.shift(imageSequenceLength: imageTokenCount)
       return schedule
     }
   }

@@ -148,7 +148,7 @@ struct StatusRoutes: Sendable {
       id: host.name, created: Int(Date().timeIntervalSince1970 - uptime),
       streamflow: Models.Model.Details(
         state: state.name, reason: reason, width: checkpoint?.nativeSize.width,
-        height: checkpoint?.nativeSize.height, sizeMultiple: checkpoint?.autoencoder.factor,
+        height: checkpoint?.nativeSize.height, sizeMultiple: checkpoint?.sizeMultiple,
         steps: defaults?.stepCount, guidance: guidance.map { $0.kind?.rawValue ?? "distilled" },
         guidanceScale: defaults?.guidanceScale, canEdit: checkpoint?.hasEncoder,
         maxN: options.limits.pictureCount, maxSteps: options.limits.stepCount,

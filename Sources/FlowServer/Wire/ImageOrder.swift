@@ -99,7 +99,7 @@ struct ImageOrder: Sendable {
       var fields = sampling
       fields.prompt = prompt
       var request = fields.request(
-        prompt, of: checkpoint, spacing: source == nil ? .diffusers : .uniform)
+        prompt, of: checkpoint, spacing: source == nil ? nil : .uniform)
       request.source = source
       if !requests.isEmpty, sampling.seed == nil { request.seed = requests[0].seed }
       for number in 0..<count {

@@ -57,7 +57,7 @@ extension ImageOrder {
     if let size { advice += checkpoint.advice(onWidth: size.width, height: size.height) }
     found += advice.map(ResponseWarning.init)
     for prompt in prompts {
-      let request = sampling.request(prompt, of: checkpoint, spacing: .diffusers)
+      let request = sampling.request(prompt, of: checkpoint, spacing: nil)
       found += ResponseWarning.unusedTags(in: request, of: checkpoint)
     }
     var seen: Set<ResponseWarning> = []

@@ -84,9 +84,9 @@ struct SamplingFields: Codable, Sendable {
   /// - Parameters:
   ///   - prompt: the prompt.
   ///   - checkpoint: the model.
-  ///   - spacing: the layout of times.
+  ///   - spacing: the layout of times; nil for the model's own.
   func request(
-    _ prompt: String, of checkpoint: Checkpoint, spacing: FlowMatchingSchedule.Spacing
+    _ prompt: String, of checkpoint: Checkpoint, spacing: FlowMatchingSchedule.Spacing?
   ) -> GenerationRequest {
     var request = checkpoint.request(
       prompt, schedule: schedule ?? .automatic, guidanceScale: guidanceScale)

@@ -10,9 +10,9 @@ extension GenerationRequest {
 }
 
 extension Checkpoint {
-  /// Checks a size in pixels against the autoencoder's factor and bounds that keep sums finite.
+  /// Checks a size in pixels against ``sizeMultiple`` and bounds that keep sums finite.
   public func check(width: Int, height: Int) throws(ModelError) {
-    let factor = autoencoder.factor
+    let factor = sizeMultiple
     for (name, extent) in [("width", width), ("height", height)] {
       guard (factor...16384).contains(extent), extent.isMultiple(of: factor) else {
         let bounded = min(max(extent, 0), 16384)
@@ -77,7 +77,10 @@ extension Checkpoint {
       }
       choice = found
     }
-    let schedule = scheduler.schedule(choice, spacing: request.spacing, latentPlaces: places)
+    let tokens = family.imageTokenCount(latentPixels: places)
+    let schedule = scheduler.schedule(
+      choice, spacing: request.spacing ?? family.spacing, imageTokenCount: tokens,
+      shift: family.timeShift(stepCount: request.stepCount, imageTokenCount: tokens))
     do {
       return try schedule.plan(
         stepCount: request.stepCount, solver: request.solver,

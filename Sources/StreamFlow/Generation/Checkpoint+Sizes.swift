@@ -20,7 +20,7 @@ extension Checkpoint {
     precondition(inputWidth > 0 && inputHeight > 0, "an aspect ratio needs positive sizes")
     let aspect = Double(inputWidth) / Double(inputHeight)
     let native = nativeSize
-    let unit = autoencoder.factor
+    let unit = sizeMultiple
     let area = Double(native.width * native.height)
     if let width, let height { return (width, height) }
     if let width { return (width, Self.nearest(Double(width) / aspect, unit: unit)) }

@@ -5,23 +5,19 @@ internal import FlowModels
 struct RequestConditioning {
   let prompted: Conditioning
   let unprompted: Conditioning?
-
-  /// The number of chunks to which both can be repeated.
-  var chunkCount: Int {
-    ConditioningLayout.common(prompted.chunkCount, unprompted?.chunkCount ?? 1)
-  }
+  /// The number of chunks that both can share.
+  let chunkCount: Int
 }
 
 extension Conditioner {
   /// Encodes what a request's guidance needs.
   func conditioning(of request: GenerationRequest) throws -> RequestConditioning {
-    let conditioning = RequestConditioning(
-      prompted: try prompted(request),
-      unprompted: try request.guidance.readsUnprompted ? unprompted(request) : nil)
-    if let unprompted = conditioning.unprompted {
-      _ = try layout.length(conditioning.prompted.chunkCount, unprompted.chunkCount)
-    }
-    return conditioning
+    let prompted = try prompted(request)
+    let unprompted = try request.guidance.readsUnprompted ? unprompted(request) : nil
+    return RequestConditioning(
+      prompted: prompted, unprompted: unprompted,
+      chunkCount: try layout.length(
+        prompted.chunkCount, unprompted?.chunkCount ?? prompted.chunkCount))
   }
 
   /// The number of chunks of a tick that admits the first of some requests, up to so many rows.
@@ -36,7 +32,7 @@ extension Conditioner {
       let isAlone = rows == 0
       rows += request.guidance.rowsPerStep
       guard rows <= rowCount,
-        let joined = try ConditioningLayout.joined(
+        let joined = try layout.joined(
           chunks, by: conditioning(of: request).chunkCount, isAlone: isAlone)
       else { break }
       chunks = joined

@@ -25,8 +25,8 @@ public struct GenerationRequest: Equatable, Sendable {
   public var guidance = Guidance.none
   /// The sampling schedule.
   public var schedule = ScheduleChoice.automatic
-  /// The layout of the times of flow matching.
-  public var spacing = FlowMatchingSchedule.Spacing.diffusers
+  /// The layout of the times of flow matching; nil for the model's own.
+  public var spacing: FlowMatchingSchedule.Spacing?
   /// How the velocity is followed.
   public var solver = Solver.euler
   /// Whose random numbers the seed names.

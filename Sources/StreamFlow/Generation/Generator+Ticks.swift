@@ -12,11 +12,19 @@ extension Generator {
     try admit(with: stages)
     chooseWaiting()
     let advancing = batch.inFlight.filter { !waiting.contains($0.id) }
-    let lanes = lanes(of: advancing, sharing: stages.network.chunkCount)
+    var lanes = lanes(of: advancing, sharing: stages.network.chunkCount)
+    if lanes.count > 1, !stages.network.catalogue.keepsSeveral {
+      // A large network has one engine at a time: the others wait until this length is done.
+      let chosen = lanes.firstIndex { stages.network.catalogue.hasEngine(chunks: $0.chunkCount) }
+      let lane = lanes[chosen ?? 0]
+      waiting.formUnion(advancing.map(\.id).filter { !lane.holds($0) })
+      lanes = [lane]
+    }
+    let moving = advancing.filter { !waiting.contains($0.id) }
     for lane in lanes {
       try await stages.network.prepare(rowCount: lane.rowCount, chunks: lane.chunkCount)
     }
-    let shownCount = advancing.count { willShow($0) }
+    let shownCount = moving.count { willShow($0) }
     if shownCount > 0 { try await stages.decoder.prepare(for: shownCount) }
     let start = ContinuousClock.now
     var retired: [Trajectory<Conditioning>] = []
@@ -125,10 +133,8 @@ extension Generator {
     let start = ContinuousClock.now
     let network = stages.network
     // A large network's engine is made anew for another count: it goes down when all are done.
-    if network.catalogue.keepsSeveral || batch.isEmpty {
-      network.chunkCount = inFlight.values.reduce(1) {
-        ConditioningLayout.common($0, $1.chunkCount)
-      }
+    if network.catalogue.keepsSeveral || batch.isEmpty && layout != .masked {
+      network.chunkCount = inFlight.values.reduce(1) { layout.common($0, $1.chunkCount) }
     }
     // Prompts take time to encode: those who are in flight do not wait for all of a large job's.
     while batch.isEmpty || ContinuousClock.now - start < Self.longestAdmission,
@@ -149,9 +155,9 @@ extension Generator {
       }
       guard case .success(let (conditioning, start)) = encoded else { continue }
       next.chunkCount = conditioning.chunkCount
-      if layout == .crossAttention {
+      if layout != .joint {
         guard
-          let chunks = ConditioningLayout.joined(
+          let chunks = layout.joined(
             network.chunkCount, by: next.chunkCount, isAlone: batch.isEmpty)
         else { break }
         network.chunkCount = chunks

@@ -29,7 +29,8 @@ extension Generator {
     }
     settings += [
       "Seed: \(request.seed)", "Size: \(width)x\(height)", "Model: \(quoted(checkpoint.name))",
-      "RNG: \(request.noiseSource.rawValue.uppercased())", "Spacing: \(request.spacing.rawValue)",
+      "RNG: \(request.noiseSource.rawValue.uppercased())",
+      "Spacing: \((request.spacing ?? checkpoint.family.spacing).rawValue)",
     ]
     if let source = request.source {
       settings.append("Denoising strength: \(source.strength)")

@@ -26,7 +26,7 @@ final class PromptEncoder {
     let encoded = try chunks.map(encode)
     return EncodedText(
       width: encoding.width, hidden: encoded.flatMap(\.hidden), pooled: encoded[0].pooled,
-      chunkCount: chunks.count)
+      chunkCount: chunks.count, tokenCount: chunks[0].endIndex + 1)
   }
 
   private func encode(_ chunk: ChunkedPrompt.Chunk) throws -> (hidden: [Float], pooled: [Float]) {
@@ -35,7 +35,7 @@ final class PromptEncoder {
       throw ModelError(
         code: .fileInvalid,
         message: "the tokenizer gives token \(unknown), and \(encoding.name) knows "
-          + "\(vocabularyCount) (token_embedding.weight); they are not of one model")
+          + "\(vocabularyCount) (its table of token embeddings); they are not of one model")
     }
     for (name, elements) in encoding.inputs(of: chunk) {
       program.write(name, ContiguousArray(elements).span)
@@ -43,6 +43,7 @@ final class PromptEncoder {
     try program.run()
     var hidden = program.floats("hidden")
     chunk.weigh(&hidden)
-    return (hidden, program.floats("pooled"))
+    let hasPooled = program.outputs.contains { $0.name == "pooled" }
+    return (hidden, hasPooled ? program.floats("pooled") : [])
   }
 }

@@ -46,9 +46,15 @@ final class PromptStates {
     var (mixed, weight) = (own, max(blend.ownWeight, 0))
     for part in blend.parts where part.weight > 0 {
       weight += part.weight
-      mixed = try mixed.mixed(
-        with: states(of: part.prompt, syntax: syntax), fraction: part.weight / weight,
-        kind: blend.kind)
+      let other = try states(of: part.prompt, syntax: syntax)
+      let layout = family.conditioningLayout
+      guard layout == .crossAttention || other.chunkCount == mixed.chunkCount else {
+        throw ModelError(
+          code: .requestInvalid,
+          message: "the prompts of a blend take \(mixed.chunkCount) and \(other.chunkCount) chunks "
+            + "of tokens, which must be as many for this model; make them of like length")
+      }
+      mixed = mixed.mixed(with: other, fraction: part.weight / weight, kind: blend.kind)
     }
     return mixed
   }
@@ -67,7 +73,7 @@ extension TextStates {
   func mixed(
     with other: TextStates, fraction: Float, kind: PromptBlend.Kind
   ) -> TextStates {
-    let chunks = ConditioningLayout.common(chunkCount, other.chunkCount)
+    let chunks = ConditioningLayout.crossAttention.common(chunkCount, other.chunkCount)
     func repeated(_ states: TextStates) -> [Float] {
       (0..<chunks / states.chunkCount).flatMap { _ in states.hidden }
     }

@@ -12,10 +12,13 @@ final class VelocityNetwork: VelocityField {
   typealias Failure = EngineError
 
   let catalogue: EngineCatalogue
-  /// The chunks of a tick's conditionings; each one's own number divides it.
+  /// The chunks of a tick's conditionings; each one's own number divides it, or is no more where
+  /// conditionings are padded.
   var chunkCount = 1
   /// The most rows of a tick.
   let rowCapacity: Int
+  /// How conditionings of different lengths share a tick.
+  let layout: ConditioningLayout
   private let times: TimeTable?
   private var parts: [EngineCatalogue.Part] = []
   /// What was loaded for a tick that runs in parts, and what they gave.
@@ -42,6 +45,7 @@ final class VelocityNetwork: VelocityField {
     engineRowCapacity: Int? = nil, growth: EngineCatalogue.Growth = .asNeeded
   ) {
     self.times = times
+    layout = blueprint.checkpoint.family.conditioningLayout
     self.rowCapacity = rowCapacity
     catalogue = EngineCatalogue(
       capacity: engineRowCapacity ?? (blueprint.runsSingly ? 1 : rowCapacity),
@@ -103,7 +107,11 @@ final class VelocityNetwork: VelocityField {
     guard engine.conditionings[row] !== conditioning else { return }
     for input in conditioning.inputs {
       if program.hasInput(input.name) {
-        program.write(input.name, row: row, input.elements.span)
+        if layout == .masked {
+          program.writePadded(input.name, row: row, input.elements.span)
+        } else {
+          program.write(input.name, row: row, input.elements.span)
+        }
       } else if times?.reads(input.name) != true {
         failure = EngineError(
           code: .shapeMismatch,
