@@ -122,3 +122,10 @@ extension Value {
       attributes: [("batch_dims", .integer(1))])
   }
 }
+
+extension Graph {
+  /// A tensor of whole numbers that the graph carries in itself, to look rows of a table up by.
+  public func indices(_ values: [Int], shape: Shape) throws(GraphError) -> Value {
+    try integers(values).reshaped(shape)
+  }
+}

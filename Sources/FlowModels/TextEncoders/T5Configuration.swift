@@ -1,0 +1,106 @@
+internal import FlowGraph
+
+#if canImport(Glibc)
+  private import Glibc
+#elseif canImport(Musl)
+  private import Musl
+#else
+  private import Darwin
+#endif
+
+/// What `text_encoder_3/config.json` says of a `T5EncoderModel`, checked.
+///
+/// The encoder is that of T5 1.1, whose feed-forward layers are gated; the first T5's are not.
+struct T5Configuration: Equatable {
+  /// The width of a hidden state.
+  let width: Int
+  let layerCount: Int
+  let headCount: Int
+  let headWidth: Int
+  let feedForwardWidth: Int
+  let epsilon: Float
+  /// How distances between tokens are sorted.
+  let buckets: T5Buckets
+
+  init(_ file: ConfigurationFile) throws(ModelError) {
+    try file.require("model_type", isOneOf: [.text("t5")])
+    guard file["feed_forward_proj"] == .text("gated-gelu") else {
+      throw file.unsupported("feed_forward_proj", expected: "\"gated-gelu\", as T5 1.1 has it")
+    }
+    try file.require("dense_act_fn", isOneOf: [.text("gelu_new")])
+    try file.require("is_gated_act", isOneOf: [.bool(true)])
+    try file.require("is_decoder", isOneOf: [.bool(false)])
+    width = try file.integer("d_model", default: 512, in: 1...65536)
+    layerCount = try file.integer("num_layers", default: 6, in: 1...256)
+    headCount = try file.integer("num_heads", default: 8, in: 1...4096)
+    headWidth = try file.integer("d_kv", default: 64, in: 1...65536)
+    feedForwardWidth = try file.integer("d_ff", default: 2048, in: 1...1_000_000)
+    epsilon = Float(try file.number("layer_norm_epsilon", default: 1e-6))
+    let count = try file.integer("relative_attention_num_buckets", default: 32, in: 4...65536)
+    let distance = try file.integer(
+      "relative_attention_max_distance", default: 128, in: 2...1_000_000)
+    guard count.isMultiple(of: 4) else {
+      throw file.unsupported("relative_attention_num_buckets", expected: "a multiple of 4")
+    }
+    guard distance > count / 4 else {
+      throw file.unsupported(
+        "relative_attention_max_distance",
+        expected: "more than \(count / 4), a quarter of the buckets")
+    }
+    buckets = T5Buckets(count: count, distance: distance)
+  }
+
+  /// An encoder's own weights, under their names in the encoder.
+  ///
+  /// The token table is found under either of its names. The decoder of a whole T5 is left out.
+  ///
+  /// - Throws: a `GraphError` where a weight is missing or unknown.
+  func weights(_ store: WeightStore) throws(GraphError) -> WeightStore {
+    let table = "shared.weight"
+    let isNamedOtherwise = store.weights[table] == nil
+    let named = store.renamed {
+      isNamedOtherwise && $0 == "encoder.embed_tokens.weight" ? table : $0
+    }
+    var names: Set = [
+      table, "encoder.final_layer_norm.weight",
+      "encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight",
+    ]
+    for block in 0..<layerCount {
+      for name in [
+        "0.layer_norm", "0.SelfAttention.q", "0.SelfAttention.k", "0.SelfAttention.v",
+        "0.SelfAttention.o", "1.layer_norm", "1.DenseReluDense.wi_0", "1.DenseReluDense.wi_1",
+        "1.DenseReluDense.wo",
+      ] { names.insert("encoder.block.\(block).layer.\(name).weight") }
+    }
+    return try named.restricted(
+      to: names,
+      ignoring: {
+        $0 == "encoder.embed_tokens.weight" || $0 == "lm_head.weight" || $0.hasPrefix("decoder.")
+      }, of: "T5's encoder")
+  }
+}
+
+/// The sorting of distances between two tokens, each kind of which has a bias of its own (Raffel et
+/// al., 2020, arXiv:1910.10683, section 2.1).
+struct T5Buckets: Equatable {
+  /// The number of buckets, one half for keys before the query and one for those after it.
+  let count: Int
+  /// The distance from which on all are sorted alike.
+  let distance: Int
+
+  /// The bucket of a key that stands `offset` tokens after the query.
+  ///
+  /// The first half of each side is for one distance each, the rest grows with the logarithm.
+  func bucket(of offset: Int) -> Int {
+    let half = count / 2
+    let exact = half / 2
+    let side = offset > 0 ? half : 0
+    let length = abs(offset)
+    guard length >= exact else { return side + length }
+    // In single precision, as transformers computes it.
+    let growth =
+      logf(Float(length) / Float(exact)) / Float(log(Double(distance) / Double(exact)))
+      * Float(half - exact)
+    return side + min(exact + Int(growth), half - 1)
+  }
+}
