@@ -1,3 +1,4 @@
+import FlowCore
 import FlowGraph
 import FlowTestSupport
 import Testing
@@ -96,5 +97,30 @@ import Testing
     let store = try open().renamed { $0.hasPrefix("text_model.") ? String($0.dropFirst(11)) : nil }
     #expect(store.weights.keys.sorted() == ["a.weight"])
     #expect(store.weights["a.weight"]?.name == "a.weight")
+  }
+
+  @Test("A tensor whose halves are swapped has its second rows first, and no rows across both")
+  func swappedHalves() throws {
+    try write(
+      "model.safetensors", [("a", [4, 2], [0, 1, 2, 3, 4, 5, 6, 7]), ("b", [3], [1, 2, 3])])
+    let store = try open()
+    let swapped = try #require(store.weights["a"]).halvesSwapped()
+    #expect(try swapped.floats() == [4, 5, 6, 7, 0, 1, 2, 3])
+    #expect(try swapped.rows(1..<2).floats() == [6, 7])
+    #expect(try swapped.rows(2..<4).floats() == [0, 1, 2, 3])
+    #expect(try swapped.halvesSwapped().floats() == [0, 1, 2, 3, 4, 5, 6, 7])
+    #expect(try swapped.reshaped([4, 1, 2]).floats() == [4, 5, 6, 7, 0, 1, 2, 3])
+    let graph = Graph(name: "swapped")
+    let renamed = try store.mapped { (weight) throws(GraphError) in
+      weight.name == "a" ? [try weight.halvesSwapped()] : []
+    }
+    #expect(try renamed.root.value("a", in: graph).shape == [4, 2])
+    #expect(GraphModule(graph, weightsIdentity: []).weightsByteCount == 32)
+    #expect(throws: GraphError.self) { try swapped.rows(1..<3) }
+    #expect(throws: GraphError.self) { try swapped.reshaped([8]) }
+    #expect(throws: GraphError.self) { try swapped.transposed() }
+    let odd = try #require(store.weights["b"])
+    let error = #expect(throws: GraphError.self) { try odd.halvesSwapped() }
+    #expect(error?.message.contains("'b' is [3]") == true)
   }
 }

@@ -101,6 +101,17 @@ public final class Graph {
       throw GraphError(
         code: .shapeMismatch, message: "\(weight.name) is \(weight.shape): it holds nothing")
     }
+    guard !weight.areHalvesSwapped else {
+      let half = weight.shape[0] / 2
+      let (first, second) = (
+        try weight.withoutDeltas.rows(0..<half),
+        try weight.withoutDeltas.rows(half..<weight.shape[0])
+      )
+      return try .concatenated(
+        [
+          value(ofStored: first, named: name), value(ofStored: second, named: nextName("Half")),
+        ], axis: 0)
+    }
     weights.append(weight.named(name))
     let stored = Value(
       graph: self, name: name, shape: weight.storedShape, type: type, layer: weight.name)

@@ -5,6 +5,10 @@ extension Weight {
   ///
   /// What is added to the weight is not among them.
   public func floats() throws(GraphError) -> [Float] {
+    guard !areHalvesSwapped else {
+      let half = shape[0] / 2
+      return try rows(0..<half).floats() + rows(half..<shape[0]).floats()
+    }
     var stored = try storedFloats()
     for scale in try readableScales() {
       let factors = try scale.floats()

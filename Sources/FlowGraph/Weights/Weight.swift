@@ -19,6 +19,8 @@ public struct Weight: Sendable {
   private(set) var scales: [Weight] = []
   /// Whether the file holds it with its two axes exchanged.
   private(set) var isTransposed = false
+  /// Whether the file holds the second half of its rows before the first.
+  private(set) var areHalvesSwapped = false
   /// The file it lies in.
   let file: MappedFile
   /// Where it begins, in bytes from the start of the file.
@@ -60,6 +62,7 @@ public struct Weight: Sendable {
   /// The same elements in the same order under another shape.
   public func reshaped(_ shape: Shape) throws(GraphError) -> Weight {
     guard shape.elementCount == self.shape.elementCount, !isTransposed,
+      !areHalvesSwapped || shape.dimensions.first == self.shape[0],
       scales.allSatisfy({ $0.shape.elementCount == 1 || shape.dimensions.first == self.shape[0] })
     else { throw mismatch("cannot be read as \(shape)") }
     return with { $0.shape = shape }
@@ -70,6 +73,15 @@ public struct Weight: Sendable {
     guard shape.rank > 0, !isTransposed, deltas.isEmpty, rows.lowerBound >= 0,
       rows.upperBound <= shape[0]
     else { throw mismatch("has no rows \(rows)") }
+    guard !areHalvesSwapped else {
+      let half = shape[0] / 2
+      guard rows.upperBound <= half || rows.lowerBound >= half else {
+        throw mismatch("rows \(rows) do not lie in one half of it")
+      }
+      let offset = rows.upperBound <= half ? half : -half
+      return try with { $0.areHalvesSwapped = false }
+        .rows(rows.lowerBound + offset..<rows.upperBound + offset)
+    }
     let rowByteCount = shape[0] > 0 ? byteCount / shape[0] : 0
     let scales = try scales.map { scale throws(GraphError) in
       scale.shape.elementCount == 1
@@ -83,9 +95,21 @@ public struct Weight: Sendable {
     }
   }
 
+  /// The tensor with the second half of its rows before the first.
+  ///
+  /// - Throws: `shapeMismatch` where its rows have no halves.
+  public func halvesSwapped() throws(GraphError) -> Weight {
+    guard shape.rank > 0, shape[0].isMultiple(of: 2), !isTransposed, deltas.isEmpty else {
+      throw mismatch("its rows have no halves to swap")
+    }
+    return with { $0.areHalvesSwapped.toggle() }
+  }
+
   /// The tensor with its two axes exchanged.
   public func transposed() throws(GraphError) -> Weight {
-    guard shape.rank == 2, deltas.isEmpty else { throw mismatch("has not two axes to exchange") }
+    guard shape.rank == 2, deltas.isEmpty, !areHalvesSwapped else {
+      throw mismatch("has not two axes to exchange")
+    }
     return with {
       $0.shape = [shape[1], shape[0]]
       $0.isTransposed.toggle()

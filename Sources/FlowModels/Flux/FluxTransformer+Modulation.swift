@@ -3,7 +3,9 @@ internal import FlowGraph
 
 extension FluxTransformer {
   /// The layers that read the time, the pooled text and the guidance alone, in the order of the
-  /// table: shifts, scales and gates of every block. They hold 27 % of FLUX's weights.
+  /// table: shifts, scales and gates of every block.
+  ///
+  /// They hold 27 % of FLUX's weights.
   func modulationLayers() -> [WeightScope] {
     let doubles = (0..<configuration.doubleBlockCount).flatMap { index in
       let block = weights["transformer_blocks"][index]
