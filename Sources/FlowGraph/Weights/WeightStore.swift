@@ -193,6 +193,27 @@ public struct WeightScope: Sendable {
     try graph.value(of: stored(name))
   }
 
+  /// Some rows of a weight of this layer as a value of a graph; the others are not read.
+  ///
+  /// - Parameters:
+  ///   - name: the weight.
+  ///   - rows: which of its rows.
+  ///   - shape: what it is read as before its rows are counted.
+  /// - Throws: a `GraphError` where it is missing, of another number of elements, or has no such
+  ///   rows.
+  public func value(
+    _ name: String, rows: Range<Int>, of shape: Shape, in graph: Graph
+  ) throws(GraphError) -> Value {
+    let stored = try stored(name).reshaped(shape)
+    // What is added to a weight is added to the whole of it.
+    guard stored.deltas.isEmpty else {
+      return try graph.value(of: stored.named("\(stored.name) as \(shape)"))
+        .sliced(axis: 0, from: rows.lowerBound, to: rows.upperBound)
+    }
+    let part = try stored.rows(rows)
+    return try graph.value(of: part.named("\(stored.name) \(rows) of \(shape)"))
+  }
+
   func stored(_ name: String) throws(GraphError) -> Weight {
     let path = self[name].path
     guard let weight = store.weights[path] else {

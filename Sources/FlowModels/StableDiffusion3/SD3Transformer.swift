@@ -1,0 +1,129 @@
+internal import FlowCore
+internal import FlowGraph
+
+/// The network of Stable Diffusion 3 and 3.5: `SD3Transformer2DModel`.
+///
+/// Image and text are tokens of two streams with weights of their own that attend to each other in
+/// one sequence (MMDiT; Esser et al., 2024, arXiv:2403.03206); layer names as in diffusers.
+struct SD3Transformer {
+  let configuration: SD3TransformerConfiguration
+  let weights: WeightScope
+  /// The blocks that are left out, for skip-layer guidance.
+  var skippedBlocks: Set<Int> = []
+
+  /// The input that is read from a table: what the layers of modulation make of the time.
+  static let modulationInput: PortName = "modulation"
+  /// What is added to the variance of every normalization.
+  static let epsilon: Float = 1e-6
+
+  /// Writes the network down, with `output` to come out.
+  ///
+  /// It takes `sample`, the latents; `timestep`, a thousand times sigma, or `modulation` where that
+  /// is read from a table; `hidden`, the text's hidden states; and unless modulation is read from a
+  /// table `pooled`.
+  ///
+  /// - Parameters:
+  ///   - size: the shapes.
+  ///   - readsModulation: whether modulation is read from a table.
+  ///   - adapters: what is attached.
+  /// - Throws: a `GraphError` for weights that do not fit, and for a size that the network has no
+  ///   positions for.
+  func graph(
+    _ size: BatchShape, readsModulation: Bool = false, adapters: [any NetworkAdapter] = []
+  ) throws(GraphError) -> Graph {
+    precondition(
+      skippedBlocks.allSatisfy((0..<configuration.layerCount).contains),
+      "no blocks \(skippedBlocks.sorted()) in \(configuration.layerCount)")
+    var name = "sd3_\(size.rows)x\(size.height)x\(size.width)_\(size.tokens)"
+    if readsModulation { name += "_modulated" }
+    if !skippedBlocks.isEmpty { name += "_skipping\(skippedBlocks.sorted())" }
+    let graph = Graph(name: name)
+    let hooks = try NetworkHooks(graph, adapters: adapters)
+    let sample = graph.input(
+      "sample", shape: [size.rows, configuration.channels, size.height, size.width])
+    let time =
+      readsModulation
+      ? try modulationTable(rows: size.rows, in: graph)
+      : .input(try timeEmbedding(graph.input("timestep", shape: [size.rows])))
+    let hidden = graph.input(
+      "hidden", shape: [size.rows, size.tokens, configuration.textWidth])
+    let output = try callAsFunction(sample, time: time, text: hidden, hooks: hooks)
+    try output.expect(sample.shape, of: "the network")
+    graph.output(output, as: "output")
+    return graph
+  }
+
+  /// Writes down what makes the table of a time: `timestep` and `pooled`, one row, to `table`.
+  func modulationGraph() throws(GraphError) -> Graph {
+    let graph = Graph(name: "sd3_modulation")
+    let time = LayerTable.input(try timeEmbedding(graph.input("timestep", shape: [1])))
+    graph.output(try time.table(of: modulationLayers()), as: "table")
+    return graph
+  }
+
+  /// The layers that read the time alone, in the order of the table; those of skipped blocks too,
+  /// so that networks with and without them share tables.
+  func modulationLayers() -> [WeightScope] {
+    (0..<configuration.layerCount).flatMap { index in
+      let block = weights["transformer_blocks"][index]
+      return [block["norm1"]["linear"], block["norm1_context"]["linear"]]
+    } + [weights["norm_out"]["linear"]]
+  }
+
+  private func modulationTable(rows: Int, in graph: Graph) throws(GraphError) -> LayerTable {
+    let places = try LayerTable.places(of: modulationLayers())
+    let table = graph.input(
+      Self.modulationInput, shape: [rows, LayerTable.width(of: places)])
+    return .computed(table, places: places)
+  }
+
+  private func callAsFunction(
+    _ sample: Value, time: LayerTable, text: Value, hooks: NetworkHooks
+  ) throws(GraphError) -> Value {
+    var image = try hooks(.input, patches(of: sample))
+    var text = try text.linear(weights["context_embedder"])
+    for index in 0..<configuration.layerCount {
+      if !skippedBlocks.contains(index) { try block(index, &image, &text, time: time) }
+      image = try hooks(.block(index), image)
+    }
+    // Here, as in the last block's text, the scale stands before the shift.
+    let parts = try modulation(of: weights["norm_out"], time, count: 2)
+    let output = try image.layerNorm(epsilon: Self.epsilon)
+      .modulated(scale: parts[0], shift: parts[1])
+      .linear(weights["proj_out"])
+    // What comes out of a token has its channels last, unlike what goes in.
+    return try output.joinedPatches(
+      side: configuration.patchSize, order: .channelsLast, height: sample.shape[2],
+      width: sample.shape[3])
+  }
+
+  /// The time as all layers of modulation read it, its activation already applied, made of a
+  /// timestep and of the input `pooled`.
+  private func timeEmbedding(_ timestep: Value) throws(GraphError) -> Value {
+    let layer = weights["time_text_embed"]
+    func embedded(_ input: Value, _ layer: WeightScope) throws(GraphError) -> Value {
+      try input.linear(layer["linear_1"]).silu().linear(layer["linear_2"])
+    }
+    let pooled = timestep.graph.input(
+      "pooled", shape: [timestep.shape[0], configuration.pooledWidth])
+    let sinusoids = try timestep.timeEmbedding(width: 256, cosineFirst: true, frequencyShift: 0)
+    return try
+      (embedded(sinusoids, layer["timestep_embedder"]) + embedded(pooled, layer["text_embedder"]))
+      .silu()
+  }
+
+  /// The vectors that a layer of modulation makes of the time, `[rows, 1, width]` each.
+  func modulation(
+    of norm: WeightScope, _ time: LayerTable, count: Int
+  ) throws(GraphError) -> [Value] {
+    let layer = norm["linear"]
+    let width = try layer.shape(of: "weight")[0]
+    guard width == count * configuration.width else {
+      throw GraphError(
+        code: .shapeMismatch,
+        message: "\(layer.path) gives \(width), expected \(count) of \(configuration.width); the "
+          + "weights and the configuration are not of one model")
+    }
+    return try time.modulation(of: layer, into: count)
+  }
+}

@@ -1,0 +1,59 @@
+/// What `transformer/config.json` says of an `SD3Transformer2DModel`, checked.
+struct SD3TransformerConfiguration: Equatable, Sendable {
+  /// The height and width of the latents that it was trained for.
+  let sampleSize: Int
+  /// The height and width of a patch of latents, which is one token.
+  let patchSize: Int
+  /// The channels of the latents.
+  let channels: Int
+  let layerCount: Int
+  let headCount: Int
+  let headWidth: Int
+  /// The width of the texts that it reads.
+  let textWidth: Int
+  /// The width of the pooled texts that it reads.
+  let pooledWidth: Int
+  /// The height and width of the table of positions, in tokens.
+  let tableSize: Int
+  /// The blocks whose image tokens also attend to themselves alone.
+  let dualLayers: Set<Int>
+  /// Whether queries and keys are normalized.
+  let normalizesQueries: Bool
+
+  /// The width of a token.
+  var width: Int { headCount * headWidth }
+
+  /// - Throws: `unsupported` for what no graph is written for.
+  init(_ file: ConfigurationFile) throws(ModelError) {
+    try file.require("_class_name", isOneOf: [.text("SD3Transformer2DModel")])
+    try file.require("qk_norm", isOneOf: [.text("rms_norm")])
+    // Without one, positions are computed for another size by interpolation.
+    guard file["pos_embed_max_size"] != nil || !file.keys.contains("pos_embed_max_size") else {
+      throw file.unsupported("pos_embed_max_size", expected: "the side of the position table")
+    }
+    sampleSize = try file.integer("sample_size", default: 128, in: 1...8192)
+    patchSize = try file.integer("patch_size", default: 2, in: 1...64)
+    channels = try file.integer("in_channels", default: 16, in: 1...4096)
+    layerCount = try file.integer("num_layers", default: 18, in: 1...256)
+    headCount = try file.integer("num_attention_heads", default: 18, in: 1...4096)
+    headWidth = try file.integer("attention_head_dim", default: 64, in: 1...4096)
+    textWidth = try file.integer("joint_attention_dim", default: 4096, in: 1...65536)
+    pooledWidth = try file.integer("pooled_projection_dim", default: 2048, in: 1...65536)
+    tableSize = try file.integer("pos_embed_max_size", default: 96, in: 1...8192)
+    normalizesQueries = file["qk_norm"] != nil
+    dualLayers =
+      [nil, .list([])].contains(file["dual_attention_layers"])
+      ? []
+      : Set(
+        try file.integers(
+          "dual_attention_layers", default: [], count: nil, in: 0...layerCount - 1))
+    guard try file.integer("out_channels", default: channels, in: 1...4096) == channels else {
+      throw file.unsupported("out_channels", expected: "\(channels) (in_channels)")
+    }
+    guard try file.integer("caption_projection_dim", default: 1152, in: 1...65536) == width else {
+      throw file.unsupported(
+        "caption_projection_dim",
+        expected: "\(width) (num_attention_heads * attention_head_dim)")
+    }
+  }
+}
