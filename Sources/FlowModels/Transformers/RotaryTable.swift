@@ -48,7 +48,8 @@ struct RotaryTable {
     sine = graph.constant(sines, shape: shape)
   }
 
-  private init(cosine: Value, sine: Value) {
+  /// A table that is made in the graph, each stretched to `[rows, heads, tokens, width]`.
+  init(cosine: Value, sine: Value) {
     self.cosine = cosine
     self.sine = sine
   }
@@ -57,9 +58,11 @@ struct RotaryTable {
   ///
   /// - Throws: a `GraphError` for a part that is not there.
   func tokens(_ part: Range<Int>) throws(GraphError) -> RotaryTable {
-    RotaryTable(
-      cosine: try cosine.sliced(axis: 0, from: part.lowerBound, to: part.upperBound),
-      sine: try sine.sliced(axis: 0, from: part.lowerBound, to: part.upperBound))
+    func some(of table: Value) throws(GraphError) -> Value {
+      try table.sliced(
+        axis: table.shape.rank - 2, from: part.lowerBound, to: part.upperBound)
+    }
+    return RotaryTable(cosine: try some(of: cosine), sine: try some(of: sine))
   }
 
   /// The heads `[rows, heads, tokens, width]` turned by their positions.
