@@ -1,0 +1,112 @@
+internal import FlowCore
+internal import FlowGraph
+
+extension Flux2Transformer {
+  /// A block of two streams that attend to each other: shift, scale and gate of attention, then of
+  /// feed-forward, for each.
+  ///
+  /// - Parameters:
+  ///   - image: the tokens of image and references.
+  ///   - text: the tokens of the text.
+  ///   - layer: the block's weights.
+  ///   - rotary: the positions of text, image and references.
+  ///   - modulation: what is read of the time.
+  /// - Throws: a `GraphError` for weights that do not fit.
+  func doubleBlock(
+    image: Value, text: Value, _ layer: WeightScope, rotary: RotaryTable, modulation: LayerTable
+  ) throws(GraphError) -> (image: Value, text: Value) {
+    let imageParts = try modulation.modulation(
+      of: weights["double_stream_modulation_img"]["linear"], into: 6)
+    let textParts = try modulation.modulation(
+      of: weights["double_stream_modulation_txt"]["linear"], into: 6)
+    let attention = layer["attn"]
+    let imageHeads = try heads(
+      normed(image, imageParts[0...]), attention, ["to_q", "to_k", "to_v"],
+      norms: ["norm_q", "norm_k"])
+    let textHeads = try heads(
+      normed(text, textParts[0...]), attention, ["add_q_proj", "add_k_proj", "add_v_proj"],
+      norms: ["norm_added_q", "norm_added_k"])
+    let joined = try zip(textHeads, imageHeads).map { text, image throws(GraphError) in
+      try Value.concatenated([text, image], axis: 2)
+    }
+    let attended = try attended(joined, rotary: rotary)
+    let (count, all) = (text.shape[1], attended.shape[1])
+    let textAttended = try attended.sliced(axis: 1, from: 0, to: count)
+      .linear(attention["to_add_out"])
+    let imageAttended = try attended.sliced(axis: 1, from: count, to: all)
+      .linear(attention["to_out"][0])
+    return (
+      image: try fed(image + imageParts[2] * imageAttended, layer["ff"], imageParts[3...]),
+      text: try fed(text + textParts[2] * textAttended, layer["ff_context"], textParts[3...])
+    )
+  }
+
+  /// A block of one stream, text first: attention and feed-forward read the same, and one layer
+  /// joins them (Dehghani et al., 2023, arXiv:2302.05442).
+  ///
+  /// - Parameters:
+  ///   - tokens: the tokens of text, image and references.
+  ///   - layer: the block's weights.
+  ///   - rotary: their positions.
+  ///   - modulation: what is read of the time.
+  /// - Throws: a `GraphError` for weights that do not fit.
+  func singleBlock(
+    _ tokens: Value, _ layer: WeightScope, rotary: RotaryTable, modulation: LayerTable
+  ) throws(GraphError) -> Value {
+    let parts = try modulation.modulation(
+      of: weights["single_stream_modulation"]["linear"], into: 3)
+    let entered = try normed(tokens, parts[0...])
+    let attention = layer["attn"]
+    let projection = attention["to_qkv_mlp_proj"]
+    let width = configuration.width
+    let heads = try ["norm_q", "norm_k", nil].enumerated().map { index, norm throws(GraphError) in
+      try self.heads(
+        entered.linear(projection, outputs: index * width..<(index + 1) * width),
+        norm: norm.map { attention[$0] })
+    }
+    let gated = try entered.swishGated(
+      projection, outputs: 3 * width..<projection.shape(of: "weight")[0])
+    let change = try Value.concatenated([attended(heads, rotary: rotary), gated], axis: 2)
+      .linear(attention["to_out"])
+    return try tokens + parts[2] * change
+  }
+
+  /// The tokens normalized, scaled and shifted; the shift is first.
+  private func normed(_ tokens: Value, _ parts: ArraySlice<Value>) throws(GraphError) -> Value {
+    let first = parts.startIndex
+    return try tokens.layerNorm(epsilon: configuration.epsilon)
+      .modulated(scale: parts[first + 1], shift: parts[first])
+  }
+
+  /// The tokens with what the feed-forward makes of them.
+  private func fed(
+    _ tokens: Value, _ layer: WeightScope, _ parts: ArraySlice<Value>
+  ) throws(GraphError) -> Value {
+    let entering = layer["linear_in"]
+    let change = try normed(tokens, parts)
+      .swishGated(entering, outputs: 0..<entering.shape(of: "weight")[0])
+      .linear(layer["linear_out"])
+    return try tokens + parts[parts.startIndex + 2] * change
+  }
+
+  private func heads(
+    _ tokens: Value, _ attention: WeightScope, _ names: [String], norms: [String]
+  ) throws(GraphError) -> [Value] {
+    try names.enumerated().map { index, name throws(GraphError) in
+      try heads(
+        tokens.linear(attention[name]),
+        norm: index < norms.count ? attention[norms[index]] : nil)
+    }
+  }
+
+  private func heads(_ projected: Value, norm: WeightScope?) throws(GraphError) -> Value {
+    let heads = try projected.splitIntoHeads(configuration.headCount)
+    guard let norm else { return heads }
+    return try heads.rmsNorm(norm, epsilon: configuration.epsilon)
+  }
+
+  /// What queries, keys and values of all tokens give, `[rows, tokens, width]`.
+  private func attended(_ heads: [Value], rotary: RotaryTable) throws(GraphError) -> Value {
+    try rotary(heads[0]).headAttention(key: rotary(heads[1]), value: heads[2]).joinedHeads()
+  }
+}
