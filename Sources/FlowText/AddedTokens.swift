@@ -32,13 +32,18 @@ struct AddedTokens: Sendable {
 
   private let literal: Matcher
   private let normalized: Matcher
+  private let normalize: @Sendable (String) -> [Unicode.Scalar]
 
-  init(_ tokens: [AddedToken]) {
+  /// - Parameters:
+  ///   - tokens: the tokens.
+  ///   - normalize: what the tokenizer does to a text before it is split into words.
+  init(_ tokens: [AddedToken], normalize: @escaping @Sendable (String) -> [Unicode.Scalar]) {
+    self.normalize = normalize
     let tokens = tokens.filter { !$0.content.isEmpty }
     literal = Matcher(
       tokens.filter { !$0.isNormalized }.map { (Array($0.content.unicodeScalars), $0) })
     normalized = Matcher(
-      tokens.filter(\.isNormalized).map { (CLIPTokenizer.normalize($0.content[...]), $0) })
+      tokens.filter(\.isNormalized).map { (normalize($0.content), $0) })
   }
 
   /// The pieces of a text, in order.
@@ -48,7 +53,7 @@ struct AddedTokens: Sendable {
     literal.pieces(of: Array(text.unicodeScalars)).flatMap { piece -> [Piece] in
       guard case .text(let scalars) = piece else { return [piece] }
       let text = scalars.reduce(into: "") { $0.unicodeScalars.append($1) }
-      return normalized.pieces(of: CLIPTokenizer.normalize(text[...]))
+      return normalized.pieces(of: normalize(text))
     }
   }
 }

@@ -34,7 +34,7 @@ public struct CLIPTokenizer: Tokenizer {
     start = try token("<|startoftext|>")
     end = try token("<|endoftext|>")
     self.padding = try file.paddingText.map(token) ?? end
-    added = AddedTokens(Array(file.added.values))
+    added = AddedTokens(Array(file.added.values)) { Self.normalize($0[...]) }
     comma = file.vocabulary[",</w>"]
     maximumLength = file.maximumLength
     encoding = BytePairEncoding(

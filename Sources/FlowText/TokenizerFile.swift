@@ -65,24 +65,25 @@ struct TokenizerFile {
     }
   }
 
-  private static func decodeIfPresent<Content: Decodable>(
+  static func decodeIfPresent<Content: Decodable>(
     _ type: Content.Type, at path: String
   ) throws(TextError) -> Content? {
     FileManager.default.fileExists(atPath: path) ? try decode(type, at: path) : nil
   }
 
-  private static func decode<Content: Decodable>(
+  static func decode<Content: Decodable>(
     _ type: Content.Type, at path: String
   ) throws(TextError) -> Content {
     let text = try text(at: path)
     do { return try JSONDecoder().decode(type, from: Data(text.utf8)) } catch {
       throw TextError(
         code: .tokenizerInvalid,
-        message: "'\(path)' is no such file of a CLIP tokenizer: \(error); fetch it again")
+        message: "'\(path)' is no such file of a tokenizer: \(error); fetch it again")
     }
   }
 
-  private static func text(at path: String) throws(TextError) -> String {
+  /// The contents of a file, which is not a pointer to it.
+  static func bytes(at path: String) throws(TextError) -> [UInt8] {
     let data: Data
     do { data = try Data(contentsOf: URL(filePath: path)) } catch {
       throw TextError(
@@ -91,7 +92,12 @@ struct TokenizerFile {
     guard !GitLFSPointer.isPointer(data) else {
       throw TextError(code: .tokenizerInvalid, message: "'\(path)' \(GitLFSPointer.problem)")
     }
-    do { return try DecodedText(Array(data)).text } catch {
+    return Array(data)
+  }
+
+  private static func text(at path: String) throws(TextError) -> String {
+    let bytes = try bytes(at: path)
+    do { return try DecodedText(bytes).text } catch {
       throw TextError(code: .tokenizerInvalid, message: "'\(path)' is not text: \(error.message)")
     }
   }
@@ -132,7 +138,7 @@ struct TokenizerFile {
   }
 
   /// What `special_tokens_map.json` and `tokenizer_config.json` say.
-  private struct Names: Decodable {
+  struct Names: Decodable {
     let bos_token: Addition?
     let eos_token: Addition?
     let unk_token: Addition?
@@ -153,7 +159,7 @@ struct TokenizerFile {
   }
 
   /// A list of special tokens, or an object of them by the names of their roles.
-  private struct SpecialList: Decodable {
+  struct SpecialList: Decodable {
     let tokens: [Addition]
 
     init(from decoder: any Decoder) throws {

@@ -71,3 +71,11 @@ public struct WeightedPrompt: Equatable, Sendable {
     networkTags = tags
   }
 }
+
+extension WeightedPrompt {
+  /// The text alone, for an encoder that knows no weights: without brackets, weights and tags, its
+  /// sections joined by a blank.
+  package var text: String {
+    sections.map { $0.map(\.text).joined() }.joined(separator: " ")
+  }
+}
