@@ -37,6 +37,22 @@ final class Conditioner {
     self.size = size
   }
 
+  /// Encodes the prompts of the first of some requests, where the text encoders are not kept.
+  ///
+  /// - Throws: an error of a graph or an engine.
+  func prepareTexts(
+    for requests: some Sequence<GenerationRequest>, isolation: isolated (any Actor)? = #isolation
+  ) async throws {
+    guard prompts.isReleased else { return }
+    try await prompts.prepare(for: Array(requests.prefix(Self.preparedCount)))
+  }
+
+  /// Whether the prompts of a request can be encoded now.
+  func isReady(for request: GenerationRequest) -> Bool { prompts.isReady(for: request) }
+
+  /// The requests whose prompts are encoded each time that the text encoders are loaded.
+  private static let preparedCount = 16
+
   /// How conditionings of different lengths share a batch.
   var layout: ConditioningLayout { family.conditioningLayout }
 

@@ -79,6 +79,8 @@ public struct GeneratorOptions: Sendable {
   /// Whether engines of all row counts are made at once, so that no tick has to wait for one; of a
   /// large network there is one in any case.
   public var preparesAllRows = false
+  /// Whether the text encoders stay in memory beside the network.
+  public var textResidency = TextResidency.automatic
 
   /// Creates the options that suit the checkpoint.
   public init() {}

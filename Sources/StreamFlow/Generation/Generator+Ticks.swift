@@ -9,6 +9,8 @@ extension Generator {
     try await prepare()
     guard let stages else { return }
     try await prepareSources(stages)
+    try await stages.conditioner.prepareTexts(
+      for: pending.heads.map(\.element.request) + pending.elements.lazy.map(\.request))
     try admit(with: stages)
     chooseWaiting()
     let advancing = batch.inFlight.filter { !waiting.contains($0.id) }
@@ -138,7 +140,7 @@ extension Generator {
     }
     // Prompts take time to encode: those who are in flight do not wait for all of a large job's.
     while batch.isEmpty || ContinuousClock.now - start < Self.longestAdmission,
-      let (stream, element) = nextAdmission
+      let (stream, element) = nextAdmission, stages.conditioner.isReady(for: element.request)
     {
       var next = element
       let request = next.request

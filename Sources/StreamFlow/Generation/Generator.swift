@@ -178,14 +178,18 @@ public actor Generator {
     let factor = checkpoint.autoencoder.factor
     let need = MemoryEstimate(
       checkpoint, rows: rowCapacity, width: width, height: height, tiling: options.decodeTiling)
-    try need.check(available: MemoryEstimate.availableByteCount())
+    let available = MemoryEstimate.availableByteCount()
+    try need.check(available: available)
     let start = ContinuousClock.now
     let blueprint = try NetworkBlueprint(
       checkpoint, height: height / factor, width: width / factor, provider: provider)
     let conditioner = Conditioner(
       checkpoint,
       prompts: try await .make(
-        checkpoint, skippedLayers: options.skippedTextLayers, provider: provider),
+        checkpoint, skippedLayers: options.skippedTextLayers,
+        isReleased: options.textResidency.isReleased(
+          checkpoint, besideNetworkOf: need.peakByteCount, available: available),
+        provider: provider),
       size: PixelSize(width: width, height: height), table: try await blueprint.textTable())
     let network = VelocityNetwork(
       blueprint, times: try await blueprint.timeTable(), rowCapacity: rowCapacity,
@@ -196,9 +200,11 @@ public actor Generator {
       provider: provider)
     let needed = pending.elements.reduce(0) { $0 + $1.request.guidance.rowsPerStep }
     let rows = needed == 0 ? rowCapacity : min(needed, rowCapacity)
+    let upcoming = pending.elements.map(\.request)
+    try await conditioner.prepareTexts(for: upcoming)
     // What cannot be encoded is told when it is admitted.
     let chunks =
-      (try? conditioner.chunkCount(ofFirst: rows, of: pending.elements.lazy.map(\.request))) ?? 1
+      (try? conditioner.chunkCount(ofFirst: rows, of: upcoming.filter(conditioner.isReady(for:)))) ?? 1
     try await network.prepare(rowCount: rows, chunks: chunks)
     try await decoder.prepare(for: pending.count)
     if options.preparesAllRows, network.catalogue.keepsSeveral {

@@ -1,4 +1,5 @@
 internal import FlowCore
+internal import FlowEngine
 internal import FlowGraph
 internal import FlowModels
 
@@ -9,19 +10,44 @@ final class PromptStates {
     let syntax: PromptSyntax
   }
 
-  private let encoders: [PromptEncoder]
-  private let family: any ModelFamily
+  private let checkpoint: Checkpoint
+  private let skippedLayers: Int
+  private let provider: EngineProvider
+  /// Whether the text encoders are in memory only while they encode.
+  let isReleased: Bool
+  private var encoders: [PromptEncoder] = []
   private var known = ByteBoundedCache<Key, TextStates>(capacity: 128 << 20)
+  /// What was encoded before the text encoders were released, until others are.
+  private var prepared: [Key: Result<TextStates, any Error>] = [:]
 
-  private init(_ checkpoint: Checkpoint, _ encoders: [PromptEncoder]) {
-    self.encoders = encoders
-    family = checkpoint.family
+  private var family: any ModelFamily { checkpoint.family }
+
+  private init(
+    _ checkpoint: Checkpoint, skippedLayers: Int, provider: EngineProvider, isReleased: Bool
+  ) {
+    self.checkpoint = checkpoint
+    self.skippedLayers = skippedLayers
+    self.provider = provider
+    self.isReleased = isReleased
   }
 
-  /// Makes the programs of a checkpoint's text encoders.
+  /// Makes the programs of a checkpoint's text encoders, if they are to stay.
   static func make(
-    _ checkpoint: Checkpoint, skippedLayers: Int, provider: EngineProvider
+    _ checkpoint: Checkpoint, skippedLayers: Int, isReleased: Bool = false,
+    provider: EngineProvider
   ) async throws -> sending PromptStates {
+    let encoders =
+      isReleased
+      ? [] : try await load(checkpoint, skippedLayers: skippedLayers, provider: provider)
+    let states = PromptStates(
+      checkpoint, skippedLayers: skippedLayers, provider: provider, isReleased: isReleased)
+    states.encoders = encoders
+    return states
+  }
+
+  private static func load(
+    _ checkpoint: Checkpoint, skippedLayers: Int, provider: EngineProvider
+  ) async throws -> sending [PromptEncoder] {
     var encoders: [PromptEncoder] = []
     for (index, encoding) in checkpoint.textEncoders.enumerated() {
       let weights = checkpoint.weights(of: .textEncoder(index))
@@ -33,8 +59,46 @@ final class PromptStates {
           encoding, vocabularyCount: try encoding.vocabularyCount(weights: weights.root),
           program: try await provider.program(for: module)))
     }
-    return PromptStates(checkpoint, encoders)
+    return encoders
   }
+
+  // MARK: - Released text encoders
+
+  /// Encodes what is new of the prompts of some requests, and releases the text encoders again;
+  /// nothing where they are kept.
+  ///
+  /// - Throws: an error of a graph or an engine; what cannot be encoded is thrown by
+  ///   ``states(of:syntax:blend:)``.
+  func prepare(
+    for requests: [GenerationRequest], isolation: isolated (any Actor)? = #isolation
+  ) async throws {
+    guard isReleased else { return }
+    let keys = Set(requests.flatMap(keys(of:)))
+    guard !keys.allSatisfy(isKnown) else { return }
+    encoders = try await Self.load(
+      checkpoint, skippedLayers: skippedLayers, provider: provider)
+    prepared = [:]
+    for key in keys {
+      prepared[key] = Result { try states(of: key.prompt, syntax: key.syntax) }
+    }
+    encoders = []
+    // A large engine that is not persisted yet would be kept for it.
+    await provider.store.persist()
+  }
+
+  /// Whether the prompts of a request can be encoded now.
+  func isReady(for request: GenerationRequest) -> Bool {
+    !isReleased || keys(of: request).allSatisfy(isKnown)
+  }
+
+  private func isKnown(_ key: Key) -> Bool { prepared[key] != nil || known[key] != nil }
+
+  private func keys(of request: GenerationRequest) -> [Key] {
+    request.encodedPrompts(zeroesEmpty: family.zeroesEmptyPrompt)
+      .map { Key(prompt: $0, syntax: request.promptSyntax) }
+  }
+
+  // MARK: - States
 
   /// The states of a prompt with others mixed in.
   func states(
@@ -61,10 +125,21 @@ final class PromptStates {
 
   private func states(of prompt: String, syntax: PromptSyntax) throws -> TextStates {
     let key = Key(prompt: prompt, syntax: syntax)
-    if let states = known[key] { return states }
+    if let states = try prepared[key]?.get() ?? known[key] { return states }
+    precondition(!encoders.isEmpty, "prompts are prepared for where text encoders are released")
     let states = try family.states(of: encoders.map { try $0.encode(prompt, syntax: syntax) })
     known.insert(states, for: key, byteCount: 4 * states.hidden.count)
     return states
+  }
+}
+
+extension GenerationRequest {
+  /// The texts that the text encoders read for it.
+  ///
+  /// - Parameter zeroesEmpty: whether an empty negative prompt is zeros.
+  fileprivate func encodedPrompts(zeroesEmpty: Bool) -> [String] {
+    let reads = guidance.readsUnprompted && !(zeroesEmpty && negativePrompt.isEmpty)
+    return [prompt] + (blend?.parts.map(\.prompt) ?? []) + (reads ? [negativePrompt] : [])
   }
 }
 

@@ -1,0 +1,42 @@
+internal import FlowGraph
+internal import FlowModels
+
+/// Whether a model's text encoders stay in memory beside its network.
+///
+/// The text encoders of large models (Qwen3, T5) are as large as the network and read each prompt
+/// once.
+public enum TextResidency: String, CaseIterable, Sendable {
+  /// Released where memory does not hold both, kept otherwise.
+  case automatic
+  /// Kept, so that a new prompt costs one run of them.
+  case kept
+  /// Released after each time that prompts were encoded, and loaded again for new ones.
+  case released
+
+  /// Text encoders below this many bytes are kept: loading them costs more than they take.
+  private static let smallestReleased = 1 << 30
+
+  /// Whether the text encoders of a model are released.
+  ///
+  /// - Parameters:
+  ///   - checkpoint: the model.
+  ///   - network: the most memory that the engines of the network take, in bytes.
+  ///   - available: the free memory in bytes, where the system tells.
+  func isReleased(_ checkpoint: Checkpoint, besideNetworkOf network: Int, available: Int?) -> Bool {
+    switch self {
+    case .kept: return false
+    case .released: return true
+    case .automatic:
+      let texts = checkpoint.textByteCount
+      guard texts >= Self.smallestReleased, let available else { return false }
+      return texts.addingReportingOverflow(network).partialValue > available / 10 * 9
+    }
+  }
+}
+
+extension Checkpoint {
+  /// The bytes that the engines of its text encoders take, about.
+  var textByteCount: Int {
+    textEncoders.indices.reduce(0) { $0 + 4 * weights(of: .textEncoder($1)).parameterCount }
+  }
+}
