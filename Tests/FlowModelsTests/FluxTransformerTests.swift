@@ -181,6 +181,46 @@ import Testing
       [Float](changed[half...]), [Float](plain[half...]), relativeTolerance: 1e-4)
   }
 
+  @Test("A file in the original names is the same network, bit for bit, none of it copied")
+  func originalNames() async throws {
+    let fixture = try Fixture("flux-dev")
+    let file = try WeightStore(file: Bundle.module.fixture("flux-dev/original.safetensors"))
+    let store = try fixture.network.configuration.weights(
+      file.mapped { (weight) throws(GraphError) in
+        try FluxNames.weights(weight, named: weight.name)
+      })
+    #expect(Set(store.weights.keys) == Set(fixture.store.weights.keys))
+    #expect(store.byteCount == fixture.store.byteCount)
+    let network = try Fixture.network(of: store, "flux-dev")
+    for index in 0..<fixture.caseCount {
+      let (shape, options) = (try fixture.shape(index), try fixture.options(index))
+      let inputs = try fixture.inputs(index)
+      let expected = try await Self.run(
+        fixture.network.graph(shape, options), fixture.store, inputs)
+      #expect(try await Self.run(network.graph(shape, options), store, inputs) == expected)
+    }
+    let values = FluxTransformerConfiguration.values(of: store).merging(
+      ["axes_dims_rope": .list([.integer(4), .integer(6), .integer(6)])]
+    ) { own, _ in own }
+    let configuration = try FluxTransformerConfiguration(
+      ConfigurationFile(path: "flux1-dev.safetensors", values: values))
+    #expect(configuration == fixture.network.configuration)
+  }
+
+  @Test("A weight that nothing reads is refused, and one that is missing")
+  func strangeWeights() throws {
+    let fixture = try Fixture("flux-schnell")
+    let configuration = fixture.network.configuration
+    #expect(try configuration.weights(fixture.store).byteCount == fixture.store.byteCount)
+    let strange = fixture.store.renamed { $0 == "proj_out.bias" ? "proj_in.bias" : $0 }
+    var error = #expect(throws: GraphError.self) { try configuration.weights(strange) }
+    #expect(error?.message.contains("'proj_out.bias'") == true)
+    // FLUX.1 dev reads a guidance scale, which schnell has no layers for.
+    let dev = try Fixture("flux-dev").store
+    error = #expect(throws: GraphError.self) { try configuration.weights(dev) }
+    #expect(error?.message.contains("guidance_embedder") == true)
+  }
+
   @Test("Sizes that do not divide into patches are refused")
   func oddSize() throws {
     let network = try Fixture("flux-dev").network

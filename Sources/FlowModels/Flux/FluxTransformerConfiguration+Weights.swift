@@ -1,0 +1,63 @@
+internal import FlowCore
+internal import FlowGraph
+
+extension FluxTransformerConfiguration {
+  /// What the shapes of a transformer's weights say of it, as its `config.json` would.
+  ///
+  /// They do not say how positions divide a head: that is as published.
+  static func values(of store: WeightStore) -> [String: ConfigurationFile.Value] {
+    func extent(_ name: String, _ axis: Int) -> Int {
+      guard let shape = store.weights[name]?.shape, axis < shape.rank else { return 0 }
+      return shape[axis]
+    }
+    func count(of blocks: String) -> Int {
+      let prefix = "\(blocks)."
+      let numbers = store.weights.keys.lazy.filter { $0.hasPrefix(prefix) }
+        .compactMap { Int($0.dropFirst(prefix.count).prefix { $0 != "." }) }
+      return Set(numbers).count
+    }
+    let width = extent("x_embedder.weight", 0)
+    let headWidth = extent("transformer_blocks.0.attn.norm_q.weight", 0)
+    return [
+      "in_channels": .integer(extent("x_embedder.weight", 1)),
+      "num_layers": .integer(count(of: "transformer_blocks")),
+      "num_single_layers": .integer(count(of: "single_transformer_blocks")),
+      "attention_head_dim": .integer(headWidth),
+      "num_attention_heads": .integer(headWidth > 0 ? width / headWidth : 0),
+      "joint_attention_dim": .integer(extent("context_embedder.weight", 1)),
+      "pooled_projection_dim": .integer(
+        extent("time_text_embed.text_embedder.linear_1.weight", 1)),
+      "guidance_embeds": .bool(
+        store.weights["time_text_embed.guidance_embedder.linear_1.weight"] != nil),
+    ]
+  }
+
+  /// The weights of a transformer, all of which are there, and no other.
+  ///
+  /// - Throws: a `GraphError` where a weight is missing or unknown.
+  func weights(_ store: WeightStore) throws(GraphError) -> WeightStore {
+    var layers = ["x_embedder", "context_embedder", "norm_out.linear", "proj_out"]
+    var norms: [String] = []
+    let embedders =
+      ["timestep_embedder", "text_embedder"] + (readsGuidance ? ["guidance_embedder"] : [])
+    for embedder in embedders {
+      layers += ["linear_1", "linear_2"].map { "time_text_embed.\(embedder).\($0)" }
+    }
+    for block in (0..<doubleBlockCount).map({ "transformer_blocks.\($0)" }) {
+      layers += [
+        "norm1.linear", "norm1_context.linear", "attn.to_q", "attn.to_k", "attn.to_v",
+        "attn.add_q_proj", "attn.add_k_proj", "attn.add_v_proj", "attn.to_out.0",
+        "attn.to_add_out", "ff.net.0.proj", "ff.net.2", "ff_context.net.0.proj",
+        "ff_context.net.2",
+      ].map { "\(block).\($0)" }
+      norms += ["norm_q", "norm_k", "norm_added_q", "norm_added_k"].map { "\(block).attn.\($0)" }
+    }
+    for block in (0..<singleBlockCount).map({ "single_transformer_blocks.\($0)" }) {
+      layers += ["norm.linear", "attn.to_q", "attn.to_k", "attn.to_v", "proj_mlp", "proj_out"]
+        .map { "\(block).\($0)" }
+      norms += ["norm_q", "norm_k"].map { "\(block).attn.\($0)" }
+    }
+    let names = layers.flatMap { ["\($0).weight", "\($0).bias"] } + norms.map { "\($0).weight" }
+    return try store.restricted(to: Set(names), ignoring: { _ in false }, of: "FLUX's transformer")
+  }
+}
