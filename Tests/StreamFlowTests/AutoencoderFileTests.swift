@@ -42,8 +42,11 @@ import Testing
     try folder.write(SafetensorsWriter.file(tensors), as: name)
   }
 
-  private func parts(_ path: String, isXL: Bool = false) throws -> AutoencoderParts {
-    try AutoencoderParts.find(folder: "/nowhere", choice: .path(path), variant: nil, isXL: isXL)
+  private func parts(
+    _ path: String, latents: PublishedAutoencoder = .taesd
+  ) throws -> AutoencoderParts {
+    try AutoencoderParts.find(
+      folder: "/nowhere", choice: .path(path), variant: nil, latents: latents)
   }
 
   private static func pixels(
@@ -77,7 +80,7 @@ import Testing
       }
     let golden = try Golden("singlefiles/\(family)-golden.safetensors", in: .module)
     let pixels = try Self.pixels(
-      parts(path, isXL: family == "sdxl"), try golden.floats("sample"))
+      parts(path, latents: family == "sdxl" ? .taesdxl : .taesd), try golden.floats("sample"))
     expectClose(pixels, try golden.floats("decoded"), tolerance: 1)
   }
 

@@ -137,7 +137,8 @@ import Testing
     #expect(text["num_attention_heads"] == heads[name].map { .integer($0) })
     #expect(text["max_position_embeddings"] == .integer(77))
     guard let autoencoder = shapes["vae"] else { return }
-    let vae = FullAutoencoderConfiguration.values(of: autoencoder, isXL: family == .sdxl)
+    let vae = FullAutoencoderConfiguration.values(
+      of: autoencoder, latents: family == .sdxl ? .taesdxl : .taesd)
     #expect(vae["block_out_channels"]?.words == "[128, 256, 512, 512]")
     #expect(vae["layers_per_block"] == .integer(2) && vae["latent_channels"] == .integer(4))
     #expect(vae["mid_block_add_attention"] == .bool(true))

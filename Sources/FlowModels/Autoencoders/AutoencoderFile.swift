@@ -61,15 +61,15 @@ struct AutoencoderFile {
 
   /// The autoencoder.
   ///
-  /// - Parameter isXL: whether the network is of Stable Diffusion XL, which scales latents otherwise;
+  /// - Parameter latents: whose latents the network works on; families scale them differently, and
   ///   the tensors are alike.
-  func parts(isXL: Bool) throws -> AutoencoderParts {
+  func parts(latents: PublishedAutoencoder?) throws -> AutoencoderParts {
     switch layout {
     case .original(let prefix):
-      return try Self.original(store, path: path, prefix: prefix, isXL: isXL)
+      return try Self.original(store, path: path, prefix: prefix, latents: latents)
     case .full:
       let weights = store.withCurrentAttentionNames()
-      let values = FullAutoencoderConfiguration.values(of: weights.shapes, isXL: isXL)
+      let values = FullAutoencoderConfiguration.values(of: weights.shapes, latents: latents)
       let file =
         try configuration(of: "AutoencoderKL") ?? ConfigurationFile(path: path, values: values)
       return AutoencoderParts(
@@ -86,7 +86,7 @@ struct AutoencoderFile {
 
   /// An autoencoder in the original names behind a prefix.
   static func original(
-    _ store: WeightStore, path: String, prefix: String, isXL: Bool
+    _ store: WeightStore, path: String, prefix: String, latents: PublishedAutoencoder?
   ) throws -> AutoencoderParts {
     let levels = store.weights.keys.compactMap {
       SingleFile.number(in: $0, after: prefix + "decoder.up.")
@@ -108,7 +108,7 @@ struct AutoencoderFile {
       let shape = Shape(Array(weight.shape.dimensions.prefix(2)))
       return [try (isLinear ? weight.reshaped(shape) : weight).named(name)]
     }
-    let values = FullAutoencoderConfiguration.values(of: weights.shapes, isXL: isXL)
+    let values = FullAutoencoderConfiguration.values(of: weights.shapes, latents: latents)
     let file = ConfigurationFile(path: path, values: values)
     return AutoencoderParts(
       configuration: try AutoencoderConfiguration(file), weights: weights)

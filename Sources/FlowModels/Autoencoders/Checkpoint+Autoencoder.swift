@@ -23,8 +23,17 @@ package struct AutoencoderParts {
   let weights: WeightStore
 
   /// The autoencoder that is asked for, of a model in a folder.
+  ///
+  /// - Parameters:
+  ///   - folder: the model's.
+  ///   - choice: which of its autoencoders, or which other.
+  ///   - variant: the middle of the weights' file names.
+  ///   - latents: whose latents the network works on, for a file that does not say how it scales
+  ///     them.
+  /// - Throws: a `ModelError` where there is none.
   static func find(
-    folder: String, choice: AutoencoderChoice, variant: String?, isXL: Bool = false
+    folder: String, choice: AutoencoderChoice, variant: String?,
+    latents: PublishedAutoencoder? = nil
   ) throws -> AutoencoderParts {
     switch choice {
     case .automatic: return try read(in: "\(folder)/vae", variant: variant)
@@ -48,11 +57,13 @@ package struct AutoencoderParts {
         code: .fileMissing,
         message: "'\(folder)' has no tiny autoencoder in vae_tiny/; name the folder of one",
         settings: [.autoencoder])
-    case .path(let place): return try read(at: place, isXL: isXL)
+    case .path(let place): return try read(at: place, latents: latents)
     }
   }
 
-  private static func read(at place: String, isXL: Bool) throws -> AutoencoderParts {
+  private static func read(at place: String, latents: PublishedAutoencoder?) throws
+    -> AutoencoderParts
+  {
     func invalid(_ code: ModelError.Code, _ problem: String) -> ModelError {
       ModelError(
         code: code,
@@ -64,13 +75,15 @@ package struct AutoencoderParts {
     guard unsafe FileManager.default.fileExists(atPath: place, isDirectory: &isFolder) else {
       throw invalid(.fileMissing, "does not exist")
     }
-    guard isFolder.boolValue else { return try AutoencoderFile(path: place).parts(isXL: isXL) }
+    guard isFolder.boolValue else {
+      return try AutoencoderFile(path: place).parts(latents: latents)
+    }
     let decoders = PublishedAutoencoder.decoders(in: place)
     guard decoders.count <= 1 else {
       throw invalid(.unsupported, "holds \(decoders.count) decoders, name the file of one")
     }
     if let decoder = decoders.first {
-      return try AutoencoderFile(path: decoder).parts(isXL: isXL)
+      return try AutoencoderFile(path: decoder).parts(latents: latents)
     }
     if ConfigurationFile.exists("\(place)/model_index.json") {
       return try read(in: "\(place)/vae", variant: nil)
@@ -83,7 +96,7 @@ package struct AutoencoderParts {
           .fileMissing,
           "holds no autoencoder: no config.json and \(files.count) .safetensors files")
       }
-      return try AutoencoderFile(path: "\(place)/\(files[0])").parts(isXL: isXL)
+      return try AutoencoderFile(path: "\(place)/\(files[0])").parts(latents: latents)
     }
     var parts = try read(in: place, variant: nil)
     if case .tiny = parts.configuration.kind {

@@ -17,7 +17,17 @@ package enum PublishedAutoencoder: String, CaseIterable, Sendable {
     case .taesd: "Stable Diffusion 1 and 2"
     case .taesdxl: "Stable Diffusion XL"
     case .taesd3: "Stable Diffusion 3"
-    case .taef1: "FLUX"
+    case .taef1: "FLUX.1 and Z-Image"
+    }
+  }
+
+  /// What the full autoencoders of these models multiply latents by, and what they subtract before.
+  var fullScale: (scalingFactor: Double, shiftFactor: Double) {
+    switch self {
+    case .taesd: (0.18215, 0)
+    case .taesdxl: (0.13025, 0)
+    case .taesd3: (1.5305, 0.0609)
+    case .taef1: (0.3611, 0.1159)
     }
   }
 
@@ -78,12 +88,10 @@ extension Checkpoint {
         "the autoencoder '\(published.rawValue)' goes with \(published.family), and this network "
           + "is of \(fitting.family), which '\(fitting.rawValue)' goes with")
     }
-    let scales: [(scale: Float, published: PublishedAutoencoder)] = [
-      (0.18215, .taesd), (0.13025, .taesdxl),
-    ]
     if case .full(let configuration) = autoencoder.kind,
-      let other = scales.first(where: { $0.scale == configuration.scalingFactor })?.published,
-      other != fitting
+      let other = PublishedAutoencoder.allCases.first(where: {
+        Float($0.fullScale.scalingFactor) == configuration.scalingFactor
+      }), other != fitting
     {
       throw unfitting(
         "an AutoencoderKL with scaling_factor \(configuration.scalingFactor) goes with "

@@ -82,7 +82,7 @@ extension UNetConfiguration {
 
 extension FullAutoencoderConfiguration {
   static func values(
-    of shapes: [String: Shape], isXL: Bool
+    of shapes: [String: Shape], latents: PublishedAutoencoder?
   ) -> [String: ConfigurationFile.Value] {
     // From the decoder: a file may be without what only reads pictures.
     let count = shapes.count(of: "decoder.up_blocks")
@@ -92,6 +92,7 @@ extension FullAutoencoderConfiguration {
     func types(_ type: String) -> ConfigurationFile.Value {
       .list([ConfigurationFile.Value](repeating: .text(type), count: count))
     }
+    let scale = (latents ?? .taesd).fullScale
     return [
       "_class_name": .text("AutoencoderKL"), "block_out_channels": .numbers(channels),
       "layers_per_block": .integer(shapes.count(of: "decoder.up_blocks.0.resnets") - 1),
@@ -99,7 +100,7 @@ extension FullAutoencoderConfiguration {
       "down_block_types": types("DownEncoderBlock2D"),
       "up_block_types": types("UpDecoderBlock2D"),
       "mid_block_add_attention": .bool(shapes.has("decoder.mid_block.attentions")),
-      "scaling_factor": .number(isXL ? 0.13025 : 0.18215),
+      "scaling_factor": .number(scale.scalingFactor), "shift_factor": .number(scale.shiftFactor),
     ]
   }
 }

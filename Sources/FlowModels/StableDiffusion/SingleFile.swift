@@ -73,7 +73,7 @@ struct SingleFile {
   /// The autoencoder.
   func autoencoder() throws -> AutoencoderParts {
     try AutoencoderFile.original(
-      store, path: path, prefix: Self.autoencoder, isXL: family == .sdxl)
+      store, path: path, prefix: Self.autoencoder, latents: family == .sdxl ? .taesdxl : .taesd)
   }
 
   /// The text encoders.

@@ -42,7 +42,8 @@ extension StableDiffusion {
     return try ModelParts(
       pipelineName: pipelineName, unet, network, texts,
       autoencoder: AutoencoderParts.find(
-        folder: folder, choice: options.autoencoder, variant: options.variant, isXL: isXL),
+        folder: folder, choice: options.autoencoder, variant: options.variant,
+        latents: isXL ? .taesdxl : .taesd),
       scheduler: scheduler,
       zeroesEmptyPrompt: index.bool("force_zeros_for_empty_prompt", default: false), path: folder)
   }
@@ -54,7 +55,9 @@ extension StableDiffusion {
       switch options.autoencoder {
       case .automatic, .full: try file.autoencoder()
       case .path:
-        try .find(folder: file.path, choice: options.autoencoder, variant: nil, isXL: isXL)
+        try .find(
+          folder: file.path, choice: options.autoencoder, variant: nil,
+          latents: isXL ? .taesdxl : .taesd)
       case .tiny:
         throw ModelError(
           code: .fileMissing,
