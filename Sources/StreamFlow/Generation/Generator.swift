@@ -204,7 +204,8 @@ public actor Generator {
     try await conditioner.prepareTexts(for: upcoming)
     // What cannot be encoded is told when it is admitted.
     let chunks =
-      (try? conditioner.chunkCount(ofFirst: rows, of: upcoming.filter(conditioner.isReady(for:)))) ?? 1
+      (try? conditioner.chunkCount(ofFirst: rows, of: upcoming.filter(conditioner.isReady(for:))))
+      ?? 1
     try await network.prepare(rowCount: rows, chunks: chunks)
     try await decoder.prepare(for: pending.count)
     if options.preparesAllRows, network.catalogue.keepsSeveral {
