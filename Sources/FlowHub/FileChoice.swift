@@ -12,7 +12,7 @@ struct FileChoice {
   private static let index = "model_index.json"
   private static let tokenizerFiles: Set<String> = [
     "vocab.json", "merges.txt", "tokenizer.json", "tokenizer_config.json",
-    "special_tokens_map.json", "spiece.model",
+    "special_tokens_map.json", "added_tokens.json", "spiece.model",
   ]
   /// Parts that pipelines name and pictures do not need.
   private static let unused: Set<String> = ["safety_checker", "feature_extractor", "image_encoder"]

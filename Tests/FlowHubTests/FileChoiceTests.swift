@@ -65,6 +65,40 @@ import Testing
     }
   }
 
+  @Test("Transformer repositories: every text encoder and tokenizer, no single file beside them")
+  func transformers() throws {
+    let shards = (1...2).map { "text_encoder_3/model.fp16-0000\($0)-of-00002.safetensors" }
+    let stableDiffusion3 = [
+      "text_encoder/config.json", "text_encoder/model.fp16.safetensors",
+      "text_encoder_2/config.json", "text_encoder_2/model.fp16.safetensors",
+      "text_encoder_3/config.json", "text_encoder_3/model.safetensors.index.fp16.json",
+      "tokenizer/vocab.json", "tokenizer/merges.txt", "tokenizer_2/vocab.json",
+      "tokenizer_3/spiece.model", "tokenizer_3/tokenizer.json", "transformer/config.json",
+      "transformer/diffusion_pytorch_model.safetensors", "vae/config.json",
+      "vae/diffusion_pytorch_model.safetensors", "scheduler/scheduler_config.json",
+    ]
+    #expect(
+      try pipeline(
+        [
+          "scheduler", "text_encoder", "text_encoder_2", "text_encoder_3", "tokenizer",
+          "tokenizer_2", "tokenizer_3", "transformer", "vae", "image_encoder",
+        ],
+        stableDiffusion3 + shards + [
+          "sd3_medium_incl_clips.safetensors", "text_encoders/t5xxl_fp16.safetensors",
+          "image_encoder/config.json",
+        ]) == Set(stableDiffusion3 + shards))
+    let flux2 = [
+      "text_encoder/config.json", "text_encoder/model.safetensors", "tokenizer/added_tokens.json",
+      "tokenizer/tokenizer.json", "tokenizer/tokenizer_config.json", "transformer/config.json",
+      "transformer/diffusion_pytorch_model.safetensors", "vae/config.json",
+      "vae/diffusion_pytorch_model.safetensors", "scheduler/scheduler_config.json",
+    ]
+    #expect(
+      try pipeline(
+        ["scheduler", "text_encoder", "tokenizer", "transformer", "vae"],
+        flux2 + ["flux-2-klein-4b.safetensors", "tokenizer/chat_template.jinja"]) == Set(flux2))
+  }
+
   @Test("A tiny autoencoder beside the pipeline comes along")
   func tiny() throws {
     let files = ["vae_tiny/config.json", "vae_tiny/diffusion_pytorch_model.safetensors"]
