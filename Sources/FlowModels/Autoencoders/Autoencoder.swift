@@ -7,7 +7,7 @@ public struct AutoencoderConfiguration: Equatable, Sendable {
   package enum Kind: Equatable {
     /// `AutoencoderTiny`.
     case tiny(TinyAutoencoderConfiguration)
-    /// `AutoencoderKL`.
+    /// `AutoencoderKL` or `AutoencoderKLFlux2`.
     case full(FullAutoencoderConfiguration)
   }
 
@@ -23,17 +23,21 @@ public struct AutoencoderConfiguration: Equatable, Sendable {
   init(_ file: ConfigurationFile) throws(ModelError) {
     switch try file.text("_class_name") {
     case "AutoencoderTiny": kind = .tiny(try TinyAutoencoderConfiguration(file))
-    case "AutoencoderKL": kind = .full(try FullAutoencoderConfiguration(file))
+    case "AutoencoderKL", "AutoencoderKLFlux2":
+      kind = .full(try FullAutoencoderConfiguration(file))
     default:
-      throw file.unsupported("_class_name", expected: "\"AutoencoderKL\" or \"AutoencoderTiny\"")
+      throw file.unsupported(
+        "_class_name",
+        expected: "\"AutoencoderKL\", \"AutoencoderKLFlux2\" or \"AutoencoderTiny\"")
     }
   }
 
-  /// Pixels a side for each latent: 8 for Stable Diffusion and for TAESD.
+  /// Pixels a side for each latent: 8 for Stable Diffusion and for TAESD, 16 for FLUX.2.
   public var factor: Int {
     switch kind {
     case .tiny(let configuration): 1 << (configuration.decoderChannels.count - 1)
-    case .full(let configuration): 1 << (configuration.channels.count - 1)
+    case .full(let configuration):
+      configuration.patchSide << (configuration.channels.count - 1)
     }
   }
 
@@ -41,7 +45,8 @@ public struct AutoencoderConfiguration: Equatable, Sendable {
   public var latentChannels: Int {
     switch kind {
     case .tiny(let configuration): configuration.latentChannels
-    case .full(let configuration): configuration.latentChannels
+    case .full(let configuration):
+      configuration.latentChannels * configuration.patchSide * configuration.patchSide
     }
   }
 
@@ -49,7 +54,7 @@ public struct AutoencoderConfiguration: Equatable, Sendable {
   public var className: String {
     switch kind {
     case .tiny: "AutoencoderTiny"
-    case .full: "AutoencoderKL"
+    case .full(let configuration): configuration.className
     }
   }
 }

@@ -70,8 +70,10 @@ struct AutoencoderFile {
     case .full:
       let weights = store.withCurrentAttentionNames()
       let values = FullAutoencoderConfiguration.values(of: weights.shapes, latents: latents)
+      let isFlux2 = FullAutoencoderConfiguration.isFlux2(weights.shapes)
+      let className = isFlux2 ? FullAutoencoderConfiguration.flux2 : "AutoencoderKL"
       let file =
-        try configuration(of: "AutoencoderKL") ?? ConfigurationFile(path: path, values: values)
+        try configuration(of: className) ?? ConfigurationFile(path: path, values: values)
       return AutoencoderParts(
         configuration: try AutoencoderConfiguration(file), weights: weights)
     case .tiny:

@@ -128,13 +128,15 @@ extension FullAutoencoder {
   ///
   /// What is before, with its attention over the whole picture, is one stage.
   var decoderStages: [DecoderStage] {
-    let widths = Array(configuration.channels.reversed())
+    let widths = Array(configuration.decoderChannels.reversed())
     let first = max(widths.count - Self.tiledLevelCount, 0)
     var head = DecoderStage(
-      name: "head", inputChannels: configuration.latentChannels,
+      name: "head",
+      inputChannels: configuration.latentChannels * configuration.patchSide
+        * configuration.patchSide,
       outputChannels: widths[max(first - 1, 0)], margin: nil
     ) { inputs throws(GraphError) in try decode(inputs.hidden, levels: first) }
-    head.enlargement = 1 << max(first - 1, 0)
+    head.enlargement = configuration.patchSide << max(first - 1, 0)
     var stages = [head]
     for level in first..<widths.count {
       let incoming = widths[max(level - 1, 0)]

@@ -1,37 +1,74 @@
 internal import FlowCore
 internal import FlowGraph
 
-/// What `vae/config.json` says of an `AutoencoderKL`, checked.
+/// What `vae/config.json` says of an `AutoencoderKL` or an `AutoencoderKLFlux2`, checked.
 package struct FullAutoencoderConfiguration: Equatable, Sendable {
-  package let channels: [Int]
+  /// The patches of latents that are the network's latent pixels, normalized (FLUX.2).
+  struct Patches: Equatable {
+    /// The side of a patch.
+    let side: Int
+    /// What is added to the variance of each of a patch's elements.
+    let epsilon: Float
+  }
+
+  /// The encoder's widths, from the image on.
+  let channels: [Int]
+  /// The decoder's widths, from the image on; smaller than the encoder's in a small decoder.
+  package let decoderChannels: [Int]
   let layerCount: Int
+  /// The channels of the encoder's output and the decoder's input, before latents are patches.
   let latentChannels: Int
+  let patches: Patches?
   let normGroups: Int
   let attendsInMiddle: Bool
   let scalingFactor: Float
   let shiftFactor: Float
 
   init(_ file: ConfigurationFile) throws(ModelError) {
-    try file.require("_class_name", isOneOf: [.text("AutoencoderKL")])
+    let isFlux2 = try file.text("_class_name") == Self.flux2
+    try file.require(
+      "_class_name", isOneOf: [.text("AutoencoderKL"), .text(Self.flux2)])
     try file.require("act_fn", isOneOf: [.text("silu"), .text("swish")])
     for key in ["in_channels", "out_channels"] {
       try file.require(key, isOneOf: [.integer(3)])
     }
-    channels = try file.integers("block_out_channels", default: [64], count: nil, in: 1...65536)
+    channels = try file.integers(
+      "block_out_channels", default: isFlux2 ? [128, 256, 512, 512] : [64], count: nil,
+      in: 1...65536)
+    decoderChannels =
+      isFlux2
+      ? try file.integers(
+        "decoder_block_out_channels", default: channels, count: channels.count, in: 1...65536)
+      : channels
     for (key, type) in [
       ("down_block_types", "DownEncoderBlock2D"), ("up_block_types", "UpDecoderBlock2D"),
     ] {
-      let types = try file.texts(key, default: [type])
+      let types = try file.texts(
+        key, default: [String](repeating: type, count: isFlux2 ? 4 : 1))
       guard types == [String](repeating: type, count: channels.count) else {
         throw file.unsupported(key, expected: "\(channels.count) of \(type)")
       }
     }
-    layerCount = try file.integer("layers_per_block", default: 1, in: 1...64)
-    latentChannels = try file.integer("latent_channels", default: 4, in: 1...1024)
+    layerCount = try file.integer("layers_per_block", default: isFlux2 ? 2 : 1, in: 1...64)
+    latentChannels = try file.integer(
+      "latent_channels", default: isFlux2 ? 32 : 4, in: 1...1024)
     normGroups = try file.integer("norm_num_groups", default: 32, in: 1...4096)
     attendsInMiddle = try file.bool("mid_block_add_attention", default: true)
-    scalingFactor = Float(try file.number("scaling_factor", default: 0.18215))
-    shiftFactor = Float(try file.number("shift_factor", default: 0))
+    if isFlux2 {
+      let sides = try file.integers("patch_size", default: [2, 2], count: 2, in: 1...64)
+      let epsilon = Float(try file.number("batch_norm_eps", default: 1e-4))
+      guard sides[0] == sides[1] else {
+        throw file.unsupported("patch_size", expected: "two that are the same")
+      }
+      patches = Patches(side: sides[0], epsilon: epsilon)
+      // Latents are normalized by the statistics in the file instead.
+      for key in ["scaling_factor", "shift_factor"] { try file.require(key, isOneOf: []) }
+      (scalingFactor, shiftFactor) = (1, 0)
+    } else {
+      patches = nil
+      scalingFactor = Float(try file.number("scaling_factor", default: 0.18215))
+      shiftFactor = Float(try file.number("shift_factor", default: 0))
+    }
     guard (1...8).contains(channels.count) else {
       throw file.unsupported("block_out_channels", expected: "1 to 8 levels")
     }
@@ -39,10 +76,18 @@ package struct FullAutoencoderConfiguration: Equatable, Sendable {
       throw file.unsupported("scaling_factor", expected: "a number above 0")
     }
   }
+
+  /// The class of FLUX.2's in diffusers.
+  static let flux2 = "AutoencoderKLFlux2"
+
+  /// The class in diffusers.
+  var className: String { patches == nil ? "AutoencoderKL" : Self.flux2 }
+  /// The side of a patch, which is one latent pixel of the network.
+  var patchSide: Int { patches?.side ?? 1 }
 }
 
 /// The full autoencoder of latent diffusion: `AutoencoderKL` (Rombach et al., 2022,
-/// arXiv:2112.10752).
+/// arXiv:2112.10752), and that of FLUX.2, `AutoencoderKLFlux2`.
 package struct FullAutoencoder {
   let configuration: FullAutoencoderConfiguration
   let weights: WeightScope
@@ -57,14 +102,14 @@ package struct FullAutoencoder {
 
   /// From latents to a picture about within 0 and 1.
   func decode(_ latents: Value) throws(GraphError) -> Value {
-    let hidden = try decode(latents, levels: configuration.channels.count)
+    let hidden = try decode(latents, levels: configuration.decoderChannels.count)
     return try output(hidden, weights["decoder"]) * 0.5 + 0.5
   }
 
   /// The decoder's beginning, up to the end of so many levels.
   func decode(_ latents: Value, levels: Int) throws(GraphError) -> Value {
     let decoder = weights["decoder"]
-    let unscaled = try latents * (1 / configuration.scalingFactor) + configuration.shiftFactor
+    let unscaled = try unscaled(latents)
     var hidden =
       weights.has("post_quant_conv.weight")
       ? try unscaled.convolution(weights["post_quant_conv"]) : unscaled
@@ -105,11 +150,59 @@ package struct FullAutoencoder {
     let mean = try moments.sliced(axis: 1, from: 0, to: count)
     let logVariance = try moments.sliced(axis: 1, from: count, to: 2 * count)
     let deviation = try (logVariance.clamped(to: -30...20) * 0.5).exponential()
+    return try scaled(mean: mean, deviation: deviation)
+  }
+
+  // MARK: - Scales
+
+  /// The encoder's latents from the network's.
+  private func unscaled(_ latents: Value) throws(GraphError) -> Value {
+    guard let patches = configuration.patches else {
+      return try latents * (1 / configuration.scalingFactor) + configuration.shiftFactor
+    }
+    let statistics = try statistics(patches, in: latents.graph)
+    let (side, height, width) = (patches.side, latents.shape[2], latents.shape[3])
+    return try (latents * statistics.deviation + statistics.mean).flattenedToTokens()
+      .joinedPatches(
+        side: side, order: .channelsFirst, height: side * height, width: side * width)
+  }
+
+  /// The network's latents from the encoder's.
+  private func scaled(
+    mean: Value, deviation: Value
+  ) throws(GraphError) -> (mean: Value, deviation: Value) {
+    guard let patches = configuration.patches else {
+      return (
+        try (mean + -configuration.shiftFactor) * configuration.scalingFactor,
+        try deviation * configuration.scalingFactor
+      )
+    }
+    let statistics = try statistics(patches, in: mean.graph)
+    func patched(_ latents: Value) throws(GraphError) -> Value {
+      try latents.patches(side: patches.side, order: .channelsFirst).unflattened(
+        height: latents.shape[2] / patches.side, width: latents.shape[3] / patches.side)
+    }
     return (
-      try (mean + -configuration.shiftFactor) * configuration.scalingFactor,
-      try deviation * configuration.scalingFactor
+      try (patched(mean) - statistics.mean) / statistics.deviation,
+      try patched(deviation) / statistics.deviation
     )
   }
+
+  /// The mean and the spread of each element of a patch, as the training's images had them, each
+  /// `[1, elements, 1, 1]`.
+  private func statistics(
+    _ patches: FullAutoencoderConfiguration.Patches, in graph: Graph
+  ) throws(GraphError) -> (mean: Value, deviation: Value) {
+    let each: Shape = [1, configuration.latentChannels * patches.side * patches.side, 1, 1]
+    let layer = weights["bn"]
+    let variance = try layer.value("running_var", in: graph).reshaped(each)
+    return (
+      try layer.value("running_mean", in: graph).reshaped(each),
+      try (variance + patches.epsilon).squareRoot()
+    )
+  }
+
+  // MARK: - Blocks
 
   private func residual(_ hidden: Value, _ layer: WeightScope) throws(GraphError) -> Value {
     try hidden.residualBlock(layer, groups: configuration.normGroups, epsilon: Self.epsilon)

@@ -93,7 +93,7 @@ extension FullAutoencoderConfiguration {
       .list([ConfigurationFile.Value](repeating: .text(type), count: count))
     }
     let scale = (latents ?? .taesd).fullScale
-    return [
+    var values: [String: ConfigurationFile.Value] = [
       "_class_name": .text("AutoencoderKL"), "block_out_channels": .numbers(channels),
       "layers_per_block": .integer(shapes.count(of: "decoder.up_blocks.0.resnets") - 1),
       "latent_channels": .integer(shapes.extent("decoder.conv_in.weight", 1) ?? 0),
@@ -102,7 +102,19 @@ extension FullAutoencoderConfiguration {
       "mid_block_add_attention": .bool(shapes.has("decoder.mid_block.attentions")),
       "scaling_factor": .number(scale.scalingFactor), "shift_factor": .number(scale.shiftFactor),
     ]
+    guard isFlux2(shapes) else { return values }
+    let encoder = (0..<count).map { level in
+      shapes.extent("encoder.down_blocks.\(level).resnets.0.conv1.weight", 0) ?? channels[level]
+    }
+    values["_class_name"] = .text(flux2)
+    values["block_out_channels"] = .numbers(encoder)
+    values["decoder_block_out_channels"] = .numbers(channels)
+    (values["scaling_factor"], values["shift_factor"]) = (nil, nil)
+    return values
   }
+
+  /// Whether weights are of FLUX.2's autoencoder, whose latents are normalized by statistics.
+  static func isFlux2(_ shapes: [String: Shape]) -> Bool { shapes["bn.running_mean"] != nil }
 }
 
 extension CLIPTextConfiguration {

@@ -47,7 +47,7 @@ extension AutoencoderConfiguration {
     switch kind {
     case .tiny(let configuration):
       configuration.decoderChannels[configuration.decoderChannels.count - 1]
-    case .full(let configuration): configuration.channels[0] * 2
+    case .full(let configuration): configuration.decoderChannels[0] * 2
     }
   }
 
