@@ -1,4 +1,4 @@
-/// Byte-level byte-pair encoding with a mark at the end of words, as CLIP uses it.
+/// Byte-level byte-pair encoding, with a mark at the end of words as CLIP uses it or without one.
 ///
 /// Sennrich et al., 2016 (arXiv:1508.07909); the printable stand-ins for bytes are GPT-2's.
 struct BytePairEncoding: Sendable {
@@ -10,10 +10,20 @@ struct BytePairEncoding: Sendable {
   private let vocabulary: [String: Int]
   private let ranks: [Pair: Int]
   private let unknown: Int
+  private let endOfWord: String
 
-  init(vocabulary: [String: Int], merges: [(String, String)], unknown: Int) {
+  /// - Parameters:
+  ///   - vocabulary: the tokens of texts.
+  ///   - merges: the pairs that are joined, the first first.
+  ///   - unknown: the token of what is not in the vocabulary.
+  ///   - endOfWord: what stands after the last byte of a word.
+  init(
+    vocabulary: [String: Int], merges: [(String, String)], unknown: Int,
+    endOfWord: String = "</w>"
+  ) {
     self.vocabulary = vocabulary
     self.unknown = unknown
+    self.endOfWord = endOfWord
     var ranks: [Pair: Int] = [:]
     for (rank, merge) in merges.enumerated() {
       ranks[Pair(left: merge.0, right: merge.1)] = rank
@@ -27,7 +37,7 @@ struct BytePairEncoding: Sendable {
   func encode(_ word: String) -> [Int] {
     var symbols = word.utf8.map { String(Self.byteCharacters[Int($0)]) }
     guard !symbols.isEmpty else { return [] }
-    symbols[symbols.count - 1] += "</w>"
+    symbols[symbols.count - 1] += endOfWord
     return joined(symbols).map { vocabulary[$0] ?? unknown }
   }
 
@@ -64,7 +74,7 @@ struct BytePairEncoding: Sendable {
   }
 
   /// A printable character for each byte: itself where it is printable, else one from 256 on.
-  private static let byteCharacters: [Unicode.Scalar] = {
+  static let byteCharacters: [Unicode.Scalar] = {
     let printable = Set(Array(33...126) + Array(161...172) + Array(174...255))
     var next: UInt32 = 256
     return (0..<256).map { byte in

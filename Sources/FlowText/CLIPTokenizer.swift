@@ -1,5 +1,3 @@
-internal import Foundation
-
 /// The tokenizer of CLIP's text encoders; gives what transformers' `CLIPTokenizer` gives.
 public struct CLIPTokenizer: Tokenizer {
   /// The number of tokens with their marks that the model was trained with, where the files say.
@@ -88,7 +86,7 @@ public struct CLIPTokenizer: Tokenizer {
   /// Composed, blanks made one space, lower case, each scalar by itself.
   static func normalize(_ text: Substring) -> [Unicode.Scalar] {
     var scalars: [Unicode.Scalar] = []
-    for scalar in String(text).precomposedStringWithCanonicalMapping.unicodeScalars {
+    for scalar in String(text).composedScalars {
       if scalar.properties.isWhitespace {
         if scalars.last != " " { scalars.append(" ") }
       } else {

@@ -78,4 +78,11 @@ extension WeightedPrompt {
   package var text: String {
     sections.map { $0.map(\.text).joined() }.joined(separator: " ")
   }
+
+  /// A prompt as it is, but for the tags that are taken out of a weighted one.
+  package static func textWithoutTags(_ prompt: String) -> String {
+    WeightedPrompt(parsing: prompt).networkTags.reduce(prompt) { text, tag in
+      text.replacing(tag.text, with: "")
+    }
+  }
 }

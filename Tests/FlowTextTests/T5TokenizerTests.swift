@@ -23,6 +23,12 @@ import Testing
     arguments: ["tokenizer.json", "spiece.model"])
   func transformers(name: String) throws {
     let folder = try Self.folder([name])
-    try TokenCorpus("t5").expect(T5Tokenizer(folder: folder.path), padding: 0)
+    let tokenizer = try T5Tokenizer(folder: folder.path)
+    try TokenCorpus("t5").expect { text in
+      let prompt = tokenizer.encode(text, length: TokenCorpus.length)
+      #expect(prompt.tokens.count == TokenCorpus.length)
+      #expect(prompt.tokens[(prompt.endIndex + 1)...].allSatisfy { $0 == 0 })
+      return Array(prompt.tokens[...prompt.endIndex])
+    }
   }
 }

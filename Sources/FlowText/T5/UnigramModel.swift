@@ -14,7 +14,9 @@ struct UnigramModel: Sendable {
   private let scores: [Double]
   private let unknown: Int
   private let unknownScore: Double
-  /// The tree of the pieces' bytes: where a byte leads from a node. The first node is the root.
+  /// The tree of the pieces' bytes: where a byte leads from a node.
+  ///
+  /// The first node is the root.
   private var next: [Step: Int32] = [:]
   /// The token whose piece ends at a node; -1 where none does.
   private var tokens: [Int32] = [-1]
