@@ -8,7 +8,7 @@ extension CLIPTokenizer {
   /// Stretches of different weight are encoded each by itself. A chunk that is full before the
   /// prompt is at its end is cut after its last comma if that is among its last 20 tokens, so that
   /// what belongs together stays so, as the web UI does (`comma_padding_backtrack`). `BREAK` ends
-  /// a chunk where it stands.
+  /// a chunk where it stands, unless there is but one.
   ///
   /// - Precondition: there is room for the start and the end, and for a chunk.
   public func encode(
@@ -20,7 +20,7 @@ extension CLIPTokenizer {
     var cut: [String] = []
     var isCut = false
     for (index, section) in prompt.sections.enumerated() {
-      if index > 0, !isCut { isCut = !filler.endSection() }
+      if index > 0, chunkLimit > 1, !isCut { isCut = !filler.endSection() }
       for stretch in section {
         for word in words(of: stretch.text) {
           for token in tokens(of: word) where !isCut {

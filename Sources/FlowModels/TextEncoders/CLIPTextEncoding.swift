@@ -11,6 +11,8 @@ struct CLIPTextEncoding: TextEncoding {
   let tokenizer: CLIPTokenizer
   /// Which of its hidden states the network was trained to read.
   let state: CLIPText.HiddenState
+  /// The most chunks of a prompt that it reads.
+  var chunkLimit = CLIPTokenizer.chunkLimit
 
   var architecture: String {
     configuration.projectionWidth == nil ? "CLIPTextModel" : "CLIPTextModelWithProjection"
@@ -20,7 +22,8 @@ struct CLIPTextEncoding: TextEncoding {
   var layerCount: Int { configuration.layerCount - (state == .penultimate ? 1 : 0) }
 
   func chunks(of prompt: String, syntax: PromptSyntax) -> ChunkedPrompt {
-    syntax.chunks(of: prompt, tokenizer: tokenizer, tokenCount: tokenCount)
+    syntax.chunks(
+      of: prompt, tokenizer: tokenizer, tokenCount: tokenCount, chunkLimit: chunkLimit)
   }
 
   func inputs(of chunk: ChunkedPrompt.Chunk) -> [(name: PortName, elements: [Int64])] {

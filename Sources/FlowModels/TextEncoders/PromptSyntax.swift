@@ -9,11 +9,20 @@ public enum PromptSyntax: String, CaseIterable, Sendable {
   case plain
 
   /// The chunks that a text encoder of so many tokens reads.
+  ///
+  /// - Parameters:
+  ///   - prompt: the prompt.
+  ///   - tokenizer: the encoder's.
+  ///   - tokenCount: the tokens of a chunk.
+  ///   - chunkLimit: the most chunks; what they have no room for is truncated.
   func chunks(
-    of prompt: String, tokenizer: CLIPTokenizer, tokenCount: Int
+    of prompt: String, tokenizer: CLIPTokenizer, tokenCount: Int,
+    chunkLimit: Int = CLIPTokenizer.chunkLimit
   ) -> ChunkedPrompt {
     switch self {
-    case .weighted: tokenizer.encode(WeightedPrompt(parsing: prompt), length: tokenCount)
+    case .weighted:
+      tokenizer.encode(
+        WeightedPrompt(parsing: prompt), length: tokenCount, chunkLimit: chunkLimit)
     case .plain: ChunkedPrompt(tokenizer.encode(prompt, length: tokenCount))
     }
   }
