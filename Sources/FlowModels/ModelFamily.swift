@@ -92,6 +92,9 @@ package protocol ModelFamily: Sendable {
   var textWidth: Int { get }
   /// Whether the network reads a pooled text.
   var readsPooledText: Bool { get }
+  /// Which of the family's published networks is built like the model's, where the configuration
+  /// tells them apart.
+  var variant: String? { get }
   /// The layers of the network that compute in float32 in any case.
   ///
   /// - Throws: a `GraphError` for weights that do not fit.
@@ -102,13 +105,14 @@ extension ModelFamily {
   package var chunkTokenCount: Int { textEncoders[0].tokenCount }
   package var spacing: FlowMatchingSchedule.Spacing { .diffusers }
   package func imageTokenCount(latentPixels: Int) -> Int { latentPixels / 4 }
+  package var variant: String? { nil }
   package func timeShift(stepCount: Int, imageTokenCount: Int) -> TimeShift? { nil }
 }
 
 /// The families that are known.
 package enum ModelFamilies {
   /// The one table of signs on disk: the first family that recognizes a source reads it.
-  package static let all: [any ModelFamily.Type] = [StableDiffusion.self]
+  package static let all: [any ModelFamily.Type] = [StableDiffusion.self, StableDiffusion3.self]
 
   /// The family of a folder's pipeline.
   package static func family(ofPipeline name: String) -> (any ModelFamily.Type)? {

@@ -23,6 +23,8 @@ package struct ModelKind: Sendable {
     let readsGuidance: Bool
     /// The kinds of the model's family.
     let kinds: [ModelKind]
+    /// Which of the family's published networks is built like the model's, where that is told.
+    var variant: String?
   }
 
   /// The kind's name.

@@ -15,7 +15,8 @@ extension Checkpoint {
       isTrailing: scheduler.isTrailing,
       name: ([name] + deltaNames).joined(separator: " ").lowercased(), loraNames: loraNames,
       textWidth: family.textWidth, readsPooledText: family.readsPooledText,
-      readsGuidance: family.readsGuidanceScale, kinds: type(of: family).kinds)
+      readsGuidance: family.readsGuidanceScale, kinds: type(of: family).kinds,
+      variant: family.variant)
   }
 
   /// The sampling schedule that suits the model, and why.

@@ -23,9 +23,27 @@ struct SD3TransformerConfiguration: Equatable, Sendable {
   /// The width of a token.
   var width: Int { headCount * headWidth }
 
+  /// The networks that were published.
+  enum Variant: String {
+    case sd3 = "Stable Diffusion 3"
+    case medium = "Stable Diffusion 3.5 Medium"
+    case large = "Stable Diffusion 3.5 Large"
+  }
+
+  /// Which of the published networks is built like it.
+  var variant: Variant { !dualLayers.isEmpty ? .medium : normalizesQueries ? .large : .sd3 }
+
   /// - Throws: `unsupported` for what no graph is written for.
   init(_ file: ConfigurationFile) throws(ModelError) {
     try file.require("_class_name", isOneOf: [.text("SD3Transformer2DModel")])
+    let known: Set = [
+      "sample_size", "patch_size", "in_channels", "out_channels", "num_layers",
+      "attention_head_dim", "num_attention_heads", "joint_attention_dim", "caption_projection_dim",
+      "pooled_projection_dim", "pos_embed_max_size", "dual_attention_layers", "qk_norm",
+    ]
+    for key in file.keys where !key.hasPrefix("_") && !known.contains(key) {
+      try file.require(key, isOneOf: [])
+    }
     try file.require("qk_norm", isOneOf: [.text("rms_norm")])
     // Without one, positions are computed for another size by interpolation.
     guard file["pos_embed_max_size"] != nil || !file.keys.contains("pos_embed_max_size") else {

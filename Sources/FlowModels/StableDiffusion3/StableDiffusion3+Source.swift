@@ -1,0 +1,88 @@
+internal import FlowGraph
+internal import FlowText
+
+extension StableDiffusion3 {
+  static func recognizes(_ store: WeightStore) -> Bool { false }
+
+  func layerName(ofOriginal name: String) -> String? { nil }
+
+  static func open(_ source: ModelSource, _ options: LoadOptions) throws -> ModelParts {
+    switch source {
+    case .folder(let folder, let index): try open(folder: folder, index, options)
+    case .file(let path, _):
+      throw ModelError(
+        code: .unsupported,
+        message: "'\(path)' is one file; Stable Diffusion 3 is read from a folder in diffusers' "
+          + "layout, with model_index.json", settings: [.model])
+    }
+  }
+
+  private static func open(
+    folder: String, _ index: ConfigurationFile, _ options: LoadOptions
+  ) throws -> ModelParts {
+    let transformer = try SD3TransformerConfiguration(
+      ConfigurationFile(path: "\(folder)/transformer/config.json"))
+    let network = try transformer.weights(
+      WeightStore(
+        folder: "\(folder)/transformer", stem: "diffusion_pytorch_model",
+        variant: options.variant))
+    let clip = try ["", "_2"].map { suffix in
+      try CLIPTextEncoding.open(
+        folder: folder, name: "text_encoder\(suffix)", tokenizer: "tokenizer\(suffix)",
+        variant: options.variant)
+    }
+    let t5 =
+      try hasT5(index, in: folder)
+      ? T5TextEncoding.open(
+        folder: folder, name: "text_encoder_3", tokenizer: "tokenizer_3",
+        tokenCount: t5TokenCount, variant: options.variant) : nil
+    let family = try StableDiffusion3(
+      transformer, clip: clip.map(\.encoding), t5: t5?.encoding, path: folder)
+    let stores = clip.map(\.weights) + (t5.map { [$0.weights] } ?? [])
+    let texts = zip(family.textEncoders, stores).enumerated().map { number, text in
+      Component(
+        .textEncoder(number), name: text.0.name, architecture: text.0.architecture,
+        weights: text.1)
+    }
+    return ModelParts(
+      pipelineName: try index.text("_class_name") ?? "unnamed", family: family,
+      components: [
+        Component(
+          .network, name: "transformer", architecture: "SD3Transformer2DModel", weights: network)
+      ] + texts,
+      autoencoder: try AutoencoderParts.find(
+        folder: folder, choice: options.autoencoder, variant: options.variant, latents: .taesd3),
+      scheduler: try SchedulerConfiguration(
+        ConfigurationFile(path: "\(folder)/scheduler/scheduler_config.json")))
+  }
+
+  /// Whether the index names a third text encoder; a model without one has null in its place.
+  private static func hasT5(_ index: ConfigurationFile, in folder: String) throws -> Bool {
+    guard ![nil, .list([.null, .null])].contains(index["text_encoder_3"]) else { return false }
+    guard ConfigurationFile.exists("\(folder)/text_encoder_3/config.json") else {
+      throw ModelError(
+        code: .fileMissing,
+        message: "'\(folder)/text_encoder_3/config.json' is missing, and '\(index.path)' names T5; "
+          + "fetch text_encoder_3 and tokenizer_3, or make text_encoder_3 [null, null] there to run "
+          + "without T5")
+    }
+    return true
+  }
+}
+
+extension CLIPTextEncoding {
+  /// Reads an encoder of a folder, of which a network reads the last hidden state but one.
+  fileprivate static func open(
+    folder: String, name: String, tokenizer: String, variant: String?
+  ) throws -> (encoding: CLIPTextEncoding, weights: WeightStore) {
+    let weights = try WeightStore(folder: "\(folder)/\(name)", stem: "model", variant: variant)
+      .withoutTextModelPrefix()
+    let configuration = try CLIPTextConfiguration(
+      ConfigurationFile(path: "\(folder)/\(name)/config.json"), weights: weights)
+    let encoding = CLIPTextEncoding(
+      name: name, configuration: configuration,
+      tokenizer: try CLIPTokenizer(folder: "\(folder)/\(tokenizer)"), state: .penultimate,
+      chunkLimit: 1)
+    return (encoding, weights)
+  }
+}
