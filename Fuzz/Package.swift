@@ -17,6 +17,10 @@ let package = Package(
       dependencies: [.product(name: "StreamFlow", package: "StreamFlow")],
       swiftSettings: settings),
     .executableTarget(
+      name: "FuzzGGUF",
+      dependencies: [.product(name: "StreamFlow", package: "StreamFlow")],
+      swiftSettings: settings),
+    .executableTarget(
       name: "FuzzTokenizer",
       dependencies: [.product(name: "StreamFlow", package: "StreamFlow")],
       swiftSettings: settings),

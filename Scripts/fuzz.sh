@@ -9,8 +9,9 @@ export SWIFT_BACKTRACE=enable=no
 binaries=$(swift build --package-path Fuzz --sanitize fuzzer --show-bin-path)
 corpus=.build-fuzz
 starter=Sources/FlowModels/Resources/starter
-mkdir -p $corpus/{FuzzSafetensors,FuzzTokenizer,FuzzPicture,FuzzMultipart,FuzzRequest}
+mkdir -p $corpus/{FuzzSafetensors,FuzzGGUF,FuzzTokenizer,FuzzPicture,FuzzMultipart,FuzzRequest}
 cp Tests/StreamFlowTests/Fixtures/text-gelu/golden.safetensors $corpus/FuzzSafetensors/
+cp Tests/FlowEngineTests/Fixtures/small.gguf $corpus/FuzzGGUF/
 for kind in 0 3; do { printf "\\$kind"; head -c 2000 $starter/tokenizer/vocab.json; } >"$corpus/FuzzTokenizer/vocab-$kind"; done
 { printf '\1'; head -c 2000 $starter/tokenizer/merges.txt; } >$corpus/FuzzTokenizer/merges
 { printf '\2'; cat $starter/tokenizer/special_tokens_map.json; } >$corpus/FuzzTokenizer/special
@@ -24,7 +25,7 @@ printf '4--x\r\nContent-Disposition: form-data; name="prompt"\r\n\r\na\r\n--x\r\
 printf '5[{"a\\ud83e\\udd8a\\n": [-1.5e3, true, null]}, 18446744073709551615]' >$corpus/FuzzRequest/json
 printf '2{"prompt": "a", "strength": 0.5, "similar": null, "guidance": "full", "guidance_scale": 3}' >$corpus/FuzzRequest/live
 # FUZZERS="FuzzPicture FuzzRequest" for some of them.
-for fuzzer in ${FUZZERS:-FuzzSafetensors FuzzTokenizer FuzzPicture FuzzMultipart FuzzRequest}; do
+for fuzzer in ${FUZZERS:-FuzzSafetensors FuzzGGUF FuzzTokenizer FuzzPicture FuzzMultipart FuzzRequest}; do
   echo "== $fuzzer, $seconds seconds"
   "$binaries/$fuzzer" -max_total_time="$seconds" -max_len=8192 \
     -rss_limit_mb=4096 -artifact_prefix="$corpus/$fuzzer-" -print_final_stats=1 \

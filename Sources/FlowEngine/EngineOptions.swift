@@ -14,14 +14,23 @@ public struct EngineOptions: Hashable, Sendable {
   public var threadCount: Int?
   /// The precision; float32 unless speed is worth more than sameness.
   public var precision: Precision
+  /// Whether what is multiplied by compressed weights may be rounded to 8 bits, for speed.
+  ///
+  /// Images differ visibly from those of float32. It matters with `WeightCompression` only.
+  public var quantizesActivations: Bool
 
   /// Creates options.
   ///
   /// - Parameters:
   ///   - threadCount: the number of threads, or nil for all cores.
   ///   - precision: the precision in which engines may compute.
-  public init(threadCount: Int? = nil, precision: Precision = .float32) {
+  ///   - quantizesActivations: whether what is multiplied by compressed weights may be rounded to
+  ///     8 bits.
+  public init(
+    threadCount: Int? = nil, precision: Precision = .float32, quantizesActivations: Bool = false
+  ) {
     self.threadCount = threadCount
     self.precision = precision
+    self.quantizesActivations = quantizesActivations
   }
 }

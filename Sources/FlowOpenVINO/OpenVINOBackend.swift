@@ -88,7 +88,9 @@ public struct OpenVINOBackend: Backend {
   /// types of its elements.
   private static func kind(of module: GraphModule, _ options: EngineOptions) -> String {
     let operations = Set(module.nodes.map(\.operation)).sorted()
-    let types = Set(module.weights.map(\.typeName)).sorted()
+    let types = Set(
+      module.weights.map(\.typeName) + module.derived.map(\.elements.rawValue)
+    ).sorted()
     return (operations + types + [options.precision.rawValue]).joined(separator: " ")
   }
 }
@@ -100,6 +102,8 @@ extension EngineOptions {
     let isCPU = device.name == "CPU"
     return [("PERFORMANCE_HINT", "LATENCY")] + (isCPU ? [("NUM_STREAMS", "1")] : [])
       + [("INFERENCE_PRECISION_HINT", precision.rawValue)]
+      // Unless told otherwise, the CPU rounds what is multiplied by compressed weights to 8 bits.
+      + (isCPU ? [("DYNAMIC_QUANTIZATION_GROUP_SIZE", quantizesActivations ? "32" : "0")] : [])
       + (isCPU || threadCount != nil
         ? [("INFERENCE_NUM_THREADS", "\(threadCount ?? 0)")] : [])
   }

@@ -78,6 +78,10 @@ public final class PlainBackend: Backend {
       throw EngineError(
         code: .compilationFailed, message: "\(module.name): no operator \(node.operation)")
     }
+    guard module.derived.isEmpty else {
+      throw EngineError(
+        code: .compilationFailed, message: "\(module.name): no weights in few bits")
+    }
     return PlainGraph(module)
   }
 

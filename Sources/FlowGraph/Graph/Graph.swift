@@ -12,6 +12,7 @@ public final class Graph {
   private(set) var nodes: [Node] = []
   private(set) var constants: [Constant] = []
   private(set) var weights: [Weight] = []
+  private(set) var derived: [DerivedTensor] = []
   private(set) var inputs: [Port] = []
   private(set) var outputs: [Port] = []
   /// The floating-point operations of its convolutions and matrix products: two for each product
@@ -68,20 +69,37 @@ public final class Graph {
   /// All of it is made of constants: the engine computes it once, when it compiles, and it counts
   /// as no operation.
   func value(of weight: Weight) throws(GraphError) -> Value {
-    if let known = knownWeights[weight.name] { return Value(graph: self, info: known) }
+    if let known = known(weight.name) { return known }
+    return try constantValue { () throws(GraphError) in
+      var base = try value(ofStored: weight, named: weight.name)
+      for delta in weight.deltas where delta.isOfModel {
+        base = try base + delta.value(addedTo: base)
+      }
+      var value = base
+      for delta in weight.deltas where !delta.isOfModel {
+        value = try value + delta.value(addedTo: base)
+      }
+      remember(value, as: weight.name)
+      return value
+    }
+  }
+
+  /// Writes down what is made of constants, which counts as no operation.
+  func constantValue(
+    _ write: () throws(GraphError) -> Value
+  ) throws(GraphError) -> Value {
     let operationCountAtRun = operationCount
     defer { operationCount = operationCountAtRun }
-    var base = try value(ofStored: weight, named: weight.name)
-    for delta in weight.deltas where delta.isOfModel {
-      base = try base + delta.value(addedTo: base)
-    }
-    var value = base
-    for delta in weight.deltas where !delta.isOfModel {
-      value = try value + delta.value(addedTo: base)
-    }
-    knownWeights[weight.name] = value.info
-    return value
+    return try write()
   }
+
+  /// A weight's value that was written down before.
+  func known(_ name: String) -> Value? {
+    knownWeights[name].map { Value(graph: self, info: $0) }
+  }
+
+  /// Keeps a weight's value for those who ask for it again.
+  func remember(_ value: Value, as name: String) { knownWeights[name] = value.info }
 
   /// A tensor of another file than the network's, whose name may be one of the network's too.
   func value(ofFactor weight: Weight) throws(GraphError) -> Value {
@@ -89,14 +107,7 @@ public final class Graph {
   }
 
   private func value(ofStored weight: Weight, named name: String) throws(GraphError) -> Value {
-    let type = try weight.readableType()
-    guard type.isFloatingPoint else {
-      throw GraphError(
-        code: .typeUnsupported,
-        message: "'\(weight.file.path)': '\(weight.name)' is stored as \(weight.typeName) where "
-          + "floating-point weights belong; quantized integer weights are not supported, use a file "
-          + "in F16, BF16 or F8_E4M3")
-    }
+    let type = try weight.floatingPointType()
     guard weight.shape.elementCount > 0 else {
       throw GraphError(
         code: .shapeMismatch, message: "\(weight.name) is \(weight.shape): it holds nothing")
@@ -112,9 +123,17 @@ public final class Graph {
           value(ofStored: first, named: name), value(ofStored: second, named: nextName("Half")),
         ], axis: 0)
     }
-    weights.append(weight.named(name))
-    let stored = Value(
-      graph: self, name: name, shape: weight.storedShape, type: type, layer: weight.name)
+    let stored: Value
+    if weight.blocks == nil {
+      weights.append(weight.named(name))
+      stored = Value(
+        graph: self, name: name, shape: weight.storedShape, type: type, layer: weight.name)
+    } else {
+      stored = add(
+        DerivedTensor(
+          name: name, shape: weight.storedShape, source: weight,
+          rows: 0..<(weight.storedShape.dimensions.first ?? 1), part: .floats))
+    }
     var value = try stored.cast(to: .float32)
     for scale in try weight.readableScales() {
       let factors = try self.value(ofStored: scale, named: nextName("Scale"))
@@ -186,6 +205,19 @@ public final class Graph {
     return zip(names, shapes).map { name, shape in
       Value(graph: self, name: name, shape: shape, type: inputs[0].type, layer: inputs[0].layer)
     }
+  }
+
+  /// Adds a tensor that is made of a weight; one of 4 bits has the type of 8 that holds it.
+  func add(_ tensor: DerivedTensor) -> Value {
+    derived.append(tensor)
+    let type: ElementType =
+      switch tensor.elements {
+      case .float32: .float32
+      case .int8, .int4: .int8
+      case .uint8, .uint4: .uint8
+      }
+    return Value(
+      graph: self, name: tensor.name, shape: tensor.shape, type: type, layer: tensor.source.name)
   }
 
   func constant(bytes: [UInt8], type: ElementType, shape: Shape) -> Value {

@@ -2,7 +2,8 @@
 ///
 /// A backend compiles it, from the operators themselves or from the ONNX format. Weights are not
 /// copied: an initializer names the place of its bytes in a mapped file, or of an aligned copy where
-/// the file holds them off their alignment. A module keeps those files mapped, and must outlive what
+/// the file holds them off their alignment. What an engine cannot read as the file has it, or is to
+/// hold in fewer bits, is made when the module is written down. A module keeps those files mapped, and must outlive what
 /// is compiled from it by an engine that reads weights in place.
 ///
 /// ```swift
@@ -20,7 +21,7 @@ public struct GraphModule: Sendable {
   public let outputs: [Port]
   /// What tells its weights from any other: one line for each file.
   public let weightsIdentity: [String]
-  /// The bytes of its weights as they are stored.
+  /// The bytes of its weights as an engine reads them.
   public let weightsByteCount: Int
   /// The floating-point operations of the convolutions and matrix products of a run, two for each
   /// product that is summed.
@@ -32,7 +33,10 @@ public struct GraphModule: Sendable {
   package let constants: [Constant]
   /// The tensors that lie in files.
   package let weights: [Weight]
+  /// The tensors that are made of such when the graph is compiled.
+  package let derived: [DerivedTensor]
   let copies = AlignedCopies()
+  let derivedTensors = DerivedTensors()
 
   /// Finishes a graph.
   ///
@@ -46,7 +50,9 @@ public struct GraphModule: Sendable {
     nodes = graph.nodes
     constants = graph.constants
     weights = graph.weights
-    weightsByteCount = weights.reduce(0) { $0 + $1.byteCount }
+    derived = graph.derived
+    weightsByteCount =
+      weights.reduce(0) { $0 + $1.byteCount } + derived.reduce(0) { $0 + $1.byteCount }
     operationCount = graph.operationCount
     self.weightsIdentity = weightsIdentity
   }
@@ -54,7 +60,9 @@ public struct GraphModule: Sendable {
   /// Gives back the memory that reading the weights has taken, once an engine has them.
   public func releasePages() {
     var released: Set<ObjectIdentifier> = []
-    for weight in weights where released.insert(ObjectIdentifier(weight.file)).inserted {
+    derivedTensors.releasePages()
+    for weight in weights + derived.map(\.source)
+    where released.insert(ObjectIdentifier(weight.file)).inserted {
       weight.file.releasePages()
     }
   }

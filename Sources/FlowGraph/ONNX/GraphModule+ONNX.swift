@@ -11,6 +11,8 @@ extension GraphModule {
     case file
   }
 
+  private static let addressMarker = "*/_ORT_MEM_ADDR_/*"
+
   /// The graph in the ONNX format (operator set 21), its weights outside.
   ///
   /// - Parameter location: how the places of weights are named; addresses are good as long as this
@@ -33,10 +35,18 @@ extension GraphModule {
     model.graph.initializer += try weights.map { weight throws(GraphError) in
       let place =
         switch location {
-        case .address: ("*/_ORT_MEM_ADDR_/*", UInt64(try copies.address(of: weight)))
+        case .address: (Self.addressMarker, UInt64(try copies.address(of: weight)))
         case .file: (weight.file.path, UInt64(weight.offset))
         }
       return try Onnx_TensorProto(weight, place: place)
+    }
+    model.graph.initializer += try derived.map { tensor throws(GraphError) in
+      let place =
+        switch location {
+        case .address: (Self.addressMarker, UInt64(try derivedTensors.address(of: tensor)))
+        case .file: (tensor.location, UInt64(tensor.source.offset))
+        }
+      return Onnx_TensorProto(tensor, place: place)
     }
     do {
       return try model.serializedBytes()
@@ -127,10 +137,29 @@ extension Onnx_TensorProto {
     name = weight.name
     dataType = Int32(try weight.readableType().onnxCode)
     dims = weight.storedShape.dimensions.map(Int64.init)
+    locate(at: place, byteCount: weight.byteCount)
+  }
+
+  fileprivate init(_ tensor: DerivedTensor, place: (location: String, offset: UInt64)) {
+    self.init()
+    name = tensor.name
+    let type: DataType =
+      switch tensor.elements {
+      case .float32: .float
+      case .int8: .int8
+      case .uint8: .uint8
+      case .int4: .int4
+      case .uint4: .uint4
+      }
+    dataType = Int32(type.rawValue)
+    dims = tensor.shape.dimensions.map(Int64.init)
+    locate(at: place, byteCount: tensor.byteCount)
+  }
+
+  private mutating func locate(at place: (location: String, offset: UInt64), byteCount: Int) {
     dataLocation = .external
     externalData = [
-      ("location", place.location), ("offset", "\(place.offset)"),
-      ("length", "\(weight.byteCount)"),
+      ("location", place.location), ("offset", "\(place.offset)"), ("length", "\(byteCount)"),
     ].map { key, value in
       Onnx_StringStringEntryProto.with {
         $0.key = key

@@ -77,15 +77,14 @@ extension Value {
   public func linear(
     _ layer: WeightScope, outputs part: Range<Int>? = nil
   ) throws(GraphError) -> Value {
-    let weight = try layer.value("weight", in: graph)
-    guard weight.shape.rank == 2, shape.rank >= 2, weight.shape[1] == shape[-1] else {
+    let matrix = try layer.shape(of: "weight")
+    guard matrix.rank == 2, shape.rank >= 2, matrix[1] == shape[-1] else {
       throw GraphError(
         code: .shapeMismatch,
-        message: "\(layer.path): linear layer with weight \(weight.shape) does not fit \(shape)")
+        message: "\(layer.path): linear layer with weight \(matrix) does not fit \(shape)")
     }
     graph.note(
-      layer, reading: self,
-      operationCount: 2 * shape.elementCount * (part?.count ?? weight.shape[0]))
+      layer, reading: self, operationCount: 2 * shape.elementCount * (part?.count ?? matrix[0]))
     guard shape.rank > 2 else { return try floatLinear(layer, outputs: part) }
     return try layer.output { () throws(GraphError) in
       try floatLinear(layer, outputs: part)
@@ -97,6 +96,9 @@ extension Value {
   private func floatLinear(
     _ layer: WeightScope, outputs part: Range<Int>?
   ) throws(GraphError) -> Value {
+    if let packing = try layer.packing {
+      return try packedLinear(layer, packing, outputs: part)
+    }
     var weight = try layer.value("weight", in: graph)
     var bias = try layer.optionalValue("bias", count: weight.shape[0], in: graph)
     if let part {

@@ -12,12 +12,13 @@ extension WeightScope {
           + (weight.deltas.isEmpty ? "" : " with more added to it") + " and cannot be quantized")
     }
     let count = weight.shape.elementCount / weight.shape[0]
-    // A turned weight's rows do not lie one after another.
-    let turned = weight.isTransposed ? try weight.floats() : []
+    // A turned weight's rows do not lie one after another, and blocks may hold parts of several.
+    let isApart = !weight.isTransposed && weight.hasSeparateRows
+    let turned = isApart ? [] : try weight.floats()
     var scales: [Float] = []
     for output in 0..<weight.shape[0] {
       let row =
-        weight.isTransposed
+        !isApart
         ? Array(turned[output * count..<(output + 1) * count])
         : try weight.rows(output..<output + 1).floats()
       guard row.allSatisfy(\.isFinite) else {

@@ -29,7 +29,7 @@ enum ForeignFile: String {
       "is a Git LFS pointer, not the weights themselves; fetch them with `git lfs pull`"
     case .zip:
       "is a PyTorch checkpoint (pickle), not a safetensors file; convert it to safetensors"
-    case .gguf: "is a GGUF file, which is not supported; use a safetensors file"
+    case .gguf: "is a GGUF file, which only whole components may be; use a safetensors file"
     case .html, .lowercaseHTML, .plainHTML:
       "is a web page, not a safetensors file; the download failed, fetch it again"
     }

@@ -90,6 +90,27 @@ final class MappedFile: Sendable {
     unsafe madvise(UnsafeMutableRawPointer(mutating: base), byteCount, MADV_DONTNEED)
   }
 
+  /// Lends some bytes.
+  ///
+  /// - Precondition: the range lies in the file.
+  func withBytes<Result>(_ range: Range<Int>, _ body: (RawSpan) -> Result) -> Result {
+    precondition(range.lowerBound >= 0 && range.upperBound <= byteCount, "beyond the file")
+    guard let base = unsafe base, !range.isEmpty else {
+      return unsafe body(RawSpan(_unsafeBytes: UnsafeRawBufferPointer(start: nil, count: 0)))
+    }
+    let bytes = unsafe UnsafeRawBufferPointer(start: base + range.lowerBound, count: range.count)
+    return body(unsafe RawSpan(_unsafeBytes: bytes))
+  }
+
+  /// A little-endian whole number.
+  ///
+  /// - Precondition: it lies in the file.
+  func integer<Word: FixedWidthInteger & BitwiseCopyable>(at offset: Int, as _: Word.Type) -> Word {
+    withBytes(offset..<offset + MemoryLayout<Word>.size) { bytes in
+      Word(littleEndian: unsafe bytes.unsafeLoadUnaligned(as: Word.self))
+    }
+  }
+
   /// A copy of some bytes.
   ///
   /// - Precondition: the range lies in the file.

@@ -17,8 +17,9 @@ public struct Safetensors: Sendable {
   public let identity: String
 
   /// Maps a file and checks its header.
-  public init(path: String) throws(GraphError) {
-    let file = try MappedFile(path: path)
+  public init(path: String) throws(GraphError) { try self.init(MappedFile(path: path), path: path) }
+
+  init(_ file: MappedFile, path: String) throws(GraphError) {
     func invalid(_ problem: String) -> GraphError {
       GraphError(
         code: .weightsInvalid,

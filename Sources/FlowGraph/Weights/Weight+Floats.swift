@@ -9,7 +9,7 @@ extension Weight {
       let half = shape[0] / 2
       return try rows(0..<half).floats() + rows(half..<shape[0]).floats()
     }
-    var stored = try storedFloats()
+    var stored = if let blocks { floats(of: blocks) } else { try storedFloats() }
     for scale in try readableScales() {
       let factors = try scale.floats()
       let rowCount = factors.count == 1 ? 1 : storedShape[0]
@@ -20,6 +20,13 @@ extension Weight {
     return (0..<shape[0]).flatMap { row in
       (0..<shape[1]).map { column in stored[column * shape[0] + row] }
     }
+  }
+
+  private func floats(of blocks: BlockFormat) -> [Float] {
+    var floats = [Float](repeating: 0, count: shape.elementCount)
+    var span = floats.mutableSpan
+    file.withBytes(offset..<offset + byteCount) { blocks.decode($0, into: &span) }
+    return floats
   }
 
   private func storedFloats() throws(GraphError) -> [Float] {
@@ -52,8 +59,9 @@ extension Weight {
     case .int64: return indices.map { Float(Int64(bitPattern: word($0, UInt64.self))) }
     }
   }
+
   /// The number that the bits of a `float16` stand for; not every system has the type.
-  private static func float(ofHalf bits: UInt16) -> Float {
+  static func float(ofHalf bits: UInt16) -> Float {
     let sign: Float = bits >> 15 == 0 ? 1 : -1
     let (exponent, mantissa) = (Int(bits >> 10 & 0x1f), Float(bits & 0x3ff))
     switch exponent {

@@ -21,17 +21,21 @@ public struct Weight: Sendable {
   private(set) var isTransposed = false
   /// Whether the file holds the second half of its rows before the first.
   private(set) var areHalvesSwapped = false
+  /// How the file holds its elements in blocks, if it does.
+  let blocks: BlockFormat?
   /// The file it lies in.
   let file: MappedFile
   /// Where it begins, in bytes from the start of the file.
   private(set) var offset: Int
 
   init(
-    name: String, typeName: String, shape: Shape, file: MappedFile, bytes: Range<Int>
+    name: String, typeName: String, shape: Shape, file: MappedFile, bytes: Range<Int>,
+    blocks: BlockFormat? = nil
   ) {
     self.name = name
     self.typeName = typeName
     type = ElementType(rawValue: typeName)
+    self.blocks = blocks
     self.shape = shape
     self.file = file
     offset = bytes.lowerBound
@@ -82,6 +86,7 @@ public struct Weight: Sendable {
       return try with { $0.areHalvesSwapped = false }
         .rows(rows.lowerBound + offset..<rows.upperBound + offset)
     }
+    guard hasSeparateRows else { throw mismatch("its rows share blocks of \(typeName)") }
     let rowByteCount = shape[0] > 0 ? byteCount / shape[0] : 0
     let scales = try scales.map { scale throws(GraphError) in
       scale.shape.elementCount == 1
@@ -129,6 +134,21 @@ public struct Weight: Sendable {
     return type
   }
 
+  /// The type of the elements as a graph reads them: blocks become float32.
+  ///
+  /// - Throws: `typeUnsupported` where they cannot be read, or are no floating-point numbers.
+  func floatingPointType() throws(GraphError) -> ElementType {
+    let type = blocks == nil ? try readableType() : .float32
+    guard type.isFloatingPoint else {
+      throw GraphError(
+        code: .typeUnsupported,
+        message: "'\(file.path)': '\(name)' is stored as \(typeName) where "
+          + "floating-point weights belong; quantized integer weights are not supported, use a file "
+          + "in F16, BF16 or F8_E4M3")
+    }
+    return type
+  }
+
   /// What the elements are multiplied by.
   ///
   /// - Throws: `typeUnsupported` where it is neither one number nor one for each row.
@@ -146,6 +166,12 @@ public struct Weight: Sendable {
       }
     }
     return scales
+  }
+
+  /// Whether each row begins with a byte, or a block, of its own.
+  var hasSeparateRows: Bool {
+    guard let blocks, shape.rank > 0, shape[0] > 0 else { return true }
+    return (shape.elementCount / shape[0]).isMultiple(of: blocks.elementCount)
   }
 
   private func mismatch(_ problem: String) -> GraphError {

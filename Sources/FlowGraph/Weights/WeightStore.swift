@@ -4,28 +4,49 @@ internal import Foundation
 /// The weights of one component by name, from one file or from several.
 public struct WeightStore: Sendable {
   /// The weights by name.
-  public let weights: [String: Weight]
+  public private(set) var weights: [String: Weight]
   /// What tells these weights from any other: one line for each file, in order of name.
-  public let identity: [String]
+  public private(set) var identity: [String]
   /// Which layers compute in 8-bit whole numbers, if any do.
-  public let quantization: Quantization?
+  public private(set) var quantization: Quantization?
   /// How graphs expose the rounding of those layers instead of computing in 8 bits, if they do.
-  let probe: LayerProbe?
+  private(set) var probe: LayerProbe?
+  /// How engines hold the matrices of fully connected layers, if not in floats.
+  private(set) var compression: Compression?
+  /// The architecture that a GGUF file names, such as `flux`; nil for other files.
+  public let architecture: String?
 
-  private init(
-    weights: [String: Weight], identity: [String], quantization: Quantization? = nil,
-    probe: LayerProbe? = nil
-  ) {
+  private init(weights: [String: Weight], identity: [String], architecture: String? = nil) {
     self.weights = weights
     self.identity = identity
-    self.quantization = quantization
-    self.probe = probe
+    self.architecture = architecture
   }
 
-  /// Maps one safetensors file.
+  private func with(_ change: (inout WeightStore) -> Void) -> WeightStore {
+    var store = self
+    change(&store)
+    return store
+  }
+
+  /// The store with other weights, whose layers have other names.
+  private func replacing(_ weights: [String: Weight]) -> WeightStore {
+    with { ($0.weights, $0.quantization, $0.probe) = (weights, nil, nil) }
+  }
+
+  /// Maps one file, in the safetensors format or in GGUF, told by its first bytes.
+  ///
+  /// What a GGUF file says of a text encoder in llama.cpp's names has those of Hugging Face here.
   public init(file path: String) throws(GraphError) {
-    let file = try Safetensors(path: path)
-    self.init(weights: WeightScales.applied(to: file.tensors), identity: [file.identity])
+    let mapped = try MappedFile(path: path)
+    guard ForeignFile(mapped.bytes(0..<min(mapped.byteCount, 64))) == .gguf else {
+      let file = try Safetensors(mapped, path: path)
+      self.init(weights: WeightScales.applied(to: file.tensors), identity: [file.identity])
+      return
+    }
+    let file = try GGUF(mapped, path: path)
+    self.init(
+      weights: try file.originalTensors, identity: [file.identity],
+      architecture: file.architecture)
   }
 
   /// Maps the files of a component's folder: `<stem>.safetensors`, or the shards that
@@ -106,7 +127,7 @@ public struct WeightStore: Sendable {
     for (name, weight) in weights {
       if let name = rename(name) { renamed[name] = weight.named(name) }
     }
-    return WeightStore(weights: renamed, identity: identity)
+    return replacing(renamed)
   }
 
   /// The weights as another naming has them: each stands for any number of others, by their names.
@@ -117,7 +138,7 @@ public struct WeightStore: Sendable {
     for weight in weights.values {
       for part in try map(weight) { mapped[part.name] = part }
     }
-    return WeightStore(weights: mapped, identity: identity)
+    return replacing(mapped)
   }
 
   /// These weights with more added to some of them, by name.
@@ -126,14 +147,36 @@ public struct WeightStore: Sendable {
     for (name, deltas) in deltas {
       for delta in deltas { changed[name] = changed[name]?.adding(delta) }
     }
-    return WeightStore(
-      weights: changed, identity: self.identity + [identity], quantization: quantization)
+    return with {
+      ($0.weights, $0.probe) = (changed, nil)
+      $0.identity.append(identity)
+    }
   }
 
   /// These weights for graphs that compute some layers in 8-bit whole numbers.
   public func quantized(by quantization: Quantization) -> WeightStore {
-    WeightStore(
-      weights: weights, identity: identity + [quantization.identity], quantization: quantization)
+    with {
+      ($0.quantization, $0.probe) = (quantization, nil)
+      $0.identity.append(quantization.identity)
+    }
+  }
+
+  /// These weights for graphs that hold the matrices of fully connected layers in few bits, and
+  /// compute in floats; embeddings, normalizations and convolutions stay floats.
+  ///
+  /// The numbers are made when a graph is compiled, a row at a time.
+  ///
+  /// - Parameters:
+  ///   - compression: how.
+  ///   - count: the fewest weights of a matrix that is compressed.
+  public func compressed(
+    to compression: WeightCompression, from count: Int = 1 << 16
+  ) -> WeightStore {
+    let compression = Compression(form: compression, leastElementCount: count)
+    return with {
+      $0.compression = compression
+      $0.identity.append(compression.identity)
+    }
   }
 
   /// These weights for graphs that compute in float32 and expose what rounding each layer of a
@@ -143,16 +186,17 @@ public struct WeightStore: Sendable {
   ///   - quantization: the layers to probe.
   ///   - probe: what each of them exposes; ``Graph/Layer/probe`` names the port.
   public func probed(_ quantization: Quantization, exposing probe: LayerProbe) -> WeightStore {
-    WeightStore(
-      weights: weights, identity: identity + ["\(quantization.identity) \(probe)"],
-      quantization: quantization, probe: probe)
+    with {
+      ($0.quantization, $0.probe) = (quantization, probe)
+      $0.identity.append("\(quantization.identity) \(probe)")
+    }
   }
 
   /// These weights and those of another store.
   public func merging(_ other: WeightStore) -> WeightStore {
-    WeightStore(
-      weights: weights.merging(other.weights) { first, _ in first },
-      identity: identity + other.identity)
+    replacing(weights.merging(other.weights) { first, _ in first }).with {
+      $0.identity += other.identity
+    }
   }
 
   /// The weights at the root, from which layers are named.

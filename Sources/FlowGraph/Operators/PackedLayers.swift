@@ -1,0 +1,95 @@
+internal import FlowCore
+
+extension Value {
+  /// A fully connected layer whose matrix stays in few bits: `x * matrix^T`, the product of each
+  /// adapter beside it, and the bias.
+  func packedLinear(
+    _ layer: WeightScope, _ packing: Packing, outputs part: Range<Int>?
+  ) throws(GraphError) -> Value {
+    let weight = try layer.stored("weight")
+    let rows = part ?? 0..<weight.shape[0]
+    guard rows.lowerBound >= 0, !rows.isEmpty, rows.upperBound <= weight.shape[0] else {
+      throw mismatch("linear layer", "has no outputs \(rows) of \(weight.shape[0])")
+    }
+    var product = try product(
+      with: graph.value(of: weight, rows: rows, packedAs: packing), layer: layer)
+    for delta in weight.deltas where !delta.isOfModel {
+      product = try product + self.product(with: delta, of: weight, rows: rows, layer: layer)
+    }
+    guard
+      let bias = try layer.optionalValue("bias", count: weight.shape[0], in: graph)?
+        .sliced(axis: 0, from: rows.lowerBound, to: rows.upperBound)
+    else { return product }
+    return try product + bias
+  }
+
+  /// `x * matrix^T`.
+  private func product(with matrix: Value, layer: WeightScope) throws(GraphError) -> Value {
+    graph.add(
+      "MatMul", [self, try matrix.transposed([1, 0])],
+      shape: shape.replacing(-1, with: matrix.shape[0]), layer: layer.path)
+  }
+
+  /// What an adapter adds: two products of low rank where it is made of two factors.
+  private func product(
+    with delta: WeightDelta, of weight: Weight, rows: Range<Int>, layer: WeightScope
+  ) throws(GraphError) -> Value {
+    let factor = delta.strength * delta.scale
+    if case .product(let left, let right) = delta.expression {
+      let left = try graph.matrix(of: left)
+        .sliced(axis: 0, from: rows.lowerBound, to: rows.upperBound)
+      let entered = try product(with: graph.matrix(of: right), layer: layer)
+      return try entered.product(with: left * factor, layer: layer)
+    }
+    let change = try graph.constantValue { () throws(GraphError) in
+      try delta.expression.value(in: graph, shape: weight.shape)
+        .sliced(axis: 0, from: rows.lowerBound, to: rows.upperBound)
+    }
+    return try product(with: change * factor, layer: layer)
+  }
+}
+
+extension Graph {
+  /// Rows of a matrix that stays in few bits, `[rows, inputs]`: an engine keeps the numbers and
+  /// multiplies where it uses them.
+  func value(
+    of weight: Weight, rows: Range<Int>, packedAs packing: Packing
+  ) throws(GraphError) -> Value {
+    let name = "\(weight.name) \(rows) \(packing.name)"
+    if let known = known(name) { return known }
+    let (outputs, inputs) = (rows.count, weight.shape[1])
+    let groups = inputs / packing.groupSize
+    func part(_ part: DerivedTensor.Part, _ word: String, _ shape: Shape) -> Value {
+      add(
+        DerivedTensor(
+          name: "\(name) \(word)", shape: shape, source: weight, rows: rows, part: part))
+    }
+    let value: Value
+    if packing.hasZeroPoints {
+      let numbers = part(.numbers(packing), "numbers", [outputs, groups, packing.groupSize])
+      let zeroPoints = part(.zeroPoints(packing), "zero points", [outputs, groups, 1])
+      let scales = part(.scales(packing), "scales", [outputs, groups, 1])
+      value = try ((numbers.cast(to: .float32) - zeroPoints) * scales)
+        .reshaped([outputs, inputs])
+    } else {
+      let numbers = part(.numbers(packing), "numbers", [outputs, inputs])
+      let isByRow = groups == 1
+      let scales = part(.scales(packing), "scales", isByRow ? [outputs] : [outputs, groups])
+      value = add(
+        "DequantizeLinear", [numbers, scales], shape: [outputs, inputs], type: .float32,
+        layer: weight.name,
+        attributes: isByRow
+          ? [("axis", .integer(0))]
+          : [("axis", .integer(1)), ("block_size", .integer(packing.groupSize))])
+    }
+    remember(value, as: name)
+    return value
+  }
+
+  /// A tensor of an adapter's file with all axes but the first as one.
+  fileprivate func matrix(of tensor: Weight) throws(GraphError) -> Value {
+    let value = try value(ofFactor: tensor)
+    guard value.shape.rank > 0 else { throw value.mismatch("matrix", "has no axis") }
+    return try value.reshaped([value.shape[0], value.shape.elementCount / value.shape[0]])
+  }
+}

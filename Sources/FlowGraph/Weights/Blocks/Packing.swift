@@ -1,0 +1,114 @@
+/// How a graph holds a matrix in few bits: whole numbers, and scales that groups in a row share.
+///
+/// A weight is `scale * (number - zeroPoint)`; only some formats of files have zero points, which
+/// are floats.
+enum Packing: Hashable, Sendable {
+  /// As a file has it.
+  case blocks(BlockFormat)
+  /// Rounded to 8 or 4 bits, with a scale for each group of so many weights.
+  case rounded(bits: Int, groupSize: Int)
+
+  /// The bits of a number.
+  var bitCount: Int {
+    switch self {
+    case .blocks(let format): format.fitsFourBits ? 4 : 8
+    case .rounded(let bits, _): bits
+    }
+  }
+
+  /// The weights in a row that share a scale.
+  var groupSize: Int {
+    switch self {
+    case .blocks(let format): format.groupSize
+    case .rounded(_, let groupSize): groupSize
+    }
+  }
+
+  /// Whether groups have a zero point; the numbers are unsigned then.
+  var hasZeroPoints: Bool {
+    if case .blocks(let format) = self { format.hasMinimums } else { false }
+  }
+
+  /// What its parts are called in keys of engines.
+  var name: String {
+    switch self {
+    case .blocks(let format): format.rawValue
+    case .rounded(let bits, let groupSize): "\(bits) bits by \(groupSize)"
+    }
+  }
+}
+
+/// A row of a matrix in few bits.
+struct PackedRow {
+  /// One number for each weight; those of 4 bits in the lower half of a byte.
+  private(set) var numbers: [Int8]
+  /// One scale for each group.
+  private(set) var scales: [Float]
+  /// One zero point for each group, where there are any.
+  private(set) var zeroPoints: [Float]
+
+  private let packing: Packing
+
+  init(width: Int, _ packing: Packing) {
+    self.packing = packing
+    numbers = [Int8](repeating: 0, count: width)
+    scales = [Float](repeating: 0, count: width / packing.groupSize)
+    zeroPoints = packing.hasZeroPoints ? scales : []
+  }
+
+  /// The numbers as the engine reads them: two to a byte where they have 4 bits, the first in the
+  /// lower half.
+  var bytes: [UInt8] {
+    guard packing.bitCount == 4 else { return numbers.map { UInt8(bitPattern: $0) } }
+    return (0..<numbers.count / 2).map { pair in
+      UInt8(bitPattern: numbers[2 * pair]) & 0xf | UInt8(bitPattern: numbers[2 * pair + 1]) << 4
+    }
+  }
+
+  /// Takes a row as a file has it.
+  ///
+  /// - Precondition: the bytes are the blocks of a row.
+  mutating func take(_ bytes: RawSpan, of format: BlockFormat) {
+    let (elementCount, groupSize) = (format.elementCount, format.groupSize)
+    let groupCount = elementCount / groupSize
+    format.forEachBlock(in: bytes) { index, block in
+      for group in 0..<groupCount {
+        let (place, first) = (index * groupCount + group, group * groupSize)
+        let (scale, minimum) = (block.scales[group], block.minimums[group])
+        // Without a scale all weights are the minimum.
+        let isConstant = format.hasMinimums && scale == 0
+        scales[place] = isConstant ? 1 : scale
+        if format.hasMinimums { zeroPoints[place] = -minimum / scales[place] }
+        for element in first..<first + groupSize {
+          numbers[index * elementCount + element] = isConstant ? 0 : block.numbers[element]
+        }
+      }
+    }
+  }
+
+  /// Rounds a row, symmetric about 0.
+  ///
+  /// In 8 bits the largest magnitude of a group becomes 127; in 4 bits the weight that has it
+  /// becomes -8, so that no number is without use.
+  ///
+  /// - Returns: false where a weight is NaN or infinite.
+  mutating func round(_ floats: [Float]) -> Bool {
+    let (groupSize, isHalf) = (packing.groupSize, packing.bitCount == 4)
+    let bounds: ClosedRange<Float> = isHalf ? -8...7 : -127...127
+    for group in scales.indices {
+      let range = group * groupSize..<(group + 1) * groupSize
+      var extreme: Float = 0
+      for element in range {
+        guard floats[element].isFinite else { return false }
+        if floats[element].magnitude > extreme.magnitude { extreme = floats[element] }
+      }
+      let scale = isHalf ? extreme / -8 : extreme.magnitude / 127
+      scales[group] = scale.isNormal ? scale : 1
+      for element in range {
+        let number = (floats[element] / scales[group]).rounded(.toNearestOrEven)
+        numbers[element] = Int8(min(max(number, bounds.lowerBound), bounds.upperBound))
+      }
+    }
+    return true
+  }
+}
