@@ -112,7 +112,12 @@ extension ModelFamily {
 /// The families that are known.
 package enum ModelFamilies {
   /// The one table of signs on disk: the first family that recognizes a source reads it.
-  package static let all: [any ModelFamily.Type] = [StableDiffusion.self, StableDiffusion3.self]
+  ///
+  /// ``StableDiffusion`` takes every file whose network has the prefix of the original
+  /// repositories, and comes after those that look closer.
+  package static let all: [any ModelFamily.Type] = [
+    Flux.self, StableDiffusion3.self, StableDiffusion.self,
+  ]
 
   /// The family of a folder's pipeline.
   package static func family(ofPipeline name: String) -> (any ModelFamily.Type)? {

@@ -199,7 +199,7 @@ import Testing
         fixture.network.graph(shape, options), fixture.store, inputs)
       #expect(try await Self.run(network.graph(shape, options), store, inputs) == expected)
     }
-    let values = FluxTransformerConfiguration.values(of: store).merging(
+    let values = FluxTransformerConfiguration.values(of: store.shapes).merging(
       ["axes_dims_rope": .list([.integer(4), .integer(6), .integer(6)])]
     ) { own, _ in own }
     let configuration = try FluxTransformerConfiguration(

@@ -5,30 +5,21 @@ extension FluxTransformerConfiguration {
   /// What the shapes of a transformer's weights say of it, as its `config.json` would.
   ///
   /// They do not say how positions divide a head: that is as published.
-  static func values(of store: WeightStore) -> [String: ConfigurationFile.Value] {
-    func extent(_ name: String, _ axis: Int) -> Int {
-      guard let shape = store.weights[name]?.shape, axis < shape.rank else { return 0 }
-      return shape[axis]
+  static func values(of shapes: [String: Shape]) -> [String: ConfigurationFile.Value] {
+    func extent(_ name: String, _ axis: Int) -> ConfigurationFile.Value {
+      .integer(shapes.extent(name, axis) ?? 0)
     }
-    func count(of blocks: String) -> Int {
-      let prefix = "\(blocks)."
-      let numbers = store.weights.keys.lazy.filter { $0.hasPrefix(prefix) }
-        .compactMap { Int($0.dropFirst(prefix.count).prefix { $0 != "." }) }
-      return Set(numbers).count
-    }
-    let width = extent("x_embedder.weight", 0)
-    let headWidth = extent("transformer_blocks.0.attn.norm_q.weight", 0)
+    let headWidth = shapes.extent("transformer_blocks.0.attn.norm_q.weight", 0) ?? 0
+    let width = shapes.extent("x_embedder.weight", 0) ?? 0
     return [
-      "in_channels": .integer(extent("x_embedder.weight", 1)),
-      "num_layers": .integer(count(of: "transformer_blocks")),
-      "num_single_layers": .integer(count(of: "single_transformer_blocks")),
+      "in_channels": extent("x_embedder.weight", 1),
+      "num_layers": .integer(shapes.count(of: "transformer_blocks")),
+      "num_single_layers": .integer(shapes.count(of: "single_transformer_blocks")),
       "attention_head_dim": .integer(headWidth),
       "num_attention_heads": .integer(headWidth > 0 ? width / headWidth : 0),
-      "joint_attention_dim": .integer(extent("context_embedder.weight", 1)),
-      "pooled_projection_dim": .integer(
-        extent("time_text_embed.text_embedder.linear_1.weight", 1)),
-      "guidance_embeds": .bool(
-        store.weights["time_text_embed.guidance_embedder.linear_1.weight"] != nil),
+      "joint_attention_dim": extent("context_embedder.weight", 1),
+      "pooled_projection_dim": extent("time_text_embed.text_embedder.linear_1.weight", 1),
+      "guidance_embeds": .bool(shapes.has("time_text_embed.guidance_embedder")),
     ]
   }
 

@@ -11,7 +11,7 @@ extension WeightStore {
 
 extension [String: Shape] {
   /// How many there are of a numbered layer.
-  fileprivate func count(of layer: String) -> Int {
+  func count(of layer: String) -> Int {
     let prefix = layer + "."
     let numbers = keys.lazy.filter { $0.hasPrefix(prefix) }
       .compactMap { Int($0.dropFirst(prefix.count).prefix { $0 != "." }) }
@@ -19,12 +19,12 @@ extension [String: Shape] {
   }
 
   /// An extent of a tensor, or none where there is no such tensor or axis.
-  fileprivate func extent(_ name: String, _ axis: Int) -> Int? {
+  func extent(_ name: String, _ axis: Int) -> Int? {
     guard let shape = self[name], axis < shape.rank else { return nil }
     return shape[axis]
   }
 
-  fileprivate func has(_ layer: String) -> Bool { keys.contains { $0.hasPrefix(layer + ".") } }
+  func has(_ layer: String) -> Bool { keys.contains { $0.hasPrefix(layer + ".") } }
 }
 
 extension ConfigurationFile.Value {

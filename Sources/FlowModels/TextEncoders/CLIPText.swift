@@ -48,6 +48,8 @@ struct CLIPText {
     case last
     /// The last but one, as it is: Stable Diffusion XL and 3.
     case penultimate
+    /// None: FLUX reads the pooled state alone.
+    case unread
   }
 
   /// Writes the encoder down: `tokens` and `end` to `hidden` and `pooled`.

@@ -19,7 +19,14 @@ struct CLIPTextEncoding: TextEncoding {
   }
   var width: Int { configuration.width }
   var tokenCount: Int { configuration.tokenCount }
-  var layerCount: Int { configuration.layerCount - (state == .penultimate ? 1 : 0) }
+  var layerCount: Int {
+    switch state {
+    case .last: configuration.layerCount
+    case .penultimate: configuration.layerCount - 1
+    // The pooled state is that of the last layer, whatever is skipped.
+    case .unread: 1
+    }
+  }
 
   func chunks(of prompt: String, syntax: PromptSyntax) -> ChunkedPrompt {
     syntax.chunks(

@@ -1,3 +1,4 @@
+internal import FlowCore
 internal import FlowGraph
 
 #if canImport(Glibc)
@@ -48,6 +49,24 @@ struct T5Configuration: Equatable {
         expected: "more than \(count / 4), a quarter of the buckets")
     }
     buckets = T5Buckets(count: count, distance: distance)
+  }
+
+  /// What the shapes of an encoder's weights say of it, as its `config.json` would.
+  static func values(of shapes: [String: Shape]) -> [String: ConfigurationFile.Value] {
+    let layers = "encoder.block.0.layer"
+    let table = "\(layers).0.SelfAttention.relative_attention_bias.weight"
+    let width =
+      shapes.extent("shared.weight", 1) ?? shapes.extent("encoder.embed_tokens.weight", 1) ?? 0
+    let inner = shapes.extent("\(layers).0.SelfAttention.q.weight", 0) ?? 0
+    let headCount = shapes.extent(table, 1) ?? 0
+    return [
+      "feed_forward_proj": .text("gated-gelu"), "d_model": .integer(width),
+      "num_layers": .integer(shapes.count(of: "encoder.block")),
+      "num_heads": .integer(headCount),
+      "d_kv": .integer(headCount > 0 ? inner / headCount : 0),
+      "d_ff": .integer(shapes.extent("\(layers).1.DenseReluDense.wi_0.weight", 0) ?? 0),
+      "relative_attention_num_buckets": .integer(shapes.extent(table, 0) ?? 0),
+    ]
   }
 
   /// An encoder's own weights, under their names in the encoder.
