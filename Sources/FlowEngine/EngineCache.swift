@@ -78,9 +78,13 @@ public struct EngineCache: Sendable {
   }
 
   /// Persists an engine; where that fails, the report says so.
-  func keep(_ engine: any CompiledGraph, for key: EngineKey) {
-    do { try store(engine, for: key) } catch {
+  ///
+  /// - Returns: whether it was persisted.
+  @discardableResult
+  func keep(_ engine: any CompiledGraph, for key: EngineKey) -> Bool {
+    do { return try store(engine, for: key) } catch {
       report("the engine of \(key.name) is not cached: \(error.message)")
+      return false
     }
   }
 
@@ -140,9 +144,9 @@ public struct EngineCache: Sendable {
     }
   }
 
-  private func store(_ engine: any CompiledGraph, for key: EngineKey) throws(EngineError) {
+  private func store(_ engine: any CompiledGraph, for key: EngineKey) throws(EngineError) -> Bool {
     let path = path(of: key)
-    guard isWritable() else { return }
+    guard isWritable() else { return false }
     let temporary =
       "\(path).writing-\(ProcessInfo.processInfo.processIdentifier)-"
       + "\(UInt32.random(in: 0 ... .max))"
@@ -164,6 +168,7 @@ public struct EngineCache: Sendable {
       throw error
     }
     evict(keeping: path)
+    return true
   }
 }
 

@@ -35,6 +35,8 @@ public actor EngineStore {
 
   /// The bytes of weights from which on persisting an engine takes about as long as compiling it.
   private static let largeByteCount = 64 << 20
+  /// The bytes of weights from which on a compiled engine gives way to what was persisted of it.
+  private let reloadedByteCount: Int
 
   /// The thread that this actor has to itself.
   public nonisolated var unownedExecutor: UnownedSerialExecutor {
@@ -49,10 +51,15 @@ public actor EngineStore {
   ///   - options: threads and precision.
   ///   - cache: where engines are persisted, if anywhere.
   ///   - queue: the thread that runs the programs; stores that share a device share it.
+  ///   - reloadedByteCount: the bytes of weights from which on an engine is persisted as soon as it
+  ///     is compiled, and loaded from there: a compiled engine holds its weights twice, a loaded one
+  ///     once. Smaller ones are persisted when nobody waits.
   public init(
     backends: [any Backend], device: DeviceName = .cpu, options: EngineOptions = EngineOptions(),
-    cache: EngineCache? = nil, queue: DeviceQueue = DeviceQueue()
+    cache: EngineCache? = nil, queue: DeviceQueue = DeviceQueue(),
+    reloadedByteCount: Int = 512 << 20
   ) {
+    self.reloadedByteCount = reloadedByteCount
     self.backends = backends
     self.device = device
     self.options = options
@@ -91,10 +98,24 @@ public actor EngineStore {
     try Task.checkCancellation()
     let (backend, device) = try resolve()
     let usable = backend.canPersist(on: device) ? cache : nil
-    let loaded = usable?.engine(for: key) { file throws(EngineError) in
-      try backend.load(file, of: module, on: device, options)
+    func load() -> (any CompiledGraph)? {
+      usable?.engine(for: key) { file throws(EngineError) in
+        try backend.load(file, of: module, on: device, options)
+      }
     }
-    let engine = try loaded ?? backend.compile(module, on: device, options)
+    func compile() throws(EngineError) -> any CompiledGraph {
+      try backend.compile(module, on: device, options)
+    }
+    let loaded = load()
+    let isReloaded = usable != nil && module.weightsByteCount >= reloadedByteCount
+    let engine =
+      if let loaded {
+        loaded
+      } else if let usable, isReloaded {
+        try reloaded(key, in: usable, compile: compile, load: load)
+      } else {
+        try compile()
+      }
     let counts = try engine.portCounts()
     guard counts == (module.inputs.count, module.outputs.count) else {
       throw EngineError(
@@ -103,7 +124,7 @@ public actor EngineStore {
           + "outputs, its engine \(counts.inputs) and \(counts.outputs)")
     }
     engines[key] = SharedEngine(engine: engine)
-    if let usable, loaded == nil {
+    if let usable, loaded == nil, !isReloaded {
       if module.weightsByteCount < Self.largeByteCount {
         usable.keep(engine, for: key)
       } else {
@@ -111,6 +132,22 @@ public actor EngineStore {
       }
     }
     return (engine, loaded == nil ? .compiled : .cached)
+  }
+
+  /// Compiles an engine, persists it, and gives what loads from there; where it cannot be persisted,
+  /// the compiled one.
+  private func reloaded(
+    _ key: EngineKey, in cache: EngineCache,
+    compile: () throws(EngineError) -> any CompiledGraph, load: () -> (any CompiledGraph)?
+  ) throws(EngineError) -> any CompiledGraph {
+    // The compiled engine is gone before the loaded one is there: both together are three copies of
+    // the weights.
+    func persisted() throws(EngineError) -> (any CompiledGraph)? {
+      let engine = try compile()
+      return cache.keep(engine, for: key) ? nil : engine
+    }
+    if let engine = try persisted() { return engine }
+    return if let engine = load() { engine } else { try compile() }
   }
 
   /// The key of a graph's engine: everything that can change what it computes.

@@ -85,6 +85,66 @@ import Testing
     #expect(try cache.entries().count == 2)
   }
 
+  /// A module with weights, which count as large where a store says so.
+  private static func weighty(in folder: TemporaryFolder) throws -> GraphModule {
+    let store = try WeightStore(
+      file: folder.write(
+        SafetensorsWriter.file([("l.weight", [2, 3], [1, 2, 3, 4, 5, 6])]), as: "w.safetensors"))
+    let graph = Graph(name: "weighty")
+    graph.output(try graph.input("x", shape: [1, 3]).linear(store.root["l"]), as: "y")
+    return GraphModule(graph, weightsIdentity: store.identity)
+  }
+
+  @Test("A large engine is persisted as soon as it is compiled, and used from there")
+  func reloaded() async throws {
+    let folder = try TemporaryFolder()
+    let cache = EngineCache(folder: "\(folder.path)/cache") { Issue.record("\($0)") }
+    let module = try Self.weighty(in: folder)
+    #expect(module.weightsByteCount == 24)
+    for (limit, loaded) in [(24, 1), (25, 0)] {
+      try? cache.clear()
+      let backend = PlainBackend()
+      let store = EngineStore(backends: [backend], cache: cache, reloadedByteCount: limit)
+      let program = try await store.program(for: module)
+      #expect(backend.counts == .init(compiled: 1, loaded: loaded, atOnce: 1))
+      #expect(program.report.origin == .compiled)
+      program.write("x", ([1, 10, 100] as ContiguousArray<Float>).span)
+      try program.run()
+      #expect(program.read("y", as: Float.self) { y in y.indices.map { y[$0] } } == [321, 654])
+      #expect(try cache.entries().count == 1)
+      #expect(await !store.hasUnpersisted)
+    }
+    let backend = PlainBackend()
+    let store = EngineStore(backends: [backend], reloadedByteCount: 0)
+    _ = try await store.program(for: module)
+    #expect(backend.counts == .init(compiled: 1, loaded: 0, atOnce: 1))
+  }
+
+  @Test("A large engine that cannot be persisted or loaded again is used as it was compiled")
+  func notReloaded() async throws {
+    let folder = try TemporaryFolder()
+    let module = try Self.weighty(in: folder)
+    let reports = Mutex<[String]>([])
+    let cache = EngineCache(folder: "\(folder.path)/cache", limit: .bytes(8)) { line in
+      reports.withLock { $0.append(line) }
+    }
+    let backend = PlainBackend()
+    let store = EngineStore(backends: [backend], cache: cache, reloadedByteCount: 0)
+    #expect(try await store.program(for: module).report.origin == .compiled)
+    #expect(backend.counts == .init(compiled: 1, loaded: 0, atOnce: 1))
+    #expect(await !store.hasUnpersisted)
+    #expect(reports.withLock { $0.count } == 1)
+
+    let forgetful = PlainBackend(canLoad: false)
+    let whole = EngineCache(folder: "\(folder.path)/cache") { line in
+      reports.withLock { $0.append(line) }
+    }
+    let second = EngineStore(backends: [forgetful], cache: whole, reloadedByteCount: 0)
+    #expect(try await second.program(for: module).report.origin == .compiled)
+    #expect(forgetful.counts == .init(compiled: 2, loaded: 1, atOnce: 1))
+    #expect(reports.withLock { $0.last?.contains("cannot be used") } == true)
+  }
+
   @Test("Who gave up does not begin a compilation; what is there is given all the same")
   func cancelled() async throws {
     let backend = PlainBackend()

@@ -30,12 +30,15 @@ public final class PlainBackend: Backend {
   /// What can change results, to be chosen by a test.
   public let version: String
   private let compilationTime: Double
+  private let canLoad: Bool
   private let state = Mutex((counts: Counts(), running: 0))
 
   /// - Parameters:
   ///   - version: a part of the fingerprint.
   ///   - compilationTime: the seconds that a compilation takes.
-  public init(version: String = "1", compilationTime: Double = 0) {
+  ///   - canLoad: whether it accepts files.
+  public init(version: String = "1", compilationTime: Double = 0, canLoad: Bool = true) {
+    self.canLoad = canLoad
     self.version = version
     self.compilationTime = compilationTime
   }
@@ -90,6 +93,9 @@ public final class PlainBackend: Backend {
     _ file: EngineFile, of module: GraphModule, on device: Device, _ options: EngineOptions
   ) throws(EngineError) -> any CompiledGraph {
     state.withLock { $0.counts.loaded += 1 }
+    guard canLoad else {
+      throw EngineError(code: .compilationFailed, message: "\(module.name): not accepted")
+    }
     return PlainGraph(module)
   }
 }
