@@ -1,4 +1,4 @@
-// Transforms pictures as they come, and changes its mind in between.
+// Transforms images as they come, and changes its mind in between.
 import FlowCore
 import FlowMedia
 import Foundation
@@ -13,7 +13,7 @@ let paths = Array(CommandLine.arguments.dropFirst())
 let feeding = Task {
   for (index, path) in paths.enumerated() {
     // A camera offers (the latest wins); files are submitted, and wait for room.
-    try await stream.submit(PixelImage(pictureAt: path), timestamp: .milliseconds(40 * index))
+    try await stream.submit(PixelImage(imageAt: path), timestamp: .milliseconds(40 * index))
     if index == paths.count / 2 { try await stream.update { $0.request.prompt = "a rocket" } }
   }
   await stream.finish()

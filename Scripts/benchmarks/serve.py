@@ -33,7 +33,7 @@ def generate():
         done = subprocess.run(
             [STREAMFLOW, "generate", "a fox on a blue background", "--model", o.model, "--count", "256", "--steps", str(o.steps),
              "--guidance", "none", "--stages", "16", "--output", folder, "--json"], capture_output=True, text=True, check=True)
-        return json.loads(done.stdout)["pictures_per_second"]
+        return json.loads(done.stdout)["images_per_second"]
 
 
 def ask(port, method, path, body=None):

@@ -72,7 +72,7 @@ def streamflow_rate(binary, count, steps, guidance):
             [binary, "generate", PROMPT, "--count", str(count), "--steps", str(steps), "--seed", "0",
              "--guidance-scale", str(guidance), "--output", folder, "--json"],
             check=True, capture_output=True, text=True).stdout
-    return json.loads(output)["pictures_per_second"]
+    return json.loads(output)["images_per_second"]
 
 
 def main():

@@ -186,9 +186,9 @@ class Page:
         ActionChains(self.driver).send_keys(*keys).perform()
 
     def wait_for_pictures(self, count, prompt=None):
-        """Waits until as many pictures are finished, of a prompt where one is said."""
+        """Waits until as many images are finished, of a prompt where one is said."""
         self.wait(
-            f"{count} pictures of {prompt}",
+            f"{count} images of {prompt}",
             "const cells = [...document.querySelectorAll('.cell')];"
             "return cells.length === arguments[0] && !document.getElementById('order').dataset.busy"
             " && cells.every((cell) => cell.matches('.finished') && cell.querySelector('img')"
@@ -196,7 +196,7 @@ class Page:
             count, prompt)
 
     def pictures(self):
-        """The pixels of the pictures in the grid."""
+        """The pixels of the images in the grid."""
         return self.run(
             "return [...document.querySelectorAll('.cell img')].map((image) => {"
             " const canvas = document.createElement('canvas');"
@@ -208,7 +208,7 @@ class Page:
 
     def wait_for_live_picture(self, after):
         self.wait(
-            f"a live picture after number {after}",
+            f"a live image after number {after}",
             "return Number(document.getElementById('output').dataset.pictures ?? 0) > arguments[0]", after)
 
     def status(self):
@@ -266,7 +266,7 @@ def a_newer_prompt_cancels_the_older(page, server):
     page.wait_for_pictures(8, "alien on a pink background")
     status = page.status()
     rows = [row for model in status["models"] for batch in model["batches"] for row in batch["rows"]]
-    assert all(row["steps"] != 100 for row in rows), "the older prompt's pictures are still made"
+    assert all(row["steps"] != 100 for row in rows), "the older prompt's images are still made"
 
 
 def a_locked_seed_keeps_pictures(page, server):
@@ -280,12 +280,12 @@ def a_locked_seed_keeps_pictures(page, server):
     time.sleep(0.1)
     page.wait_for_pictures(2)
     assert page.find("#seed").get_property("value") == seed
-    assert page.pictures() == first, "the same seed made other pictures"
+    assert page.pictures() == first, "the same seed made other images"
     page.find("#seed-lock").click()
     page.find("#make").click()
     time.sleep(0.1)
     page.wait_for_pictures(2)
-    assert page.pictures() != first, "a new seed made the same pictures"
+    assert page.pictures() != first, "a new seed made the same images"
 
 
 def a_picture_is_used_as_input(page, server):
@@ -334,7 +334,7 @@ def the_history_brings_settings_back(page, server):
     page.find(".past").click()
     page.wait_for_pictures(2, "tangerine on a blue background")
     assert page.find("#steps").get_property("value") == "5"
-    assert page.pictures() == first, "the history made other pictures"
+    assert page.pictures() == first, "the history made other images"
     page.find("#history-clear").click()
     assert page.count(".past") == 0 and not page.is_shown("#history")
 
@@ -367,7 +367,7 @@ def a_drawing_is_answered(page, server):
     ActionChains(page.driver).move_to_element_with_offset(page.find("#drawing"), -60, -40) \
         .click_and_hold().move_by_offset(120, 0).move_by_offset(0, 60).release().perform()
     page.wait_for_live_picture(still)
-    assert still - number <= 2, f"{still - number} pictures of a drawing that did not change"
+    assert still - number <= 2, f"{still - number} images of a drawing that did not change"
     time.sleep(0.5)
     before = page.live_pictures()
     page.set("#live-strength", 0.9)
@@ -748,7 +748,7 @@ def photograph(page, folder):
             page.wait("the numbers", "return document.getElementById('live-rate').textContent !== '–'")
             shoot("live")
             page.go("create")
-            # Others' pictures with as many steps as they like, so that the batch is mixed.
+            # Others' images with as many steps as they like, so that the batch is mixed.
             for number, steps in [(3, 14), (4, 25)]:
                 page.run(
                     "fetch('v1/images/generations', { method: 'POST', body: JSON.stringify({ n: arguments[0],"
@@ -774,7 +774,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--streamflow", help="the binary whose server is tested")
     parser.add_argument("--url", help="a server that is there already, in its place")
-    parser.add_argument("--screenshots", type=pathlib.Path, help="a folder to keep pictures of the page in")
+    parser.add_argument("--screenshots", type=pathlib.Path, help="a folder to keep images of the page in")
     parser.add_argument("--token", help="the token that the server asks for")
     parser.add_argument("--only", help="only the tests whose name has this in it")
     parser.add_argument("--patience", type=float, default=90, help="seconds to wait for anything")

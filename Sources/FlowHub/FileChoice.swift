@@ -14,7 +14,7 @@ struct FileChoice {
     "vocab.json", "merges.txt", "tokenizer.json", "tokenizer_config.json",
     "special_tokens_map.json", "added_tokens.json", "spiece.model",
   ]
-  /// Parts that pipelines name and pictures do not need.
+  /// Parts that pipelines name and images do not need.
   private static let unused: Set<String> = ["safety_checker", "feature_extractor", "image_encoder"]
 
   /// The file that names the parts of a pipeline, if the repository is one.

@@ -1,12 +1,12 @@
 public import FlowCore
 
-/// Pictures side by side on one larger picture.
+/// Images side by side on one larger image.
 public struct ContactSheet: Sendable {
-  /// The pictures of a row.
+  /// The images of a row.
   public var columns: Int
   /// How many times larger a pixel is drawn.
   public var scale: Int
-  /// The white space around each picture, in pixels of the sheet.
+  /// The white space around each image, in pixels of the sheet.
   public var margin = 8
 
   /// Creates a layout.
@@ -18,15 +18,15 @@ public struct ContactSheet: Sendable {
     self.scale = scale
   }
 
-  /// Lays pictures of one size out, row by row.
+  /// Lays images of one size out, row by row.
   ///
-  /// - Precondition: there is a picture, and all are of one size.
+  /// - Precondition: there is an image, and all are of one size.
   public func sheet(of pictures: [PixelImage]) -> PixelImage {
-    precondition(!pictures.isEmpty, "a sheet needs a picture")
+    precondition(!pictures.isEmpty, "a sheet needs an image")
     let (width, height) = (pictures[0].width * scale, pictures[0].height * scale)
     precondition(
       pictures.allSatisfy { $0.width * scale == width && $0.height * scale == height },
-      "the pictures of a sheet are of one size")
+      "the images of a sheet are of one size")
     let columns = min(columns, pictures.count)
     let rows = (pictures.count + columns - 1) / columns
     let sheetWidth = margin + columns * (width + margin)

@@ -1,6 +1,6 @@
 internal import FlowCore
 
-/// Where a picture's first stored row and column belong (TIFF 6.0, tag 274).
+/// Where an image's first stored row and column belong (TIFF 6.0, tag 274).
 ///
 /// A camera stores what its sensor saw, and says here how it was held.
 enum EXIFOrientation: UInt32, CaseIterable {
@@ -14,10 +14,10 @@ enum EXIFOrientation: UInt32, CaseIterable {
     self = TIFFFile(bytes)?.number(ofTag: .orientation).flatMap(Self.init) ?? .topLeft
   }
 
-  /// Turns the stored pixels so that the picture stands upright.
+  /// Turns the stored pixels so that the image stands upright.
   func upright(_ pixels: [UInt8], width: Int, height: Int) -> PixelImage {
     let (last, bottom) = (width - 1, (height - 1) * width)
-    // The first pixel of the upright picture, and the ways to its right and lower neighbors.
+    // The first pixel of the upright image, and the ways to its right and lower neighbors.
     let (first, right, down) =
       switch self {
       case .topLeft: (0, 1, width)

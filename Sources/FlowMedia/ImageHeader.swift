@@ -14,17 +14,17 @@ public struct ImageHeader: Equatable, Sendable {
   /// - Parameters:
   ///   - bytes: the file.
   ///   - maximumPixelCount: larger images are refused.
-  /// - Throws: `formatUnsupported` for other formats, `pictureInvalid` where the header is damaged,
-  ///   `pictureTooLarge`.
+  /// - Throws: `formatUnsupported` for other formats, `imageInvalid` where the header is damaged,
+  ///   `imageTooLarge`.
   public init(
     of bytes: [UInt8], maximumPixelCount: Int = PixelImage.maximumPixelCount
   ) throws(MediaError) {
-    let format = try PictureFormat(ofFileStarting: bytes)
+    let format = try ImageFormat(ofFileStarting: bytes)
     let bytesPerPixel: Int
     switch format {
     case .png:
       guard bytes.count >= 33 else {
-        throw MediaError(code: .pictureInvalid, message: "the PNG image ends within its header")
+        throw MediaError(code: .imageInvalid, message: "the PNG image ends within its header")
       }
       func number(at position: Int) -> Int {
         bytes[position..<position + 4].reduce(0) { $0 << 8 | Int($1) }
@@ -34,20 +34,20 @@ public struct ImageHeader: Equatable, Sendable {
       bytesPerPixel = 7
     case .jpeg:
       guard let frame = JPEGSegments(bytes).frame else {
-        throw MediaError(code: .pictureInvalid, message: "the JPEG image has no frame header")
+        throw MediaError(code: .imageInvalid, message: "the JPEG image has no frame header")
       }
       (width, height) = (frame.width, frame.height)
       // A progressive file's coefficients are all in memory, 16 bits each.
       bytesPerPixel = frame.isProgressive ? 14 : 7
     }
     guard width > 0, height > 0 else {
-      throw MediaError(code: .pictureInvalid, message: "the image is \(width)x\(height) pixels")
+      throw MediaError(code: .imageInvalid, message: "the image is \(width)x\(height) pixels")
     }
     guard width <= maximumPixelCount / height else {
       let name = format == .png ? "PNG" : "JPEG"
       throw MediaError(
-        code: .pictureTooLarge,
-        message: "the \(name) picture is \(width)x\(height), beyond \(maximumPixelCount) pixels")
+        code: .imageTooLarge,
+        message: "the \(name) image is \(width)x\(height), beyond \(maximumPixelCount) pixels")
     }
     decodingByteCount = bytesPerPixel * width * height
   }

@@ -16,9 +16,9 @@ public struct ImageMetadata: Sendable, Equatable {
 
   /// Reads the texts of a PNG or JPEG file; pixels are not decoded.
   ///
-  /// - Throws: `formatUnsupported` for other formats, `pictureInvalid` for a damaged PNG file.
+  /// - Throws: `formatUnsupported` for other formats, `imageInvalid` for a damaged PNG file.
   public init(of bytes: [UInt8]) throws(MediaError) {
-    switch try PictureFormat(ofFileStarting: bytes) {
+    switch try ImageFormat(ofFileStarting: bytes) {
     case .png:
       let chunks = try PNGChunks.texts(in: bytes).map { Text(keyword: $0.keyword, text: $0.text) }
       texts = chunks + Self.texts(inEXIF: PNGChunks.exif(in: bytes))
@@ -34,7 +34,7 @@ public struct ImageMetadata: Sendable, Equatable {
   ///
   /// - Throws: `fileUnreadable`, or what ``init(of:)`` throws, with the path.
   public init(path: String) throws(MediaError) {
-    let bytes = try PictureFile.bytes(at: path)
+    let bytes = try ImageFile.bytes(at: path)
     do { try self.init(of: bytes) } catch { throw error.reading(path) }
   }
 

@@ -1,16 +1,16 @@
 public import Foundation
 
-/// What went wrong between pictures or frames in memory and files, devices and programs.
+/// What went wrong between images or frames in memory and files, devices and programs.
 public struct MediaError: Error, Sendable, CustomStringConvertible {
   /// The kind of failure.
   public enum Code: Sendable, CaseIterable {
-    /// The bytes are no picture of the format.
-    case pictureInvalid
+    /// The bytes are no image of the format.
+    case imageInvalid
     /// The bytes are of a format that is not read.
     case formatUnsupported
-    /// The picture is larger than allowed.
-    case pictureTooLarge
-    /// The picture or video cannot be encoded.
+    /// The image is larger than allowed.
+    case imageTooLarge
+    /// The image or video cannot be encoded.
     case encodingFailed
     /// A file cannot be read.
     case fileUnreadable

@@ -16,7 +16,7 @@ public enum PNGChunks {
     keyword: String, text: String
   )] {
     guard isPNG(bytes) else {
-      throw MediaError(code: .pictureInvalid, message: "this is no PNG picture")
+      throw MediaError(code: .imageInvalid, message: "this is no PNG image")
     }
     var texts: [(keyword: String, text: String)] = []
     var room = textLimit
@@ -139,7 +139,7 @@ public enum PNGChunks {
 
   private static func damaged(at position: Int) -> MediaError {
     MediaError(
-      code: .pictureInvalid, message: "the PNG picture is damaged or cut short at byte \(position)")
+      code: .imageInvalid, message: "the PNG image is damaged or cut short at byte \(position)")
   }
 
   private static func word(_ bytes: [UInt8], at position: Int) -> UInt32 {

@@ -11,7 +11,7 @@ enum PNGPixelData {
     let end = Inflation.decompress(parts(of: bytes), of: bytes, limit: limit) { _ in }
     guard end == .limited else { return }
     throw MediaError(
-      code: .pictureInvalid,
+      code: .imageInvalid,
       message: "the PNG image holds more data than the \(limit - tolerance) bytes of its pixels; "
         + "save it again")
   }

@@ -2,7 +2,7 @@ internal import CTurboJPEG
 public import FlowCore
 
 extension PixelImage {
-  /// The picture as a JPEG file.
+  /// The image as a JPEG file.
   ///
   /// - Parameters:
   ///   - quality: 1 to 100; from 90 on, colors keep the full resolution.
@@ -43,20 +43,20 @@ extension PixelImage {
   ///
   /// - Parameters:
   ///   - bytes: the file.
-  ///   - maximumPixelCount: larger pictures are refused before anything is decoded.
-  /// - Throws: `pictureTooLarge`; `pictureInvalid` for a truncated or damaged file, or one of more
+  ///   - maximumPixelCount: larger images are refused before anything is decoded.
+  /// - Throws: `imageTooLarge`; `imageInvalid` for a truncated or damaged file, or one of more
   ///   than 64 scans.
   public init(
     jpeg bytes: [UInt8], maximumPixelCount: Int = PixelImage.maximumPixelCount
   ) throws(MediaError) {
     guard let handle = unsafe tjInitDecompress() else {
-      throw MediaError(code: .pictureInvalid, message: "cannot start the JPEG decoder")
+      throw MediaError(code: .imageInvalid, message: "cannot start the JPEG decoder")
     }
     defer { unsafe tjDestroy(handle) }
     func words() -> String { unsafe String(cString: tjGetErrorStr2(handle)) }
     func invalid() -> MediaError {
       MediaError(
-        code: .pictureInvalid, message: "this is no whole JPEG picture: \(words())")
+        code: .imageInvalid, message: "this is no whole JPEG image: \(words())")
     }
     var (width, height, sampling, space) = (Int32(0), Int32(0), Int32(0), Int32(-1))
     // Fails for warnings too: what it found decides.
@@ -64,17 +64,17 @@ extension PixelImage {
       handle, bytes, UInt(bytes.count), &width, &height, &sampling, &space)
     guard width > 0, height > 0, space >= 0 else {
       throw headerStatus == 0
-        ? MediaError(code: .pictureInvalid, message: "the JPEG picture has no pixels") : invalid()
+        ? MediaError(code: .imageInvalid, message: "the JPEG image has no pixels") : invalid()
     }
     guard Int(width) <= maximumPixelCount / Int(height) else {
       throw MediaError(
-        code: .pictureTooLarge,
-        message: "the JPEG picture is \(width)x\(height), beyond \(maximumPixelCount) pixels")
+        code: .imageTooLarge,
+        message: "the JPEG image is \(width)x\(height), beyond \(maximumPixelCount) pixels")
     }
     let scans = JPEGScans(bytes)
     guard scans.count <= JPEGScans.maximumCount else {
       throw MediaError(
-        code: .pictureInvalid,
+        code: .imageInvalid,
         message: "the JPEG image has more than \(JPEGScans.maximumCount) scans; save it again")
     }
     let isPrinted = space == Int32(TJCS_CMYK.rawValue) || space == Int32(TJCS_YCCK.rawValue)

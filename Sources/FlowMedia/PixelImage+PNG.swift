@@ -2,7 +2,7 @@ internal import CPNG
 public import FlowCore
 
 extension PixelImage {
-  /// The picture as a PNG file, with texts under keywords.
+  /// The image as a PNG file, with texts under keywords.
   ///
   /// - Parameter texts: keywords of 1 to 79 Latin letters, and any texts.
   public func png(texts: [(keyword: String, text: String)] = []) throws(MediaError) -> [UInt8] {
@@ -28,7 +28,7 @@ extension PixelImage {
   /// - Parameters:
   ///   - bytes: the file.
   ///   - background: the color under transparent places.
-  ///   - maximumPixelCount: larger pictures are refused before anything is decoded.
+  ///   - maximumPixelCount: larger images are refused before anything is decoded.
   public init(
     png bytes: [UInt8], background: RGBColor = .white,
     maximumPixelCount: Int = PixelImage.maximumPixelCount
@@ -38,19 +38,19 @@ extension PixelImage {
     defer { unsafe png_image_free(&image) }
     let bytes = PNGChunks.removingTexts(from: bytes)
     let orientation = PNGChunks.exif(in: bytes).map(EXIFOrientation.init(exif:)) ?? .topLeft
-    // The picture keeps reading from this memory until it is freed, and so does this closure.
+    // The image keeps reading from this memory until it is freed, and so does this closure.
     let result = unsafe bytes.withUnsafeBytes { memory -> Result<PixelImage, MediaError> in
       guard unsafe png_image_begin_read_from_memory(&image, memory.baseAddress, memory.count) != 0
       else {
         return unsafe .failure(
-          MediaError(code: .pictureInvalid, message: "this is no PNG picture: \(words(image))"))
+          MediaError(code: .imageInvalid, message: "this is no PNG image: \(words(image))"))
       }
       let (width, height) = unsafe (Int(image.width), Int(image.height))
       guard width > 0, height > 0, width <= maximumPixelCount / height else {
         return .failure(
           MediaError(
-            code: .pictureTooLarge,
-            message: "the PNG picture is \(width)x\(height), beyond \(maximumPixelCount) pixels"))
+            code: .imageTooLarge,
+            message: "the PNG image is \(width)x\(height), beyond \(maximumPixelCount) pixels"))
       }
       do throws(MediaError) { try PNGPixelData.checkLength(in: bytes) } catch {
         return .failure(error)
@@ -59,12 +59,12 @@ extension PixelImage {
       let channels = isTransparent ? 4 : 3
       unsafe image.format = png_uint_32(
         PNG_FORMAT_FLAG_COLOR | (isTransparent ? PNG_FORMAT_FLAG_ALPHA : 0))
-      // Without this, libpng takes 16-bit numbers for light, and the picture grows pale.
+      // Without this, libpng takes 16-bit numbers for light, and the image grows pale.
       unsafe image.flags |= png_uint_32(PNG_IMAGE_FLAG_16BIT_sRGB)
       var pixels = [UInt8](repeating: 0, count: channels * width * height)
       guard unsafe png_image_finish_read(&image, nil, &pixels, 0, nil) != 0 else {
         return unsafe .failure(
-          MediaError(code: .pictureInvalid, message: "the PNG picture is damaged: \(words(image))"))
+          MediaError(code: .imageInvalid, message: "the PNG image is damaged: \(words(image))"))
       }
       if isTransparent { pixels = background.underlying(pixels) }
       return .success(orientation.upright(pixels, width: width, height: height))

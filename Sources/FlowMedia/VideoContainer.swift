@@ -27,7 +27,7 @@ enum VideoContainer: CaseIterable {
         code: .formatUnsupported,
         message: """
           cannot write '\(path)': video goes to .mp4, .mov, .mkv, .webm, .avi, .gif, .apng, .y4m, \
-          .rgb, or to pictures of a pattern such as out/%04d.png
+          .rgb, or to images of a pattern such as out/%04d.png
           """)
     }
     self = container

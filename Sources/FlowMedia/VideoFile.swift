@@ -113,7 +113,7 @@ struct VideoFile: Sendable {
     _ = try AtomicFile.place(shorter, at: temporary, overwriting: true)
   }
 
-  /// Pictures of a pattern are there one by one: none may be there before, and the folder must be.
+  /// Images of a pattern are there one by one: none may be there before, and the folder must be.
   private static func check(pattern: String, overwriting: Bool) throws(MediaError) {
     let folder = URL(filePath: pattern).deletingLastPathComponent().path
     var isFolder: ObjCBool = false

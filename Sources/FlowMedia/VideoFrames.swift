@@ -1,9 +1,9 @@
 public import FlowCore
 internal import Subprocess
 
-/// A picture of a video, and its place.
+/// An image of a video, and its place.
 public struct VideoFrame: Hashable, Sendable {
-  /// The picture.
+  /// The image.
   public let image: PixelImage
   /// Its number among those that are read, from 0.
   public let index: Int
@@ -151,7 +151,7 @@ actor FrameSource {
     return time > lastTime ? time : lastTime + .milliseconds(1)
   }
 
-  /// A PPM picture: `P6`, width, height and 255 on lines of their own, then the pixels.
+  /// A PPM image: `P6`, width, height and 255 on lines of their own, then the pixels.
   private func nextImage() async throws -> PixelImage? {
     guard !isEnded, let kind = try await line() else { return nil }
     guard kind == "P6", let size = try await line(), let most = try await line(), most == "255"

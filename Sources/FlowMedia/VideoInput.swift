@@ -33,7 +33,7 @@ struct VideoInput: Sendable {
       } else {
         arguments = ["-f", "concat", "-safe", "0", "-protocol_whitelist", "file,pipe,fd"]
         arguments += ["-i", "pipe:0"]
-        stream = try .bytes(Self.list(ofPicturesIn: path, rate: rate))
+        stream = try .bytes(Self.list(ofImagesIn: path, rate: rate))
       }
     case .camera(let name, let size, let rate):
       #if os(macOS)
@@ -91,7 +91,7 @@ struct VideoInput: Sendable {
 
   /// The images of a folder as ffmpeg's concat format lists them, 2 before 10.
   private static func list(
-    ofPicturesIn path: String, rate: FrameRate
+    ofImagesIn path: String, rate: FrameRate
   ) throws(MediaError) -> [UInt8] {
     let folder = try ImageFolder(path)
     guard folder.kinds.count == 1 else {

@@ -1,6 +1,6 @@
 internal import Foundation
 
-/// Asks `ffprobe` what a file, address, graph or series of pictures is.
+/// Asks `ffprobe` what a file, address, graph or series of images is.
 ///
 /// Cameras, screens and standard input cannot be asked without taking from them: open them with a
 /// ``VideoReader``, whose frames tell their size and rate. Of a stream whose beginning was read

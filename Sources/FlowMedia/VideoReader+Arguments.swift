@@ -1,5 +1,5 @@
 extension VideoReader {
-  /// What ffmpeg is told: frames leave it as PPM pictures, which carry their size.
+  /// What ffmpeg is told: frames leave it as PPM images, which carry their size.
   func arguments(
     input: VideoInput, rate: FrameRate?, conversion: FrameConversion
   ) -> [String] {

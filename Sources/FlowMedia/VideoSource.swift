@@ -5,7 +5,7 @@ internal import Foundation
 public enum VideoSource: Hashable, Sendable {
   /// A file, or an address that ffmpeg can open (`https://`, `rtsp://`).
   case file(String)
-  /// Pictures at a rate: a folder of them in the order of their numbers, or a pattern of names such
+  /// Images at a rate: a folder of them in the order of their numbers, or a pattern of names such
   /// as `frames/%04d.png`.
   case pictures(String, rate: FrameRate)
   /// A camera: `/dev/video0` on Linux, a name or number of AVFoundation's on macOS.
@@ -34,7 +34,7 @@ public enum VideoSource: Hashable, Sendable {
   ///
   /// - Parameters:
   ///   - text: the source.
-  ///   - rate: the rate of pictures, and what is asked of cameras and screens; 25 for pictures
+  ///   - rate: the rate of images, and what is asked of cameras and screens; 25 for images
   ///     where there is none.
   public init(parsing text: String, rate: FrameRate? = nil) {
     var isFolder: ObjCBool = false

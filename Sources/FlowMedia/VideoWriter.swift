@@ -35,7 +35,7 @@ public struct VideoWriter: Sendable {
   /// Creates a writer; nothing is written yet.
   ///
   /// The name's ending tells the form: `.mp4`, `.mov` and `.mkv` with H.264, `.webm` with VP9 (or
-  /// VP8), `.avi` with MPEG-4, `.gif`, `.apng`, pictures of a pattern such as `out/%04d.png`, `.y4m`,
+  /// VP8), `.avi` with MPEG-4, `.gif`, `.apng`, images of a pattern such as `out/%04d.png`, `.y4m`,
   /// and `.rgb` for bare pixels. Where a codec needs even sizes, the last column or row is repeated
   /// once.
   ///

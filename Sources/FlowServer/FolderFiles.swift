@@ -87,7 +87,7 @@ extension ResultStoreError {
   /// The failure that `errno` names.
   static func failure(_ action: String, _ path: String, code: Code = .folderUnusable) -> Self {
     let isFull = errno == ENOSPC || errno == EDQUOT || errno == EFBIG
-    let remedy = isFull ? "; free some room, or keep pictures for a shorter time" : ""
+    let remedy = isFull ? "; free some room, or keep images for a shorter time" : ""
     return ResultStoreError(
       code: isFull ? .diskFull : code,
       message: "cannot \(action) '\(path)': \(unsafe String(cString: strerror(errno)))\(remedy)")

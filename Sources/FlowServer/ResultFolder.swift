@@ -21,7 +21,7 @@ struct ResultFolder: ~Copyable {
     } catch {
       throw ResultStoreError(
         code: .folderUnusable,
-        message: "pictures cannot be kept in '\(parent)': \(error.localizedDescription)")
+        message: "images cannot be kept in '\(parent)': \(error.localizedDescription)")
     }
     Self.removeAbandoned(in: parent)
     let random = (0..<16).map { _ in String(Int.random(in: 0..<16), radix: 16) }.joined()

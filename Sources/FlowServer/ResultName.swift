@@ -1,6 +1,6 @@
-/// The name of a kept picture: 128 random bits and the format, so that only who is told it knows it.
+/// The name of a kept image: 128 random bits and the format, so that only who is told it knows it.
 struct ResultName: Hashable, Sendable, CustomStringConvertible {
-  /// The format of a picture, by the ending of its file.
+  /// The format of an image, by the ending of its file.
   enum Format: String, Sendable {
     case png
     case jpeg = "jpg"
@@ -10,7 +10,7 @@ struct ResultName: Hashable, Sendable, CustomStringConvertible {
   let description: String
   let format: Format
 
-  /// The media type of the picture.
+  /// The media type of the image.
   var mediaType: String { format == .png ? "image/png" : "image/jpeg" }
 
   /// A name that there was not before.

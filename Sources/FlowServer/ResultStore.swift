@@ -1,4 +1,4 @@
-/// Finished pictures, kept on disk for a while.
+/// Finished images, kept on disk for a while.
 ///
 /// They are gone after their lifetime, when newer ones need their room, and with the server: the
 /// folder is the store's own and nobody else's, and what a store left that was killed, the next one
@@ -21,26 +21,26 @@ actor ResultStore {
   ///
   /// - Parameters:
   ///   - folder: the folder, made where it is not there.
-  ///   - maximumByteCount: the most bytes of all pictures; one alone may be larger.
-  ///   - lifetime: how long a picture is kept.
+  ///   - maximumByteCount: the most bytes of all images; one alone may be larger.
+  ///   - lifetime: how long an image is kept.
   init(folder: String, maximumByteCount: Int, lifetime: Duration) throws {
     self.folder = try ResultFolder(in: folder)
     self.maximumByteCount = maximumByteCount
     self.lifetime = lifetime
   }
 
-  /// The number of pictures.
+  /// The number of images.
   var count: Int { entries.count }
-  /// The place of the pictures; nil after the end.
+  /// The place of the images; nil after the end.
   var path: String? { folder?.path }
 
-  /// Keeps a picture, and forgets the oldest where there is no room for all.
+  /// Keeps an image, and forgets the oldest where there is no room for all.
   func keep(
     _ bytes: [UInt8], format: ResultName.Format, now: ContinuousClock.Instant = .now
   ) throws -> ResultName {
     expire(now: now)
     guard folder != nil else {
-      throw ResultStoreError(code: .closed, message: "no pictures are kept: the server stops")
+      throw ResultStoreError(code: .closed, message: "no images are kept: the server stops")
     }
     var generator = SystemRandomNumberGenerator()
     let name = ResultName(format, using: &generator)
@@ -55,7 +55,7 @@ actor ResultStore {
     return name
   }
 
-  /// The picture of a name; nil where it is not, or no longer, kept.
+  /// The image of a name; nil where it is not, or no longer, kept.
   func bytes(
     of name: ResultName, now: ContinuousClock.Instant = .now
   ) throws -> [UInt8]? {
@@ -67,12 +67,12 @@ actor ResultStore {
     return nil
   }
 
-  /// Forgets pictures.
+  /// Forgets images.
   func remove(_ names: some Sequence<ResultName>) {
     for name in names { forget(name) }
   }
 
-  /// Forgets the pictures whose time is over.
+  /// Forgets the images whose time is over.
   func expire(now: ContinuousClock.Instant = .now) {
     while let oldest = order.first {
       if let entry = entries[oldest], entry.end > now { return }
@@ -81,7 +81,7 @@ actor ResultStore {
     }
   }
 
-  /// Removes the pictures and their folder; nothing is kept afterwards.
+  /// Removes the images and their folder; nothing is kept afterwards.
   func close() {
     folder = nil
     entries = [:]
@@ -96,14 +96,14 @@ actor ResultStore {
   }
 }
 
-/// What went wrong between pictures and the disk that keeps them.
+/// What went wrong between images and the disk that keeps them.
 struct ResultStoreError: Error, Equatable, Sendable, CustomStringConvertible {
   enum Code: Sendable, CaseIterable {
-    /// There is no room for a picture.
+    /// There is no room for an image.
     case diskFull
     /// The folder cannot be made or written.
     case folderUnusable
-    /// A picture cannot be read.
+    /// An image cannot be read.
     case fileUnreadable
     /// The store has been closed.
     case closed

@@ -10,9 +10,9 @@ internal import StreamFlow
 internal import Synchronization
 internal import UnixSignals
 
-/// Serves pictures and live streams over HTTP, with a page for people.
+/// Serves images and live streams over HTTP, with a page for people.
 ///
-/// All requests for pictures of one model and size are trajectories of one stream batch; they, and
+/// All requests for images of one model and size are trajectories of one stream batch; they, and
 /// live streams, take turns at the device.
 public struct Server: Sendable {
   private let options: ServerOptions
@@ -36,7 +36,7 @@ public struct Server: Sendable {
   /// The registry is the server's own: which one the process has is for the program to say.
   private static let metricHelp = [
     "streamflow_rows_in_flight": "Images in flight, frames of live streams included",
-    "streamflow_queued_pictures": "Pictures that were asked for and are not made",
+    "streamflow_queued_pictures": "Images that were asked for and are not made",
     "streamflow_live_streams": "Live streams that are open",
     "streamflow_jobs": "Jobs by state; ended ones until they are removed",
     "streamflow_model_bytes": "Memory of a model's engines, about",
@@ -86,7 +86,7 @@ public struct Server: Sendable {
       shelf, limits: options.limits, tally: tally, metrics: metrics, stop: stop, logger: logger)
     jobs = JobRegistry(maker: desk, store: jobStore, limits: options.limits, logger: logger)
     memory = MemoryBudget(capacity: options.limits.requestMemoryByteCount)
-    intake = ImageIntake(memory, maximumPixelCount: options.limits.picturePixelCount)
+    intake = ImageIntake(memory, maximumPixelCount: options.limits.imagePixelCount)
     streams = StreamRegistry(
       shelf, options: options, tally: tally, stop: stop, intake: intake, logger: logger)
   }

@@ -32,21 +32,21 @@ public struct ServerLimits: Sendable {
   public var requestMemoryByteCount = 512 << 20
   /// The most bytes of a request's headers.
   public var headerByteCount = 16 << 10
-  /// The most pixels of a picture that comes in, counted before it is decoded.
-  public var picturePixelCount = 16_000_000
+  /// The most pixels of an image that comes in, counted before it is decoded.
+  public var imagePixelCount = 16_000_000
   /// The most characters of a prompt.
   public var promptLength = 4000
-  /// The most pictures of a request.
-  public var pictureCount = 16
-  /// The most pictures of a job.
-  public var jobPictureCount = 1000
+  /// The most images of a request.
+  public var imageCount = 16
+  /// The most images of a job.
+  public var jobImageCount = 1000
   /// The most steps.
   public var stepCount = 100
-  /// The most pixels of a side of a picture that is made.
+  /// The most pixels of a side of an image that is made.
   public var side = 1024
-  /// The most pictures that are asked for and not made.
-  public var queuedPictureCount = 1024
-  /// The sizes of pictures that are made, of which the first is the default of models whose own size
+  /// The most images that are asked for and not made.
+  public var queuedImageCount = 1024
+  /// The sizes of images that are made, of which the first is the default of models whose own size
   /// is not among them; any within ``side`` where it is empty.
   ///
   /// Each size has engines of its own.
@@ -77,9 +77,9 @@ public struct ServerLimits: Sendable {
   public var socketMessageByteCount = 8 << 20
   /// How long a live stream is kept that nobody sends to.
   public var streamIdleTime = Duration.seconds(30)
-  /// How long finished pictures are kept.
+  /// How long finished images are kept.
   public var resultTime = Duration.seconds(3600)
-  /// The most bytes of finished pictures that are kept.
+  /// The most bytes of finished images that are kept.
   public var resultByteCount = 1 << 30
   /// How long a job is available after its end.
   public var jobTime = Duration.seconds(3600)
@@ -94,7 +94,7 @@ public struct ServerLimits: Sendable {
   /// The limits of a JSON document.
   var json: JSONLimits {
     JSONLimits(
-      byteCount: min(jsonByteCount, bodyByteCount), valueCount: jsonValueCount + jobPictureCount)
+      byteCount: min(jsonByteCount, bodyByteCount), valueCount: jsonValueCount + jobImageCount)
   }
 }
 
@@ -120,12 +120,12 @@ public struct ServerOptions: Sendable {
   public var publicURL: String?
   /// The addresses and networks of proxies whose `Forwarded` and `X-Forwarded-*` headers are taken.
   public var trustedProxies: [String] = []
-  /// The most rows of a tick; by the size of the pictures where nothing is said.
+  /// The most rows of a tick; by the size of the images where nothing is said.
   public var rowCapacity: Int?
   /// The bytes of memory that models may take together, without those of live streams; half of what
   /// is free where nothing is said.
   public var memoryByteCount: Int?
-  /// The folder in which finished pictures are kept.
+  /// The folder in which finished images are kept.
   public var resultFolder = NSTemporaryDirectory()
   /// The folder in which jobs and their images are stored, so that they outlive the process; without
   /// one they end with it.

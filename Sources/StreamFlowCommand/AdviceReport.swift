@@ -25,7 +25,7 @@ extension GenerationRun {
 extension LiveStream {
   /// Why the images are likely to disappoint with the settings as they are.
   var advice: [RequestAdvice] {
-    let size = pictureSize
+    let size = imageSize
     return checkpoint.advice(on: settings.request, width: size.width, height: size.height)
   }
 }

@@ -89,7 +89,7 @@ enum ExitStatus {
 
   private static func of(_ error: MediaError) -> ExitCode {
     switch error.code {
-    case .pictureInvalid, .formatUnsupported, .pictureTooLarge, .videoCutShort,
+    case .imageInvalid, .formatUnsupported, .imageTooLarge, .videoCutShort,
       .videoStreamMissing:
       ExitCode(EX_DATAERR)
     case .encodingFailed: ExitCode(EX_SOFTWARE)

@@ -81,11 +81,11 @@ struct GenerateCommand: AsyncParsableCommand {
       let texts = try self.texts(imported: imported?.settings)
       let sample = sampling.request(texts[0], of: checkpoint, spacing: nil)
       var work = PromptList(prompts: texts, count: count, sample: sample)
-      let output = try PictureOutput(
-        outputOptions, pictureCount: work.pictureCount, isJSON: reportOptions.json)
+      let output = try ImageOutput(
+        outputOptions, imageCount: work.imageCount, isJSON: reportOptions.json)
       let generator = try sampling.generator(
         checkpoint, engines: try engines.engines(), guidance: sample.guidance,
-        pictureCount: work.pictureCount)
+        imageCount: work.imageCount)
       if outputOptions.resume, sampling.hasRandomSeed,
         let seed = ResumedRun.firstSeed(
           of: work, in: output, parameters: generator.parameters(of:))
@@ -143,14 +143,14 @@ struct GenerateCommand: AsyncParsableCommand {
 }
 
 /// Prompts, each to be made into some images.
-struct PromptList: PictureWork {
+struct PromptList: ImageWork {
   let prompts: [String]
   /// The number of images of each prompt.
   let count: Int
   var sample: GenerationRequest
 
-  var pictureCount: Int { prompts.count * count }
-  var portion: Int { pictureCount }
+  var imageCount: Int { prompts.count * count }
+  var portion: Int { imageCount }
   var strength: Double? { nil }
 
   func requests(_ indices: [Int]) -> [Result<GenerationRequest, any Error>] {

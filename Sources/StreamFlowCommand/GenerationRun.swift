@@ -8,9 +8,9 @@ internal import Foundation
 internal import StreamFlow
 
 /// The images that a run makes, requested a portion at a time.
-protocol PictureWork: Sendable {
+protocol ImageWork: Sendable {
   /// The number of images.
-  var pictureCount: Int { get }
+  var imageCount: Int { get }
   /// The number of images of each prompt or input.
   var count: Int { get }
   /// A request like all of them.
@@ -36,8 +36,8 @@ struct GenerationRun {
   enum Style { case plain, quiet, json }
 
   let generator: Generator
-  let work: any PictureWork
-  let output: PictureOutput
+  let work: any ImageWork
+  let output: ImageOutput
   let outputOptions: OutputOptions
   let reporting: ReportOptions
   /// Whether nobody chose the seed, so that it is worth reporting.
@@ -72,7 +72,7 @@ struct GenerationRun {
     let skipped: Int
     let prepareSeconds: Double
     let seconds: Double
-    let picturesPerSecond: Double
+    let imagesPerSecond: Double
     let ticks: Int
     let tickSeconds: Double
     let engineSeconds: Double
@@ -123,7 +123,7 @@ struct GenerationRun {
   func callAsFunction() async throws {
     var output = output
     let resumed = try resume(&output)
-    let remaining = (0..<work.pictureCount).filter { resumed[$0] == nil }
+    let remaining = (0..<work.imageCount).filter { resumed[$0] == nil }
     tellAdditions()
     warnOfCutPrompts()
     warnOfIdleGuidance()
@@ -192,7 +192,7 @@ struct GenerationRun {
   }
 
   /// Finds what an interrupted run left, and continues its numbers.
-  private func resume(_ output: inout PictureOutput) throws -> [Int: String] {
+  private func resume(_ output: inout ImageOutput) throws -> [Int: String] {
     guard outputOptions.resume else { return [:] }
     let run = ResumedRun(of: work, in: output, parameters: generator.parameters(of:))
     try output.resume(run)
@@ -200,7 +200,7 @@ struct GenerationRun {
   }
 
   private func images(of files: [Int: String]) -> [Int: PixelImage] {
-    files.compactMapValues { try? PixelImage(pictureAt: $0) }
+    files.compactMapValues { try? PixelImage(imageAt: $0) }
   }
 
   /// Prints a line where the images do not go.
@@ -287,7 +287,7 @@ struct GenerationRun {
     switch style {
     case .quiet: return
     case .plain:
-      let total = work.pictureCount - skipped
+      let total = work.imageCount - skipped
       let place = written.count == 1 ? written[0].file : output.place
       guard total > 0 else {
         say("all \(skipped) images were there already: \(output.file ?? output.place)")
@@ -309,7 +309,7 @@ struct GenerationRun {
         pictures: written,
         contactSheet: sheet, failed: failed, skipped: skipped,
         prepareSeconds: statistics.preparation.seconds,
-        seconds: seconds, picturesPerSecond: rate, ticks: statistics.tickCount,
+        seconds: seconds, imagesPerSecond: rate, ticks: statistics.tickCount,
         tickSeconds: statistics.tickTime.seconds, engineSeconds: statistics.engineTime.seconds,
         decodeSeconds: statistics.decodeTime.seconds,
         engines: statistics.engines.map {

@@ -22,7 +22,7 @@ struct ResumedRun {
   ///   - output: where its images go.
   ///   - parameters: the settings text of a request.
   init(
-    of work: some PictureWork, in output: PictureOutput,
+    of work: some ImageWork, in output: ImageOutput,
     parameters: (GenerationRequest) -> String
   ) {
     guard let folder = output.folder else { return }
@@ -36,7 +36,7 @@ struct ResumedRun {
       return
     }
     var indices: [String: Int] = [:]
-    for index in 0..<work.pictureCount {
+    for index in 0..<work.imageCount {
       indices[parameters(work.description(of: index))] = index
     }
     var bases: [Int: Int] = [:]
@@ -58,7 +58,7 @@ struct ResumedRun {
     if base == nil, !broken.isEmpty { base = 0 }
     for entry in broken {
       let index = entry.number - (base ?? 0) - 1
-      if (0..<work.pictureCount).contains(index),
+      if (0..<work.imageCount).contains(index),
         OutputFolder.slug(work.name(of: index)) == entry.slug
       {
         damaged.insert(entry.path)
@@ -75,7 +75,7 @@ struct ResumedRun {
   ///   - parameters: the settings text of a request.
   /// - Returns: the first seed of the latest run with these settings; nil where there is none.
   static func firstSeed(
-    of work: some PictureWork, in output: PictureOutput,
+    of work: some ImageWork, in output: ImageOutput,
     parameters: (GenerationRequest) -> String
   ) -> UInt64? {
     func index(text: String, seed: UInt64, among candidates: [Int]) -> Int? {
@@ -95,7 +95,7 @@ struct ResumedRun {
     guard let folder = output.folder else { return nil }
     // One index for each name: the others of that name differ in their seed alone.
     var candidates: [String: [Int]] = [:]
-    for index in stride(from: 0, to: work.pictureCount, by: max(work.count, 1)) {
+    for index in stride(from: 0, to: work.imageCount, by: max(work.count, 1)) {
       candidates[OutputFolder.slug(work.name(of: index)), default: []].append(index)
     }
     // The images of one run share the difference of seed and file number.

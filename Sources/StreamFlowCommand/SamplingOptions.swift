@@ -175,7 +175,7 @@ struct SamplingOptions: ParsableArguments {
 extension SamplingOptions {
   /// A generator for a number of images.
   func generator(
-    _ checkpoint: Checkpoint, engines: EngineStore, guidance: Guidance, pictureCount: Int
+    _ checkpoint: Checkpoint, engines: EngineStore, guidance: Guidance, imageCount: Int
   ) throws -> Generator {
     var options = GeneratorOptions()
     (options.width, options.height) = (chosenWidth, chosenHeight)
@@ -185,8 +185,8 @@ extension SamplingOptions {
     let capacity = Generator.rowCapacity(of: checkpoint, options)
     let rows = guidance.rowsPerStep
     let together = max(capacity / rows, 1)
-    let groups = max((pictureCount + together - 1) / together, 1)
-    if stages.rows == nil { options.rowCapacity = (pictureCount + groups - 1) / groups * rows }
+    let groups = max((imageCount + together - 1) / together, 1)
+    if stages.rows == nil { options.rowCapacity = (imageCount + groups - 1) / groups * rows }
     return try Generator(checkpoint: checkpoint, options: options, engines: engines)
   }
 }

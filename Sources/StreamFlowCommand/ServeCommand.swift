@@ -5,10 +5,10 @@ internal import Foundation
 internal import Logging
 internal import StreamFlow
 
-/// `streamflow serve`: pictures and live streams over HTTP, and a page.
+/// `streamflow serve`: images and live streams over HTTP, and a page.
 struct ServeCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "serve", abstract: "Serve pictures and live streams over HTTP, with a web page.",
+    commandName: "serve", abstract: "Serve images and live streams over HTTP, with a web page.",
     discussion: """
       Open the address that it prints in a browser; programs speak to it as to OpenAI's images API. \
       Only this machine can reach it unless --host says otherwise, which needs a token. SIGTERM \
@@ -18,7 +18,7 @@ struct ServeCommand: AsyncParsableCommand {
         streamflow serve
         streamflow serve --model starter --model portraits=models/sd15,lora=film.safetensors:0.8
         streamflow serve --state jobs
-        streamflow serve --host 0.0.0.0 --token-file token.txt --allow-host pictures.example.org
+        streamflow serve --host 0.0.0.0 --token-file token.txt --allow-host images.example.org
         curl localhost:8188/v1/images/generations --json '{"prompt": "a fox"}'
       """)
 
@@ -208,8 +208,8 @@ struct ServerBounds: ParsableArguments {
   @Option(help: "The most batch rows of a network call (default: by the size of the images).")
   var maxRows: Int?
 
-  @Option(help: "The most pictures that are asked for and not made.")
-  var queue = ServerLimits().queuedPictureCount
+  @Option(help: "The most images that are asked for and not made.")
+  var queue = ServerLimits().queuedImageCount
 
   @Option(
     help: """
@@ -221,16 +221,16 @@ struct ServerBounds: ParsableArguments {
   @Option(help: "Seconds that what is under way has when the server is stopped.")
   var grace = 10
 
-  @Option(help: "The most pictures of a request.")
-  var maxN = ServerLimits().pictureCount
+  @Option(help: "The most images of a request.")
+  var maxN = ServerLimits().imageCount
 
-  @Option(help: "The most pictures of a job.")
-  var maxJob = ServerLimits().jobPictureCount
+  @Option(help: "The most images of a job.")
+  var maxJob = ServerLimits().jobImageCount
 
   @Option(help: "The most steps.")
   var maxSteps = ServerLimits().stepCount
 
-  @Option(help: "The most pixels of a side of a picture that is made.")
+  @Option(help: "The most pixels of a side of an image that is made.")
   var maxSide = ServerLimits().side
 
   @Option(help: "The most characters of a prompt.")
@@ -254,8 +254,8 @@ struct ServerBounds: ParsableArguments {
   @Option(help: "The most bytes of a JSON body.")
   var maxJson = ServerLimits().jsonByteCount
 
-  @Option(help: "The most pixels of a picture that comes in.")
-  var maxPixels = ServerLimits().picturePixelCount
+  @Option(help: "The most pixels of an image that comes in.")
+  var maxPixels = ServerLimits().imagePixelCount
 
   @Option(help: "The most live streams.")
   var maxStreams = ServerLimits().streamCount
@@ -338,16 +338,16 @@ struct ServerBounds: ParsableArguments {
     options.memoryByteCount = memory.map { Int($0 * 1e9) }
     options.grace = .seconds(grace)
     if let results { options.resultFolder = results }
-    options.limits.queuedPictureCount = queue
-    options.limits.pictureCount = maxN
-    options.limits.jobPictureCount = maxJob
+    options.limits.queuedImageCount = queue
+    options.limits.imageCount = maxN
+    options.limits.jobImageCount = maxJob
     options.limits.stepCount = maxSteps
     options.limits.side = maxSide
     options.limits.promptLength = maxPrompt
     options.limits.bodyByteCount = maxBody
     options.limits.requestMemoryByteCount = maxRequestMemory
     options.limits.allowedSizes = allowedSizes.map { ($0.width, $0.height) }
-    options.limits.picturePixelCount = maxPixels
+    options.limits.imagePixelCount = maxPixels
     options.limits.streamCount = maxStreams
     options.limits.jsonByteCount = maxJson
     options.limits.connectionCount = maxConnections

@@ -12,7 +12,7 @@ struct SourceOptions: ParsableArguments {
       How inputs of another aspect ratio are fitted: cover (fill the size, cropped), contain (the \
       whole input on a background), or stretch. (default: cover)
       """)
-  var fit: PictureFit.Kind?
+  var fit: ImageFit.Kind?
 
   @Option(
     help: ArgumentHelp(
@@ -25,7 +25,7 @@ struct SourceOptions: ParsableArguments {
     }
   }
 
-  var pictureFit: PictureFit { PictureFit(fit ?? .cover, background: background.color) }
+  var imageFit: ImageFit { ImageFit(fit ?? .cover, background: background.color) }
 }
 
 /// A color in hexadecimal, as the web writes it.
@@ -47,4 +47,4 @@ struct ColorArgument: ExpressibleByArgument {
   }
 }
 
-extension PictureFit.Kind: ExpressibleByArgument {}
+extension ImageFit.Kind: ExpressibleByArgument {}

@@ -67,12 +67,12 @@ struct TransformCommand: AsyncParsableCommand {
       let request = sampling.request(words[words.count - 1], of: checkpoint, spacing: .uniform)
       var source = SourceList(
         files: files, count: count, sample: request, options: sourceOptions)
-      let output = try PictureOutput(
-        outputOptions, pictureCount: source.pictureCount, isJSON: reportOptions.json,
-        inputs: files, names: (0..<source.pictureCount).map { [source] in source.name(of: $0) })
+      let output = try ImageOutput(
+        outputOptions, imageCount: source.imageCount, isJSON: reportOptions.json,
+        inputs: files, names: (0..<source.imageCount).map { [source] in source.name(of: $0) })
       let generator = try sampling.generator(
         checkpoint, engines: try engineOptions.engines(), guidance: request.guidance,
-        pictureCount: source.pictureCount)
+        imageCount: source.imageCount)
       if outputOptions.resume, sampling.hasRandomSeed,
         let seed = ResumedRun.firstSeed(
           of: source, in: output, parameters: generator.parameters(of:))
@@ -89,14 +89,14 @@ struct TransformCommand: AsyncParsableCommand {
 }
 
 /// Files to be made into images, read a few at a time.
-struct SourceList: PictureWork {
+struct SourceList: ImageWork {
   let files: [String]
   /// The number of images of each file.
   let count: Int
   var sample: GenerationRequest
   let options: SourceOptions
 
-  var pictureCount: Int { files.count * count }
+  var imageCount: Int { files.count * count }
   var prompts: [String] { [sample.prompt] }
   var strength: Double? { options.strength }
   /// The number of images whose files are read at a time: their pixels wait in memory.
@@ -111,7 +111,7 @@ struct SourceList: PictureWork {
         image = read.image
       } else {
         image = Result { () throws(MediaError) in
-          try PixelImage(pictureAt: files[file], background: options.background.color)
+          try PixelImage(imageAt: files[file], background: options.background.color)
         }
         read = (file, image)
       }
@@ -126,8 +126,8 @@ struct SourceList: PictureWork {
   private func request(of index: Int, from image: PixelImage) -> GenerationRequest {
     var request = sample
     request.seed &+= UInt64(index)
-    request.source = SourcePicture(
-      image: image, strength: options.strength, fit: options.pictureFit)
+    request.source = InputImage(
+      image: image, strength: options.strength, fit: options.imageFit)
     return request
   }
 

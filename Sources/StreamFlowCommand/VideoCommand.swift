@@ -152,11 +152,11 @@ struct VideoCommand: AsyncParsableCommand {
   }
 
   /// Where the output is scaled back to the input's size, stretching there and back loses nothing.
-  private var fit: PictureFit {
+  private var fit: ImageFit {
     let isFree =
       sourceOptions.fit == nil && sampling.chosenWidth == nil && sampling.chosenHeight == nil
     return scaleOutput == .source && isFree
-      ? PictureFit(.stretch, background: sourceOptions.background.color) : sourceOptions.pictureFit
+      ? ImageFit(.stretch, background: sourceOptions.background.color) : sourceOptions.imageFit
   }
 
   private var source: VideoSource {
@@ -186,7 +186,7 @@ struct FrameOptions: ParsableArguments {
     help: ArgumentHelp(
       """
       Skip frames like the one before, from this cosine similarity on (0 to 1), and show its \
-      picture again; by chance that rises from there to 1.
+      image again; by chance that rises from there to 1.
       """, valueName: "threshold"))
   var similar: Double?
 
@@ -202,7 +202,7 @@ struct FrameOptions: ParsableArguments {
   @Option(help: "The frames that are admitted together.")
   var frameBuffer = 1
 
-  @Option(help: "The most pictures that are decoded together.")
+  @Option(help: "The most images that are decoded together.")
   var decodeBatch = 4
 
   @Option(

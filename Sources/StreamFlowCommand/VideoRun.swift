@@ -117,7 +117,7 @@ struct VideoRun: Sendable {
     _ frames: VideoFrames, from source: VideoSource, _ information: VideoInformation?,
     log: VideoLog
   ) async throws -> VideoWriterResult {
-    let (width, height) = await stream.pictureSize
+    let (width, height) = await stream.imageSize
     let image = PixelSize(width: width, height: height)
     let size = PixelSize(width: width * (target.isSideBySide ? 2 : 1), height: height)
     var options = VideoWriterOptions(overwriting: target.overwrites, encoder: target.encoder)

@@ -16,7 +16,7 @@ import Testing
     return PixelImage(width: width, height: height, pixels: pixels)
   }
 
-  @Test("The first picture is let through, the same again is skipped up to the maximum, no more")
+  @Test("The first image is let through, the same again is skipped up to the maximum, no more")
   func maximum() {
     for seed in [nil, 3] as [UInt64?] {
       var gate = FrameGate(settings: .init(threshold: 0.9, maximumSkips: 3, seed: seed))
@@ -25,7 +25,7 @@ import Testing
     }
   }
 
-  @Test("Skips are counted from the last picture that was let through")
+  @Test("Skips are counted from the last image that was let through")
   func reset() {
     var gate = FrameGate(settings: .init(threshold: 0.999, maximumSkips: 2, seed: nil))
     let places = [0, 0, 40, 40, 40, 40]
@@ -34,7 +34,7 @@ import Testing
     #expect(admitted == [true, false, true, false, false, true])
   }
 
-  @Test("What is compared is the last picture that was made, so that slow changes add up")
+  @Test("What is compared is the last image that was made, so that slow changes add up")
   func drift() {
     let steps = (0..<40).map { Self.image($0) }
     let near = LumaThumbnail(of: steps[0]).similarity(to: LumaThumbnail(of: steps[1]))
@@ -68,14 +68,14 @@ import Testing
     #expect(!skips(similarity + 1e-6, seed: 7).contains(true))
   }
 
-  @Test("At threshold 1 nothing is skipped, not even the same picture")
+  @Test("At threshold 1 nothing is skipped, not even the same image")
   func off() {
     var gate = FrameGate(settings: .init(threshold: 1, maximumSkips: 10, seed: nil))
     let admitted = (0..<5).map { _ in gate.admits(Self.image(3)) }
     #expect(admitted == [true, true, true, true, true])
   }
 
-  @Test("Another size is another picture; black against black is the same, against white is not")
+  @Test("Another size is another image; black against black is the same, against white is not")
   func edges() {
     var gate = FrameGate(settings: .init(threshold: 0.5, maximumSkips: 10, seed: nil))
     func plain(_ width: Int, _ height: Int, _ level: UInt8) -> PixelImage {

@@ -99,7 +99,7 @@ import Testing
     #expect(try schedule.plan(stepCount: 4, solver: .euler) == four)
   }
 
-  @Test("The first picture is as good as the tenth: no stage begins with what is not a sample")
+  @Test("The first image is as good as the tenth: no stage begins with what is not a sample")
   func fill() throws {
     // Every admitted trajectory starts at its own noise and goes through all its rows.
     let plan = try FlowMatchingSchedule().plan(stepCount: 3, solver: .euler)

@@ -53,16 +53,16 @@ import Testing
     }
   }
 
-  @Test("An unprompted field that leads straight to one picture is known after one evaluation")
+  @Test("An unprompted field that leads straight to one image is known after one evaluation")
   func straight() throws {
-    // v = (x - data) / sigma is the flow to one picture; prompted, to another.
+    // v = (x - data) / sigma is the flow to one image; prompted, to another.
     let field = KnownField { x, t, c in (x - (c == 0 ? 0.25 : -0.5)) / (t / 1000) }
     let plan = try FlowMatchingSchedule().plan(stepCount: 6, solver: .euler)
     for scale in [Float(1), 2, 5] {
       let full = try Self.end(plan, .full(scale: scale), field: field)
       let onetime = try Self.end(plan, .onetimeNegative(scale: scale), field: field)
       expectClose(onetime.scalars, full.scalars, tolerance: 2e-4)
-      // To the picture itself, the residual side takes the reference as it is.
+      // To the image itself, the residual side takes the reference as it is.
       let reference = Latents(
         shape: Self.shape, scalars: [Float](repeating: 0.25, count: Self.shape.elementCount))
       let own = try Self.end(plan, .selfNegative(scale: scale), reference: reference, field: field)

@@ -93,7 +93,7 @@ import Testing
     #expect(field.ticks.allSatisfy { $0 <= 7 })
   }
 
-  @Test("The expected picture is where the velocity leads, and at the last step where it arrives")
+  @Test("The expected image is where the velocity leads, and at the last step where it arrives")
   func estimate() throws {
     // A field that knows the data: from anywhere, it leads there.
     let data: Float = 0.25
@@ -125,7 +125,7 @@ import Testing
     }
   }
 
-  @Test("One admitted a tick makes the paper's pipeline: N stages, a picture a tick, none lost")
+  @Test("One admitted a tick makes the paper's pipeline: N stages, an image a tick, none lost")
   func pipeline() throws {
     let (count, stages) = (10, 4)
     let plan = try FlowMatchingSchedule().plan(stepCount: stages, solver: .euler)

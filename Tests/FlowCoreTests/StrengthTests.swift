@@ -44,7 +44,7 @@ import Testing
     }
   }
 
-  @Test("A way of strength n/N is the last n of N steps, from the picture with its share of noise")
+  @Test("A way of strength n/N is the last n of N steps, from the image with its share of noise")
   func diffusers() throws {
     let data = try Data(contentsOf: URL(filePath: Bundle.module.fixture("strength.json")))
     let golden = try JSONDecoder().decode(Golden.self, from: data)
@@ -100,7 +100,7 @@ import Testing
     }
   }
 
-  @Test("A field that leads straight back to a picture gives it back, from any strength")
+  @Test("A field that leads straight back to an image gives it back, from any strength")
   func identity() throws {
     let shape: Shape = [2, 3]
     let picture = Latents(shape: shape, scalars: [0.1, -0.4, 0.9, 0, 1.2, -1])

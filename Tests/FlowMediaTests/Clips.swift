@@ -58,7 +58,7 @@ struct Clips {
     }
   }
 
-  /// A picture that changes smoothly from place to place and from frame to frame.
+  /// An image that changes smoothly from place to place and from frame to frame.
   static func picture(_ size: PixelSize, index: Int) -> PixelImage {
     var pixels: [UInt8] = []
     for y in 0..<size.height {
@@ -72,7 +72,7 @@ struct Clips {
     return PixelImage(width: size.width, height: size.height, pixels: pixels)
   }
 
-  /// The largest and the mean difference of two pictures, by byte.
+  /// The largest and the mean difference of two images, by byte.
   static func difference(_ one: PixelImage, _ other: PixelImage) -> (worst: Int, mean: Double) {
     guard one.width == other.width, one.height == other.height else { return (256, 256) }
     let differences = zip(one.pixels, other.pixels).map { abs(Int($0) - Int($1)) }

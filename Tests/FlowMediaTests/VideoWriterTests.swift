@@ -51,7 +51,7 @@ import Testing
     #expect(try files() == [name])
   }
 
-  @Test("Bare pixels and pictures of a pattern hold every byte")
+  @Test("Bare pixels and images of a pattern hold every byte")
   func exact() async throws {
     _ = try await write(3, to: "a.rgb")
     let expected = (0..<3).flatMap { Clips.picture(size, index: $0).pixels }
@@ -59,7 +59,7 @@ import Testing
     _ = try await write(3, to: "p%03d.png")
     #expect(try files() == ["a.rgb", "p001.png", "p002.png", "p003.png"])
     #expect(
-      try PixelImage(pictureAt: clips.path("p003.png")) == Clips.picture(size, index: 2))
+      try PixelImage(imageAt: clips.path("p003.png")) == Clips.picture(size, index: 2))
     let error = await #expect(throws: MediaError.self) { try await write(1, to: "p%d.png") }
     #expect(error?.message == "'\(clips.folder.path)/p001.png' is there already")
   }

@@ -27,7 +27,7 @@ import Testing
       ("POST", "/v1/jobs", json, #"{"prompt": "x", "steps": 1}"#, 202),
       ("POST", "/v1/streams", json, #"{"prompt": 1}"#, 400),
       ("PATCH", stream, json, #"{"strength": 0.5}"#, 200),
-      ("PUT", stream + "/frames", "image/png", "no picture", 415),
+      ("PUT", stream + "/frames", "image/png", "no image", 415),
     ] {
       let client = try LoopbackClient(port: server.port, timeout: 20)
       client.send(Self.head(method, path, type: type, length: body.utf8.count))

@@ -130,11 +130,11 @@ import Testing
     await server.stop()
   }
 
-  @Test("Bodies, headers, pictures and time have bounds, each with its own status")
+  @Test("Bodies, headers, images and time have bounds, each with its own status")
   func bounds() async throws {
     let server = try await RunningServer {
       $0.limits.bodyByteCount = 10_000
-      $0.limits.picturePixelCount = 100
+      $0.limits.imagePixelCount = 100
       $0.limits.readTime = .seconds(1)
       $0.limits.requestTime = .seconds(1)
     }
@@ -170,7 +170,7 @@ import Testing
     let late = try LoopbackClient.ask(
       server.port, "POST", path, json: #"{"prompt": "x", "n": 16, "steps": 100}"#)
     #expect(late.status == 504 && late["error", "code"] as? String == "request_timeout")
-    // A bomb: a picture that says it is larger than it may be.
+    // A bomb: an image that says it is larger than it may be.
     let opened = try LoopbackClient.ask(
       server.port, "POST", "/v1/streams", json: #"{"prompt": "x", "stages": 1}"#)
     let id = try #require(opened["id"] as? String)

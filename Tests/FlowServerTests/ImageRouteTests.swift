@@ -17,7 +17,7 @@ import Testing
 
   private static let path = "/v1/images/generations"
 
-  @Test("A picture is the one that the generator makes of the same request")
+  @Test("An image is the one that the generator makes of the same request")
   func same() async throws {
     let server = try await RunningServer.shared()
     let answer = try LoopbackClient.ask(
@@ -39,7 +39,7 @@ import Testing
       tolerance: 1)
   }
 
-  @Test("JPEG, and an address where the picture is found")
+  @Test("JPEG, and an address where the image is found")
   func addresses() async throws {
     let server = try await RunningServer.shared()
     let answer = try LoopbackClient.ask(
@@ -57,7 +57,7 @@ import Testing
     #expect(try PixelImage(picture: picture.body).width == 64)
   }
 
-  @Test("Events: previews in their order, then the picture; the same one as without")
+  @Test("Events: previews in their order, then the image; the same one as without")
   func events() async throws {
     let server = try await RunningServer.shared()
     let body = #""prompt": "a rocket", "seed": 3, "steps": 4, "guidance": "none""#
@@ -78,7 +78,7 @@ import Testing
     #expect(data["seed"] as? Int == 3 && data["index"] as? Int == 0)
   }
 
-  @Test("An edit starts from its picture")
+  @Test("An edit starts from its image")
   func edits() async throws {
     let server = try await RunningServer.shared()
     let source = PixelImage(
@@ -103,7 +103,7 @@ import Testing
     var request = GenerationRequest(prompt: "a fox")
     (request.seed, request.stepCount, request.spacing) = (5, 2, .uniform)
     request.guidance = checkpoint.guidance(scale: checkpoint.defaults().guidanceScale)
-    request.source = SourcePicture(image: source, strength: 0.5, fit: PictureFit(.cover))
+    request.source = InputImage(image: source, strength: 0.5, fit: ImageFit(.cover))
     let generator = try Generator(checkpoint: checkpoint, engines: .ofTests)
     var iterator = try await generator.images(for: [request]).makeAsyncIterator()
     expectClose(
@@ -151,7 +151,7 @@ import Testing
 
   @Test("A full queue is told, with when to try again")
   func fullQueue() async throws {
-    let server = try await RunningServer { $0.limits.queuedPictureCount = 4 }
+    let server = try await RunningServer { $0.limits.queuedImageCount = 4 }
     let client = try LoopbackClient(port: server.port)
     let json = Array(#"{"prompt": "x", "n": 4, "steps": 100}"#.utf8)
     client.request(

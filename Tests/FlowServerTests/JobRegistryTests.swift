@@ -247,9 +247,9 @@ import Testing
     let image = PixelImage(width: 3, height: 2, pixels: (0..<18).map { UInt8($0 * 9) })
     let store = try JobStore(folder: "\(folder.path)/state")
     var order = try ImageOrder.job(#"{"prompt": "a", "seed": 3}"#)
-    order.source = SourcePicture(
+    order.source = InputImage(
       image: image, strength: 0.25,
-      fit: PictureFit(.contain, background: RGBColor(red: 1, green: 2, blue: 3)))
+      fit: ImageFit(.contain, background: RGBColor(red: 1, green: 2, blue: 3)))
     let record = try await store.insert(
       JobRequest(order, model: "fake"), id: "job_a", client: "", total: 1,
       input: try image.png())
@@ -283,7 +283,7 @@ import Testing
       """#
     var order = try ImageOrder.job(json)
     let image = PixelImage(width: 1, height: 1, pixels: [1, 2, 3])
-    order.source = SourcePicture(image: image, strength: 0.6, fit: PictureFit(.cover))
+    order.source = InputImage(image: image, strength: 0.6, fit: ImageFit(.cover))
     let written = try JobRequest(order, model: "sd15").json()
     #expect(written == text.replacing("\n", with: ""))
     #expect(request.seed == .max && request.hasInput)

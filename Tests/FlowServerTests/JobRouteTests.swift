@@ -30,7 +30,7 @@ import Testing
       #expect(picture.headers["content-type"] == "image/png")
       #expect(try PixelImage(picture: picture.body).height == 64)
     }
-    // Forgotten with its pictures.
+    // Forgotten with its images.
     #expect(try LoopbackClient.ask(server.port, "DELETE", "/v1/jobs/\(id)").status == 200)
     #expect(try LoopbackClient.ask(server.port, "GET", "/v1/jobs/\(id)").status == 404)
     #expect(
@@ -54,7 +54,7 @@ import Testing
     #expect(count > 0 && count < 900)
   }
 
-  @Test("One picture comes long before a job's many are done")
+  @Test("One image comes long before a job's many are done")
   func brief() async throws {
     let server = try await RunningServer.shared()
     let id = try Self.start(server.port, #"{"prompt": "a fox", "n": 900, "steps": 4}"#)

@@ -60,9 +60,9 @@ import Testing
     var (registry, _) = try open()
     maker.change { $0.allowance = 0 }
     var order = try ImageOrder.job(#"{"prompt": "a"}"#)
-    order.source = SourcePicture(
+    order.source = InputImage(
       image: PixelImage(width: 1, height: 1, pixels: [1, 2, 3]), strength: 0.5,
-      fit: PictureFit(.cover))
+      fit: ImageFit(.cover))
     let id = try await registry.add(order, client: "").id
     #expect(try await eventually { maker.calls.count == 1 })
     await registry.suspend()

@@ -64,7 +64,7 @@ import Testing
     let intake = ImageIntake(budget, maximumPixelCount: 1200)
     do {
       let held = try await intake.decode(Self.image.png()) {
-        $0.resampled(width: 8, height: 8, fit: PictureFit(.cover))
+        $0.resampled(width: 8, height: 8, fit: ImageFit(.cover))
       }
       #expect(held.image.width == 8 && budget.reservedByteCount == 3 * 64)
     }
@@ -79,7 +79,7 @@ import Testing
     let large = await #expect(throws: MediaError.self) {
       try await ImageIntake(budget, maximumPixelCount: 1199).decode(Self.image.png())
     }
-    #expect(large?.code == .pictureTooLarge)
+    #expect(large?.code == .imageTooLarge)
   }
 
   @Test("Bodies of all requests share one budget; beyond it there is a 429, and room again after")

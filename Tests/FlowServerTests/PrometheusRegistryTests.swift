@@ -39,7 +39,7 @@ import Testing
     let registry = PrometheusRegistry(help: ["hb.requests": "Requests\nby route \\ method"])
     try counter("hb.requests", [("route", "/"), ("method", "GET")], of: registry).increment(
       by: Int64(3))
-    registry.gauge("queue_length", help: "Pictures that wait") { 2.5 }
+    registry.gauge("queue_length", help: "Images that wait") { 2.5 }
     registry.gauge("absent", help: "No value") { nil }
     let recorder = registry.makeRecorder(label: "rows", dimensions: [], aggregate: false)
     (recorder as? PrometheusGauge)?.record(Int64(-4))
@@ -54,7 +54,7 @@ import Testing
         # HELP hb_requests_total Requests\\nby route \\\\ method
         # TYPE hb_requests_total counter
         hb_requests_total{method="GET",route="/"} 3
-        # HELP queue_length Pictures that wait
+        # HELP queue_length Images that wait
         # TYPE queue_length gauge
         queue_length 2.5
         # HELP rows rows

@@ -23,7 +23,7 @@ import Testing
     return try #require((attributes[.posixPermissions] as? NSNumber)?.intValue)
   }
 
-  @Test("A picture comes back as it was, from a folder that is nobody else's")
+  @Test("An image comes back as it was, from a folder that is nobody else's")
   func keeping() async throws {
     let store = try store()
     let folder = try #require(await store.path)
@@ -69,7 +69,7 @@ import Testing
     #expect(await store.byteCount == 1)
   }
 
-  @Test("A picture is gone after its time, from the disk too")
+  @Test("An image is gone after its time, from the disk too")
   func expiry() async throws {
     let store = try store(lifetime: .seconds(10))
     let first = try await store.keep([1], format: .png, now: start)
@@ -83,7 +83,7 @@ import Testing
     #expect(await store.byteCount == 0)
   }
 
-  @Test("Pictures that are removed make room, once")
+  @Test("Images that are removed make room, once")
   func removal() async throws {
     let store = try store()
     let names = [
@@ -173,7 +173,7 @@ import Testing
     #expect(
       error?.message
         == "cannot write 3 bytes to '\(folder.path)': No space left on device; free some room, or "
-        + "keep pictures for a shorter time")
+        + "keep images for a shorter time")
     #expect(try names(in: folder.path) == [])
     try folder.write([1, 2, 3], to: "a.png")
     #expect(try folder.read("a.png") == [1, 2, 3])

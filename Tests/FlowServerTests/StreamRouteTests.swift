@@ -26,13 +26,13 @@ import Testing
     #expect(try LoopbackClient.ask(port, "GET", "/v1/streams/\(id)").status == 404)
   }
 
-  @Test("Frames that are put are pictures in the motion JPEG; a frame like the one before is not")
+  @Test("Frames that are put are images in the motion JPEG; a frame like the one before is not")
   func motion() async throws {
     let server = try await RunningServer.shared()
     let id = try Self.open(server.port, #", "similar": 0.5"#)
     let viewer = try LoopbackClient(port: server.port)
     viewer.request("GET", "/v1/streams/\(id)/mjpeg")
-    // Once the head is there, no picture is missed.
+    // Once the head is there, no image is missed.
     var bytes = viewer.read()
     #expect(String(decoding: bytes, as: UTF8.self).hasPrefix("HTTP/1.1 200"))
     func put(_ shade: Int) throws -> Int {
@@ -53,7 +53,7 @@ import Testing
     #expect(text.contains("multipart/x-mixed-replace; boundary=frame"))
     #expect(text.contains("--frame\r\nContent-Type: image/jpeg\r\n"))
     let bad = try LoopbackClient.ask(
-      server.port, "PUT", "/v1/streams/\(id)/frames", body: Array("no picture".utf8))
+      server.port, "PUT", "/v1/streams/\(id)/frames", body: Array("no image".utf8))
     #expect(bad.status == 415 || bad.status == 400, "\(bad.text)")
     try Self.close(server.port, id)
   }
@@ -134,7 +134,7 @@ import Testing
     await server.stop()
   }
 
-  @Test("A WebSocket takes frames and settings, and gives pictures and what is said of them")
+  @Test("A WebSocket takes frames and settings, and gives images and what is said of them")
   func socket() async throws {
     let server = try await RunningServer.shared()
     let id = try Self.open(server.port)
@@ -153,7 +153,7 @@ import Testing
       line = try socket.next { $0.contains("\"type\":\"error\"") }
       #expect(line.contains("invalid_request_error"))
     }
-    socket.send(opcode: 2, Array("no picture".utf8))
+    socket.send(opcode: 2, Array("no image".utf8))
     line = try socket.next { $0.contains("\"type\":\"error\"") }
     #expect(line.contains("picture"))
     socket.send(opcode: 9, [1, 2, 3])

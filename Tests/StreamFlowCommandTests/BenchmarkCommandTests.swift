@@ -137,7 +137,7 @@ import Testing
     #expect(chart.contains("polyline") && chart.contains(">64 px<"))
   }
 
-  @Test("Quality compares pictures with the plain run, and with references where there are some")
+  @Test("Quality compares images with the plain run, and with references where there are some")
   func quality() throws {
     // Two things on a sheet: one all red, one transparent.
     var pixels = [UInt8](repeating: 0, count: 3 * 128 * 64)
@@ -159,7 +159,7 @@ import Testing
     #expect(outcome.status == 0, "\(outcome.error)")
     let rows = try report(outcome.output).quality
     #expect(rows[0].label == "one at a time, f32, 4 steps" && rows[0].largest_difference == 0)
-    // Exact: a stream gives the pictures that one at a time gives.
+    // Exact: a stream gives the images that one at a time gives.
     #expect(rows[1].largest_difference <= 1 && rows[1].mean_ssim > 0.9999)
     #expect(rows[2].label.contains("int8") && (rows[2].mean_psnr ?? 0) > 30)
     #expect(rows.allSatisfy { $0.pictures == 2 && $0.top_one != nil })

@@ -25,7 +25,7 @@ import Testing
 
   private func files(_ name: String) throws -> [String] { try runner.files(name) }
 
-  @Test("A prompt becomes a picture that says how it was made")
+  @Test("A prompt becomes an image that says how it was made")
   func generate() throws {
     let outcome = try run([
       "generate", "A fox, on a blue background!", "--seed", "1", "--negative-prompt", "red",
@@ -63,7 +63,7 @@ import Testing
     #expect(try warning().isEmpty)
   }
 
-  @Test("Prompts are weighted and as long as need be, or plain, which the picture says")
+  @Test("Prompts are weighted and as long as need be, or plain, which the image says")
   func promptSyntax() throws {
     let prompt = "a (red:1.5) fox"
     func generate(_ name: String, _ prompt: String, _ options: String...) throws
@@ -225,7 +225,7 @@ import Testing
       ),
       (
         ["generate", "fox", "--steps", "4", "--guidance-scale", "3e38"], 70,
-        "error: picture 1 (seed"
+        "error: image 1 (seed"
       ),
       (["inspect", "nowhere"], 66, "error: there is no model at 'nowhere'"),
       (

@@ -26,10 +26,10 @@ import Testing
   }
 
   private func image(_ path: String) throws -> PixelImage {
-    try PixelImage(pictureAt: "\(folder.path)/\(path)")
+    try PixelImage(imageAt: "\(folder.path)/\(path)")
   }
 
-  @Test("A file becomes a picture named after it, which says how it was made")
+  @Test("A file becomes an image named after it, which says how it was made")
   func file() throws {
     let outcome = try run(
       "pictures/wide.png", "a fox", "--seed", "3", "--strength", "0.25", "--steps", "3")
@@ -40,7 +40,7 @@ import Testing
     #expect(inspected.contains("Spacing: uniform, Denoising strength: 0.25, Fit: cover, "))
   }
 
-  @Test("Weak strength leaves the picture nearly as it was, full strength makes another")
+  @Test("Weak strength leaves the image nearly as it was, full strength makes another")
   func strength() throws {
     for strength in ["0.02", "1"] {
       let outcome = try run(
@@ -64,9 +64,9 @@ import Testing
     #expect(try distance("1") > 2 * distance("0.02"))
   }
 
-  @Test("Folders, files and several pictures of each, in order, in one JSON report")
+  @Test("Folders, files and several images of each, in order, in one JSON report")
   func folders() throws {
-    _ = try folder.write(Array("no picture".utf8), as: "pictures/broken.png")
+    _ = try folder.write(Array("no image".utf8), as: "pictures/broken.png")
     _ = try folder.write(Array("notes".utf8), as: "pictures/notes.txt")
     let outcome = try run(
       "pictures", "pictures/wide.png", "sushi", "--count", "2", "--seed", "1", "--json",
@@ -148,7 +148,7 @@ import Testing
     #expect(!manager.fileExists(atPath: path("out")))
   }
 
-  @Test("Blended prompts and seeds are said in the picture")
+  @Test("Blended prompts and seeds are said in the image")
   func blends() throws {
     let outcome = try runner.run([
       "generate", "a fox", "--blend", "sushi:0.25", "--seed-blend", "7:0.5", "--seed", "1",

@@ -87,7 +87,7 @@ import Testing
     #expect(outcome.output.hasPrefix("6 frames in "))
   }
 
-  @Test("What is still is skipped, and its picture shown again")
+  @Test("What is still is skipped, and its image shown again")
   func filter() throws {
     try shell(
       "ffmpeg -hide_banner -loglevel error -f lavfi -i color=teal:size=64x64:rate=10 -frames:v 15 "

@@ -25,7 +25,7 @@ import Testing
     #expect(queue.isEmpty && queue.count == 0)
   }
 
-  @Test("A thousand pictures of one client hold another's one up by one")
+  @Test("A thousand images of one client hold another's one up by one")
   func fairness() {
     var queue = AdmissionQueue<String>()
     queue.add([String](repeating: "long", count: 1000), stream: 0, client: "a")

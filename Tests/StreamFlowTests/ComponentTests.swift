@@ -115,11 +115,11 @@ import Testing
       span.indices.map { Float(span[$0]) }
     }
     let expected = try golden.floats("decoded")
-    #expect(Set(expected).count > 100)  // a picture, not black and white
+    #expect(Set(expected).count > 100)  // an image, not black and white
     expectClose(pixels, expected, tolerance: 1)
   }
 
-  @Test("Encoders take 8-bit pictures and give diffusers' latents", arguments: autoencoders)
+  @Test("Encoders take 8-bit images and give diffusers' latents", arguments: autoencoders)
   func encoder(name: String) async throws {
     let (autoencoder, store) = try Self.autoencoder(name)
     let golden = try Golden("\(name)/golden.safetensors", in: .module)

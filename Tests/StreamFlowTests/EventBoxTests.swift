@@ -5,7 +5,7 @@ import Testing
 @testable import FlowModels
 @testable import StreamFlow
 
-/// What has happened to pictures and is yet to be told.
+/// What has happened to images and is yet to be told.
 @Suite struct EventBoxTests {
   private static let image = PixelImage(width: 1, height: 1, pixels: [1, 2, 3])
 
@@ -34,7 +34,7 @@ import Testing
     return words
   }
 
-  @Test("Events are told in their order; of a picture's previews the last, its end alone")
+  @Test("Events are told in their order; of an image's previews the last, its end alone")
   func order() {
     var boxes = EventBoxes()
     boxes.open(1, count: 3)
@@ -52,7 +52,7 @@ import Testing
     #expect(boxes.isOpen(1) && boxes.isOpen(2) && boxes.count == 2)
   }
 
-  @Test("A box is open until its last picture's end was taken; then it takes nothing more")
+  @Test("A box is open until its last image's end was taken; then it takes nothing more")
   func ends() {
     var boxes = EventBoxes()
     boxes.open(1, count: 2)

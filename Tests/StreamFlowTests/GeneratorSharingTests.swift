@@ -28,7 +28,7 @@ import Testing
     return try #require(try await iterator.next()).image
   }
 
-  @Test("Who asks for one picture has it long before another's many are done, and it is the same")
+  @Test("Who asks for one image has it long before another's many are done, and it is the same")
   func briefBesideLong() async throws {
     let generator = try Self.generator(rows: 4)
     let alone = try Self.generator(rows: 1)
@@ -41,11 +41,11 @@ import Testing
     }
     // The long one's rows fill the ticks before the other comes.
     while await generator.flights.count < 4 { await Task.yield() }
-    let before = await generator.statistics.pictureCount
+    let before = await generator.statistics.imageCount
     let one = try await Self.image(Self.request(99), generator)
-    let after = await generator.statistics.pictureCount
+    let after = await generator.statistics.imageCount
     // Beside its own ticks 3 of 4 rows are the other's; more are made until this task goes on.
-    #expect(after - before < 24, "\(after - before) pictures were made meanwhile")
+    #expect(after - before < 24, "\(after - before) images were made meanwhile")
     let images = try await long.value
     #expect(images.count == 48)
     for (seed, image) in [(99, one), (0, images[0]), (3, images[3]), (23, images[23])] {
@@ -73,7 +73,7 @@ import Testing
     while await generator.pendingCount > 0 { await Task.yield() }
   }
 
-  @Test("Previews come in their order, ever nearer to the picture, which they do not change")
+  @Test("Previews come in their order, ever nearer to the image, which they do not change")
   func previews() async throws {
     let generator = try Self.generator(rows: 2)
     let events = try await generator.events(
@@ -114,7 +114,7 @@ import Testing
     #expect(PreviewStages.stages(count: 3, of: 8) == [2, 4, 6])
   }
 
-  @Test("Two generators that share a device make the pictures that each makes alone")
+  @Test("Two generators that share a device make the images that each makes alone")
   func sharedDevice() async throws {
     let (first, second) = (try Self.generator(rows: 2), try Self.generator(rows: 3))
     #expect(first.engines === second.engines)

@@ -7,7 +7,7 @@ import Testing
 @testable import FlowModels
 @testable import StreamFlow
 
-/// The live stream: every input accounted for, in order, and each picture the one it is alone.
+/// The live stream: every input accounted for, in order, and each image the one it is alone.
 @Suite(.tags(.engine)) struct LiveStreamTests {
   /// An input that is like no other.
   static func input(_ index: Int, width: Int = 80, height: Int = 60) -> PixelImage {
@@ -58,7 +58,7 @@ import Testing
     return frames
   }
 
-  /// Expects each picture to be the one that its input comes to by itself.
+  /// Expects each image to be the one that its input comes to by itself.
   static func expectAlone(_ frames: [LiveFrame], inputs: [PixelImage]) async throws {
     var generators: [[Int?]: Generator] = [:]
     for frame in frames {
@@ -92,7 +92,7 @@ import Testing
         $0.request.guidance = guidance
         $0.strength = 0.4 + 0.15 * Double(index)
         $0.seedPolicy = index % 2 == 0 ? .fixed : .perFrame
-        $0.fit = PictureFit(PictureFit.Kind.allCases[index % 3])
+        $0.fit = ImageFit(ImageFit.Kind.allCases[index % 3])
       }
       let stream = try Self.stream(settings, frameBuffer: frameBuffer, overlaps: overlaps)
       let frames = try await Self.run(stream, inputs: inputs)
@@ -105,7 +105,7 @@ import Testing
     }
   }
 
-  @Test("In steady state a tick makes a picture: N stages, one admitted a tick")
+  @Test("In steady state a tick makes an image: N stages, one admitted a tick")
   func steady() async throws {
     let stream = try Self.stream(rows: 3)
     await stream.pause()
@@ -124,7 +124,7 @@ import Testing
     for try await _ in stream.frames { count += 1 }
     await feeding.value
     #expect(count == 20)
-    // 20 pictures of 3 steps each, and two ticks more to fill and to empty it: a tick waits for an
+    // 20 images of 3 steps each, and two ticks more to fill and to empty it: a tick waits for an
     // input that is on its way. The last one may miss its tick, and fly alone.
     let statistics = await stream.statistics
     #expect(statistics.tickCount >= 22 && statistics.tickCount <= 24)
@@ -301,7 +301,7 @@ import Testing
     #expect(statistics.madeCount == 1)
   }
 
-  @Test("What the filter finds alike shows the picture before it again")
+  @Test("What the filter finds alike shows the image before it again")
   func filter() async throws {
     let settings = Self.settings {
       $0.filter = FrameGate.Settings(threshold: 0.999, maximumSkips: 2, seed: nil)

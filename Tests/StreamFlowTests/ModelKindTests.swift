@@ -161,7 +161,7 @@ import Testing
     #expect(plain.guidance(scale: 0) == .none)
     let generator = try Generator(checkpoint: plain, engines: .ofTests)
     for (guidance, words) in [
-      (Guidance.selfNegative(scale: 2), "a picture made of text has none"),
+      (Guidance.selfNegative(scale: 2), "an image made of text has none"),
       (.distilled(scale: 2), "does not read a guidance scale"),
       (.full(scale: .nan), "must be numbers"),
     ] {

@@ -83,7 +83,7 @@ import Testing
     }
   }
 
-  @Test("Tables are for small pictures of large networks, by their share of the work")
+  @Test("Tables are for small images of large networks, by their share of the work")
   func choice() throws {
     let starter = try Checkpoint.starter()
     let small = UNet(configuration: starter.unet, weights: starter.networkWeights.root)

@@ -42,7 +42,7 @@ import Testing
     return try #require(images.first).image.pixels.map(Float.init)
   }
 
-  @Test("Every schedule, guidance, size and text encoder gives diffusers' picture")
+  @Test("Every schedule, guidance, size and text encoder gives diffusers' image")
   func pictures() async throws {
     let golden = try Golden("models/pictures.safetensors", in: .module)
     let cases = try JSONDecoder().decode(

@@ -38,7 +38,7 @@ import Testing
     return 10 * log10(255 * 255 / max(error / Double(left.pixels.count), 1e-9))
   }
 
-  @Test("The starter's pictures in 8 bits are nearly those in 32, at its own size and another")
+  @Test("The starter's images in 8 bits are nearly those in 32, at its own size and another")
   func starter() async throws {
     let plain = try Checkpoint.starter()
     let quantized = try plain.quantized()

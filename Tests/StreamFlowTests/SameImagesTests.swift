@@ -86,7 +86,7 @@ import Testing
           else { continue }
           requests.append(("\(schedule) \(guidance) \(solver)", request))
           guard case .full = guidance, solver == .euler else { continue }
-          request.source = SourcePicture(image: LiveStreamTests.input(3), strength: 0.6)
+          request.source = InputImage(image: LiveStreamTests.input(3), strength: 0.6)
           requests.append(("\(schedule) \(guidance) image", request))
           request.guidance = .selfNegative(scale: 2, delta: 0.8)
           requests.append(("\(schedule) residual image", request))

@@ -35,7 +35,7 @@ import Testing
     return try Generator(checkpoint: .starter(), options: options, engines: .ofTests)
   }
 
-  @Test("The same prompt, seed, steps and guidance give the picture that diffusers gives")
+  @Test("The same prompt, seed, steps and guidance give the image that diffusers gives")
   func diffusers() async throws {
     let golden = try Golden("starter.safetensors", in: .module)
     let cases = try JSONDecoder().decode(
@@ -78,7 +78,7 @@ import Testing
     }
   }
 
-  @Test("Streams share a batch, each gets its own pictures, in order for equal work")
+  @Test("Streams share a batch, each gets its own images, in order for equal work")
   func streams() async throws {
     let generator = try Self.generator(rows: 4)
     let first = try await generator.images(for: (0..<5).map { Self.request("fox", seed: $0) })
@@ -89,8 +89,8 @@ import Testing
     #expect(sushi.map(\.index) == [0, 1, 2])
     #expect(foxes.allSatisfy { $0.request.prompt == "fox" })
     let statistics = await generator.statistics
-    // 8 pictures of 4 steps, 4 rows a tick.
-    #expect(statistics.tickCount == 8 && statistics.pictureCount == 8)
+    // 8 images of 4 steps, 4 rows a tick.
+    #expect(statistics.tickCount == 8 && statistics.imageCount == 8)
   }
 
   private static func request(_ prompt: String, seed: Int) -> GenerationRequest {
@@ -99,7 +99,7 @@ import Testing
     return request
   }
 
-  @Test("A stream that has given all its pictures ends without making those of others")
+  @Test("A stream that has given all its images ends without making those of others")
   func ending() async throws {
     let generator = try Self.generator(rows: 2)
     let short = try await generator.images(for: [Self.request("fox", seed: 1)])
@@ -124,7 +124,7 @@ import Testing
       .reduce(into: []) { $0.append($1) }
     #expect(after.count == 1)
     let ticks = await generator.statistics.tickCount
-    #expect(ticks < 30)  // a hundred pictures would take two hundred ticks
+    #expect(ticks < 30)  // a hundred images would take two hundred ticks
   }
 
   @Test("A cancelled task stops with CancellationError")
@@ -140,7 +140,7 @@ import Testing
     await #expect(throws: CancellationError.self) { try await task.value }
   }
 
-  @Test("A picture that is no number is an error with its seed; the others come out")
+  @Test("An image that is no number is an error with its seed; the others come out")
   func notFinite() async throws {
     var wild = Self.request("fox", seed: 77)
     wild.guidance = .full(scale: 3e38)
@@ -157,7 +157,7 @@ import Testing
     #expect(seeds == [1, 2])
     #expect(errors.count == 1 && errors.first?.code == .notFinite)
     #expect(
-      errors.first?.message.hasPrefix("picture 2 (seed 77) came out as something that is no number")
+      errors.first?.message.hasPrefix("image 2 (seed 77) came out as something that is no number")
         == true)
   }
 

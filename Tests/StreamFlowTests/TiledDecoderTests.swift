@@ -8,7 +8,7 @@ import Testing
 @testable import FlowModels
 @testable import StreamFlow
 
-/// Pictures decoded in tiles against the same decoded whole.
+/// Images decoded in tiles against the same decoded whole.
 @Suite(.tags(.engine)) struct TiledDecoderTests {
   private let autoencoder: Autoencoder
   private let store: WeightStore
@@ -26,7 +26,7 @@ import Testing
     try await Program.shared(GraphModule(graph, weightsIdentity: store.identity))
   }
 
-  /// Latents that differ from place to place in brightness and in busyness, as pictures do.
+  /// Latents that differ from place to place in brightness and in busyness, as images do.
   private func latents(height: Int, width: Int, seed: UInt64) -> Latents {
     var noise = GaussianNoise(seed: seed)
     let shape: Shape = [autoencoder.configuration.latentChannels, height, width]
@@ -54,7 +54,7 @@ import Testing
   }
 
   @Test(
-    "Tiles join without a seam, whatever their size and the picture's",
+    "Tiles join without a seam, whatever their size and the image's",
     arguments: ["vae-tiny", "vae-tiny16", "vae-full", "vae-full-plain", "starter"],
     [(6, 10, 16), (23, 9, 17), (11, 31, 33), (8, 8, 1000)])
   func seamless(name: String, size: (height: Int, width: Int, side: Int)) async throws {
@@ -78,7 +78,7 @@ import Testing
     }
   }
 
-  @Test("Latents that are no numbers in one place make no picture")
+  @Test("Latents that are no numbers in one place make no image")
   func darkness() async throws {
     var scalars = latents(height: 9, width: 9, seed: 0).scalars
     scalars[40] = .nan
@@ -120,7 +120,7 @@ import Testing
     #expect(Tiling(length: 5, own: .max, margin: 0).tiles == [.init(own: 0..<5, window: 0..<5)])
   }
 
-  @Test("Large pictures are decoded in tiles, small ones whole, unless said otherwise")
+  @Test("Large images are decoded in tiles, small ones whole, unless said otherwise")
   func choice() throws {
     let full = try Checkpoint(folder: PipelineTests.folder("sd")).autoencoder
     let tiny = try Checkpoint.starter().autoencoder
@@ -143,7 +143,7 @@ import Testing
     #expect(error?.message == "a tile is 16 pixels a side or more, got 15")
   }
 
-  @Test("A generator's pictures are the same in tiles", arguments: ["sd", "sdxl"])
+  @Test("A generator's images are the same in tiles", arguments: ["sd", "sdxl"])
   func pictures(model: String) async throws {
     let checkpoint = try Checkpoint(folder: PipelineTests.folder(model))
     var requests = [GenerationRequest(prompt: "a fox"), GenerationRequest(prompt: "a castle")]

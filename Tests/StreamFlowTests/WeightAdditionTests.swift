@@ -89,7 +89,7 @@ import Testing
     #expect(abs(sizes[1] - sizes[0]) < added / 8, "\(sizes), of which \(added) were added")
   }
 
-  @Test("A scale of 0 changes no picture, another does")
+  @Test("A scale of 0 changes no image, another does")
   func scale() async throws {
     let path = try write(tensors(rank: 2, size: 0.2), as: "lora.safetensors")
     let starter = try Checkpoint.starter()

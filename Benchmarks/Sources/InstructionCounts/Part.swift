@@ -6,11 +6,11 @@ internal import Foundation
 enum Part: String, CaseIterable {
   /// A tick of 16 rows without a network: gather, step, scatter.
   case tick
-  /// A tick of 8 pictures under full guidance: 16 rows.
+  /// A tick of 8 images under full guidance: 16 rows.
   case fullGuidance = "full-guidance"
-  /// A tick of 16 pictures under onetime-negative guidance.
+  /// A tick of 16 images under onetime-negative guidance.
   case residualGuidance = "residual-guidance"
-  /// The noise of a picture at 512 pixels, as PyTorch's CPU generator has it.
+  /// The noise of an image at 512 pixels, as PyTorch's CPU generator has it.
   case noise
   /// The same as its CUDA generator has it.
   case philox

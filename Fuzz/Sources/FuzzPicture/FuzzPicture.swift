@@ -1,7 +1,7 @@
 import FlowCore
 import FlowMedia
 
-/// Decodes any bytes as a picture, whichever they begin as, with EXIF and texts.
+/// Decodes any bytes as an image, whichever they begin as, with EXIF and texts.
 ///
 /// What decodes must survive a round trip, and have the size that its header states.
 @_cdecl("LLVMFuzzerTestOneInput")

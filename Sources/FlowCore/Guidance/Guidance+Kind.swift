@@ -5,7 +5,7 @@ extension Guidance {
     case none
     /// It is evaluated.
     case full
-    /// It leads to the picture that is started from.
+    /// It leads to the image that is started from.
     case selfNegative = "self-negative"
     /// It leads where the first step's leads.
     case onetimeNegative = "onetime-negative"

@@ -9,7 +9,7 @@ public enum Guidance: Equatable, Sendable {
   case none
   /// The unprompted output is evaluated, two rows a step.
   case full(scale: Float)
-  /// The unprompted output is the one that leads to the reference picture, times `delta`; one row
+  /// The unprompted output is the one that leads to the reference image, times `delta`; one row
   /// a step.
   ///
   /// Residual guidance (Kodaira et al., 2023, arXiv:2312.12491, section 3.2) in closed form: in a
@@ -39,7 +39,7 @@ public enum Guidance: Equatable, Sendable {
   /// Whether an unprompted conditioning is read.
   public var readsUnprompted: Bool { rowsPerStep == 2 }
 
-  /// Whether a reference picture must be there from the start.
+  /// Whether a reference image must be there from the start.
   public var needsReference: Bool {
     if case .selfNegative = self { true } else { false }
   }

@@ -9,7 +9,7 @@
 /// Standard normal numbers that depend on the seed alone.
 ///
 /// The same seed and the same calls give the same numbers on every machine, and those that
-/// PyTorch's generators give, so that a seed found elsewhere gives the same picture here.
+/// PyTorch's generators give, so that a seed found elsewhere gives the same image here.
 public struct GaussianNoise: Sendable {
   /// Whose numbers to draw.
   public enum Source: String, Sendable, CaseIterable {
@@ -40,7 +40,7 @@ public struct GaussianNoise: Sendable {
   /// Creates noise on the way from one generator's to another's.
   ///
   /// Each draw is mixed along the arc between the two (``ArcMix``), which keeps its spread:
-  /// halfway in a straight line noise would be too weak by a third, and pictures dull.
+  /// halfway in a straight line noise would be too weak by a third, and images dull.
   ///
   /// - Parameters:
   ///   - first: what a fraction of 0 gives.

@@ -24,7 +24,7 @@ public struct FlowMatchingSchedule: FlowSchedule, Equatable {
   public var trainingTimesteps = 1000
   /// The static shift's ratio, greater than 0; 3 for Stable Diffusion 3.
   public var shift = 1.0
-  /// The exponential shift of one picture's size; replaces `shift` where the model asks for it.
+  /// The exponential shift of one image's size; replaces `shift` where the model asks for it.
   public var dynamicShift: TimeShift?
   /// The layout of the times.
   public var spacing = Spacing.diffusers

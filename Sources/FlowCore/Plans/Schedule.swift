@@ -5,8 +5,8 @@ public protocol Schedule: Sendable {
   /// - Parameters:
   ///   - stepCount: the steps that are taken, however late the plan begins.
   ///   - solver: how the velocity is followed.
-  ///   - strength: how much of a picture is made anew, above 0 and at most 1: the part of the way
-  ///     that is gone, from the picture with noise mixed in. 1 is the whole way from noise.
+  ///   - strength: how much of an image is made anew, above 0 and at most 1: the part of the way
+  ///     that is gone, from the image with noise mixed in. 1 is the whole way from noise.
   /// - Throws: `PlanError` where the schedule has no such plan.
   func plan(stepCount: Int, solver: Solver, strength: Double) throws(PlanError) -> StepPlan
 }
@@ -47,7 +47,7 @@ func checkStrength(_ strength: Double) throws(PlanError) {
   guard strength > 0, strength <= 1 else {
     throw PlanError(
       code: .strengthInvalid,
-      message: "strength is above 0 (the picture as it is) and at most 1 (all anew), got "
+      message: "strength is above 0 (the image as it is) and at most 1 (all anew), got "
         + "\(strength)")
   }
 }

@@ -1,17 +1,17 @@
-/// Tells which pictures of a stream need not be made, because they are like the last one that was.
+/// Tells which images of a stream need not be made, because they are like the last one that was.
 ///
 /// The similar-image filter of StreamDiffusion (Kodaira et al., 2023, arXiv:2312.12491, section
-/// 3.4): of a picture whose cosine similarity to the last one let through is `c`,
+/// 3.4): of an image whose cosine similarity to the last one let through is `c`,
 /// `1 - (1 - c) / (1 - threshold)` is the probability to be skipped. Similarity is that of a small
-/// picture of its brightness, made in one pass over at most 65,536 pixels.
+/// image of its brightness, made in one pass over at most 65,536 pixels.
 public struct FrameGate: Sendable {
   /// How alike is alike, and what is done about it.
   public struct Settings: Equatable, Sendable {
-    /// The cosine similarity from which on pictures may be skipped, 0 to 1; at 1 none is.
+    /// The cosine similarity from which on images may be skipped, 0 to 1; at 1 none is.
     public var threshold: Double
-    /// The most pictures that are skipped one after another.
+    /// The most images that are skipped one after another.
     public var maximumSkips: Int
-    /// The seed of the chances; without one every picture above the threshold is skipped, up to
+    /// The seed of the chances; without one every image above the threshold is skipped, up to
     /// the maximum.
     public var seed: UInt64?
 
@@ -31,7 +31,7 @@ public struct FrameGate: Sendable {
   public var settings: Settings {
     didSet { if settings.seed != oldValue.seed { chance = Self.chance(settings) } }
   }
-  /// How many pictures were skipped since the last one was let through.
+  /// How many images were skipped since the last one was let through.
   public private(set) var skipCount = 0
 
   private var chance: MersenneTwister?
@@ -47,7 +47,7 @@ public struct FrameGate: Sendable {
     settings.seed.map { MersenneTwister(seed: $0) }
   }
 
-  /// Whether a picture is to be made; one that is not leaves no trace but a skip.
+  /// Whether an image is to be made; one that is not leaves no trace but a skip.
   public mutating func admits(_ image: PixelImage) -> Bool {
     let thumbnail = LumaThumbnail(of: image)
     guard let last, skipCount < settings.maximumSkips, last.sizeOfImage == thumbnail.sizeOfImage,
@@ -72,7 +72,7 @@ public struct FrameGate: Sendable {
   }
 }
 
-/// The brightness of a picture, small: 64 cells a side at most, each the sum of up to 16 pixels.
+/// The brightness of an image, small: 64 cells a side at most, each the sum of up to 16 pixels.
 struct LumaThumbnail: Equatable, Sendable {
   let sizeOfImage: [Int]
   private let cells: [Float]
@@ -82,7 +82,7 @@ struct LumaThumbnail: Equatable, Sendable {
     let (columns, rows) = (min(image.width, 64), min(image.height, 64))
     var cells = [Float](repeating: 0, count: columns * rows)
     let pixels = image.pixels.span
-    // Evenly spread, and of a picture of one size always the same pixels.
+    // Evenly spread, and of an image of one size always the same pixels.
     let (across, down) = (min(image.width, 256), min(image.height, 256))
     let places = (0..<across).map { 3 * ($0 * image.width / across) }
     let cellColumns = (0..<across).map { $0 * columns / across }

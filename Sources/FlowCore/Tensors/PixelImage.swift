@@ -1,4 +1,4 @@
-/// A picture in memory: 8-bit RGB, row by row from the top left.
+/// An image in memory: 8-bit RGB, row by row from the top left.
 public struct PixelImage: Hashable, Sendable {
   /// The width in pixels.
   public let width: Int
@@ -7,7 +7,7 @@ public struct PixelImage: Hashable, Sendable {
   /// Red, green and blue of each pixel: `3 * width * height` bytes.
   public let pixels: [UInt8]
 
-  /// Creates a picture from its bytes.
+  /// Creates an image from its bytes.
   ///
   /// - Precondition: there are `3 * width * height` bytes.
   public init(width: Int, height: Int, pixels: [UInt8]) {

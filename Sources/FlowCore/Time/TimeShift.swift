@@ -6,7 +6,7 @@
   private import Darwin
 #endif
 
-/// How a grid is crowded towards noise, as larger pictures need.
+/// How a grid is crowded towards noise, as larger images need.
 public enum TimeShift: Equatable, Sendable {
   /// A ratio: `s` becomes `ratio * s / (1 + (ratio - 1) * s)`, equation 23 of Esser et al., 2024
   /// (arXiv:2403.03206). A ratio of 1 changes nothing.
@@ -28,7 +28,7 @@ public enum TimeShift: Equatable, Sendable {
   }
 }
 
-/// A shift that grows with the picture, as FLUX.1-dev uses it.
+/// A shift that grows with the image, as FLUX.1-dev uses it.
 ///
 /// The exponent (or, for `linear`, the ratio) is a straight line through
 /// (`baseLength`, `baseShift`) and (`maximumLength`, `maximumShift`) at the length of the sequence
@@ -51,7 +51,7 @@ public struct DynamicTimeShift: Equatable, Sendable {
   /// Creates the shift that FLUX.1-dev was trained with.
   public init() {}
 
-  /// The shift for a picture of so many image tokens.
+  /// The shift for an image of so many image tokens.
   public func shift(imageSequenceLength: Int) -> TimeShift {
     let slope = (maximumShift - baseShift) / (maximumLength - baseLength)
     let value = baseShift + (Double(imageSequenceLength) - baseLength) * slope

@@ -58,7 +58,7 @@ actor JobRegistry {
     do {
       record = try await store.insert(
         JobRequest(order, model: model), id: RandomName.make("job"), client: client,
-        total: order.pictureCount, input: try order.source?.image.png())
+        total: order.imageCount, input: try order.source?.image.png())
     } catch let error where JobPause.isStorageFailure(error) {
       setting.logger.error("job refused", metadata: ["error": "\(error)"])
       throw ServerError(
@@ -134,7 +134,7 @@ actor JobRegistry {
   func image(_ index: Int, of id: String) async throws -> (bytes: [UInt8], type: String) {
     guard let image = try await store.image(index, of: id) else {
       _ = try await record(id)
-      throw ServerError.notFound("the job has made no picture of that number yet")
+      throw ServerError.notFound("the job has made no image of that number yet")
     }
     guard let bytes = try await store.bytes(of: image) else {
       throw ServerError(

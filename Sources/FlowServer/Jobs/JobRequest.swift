@@ -15,7 +15,7 @@ struct JobRequest: Codable, Sendable {
   /// How the input image is used.
   private struct Source: Codable {
     let strength: Double
-    let fit: PictureFit.Kind
+    let fit: ImageFit.Kind
     /// Red, green and blue.
     let background: [UInt8]
 
@@ -68,9 +68,9 @@ struct JobRequest: Codable, Sendable {
         ? RGBColor(
           red: source.background[0], green: source.background[1], blue: source.background[2])
         : .black
-      order.source = SourcePicture(
+      order.source = InputImage(
         image: input, strength: source.strength,
-        fit: PictureFit(source.fit, background: color))
+        fit: ImageFit(source.fit, background: color))
     }
     return order
   }

@@ -7,7 +7,7 @@ internal import HTTPTypes
 /// The images of jobs.
 extension JobStore {
   /// The name of an image's file: the job, and the place of the image in it.
-  static func fileName(_ id: String, _ index: Int, _ encoding: PictureEncoding) -> String {
+  static func fileName(_ id: String, _ index: Int, _ encoding: ImageEncoding) -> String {
     let digits = String(index)
     let padded = String(repeating: "0", count: max(0, 4 - digits.count)) + digits
     return "\(id)-\(padded).\(encoding.name == "jpeg" ? "jpg" : encoding.name)"
@@ -25,7 +25,7 @@ extension JobStore {
   ///   - job: the job.
   /// - Returns: whether it is new.
   func add(
-    _ bytes: [UInt8], index: Int, seed: UInt64, encoding: PictureEncoding, to job: JobRecord
+    _ bytes: [UInt8], index: Int, seed: UInt64, encoding: ImageEncoding, to job: JobRecord
   ) async throws -> Bool {
     let name = Self.fileName(job.id, index, encoding)
     let isNew = try await write { db -> Bool in

@@ -7,7 +7,7 @@ internal import StreamFlow
 extension Guidance.Kind: Codable {}
 extension Solver: Codable {}
 extension FlowMatchingSchedule.Spacing: Codable {}
-extension PictureFit.Kind: Codable {}
+extension ImageFit.Kind: Codable {}
 
 extension ScheduleChoice: Codable {
   /// Reads the spelling of the command line.

@@ -6,7 +6,7 @@ final class FrameBroadcaster: Sendable {
   enum Message: Sendable {
     /// A line of JSON.
     case text(String)
-    /// A line of JSON, and the picture that it speaks of.
+    /// A line of JSON, and the image that it speaks of.
     case picture(String, [UInt8])
   }
 

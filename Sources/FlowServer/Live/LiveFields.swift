@@ -7,7 +7,7 @@ internal import StreamFlow
 struct LiveFields {
   let sampling: SamplingFields
   private let strength: Double?
-  private let fit: PictureFit.Kind?
+  private let fit: ImageFit.Kind?
   private let seedPolicy: LiveSettings.SeedPolicy?
   private let size: PixelSize?
   private let similar: Double?
@@ -16,7 +16,7 @@ struct LiveFields {
   init(_ fields: inout RequestFields, limits: ServerLimits) throws(ServerError) {
     sampling = try SamplingFields(&fields, limits: limits)
     strength = try fields.number("strength", in: 0...1, above: true)
-    fit = try fields.choice("fit", as: PictureFit.Kind.self)
+    fit = try fields.choice("fit", as: ImageFit.Kind.self)
     seedPolicy = try fields.choice("seed_policy", as: LiveSettings.SeedPolicy.self)
     size = try PixelSize(&fields, limits: limits)
     endsFilter = fields.isNull("similar")
@@ -28,7 +28,7 @@ struct LiveFields {
     guard let prompt = sampling.prompt else {
       throw ServerError(
         .badRequest, "missing_parameter",
-        "'prompt' is missing; expected a text that says what the pictures show",
+        "'prompt' is missing; expected a text that says what the images show",
         parameter: "prompt")
     }
     var settings = LiveSettings(prompt: prompt)

@@ -6,7 +6,7 @@ internal import HTTPTypes
 internal import Logging
 internal import StreamFlow
 
-/// A live stream that clients send frames to and see the pictures of.
+/// A live stream that clients send frames to and see the images of.
 actor LiveSession {
   /// What is told of it.
   struct Report: Encodable, Sendable {
@@ -63,7 +63,7 @@ actor LiveSession {
   nonisolated let number: Int
   nonisolated let model: String
   nonisolated let broadcaster = FrameBroadcaster()
-  nonisolated let encoding: PictureEncoding
+  nonisolated let encoding: ImageEncoding
   private let stream: LiveStream
   private let limits: ServerLimits
   private let intake: ImageIntake
@@ -80,7 +80,7 @@ actor LiveSession {
   private(set) var isOver = false
 
   init(
-    id: String, number: Int, model: String, stream: LiveStream, encoding: PictureEncoding,
+    id: String, number: Int, model: String, stream: LiveStream, encoding: ImageEncoding,
     limits: ServerLimits, intake: ImageIntake, warnings: [ResponseWarning], tally: ImageTally,
     logger: Logger
   ) {
@@ -118,12 +118,12 @@ actor LiveSession {
 
   // MARK: - Input
 
-  /// Takes a picture's file in; who offers another before its turn replaces it.
+  /// Takes an image's file in; who offers another before its turn replaces it.
   func offer(_ bytes: [UInt8]) async throws -> (index: Int, decision: LiveDecision) {
     await stream.decision(on: try await decoded(bytes), timestamp: .now - start)
   }
 
-  /// Takes a picture's file in, and does not wait.
+  /// Takes an image's file in, and does not wait.
   func send(_ bytes: [UInt8]) async throws {
     let image = try await decoded(bytes)
     if case .replaced(_, let dropped) = await stream.offer(image, timestamp: .now - start) {
@@ -224,7 +224,7 @@ actor LiveSession {
 
   /// What is told of it.
   func report() async -> Report {
-    let size = await stream.pictureSize
+    let size = await stream.imageSize
     let counts = await counts
     let calibration = await stream.statistics.calibration
     let settings = await stream.settings

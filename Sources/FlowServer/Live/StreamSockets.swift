@@ -6,7 +6,7 @@ internal import NIOHTTP1
 internal import NIOHTTPTypesHTTP1
 internal import NIOWebSocket
 
-/// The WebSockets of live streams: frames in, pictures out, JSON either way.
+/// The WebSockets of live streams: frames in, images out, JSON either way.
 struct StreamSockets: Sendable {
   let registry: StreamRegistry
   let gate: GateMiddleware

@@ -77,7 +77,7 @@ final class ImageIntake: Sendable {
       image.resampled(width: size.width, height: size.height, fit: upload.fit)
     }
     var order = order
-    order.source = SourcePicture(
+    order.source = InputImage(
       image: source.image, strength: upload.strength, fit: upload.fit)
     order.sourceMemory = SourceMemory(reservation: source.memory)
     return order

@@ -95,7 +95,7 @@ actor ModelHost {
     logger.error("model cannot be read", metadata: ["model": "\(name)", "error": "\(message)"])
   }
 
-  /// The generator of pictures of a size, with its engines made; the model's own size where nothing
+  /// The generator of images of a size, with its engines made; the model's own size where nothing
   /// is said.
   func generator(_ size: PixelSize?) async throws -> Generator {
     let checkpoint = try await loaded()

@@ -53,7 +53,7 @@ actor ModelShelf {
     }
   }
 
-  /// The generator of a model's pictures of a size; other models make room for its engines.
+  /// The generator of a model's images of a size; other models make room for its engines.
   nonisolated func generator(_ size: PixelSize?, of host: ModelHost) async throws -> Generator {
     try await makeRoom(for: size, of: host)
     return try await host.generator(size)

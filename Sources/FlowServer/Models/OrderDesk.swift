@@ -4,10 +4,10 @@ internal import Logging
 internal import Metrics
 internal import StreamFlow
 
-/// Takes orders for pictures: bounds how many wait, and knows which are under way.
+/// Takes orders for images: bounds how many wait, and knows which are under way.
 actor OrderDesk {
   private struct Entry {
-    /// The pictures that are still to come.
+    /// The images that are still to come.
     var left: Int
     /// Who makes them, and under which name, once they are asked for.
     var maker: ObjectIdentifier?
@@ -37,8 +37,8 @@ actor OrderDesk {
     waits = Timer(label: "streamflow_queue_wait", factory: metrics)
   }
 
-  /// The number of pictures that were ordered and are not made.
-  var pictureBacklog: Int { entries.values.reduce(0) { $0 + $1.left } }
+  /// The number of images that were ordered and are not made.
+  var imageBacklog: Int { entries.values.reduce(0) { $0 + $1.left } }
 
   /// The number of orders under way.
   var orderCount: Int { entries.count }
@@ -60,22 +60,22 @@ actor OrderDesk {
     if isClosed { throw .stopping }
   }
 
-  /// The size of an order's pictures; reads the model where its own size is meant.
+  /// The size of an order's images; reads the model where its own size is meant.
   nonisolated func size(of order: ImageOrder) async throws -> PixelSize {
     let host = try shelf.host(order.model)
     if let size = order.size { return size }
     return limits.defaultSize(of: try await host.loaded())
   }
 
-  /// Makes room for so many pictures.
+  /// Makes room for so many images.
   private func enter(_ count: Int) throws(ServerError) -> Int {
     try checkOpen()
-    let (backlog, capacity) = (pictureBacklog, limits.queuedPictureCount)
+    let (backlog, capacity) = (imageBacklog, limits.queuedImageCount)
     guard backlog + count <= capacity else {
       let wait = max(1, min(600, Int((Double(backlog) / max(tally.requestRate, 0.1)).rounded())))
       throw ServerError(
         .tooManyRequests, "queue_full",
-        "\(backlog) pictures wait already and at most \(capacity) may; try again in "
+        "\(backlog) images wait already and at most \(capacity) may; try again in "
           + "\(wait) s, or ask for fewer than \(count)", retryAfter: wait)
     }
     nextNumber += 1
@@ -83,25 +83,25 @@ actor OrderDesk {
     return nextNumber
   }
 
-  /// The most pictures of one job that may wait at once.
-  nonisolated var jobCapacity: Int { limits.queuedPictureCount }
+  /// The most images of one job that may wait at once.
+  nonisolated var jobCapacity: Int { limits.queuedImageCount }
 
   /// The name of the model that an order means.
   nonisolated func modelName(of order: ImageOrder) throws(ServerError) -> String {
     try shelf.host(order.model).name
   }
 
-  /// Hands the pictures of an order on as they are made.
+  /// Hands the images of an order on as they are made.
   ///
   /// Returns at once where the caller's task is cancelled or the server stops; what is in flight is
   /// given up within a tick.
   ///
   /// - Parameters:
   ///   - order: what is asked for.
-  ///   - indices: which of the order's pictures; all where nothing is said.
+  ///   - indices: which of the order's images; all where nothing is said.
   ///   - client: who asks; clients take turns.
   ///   - begun: called once the order was accepted, with its warnings; nil where there are none.
-  ///   - event: called with each event, and what makes the pictures.
+  ///   - event: called with each event, and what makes the images.
   /// - Throws: what is wrong with the order, `queue_full`, `shutting_down`, or a failure of the
   ///   engines, which is logged.
   nonisolated func fulfil(
@@ -110,7 +110,7 @@ actor OrderDesk {
     event: @escaping @Sendable (Generator, GenerationEvent) async throws -> Void
   ) async throws {
     let host = try shelf.host(order.model)
-    let number = try await enter(indices?.count ?? order.pictureCount)
+    let number = try await enter(indices?.count ?? order.imageCount)
     try await stop.unlessStopped {
       do {
         try await self.make(
@@ -158,7 +158,7 @@ actor OrderDesk {
       time,
       else: ServerError(
         .gatewayTimeout, "request_timeout",
-        "the pictures took longer than \(time.components.seconds) s; ask for fewer, or make them a "
+        "the images took longer than \(time.components.seconds) s; ask for fewer, or make them a "
           + "job (POST /v1/jobs)")
     ) {
       try await self.fulfil(order, client: client, begun: begun, event: event)

@@ -1,4 +1,4 @@
-// Create: type, and pictures follow.
+// Create: type, and images follow.
 
 import {
   byId, counted, debounced, fill, isTouched, randomSeed, say, sayInForm, seedOf, sizes,
@@ -113,7 +113,7 @@ function mistake() {
 function summarize() {
   const { n, size, steps, guidance_scale: scale, seed } = settings();
   byId("settings-summary").textContent = [
-    counted(n, "picture"), size.replace("x", " × "), counted(steps, "step"), `guidance ${scale}`,
+    counted(n, "image"), size.replace("x", " × "), counted(steps, "step"), `guidance ${scale}`,
     isLocked ? `seed ${seed}` : "new seed each time",
   ].join(" · ");
 }
@@ -130,7 +130,7 @@ function lock(isOn) {
 function progress(text) { byId("order-progress").textContent = text; }
 
 /**
- * Makes pictures of what the form says, in the place of those under way.
+ * Makes images of what the form says, in the place of those under way.
  *
  * @param {{isTyped: boolean}} how whether it was made while typing
  */
@@ -233,7 +233,7 @@ async function take(order, signal, isTyped, meter) {
   }
   if (signal.aborted) return;
   if (ended < order.n) {
-    throw new ServerError("The server ended before all pictures were made.", { status: 503, retryAfter: 1 });
+    throw new ServerError("The server ended before all images were made.", { status: 503, retryAfter: 1 });
   }
   const seconds = ((performance.now() - begin) / 1000).toFixed(1);
   const made = images.filter(Boolean);
@@ -256,9 +256,9 @@ function stop(message) {
   delete form.dataset.busy;
 }
 
-// MARK: - The input picture
+// MARK: - The input image
 
-/** Takes a picture to start from, and starts. */
+/** Takes an image to start from, and starts. */
 export async function use(file) {
   await startFrom(file);
   prompt.focus();

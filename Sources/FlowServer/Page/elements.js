@@ -30,7 +30,7 @@ export function drawn(tag, attributes = {}, text = "") {
   return made;
 }
 
-/** A count with its noun: "1 picture", "3 pictures". */
+/** A count with its noun: "1 image", "3 images". */
 export const counted = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;
 
 /** A function that calls another one when it was not called for a while. */

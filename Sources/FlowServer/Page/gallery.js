@@ -1,8 +1,8 @@
-// Pictures in a grid that fills as they finish, and one of them in full.
+// Images in a grid that fills as they finish, and one of them in full.
 
 import { byId, element, fileName } from "./elements.js";
 
-/** The file of a picture that came as base64. */
+/** The file of an image that came as base64. */
 export function fileOf(base64, format) {
   const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
   return new Blob([bytes], { type: `image/${format}` });
@@ -10,7 +10,7 @@ export function fileOf(base64, format) {
 
 const smallWidth = 128;
 
-/** A grid of pictures under way and finished. */
+/** A grid of images under way and finished. */
 export class Gallery {
   #list;
   #cells = [];
@@ -22,11 +22,11 @@ export class Gallery {
     list.addEventListener("keydown", (event) => this.#move(event));
   }
 
-  /** The finished pictures of the latest order. */
+  /** The finished images of the latest order. */
   get pictures() { return this.#cells.map((cell) => cell.picture).filter(Boolean); }
 
   /**
-   * Makes room for the pictures of an order; those of the one before stay, paler, until replaced.
+   * Makes room for the images of an order; those of the one before stay, paler, until replaced.
    *
    * @param {{prompt: string, n: number, aspect: number, facts: string}} order
    */
@@ -47,7 +47,7 @@ export class Gallery {
     }
   }
 
-  /** Shows how far a picture is: `done` is the part of its steps. */
+  /** Shows how far an image is: `done` is the part of its steps. */
   preview(index, file, done) {
     const cell = this.#cells[index];
     if (!cell || cell.picture) return;
@@ -55,7 +55,7 @@ export class Gallery {
     this.#put(cell, file);
   }
 
-  /** Shows a finished picture. */
+  /** Shows a finished image. */
   finish(index, file, seed) {
     const cell = this.#cells[index];
     if (!cell) return;
@@ -74,7 +74,7 @@ export class Gallery {
     images.forEach(({ file, seed }, index) => this.finish(index, file, seed));
   }
 
-  /** Says why a picture will not come. */
+  /** Says why an image will not come. */
   fail(index, message) {
     const cell = this.#cells[index];
     if (!cell) return;
@@ -86,7 +86,7 @@ export class Gallery {
     this.#name(cell, "failed");
   }
 
-  /** Ends what is under way; pictures of an earlier order that were not replaced go. */
+  /** Ends what is under way; images of an earlier order that were not replaced go. */
   settle() {
     const unfinished = this.#cells.filter((cell) => !cell.picture && !cell.failure?.isConnected);
     for (const cell of unfinished) cell.item.remove();
@@ -106,10 +106,10 @@ export class Gallery {
 
   #name(cell, state) {
     cell.button.setAttribute(
-      "aria-label", `Picture ${cell.index + 1} of ${this.#order.n}, ${state}: ${this.#order.prompt}`);
+      "aria-label", `Image ${cell.index + 1} of ${this.#order.n}, ${state}: ${this.#order.prompt}`);
   }
 
-  // Decoded before it is shown, so that nothing flickers; a later picture is never overtaken.
+  // Decoded before it is shown, so that nothing flickers; a later image is never overtaken.
   async #put(cell, file) {
     const version = ++cell.version;
     const order = this.#order;
@@ -125,7 +125,7 @@ export class Gallery {
     cell.image = image;
   }
 
-  // Arrow keys go from picture to picture, up and down by a line of the grid.
+  // Arrow keys go from image to image, up and down by a line of the grid.
   #move(event) {
     const cells = this.#cells.filter((cell) => !cell.button.disabled).map((cell) => cell.button);
     const position = cells.indexOf(document.activeElement);
@@ -137,11 +137,11 @@ export class Gallery {
   }
 }
 
-// MARK: - One picture in full
+// MARK: - One image in full
 
 let shown = { pictures: [], index: 0, url: null };
 
-/** Shows a picture in full. */
+/** Shows an image in full. */
 export function view(pictures, index) {
   shown = { pictures, index, url: null };
   turn(0);
@@ -166,11 +166,11 @@ function turn(distance) {
   byId("viewer-previous").hidden = byId("viewer-next").hidden = count < 2;
 }
 
-/** The name of a picture's file. */
+/** The name of an image's file. */
 export const nameOf = ({ file, seed, prompt }) =>
   `${fileName(prompt)}-${seed}.${file.type === "image/jpeg" ? "jpg" : "png"}`;
 
-// The true size of the picture, and how much larger it is shown.
+// The true size of the image, and how much larger it is shown.
 function showSize() {
   const image = byId("viewer-picture");
   const { naturalWidth: width, naturalHeight: height, clientWidth } = image;
@@ -182,9 +182,9 @@ function showSize() {
 }
 
 /**
- * Readies the dialog that shows a picture in full.
+ * Readies the dialog that shows an image in full.
  *
- * @param {{use: function(object), keep: function(object)}} actions with the picture that is shown
+ * @param {{use: function(object), keep: function(object)}} actions with the image that is shown
  */
 export function startViewer({ use, keep }) {
   const dialog = byId("viewer");

@@ -47,7 +47,7 @@ export function startHistory(restore) {
 }
 
 /**
- * Adds an order whose pictures are made.
+ * Adds an order whose images are made.
  *
  * One that was typed on from the one before takes its place, so that a sentence is one entry.
  *
@@ -97,7 +97,7 @@ function show() {
   byId("history").hidden = entries.length === 0;
   byId("history-list").replaceChildren(...entries.map(({ settings, thumbnails }, index) => {
     const facts = [settings.size.replace("x", " × "), counted(settings.steps, "step"), `seed ${settings.seed}`];
-    if (settings.hasInput) facts.push("from a picture");
+    if (settings.hasInput) facts.push("from an image");
     const isSingle = thumbnails.length < thumbnailCount;
     return element("li", {}, element(
       "button.past", { type: "button", "data-index": index },

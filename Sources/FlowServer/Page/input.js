@@ -1,14 +1,14 @@
-// The input picture that pictures start from.
+// The input image that images start from.
 
 import { byId, sayInForm, say } from "./elements.js";
 
 const largestInput = 2048;
 let current = null;
 
-/** The file of the input picture, or null. */
+/** The file of the input image, or null. */
 export const inputFile = () => current?.file ?? null;
 
-/** Takes a picture to start from; null takes it away. */
+/** Takes an image to start from; null takes it away. */
 export async function startFrom(file) {
   if (current) URL.revokeObjectURL(current.url);
   current = null;
@@ -20,7 +20,7 @@ export async function startFrom(file) {
     }
     sayInForm(byId("order"), byId("order-error"), null);
   } catch {
-    say(byId("order-error"), "That file is not a picture this browser can read; choose a PNG or JPEG file.");
+    say(byId("order-error"), "That file is not an image this browser can read; choose a PNG or JPEG file.");
   }
   byId("input-picture").hidden = !current;
   byId("input-file").value = "";
@@ -38,7 +38,7 @@ async function readable(file) {
   return new Promise((done) => canvas.toBlob(done, "image/jpeg", 0.95));
 }
 
-/** Takes pictures that are pasted, or dropped on the page. */
+/** Takes images that are pasted, or dropped on the page. */
 export function takeDropped(composer, use) {
   const pictureIn = (transfer) => [...(transfer?.files ?? [])].find(({ type }) => type.startsWith("image/"));
   addEventListener("paste", (event) => {

@@ -1,4 +1,4 @@
-// Live: a drawing, a file, the screen or a camera in, pictures out, everything changeable between.
+// Live: a drawing, a file, the screen or a camera in, images out, everything changeable between.
 
 import {
   byId, debounced, fill, isTouched, randomSeed, say, sayInForm, seedOf, sizes,
@@ -140,7 +140,7 @@ function begin() {
   if (stream) return;
   sayInForm(form, byId("live-error"), null);
   if (!readings.prompt()) {
-    return complain(new ServerError("Say what the pictures show first.", { parameter: "prompt" }));
+    return complain(new ServerError("Say what the images show first.", { parameter: "prompt" }));
   }
   if (seedOf(field("seed")) === null) {
     return complain(new ServerError("The seed must be a whole number.", { parameter: "seed" }));
@@ -149,7 +149,7 @@ function begin() {
   stream = new LiveSocket(settings(), hear);
   showRunning();
   announce("Starting.");
-  byId("output-empty").textContent = "Starting. The first picture takes a little longer.";
+  byId("output-empty").textContent = "Starting. The first image takes a little longer.";
 }
 
 function end(message, isLeaving = false) {
@@ -240,7 +240,7 @@ function showRows({ rows, gain }) {
 let pictureCount = 0;
 let shownPicture = 0;
 
-// A picture that is decoded after a later one is not shown.
+// An image that is decoded after a later one is not shown.
 async function put(file) {
   const number = ++pictureCount;
   const picture = await createImageBitmap(file).catch(() => null);
@@ -291,9 +291,9 @@ async function pump() {
 
 // What each says before it is open, its button then, and its button when it is.
 const hints = {
-  file: ["A picture, or a video that plays in a loop.", "Choose a picture or video", "Choose another"],
+  file: ["An image, or a video that plays in a loop.", "Choose an image or video", "Choose another"],
   screen: ["A window or the whole screen, as you choose next.", "Share the screen", "Share something else"],
-  webcam: ["The picture stays between this page and your server.", "Start the webcam", "Turn the webcam off"],
+  webcam: ["The image stays between this page and your server.", "Start the webcam", "Turn the webcam off"],
 };
 
 function showSource() {

@@ -5,7 +5,7 @@ import { nameOf } from "./gallery.js";
 import { inputFile } from "./input.js";
 import { zip } from "./zip.js";
 
-/** The arguments of `send` for an order: JSON, or a form where there is an input picture. */
+/** The arguments of `send` for an order: JSON, or a form where there is an input image. */
 export function requestOf(order, form, partials, signal) {
   const { hasInput, ...fields } = order;
   for (const name of ["model", "guidance", "schedule", "solver", "negative_prompt"]) {

@@ -181,7 +181,7 @@ export class LiveSocket {
    * Opens a stream.
    *
    * @param {object} settings the body of its request
-   * @param {function(object, ?Blob)} hear called with each message, and the picture that it brings;
+   * @param {function(object, ?Blob)} hear called with each message, and the image that it brings;
    *   besides the server's own there are `open`, `waiting` and `failed`
    */
   constructor(settings, hear) {

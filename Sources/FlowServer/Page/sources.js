@@ -168,7 +168,7 @@ export class Drawing {
 
 // MARK: - Files, screens, cameras
 
-/** A picture that stands still, or a video, whatever it comes from. */
+/** An image that stands still, or a video, whatever it comes from. */
 export class Media {
   #video = byId("moving");
   #still = byId("still");
@@ -204,7 +204,7 @@ export class Media {
     return { shown: this.#shown, width: videoWidth ?? naturalWidth, height: videoHeight ?? naturalHeight };
   }
 
-  /** Opens a picture or video file. */
+  /** Opens an image or video file. */
   async openFile(file) {
     this.close();
     const url = URL.createObjectURL(file);
@@ -218,7 +218,7 @@ export class Media {
       await this.#still.decode();
     } catch {
       this.close();
-      throw new Error("This browser cannot read that picture; choose a PNG or JPEG file.");
+      throw new Error("This browser cannot read that image; choose a PNG or JPEG file.");
     }
     this.#show(this.#still);
   }

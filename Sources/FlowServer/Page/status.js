@@ -178,7 +178,7 @@ function drawThroughput(buckets) {
   const top = roundTop(peak);
   const chart = drawn("svg", {
     class: "chart", viewBox: `0 0 ${width} ${height}`, width, height, role: "img",
-    "aria-label": `Throughput: at most ${rate(peak)} pictures a second, now ${rate(rates.at(-1)?.rate ?? 0)}`,
+    "aria-label": `Throughput: at most ${rate(peak)} images a second, now ${rate(rates.at(-1)?.rate ?? 0)}`,
   });
   const y = (value) => (height - bottom - 8) * (1 - value / top) + 8;
   for (const value of [0, top / 2, top]) {

@@ -7,7 +7,7 @@ internal import Logging
 internal import NIOCore
 internal import StreamFlow
 
-/// `/v1/images`: pictures as OpenAI's API asks for them; `/v1/results`: those answered as addresses.
+/// `/v1/images`: images as OpenAI's API asks for them; `/v1/results`: those answered as addresses.
 struct ImageRoutes: Sendable {
   let desk: OrderDesk
   let store: ResultStore
@@ -33,11 +33,11 @@ struct ImageRoutes: Sendable {
     }
   }
 
-  /// A finished picture from the store.
+  /// A finished image from the store.
   private func stored(_ text: String) async throws -> Response {
     guard let name = ResultName(text), let bytes = try await store.bytes(of: name) else {
       throw ServerError.notFound(
-        "there is no picture of that name; pictures are kept for "
+        "there is no image of that name; images are kept for "
           + "\(limits.resultTime.components.seconds) s")
     }
     var response = Response.bytes(
@@ -53,7 +53,7 @@ struct ImageRoutes: Sendable {
   struct Upload: Sendable {
     let file: [UInt8]
     let strength: Double
-    let fit: PictureFit
+    let fit: ImageFit
   }
 
   /// Reads the form of an edit.
@@ -67,7 +67,7 @@ struct ImageRoutes: Sendable {
       "input_fidelity", of: ["low", "high"], remedy: "set 'strength' instead")
     let strength = try fields.number("strength", in: 0...1, above: true) ?? 0.6
     let fit =
-      try fields.choice("fit", as: PictureFit.Kind.self) ?? .cover
+      try fields.choice("fit", as: ImageFit.Kind.self) ?? .cover
     if let name = ["image", "image[]", "mask"].first(where: fields.has) {
       throw ServerError.invalid(
         name == "mask"
@@ -83,7 +83,7 @@ struct ImageRoutes: Sendable {
       throw ServerError.invalid(
         other.name == "mask"
           ? "inpainting is not supported; remove 'mask'"
-          : "unknown file '\(other.name)'; the picture is 'image'", parameter: other.name)
+          : "unknown file '\(other.name)'; the image is 'image'", parameter: other.name)
     }
     guard let file = files.first else {
       throw ServerError(
@@ -97,7 +97,7 @@ struct ImageRoutes: Sendable {
     }
     // A copy of what is in the body.
     try memory?.grow(by: file.content.count)
-    return (order, Upload(file: Array(file.content), strength: strength, fit: PictureFit(fit)))
+    return (order, Upload(file: Array(file.content), strength: strength, fit: ImageFit(fit)))
   }
 
   // MARK: - Answers
@@ -142,7 +142,7 @@ struct ImageRoutes: Sendable {
     let warnings: [ResponseWarning]?
   }
 
-  /// All pictures of an order, when all are made.
+  /// All images of an order, when all are made.
   private func whole(
     _ order: ImageOrder, client: String, _ context: ServerContext
   ) async throws -> Answer {
@@ -189,8 +189,8 @@ struct ImageRoutes: Sendable {
 }
 
 extension ResultStore {
-  /// Keeps a picture.
-  func keep(_ bytes: [UInt8], _ encoding: PictureEncoding) throws -> ResultName {
+  /// Keeps an image.
+  func keep(_ bytes: [UInt8], _ encoding: ImageEncoding) throws -> ResultName {
     try keep(bytes, format: encoding == .png ? .png : .jpeg)
   }
 }

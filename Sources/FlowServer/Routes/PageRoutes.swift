@@ -38,7 +38,7 @@ struct PageRoutes: Sendable {
 
   static let paths = Set(files.map(\.path) + ["/", "/favicon.ico"])
 
-  /// Scripts, styles and pictures come from the server itself, and nothing from elsewhere.
+  /// Scripts, styles and images come from the server itself, and nothing from elsewhere.
   ///
   /// - Parameter host: what clients name the server; browsers before CSP 3 do not take a WebSocket of
   ///   the same host for the page's own.

@@ -67,7 +67,7 @@ struct StatusRoutes: Sendable {
     for session in streams.sessions { rows += await session.inFlightCount }
     var gauges = [
       gauge("streamflow_rows_in_flight", [], Double(rows)),
-      gauge("streamflow_queued_pictures", [], Double(await desk.pictureBacklog)),
+      gauge("streamflow_queued_pictures", [], Double(await desk.imageBacklog)),
       gauge("streamflow_live_streams", [], Double(streams.sessions.count)),
     ]
     let counts = await jobs.counts()
@@ -151,7 +151,7 @@ struct StatusRoutes: Sendable {
         height: checkpoint?.nativeSize.height, sizeMultiple: checkpoint?.sizeMultiple,
         steps: defaults?.stepCount, guidance: guidance.map { $0.kind?.rawValue ?? "distilled" },
         guidanceScale: defaults?.guidanceScale, canEdit: checkpoint?.hasEncoder,
-        maxN: options.limits.pictureCount, maxSteps: options.limits.stepCount,
+        maxN: options.limits.imageCount, maxSteps: options.limits.stepCount,
         maxSide: options.limits.side))
   }
 
@@ -221,8 +221,8 @@ struct StatusRoutes: Sendable {
     Status(
       uptimeSeconds: uptime, version: streamFlowVersion, models: await batches(),
       queue: Status.Queue(
-        requests: await desk.orderCount, pictures: await desk.pictureBacklog,
-        capacity: options.limits.queuedPictureCount),
+        requests: await desk.orderCount, pictures: await desk.imageBacklog,
+        capacity: options.limits.queuedImageCount),
       throughput: tally.recent.map {
         Status.Throughput(secondsAgo: $0.secondsAgo, pictures: $0.pictures)
       }, pictures: tally.count, streams: await live())

@@ -4,7 +4,7 @@ internal import Hummingbird
 internal import NIOCore
 internal import StreamFlow
 
-/// `/v1/streams`: pictures of pictures, as they come in.
+/// `/v1/streams`: images of images, as they come in.
 struct StreamRoutes: Sendable {
   let registry: StreamRegistry
   let limits: ServerLimits
@@ -68,7 +68,7 @@ struct StreamRoutes: Sendable {
     }
   }
 
-  /// Pictures one after another, as cameras send them (multipart/x-mixed-replace).
+  /// Images one after another, as cameras send them (multipart/x-mixed-replace).
   private func motion(of session: LiveSession, _ request: Request) throws -> Response {
     let type = session.encoding.type
     let pictures = session.broadcaster.messages(depth: 2).compactMap { message -> ByteBuffer? in

@@ -5,7 +5,7 @@ internal import NIOCore
 internal import StreamFlow
 internal import Synchronization
 
-/// The pictures of an order as server-sent events, previews first.
+/// The images of an order as server-sent events, previews first.
 enum StreamedOrder {
   /// Begins an order; it is given up, within a tick, when nobody reads any more.
   ///
@@ -13,7 +13,7 @@ enum StreamedOrder {
   static func start(
     _ order: ImageOrder, desk: OrderDesk, client: String, kind: String, time: Duration
   ) async throws -> AsyncStream<ByteBuffer> {
-    // Bounded by the pictures of an order and their previews.
+    // Bounded by the images of an order and their previews.
     let (stream, lines) = AsyncStream.makeStream(of: ByteBuffer.self)
     let (begun, begin) = AsyncStream.makeStream(of: Result<Void, any Error>.self)
     let task = Task {

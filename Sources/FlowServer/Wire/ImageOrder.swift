@@ -4,9 +4,9 @@ internal import FlowModels
 internal import HTTPTypes
 internal import StreamFlow
 
-/// What a request for pictures asks for, before its model is known.
+/// What a request for images asks for, before its model is known.
 struct ImageOrder: Sendable {
-  /// How pictures are answered with.
+  /// How images are answered with.
   enum ResponseFormat: String, CaseIterable, Codable {
     case base64 = "b64_json"
     case url
@@ -14,12 +14,12 @@ struct ImageOrder: Sendable {
 
   /// The model's name; the first one's where nothing is said.
   var model: String?
-  /// The prompts; each makes `count` pictures.
+  /// The prompts; each makes `count` images.
   let prompts: [String]
   let count: Int
   let size: PixelSize?
   var sampling: SamplingFields
-  let encoding: PictureEncoding
+  let encoding: ImageEncoding
   let responseFormat: ResponseFormat
   let isStreamed: Bool
   let previewCount: Int
@@ -27,8 +27,8 @@ struct ImageOrder: Sendable {
   let user: String?
   /// What the parameters asked for in vain; ``allWarnings(model:_:)`` adds what depends on the model.
   var warnings: [ResponseWarning] = []
-  /// The picture that they start from, if any, at the size of the pictures that are made.
-  var source: SourcePicture?
+  /// The image that they start from, if any, at the size of the images that are made.
+  var source: InputImage?
   /// The memory that the source takes, as long as the order is there.
   var sourceMemory: SourceMemory?
 
@@ -41,8 +41,8 @@ struct ImageOrder: Sendable {
     case previewCount = "partial_images"
   }
 
-  /// The number of pictures.
-  var pictureCount: Int { prompts.count * count }
+  /// The number of images.
+  var imageCount: Int { prompts.count * count }
 
   /// Reads the parameters of a request.
   ///
@@ -53,10 +53,10 @@ struct ImageOrder: Sendable {
   init(_ fields: inout RequestFields, limits: ServerLimits, isJob: Bool = false) throws(ServerError)
   {
     model = try fields.text("model", limit: 200)
-    let most = isJob ? limits.jobPictureCount : limits.pictureCount
+    let most = isJob ? limits.jobImageCount : limits.imageCount
     count = try fields.integer("n", in: 1...most) ?? 1
     size = try PixelSize(&fields, limits: limits)
-    encoding = try PictureEncoding(&fields)
+    encoding = try ImageEncoding(&fields)
     responseFormat =
       try fields.choice("response_format", as: ResponseFormat.self) ?? .base64
     isStreamed = isJob ? false : try fields.flag("stream") ?? false
@@ -79,7 +79,7 @@ struct ImageOrder: Sendable {
     self.prompts = prompts
     guard prompts.count * count <= most else {
       throw .invalid(
-        "\(prompts.count) prompts with n of \(count) are \(prompts.count * count) pictures, at most "
+        "\(prompts.count) prompts with n of \(count) are \(prompts.count * count) images, at most "
           + "\(most) are taken", parameter: "n")
     }
     try fields.readUnsupportedParameters()
@@ -92,7 +92,7 @@ struct ImageOrder: Sendable {
     warnings = fields.warnings
   }
 
-  /// The requests of its pictures: each prompt's next has the next seed.
+  /// The requests of its images: each prompt's next has the next seed.
   func requests(of checkpoint: Checkpoint) -> [GenerationRequest] {
     var requests: [GenerationRequest] = []
     for prompt in prompts {

@@ -2,7 +2,7 @@ internal import FlowCore
 internal import FlowModels
 internal import StreamFlow
 
-/// The parameters that say how a picture is made; images, jobs and live streams share them.
+/// The parameters that say how an image is made; images, jobs and live streams share them.
 struct SamplingFields: Codable, Sendable {
   var prompt: String?
   var negativePrompt: String?
@@ -79,7 +79,7 @@ struct SamplingFields: Codable, Sendable {
   }
 
   /// The request of a prompt, with what suits the model where nothing is said: what the command
-  /// `streamflow generate` takes too, so that a seed names the same picture.
+  /// `streamflow generate` takes too, so that a seed names the same image.
   ///
   /// - Parameters:
   ///   - prompt: the prompt.

@@ -119,10 +119,10 @@ extension ServerError {
 
   private static func of(_ error: MediaError) -> ServerError {
     switch error.code {
-    case .pictureTooLarge: ServerError(.contentTooLarge, "picture_too_large", error.message)
+    case .imageTooLarge: ServerError(.contentTooLarge, "picture_too_large", error.message)
     case .formatUnsupported:
       ServerError(.unsupportedMediaType, "picture_unsupported", error.message)
-    case .pictureInvalid: ServerError(.badRequest, "picture_invalid", error.message)
+    case .imageInvalid: ServerError(.badRequest, "picture_invalid", error.message)
     case .encodingFailed:
       ServerError(
         .internalServerError, "encoding_failed",
@@ -146,7 +146,7 @@ extension ServerError {
 
   private static let diskFull = ServerError(
     .insufficientStorage, "disk_full",
-    "the server has no room for the picture; ask for b64_json instead of url")
+    "the server has no room for the image; ask for b64_json instead of url")
 
   private static let storageUnavailable = ServerError(
     .insufficientStorage, "storage_unavailable",

@@ -39,9 +39,9 @@ public struct ModelReport: Encodable, Sendable {
   public let plan: String?
   /// Why it takes that.
   public let planReason: String
-  /// The width of pictures in pixels that it was trained for.
+  /// The width of images in pixels that it was trained for.
   public let width: Int
-  /// The height of pictures in pixels that it was trained for.
+  /// The height of images in pixels that it was trained for.
   public let height: Int
   /// The number of steps that suits it.
   public let steps: Int

@@ -53,7 +53,7 @@ extension Checkpoint {
     }
     guard !guidance.needsReference || request.source != nil else {
       throw refused(
-        "selfNegative guidance leads away from a reference picture, and a picture made of text "
+        "selfNegative guidance leads away from a reference image, and an image made of text "
           + "has none; choose onetimeNegative (onetime-negative) or full")
     }
     if case .distilled = guidance, !family.readsGuidanceScale {

@@ -1,7 +1,7 @@
 internal import FlowCore
 internal import FlowModels
 
-/// What steers one picture.
+/// What steers one image.
 struct RequestConditioning {
   let prompted: Conditioning
   let unprompted: Conditioning?

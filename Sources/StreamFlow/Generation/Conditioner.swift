@@ -2,7 +2,7 @@ internal import FlowCore
 internal import FlowGraph
 internal import FlowModels
 
-/// Turns prompts into conditionings of pictures of one size, each once.
+/// Turns prompts into conditionings of images of one size, each once.
 final class Conditioner {
   /// What makes one conditioning differ from another.
   private struct Key: Hashable {
@@ -64,7 +64,7 @@ final class Conditioner {
     try conditioning(of: request.prompt, blend: request.blend, request)
   }
 
-  /// The conditioning of what the picture shows not.
+  /// The conditioning of what the image shows not.
   func unprompted(_ request: GenerationRequest) throws -> Conditioning {
     let isZero = family.zeroesEmptyPrompt && request.negativePrompt.isEmpty
     return try conditioning(of: isZero ? nil : request.negativePrompt, blend: nil, request)

@@ -1,11 +1,11 @@
 internal import FlowModels
 
-/// Whether pictures are decoded whole or in tiles.
+/// Whether images are decoded whole or in tiles.
 ///
-/// Both give the same picture to 1/255. Tiles take less memory for large pictures, and about as
+/// Both give the same image to 1/255. Tiles take less memory for large images, and about as
 /// long; for small ones their engines alone take more than the whole.
 public enum DecodeTiling: Equatable, Sendable {
-  /// In tiles where decoding the whole picture would take more than 3 GB.
+  /// In tiles where decoding the whole image would take more than 3 GB.
   case automatic
   /// Whole.
   case never
@@ -15,14 +15,14 @@ public enum DecodeTiling: Equatable, Sendable {
   /// The smallest side of a tile in pixels.
   public static let smallestTile = 16
 
-  /// The bytes beyond which a picture is decoded in tiles.
+  /// The bytes beyond which an image is decoded in tiles.
   static let wholeByteCount = 3e9
 
   /// The bytes that the widest tensor of a tile may take; a tile's engine holds about four, and a
   /// full autoencoder's some fifteen engines.
   private static let tileByteCount = 16 << 20
 
-  /// The side of tiles in pixels, or nothing for a picture that is decoded whole.
+  /// The side of tiles in pixels, or nothing for an image that is decoded whole.
   func side(_ autoencoder: AutoencoderConfiguration, width: Int, height: Int) -> Int? {
     switch self {
     case .never: nil
@@ -51,7 +51,7 @@ extension AutoencoderConfiguration {
     }
   }
 
-  /// The bytes that decoding a whole picture takes, about: six tensors of its widest.
+  /// The bytes that decoding a whole image takes, about: six tensors of its widest.
   func wholeByteCount(width: Int, height: Int) -> Double {
     Double(width) * Double(height) * Double(pixelChannels) * 4 * 6
   }

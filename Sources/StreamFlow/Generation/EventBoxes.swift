@@ -1,8 +1,8 @@
 internal import FlowModels
 
-/// What has happened to the pictures of each stream and is yet to be told, and who waits for it.
+/// What has happened to the images of each stream and is yet to be told, and who waits for it.
 struct EventBoxes {
-  /// How many pictures each stream still has to give.
+  /// How many images each stream still has to give.
   private var outstanding: [Int: Int] = [:]
   private var events: [Int: [GenerationEvent]] = [:]
   private var waiters: [Int: CheckedContinuation<Void, Never>] = [:]
@@ -13,7 +13,7 @@ struct EventBoxes {
   /// Whether a stream still has something to give.
   func isOpen(_ stream: Int) -> Bool { outstanding[stream] != nil }
 
-  /// Opens the box of a stream of so many pictures.
+  /// Opens the box of a stream of so many images.
   mutating func open(_ stream: Int, count: Int) {
     outstanding[stream] = count > 0 ? count : nil
   }

@@ -1,7 +1,7 @@
 internal import FlowCore
 internal import FlowModels
 
-/// A tensor between two stages of a decoder: the whole picture's, held outside of the engines.
+/// A tensor between two stages of a decoder: the whole image's, held outside of the engines.
 ///
 /// It cannot be copied, for it may be gigabytes.
 struct FeatureMap: ~Copyable {

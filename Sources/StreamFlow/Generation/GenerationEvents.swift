@@ -1,14 +1,14 @@
 public import FlowCore
 internal import FlowModels
 
-/// What happens to pictures that were asked for.
+/// What happens to images that were asked for.
 public enum GenerationEvent: Sendable {
-  /// A look at an unfinished picture: where its velocity leads to so far.
+  /// A look at an unfinished image: where its velocity leads to so far.
   ///
   /// - Parameters:
   ///   - index: which of the requests, from 0.
   ///   - number: which of its previews, from 0.
-  ///   - image: the expected picture.
+  ///   - image: the expected image.
   case preview(index: Int, number: Int, image: PixelImage)
   /// An image advanced a step; only where that was asked for.
   ///
@@ -17,9 +17,9 @@ public enum GenerationEvent: Sendable {
   ///   - step: the evaluations that are done, from 1.
   ///   - count: all evaluations that it takes.
   case stepped(index: Int, step: Int, count: Int)
-  /// A picture is finished.
+  /// An image is finished.
   case finished(GeneratedImage)
-  /// A picture failed, and no other.
+  /// An image failed, and no other.
   case failed(index: Int, any Error)
 
   /// Which of the requests, from 0.
@@ -48,15 +48,15 @@ public enum GenerationEvent: Sendable {
   }
 }
 
-/// What happens to pictures that were asked for, as it happens; asking runs the next ticks.
+/// What happens to images that were asked for, as it happens; asking runs the next ticks.
 ///
-/// Ends when each picture has finished or failed; throws only where the engines fail. Letting go
+/// Ends when each image has finished or failed; throws only where the engines fail. Letting go
 /// of it gives up what has not been made, within a tick.
 public struct GenerationEvents: AsyncSequence, Sendable {
   /// What the sequence gives.
   public typealias Element = GenerationEvent
 
-  /// The number of pictures that were asked for.
+  /// The number of images that were asked for.
   public let count: Int
   /// The name of what was asked for together, as ``GeneratorFlight/stream`` says it.
   public var stream: Int { pull.stream }

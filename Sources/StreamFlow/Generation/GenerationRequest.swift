@@ -1,9 +1,9 @@
 public import FlowCore
 public import FlowModels
 
-/// One picture to be made.
+/// One image to be made.
 public struct GenerationRequest: Equatable, Sendable {
-  /// What the picture shows.
+  /// What the image shows.
   public var prompt: String
   /// Other prompts that are mixed into it.
   public var blend: PromptBlend?
@@ -15,8 +15,8 @@ public struct GenerationRequest: Equatable, Sendable {
   public var seed: UInt64 = 0
   /// Another seed whose noise is mixed into it.
   public var seedBlend: SeedBlend?
-  /// The picture that it starts from, if any.
-  public var source: SourcePicture?
+  /// The image that it starts from, if any.
+  public var source: InputImage?
   /// The size of the image, or nil for the model's own or the generator's.
   public var size: PixelSize?
   /// The number of steps that are taken, 1 to 1000.
@@ -47,9 +47,9 @@ extension GenerationRequest {
   }
 }
 
-/// A finished picture.
+/// A finished image.
 public struct GeneratedImage: Sendable {
-  /// The picture.
+  /// The image.
   public let image: PixelImage
   /// What asked for it.
   public let request: GenerationRequest
@@ -59,22 +59,22 @@ public struct GeneratedImage: Sendable {
 
 /// How a generator is set up.
 public struct GeneratorOptions: Sendable {
-  /// The width of pictures in pixels; the checkpoint's own where nothing is said.
+  /// The width of images in pixels; the checkpoint's own where nothing is said.
   public var width: Int?
-  /// The height of pictures in pixels; the checkpoint's own where nothing is said.
+  /// The height of images in pixels; the checkpoint's own where nothing is said.
   public var height: Int?
-  /// The most rows of a tick; by the size of the picture where nothing is said.
+  /// The most rows of a tick; by the size of the image where nothing is said.
   public var rowCapacity: Int?
   /// The most rows that the network's engine runs together, where a tick of more runs in parts.
   ///
   /// As many as a tick has where nothing is said, or one where a row of a large network fills the
   /// machine.
   public var engineRowCapacity: Int?
-  /// The most pictures that are decoded together; as many as a tick has rows where nothing is said.
+  /// The most images that are decoded together; as many as a tick has rows where nothing is said.
   public var decodeRowCapacity: Int?
   /// How many of the text encoder's last layers are left out (clip skip).
   public var skippedTextLayers = 0
-  /// Whether pictures are decoded whole or in tiles.
+  /// Whether images are decoded whole or in tiles.
   public var decodeTiling = DecodeTiling.automatic
   /// Whether engines of all row counts are made at once, so that no tick has to wait for one; of a
   /// large network there is one in any case.

@@ -90,14 +90,14 @@ extension Generator {
   ///
   /// - Throws: `CancellationError`; any other failure is that of the images that need it.
   private func prepareSources(_ stages: Stages) async throws(CancellationError) {
-    guard stages.pictures == nil, stages.pictureFailure == nil,
+    guard stages.pictures == nil, stages.imageFailure == nil,
       pending.elements.contains(where: { $0.request.source != nil })
     else { return }
     do {
       stages.pictures = try await .make(
         checkpoint, width: width, height: height, provider: provider)
     } catch let error as CancellationError { throw error } catch {
-      stages.pictureFailure = error
+      stages.imageFailure = error
     }
   }
 
@@ -144,7 +144,7 @@ extension Generator {
     {
       var next = element
       let request = next.request
-      // What cannot be encoded is the failure of its own picture alone.
+      // What cannot be encoded is the failure of its own image alone.
       let encoded = Result {
         (
           try stages.conditioner.conditioning(of: request),
@@ -177,14 +177,14 @@ extension Generator {
     measured.admissionTime += .now - start
   }
 
-  /// The latents that a request's picture starts from, and the noise that is left to draw.
+  /// The latents that a request's image starts from, and the noise that is left to draw.
   private func start(
     of request: GenerationRequest, with stages: Stages
   ) throws -> (reference: Latents?, noise: GaussianNoise) {
     var noise = request.noise
     guard let source = request.source else { return (nil, noise) }
     guard let encoder = stages.pictures else {
-      throw stages.pictureFailure ?? CancellationError()
+      throw stages.imageFailure ?? CancellationError()
     }
     return (try encoder.encode(source.image, fit: source.fit, noise: &noise).latents, noise)
   }
@@ -192,13 +192,13 @@ extension Generator {
   private static func notFinite(_ admission: Admission) -> ModelError {
     ModelError(
       code: .notFinite,
-      message: "picture \(admission.index + 1) (seed \(admission.request.seed)) came out as "
+      message: "image \(admission.index + 1) (seed \(admission.request.seed)) came out as "
         + "something that is no number; a lower guidance scale, smaller weights in the prompt or "
         + "precision f32 may help, and the model's weights may be damaged")
   }
 
   /// Decodes what has retired, and what is to be shown of the rest; a failure is the error of the
-  /// pictures it befell.
+  /// images it befell.
   private func finish(
     _ retired: [Trajectory<Conditioning>], showing shown: [Trajectory<Conditioning>],
     with decoder: LatentDecoder
@@ -221,7 +221,7 @@ extension Generator {
       }
       do {
         guard let image = try result.get() else { throw Self.notFinite(admission) }
-        measured.pictureCount += 1
+        measured.imageCount += 1
         boxes.put(
           .finished(
             GeneratedImage(image: image, request: admission.request, index: admission.index)),

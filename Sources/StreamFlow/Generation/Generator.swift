@@ -5,19 +5,19 @@ public import FlowModels
 internal import FlowText
 internal import Foundation
 
-/// Makes pictures: one checkpoint, one size, one stream batch that all requests share.
+/// Makes images: one checkpoint, one size, one stream batch that all requests share.
 ///
-/// Pictures of any prompts, seeds, step counts, schedules and guidance are in flight together,
-/// and each is the picture that it would be alone. Clients share the ticks fairly, and who asks for
+/// Images of any prompts, seeds, step counts, schedules and guidance are in flight together,
+/// and each is the image that it would be alone. Clients share the ticks fairly, and who asks for
 /// little does not wait for who asks for much. It runs on the thread of its device
 /// (``EngineStore/queue``), because inference blocks; ticks run when someone asks for the next
-/// picture.
+/// image.
 public actor Generator {
   /// The model.
   public nonisolated let checkpoint: Checkpoint
-  /// The width of pictures in pixels.
+  /// The width of images in pixels.
   public nonisolated let width: Int
-  /// The height of pictures in pixels.
+  /// The height of images in pixels.
   public nonisolated let height: Int
   /// The most rows of a tick.
   public nonisolated let rowCapacity: Int
@@ -46,7 +46,7 @@ public actor Generator {
   private var nextStream = 0
   var measured = GeneratorStatistics()
 
-  /// A picture that was asked for.
+  /// An image that was asked for.
   struct Admission {
     let stream: Int
     let index: Int
@@ -60,7 +60,7 @@ public actor Generator {
     var chunkCount = 1
   }
 
-  /// What makes the pictures.
+  /// What makes the images.
   final class Stages {
     let conditioner: Conditioner
     var network: VelocityNetwork
@@ -68,7 +68,7 @@ public actor Generator {
     /// Made with the first image that starts from another.
     var pictures: SourceEncoder?
     /// Why it could not be made.
-    var pictureFailure: (any Error)?
+    var imageFailure: (any Error)?
 
     init(_ conditioner: Conditioner, _ network: VelocityNetwork, _ decoder: LatentDecoder) {
       self.conditioner = conditioner
@@ -82,7 +82,7 @@ public actor Generator {
     unsafe provider.store.queue.asUnownedSerialExecutor()
   }
 
-  /// Sets a generator up; engines are made by ``prepare()`` or with the first picture.
+  /// Sets a generator up; engines are made by ``prepare()`` or with the first image.
   ///
   /// - Parameters:
   ///   - checkpoint: the model.
@@ -141,7 +141,7 @@ public actor Generator {
       ?? RowChoice.rows(latentPlaces: size.0 / factor * (size.1 / factor))
   }
 
-  /// Makes the engines, so that the first picture need not wait for them.
+  /// Makes the engines, so that the first image need not wait for them.
   ///
   /// - Throws: `memoryInsufficient`, an error of a graph or an engine;
   ///   `CancellationError` where the task is cancelled: what is not compiled yet is not begun, unless
@@ -218,7 +218,7 @@ public actor Generator {
     measured.preparation = .now - start
   }
 
-  /// Pictures for some requests, as they finish.
+  /// Images for some requests, as they finish.
   ///
   /// - Parameters:
   ///   - requests: what they show.
@@ -230,7 +230,7 @@ public actor Generator {
     ImageStream(try events(for: requests, client: client))
   }
 
-  /// What happens to the pictures of some requests, as it happens.
+  /// What happens to the images of some requests, as it happens.
   ///
   /// - Parameters:
   ///   - requests: what they show.
@@ -261,7 +261,7 @@ public actor Generator {
           reportsSteps: reportsSteps))
     }
     nextStream += 1
-    stages?.pictureFailure = nil
+    stages?.imageFailure = nil
     pending.add(admissions, stream: stream, client: client)
     boxes.open(stream, count: requests.count)
     return GenerationEvents(generator: self, stream: stream, count: requests.count)
@@ -270,7 +270,7 @@ public actor Generator {
   /// Whether the engines are there.
   var isPrepared: Bool { stages != nil }
 
-  /// The number of pictures that wait to be admitted.
+  /// The number of images that wait to be admitted.
   public var pendingCount: Int { pending.count }
 
   /// What is in flight, oldest first.
@@ -316,10 +316,10 @@ public actor Generator {
     }.first
   }
 
-  /// What happens next to a stream's pictures; ticks run until something does.
+  /// What happens next to a stream's images; ticks run until something does.
   ///
   /// Of those who wait one runs the ticks, and each is told as soon as something has happened to
-  /// its pictures. Between two ticks others have their turn: requests come in and are given up.
+  /// its images. Between two ticks others have their turn: requests come in and are given up.
   func nextEvent(of stream: Int) async throws -> GenerationEvent? {
     // Who has what it came for leaves the ticks to the next.
     defer { if !isTicking { boxes.wakeOne() } }
@@ -336,7 +336,7 @@ public actor Generator {
       boxes.wakeReady()
       await Task.yield()
     }
-    // Nobody waits for a picture: the time to persist what took long to compile.
+    // Nobody waits for an image: the time to persist what took long to compile.
     if boxes.count == 0 { await provider.store.persist() }
     return nil
   }

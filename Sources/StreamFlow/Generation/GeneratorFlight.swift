@@ -1,6 +1,6 @@
 internal import FlowModels
 
-/// One picture in flight, for a look at the stream batch.
+/// One image in flight, for a look at the stream batch.
 public struct GeneratorFlight: Sendable, Hashable {
   /// What was asked for together with it (``GenerationEvents/stream``).
   public let stream: Int

@@ -9,8 +9,8 @@ public struct GeneratorStatistics: Sendable {
   public internal(set) var engines: [EngineReport] = []
   /// The number of ticks.
   public internal(set) var tickCount = 0
-  /// The number of pictures that were decoded.
-  public internal(set) var pictureCount = 0
+  /// The number of images that were decoded.
+  public internal(set) var imageCount = 0
   /// The number of evaluations that retired images took, failed ones included.
   public internal(set) var evaluationCount = 0
   /// The time of all ticks: gather, network, guidance, step.

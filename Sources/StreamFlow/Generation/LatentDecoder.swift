@@ -3,7 +3,7 @@ internal import FlowEngine
 internal import FlowGraph
 internal import FlowModels
 
-/// Turns latents into pictures: small ones whole, those that are ready together in one run, and
+/// Turns latents into images: small ones whole, those that are ready together in one run, and
 /// large ones one after another in tiles.
 final class LatentDecoder {
   private enum Way {
@@ -18,7 +18,7 @@ final class LatentDecoder {
   /// - Parameters:
   ///   - height: the latents' height.
   ///   - width: the latents' width.
-  ///   - rowCapacity: the most pictures of a run.
+  ///   - rowCapacity: the most images of a run.
   ///   - tiling: whether to decode in tiles.
   ///   - growth: whether engines are made as they are needed, or only by ``prepare(for:)``.
   init(
@@ -66,7 +66,7 @@ final class LatentDecoder {
     try await catalogue.prepareExactly(min(max(count, 1), catalogue.capacity))
   }
 
-  /// Decodes; a picture that came out as no number is nothing.
+  /// Decodes; an image that came out as no number is nothing.
   func decode(_ latents: [Latents]) throws -> [PixelImage?] {
     switch way {
     case .tiled(let decoder): return try latents.map(decoder.decode)

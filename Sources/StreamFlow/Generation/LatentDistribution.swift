@@ -1,7 +1,7 @@
 internal import FlowCore
 internal import FlowModels
 
-/// What a full autoencoder says of a picture: latents that are normally distributed.
+/// What a full autoencoder says of an image: latents that are normally distributed.
 struct LatentDistribution {
   /// The middle of the latents, scaled as the network reads them.
   let mean: Latents

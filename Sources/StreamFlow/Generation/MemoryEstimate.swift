@@ -32,7 +32,7 @@ struct MemoryEstimate {
     throw ModelError(
       code: .memoryInsufficient,
       message: "the engines take about \(gigabytes(peakByteCount)) of memory and "
-        + "\(gigabytes(available)) are free; make smaller pictures, fewer rows at once, or free "
+        + "\(gigabytes(available)) are free; make smaller images, fewer rows at once, or free "
         + "some memory", settings: [.size, .rowCapacity])
   }
 

@@ -1,6 +1,6 @@
 internal import FlowModels
 
-/// Which evaluations of a picture previews are shown after.
+/// Which evaluations of an image previews are shown after.
 enum PreviewStages {
   /// Spread evenly between the first and the last evaluation; no more than there are in between.
   static func stages(count: Int, of stageCount: Int) -> [Int] {

@@ -3,15 +3,15 @@ internal import FlowEngine
 internal import FlowGraph
 internal import FlowModels
 
-/// Turns pictures of any size into latents of one.
+/// Turns images of any size into latents of one.
 final class SourceEncoder {
-  private let fitter: PictureFitter
+  private let fitter: ImageResizer
   private let program: Program
   private let shape: Shape
   private let givesDeviation: Bool
 
   private init(_ checkpoint: Checkpoint, width: Int, height: Int, program: Program) {
-    fitter = PictureFitter(width: width, height: height)
+    fitter = ImageResizer(width: width, height: height)
     let factor = checkpoint.autoencoder.factor
     self.program = program
     givesDeviation = program.outputs.contains { $0.name == "deviation" }
@@ -34,7 +34,7 @@ final class SourceEncoder {
         code: .unsupported,
         message: "the autoencoder of \(checkpoint.name) has no encoder (a file "
           + "taesd_decoder.safetensors without taesd_encoder.safetensors beside it?), and a "
-          + "picture cannot be started from; choose another autoencoder",
+          + "image cannot be started from; choose another autoencoder",
         settings: [.autoencoder])
     }
     let autoencoder = Autoencoder(configuration: checkpoint.autoencoder, weights: weights.root)
@@ -45,10 +45,10 @@ final class SourceEncoder {
       checkpoint, width: width, height: height, program: try await provider.program(for: module))
   }
 
-  /// The picture at this size, and its latents; a full autoencoder's are drawn with the noise, as
+  /// The image at this size, and its latents; a full autoencoder's are drawn with the noise, as
   /// diffusers draws them.
   func encode(
-    _ image: PixelImage, fit: PictureFit, noise: inout GaussianNoise
+    _ image: PixelImage, fit: ImageFit, noise: inout GaussianNoise
   ) throws(EngineError) -> (picture: PixelImage, latents: Latents) {
     let picture = fitter(image, fit: fit)
     let pixels = ContiguousArray(picture.pixels)

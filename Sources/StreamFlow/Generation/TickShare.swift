@@ -3,7 +3,7 @@ internal import FlowModels
 /// Which of what is in flight a tick advances, where not everything does.
 ///
 /// A stream is brief when all that it still has to make is in flight. Brief streams are not held up
-/// by long ones: while both fly, a tick advances all of the brief ones' rows and one picture of the
+/// by long ones: while both fly, a tick advances all of the brief ones' rows and one image of the
 /// others', since a tick of few rows is quick, and never none, so that neither starves.
 enum TickShare {
   /// One trajectory.

@@ -3,10 +3,10 @@ internal import FlowEngine
 internal import FlowGraph
 internal import FlowModels
 
-/// Decodes pictures that are too large to be decoded at once: stage after stage, tile after tile.
+/// Decodes images that are too large to be decoded at once: stage after stage, tile after tile.
 ///
 /// The tensors between stages are held here, whole, so that every normalization has the whole
-/// picture's statistics before the next stage begins, and nothing is computed twice but margins.
+/// image's statistics before the next stage begins, and nothing is computed twice but margins.
 final class TiledDecoder {
   private let stages: [Stage]
   private let weightsIdentity: [String]
@@ -60,7 +60,7 @@ final class TiledDecoder {
     }
   }
 
-  /// Decodes; a picture that came out as no number is nothing.
+  /// Decodes; an image that came out as no number is nothing.
   func decode(_ latents: Latents) throws -> PixelImage? {
     var hidden = FeatureMap(latents)
     var kept = FeatureMap.nothing

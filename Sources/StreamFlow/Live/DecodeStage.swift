@@ -2,7 +2,7 @@ internal import FlowCore
 internal import FlowEngine
 internal import FlowModels
 
-/// Turns what has arrived into pictures.
+/// Turns what has arrived into images.
 actor DecodeStage {
   private nonisolated let executor: DeviceQueue
   private var decoders: [PixelSize: LatentDecoder] = [:]
@@ -15,13 +15,13 @@ actor DecodeStage {
   /// - Parameter executor: the thread that programs run on.
   init(executor: DeviceQueue) { self.executor = executor }
 
-  /// Takes in what decodes pictures of one size.
+  /// Takes in what decodes images of one size.
   func add(_ decoder: sending LatentDecoder, size: PixelSize) { decoders[size] = decoder }
 
   /// Lets go of all sizes but these.
   func keep(only kept: Set<PixelSize>) { decoders = decoders.filter { kept.contains($0.key) } }
 
-  /// Decodes pictures, those of one size together; one that came out as no number is nothing.
+  /// Decodes images, those of one size together; one that came out as no number is nothing.
   ///
   /// - Precondition: their sizes were added.
   func decode(_ arrivals: [Arrival]) throws -> [Int: PixelImage] {

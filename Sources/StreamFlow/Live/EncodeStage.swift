@@ -52,7 +52,7 @@ actor EncodeStage {
       own, try chunks(request.negativePrompt, nil))
   }
 
-  /// Takes in what pictures of one size are encoded with.
+  /// Takes in what images of one size are encoded with.
   func add(
     _ source: sending SourceEncoder, table: sending TextTable?, size: PixelSize
   ) async throws {
@@ -61,13 +61,13 @@ actor EncodeStage {
     sizes[size] = (conditioner, source)
   }
 
-  /// Whether pictures of a size can be encoded.
+  /// Whether images of a size can be encoded.
   func knows(_ size: PixelSize) -> Bool { sizes[size] != nil }
 
   /// Lets go of all sizes but these.
   func keep(only kept: Set<PixelSize>) { sizes = sizes.filter { kept.contains($0.key) } }
 
-  /// What steers pictures of a size.
+  /// What steers images of a size.
   ///
   /// - Precondition: the size was added.
   func conditioning(of request: GenerationRequest, size: PixelSize) throws -> RequestConditioning {

@@ -17,7 +17,7 @@ enum LiveInputItem: Sendable {
   /// Admits a group that is not full.
   case flush
 
-  var isPicture: Bool { if case .picture = self { true } else { false } }
+  var isImageFile: Bool { if case .picture = self { true } else { false } }
 }
 
 /// The queues between a stream's tasks.

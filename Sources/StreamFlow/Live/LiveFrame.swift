@@ -5,11 +5,11 @@ internal import FlowModels
 public struct LiveFrame: Sendable {
   /// What came of it.
   public enum Outcome: Sendable {
-    /// A picture.
+    /// An image.
     case made(PixelImage)
-    /// The picture before, again: the filter found the input like the one before.
+    /// The image before, again: the filter found the input like the one before.
     case repeated(PixelImage)
-    /// Nothing: this input alone could not be made into a picture.
+    /// Nothing: this input alone could not be made into an image.
     case failed(any Error)
   }
 
@@ -39,11 +39,11 @@ public struct LiveFrame: Sendable {
   public let outcome: Outcome
   /// How long it was where.
   public let times: Times
-  /// The input as the network saw it, at the size of the pictures; none for one that was skipped
+  /// The input as the network saw it, at the size of the images; none for one that was skipped
   /// or failed before.
   public let input: PixelImage?
 
-  /// The picture, new or again.
+  /// The image, new or again.
   public var image: PixelImage? {
     switch outcome {
     case .made(let image), .repeated(let image): image
@@ -64,7 +64,7 @@ public enum LiveOffer: Equatable, Sendable {
 
 /// What is done with an input, once its turn has come.
 public enum LiveDecision: Equatable, Sendable {
-  /// A picture is made of it.
+  /// An image is made of it.
   case admitted
   /// None is: the filter found it like the one before.
   case skipped

@@ -1,7 +1,7 @@
 internal import FlowCore
 internal import FlowModels
 
-/// What engines of the network are made for: pictures of one size, conditionings of one length.
+/// What engines of the network are made for: images of one size, conditionings of one length.
 struct LaneKey: Hashable, Sendable {
   let size: PixelSize
   /// The chunks of a conditioning.

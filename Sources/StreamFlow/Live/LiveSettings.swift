@@ -2,9 +2,9 @@ public import FlowCore
 internal import FlowModels
 internal import Foundation
 
-/// What the pictures of a live stream are made with; all of it can be changed while it runs.
+/// What the images of a live stream are made with; all of it can be changed while it runs.
 public struct LiveSettings: Equatable, Sendable {
-  /// Which noise the pictures have.
+  /// Which noise the images have.
   public enum SeedPolicy: String, Sendable, CaseIterable {
     /// All the same: what does not change in the input does not flicker.
     case fixed
@@ -12,20 +12,20 @@ public struct LiveSettings: Equatable, Sendable {
     case perFrame = "per-frame"
   }
 
-  /// What each picture is made with.
+  /// What each image is made with.
   ///
   /// Its source is the stream's input, and its own is not looked at; its seed is that of the first
-  /// picture.
+  /// image.
   public var request: GenerationRequest
-  /// How much of each input is made anew: above 0 up to 1, see ``SourcePicture/strength``.
+  /// How much of each input is made anew: above 0 up to 1, see ``InputImage/strength``.
   public var strength = 0.5
-  /// How inputs are brought to the size of the pictures.
-  public var fit = PictureFit()
-  /// Which noise the pictures have.
+  /// How inputs are brought to the size of the images.
+  public var fit = ImageFit()
+  /// Which noise the images have.
   public var seedPolicy = SeedPolicy.fixed
-  /// The width of pictures in pixels; the model's own where nothing is said.
+  /// The width of images in pixels; the model's own where nothing is said.
   public var width: Int?
-  /// The height of pictures in pixels; the model's own where nothing is said.
+  /// The height of images in pixels; the model's own where nothing is said.
   public var height: Int?
   /// Which inputs are skipped because they are like the one before; none where nothing is said.
   public var filter: FrameGate.Settings?
@@ -44,7 +44,7 @@ public struct LiveSettings: Equatable, Sendable {
   ///   - index: its number, for a seed of its own.
   public func request(for image: PixelImage, index: Int) -> GenerationRequest {
     var request = request
-    request.source = SourcePicture(image: image, strength: strength, fit: fit)
+    request.source = InputImage(image: image, strength: strength, fit: fit)
     if seedPolicy == .perFrame { request.seed &+= UInt64(index) }
     return request
   }
@@ -52,11 +52,11 @@ public struct LiveSettings: Equatable, Sendable {
 
 /// How a live stream is set up.
 public struct LiveOptions: Sendable {
-  /// The inputs that are admitted together, 1 or more: pictures come out as many at a time.
+  /// The inputs that are admitted together, 1 or more: images come out as many at a time.
   public var frameBuffer = 1
   /// The most rows of a tick; by measurement where nothing is said.
   public var rowCapacity: Int?
-  /// The most pictures that are decoded together.
+  /// The most images that are decoded together.
   public var decodeBatch = 4
   /// Whether engines of encoding, ticks and decoding run at the same time; where not they take
   /// turns on the device's thread (``EngineStore/queue``), with all others that share it.
@@ -66,7 +66,7 @@ public struct LiveOptions: Sendable {
   public var overlaps = ProcessInfo.processInfo.activeProcessorCount >= 8
   /// How many of the text encoders' last layers are left out (clip skip).
   public var skippedTextLayers = 0
-  /// Whether pictures are decoded whole or in tiles.
+  /// Whether images are decoded whole or in tiles.
   public var decodeTiling = DecodeTiling.automatic
   /// The finished frames that wait to be taken before the stream waits too.
   public var outputCapacity = 4
@@ -76,7 +76,7 @@ public struct LiveOptions: Sendable {
   /// A change back to a size that has its engines still takes effect at once. By default an eighth
   /// of the memory that is free when the stream is made, or 1 GiB where the system does not tell. At
   /// most 12 sizes are so kept; with 0 the engines of a size are let go of when the last of its
-  /// pictures has come out.
+  /// images has come out.
   public var spareByteCount: Int?
 
   /// Creates the options of a stream with little delay.

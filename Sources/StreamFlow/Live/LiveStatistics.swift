@@ -10,7 +10,7 @@ public struct LiveStatistics: Sendable {
   public internal(set) var droppedCount = 0
   /// Those that the filter found like the one before.
   public internal(set) var skippedCount = 0
-  /// Those that were made into a picture.
+  /// Those that were made into an image.
   public internal(set) var madeCount = 0
   /// Those that failed.
   public internal(set) var failedCount = 0

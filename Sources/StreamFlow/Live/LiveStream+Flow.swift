@@ -179,7 +179,7 @@ extension LiveStream {
 
   // MARK: - Coming out
 
-  /// The pictures of what has arrived; a decoder that fails is the failure of these.
+  /// The images of what has arrived; a decoder that fails is the failure of these.
   private static func pictures(
     of arrivals: [Arrival], _ decoding: DecodeStage
   ) async -> Result<[Int: PixelImage], any Error> {
@@ -253,7 +253,7 @@ extension LiveStream {
         return .failed(
           ModelError(
             code: .notFinite,
-            message: "input \(record.input.index) was skipped, and there is no picture before it "
+            message: "input \(record.input.index) was skipped, and there is no image before it "
               + "to show again: the one it is like failed"))
       }
       return .repeated(lastImage)

@@ -31,7 +31,7 @@ public struct LiveChange: Sendable {
 }
 
 extension LiveStream {
-  /// What pictures are to be made with; a change that needs engines may not be in effect yet.
+  /// What images are to be made with; a change that needs engines may not be in effect yet.
   public var settings: LiveSettings { requested }
 
   /// Makes the engines for the settings, so that the first input need not wait for them.
@@ -132,7 +132,7 @@ extension LiveStream {
     }
     if let pending, isWhole, pending.number < number { self.pending = nil }
     statistics.changeCount += isWhole && number > 0 ? 1 : 0
-    // A change is to be seen at once, on a still picture too.
+    // A change is to be seen at once, on a still image too.
     if settings != before?.settings || settings.filter != gate?.settings {
       gate = settings.filter.map { FrameGate(settings: $0) }
     }
@@ -153,7 +153,7 @@ extension LiveStream {
     ).check(available: MemoryEstimate.availableByteCount())
   }
 
-  /// Makes what pictures of a lane need: one engine of the network first, so that the stream can
+  /// Makes what images of a lane need: one engine of the network first, so that the stream can
   /// go on, the others after it.
   private func makeLane(_ lane: LaneKey, settings: LiveSettings, isFirst: Bool) async throws {
     guard !readyLanes.contains(lane) else { return }
@@ -277,7 +277,7 @@ extension NetworkBlueprint {
 }
 
 extension Checkpoint {
-  /// The size of pictures.
+  /// The size of images.
   func size(of settings: LiveSettings) -> PixelSize {
     PixelSize(
       width: settings.width ?? nativeSize.width, height: settings.height ?? nativeSize.height)
@@ -289,7 +289,7 @@ extension Checkpoint {
     try check(width: size.width, height: size.height)
     var request = settings.request
     // Of any size: the plan looks at its strength alone.
-    request.source = SourcePicture(
+    request.source = InputImage(
       image: PixelImage(width: 0, height: 0, pixels: []), strength: settings.strength)
     try check(request)
     return try plan(for: request, width: size.width, height: size.height)

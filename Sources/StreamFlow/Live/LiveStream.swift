@@ -2,12 +2,12 @@ public import FlowCore
 public import FlowEngine
 public import FlowModels
 
-/// A stream of pictures made of a stream of pictures: a camera's, a screen's, a film's.
+/// A stream of images made of a stream of images: a camera's, a screen's, a film's.
 ///
 /// Inputs are offered at one side (``offer(_:timestamp:)``: the latest wins; or
 /// ``submit(_:timestamp:)``, which waits), and taken as frames at the other (``frames``), in the
 /// order of their inputs. In between several are in flight, each at a stage of its own, and every
-/// tick advances all of them; each comes to the picture it would come to alone. Everything can be
+/// tick advances all of them; each comes to the image it would come to alone. Everything can be
 /// changed at any time (``update(_:)``): inputs that are admitted from then on are made with the
 /// new settings, those in flight end under theirs. What needs engines that are not there, another
 /// size or a much longer prompt, is prepared beside the stream, which goes on with what it has.
@@ -63,8 +63,8 @@ public actor LiveStream {
   /// Whether everything was given up.
   var isClosed = false
 
-  /// The width and height in pixels of the pictures that are asked for.
-  public var pictureSize: (width: Int, height: Int) {
+  /// The width and height in pixels of the images that are asked for.
+  public var imageSize: (width: Int, height: Int) {
     let size = checkpoint.size(of: requested)
     return (size.width, size.height)
   }
@@ -79,7 +79,7 @@ public actor LiveStream {
   ///
   /// - Parameters:
   ///   - checkpoint: the model.
-  ///   - settings: what pictures are made with, to begin with.
+  ///   - settings: what images are made with, to begin with.
   ///   - options: rows, groups, decoding.
   ///   - engines: the engines of the device; those who share them run in turn.
   /// - Throws: `requestInvalid` for settings that cannot be met.
@@ -117,7 +117,7 @@ public actor LiveStream {
 
   /// Offers an input; one that still waits for its turn is dropped for it.
   ///
-  /// Never waits for pictures to be made.
+  /// Never waits for images to be made.
   ///
   /// - Parameters:
   ///   - image: the input, of any size.
@@ -127,7 +127,7 @@ public actor LiveStream {
     let index = takeIndex()
     let input = LiveInput(index: index, image: image, timestamp: timestamp, offered: .now)
     flow.expect(1)
-    switch await flow.inputs.offer(.picture(input), mayDrop: \.isPicture) {
+    switch await flow.inputs.offer(.picture(input), mayDrop: \.isImageFile) {
     case .ended:
       flow.expect(-1)
       await drop(index)
@@ -140,9 +140,9 @@ public actor LiveStream {
     }
   }
 
-  /// Offers an input, and waits until it is known whether a picture is made of it.
+  /// Offers an input, and waits until it is known whether an image is made of it.
   ///
-  /// Does not wait for the picture.
+  /// Does not wait for the image.
   ///
   /// - Parameters:
   ///   - image: the input, of any size.
@@ -166,7 +166,7 @@ public actor LiveStream {
     asking.finish()
   }
 
-  /// Puts an input in, and waits for room where inputs come faster than pictures are made.
+  /// Puts an input in, and waits for room where inputs come faster than images are made.
   ///
   /// - Returns: the number of the input, or nothing where the stream has ended.
   @discardableResult
@@ -261,7 +261,7 @@ extension LiveOptions {
     }
     for (name, setting, value) in [
       ("frames that are admitted together", [.frameBuffer], frameBuffer),
-      ("pictures that are decoded together", [.decodeBatch], decodeBatch),
+      ("images that are decoded together", [.decodeBatch], decodeBatch),
       ("finished frames that wait", [], outputCapacity),
     ] as [(String, [ModelError.Setting], Int)] where !(1...64).contains(value) {
       throw ModelError(

@@ -8,7 +8,7 @@ public struct QuantizationOptions: Sendable {
   /// Nil takes as many of ``standardPrompts`` as need 12 trillion operations, about a minute and a
   /// half of two cores, and at least 4.
   public var prompts: [String]?
-  /// The width of those pictures in pixels; the model's own unless said.
+  /// The width of those images in pixels; the model's own unless said.
   public var width: Int?
   /// Their height in pixels; the model's own unless said.
   public var height: Int?

@@ -3,7 +3,7 @@ internal import FlowModels
 internal import Foundation
 internal import StreamFlow
 
-/// One way to make pictures, to be timed against others.
+/// One way to make images, to be timed against others.
 struct BenchmarkCase: Codable, Equatable {
   /// Its number in the report.
   var number: String
@@ -13,24 +13,24 @@ struct BenchmarkCase: Codable, Equatable {
   var vae = "auto"
   /// `f32` or `int8`.
   var precision = "f32"
-  /// The rows of a tick: pictures in flight, times two where guidance takes two rows.
+  /// The rows of a tick: images in flight, times two where guidance takes two rows.
   var stages = 1
   /// The rows of the network's engine, if not those of a tick.
   var engineRows: Int?
-  /// The pictures of a run of the decoder, if not the rows of a tick.
+  /// The images of a run of the decoder, if not the rows of a tick.
   var decodeRows: Int?
   var steps = 4
   /// `none`, `full`, `onetime-negative`.
   var guidance = "none"
   var guidanceScale: Float = 1
-  /// How much of a picture is made anew, where one goes in.
+  /// How much of an image is made anew, where one goes in.
   var strength: Double?
   var width: Int
   var height: Int
   /// Who makes them, if not this program: the words that start it.
   var peer: [String]?
 
-  /// One picture's request.
+  /// One image's request.
   func request(of checkpoint: Checkpoint, schedule: ScheduleChoice, seed: UInt64)
     -> GenerationRequest
   {
@@ -41,13 +41,13 @@ struct BenchmarkCase: Codable, Equatable {
     request.guidance =
       Guidance.Kind(rawValue: guidance)?.guidance(scale: guidanceScale, delta: 1) ?? .none
     if let strength {
-      request.source = SourcePicture(
+      request.source = InputImage(
         image: Self.source(width: width, height: height), strength: strength)
     }
     return request
   }
 
-  /// A picture to start from: two gradients.
+  /// An image to start from: two gradients.
   private static func source(width: Int, height: Int) -> PixelImage {
     var pixels: [UInt8] = []
     for y in 0..<height {

@@ -7,7 +7,7 @@ internal import FlowModels
 internal import Foundation
 internal import StreamFlow
 
-/// `streamflow benchmark`: how fast this machine makes pictures, and what makes it faster.
+/// `streamflow benchmark`: how fast this machine makes images, and what makes it faster.
 struct BenchmarkCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "benchmark",

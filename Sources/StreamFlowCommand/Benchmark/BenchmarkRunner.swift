@@ -42,7 +42,7 @@ struct BenchmarkRunner {
     return results
   }
 
-  /// The first run of so many pictures as take about the time of one: whole ticks of them.
+  /// The first run of so many images as take about the time of one: whole ticks of them.
   private func first(_ worker: BenchmarkWorker, _ entry: BenchmarkCase) throws -> BenchmarkSample {
     let together = max(entry.stages / (entry.guidance == "full" ? 2 : 1), 1)
     let sample = try worker.run(together)
@@ -68,7 +68,7 @@ struct BenchmarkResult: Codable {
 
   init(_ entry: BenchmarkCase) { self.entry = entry }
 
-  /// Pictures per second of each round.
+  /// Images per second of each round.
   var rates: [Double] { samples.map(\.rate) }
 
   var medianRate: Double? { rates.isEmpty ? nil : Statistics.quantile(rates, 0.5) }
@@ -79,7 +79,7 @@ struct BenchmarkResult: Codable {
     return rate / base
   }
 
-  /// Of something a picture costs, the median.
+  /// Of something an image costs, the median.
   func median(_ cost: (BenchmarkSample) -> Double?) -> Double? {
     let costs = samples.compactMap(cost)
     return costs.isEmpty ? nil : Statistics.quantile(costs, 0.5)

@@ -8,11 +8,11 @@ enum BenchmarkSuite: String, CaseIterable, ExpressibleByArgument {
   case quick
   /// What each part of the whole brings (the paper's Figure 4).
   case ablation
-  /// Pictures per second, processor time, energy, memory (Table 1).
+  /// Images per second, processor time, energy, memory (Table 1).
   case efficiency
   /// Sizes from 64 to 1024 pixels (Figure 5).
   case resolution
-  /// Whether what is faster makes other pictures (Table 2).
+  /// Whether what is faster makes other images (Table 2).
   case quality
 }
 
@@ -21,7 +21,7 @@ struct BenchmarkCases {
   let width: Int
   let height: Int
   let steps: Int
-  /// The pictures in flight.
+  /// The images in flight.
   let stages: Int
   let hasFull: Bool
   let hasTiny: Bool
@@ -52,7 +52,7 @@ struct BenchmarkCases {
 
   private var tiny: String { hasTiny ? "tiny" : "auto" }
 
-  /// One picture after another, guidance 7.5, the full autoencoder: the paper's baseline.
+  /// One image after another, guidance 7.5, the full autoencoder: the paper's baseline.
   private func vanilla(_ number: String) -> BenchmarkCase {
     var entry = BenchmarkCase(
       number: number,
@@ -63,7 +63,7 @@ struct BenchmarkCases {
     return entry
   }
 
-  /// One picture after another, one row a step, the tiny autoencoder.
+  /// One image after another, one row a step, the tiny autoencoder.
   private func plain(_ number: String) -> BenchmarkCase {
     var entry = BenchmarkCase(
       number: number, label: "one at a time", width: width, height: height)
@@ -71,7 +71,7 @@ struct BenchmarkCases {
     return entry
   }
 
-  /// Pictures in flight together.
+  /// Images in flight together.
   private func stream(_ number: String) -> BenchmarkCase {
     var entry = plain(number)
     (entry.stages, entry.label) = (stages, "\(stages) in flight")

@@ -51,7 +51,7 @@ final class BenchmarkWorker {
 
   deinit { end() }
 
-  /// Makes so many pictures.
+  /// Makes so many images.
   func run(_ count: Int) throws -> BenchmarkSample {
     try input.fileHandleForWriting.write(contentsOf: Data("run \(count)\n".utf8))
     return try answer(BenchmarkSample.self)

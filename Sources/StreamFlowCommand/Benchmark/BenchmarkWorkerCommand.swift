@@ -7,7 +7,7 @@ internal import StreamFlow
 /// `streamflow benchmark-worker`: one case of a benchmark in a process of its own, so that its
 /// memory is its own.
 ///
-/// It says `{"ready": SECONDS}`, and for each line `run N` on standard input what N pictures cost.
+/// It says `{"ready": SECONDS}`, and for each line `run N` on standard input what N images cost.
 /// Peers speak the same.
 struct BenchmarkWorkerCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(

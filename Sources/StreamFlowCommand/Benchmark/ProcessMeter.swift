@@ -6,7 +6,7 @@ struct ProcessMeter {
   private let cpu = Self.cpuSeconds
   private let energy = Self.microjoules
 
-  /// What was used since, for so many pictures.
+  /// What was used since, for so many images.
   func sample(pictures: Int) -> BenchmarkSample {
     let seconds = (ContinuousClock.now - start).seconds
     var joules: Double?

@@ -5,10 +5,10 @@ internal import FlowModels
 internal import Foundation
 internal import StreamFlow
 
-/// Whether what is faster makes other pictures: pixel by pixel against the plain run, and by which
+/// Whether what is faster makes other images: pixel by pixel against the plain run, and by which
 /// reference each is nearest to.
 struct QualityStudy {
-  /// One way to make the pictures.
+  /// One way to make the images.
   struct Way {
     let label: String
     var precision = "f32"
@@ -29,7 +29,7 @@ struct QualityStudy {
     let leastPsnr: Double?
     /// Structural similarity to the first row (Wang et al., 2004).
     let meanSsim: Double
-    /// The shares of pictures nearest to their own reference, and with it among the nearest five.
+    /// The shares of images nearest to their own reference, and with it among the nearest five.
     let topOne: Double?
     let topFive: Double?
     /// Peak signal to noise against the reference, in decibels.
@@ -81,7 +81,7 @@ struct QualityStudy {
   }
 
   private func row(_ way: Way, _ pictures: [PixelImage], against plain: [PixelImage]) -> Row {
-    let differences = zip(pictures, plain).map { PictureDifference($0, $1) }
+    let differences = zip(pictures, plain).map { ImageDifference($0, $1) }
     let ratios = differences.map(\.psnr)
     let ranks = references.map { references in
       pictures.enumerated().map { references.rank(of: $1, prompt: $0) }
@@ -100,8 +100,8 @@ struct QualityStudy {
   }
 }
 
-/// How two pictures of one size differ.
-struct PictureDifference {
+/// How two images of one size differ.
+struct ImageDifference {
   let largest: Int
   let mean: Double
   /// The mean of the squares.
@@ -128,7 +128,7 @@ struct PictureDifference {
   }
 }
 
-/// The mean structural similarity of two pictures' luma over windows of 8x8 pixels, 4 apart (Wang,
+/// The mean structural similarity of two images' luma over windows of 8x8 pixels, 4 apart (Wang,
 /// Bovik, Sheikh and Simoncelli, 2004, equation 13, with its constants).
 func structuralSimilarity(_ left: PixelImage, _ right: PixelImage) -> Double {
   let (first, second) = (luma(left), luma(right))

@@ -3,9 +3,9 @@ internal import FlowCore
 internal import FlowMedia
 internal import Foundation
 
-/// Things that pictures may show, on backgrounds of one color, and which one each prompt asks for.
+/// Things that images may show, on backgrounds of one color, and which one each prompt asks for.
 ///
-/// A folder with `references.json` and the sheet of transparent pictures that it names
+/// A folder with `references.json` and the sheet of transparent images that it names
 /// (`Scripts/benchmarks/references.py` makes it).
 struct RetrievalReferences {
   private struct File: Decodable {
@@ -70,7 +70,7 @@ struct RetrievalReferences {
     wanted = file.prompts.map { ($0.thing, $0.background) }
   }
 
-  /// How many things are nearer to a picture, by squared error, than the one that its prompt asks
+  /// How many things are nearer to an image, by squared error, than the one that its prompt asks
   /// for; and how near that one is, in decibels.
   func rank(of picture: PixelImage, prompt: Int) -> (place: Int, psnr: Double) {
     let (thing, background) = wanted[prompt]

@@ -7,7 +7,7 @@ internal import FlowModels
 public let streamFlowVersion = "0.1.0"
 
 extension Generator {
-  /// The settings of a picture as the ecosystem's tools read them.
+  /// The settings of an image as the ecosystem's tools read them.
   public nonisolated func parameters(of request: GenerationRequest) -> String {
     var lines = [request.prompt]
     if !request.negativePrompt.isEmpty {

@@ -6,7 +6,7 @@ import Testing
 @testable import FlowMedia
 
 /// Files of Pillow's, each beside what Pillow itself sees in it (`Scripts/fixtures/pictures.py`).
-@Suite struct PictureFileTests {
+@Suite struct ImageFileTests {
   private static let folder = Bundle.module.bundleURL.appending(path: "Fixtures/pictures")
   private static let files = (try? FileManager.default.contentsOfDirectory(atPath: folder.path))?
     .filter { !$0.hasSuffix(".ppm") }.sorted()
@@ -24,9 +24,9 @@ import Testing
       width: sizes[0], height: sizes[1], pixels: file.suffix(3 * sizes[0] * sizes[1]))
   }
 
-  @Test("A picture of any kind looks as in Pillow: upright, and over white", arguments: files ?? [])
+  @Test("An image of any kind looks as in Pillow: upright, and over white", arguments: files ?? [])
   func kinds(name: String) throws {
-    let picture = try PixelImage(pictureAt: Self.folder.appending(path: name).path)
+    let picture = try PixelImage(imageAt: Self.folder.appending(path: name).path)
     let expected = try Self.expected(for: name)
     #expect(picture.width == expected.width && picture.height == expected.height)
     let worst = zip(picture.pixels, expected.pixels).map { abs(Int($0) - Int($1)) }.max() ?? 0
@@ -69,7 +69,7 @@ import Testing
   }
 
   @Test(
-    "Every truncation and flipped byte of a file with EXIF is an error or a picture",
+    "Every truncation and flipped byte of a file with EXIF is an error or an image",
     arguments: ["orientation-6.png", "camera-6.jpg", "cmyk.jpg"])
   func hostile(name: String) throws {
     let whole = try Self.bytes(of: name)
@@ -84,22 +84,22 @@ import Testing
   @Test(
     "A file of another format is named",
     arguments: [
-      ("GIF89a....", "a GIF picture"), ("RIFF....WEBPVP8 ", "a WebP picture"),
-      ("....ftypavif", "an AVIF picture"), ("....ftypisom", "a video (MP4 or QuickTime)"),
+      ("GIF89a....", "a GIF image"), ("RIFF....WEBPVP8 ", "a WebP image"),
+      ("....ftypavif", "an AVIF image"), ("....ftypisom", "a video (MP4 or QuickTime)"),
       ("", "an empty file"),
       ("hello", "a file of an unknown format (it begins with 68 65 6c 6c 6f)"),
     ])
   func unsupported(start: String, name: String) throws {
     let error = #expect(throws: MediaError.self) { try PixelImage(picture: Array(start.utf8)) }
     #expect(error?.code == .formatUnsupported)
-    #expect(error?.message == "this is \(name); PNG and JPEG pictures are read")
+    #expect(error?.message == "this is \(name); PNG and JPEG images are read")
   }
 
-  @Test("A path that leads to no picture says why")
+  @Test("A path that leads to no image says why")
   func paths() throws {
     let folder = try TemporaryFolder()
     func message(_ path: String) -> String? {
-      #expect(throws: MediaError.self) { try PixelImage(pictureAt: path) }?.message
+      #expect(throws: MediaError.self) { try PixelImage(imageAt: path) }?.message
     }
     let missing = "\(folder.path)/none.png"
     #expect(message(missing) == "there is no file '\(missing)'")
@@ -110,7 +110,7 @@ import Testing
     #expect(message(cut)?.hasPrefix("cannot read '\(cut)': ") == true)
     let closed = try folder.write([1], as: "closed.png")
     try FileManager.default.setAttributes([.posixPermissions: 0], ofItemAtPath: closed)
-    // The superuser may read it, and finds no picture.
+    // The superuser may read it, and finds no image.
     #expect(message(closed)?.hasPrefix("cannot read '\(closed)': ") == true)
   }
 }

@@ -8,7 +8,7 @@ import Testing
 @testable import StreamFlow
 
 /// Image to image through `Generator`, against diffusers' own pipelines.
-@Suite(.tags(.engine)) struct SourcePictureTests {
+@Suite(.tags(.engine)) struct InputImageTests {
   private struct Case: Decodable {
     let model: String
     let schedule: String
@@ -29,7 +29,7 @@ import Testing
     request.stepCount = item.steps
     request.schedule = try #require(ScheduleChoice(item.schedule))
     request.spacing = .uniform
-    request.source = SourcePicture(image: source, strength: item.strength)
+    request.source = InputImage(image: source, strength: item.strength)
     let (scale, delta) = (item.guidance, item.delta ?? 1)
     request.guidance =
       switch item.kind {
@@ -40,7 +40,7 @@ import Testing
     return request
   }
 
-  @Test("Every family, schedule and guidance gives diffusers' picture of a picture")
+  @Test("Every family, schedule and guidance gives diffusers' image of an image")
   func diffusers() async throws {
     let golden = try Golden("models/sources.safetensors", in: .module)
     let cases = try JSONDecoder().decode(
@@ -78,7 +78,7 @@ import Testing
       })
   }
 
-  @Test("Pictures of pictures and of text share a batch, and each is what it is alone")
+  @Test("Images of images and of text share a batch, and each is what it is alone")
   func mix() async throws {
     var requests: [GenerationRequest] = []
     for index in 0..<8 {
@@ -86,9 +86,9 @@ import Testing
       request.seed = UInt64(index)
       request.spacing = .uniform
       if index % 4 > 0 {
-        request.source = SourcePicture(
+        request.source = InputImage(
           image: Self.gradient(64 + 9 * index, 40 + index), strength: 0.25 * Double(index % 4),
-          fit: PictureFit(PictureFit.Kind.allCases[index % 3]))
+          fit: ImageFit(ImageFit.Kind.allCases[index % 3]))
       }
       request.stepCount = 1 + index % 4
       request.guidance =
@@ -109,7 +109,7 @@ import Testing
     }
   }
 
-  @Test("Self-negative guidance without a picture, and a strength of none, are refused")
+  @Test("Self-negative guidance without an image, and a strength of none, are refused")
   func refused() async throws {
     let generator = try Generator(checkpoint: .starter(), engines: .ofTests)
     var request = GenerationRequest(prompt: "fox")
@@ -118,7 +118,7 @@ import Testing
       _ = try await generator.images(for: [request])
     }
     #expect(error?.message.hasPrefix("selfNegative guidance leads away from a reference") == true)
-    request.source = SourcePicture(image: Self.gradient(8, 8), strength: 0)
+    request.source = InputImage(image: Self.gradient(8, 8), strength: 0)
     let weak = await #expect(throws: ModelError.self) {
       _ = try await generator.images(for: [request])
     }
@@ -178,7 +178,7 @@ import Testing
         == "the weights of blended prompts are 0 to 1 and at most 1 together, got 0.7, 0.5")
   }
 
-  @Test("Noise on the way between two seeds ends at the other's picture")
+  @Test("Noise on the way between two seeds ends at the other's image")
   func seeds() async throws {
     var request = GenerationRequest(prompt: "rocket")
     request.seed = 4

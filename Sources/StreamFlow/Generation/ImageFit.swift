@@ -1,15 +1,15 @@
 public import FlowCore
 internal import FlowModels
 
-/// How a picture is brought to another size.
-public struct PictureFit: Hashable, Sendable {
+/// How an image is brought to another size.
+public struct ImageFit: Hashable, Sendable {
   /// What happens where the two have different proportions.
   public enum Kind: String, Sendable, CaseIterable {
-    /// The whole picture, with a background beside it.
+    /// The whole image, with a background beside it.
     case contain
-    /// As much of the picture's middle as fills the other size.
+    /// As much of the image's middle as fills the other size.
     case cover
-    /// The whole picture, stretched.
+    /// The whole image, stretched.
     case stretch
   }
 
@@ -24,7 +24,7 @@ public struct PictureFit: Hashable, Sendable {
     self.background = background
   }
 
-  /// Where along one axis a picture comes to lie.
+  /// Where along one axis an image comes to lie.
   struct Extent: Equatable {
     /// The part of the source that is seen.
     let source: Range<Double>
@@ -81,7 +81,7 @@ public struct PictureFit: Hashable, Sendable {
   private import Darwin
 #endif
 
-extension PictureFit {
+extension ImageFit {
   /// The source pixels along an axis that a target pixel is the weighted sum of.
   struct Taps: Equatable {
     /// The first source pixel.
@@ -91,12 +91,12 @@ extension PictureFit {
   }
 }
 
-extension PictureFit.Extent {
+extension ImageFit.Extent {
   /// The filter of each target pixel.
   ///
-  /// Lanczos' windowed sinc of three lobes, widened where the picture shrinks, as Pillow's
+  /// Lanczos' windowed sinc of three lobes, widened where the image shrinks, as Pillow's
   /// `LANCZOS`.
-  func taps(of sourceCount: Int) -> [PictureFit.Taps] {
+  func taps(of sourceCount: Int) -> [ImageFit.Taps] {
     let scale = (source.upperBound - source.lowerBound) / Double(target.count)
     let widening = max(scale, 1)
     let support = 3 * widening
@@ -108,7 +108,7 @@ extension PictureFit.Extent {
         Self.lanczos((Double(index) - center + 0.5) / widening)
       }
       let sum = weights.reduce(0, +)
-      return PictureFit.Taps(first: first, weights: weights.map { Float($0 / sum) })
+      return ImageFit.Taps(first: first, weights: weights.map { Float($0 / sum) })
     }
   }
 

@@ -1,8 +1,8 @@
 internal import FlowCore
 internal import FlowMedia
 
-/// How pictures are sent.
-enum PictureEncoding: Hashable, Codable, Sendable {
+/// How images are sent.
+enum ImageEncoding: Hashable, Codable, Sendable {
   case png
   case jpeg(quality: Int)
 
@@ -32,10 +32,10 @@ enum PictureEncoding: Hashable, Codable, Sendable {
   /// The media type.
   var type: String { "image/\(name)" }
 
-  /// The file of a picture.
+  /// The file of an image.
   ///
   /// - Parameters:
-  ///   - image: the picture.
+  ///   - image: the image.
   ///   - parameters: the settings it was generated with, stored in the file.
   func bytes(of image: PixelImage, parameters: String?) throws(MediaError) -> [UInt8] {
     switch self {

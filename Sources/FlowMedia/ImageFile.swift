@@ -1,11 +1,11 @@
 internal import Foundation
 
 /// Image files on disk.
-enum PictureFile {
-  /// Twice the bytes of the largest picture that is decoded by default, stored with 16 bits.
+enum ImageFile {
+  /// Twice the bytes of the largest image that is decoded by default, stored with 16 bits.
   private static let maximumSize = 1 << 30
 
-  /// Reads a file whole, unless its first bytes say already that it is no picture.
+  /// Reads a file whole, unless its first bytes say already that it is no image.
   static func bytes(at path: String) throws(MediaError) -> [UInt8] {
     func unreadable(_ reason: String) -> MediaError {
       MediaError(code: .fileUnreadable, message: "cannot read '\(path)': \(reason)")
@@ -20,13 +20,13 @@ enum PictureFile {
     var (bytes, part) = ([UInt8](), [UInt8](repeating: 0, count: 1 << 20))
     while true {
       let count = unsafe read(
-        descriptor, &part, bytes.isEmpty ? PictureFormat.startCount : part.count)
+        descriptor, &part, bytes.isEmpty ? ImageFormat.startCount : part.count)
       guard count >= 0 else {
         if errno == EINTR { continue }
         throw unreadable(errno == EISDIR ? "it is a folder" : SystemFailure.words)
       }
       if bytes.isEmpty {
-        do { _ = try PictureFormat(ofFileStarting: part.prefix(count)) } catch {
+        do { _ = try ImageFormat(ofFileStarting: part.prefix(count)) } catch {
           throw error.reading(path)
         }
       }
@@ -34,7 +34,7 @@ enum PictureFile {
       bytes.append(contentsOf: part.prefix(count))
       guard bytes.count <= maximumSize else {
         throw MediaError(
-          code: .pictureTooLarge,
+          code: .imageTooLarge,
           message: "cannot read '\(path)': it is larger than \(maximumSize) bytes")
       }
     }

@@ -6,8 +6,8 @@ import Testing
 @testable import FlowModels
 @testable import StreamFlow
 
-/// Pictures at another size, against Pillow.
-@Suite struct PictureFitTests {
+/// Images at another size, against Pillow.
+@Suite struct ImageFitTests {
   private struct Case: Decodable {
     let kind: String
     let width: Int
@@ -24,10 +24,10 @@ import Testing
       let shape = try golden.shape("\(index).picture")
       let pixels = try golden.floats("\(index).picture").map { UInt8($0) }
       let picture = PixelImage(width: shape[1], height: shape[0], pixels: pixels)
-      let kind = try #require(PictureFit.Kind(rawValue: item.kind))
+      let kind = try #require(ImageFit.Kind(rawValue: item.kind))
       let fitted = picture.resampled(
         width: item.width, height: item.height,
-        fit: PictureFit(kind, background: RGBColor(red: 200, green: 100, blue: 50)))
+        fit: ImageFit(kind, background: RGBColor(red: 200, green: 100, blue: 50)))
       #expect(fitted.width == item.width && fitted.height == item.height)
       // Pillow cuts off at 0 and 255 between the two axes too, where the filter overshoots at an
       // edge: some pixels at edges differ by a few levels, all others by a rounding.
@@ -39,11 +39,11 @@ import Testing
     }
   }
 
-  @Test("A picture of that size is left as it is")
+  @Test("An image of that size is left as it is")
   func same() {
     let picture = PixelImage(width: 8, height: 4, pixels: (0..<96).map { UInt8($0) })
-    for kind in PictureFit.Kind.allCases {
-      #expect(picture.resampled(width: 8, height: 4, fit: PictureFit(kind)) == picture)
+    for kind in ImageFit.Kind.allCases {
+      #expect(picture.resampled(width: 8, height: 4, fit: ImageFit(kind)) == picture)
     }
   }
 }

@@ -5,7 +5,7 @@ import Testing
 
 @testable import FlowMedia
 
-@Suite struct PictureTests {
+@Suite struct ImageCodecTests {
   private static func picture(width: Int, height: Int) -> PixelImage {
     var state: UInt32 = 1
     return PixelImage(
@@ -31,7 +31,7 @@ import Testing
   }
 
   @Test(
-    "JPEG brings a smooth picture back about, at either sampling", arguments: [50, 89, 90, 100])
+    "JPEG brings a smooth image back about, at either sampling", arguments: [50, 89, 90, 100])
   func jpeg(quality: Int) throws {
     let pixels = (0..<48 * 32).flatMap { (index: Int) -> [UInt8] in
       [UInt8(index % 48 * 5), UInt8(index / 48 * 7), 90]
@@ -43,12 +43,12 @@ import Testing
     #expect(worst <= 40)  // colors are blocks of 8 pixels, at half resolution
   }
 
-  @Test("Every truncation and every flipped bit is an error or a picture, never a crash")
+  @Test("Every truncation and every flipped bit is an error or an image, never a crash")
   func hostilePNG() throws {
     let whole = try Self.picture(width: 5, height: 4).png(texts: [("parameters", "x")])
     for count in 0..<whole.count {
       let cut = Array(whole.prefix(count))
-      // The last chunk holds no pixels: a file cut there is the whole picture to libpng.
+      // The last chunk holds no pixels: a file cut there is the whole image to libpng.
       if count < whole.count - 12 {
         #expect(throws: MediaError.self) { try PixelImage(png: cut) }
       }
@@ -70,14 +70,14 @@ import Testing
     }
   }
 
-  @Test("A picture beyond the bound is refused before it is decoded")
+  @Test("An image beyond the bound is refused before it is decoded")
   func bomb() throws {
     let png = try Self.picture(width: 40, height: 30).png()
     let error = #expect(throws: MediaError.self) {
       try PixelImage(png: png, maximumPixelCount: 1199)
     }
-    #expect(error?.message == "the PNG picture is 40x30, beyond 1199 pixels")
-    #expect(error?.code == .pictureTooLarge)
+    #expect(error?.message == "the PNG image is 40x30, beyond 1199 pixels")
+    #expect(error?.code == .imageTooLarge)
   }
 
   @Test("Texts stand before the pixels, where readers that stop there see them")
@@ -87,7 +87,7 @@ import Testing
     #expect(String(decoding: bytes[37..<41], as: UTF8.self) == "tEXt")
   }
 
-  @Test("A contact sheet puts each picture in its place, each pixel as a block")
+  @Test("A contact sheet puts each image in its place, each pixel as a block")
   func sheet() {
     let pictures = (0..<3).map { index in
       PixelImage(width: 1, height: 1, pixels: [UInt8](repeating: UInt8(index), count: 3))

@@ -5,7 +5,7 @@ internal import Foundation
 internal import StreamFlow
 
 /// Writes images where the options say.
-struct PictureOutput {
+struct ImageOutput {
   private let options: OutputOptions
   private let target: OutputTarget
   private let sheetTarget: OutputTarget?
@@ -23,12 +23,12 @@ struct PictureOutput {
   ///
   /// - Parameters:
   ///   - options: the options.
-  ///   - pictureCount: the number of images of the run.
+  ///   - imageCount: the number of images of the run.
   ///   - isJSON: whether a report goes to standard output.
   ///   - inputs: the files that are read, none of which may be replaced.
   ///   - names: what each output is named after, where there are inputs.
   init(
-    _ options: OutputOptions, pictureCount: Int, isJSON: Bool, inputs: [String] = [],
+    _ options: OutputOptions, imageCount: Int, isJSON: Bool, inputs: [String] = [],
     names: [String] = []
   ) throws {
     self.options = options
@@ -36,11 +36,11 @@ struct PictureOutput {
     sheetTarget = try options.contactSheet.map { try OutputTarget($0, option: "--contact-sheet") }
     switch target {
     case .standardOutput, .file:
-      guard pictureCount == 1 else {
+      guard imageCount == 1 else {
         let place =
           target == .standardOutput ? "'-' is standard output" : "'\(options.output)' is one file"
         throw ValidationError(
-          "--output \(place), and there are \(pictureCount) images; name a folder")
+          "--output \(place), and there are \(imageCount) images; name a folder")
       }
     case .folder: break
     }
@@ -144,7 +144,7 @@ struct PictureOutput {
   /// Writes an image.
   ///
   /// - Parameters:
-  ///   - picture: the image.
+  ///   - image: the image.
   ///   - index: its number among all of the run, from 0.
   ///   - name: what its file is named after.
   ///   - parameters: the settings that it was made with.

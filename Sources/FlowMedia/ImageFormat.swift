@@ -1,5 +1,5 @@
-/// A format of pictures that is read.
-enum PictureFormat {
+/// A format of images that is read.
+enum ImageFormat {
   case png
   case jpeg
 
@@ -13,7 +13,7 @@ enum PictureFormat {
     } else {
       throw MediaError(
         code: .formatUnsupported,
-        message: "this is \(Self.name(ofFileStarting: start)); PNG and JPEG pictures are read")
+        message: "this is \(Self.name(ofFileStarting: start)); PNG and JPEG images are read")
     }
   }
 
@@ -26,20 +26,20 @@ enum PictureFormat {
       start.dropFirst(offset).starts(with: text.utf8)
     }
     if start.isEmpty { return "an empty file" }
-    if has("GIF8") { return "a GIF picture" }
-    if has("RIFF"), has("WEBP", at: 8) { return "a WebP picture" }
-    if has("ftypavi", at: 4) { return "an AVIF picture" }
-    if has("ftyphei", at: 4) || has("ftypmif1", at: 4) { return "a HEIF picture" }
+    if has("GIF8") { return "a GIF image" }
+    if has("RIFF"), has("WEBP", at: 8) { return "a WebP image" }
+    if has("ftypavi", at: 4) { return "an AVIF image" }
+    if has("ftyphei", at: 4) || has("ftypmif1", at: 4) { return "a HEIF image" }
     if has("ftyp", at: 4) { return "a video (MP4 or QuickTime)" }
     if has("RIFF"), has("AVI ", at: 8) { return "a video (AVI)" }
     if start.starts(with: [0x1a, 0x45, 0xdf, 0xa3]) { return "a video (Matroska or WebM)" }
-    if has("II*\0") || has("MM\0*") { return "a TIFF picture" }
-    if has("BM") { return "a BMP picture" }
-    if has("8BPS") { return "a Photoshop picture" }
-    if has("JXL ", at: 4) || start.starts(with: [0xff, 0x0a]) { return "a JPEG XL picture" }
-    if has("jP  ", at: 4) { return "a JPEG 2000 picture" }
+    if has("II*\0") || has("MM\0*") { return "a TIFF image" }
+    if has("BM") { return "a BMP image" }
+    if has("8BPS") { return "a Photoshop image" }
+    if has("JXL ", at: 4) || start.starts(with: [0xff, 0x0a]) { return "a JPEG XL image" }
+    if has("jP  ", at: 4) { return "a JPEG 2000 image" }
     if start.starts(with: [0, 0, 1, 0]) { return "a Windows icon" }
-    if start.count > 2, has("P"), (0x31...0x37).contains(start[1]) { return "a PNM picture" }
+    if start.count > 2, has("P"), (0x31...0x37).contains(start[1]) { return "a PNM image" }
     if has("%PDF") { return "a PDF document" }
     if has("<svg") || has("<?xml") { return "an SVG or XML file" }
     let digits = start.prefix(8).map { byte in

@@ -12,11 +12,11 @@ extension PixelImage {
   ///   - height: the height in pixels.
   ///   - fit: what happens where the proportions differ.
   /// - Precondition: no side is 0.
-  public func resampled(width: Int, height: Int, fit: PictureFit) -> PixelImage {
+  public func resampled(width: Int, height: Int, fit: ImageFit) -> PixelImage {
     precondition(
       self.width > 0 && self.height > 0 && width > 0 && height > 0,
       "cannot resample \(self.width)x\(self.height) to \(width)x\(height)")
-    return PictureFitter(width: width, height: height)(self, fit: fit)
+    return ImageResizer(width: width, height: height)(self, fit: fit)
   }
 }
 
@@ -24,17 +24,17 @@ extension PixelImage {
 ///
 /// The vertical filter comes first, a row of the result at a time: beside the result, memory for one
 /// row of the source is needed. Time grows with the pixels of the source within the filter's reach.
-final class PictureFitter {
+final class ImageResizer {
   private struct Key: Equatable {
     let width: Int
     let height: Int
-    let fit: PictureFit
+    let fit: ImageFit
   }
 
   /// The filters for sources of one size.
   private struct Plan {
-    let columns: [PictureFit.Taps]
-    let rows: [PictureFit.Taps]
+    let columns: [ImageFit.Taps]
+    let rows: [ImageFit.Taps]
     /// The place of the result's filled part.
     let target: (columns: Range<Int>, rows: Range<Int>)
     /// The source columns that are read.
@@ -51,8 +51,8 @@ final class PictureFitter {
     self.height = height
   }
 
-  /// The picture at this size.
-  func callAsFunction(_ image: PixelImage, fit: PictureFit) -> PixelImage {
+  /// The image at this size.
+  func callAsFunction(_ image: PixelImage, fit: ImageFit) -> PixelImage {
     guard image.width != width || image.height != height else { return image }
     let plan = plan(for: Key(width: image.width, height: image.height, fit: fit))
     var pixels = background(fit)
@@ -82,7 +82,7 @@ final class PictureFitter {
   }
 
   /// The whole result in the color that fills what the image leaves.
-  private func background(_ fit: PictureFit) -> [UInt8] {
+  private func background(_ fit: ImageFit) -> [UInt8] {
     let color = fit.background
     var pixels = [UInt8](repeating: color.red, count: 3 * width * height)
     guard fit.kind == .contain, color.green != color.red || color.blue != color.red else {
@@ -96,7 +96,7 @@ final class PictureFitter {
 
   /// The weighted sum of source rows.
   private static func sum(
-    _ taps: PictureFit.Taps, of pixels: [UInt8], rowLength: Int, from offset: Int,
+    _ taps: ImageFit.Taps, of pixels: [UInt8], rowLength: Int, from offset: Int,
     into line: inout [Float]
   ) {
     let count = line.count
@@ -122,7 +122,7 @@ final class PictureFitter {
 
   /// The weighted sums of a line's columns, as pixels.
   private static func sum(
-    _ taps: [PictureFit.Taps], of line: [Float], from left: Int, into pixels: inout [UInt8],
+    _ taps: [ImageFit.Taps], of line: [Float], from left: Int, into pixels: inout [UInt8],
     at start: Int
   ) {
     precondition(start + 3 * taps.count <= pixels.count)

@@ -9,12 +9,12 @@ extension PixelImage {
   /// - Parameters:
   ///   - bytes: the file.
   ///   - background: the color under transparent places.
-  ///   - maximumPixelCount: larger pictures are refused before anything is decoded.
+  ///   - maximumPixelCount: larger images are refused before anything is decoded.
   public init(
     picture bytes: [UInt8], background: RGBColor = .white,
     maximumPixelCount: Int = PixelImage.maximumPixelCount
   ) throws(MediaError) {
-    switch try PictureFormat(ofFileStarting: bytes) {
+    switch try ImageFormat(ofFileStarting: bytes) {
     case .png:
       try self.init(png: bytes, background: background, maximumPixelCount: maximumPixelCount)
     case .jpeg: try self.init(jpeg: bytes, maximumPixelCount: maximumPixelCount)
@@ -26,12 +26,12 @@ extension PixelImage {
   /// - Parameters:
   ///   - path: the file's place.
   ///   - background: the color under transparent places.
-  ///   - maximumPixelCount: larger pictures are refused before anything is decoded.
+  ///   - maximumPixelCount: larger images are refused before anything is decoded.
   public init(
-    pictureAt path: String, background: RGBColor = .white,
+    imageAt path: String, background: RGBColor = .white,
     maximumPixelCount: Int = PixelImage.maximumPixelCount
   ) throws(MediaError) {
-    let bytes = try PictureFile.bytes(at: path)
+    let bytes = try ImageFile.bytes(at: path)
     do {
       try self.init(picture: bytes, background: background, maximumPixelCount: maximumPixelCount)
     } catch { throw error.reading(path) }

@@ -1,26 +1,26 @@
 public import FlowCore
 internal import FlowModels
 
-/// A picture that another one is made from: image to image.
-public struct SourcePicture: Equatable, Sendable {
-  /// The picture, of any size.
+/// An image that another one is made from: image to image.
+public struct InputImage: Equatable, Sendable {
+  /// The image, of any size.
   public var image: PixelImage
   /// How much of it is made anew: above 0 (as it is) up to 1 (all of it).
   ///
   /// The part of the way from noise to data that is gone, by as many steps as the request says.
   public var strength: Double
-  /// How it is brought to the size of the pictures that are made.
-  public var fit: PictureFit
+  /// How it is brought to the size of the images that are made.
+  public var fit: ImageFit
 
   /// Creates a source.
-  public init(image: PixelImage, strength: Double = 0.5, fit: PictureFit = PictureFit()) {
+  public init(image: PixelImage, strength: Double = 0.5, fit: ImageFit = ImageFit()) {
     self.image = image
     self.strength = strength
     self.fit = fit
   }
 }
 
-/// Another seed, and how much of its noise is mixed in: two seeds make a path of pictures.
+/// Another seed, and how much of its noise is mixed in: two seeds make a path of images.
 public struct SeedBlend: Hashable, Sendable {
   /// The other seed.
   public var seed: UInt64
@@ -34,7 +34,7 @@ public struct SeedBlend: Hashable, Sendable {
   }
 }
 
-/// Other prompts, and how much of each is mixed into a picture's own.
+/// Other prompts, and how much of each is mixed into an image's own.
 public struct PromptBlend: Hashable, Sendable {
   /// How conditionings are mixed.
   public enum Kind: String, Sendable, CaseIterable {
@@ -58,7 +58,7 @@ public struct PromptBlend: Hashable, Sendable {
     }
   }
 
-  /// The other prompts; what their weights leave of 1 is the weight of the picture's own.
+  /// The other prompts; what their weights leave of 1 is the weight of the image's own.
   public var parts: [Part]
   /// How they are mixed.
   public var kind: Kind
@@ -69,7 +69,7 @@ public struct PromptBlend: Hashable, Sendable {
     self.kind = kind
   }
 
-  /// The weight that is left for the picture's own prompt.
+  /// The weight that is left for the image's own prompt.
   public var ownWeight: Float { 1 - parts.reduce(0) { $0 + $1.weight } }
 
   /// Checks that the weights are parts of 1.
