@@ -2,27 +2,28 @@ internal import FlowGraph
 internal import FlowText
 
 extension StableDiffusion3 {
-  static func recognizes(_ store: WeightStore) -> Bool { false }
+  static func recognizes(_ store: WeightStore) -> Bool { SD3File.prefix(in: store) != nil }
 
-  func layerName(ofOriginal name: String) -> String? { nil }
+  /// A layer that stands for several here, as queries, keys and values do, has no name of its own.
+  func layerName(ofOriginal name: String) -> String? {
+    let parts = SD3Names.layer(name, lastBlock: transformer.layerCount - 1)
+    guard let parts, parts.layers.count == 1, !parts.areHalvesSwapped else { return nil }
+    return parts.layers[0]
+  }
 
   static func open(_ source: ModelSource, _ options: LoadOptions) throws -> ModelParts {
     switch source {
     case .folder(let folder, let index): try open(folder: folder, index, options)
-    case .file(let path, _):
-      throw ModelError(
-        code: .unsupported,
-        message: "'\(path)' is one file; Stable Diffusion 3 is read from a folder in diffusers' "
-          + "layout, with model_index.json", settings: [.model])
+    case .file(let path, let store): try open(SD3File(path: path, store), options)
     }
   }
 
   private static func open(
     folder: String, _ index: ConfigurationFile, _ options: LoadOptions
   ) throws -> ModelParts {
-    let transformer = try SD3TransformerConfiguration(
+    let configuration = try SD3TransformerConfiguration(
       ConfigurationFile(path: "\(folder)/transformer/config.json"))
-    let network = try transformer.weights(
+    let network = try configuration.weights(
       WeightStore(
         folder: "\(folder)/transformer", stem: "diffusion_pytorch_model",
         variant: options.variant))
@@ -36,24 +37,22 @@ extension StableDiffusion3 {
       ? T5TextEncoding.open(
         folder: folder, name: "text_encoder_3", tokenizer: "tokenizer_3",
         tokenCount: t5TokenCount, variant: options.variant) : nil
-    let family = try StableDiffusion3(
-      transformer, clip: clip.map(\.encoding), t5: t5?.encoding, path: folder)
-    let stores = clip.map(\.weights) + (t5.map { [$0.weights] } ?? [])
-    let texts = zip(family.textEncoders, stores).enumerated().map { number, text in
-      Component(
-        .textEncoder(number), name: text.0.name, architecture: text.0.architecture,
-        weights: text.1)
-    }
-    return ModelParts(
-      pipelineName: try index.text("_class_name") ?? "unnamed", family: family,
-      components: [
-        Component(
-          .network, name: "transformer", architecture: "SD3Transformer2DModel", weights: network)
-      ] + texts,
-      autoencoder: try AutoencoderParts.find(
+    let scheduler = try SchedulerConfiguration(
+      ConfigurationFile(path: "\(folder)/scheduler/scheduler_config.json"))
+    return try ModelParts(
+      pipelineName: index.text("_class_name") ?? "unnamed", configuration, network, clip: clip,
+      t5: t5,
+      autoencoder: .find(
         folder: folder, choice: options.autoencoder, variant: options.variant, latents: .taesd3),
-      scheduler: try SchedulerConfiguration(
-        ConfigurationFile(path: "\(folder)/scheduler/scheduler_config.json")))
+      scheduler: scheduler, path: folder)
+  }
+
+  private static func open(_ file: SD3File, _ options: LoadOptions) throws -> ModelParts {
+    let (configuration, network) = try file.transformer()
+    return try ModelParts(
+      pipelineName: pipelines[0], configuration, network, clip: file.clip(), t5: file.t5(),
+      autoencoder: file.autoencoder(options.autoencoder), scheduler: file.scheduler(),
+      path: file.path)
   }
 
   /// Whether the index names a third text encoder; a model without one has null in its place.
@@ -71,18 +70,49 @@ extension StableDiffusion3 {
 }
 
 extension CLIPTextEncoding {
-  /// Reads an encoder of a folder, of which a network reads the last hidden state but one.
-  fileprivate static func open(
+  /// Reads an encoder of a folder whose last hidden state but one the network reads, and whose
+  /// pooled state is projected.
+  static func open(
     folder: String, name: String, tokenizer: String, variant: String?
   ) throws -> (encoding: CLIPTextEncoding, weights: WeightStore) {
     let weights = try WeightStore(folder: "\(folder)/\(name)", stem: "model", variant: variant)
       .withoutTextModelPrefix()
     let configuration = try CLIPTextConfiguration(
       ConfigurationFile(path: "\(folder)/\(name)/config.json"), weights: weights)
+    guard configuration.projectionWidth != nil else {
+      throw ModelError(
+        code: .fileInvalid,
+        message: "'\(folder)/\(name)' has no \(CLIPTextConfiguration.projection): it is a "
+          + "CLIPTextModel, and the network reads the pooled text of a CLIPTextModelWithProjection")
+    }
     let encoding = CLIPTextEncoding(
       name: name, configuration: configuration,
       tokenizer: try CLIPTokenizer(folder: "\(folder)/\(tokenizer)"), state: .penultimate,
       chunkLimit: 1)
     return (encoding, weights)
+  }
+}
+
+extension ModelParts {
+  fileprivate init(
+    pipelineName: String, _ transformer: SD3TransformerConfiguration, _ network: WeightStore,
+    clip: [(encoding: CLIPTextEncoding, weights: WeightStore)],
+    t5: (encoding: T5TextEncoding, weights: WeightStore)?, autoencoder: AutoencoderParts,
+    scheduler: SchedulerConfiguration, path: String
+  ) throws(ModelError) {
+    let family = try StableDiffusion3(
+      transformer, clip: clip.map(\.encoding), t5: t5?.encoding, path: path)
+    let stores = clip.map(\.weights) + (t5.map { [$0.weights] } ?? [])
+    let texts = zip(family.textEncoders, stores).enumerated().map { number, text in
+      Component(
+        .textEncoder(number), name: text.0.name, architecture: text.0.architecture,
+        weights: text.1)
+    }
+    self.init(
+      pipelineName: pipelineName, family: family,
+      components: [
+        Component(
+          .network, name: "transformer", architecture: "SD3Transformer2DModel", weights: network)
+      ] + texts, autoencoder: autoencoder, scheduler: scheduler)
   }
 }

@@ -33,10 +33,10 @@ struct StableDiffusion3: ModelFamily {
       width <= transformer.textWidth,
       "the CLIP encoders are \(width) wide together (hidden_size), the network reads "
         + "\(transformer.textWidth) (joint_attention_dim)")
-    let pooledWidth = clip.reduce(0) { $0 + ($1.configuration.projectionWidth ?? 0) }
+    // An encoder without a projection gives its pooled text as it is.
+    let pooledWidth = clip.reduce(0) { $0 + ($1.configuration.projectionWidth ?? $1.width) }
     try check(
-      pooledWidth == transformer.pooledWidth
-        && clip.allSatisfy { $0.configuration.projectionWidth != nil },
+      pooledWidth == transformer.pooledWidth,
       "the CLIP encoders give pooled texts \(pooledWidth) wide together (projection_dim, "
         + "text_projection.weight), the network reads \(transformer.pooledWidth) "
         + "(pooled_projection_dim)")
