@@ -110,4 +110,73 @@ import Testing
       #expect(found.joined() == text)
     }
   }
+
+  @Test(
+    "Tokenizers that cut, pad or truncate in another way are errors with the reason",
+    arguments: [
+      ("normalizer", #"{"type":"NFKC"}"#, "the normalizer is not that of Qwen: expected NFC"),
+      ("pre_tokenizer", #"{"type":"ByteLevel","use_regex":true}"#, "the pre_tokenizer is not that"),
+      (
+        "pre_tokenizer",
+        #"{"type":"Sequence","pretokenizers":[{"type":"Split","pattern":{"Regex":"\\p{N}{1,3}"},"behavior":"Isolated"},{"type":"ByteLevel","use_regex":false}]}"#,
+        "the pre_tokenizer is not that"
+      ),
+      ("padding", #"{"direction":"Left"}"#, "the padding is not that of Qwen"),
+    ])
+  func others(key: String, value: String, expected: String) throws {
+    var combined = try Self.combined()
+    combined[key] = try JSONSerialization.jsonObject(with: Data(value.utf8))
+    let folder = try Self.folder(["tokenizer.json": Self.text(combined)])
+    let error = #expect(throws: TextError.self) { try QwenTokenizer(folder: folder.path) }
+    #expect(error?.code == .tokenizerInvalid)
+    #expect(error?.message.contains(expected) == true, "\(error?.message ?? "")")
+  }
+
+  @Test(
+    "Options that change tokens are errors with the reason",
+    arguments: [
+      (#"{"padding_side":"left"}"#, "padding_side is not that of Qwen: expected \"right\""),
+      (#"{"truncation_side":"left"}"#, "truncation_side"),
+      (#"{"add_prefix_space":true}"#, "add_prefix_space"),
+      (#"{"add_bos_token":true}"#, "add_bos_token"),
+      (#"{"split_special_tokens":true}"#, "split_special_tokens"),
+      (#"{"pad_token":7}"#, "no such file of a tokenizer"),
+    ])
+  func options(json: String, expected: String) throws {
+    let files = try Self.files("tokenizer.json").merging(["tokenizer_config.json": json]) { $1 }
+    let folder = try Self.folder(files)
+    let error = #expect(throws: TextError.self) { try QwenTokenizer(folder: folder.path) }
+    #expect(error?.message.contains(expected) == true, "\(error?.message ?? "")")
+  }
+
+  @Test("A vocabulary that lacks a byte, a merge or a mark is an error that names it")
+  func incomplete() throws {
+    func message(_ change: (inout Object, inout [String: Int]) throws -> Void) throws -> String {
+      var combined = try Self.combined()
+      var model = try #require(combined["model"] as? Object)
+      var vocabulary = try #require(model["vocab"] as? [String: Int])
+      try change(&combined, &vocabulary)
+      model["vocab"] = vocabulary
+      combined["model"] = model
+      let folder = try Self.folder(["tokenizer.json": Self.text(combined)])
+      let error = #expect(throws: TextError.self) { try QwenTokenizer(folder: folder.path) }
+      #expect(error?.code == .tokenizerInvalid)
+      return error?.message ?? ""
+    }
+    #expect(try message { $1["Ġ"] = nil }.contains("has no 'Ġ', which stands for a byte"))
+    #expect(try message { $1["Ġthe"] = nil }.contains("has no 'Ġthe', which a merge makes"))
+    #expect(
+      try message { combined, _ in combined["added_tokens"] = [Object]() }
+        .contains("lack '<|im_start|>', which Qwen's messages need"))
+    let folder = try TemporaryFolder()
+    let error = #expect(throws: TextError.self) { try QwenTokenizer(folder: folder.path) }
+    #expect(error?.code == .fileUnreadable)
+  }
+
+  @Test("A file that ends too early is an error", arguments: [0, 1, 100, 5000, 15000])
+  func truncated(count: Int) throws {
+    let text = try #require(try Self.files("tokenizer.json")["tokenizer.json"])
+    let folder = try Self.folder(["tokenizer.json": String(text.prefix(count))])
+    #expect(throws: TextError.self) { try QwenTokenizer(folder: folder.path) }
+  }
 }
