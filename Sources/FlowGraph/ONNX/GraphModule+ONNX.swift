@@ -20,6 +20,28 @@ extension GraphModule {
   /// - Throws: `typeUnsupported` for a weight that cannot be read, `weightsInvalid` for a graph that
   ///   cannot be written.
   public func onnx(locatingWeightsBy location: WeightLocation) throws(GraphError) -> [UInt8] {
+    try onnx { tensor throws(GraphError) in
+      switch (tensor, location) {
+      case (.weight(let weight), .address):
+        (Self.addressMarker, UInt64(try copies.address(of: weight)))
+      case (.weight(let weight), .file): (weight.file.path, UInt64(weight.offset))
+      case (.derived(let tensor), .address):
+        (Self.addressMarker, UInt64(try derivedTensors.address(of: tensor)))
+      case (.derived(let tensor), .file): (tensor.location, UInt64(tensor.source.offset))
+      }
+    }
+  }
+
+  /// A tensor whose bytes lie outside the graph.
+  enum OutsideTensor {
+    case weight(Weight)
+    case derived(DerivedTensor)
+  }
+
+  /// The graph in the ONNX format, its weights where a function puts them.
+  func onnx(
+    placingWeightsBy place: (OutsideTensor) throws(GraphError) -> (location: String, offset: UInt64)
+  ) throws(GraphError) -> [UInt8] {
     var model = Onnx_ModelProto.with { model in
       model.irVersion = 10
       model.producerName = "StreamFlow"
@@ -33,20 +55,10 @@ extension GraphModule {
       }
     }
     model.graph.initializer += try weights.map { weight throws(GraphError) in
-      let place =
-        switch location {
-        case .address: (Self.addressMarker, UInt64(try copies.address(of: weight)))
-        case .file: (weight.file.path, UInt64(weight.offset))
-        }
-      return try Onnx_TensorProto(weight, place: place)
+      try Onnx_TensorProto(weight, place: place(.weight(weight)))
     }
     model.graph.initializer += try derived.map { tensor throws(GraphError) in
-      let place =
-        switch location {
-        case .address: (Self.addressMarker, UInt64(try derivedTensors.address(of: tensor)))
-        case .file: (tensor.location, UInt64(tensor.source.offset))
-        }
-      return Onnx_TensorProto(tensor, place: place)
+      Onnx_TensorProto(tensor, place: try place(.derived(tensor)))
     }
     do {
       return try model.serializedBytes()
@@ -57,8 +69,8 @@ extension GraphModule {
 }
 
 extension ElementType {
-  /// The number that ONNX gives the type.
-  var onnxCode: Int { onnxType.rawValue }
+  /// The number that ONNX and its runtime give the type.
+  package var onnxCode: Int { onnxType.rawValue }
 
   var onnxType: Onnx_TensorProto.DataType {
     switch self {
