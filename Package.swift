@@ -27,6 +27,7 @@ let package = Package(
     .library(name: "FlowGraph", targets: ["FlowGraph"]),
     .library(name: "FlowEngine", targets: ["FlowEngine"]),
     .library(name: "FlowOpenVINO", targets: ["FlowOpenVINO"]),
+    .library(name: "FlowONNXRuntime", targets: ["FlowONNXRuntime"]),
     .library(name: "FlowText", targets: ["FlowText"]),
     .library(name: "FlowMedia", targets: ["FlowMedia"]),
     .library(name: "FlowHub", targets: ["FlowHub"]),
@@ -63,6 +64,11 @@ let package = Package(
     .target(name: "COpenVINO"),
     .target(
       name: "FlowOpenVINO", dependencies: ["COpenVINO", "FlowCore", "FlowEngine", "FlowGraph"],
+      swiftSettings: settings),
+    .target(name: "CONNXRuntime"),
+    .target(
+      name: "FlowONNXRuntime",
+      dependencies: ["CONNXRuntime", "FlowCore", "FlowEngine", "FlowGraph"],
       swiftSettings: settings),
     .target(name: "FlowText", swiftSettings: settings),
     .systemLibrary(
@@ -130,7 +136,7 @@ let package = Package(
     .target(
       name: "FlowTestSupport",
       dependencies: [
-        "FlowCore", "FlowEngine", "FlowGraph", "FlowOpenVINO",
+        "FlowCore", "FlowEngine", "FlowGraph", "FlowONNXRuntime", "FlowOpenVINO",
         .product(name: "Crypto", package: "swift-crypto"),
       ],
       path: "Tests/FlowTestSupport", swiftSettings: settings),
@@ -144,6 +150,13 @@ let package = Package(
       name: "FlowEngineTests",
       dependencies: [
         "FlowEngine", "FlowOpenVINO", "FlowGraph", "FlowCore", "FlowTestSupport",
+      ],
+      resources: [.copy("Fixtures")], swiftSettings: settings),
+    .testTarget(
+      name: "FlowONNXRuntimeTests",
+      dependencies: [
+        "FlowONNXRuntime", "FlowEngine", "FlowGraph", "FlowCore", "FlowModels", "FlowOpenVINO",
+        "FlowTestSupport",
       ],
       resources: [.copy("Fixtures")], swiftSettings: settings),
     .testTarget(
