@@ -5,7 +5,7 @@ import FlowTestSupport
 import Foundation
 import Testing
 
-/// Each operator through the engine, against a plain function of a few lines.
+/// Each operator on every backend that is there, against a plain function of a few lines.
 @Suite(.tags(.engine)) struct OperatorTests {
   private static func numbers(_ count: Int, seed: UInt64 = 1) -> [Float] {
     var noise = GaussianNoise(seed: seed)
@@ -14,7 +14,7 @@ import Testing
 
   private func run(
     _ shapes: [Shape], _ inputs: [[Float]],
-    weights: [(name: String, shape: [Int], scalars: [Float])] = [],
+    weights: [(name: String, shape: [Int], scalars: [Float])] = [], on backend: TestBackend,
     _ build: ([Value], WeightScope) throws -> Value
   ) throws -> [Float] {
     let folder = try TemporaryFolder()
@@ -25,7 +25,8 @@ import Testing
     let graph = Graph(name: "operator")
     let values = shapes.enumerated().map { graph.input(PortName("input\($0)"), shape: $1) }
     graph.output(try build(values, store.root), as: "output")
-    let session = try Program.compiled(GraphModule(graph, weightsIdentity: store.identity))
+    let session = try Program.compiled(
+      GraphModule(graph, weightsIdentity: store.identity), on: backend)
     for (index, scalars) in inputs.enumerated() {
       session.withInput(index, as: Float.self) { for i in $0.indices { $0[i] = scalars[i] } }
     }
@@ -39,8 +40,8 @@ import Testing
       "sigmoid", "silu", "relu", "tanh", "gelu", "gelu-tanh", "quick-gelu", "sine", "cosine",
       "clamp",
       "round",
-    ])
-  func activations(name: String) throws {
+    ], TestBackend.all)
+  func activations(name: String, backend: TestBackend) throws {
     let x = Self.numbers(200).map { $0 * 3 } + [0, 0.5, 1.5, 2.5, -0.5]
     let formulas: [String: (Double) -> Double] = [
       "sigmoid": { 1 / (1 + exp(-$0)) }, "silu": { $0 / (1 + exp(-$0)) }, "relu": { max($0, 0) },
@@ -53,7 +54,7 @@ import Testing
       "clamp": { min(max($0, -1), 1) }, "round": { $0.rounded(.toNearestOrEven) },
     ]
     let formula = try #require(formulas[name])
-    let actual = try run([[x.count]], [x]) { values, _ in
+    let actual = try run([[x.count]], [x], on: backend) { values, _ in
       let x = values[0]
       return switch name {
       case "sigmoid": x.sigmoid()
@@ -72,8 +73,11 @@ import Testing
     expectClose(actual, x.map { Float(formula(Double($0))) }, tolerance: 2e-6)
   }
 
-  @Test("A convolution is its sum", arguments: [(1, 1, 1), (1, 0, 0), (2, 1, 1), (2, 0, 1)])
-  func convolution(stride: Int, before: Int, after: Int) throws {
+  @Test(
+    "A convolution is its sum", arguments: [(1, 1, 1), (1, 0, 0), (2, 1, 1), (2, 0, 1)],
+    TestBackend.all)
+  func convolution(stepAndPadding: (Int, Int, Int), backend: TestBackend) throws {
+    let (stride, before, after) = stepAndPadding
     let (rows, channels, height, width, outputs) = (2, 3, 7, 6, 4)
     let x = Self.numbers(rows * channels * height * width)
     let weight = Self.numbers(outputs * channels * 9, seed: 2)
@@ -102,7 +106,8 @@ import Testing
     }
     let actual = try run(
       [[rows, channels, height, width]], [x],
-      weights: [("c.weight", [outputs, channels, 3, 3], weight), ("c.bias", [outputs], bias)]
+      weights: [("c.weight", [outputs, channels, 3, 3], weight), ("c.bias", [outputs], bias)],
+      on: backend
     ) { values, weights in
       try values[0].convolution(
         weights["c"], stride: stride, padding: .init(before: before, after: after))
@@ -110,8 +115,9 @@ import Testing
     expectClose(actual, expected, tolerance: 1e-5)
   }
 
-  @Test("A linear layer is a product with the transposed weight")
-  func linear() throws {
+  @Test(
+    "A linear layer is a product with the transposed weight", arguments: TestBackend.all)
+  func linear(backend: TestBackend) throws {
     let x = Self.numbers(2 * 3 * 5)
     let weight = Self.numbers(4 * 5, seed: 2)
     let bias = Self.numbers(4, seed: 3)
@@ -124,15 +130,16 @@ import Testing
       }
     }
     let actual = try run(
-      [[2, 3, 5]], [x], weights: [("l.weight", [4, 5], weight), ("l.bias", [4], bias)]
+      [[2, 3, 5]], [x], weights: [("l.weight", [4, 5], weight), ("l.bias", [4], bias)],
+      on: backend
     ) { try $0[0].linear($1["l"]) }
     expectClose(actual, expected, tolerance: 1e-5)
   }
 
   @Test(
     "Group and layer normalization take mean and spread out, and put weight and bias in",
-    arguments: [1, 2, 4])
-  func norms(groups: Int) throws {
+    arguments: [1, 2, 4], TestBackend.all)
+  func norms(groups: Int, backend: TestBackend) throws {
     let (rows, channels, places) = (2, 4, 6)
     let x = Self.numbers(rows * channels * places).map { $0 * 2 + 5 }
     let scale = Self.numbers(channels, seed: 2)
@@ -152,7 +159,7 @@ import Testing
       }
     }
     let weights = [("n.weight", [channels], scale), ("n.bias", [channels], shift)]
-    let actual = try run([[rows, channels, 2, 3]], [x], weights: weights) {
+    let actual = try run([[rows, channels, 2, 3]], [x], weights: weights, on: backend) {
       try $0[0].groupNorm($1["n"], groups: groups, epsilon: 1e-5)
     }
     expectClose(actual, expected, tolerance: 2e-5)
@@ -172,7 +179,7 @@ import Testing
       }
       let each: Shape = [1, channels, 1, 1]
       let given = try run(
-        [[1, channels, 2, 3], each, each], [part, means, inverses], weights: weights
+        [[1, channels, 2, 3], each, each], [part, means, inverses], weights: weights, on: backend
       ) { try $0[0].groupNorm($1["n"], mean: $0[1], inverseDeviation: $0[2]) }
       expectClose(
         given, Array(expected[row * part.count..<(row + 1) * part.count]), tolerance: 2e-5)
@@ -185,14 +192,16 @@ import Testing
         layered.append(value * scale[index] + shift[index])
       }
     }
-    let layerActual = try run([[rows, places, channels]], [x], weights: weights) {
+    let layerActual = try run([[rows, places, channels]], [x], weights: weights, on: backend) {
       try $0[0].layerNorm($1["n"])
     }
     expectClose(layerActual, layered, tolerance: 2e-5)
   }
 
-  @Test("Attention weighs the values by softmax of the products, head by head")
-  func attention() throws {
+  @Test(
+    "Attention weighs the values by softmax of the products, head by head",
+    arguments: TestBackend.all)
+  func attention(backend: TestBackend) throws {
     let (rows, queries, keys, heads, width) = (2, 3, 5, 2, 4)
     let channels = heads * width
     let q = Self.numbers(rows * queries * channels)
@@ -218,28 +227,31 @@ import Testing
       }
     }
     let actual = try run(
-      [[rows, queries, channels], [rows, keys, channels], [rows, keys, channels]], [q, k, v]
+      [[rows, queries, channels], [rows, keys, channels], [rows, keys, channels]], [q, k, v],
+      on: backend
     ) { values, _ in try values[0].attention(key: values[1], value: values[2], heads: heads) }
     expectClose(actual, expected, tolerance: 1e-5)
   }
 
-  @Test("Shaping moves elements and nothing else")
-  func shaping() throws {
+  @Test("Shaping moves elements and nothing else", arguments: TestBackend.all)
+  func shaping(backend: TestBackend) throws {
     let x = (0..<24).map(Float.init)
     func floats(_ numbers: [Int]) -> [Float] { numbers.map(Float.init) }
     var turned: [Int] = []
     for k in 0..<4 { for i in 0..<2 { for j in 0..<3 { turned.append(i * 12 + j * 4 + k) } } }
-    let transposed = try run([[2, 3, 4]], [x]) { values, _ in try values[0].transposed([2, 0, 1]) }
+    let transposed = try run([[2, 3, 4]], [x], on: backend) { values, _ in
+      try values[0].transposed([2, 0, 1])
+    }
     #expect(transposed == floats(turned))
-    let sliced = try run([[2, 3, 4]], [x]) { values, _ in
+    let sliced = try run([[2, 3, 4]], [x], on: backend) { values, _ in
       try values[0].sliced(axis: 1, from: 1, to: 3)
     }
     #expect(sliced == floats(Array(4..<12) + Array(16..<24)))
-    let joined = try run([[2, 12], [2, 1]], [x, [100, 101]]) { values, _ in
+    let joined = try run([[2, 12], [2, 1]], [x, [100, 101]], on: backend) { values, _ in
       try Value.concatenated([values[0], values[1]], axis: 1)
     }
     #expect(joined == floats(Array(0..<12) + [100] + Array(12..<24) + [101]))
-    let split = try run([[2, 12]], [x]) { values, _ in
+    let split = try run([[2, 12]], [x], on: backend) { values, _ in
       let parts = try values[0].split(into: 3)
       return try parts[2] + parts[0] * 1000
     }
@@ -248,29 +260,32 @@ import Testing
 
   @Test(
     "Enlarging repeats the nearest pixel as PyTorch does",
-    arguments: [(4, 6), (5, 7), (3, 3), (2, 3)])
-  func nearest(height: Int, width: Int) throws {
+    arguments: [(4, 6), (5, 7), (3, 3), (2, 3)], TestBackend.all)
+  func nearest(size: (Int, Int), backend: TestBackend) throws {
+    let (height, width) = size
     let x = (0..<6).map(Float.init)
     var expected: [Float] = []
     for y in 0..<height {
       for column in 0..<width { expected.append(x[y * 2 / height * 3 + column * 3 / width]) }
     }
     #expect(
-      try run([[1, 1, 2, 3]], [x]) { values, _ in
+      try run([[1, 1, 2, 3]], [x], on: backend) { values, _ in
         try values[0].upsampledNearest(height: height, width: width)
       } == expected)
   }
 
-  @Test("A linear resize aligns the centers of pixels")
-  func linearResize() throws {
-    let actual = try run([[1, 1, 1, 2]], [[0, 4]]) { values, _ in
+  @Test("A linear resize aligns the centers of pixels", arguments: TestBackend.all)
+  func linearResize(backend: TestBackend) throws {
+    let actual = try run([[1, 1, 1, 2]], [[0, 4]], on: backend) { values, _ in
       try values[0].resizedLinearly(height: 1, width: 4)
     }
     expectClose(actual, [0, 1, 3, 4], tolerance: 1e-6)
   }
 
-  @Test("A time embedding is sinusoids of falling frequency", arguments: [true, false])
-  func time(cosineFirst: Bool) throws {
+  @Test(
+    "A time embedding is sinusoids of falling frequency", arguments: [true, false],
+    TestBackend.all)
+  func time(cosineFirst: Bool, backend: TestBackend) throws {
     let times: [Float] = [0, 1, 500, 1000]
     var expected: [Double] = []
     for time in times {
@@ -280,7 +295,7 @@ import Testing
       let (sines, cosines) = (angles.map { sin($0) }, angles.map { cos($0) })
       expected += cosineFirst ? cosines + sines : sines + cosines
     }
-    let actual = try run([[4]], [times]) { values, _ in
+    let actual = try run([[4]], [times], on: backend) { values, _ in
       try values[0].timeEmbedding(width: 8, cosineFirst: cosineFirst, frequencyShift: 0)
     }
     // At timestep 1000 the rounding of a frequency moves the angle by up to 3e-5.
@@ -288,8 +303,9 @@ import Testing
   }
 
   @Test(
-    "Weights in half precision and in brain floats are read in place", arguments: ["F16", "BF16"])
-  func halfWeights(type: String) throws {
+    "Weights in half precision and in brain floats are read in place", arguments: ["F16", "BF16"],
+    TestBackend.all)
+  func halfWeights(type: String, backend: TestBackend) throws {
     let folder = try TemporaryFolder()
     let words: [UInt16] =
       type == "F16" ? [0x3c00, 0xc400, 0x3555, 0x0001] : [0x3f80, 0xc080, 0x3eab, 0x0080]
@@ -301,7 +317,8 @@ import Testing
     let store = try WeightStore(file: path)
     let graph = Graph(name: "half")
     graph.output(try graph.input("x", shape: [1, 1]).linear(store.root["l"]), as: "y")
-    let session = try Program.compiled(GraphModule(graph, weightsIdentity: store.identity))
+    let session = try Program.compiled(
+      GraphModule(graph, weightsIdentity: store.identity), on: backend)
     session.withInput(0, as: Float.self) { $0[0] = 1 }
     try session.run()
     let actual = session.read(0, as: Float.self) { span in span.indices.map { span[$0] } }

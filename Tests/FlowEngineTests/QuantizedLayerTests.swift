@@ -42,25 +42,29 @@ import Testing
   }
 
   private func run(
-    _ name: String, _ store: WeightStore, _ build: (Value, WeightScope) throws -> Value
+    _ name: String, _ store: WeightStore, on backend: TestBackend,
+    _ build: (Value, WeightScope) throws -> Value
   ) throws -> [Float] {
     let graph = Graph(name: "layer")
     let input = graph.input("x", shape: Shape(try golden.shape("\(name).x")))
     graph.output(try build(input, store.root["layer"]), as: "output")
-    let session = try Program.compiled(GraphModule(graph, weightsIdentity: store.identity))
+    let session = try Program.compiled(
+      GraphModule(graph, weightsIdentity: store.identity), on: backend)
     let scalars = try golden.floats("\(name).x")
     session.withInput(0, as: Float.self) { for i in $0.indices { $0[i] = scalars[i] } }
     try session.run()
     return session.read(0, as: Float.self) { span in span.indices.map { span[$0] } }
   }
 
-  @Test("A layer in 8 bits gives what PyTorch's rounding gives", arguments: cases.indices)
-  func layers(index: Int) throws {
+  @Test(
+    "A layer in 8 bits gives what PyTorch's rounding gives", arguments: cases.indices,
+    TestBackend.all)
+  func layers(index: Int, backend: TestBackend) throws {
     let (name, stride, padding) = Self.cases[index]
     let plain = try store(name)
     let quantized = plain.quantized(by: try quantization(name))
     #expect(quantized.identity != plain.identity)
-    let actual = try run(name, quantized) { input, layer in
+    let actual = try run(name, quantized, on: backend) { input, layer in
       input.shape.rank == 3
         ? try input.linear(layer) : try input.convolution(layer, stride: stride, padding: padding)
     }
@@ -69,10 +73,12 @@ import Testing
     expectClose(actual, try golden.floats("\(name).output"), relativeTolerance: 2e-3)
   }
 
-  @Test("The parts of a fully connected layer have the scales of their outputs")
-  func parts() throws {
+  @Test(
+    "The parts of a fully connected layer have the scales of their outputs",
+    arguments: TestBackend.all)
+  func parts(backend: TestBackend) throws {
     let quantized = try store("tokens").quantized(by: quantization("tokens"))
-    let actual = try run("tokens", quantized) { input, layer in
+    let actual = try run("tokens", quantized, on: backend) { input, layer in
       try .concatenated(
         [input.linear(layer, outputs: 0..<40), input.linear(layer, outputs: 40..<64)], axis: -1)
     }
@@ -112,8 +118,10 @@ import Testing
     }
   }
 
-  @Test("What is watched are the extremes and a fair sample of what the layers read")
-  func watched() throws {
+  @Test(
+    "What is watched are the extremes and a fair sample of what the layers read",
+    arguments: TestBackend.all)
+  func watched(backend: TestBackend) throws {
     let store = try store("tokens")
     let graph = Graph(name: "watched")
     let input = graph.input("x", shape: Shape(try golden.shape("tokens.x")))
@@ -123,7 +131,8 @@ import Testing
     let tensors = try graph.addStatistics(of: { $0 == "layer" }, elementCount: 100)
     // One tensor, which the layer's two uses read.
     #expect(tensors.map(\.layers) == [["layer"]])
-    let session = try Program.compiled(GraphModule(graph, weightsIdentity: store.identity))
+    let session = try Program.compiled(
+      GraphModule(graph, weightsIdentity: store.identity), on: backend)
     let scalars = try golden.floats("tokens.x")
     session.withInput(0, as: Float.self) { for i in $0.indices { $0[i] = scalars[i] } }
     try session.run()

@@ -24,10 +24,12 @@ extension EngineStore {
 
 extension Program {
   /// A program of a graph, made without a store by who may block.
-  public static func compiled(_ module: GraphModule) throws -> Program {
+  public static func compiled(
+    _ module: GraphModule, on backend: TestBackend = .openVINO
+  ) throws -> Program {
     try Program(
-      compiling: module, with: OpenVINOBackend(),
-      on: Device(backend: "openvino", name: "CPU"), EngineOptions())
+      compiling: module, with: backend.backend,
+      on: Device(backend: backend.backend.name, name: "CPU"), EngineOptions())
   }
 
   /// A program of a graph, of the engines that all tests share.

@@ -11,6 +11,9 @@ public struct Golden {
     file = try Safetensors(path: bundle.fixture(name))
   }
 
+  /// Opens a file.
+  public init(_ path: String) throws { file = try Safetensors(path: path) }
+
   /// The free-form texts of the file.
   public var metadata: [String: String] { file.metadata }
 
