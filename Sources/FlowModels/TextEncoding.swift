@@ -63,11 +63,16 @@ package final class TextStates: Sendable {
   package let chunkCount: Int
   /// The width of a token's states.
   package let width: Int
+  /// The tokens that are a prompt's own and no padding, for a network that tells them apart.
+  package let tokenCount: Int
 
-  package init(hidden: [Float], pooled: [Float], chunkCount: Int, width: Int) {
+  package init(
+    hidden: [Float], pooled: [Float], chunkCount: Int, width: Int, tokenCount: Int = 0
+  ) {
     self.hidden = hidden
     self.pooled = pooled
     self.chunkCount = chunkCount
     self.width = width
+    self.tokenCount = tokenCount
   }
 }

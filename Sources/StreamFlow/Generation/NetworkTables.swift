@@ -69,10 +69,11 @@ final class TimeTable {
   func callAsFunction(
     _ timestep: Float, _ conditioning: Conditioning
   ) throws(EngineError) -> ContiguousArray<Float> {
-    let key = Key(timestep: timestep, inputs: conditioning.timeInputs)
+    let key = Key(
+      timestep: timestep, inputs: conditioning.timeInputs.filter { reads($0.name) })
     if let known = known[key] { return known }
     program.withInput("timestep", as: Float.self) { $0[0] = timestep }
-    for input in key.inputs where reads(input.name) {
+    for input in key.inputs {
       program.write(input.name, input.elements.span)
     }
     try program.run()

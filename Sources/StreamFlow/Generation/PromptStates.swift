@@ -155,7 +155,7 @@ extension TextStates {
     return TextStates(
       hidden: Self.mix(repeated(self), repeated(other), fraction, kind, width: width),
       pooled: Self.mix(pooled, other.pooled, fraction, kind, width: pooled.count),
-      chunkCount: chunks, width: width)
+      chunkCount: chunks, width: width, tokenCount: max(tokenCount, other.tokenCount))
   }
 
   private static func mix(
