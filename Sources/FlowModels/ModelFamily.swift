@@ -116,7 +116,7 @@ package enum ModelFamilies {
   /// ``StableDiffusion`` takes every file whose network has the prefix of the original
   /// repositories, and comes after those that look closer.
   package static let all: [any ModelFamily.Type] = [
-    Flux.self, StableDiffusion3.self, StableDiffusion.self,
+    Flux.self, Flux2.self, ZImage.self, StableDiffusion3.self, StableDiffusion.self,
   ]
 
   /// The family of a folder's pipeline.

@@ -98,7 +98,7 @@ struct Flux2Transformer {
   // MARK: - Modulation
 
   /// The layers that read the time alone.
-  private var timeLayers: [WeightScope] {
+  var timeLayers: [WeightScope] {
     [
       weights["double_stream_modulation_img"]["linear"],
       weights["double_stream_modulation_txt"]["linear"],

@@ -10,7 +10,8 @@ struct ZImageTransformer {
   /// The input that is read from a table where the modulation is computed before.
   static let modulationInput: PortName = "modulation"
 
-  private static let patch = "2-1"
+  /// The patches in the names of the layers that read and write them: 2 x 2 pixels of one image.
+  static let patch = "2-1"
   private static let side = ZImageTransformerConfiguration.patchSide
 
   /// Writes the network down: `sample` `[rows, channels, height, width]`, `timestep` (a thousand
@@ -204,6 +205,9 @@ struct ZImageTransformer {
     return (refiners + blocks).map { $0["adaLN_modulation"][0] }
   }
 
+  /// The layers that read the time alone.
+  var timeLayers: [WeightScope] { blockLayers + [outputLayer] }
+
   private var outputLayer: WeightScope {
     weights["all_final_layer"][Self.patch]["adaLN_modulation"][1]
   }
@@ -217,7 +221,7 @@ struct ZImageTransformer {
   }
 
   private func table(rows: Int, in graph: Graph) throws(GraphError) -> Modulation {
-    let places = try LayerTable.places(of: blockLayers + [outputLayer])
+    let places = try LayerTable.places(of: timeLayers)
     let table = LayerTable.computed(
       graph.input(Self.modulationInput, shape: [rows, LayerTable.width(of: places)]), places: places
     )

@@ -1,0 +1,132 @@
+internal import FlowCore
+internal import FlowGraph
+
+/// FLUX.2 klein and klein base: a `Flux2Transformer2DModel` that reads three of Qwen3's hidden states
+/// in one sequence with the image.
+struct Flux2: ModelFamily {
+  static let pipelines = ["Flux2KleinPipeline"]
+
+  /// What `transformer/config.json` says.
+  let transformer: Flux2TransformerConfiguration
+  /// The text encoder whose hidden states are read.
+  let qwen: Qwen3TextEncoding
+  /// ``distilled``, where it was distilled to few steps without guidance.
+  let variant: String?
+  /// Whether the scheduler shifts times by the image's size.
+  let shiftsDynamically: Bool
+
+  /// The variant that is run in few steps without guidance.
+  static let distilled = "distilled"
+  /// The tokens of a prompt, template and padding included; all of them are read.
+  static let tokenCount = 512
+  /// The hidden states that are joined to one.
+  static let textStates = [9, 18, 27]
+
+  /// - Throws: `fileInvalid` where network and text encoder do not fit each other.
+  init(
+    _ transformer: Flux2TransformerConfiguration, qwen: Qwen3TextEncoding, isDistilled: Bool,
+    shiftsDynamically: Bool, path: String
+  ) throws(ModelError) {
+    self.transformer = transformer
+    self.qwen = qwen
+    variant = isDistilled ? Self.distilled : nil
+    self.shiftsDynamically = shiftsDynamically
+    guard qwen.width == transformer.textWidth else {
+      throw ModelError(
+        code: .fileInvalid,
+        message: "'\(path)': \(Self.textStates.count) hidden states of \(qwen.name) are "
+          + "\(qwen.width) wide together (hidden_size), the network reads "
+          + "\(transformer.textWidth) (joint_attention_dim); they are not of one model")
+    }
+  }
+
+  var textEncoders: [any TextEncoding] { [qwen] }
+  var conditioningLayout: ConditioningLayout { .joint }
+  var spacing: FlowMatchingSchedule.Spacing { .uniform }
+  var readsGuidanceScale: Bool { transformer.readsGuidance }
+  var zeroesEmptyPrompt: Bool { false }
+  var textWidth: Int { transformer.textWidth }
+  var readsPooledText: Bool { false }
+
+  var latentSpace: LatentSpace {
+    // 1024 pixels, which no file says. A latent pixel is a patch of the autoencoder's.
+    LatentSpace(channels: transformer.channels, height: 64, width: 64, published: nil)
+  }
+
+  func imageTokenCount(latentPixels: Int) -> Int { latentPixels }
+
+  /// A line in the number of steps between two lines in the number of tokens, which were fitted to
+  /// 10 and 200 steps; the second alone for large images (`compute_empirical_mu`).
+  func timeShift(stepCount: Int, imageTokenCount: Int) -> TimeShift? {
+    guard shiftsDynamically else { return nil }
+    let tokens = Double(imageTokenCount)
+    let at200 = 0.00016927 * tokens + 0.45666666
+    guard imageTokenCount <= 4300 else { return .exponential(mu: at200) }
+    let at10 = 8.73809524e-05 * tokens + 1.89833333
+    return .exponential(mu: at200 + (at200 - at10) / 190 * Double(stepCount - 200))
+  }
+
+  func states(of encoded: [EncodedText]) throws(ModelError) -> TextStates {
+    TextStates(
+      hidden: encoded[0].hidden, pooled: [], chunkCount: encoded[0].chunkCount, width: textWidth)
+  }
+
+  func conditioning(
+    of states: TextStates?, guidanceScale: Float, size: PixelSize
+  ) -> Conditioning {
+    let hidden = states?.hidden ?? [Float](repeating: 0, count: chunkTokenCount * textWidth)
+    return Conditioning(
+      text: .init("hidden", hidden),
+      timeInputs: readsGuidanceScale ? [.init("guidance", [guidanceScale])] : [],
+      chunkCount: states?.chunkCount ?? 1)
+  }
+
+  // MARK: - Graphs
+
+  func network(
+    _ shape: BatchShape, precomputed: Set<PortName>, adapters: [any NetworkAdapter],
+    weights: WeightScope
+  ) throws(GraphError) -> Graph {
+    try Flux2Transformer(configuration: transformer, weights: weights).graph(
+      shape, readsModulation: precomputed.contains(Flux2Transformer.modulationInput),
+      adapters: adapters)
+  }
+
+  /// The modulation, at every size: it does not depend on the sample.
+  func precomputedInputs(
+    _ shape: BatchShape, only: Set<PortName>?, weights: WeightScope
+  ) throws(GraphError) -> [PrecomputedInput] {
+    let name = Flux2Transformer.modulationInput
+    guard only?.contains(name) ?? true else { return [] }
+    let network = Flux2Transformer(configuration: transformer, weights: weights)
+    return [
+      PrecomputedInput(name: name, dependency: .timestep, graph: try network.modulationGraph())
+    ]
+  }
+
+  // MARK: - Components
+
+  /// Some two dozen tensors of all tokens: that of a single block's first layer is nine times as wide,
+  /// and the products of attention are never whole in memory.
+  func activationByteCount(latentPixels: Double) -> Double {
+    (latentPixels + Double(Self.tokenCount)) * Double(transformer.width) * 4 * 24
+  }
+
+  func layerName(ofOriginal name: String) -> String? { nil }
+
+  /// The first layers and the last, and what is computed once a timestep.
+  func floatLayers(weights: WeightScope) throws(GraphError) -> Set<String> {
+    Flux2Transformer(configuration: transformer, weights: weights).floatLayers
+  }
+}
+
+extension Flux2Transformer {
+  /// The layers that compute in float32 in any case.
+  var floatLayers: Set<String> {
+    let embedders = ["timestep_embedder", "guidance_embedder"].flatMap { name in
+      ["linear_1", "linear_2"].map { weights["time_guidance_embed"][name][$0] }
+    }
+    let ends = ["x_embedder", "context_embedder", "proj_out"].map { weights[$0] }
+    return Set((embedders + timeLayers + ends).map(\.path))
+  }
+}

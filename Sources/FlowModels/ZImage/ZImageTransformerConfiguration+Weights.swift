@@ -1,0 +1,36 @@
+internal import FlowGraph
+
+extension ZImageTransformerConfiguration {
+  /// The weights of a network, all of which are there, and no other.
+  ///
+  /// - Throws: a `GraphError` where a weight is missing or unknown.
+  func weights(_ store: WeightStore) throws(GraphError) -> WeightStore {
+    let patch = ZImageTransformer.patch
+    var names: Set = ["x_pad_token", "cap_pad_token", "cap_embedder.0.weight"]
+    func add(_ layer: String, hasBias: Bool) {
+      names.insert("\(layer).weight")
+      if hasBias { names.insert("\(layer).bias") }
+    }
+    for layer in [
+      "all_x_embedder.\(patch)", "all_final_layer.\(patch).linear",
+      "all_final_layer.\(patch).adaLN_modulation.1", "cap_embedder.1", "t_embedder.mlp.0",
+      "t_embedder.mlp.2",
+    ] { add(layer, hasBias: true) }
+    let stacks = [
+      ("noise_refiner", refinerCount), ("context_refiner", refinerCount), ("layers", layerCount),
+    ]
+    let norms = ["attention_norm1", "attention_norm2", "ffn_norm1", "ffn_norm2"]
+    let heads = normalizesHeads ? ["norm_q", "norm_k"] : []
+    let layers =
+      norms + (["to_q", "to_k", "to_v", "to_out.0"] + heads).map { "attention.\($0)" }
+      + ["w1", "w2", "w3"].map { "feed_forward.\($0)" }
+    for (stack, count) in stacks {
+      for block in (0..<count).map({ "\(stack).\($0)" }) {
+        for layer in layers { add("\(block).\(layer)", hasBias: false) }
+        if stack != "context_refiner" { add("\(block).adaLN_modulation.0", hasBias: true) }
+      }
+    }
+    return try store.restricted(
+      to: names, ignoring: { _ in false }, of: "Z-Image's transformer")
+  }
+}
