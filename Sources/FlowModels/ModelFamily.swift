@@ -88,6 +88,9 @@ package protocol ModelFamily: Sendable {
   func activationByteCount(latentPixels: Double) -> Double
   /// The name in this package of a layer that a LoRA names as the original repositories do.
   func layerName(ofOriginal name: String) -> String?
+  /// The layers in this package of a layer that a LoRA names as the original repositories do, where
+  /// that may be several.
+  func layerParts(ofOriginal name: String) -> LayerParts?
   /// The width of the texts that the network reads.
   var textWidth: Int { get }
   /// Whether the network reads a pooled text.
@@ -106,6 +109,9 @@ extension ModelFamily {
   package var spacing: FlowMatchingSchedule.Spacing { .diffusers }
   package func imageTokenCount(latentPixels: Int) -> Int { latentPixels / 4 }
   package var variant: String? { nil }
+  package func layerParts(ofOriginal name: String) -> LayerParts? {
+    layerName(ofOriginal: name).map { LayerParts($0) }
+  }
   package func timeShift(stepCount: Int, imageTokenCount: Int) -> TimeShift? { nil }
 }
 

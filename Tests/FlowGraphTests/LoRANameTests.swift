@@ -38,6 +38,11 @@ import Testing
       ("lora_unet_a.hada_w1_b", .network, "a", "hadamard1B"),
       ("lora_unet_a.lokr_w2", .network, "a", "kronecker2"),
       ("lora_unet_a.diff_b", .network, "a", "biasDifference"),
+      ("double_blocks.3.processor.qkv_lora2.up.weight", .unnamed, "double_blocks.3.qkv.2", "up"),
+      ("single_blocks.3.processor.proj_lora.down.weight", .unnamed, "single_blocks.3.proj", "down"),
+      (
+        "lycoris_single_blocks_3_linear1.lokr_w1", .unnamed, "single_blocks_3_linear1", "kronecker1"
+      ),
     ])
   func names(name: String, component: LoRA.Component, layer: String, part: String) {
     let parsed = LoRAName(name)

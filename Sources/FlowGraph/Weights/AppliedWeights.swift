@@ -51,15 +51,20 @@ extension LoRA {
         (module.bias, "bias", module.biasTensor.map { [$0] } ?? []),
       ] {
         guard let delta else { continue }
-        guard let (component, layer) = found,
-          let weight = stores[component]?.weights["\(layer).\(parameter)"]
-        else {
+        guard let (component, parts) = found, let store = stores[component] else {
           rest += tensors
           continue
         }
-        let scaled = delta.scaled(by: scale)
-        try check(scaled, fits: weight, tensors: tensors)
-        changes[component, default: [:]][weight.name, default: []].append(scaled)
+        let weights = parts.layers.compactMap { store.weights["\($0).\(parameter)"] }
+        guard weights.count == parts.layers.count else {
+          rest += tensors
+          continue
+        }
+        for (weight, part) in zip(weights, try delta.split(into: parts, of: module.layer)) {
+          let scaled = part.scaled(by: scale)
+          try check(scaled, fits: weight)
+          changes[component, default: [:]][weight.name, default: []].append(scaled)
+        }
       }
     }
     for (component, deltas) in changes {
@@ -71,19 +76,19 @@ extension LoRA {
 
   private static func find(
     _ module: Module, in names: [Component: LayerNames]
-  ) -> (component: Component, layer: String)? {
+  ) -> (component: Component, parts: LayerParts)? {
     let components: [Component] =
       module.component == .unnamed
       ? [.network] + (0..<3).map { .textEncoder($0) } : [module.component]
     for component in components {
-      if let layer = names[component]?.layer(module.layer) { return (component, layer) }
+      if let parts = names[component]?.parts(module.layer) { return (component, parts) }
     }
     return nil
   }
 
   /// Writes the sum down once: a graph knows best what fits.
   private func check(
-    _ delta: WeightDelta, fits weight: Weight, tensors: [String]
+    _ delta: WeightDelta, fits weight: Weight
   ) throws(GraphError) {
     do { _ = try Graph(name: "check").value(of: weight.adding(delta)) } catch {
       let parts = delta.tensors.map { "'\($0.name)' \($0.shape)" }.joined(separator: ", ")
@@ -150,6 +155,7 @@ extension WeightDelta.Expression {
     case .tucker(let core, let left, let right, _): [left, core, right]
     case .hadamard(let left, let right), .kronecker(let left, let right):
       left.tensors + right.tensors
+    case .rows(let whole, _, _), .swappedHalves(let whole): whole.tensors
     }
   }
 }

@@ -4,7 +4,7 @@
 /// a name is not taken apart, but looked up among the network's own, all written alike.
 public struct LayerNames: Sendable {
   private let layers: [String: String]
-  private let translate: @Sendable (String) -> String?
+  private let translate: @Sendable (String) -> LayerParts?
 
   /// Writes down the names of a network's layers.
   ///
@@ -15,6 +15,15 @@ public struct LayerNames: Sendable {
   public init(
     _ store: WeightStore, translate: @escaping @Sendable (String) -> String? = { _ in nil }
   ) {
+    self.init(store) { translate($0).map { LayerParts($0) } }
+  }
+
+  /// Writes down the names of a network's layers, of which another naming may have several in one.
+  ///
+  /// - Parameters:
+  ///   - store: the network's weights.
+  ///   - parts: what a name that is not found may be otherwise.
+  public init(_ store: WeightStore, parts: @escaping @Sendable (String) -> LayerParts?) {
     var layers: [String: String] = [:]
     var aliases: [String: String] = [:]
     for name in store.weights.keys.sorted() {
@@ -27,13 +36,13 @@ public struct LayerNames: Sendable {
       }
     }
     self.layers = layers.merging(aliases) { own, _ in own }
-    self.translate = translate
+    translate = parts
   }
 
-  /// The layer's own name, or nothing where there is no such layer.
-  func layer(_ name: String) -> String? {
-    if let layer = layers[Self.flattened(name)] { return layer }
-    return translate(name).flatMap { layers[Self.flattened($0)] }
+  /// The network's own layers that a name stands for, or nothing where there are no such layers.
+  func parts(_ name: String) -> LayerParts? {
+    if let layer = layers[Self.flattened(name)] { return LayerParts(layer) }
+    return translate(name)?.named { layers[Self.flattened($0)] }
   }
 
   private static let oldEndings = [

@@ -12,15 +12,25 @@ public struct LayerParts: Equatable, Sendable {
 
   /// One layer.
   public init(_ layer: String, areHalvesSwapped: Bool = false) {
-    (layers, shares) = ([layer], [1])
-    self.areHalvesSwapped = areHalvesSwapped
+    self.init([layer], shares: [1], areHalvesSwapped: areHalvesSwapped)
   }
 
   /// Several layers in one.
   public init(_ layers: [String], shares: [Int]) {
+    self.init(layers, shares: shares, areHalvesSwapped: false)
+  }
+
+  private init(_ layers: [String], shares: [Int], areHalvesSwapped: Bool) {
     precondition(layers.count == shares.count && !layers.isEmpty, "a share for each layer")
     (self.layers, self.shares) = (layers, shares)
-    areHalvesSwapped = false
+    self.areHalvesSwapped = areHalvesSwapped
+  }
+
+  /// The same under the names that a network has; nothing where it lacks one of them.
+  func named(_ name: (String) -> String?) -> LayerParts? {
+    let named = layers.compactMap(name)
+    guard named.count == layers.count else { return nil }
+    return LayerParts(named, shares: shares, areHalvesSwapped: areHalvesSwapped)
   }
 
   /// The rows of each layer among so many.

@@ -19,7 +19,10 @@ struct LoRAName: Equatable {
 
   /// Takes a name apart; nothing where no known format has such a name.
   init?(_ fullName: String) {
-    let (name, adapter) = Self.withoutAdapter(fullName)
+    let (plainName, adapter) = Self.withoutAdapter(fullName)
+    // XLabs numbers the LoRAs of an attention's two streams: `qkv_lora1.down`.
+    let name = plainName.replacing("_lora1.", with: ".1.lora.")
+      .replacing("_lora2.", with: ".2.lora.")
     self.adapter = adapter
     guard let (suffix, part) = Self.suffixes.first(where: { name.hasSuffix($0.suffix) }) else {
       return nil
@@ -42,6 +45,7 @@ struct LoRAName: Equatable {
 
   private static let prefixes: [(prefix: String, component: LoRA.Component)] = [
     ("lora_unet_", .network), ("lora_transformer_", .network), ("lora_te_", .textEncoder(0)),
+    ("lycoris_", .unnamed),
     ("lora_te1_", .textEncoder(0)), ("lora_te2_", .textEncoder(1)), ("lora_te3_", .textEncoder(2)),
     ("unet.", .network), ("transformer.", .network), ("model.diffusion_model.", .network),
     ("diffusion_model.", .network), ("text_encoder.", .textEncoder(0)),

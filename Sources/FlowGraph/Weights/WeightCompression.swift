@@ -33,6 +33,7 @@ extension WeightScope {
     get throws(GraphError) {
       let weight = try stored("weight")
       guard let compression = store.compression, weight.shape.rank == 2, !weight.isTransposed,
+        !weight.areHalvesSwapped,
         weight.hasSeparateRows, weight.shape.elementCount >= compression.leastElementCount,
         weight.blocks != nil || weight.type?.isFloatingPoint == true,
         weight.deltas.allSatisfy(\.canStandApart)

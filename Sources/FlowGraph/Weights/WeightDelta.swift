@@ -17,6 +17,10 @@ public struct WeightDelta: Sendable {
     case hadamard(Expression, Expression)
     /// The Kronecker product (LoKr; Yeh et al., 2023, arXiv:2309.14859).
     case kronecker(Expression, Expression)
+    /// Some of so many rows of another.
+    case rows(Expression, Range<Int>, of: Int)
+    /// Another, the second half of its rows before the first.
+    case swappedHalves(Expression)
   }
 
   /// The length that each output's (or input's) part of the weight is brought to (DoRA; Liu et
@@ -77,6 +81,16 @@ extension WeightDelta.Expression {
     case .kronecker(let left, let right):
       return try Self.kronecker(left.matrix(in: graph), right.matrix(in: graph), shape: shape)
     case .tensor, .product, .tucker: return try matrix(in: graph).reshaped(shape)
+    case .rows(let whole, let rows, let count):
+      return try whole.value(in: graph, shape: shape.replacing(0, with: count))
+        .sliced(axis: 0, from: rows.lowerBound, to: rows.upperBound)
+    case .swappedHalves(let whole):
+      let value = try whole.value(in: graph, shape: shape)
+      let half = shape[0] / 2
+      return try .concatenated(
+        [
+          value.sliced(axis: 0, from: half, to: shape[0]), value.sliced(axis: 0, from: 0, to: half),
+        ], axis: 0)
     }
   }
 
@@ -93,7 +107,7 @@ extension WeightDelta.Expression {
         Self.matrix(of: right, in: graph))
     case .hadamard(let left, let right):
       return try left.matrix(in: graph) * right.matrix(in: graph)
-    case .kronecker(let left, _):
+    case .kronecker(let left, _), .rows(let left, _, _), .swappedHalves(let left):
       throw try left.matrix(in: graph).mismatch("Kronecker product", "is not to be nested")
     }
   }

@@ -109,9 +109,9 @@ struct Flux: ModelFamily {
     return (latentPixels / area + Double(t5.tokenCount)) * Double(transformer.width) * 4 * 24
   }
 
-  func layerName(ofOriginal name: String) -> String? {
-    FluxNames.layer(name).flatMap { $0.layers.count == 1 ? $0.layers[0] : nil }
-  }
+  func layerName(ofOriginal name: String) -> String? { nil }
+
+  func layerParts(ofOriginal name: String) -> LayerParts? { FluxNames.layer(name) }
 
   func floatLayers(weights: WeightScope) throws(GraphError) -> Set<String> {
     FluxTransformer(configuration: transformer, weights: weights).floatLayers()

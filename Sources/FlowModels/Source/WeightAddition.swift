@@ -92,7 +92,7 @@ extension Checkpoint {
     Dictionary(
       uniqueKeysWithValues: stores.map { component, store in
         guard component == .network else { return (component, LayerNames(store)) }
-        return (component, LayerNames(store) { family.layerName(ofOriginal: $0) })
+        return (component, LayerNames(store, parts: family.layerParts(ofOriginal:)))
       })
   }
 
