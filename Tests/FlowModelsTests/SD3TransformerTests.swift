@@ -208,6 +208,27 @@ import Testing
   }
 
   @Test(
+    "The published networks have as many tensors as their files",
+    arguments: [
+      ("sd3", 24, nil, 0, 683), ("sd3.5 medium", 24, "rms_norm", 13, 909),
+      ("sd3.5 large", 38, "rms_norm", 0, 1227),
+    ] as [(String, Int, String?, Int, Int)])
+  func published(
+    name: String, layerCount: Int, norm: String?, dualCount: Int, tensorCount: Int
+  ) throws {
+    let values: [String: ConfigurationFile.Value] = [
+      "num_layers": .integer(layerCount), "num_attention_heads": .integer(layerCount),
+      "caption_projection_dim": .integer(64 * layerCount),
+      "dual_attention_layers": .list((0..<dualCount).map { .integer($0) }),
+      "qk_norm": norm.map { .text($0) } ?? .null,
+    ]
+    let configuration = try SD3TransformerConfiguration(
+      ConfigurationFile(path: name, values: values))
+    #expect(configuration.weightNames.count == tensorCount)
+    #expect(configuration.textWidth == 4096 && configuration.pooledWidth == 2048)
+  }
+
+  @Test(
     "What no graph is written for is refused by its name",
     arguments: [
       ("qk_norm", "\"layer_norm\""), ("_class_name", "\"FluxTransformer2DModel\""),

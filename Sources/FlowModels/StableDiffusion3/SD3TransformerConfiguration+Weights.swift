@@ -5,6 +5,12 @@ extension SD3TransformerConfiguration {
   ///
   /// - Throws: a `GraphError` where a weight is missing or unknown.
   func weights(_ store: WeightStore) throws(GraphError) -> WeightStore {
+    try store.restricted(
+      to: weightNames, ignoring: { _ in false }, of: "Stable Diffusion 3's transformer")
+  }
+
+  /// The names of all weights of a transformer.
+  var weightNames: Set<String> {
     var layers = ["pos_embed.proj", "context_embedder", "norm_out.linear", "proj_out"]
     for embedder in ["timestep_embedder", "text_embedder"] {
       layers += ["linear_1", "linear_2"].map { "time_text_embed.\(embedder).\($0)" }
@@ -26,11 +32,9 @@ extension SD3TransformerConfiguration {
       norms += ["norm_q", "norm_k", "norm_added_q", "norm_added_k"].map { "\(block).attn.\($0)" }
       if isDual { norms += ["norm_q", "norm_k"].map { "\(block).attn2.\($0)" } }
     }
-    let names =
+    return Set(
       layers.flatMap { ["\($0).weight", "\($0).bias"] } + norms.map { "\($0).weight" }
-      + ["pos_embed.pos_embed"]
-    return try store.restricted(
-      to: Set(names), ignoring: { _ in false }, of: "Stable Diffusion 3's transformer")
+        + ["pos_embed.pos_embed"])
   }
 }
 
