@@ -40,17 +40,14 @@ final class TimeTable {
   /// The input of the network.
   let input: PortName
   private let program: Program
-  private var known: [Key: ContiguousArray<Float>] = [:]
-  private var order: [Key] = []
+  private var known = ByteBoundedCache<Key, ContiguousArray<Float>>(
+    capacity: 256 << 20, countLimit: 1024)
 
   private struct Key: Hashable {
     let timestep: Float
     /// What else the time is made of: pooled text and sizes, a guidance scale.
     let inputs: [Conditioning.Input]
   }
-
-  /// The number of times that are kept: about a plan of the longest schedules.
-  private static let capacity = 1024
 
   /// - Parameter program: of a ``PrecomputedInput``, which reads `timestep` and what goes with it.
   init(_ program: Program, input: PortName) {
@@ -80,9 +77,7 @@ final class TimeTable {
     let table = program.read("table", as: Float.self) { span in
       ContiguousArray(span.indices.map { span[$0] })
     }
-    if order.count == Self.capacity { known[order.removeFirst()] = nil }
-    known[key] = table
-    order.append(key)
+    known.insert(table, for: key, byteCount: 4 * table.count)
     return table
   }
 }
