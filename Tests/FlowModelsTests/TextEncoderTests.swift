@@ -53,6 +53,32 @@ import Testing
     }
   }
 
+  @Test("Encoders in GGUF, by llama.cpp's names, give what transformers gives")
+  func gguf() async throws {
+    func store(_ name: String) throws -> WeightStore {
+      try WeightStore(file: Bundle.module.fixture("text-encoders/\(name)/model.gguf"))
+    }
+    let t5 = try T5Configuration(Self.configuration("t5"))
+    let shape = try Self.golden("t5").shape("0.tokens")
+    let weights = try t5.weights(store("t5"))
+    #expect(weights.architecture == "t5encoder")
+    let hidden = try await Self.run(
+      T5Text(configuration: t5, weights: weights.root)
+        .graph(rows: shape[0], tokenCount: shape[1]), weights,
+      [Self.golden("t5").floats("0.tokens")])
+    expectClose(hidden, try Self.golden("t5").floats("0.hidden"), relativeTolerance: 2e-6)
+
+    let qwen = try Qwen3Configuration(Self.configuration("qwen3"))
+    let golden = try Self.golden("qwen3")
+    let layers = try qwen.weights(store("qwen3"))
+    let tokens = try golden.shape("0.tokens")
+    let states = try await Self.run(
+      Qwen3Text(configuration: qwen, weights: layers.root)
+        .graph(rows: tokens[0], tokenCount: tokens[1], states: [1, 2, 3]), layers,
+      [golden.floats("0.tokens"), golden.floats("0.mask")])
+    expectClose(states, try golden.floats("0.joined"), relativeTolerance: 5e-6)
+  }
+
   @Test("Distances between tokens are sorted as T5 sorts them")
   func buckets() {
     let buckets = T5Buckets(count: 32, distance: 128)

@@ -124,7 +124,7 @@ public final class Graph {
         ], axis: 0)
     }
     let stored: Value
-    if weight.blocks == nil {
+    if !weight.isExpanded {
       weights.append(weight.named(name))
       stored = Value(
         graph: self, name: name, shape: weight.storedShape, type: type, layer: weight.name)
@@ -135,7 +135,7 @@ public final class Graph {
           rows: 0..<(weight.storedShape.dimensions.first ?? 1), part: .floats))
     }
     var value = try stored.cast(to: .float32)
-    for scale in try weight.readableScales() {
+    for scale in weight.isExpanded ? [] : try weight.readableScales() {
       let factors = try self.value(ofStored: scale, named: nextName("Scale"))
       let isOne = scale.shape.elementCount == 1
       let axes = weight.storedShape.dimensions.indices

@@ -11,7 +11,8 @@ extension Value {
     guard rows.lowerBound >= 0, !rows.isEmpty, rows.upperBound <= weight.shape[0] else {
       throw mismatch("linear layer", "has no outputs \(rows) of \(weight.shape[0])")
     }
-    var product = try product(
+    let input = if let size = packing.rotatedGroupSize { try rotated(size) } else { self }
+    var product = try input.product(
       with: graph.value(of: weight, rows: rows, packedAs: packing), layer: layer)
     for delta in weight.deltas where !delta.isOfModel {
       product = try product + self.product(with: delta, of: weight, rows: rows, layer: layer)
@@ -21,6 +22,12 @@ extension Value {
         .sliced(axis: 0, from: rows.lowerBound, to: rows.upperBound)
     else { return product }
     return try product + bias
+  }
+
+  /// The inputs rotated as the weights are, a group at a time: the products are the same.
+  private func rotated(_ size: Int) throws(GraphError) -> Value {
+    let groups = Shape(shape.dimensions.dropLast() + [shape[-1] / size, size])
+    return try reshaped(groups).matrixProduct(graph.rotation(size)).reshaped(shape)
   }
 
   /// `x * matrix^T`.
@@ -82,6 +89,15 @@ extension Graph {
           ? [("axis", .integer(0))]
           : [("axis", .integer(1)), ("block_size", .integer(packing.groupSize))])
     }
+    remember(value, as: name)
+    return value
+  }
+
+  /// The matrix that rotates groups.
+  fileprivate func rotation(_ size: Int) -> Value {
+    let name = "rotation of \(size)"
+    if let known = known(name) { return known }
+    let value = constant(HadamardRotation.matrix(size), shape: [size, size])
     remember(value, as: name)
     return value
   }

@@ -54,8 +54,15 @@ final class DerivedTensors: Sendable {
   private static let windowByteCount = 1 << 16
 
   private static func expand(_ weight: Weight) throws(GraphError) -> ScratchMemory {
-    guard let blocks = weight.blocks else { preconditionFailure("\(weight.name) has no blocks") }
     let memory = try ScratchMemory(byteCount: 4 * weight.shape.elementCount)
+    guard let blocks = weight.blocks else {
+      let stored = weight.asStored
+      for row in 0..<stored.shape[0] {
+        let floats = try stored.withoutDeltas.rows(row..<row + 1).floats()
+        memory.write(floats.span, at: 4 * row * floats.count)
+      }
+      return memory
+    }
     let end = weight.offset + weight.byteCount
     let step = max(windowByteCount / blocks.byteCount, 1)
     var floats = [Float](repeating: 0, count: step * blocks.elementCount)
@@ -77,11 +84,8 @@ final class DerivedTensors: Sendable {
     let memory = try ScratchMemory(byteCount: layout.byteCount)
     var row = PackedRow(width: weight.shape[1], packing)
     for (index, place) in rows.enumerated() {
-      if case .blocks(let format) = packing {
-        let stored = try weight.withoutDeltas.rows(place..<place + 1)
-        weight.file.withBytes(stored.offset..<stored.offset + stored.byteCount) {
-          row.take($0, of: format)
-        }
+      if packing.isStored {
+        try row.take(weight.withoutDeltas.rows(place..<place + 1))
       } else if try !row.round(weight.rowOfModel(place)) {
         throw GraphError(
           code: .weightsInvalid,

@@ -16,6 +16,9 @@ extension Weight {
       let width = max(stored.count / max(rowCount, 1), 1)
       for index in stored.indices { stored[index] *= factors[index / width] }
     }
+    if let groupSize = rounding?.groupSize {
+      HadamardRotation.turn(&stored, groupSize: groupSize)
+    }
     guard isTransposed else { return stored }
     return (0..<shape[0]).flatMap { row in
       (0..<shape[1]).map { column in stored[column * shape[0] + row] }

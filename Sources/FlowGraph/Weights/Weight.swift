@@ -21,12 +21,25 @@ public struct Weight: Sendable {
   private(set) var isTransposed = false
   /// Whether the file holds the second half of its rows before the first.
   private(set) var areHalvesSwapped = false
+  /// What its scaled 8-bit whole numbers stand for, if it has such.
+  private(set) var rounding: Rounding?
   /// How the file holds its elements in blocks, if it does.
   let blocks: BlockFormat?
   /// The file it lies in.
   let file: MappedFile
   /// Where it begins, in bytes from the start of the file.
   private(set) var offset: Int
+
+  /// What scaled 8-bit whole numbers of a file stand for.
+  enum Rounding: Hashable, Sendable {
+    /// The weights.
+    case plain
+    /// The weights with the groups of each row rotated (``HadamardRotation``).
+    case rotated(groupSize: Int)
+
+    /// The weights that are rotated together; nil where none are.
+    var groupSize: Int? { if case .rotated(let size) = self { size } else { nil } }
+  }
 
   init(
     name: String, typeName: String, shape: Shape, file: MappedFile, bytes: Range<Int>,
@@ -58,7 +71,16 @@ public struct Weight: Sendable {
   func adding(_ delta: WeightDelta) -> Weight { with { $0.deltas.append(delta) } }
 
   /// The same tensor, its elements multiplied by those of another.
-  func scaled(by scale: Weight) -> Weight { with { $0.scales = [scale] } }
+  ///
+  /// - Parameters:
+  ///   - scale: one number, or one for each row.
+  ///   - rounding: what whole numbers stand for; nil for floating-point numbers.
+  func scaled(by scale: Weight, rounding: Rounding? = nil) -> Weight {
+    with { ($0.scales, $0.rounding) = ([scale], rounding) }
+  }
+
+  /// The same tensor with its axes as the file has them.
+  var asStored: Weight { with { ($0.shape, $0.isTransposed) = (storedShape, false) } }
 
   /// The same tensor as the file has it.
   var withoutDeltas: Weight { with { $0.deltas = [] } }
@@ -66,6 +88,7 @@ public struct Weight: Sendable {
   /// The same elements in the same order under another shape.
   public func reshaped(_ shape: Shape) throws(GraphError) -> Weight {
     guard shape.elementCount == self.shape.elementCount, !isTransposed,
+      rounding == nil || shape == self.shape,
       !areHalvesSwapped || shape.dimensions.first == self.shape[0],
       scales.allSatisfy({ $0.shape.elementCount == 1 || shape.dimensions.first == self.shape[0] })
     else { throw mismatch("cannot be read as \(shape)") }
@@ -138,13 +161,13 @@ public struct Weight: Sendable {
   ///
   /// - Throws: `typeUnsupported` where they cannot be read, or are no floating-point numbers.
   func floatingPointType() throws(GraphError) -> ElementType {
-    let type = blocks == nil ? try readableType() : .float32
+    let type = isExpanded ? .float32 : try readableType()
     guard type.isFloatingPoint else {
       throw GraphError(
         code: .typeUnsupported,
         message: "'\(file.path)': '\(name)' is stored as \(typeName) where "
-          + "floating-point weights belong; quantized integer weights are not supported, use a file "
-          + "in F16, BF16 or F8_E4M3")
+          + "floating-point weights belong; of quantized integer weights only ComfyUI's int8_tensorwise is "
+          + "supported, use a file in F16, BF16 or F8_E4M3")
     }
     return type
   }
@@ -167,6 +190,12 @@ public struct Weight: Sendable {
     }
     return scales
   }
+
+  /// Whether a graph reads floats that are made of it, not its own elements.
+  var isExpanded: Bool { blocks != nil || rounding != nil }
+
+  /// Whether its elements are whole numbers that stand for nothing but themselves.
+  public var isInteger: Bool { !isExpanded && type?.isFloatingPoint == false }
 
   /// Whether each row begins with a byte, or a block, of its own.
   var hasSeparateRows: Bool {

@@ -3,8 +3,8 @@ internal import FlowCore
 /// How engines hold the matrices of fully connected layers: in few bits instead of float32, at a
 /// quarter or an eighth of its memory, while all arithmetic stays in floats.
 public enum WeightCompression: String, Sendable, CaseIterable {
-  /// Matrices that their file holds in few bits (GGUF) stay as they are, without further rounding;
-  /// all others stay floats.
+  /// Matrices that their file holds in few bits (GGUF, ComfyUI's int8) stay as they are, without
+  /// further rounding; all others stay floats.
   case stored
   /// 8-bit whole numbers, symmetric, with one scale for each output.
   case int8
@@ -35,15 +35,14 @@ extension WeightScope {
       guard let compression = store.compression, weight.shape.rank == 2, !weight.isTransposed,
         !weight.areHalvesSwapped,
         weight.hasSeparateRows, weight.shape.elementCount >= compression.leastElementCount,
-        weight.blocks != nil || weight.type?.isFloatingPoint == true,
+        weight.isExpanded || weight.type?.isFloatingPoint == true,
         weight.deltas.allSatisfy(\.canStandApart)
       else { return nil }
       switch compression.form {
       case .stored:
-        guard let blocks = weight.blocks, !weight.deltas.contains(where: \.isOfModel) else {
-          return nil
-        }
-        return .blocks(blocks)
+        guard !weight.deltas.contains(where: \.isOfModel) else { return nil }
+        return weight.blocks.map { .blocks($0) }
+          ?? weight.rounding.map { .integers(width: weight.shape[1], $0) }
       case .int8: return .rounded(bits: 8, groupSize: weight.shape[1])
       case .int4:
         let size = [128, 64, 32].first { weight.shape[1].isMultiple(of: $0) }

@@ -1,4 +1,6 @@
-/// The companions of weights in 8-bit floats, as ComfyUI writes them: a layer's `scale_weight` or
+internal import FlowCore
+
+/// The companions of weights in 8 bits, as ComfyUI writes them: a layer's `scale_weight` or
 /// `weight_scale` multiplies its `weight`; `scale_input` and `input_scale` are for products in 8 bits,
 /// which are not computed here; `comfy_quant` and `scaled_fp8` describe the file.
 enum WeightScales {
@@ -6,7 +8,13 @@ enum WeightScales {
   private static let descriptions = ["scale_input", "input_scale", "comfy_quant"]
 
   /// The weights with their scales, without the companions.
-  static func applied(to weights: [String: Weight]) -> [String: Weight] {
+  ///
+  /// - Parameters:
+  ///   - weights: all tensors of a file, or of several.
+  ///   - layers: what the files' headers say of layers.
+  static func applied(
+    to weights: [String: Weight], describedBy layers: [String: WeightDescription]
+  ) -> [String: Weight] {
     var scaled = weights
     for (name, companion) in weights {
       let parts = name.split(separator: ".", omittingEmptySubsequences: false)
@@ -15,18 +23,34 @@ enum WeightScales {
         scaled[name] = nil
         continue
       }
-      let layer = (parts.dropLast() + ["weight"]).joined(separator: ".")
-      guard let weight = weights[layer] else { continue }
+      let layer = parts.dropLast().joined(separator: ".")
+      guard let weight = weights["\(layer).weight"] else { continue }
       if scales.contains(String(last)) {
-        // Integers are refused where they are used, with their own name.
-        if weight.type?.isFloatingPoint == true {
-          scaled[layer] = weight.scaled(by: companion)
-        }
+        let description = weights["\(layer).comfy_quant"].flatMap(WeightDescription.init)
+        scaled[weight.name] = self.scaled(
+          weight, by: companion, describedBy: description ?? layers[layer])
         scaled[name] = nil
       } else if descriptions.contains(String(last)) {
         scaled[name] = nil
       }
     }
     return scaled
+  }
+
+  /// Integers whose rule is not known are left as they are: they are refused where they are used,
+  /// with their own name.
+  private static func scaled(
+    _ weight: Weight, by scale: Weight, describedBy description: WeightDescription?
+  ) -> Weight {
+    if weight.type?.isFloatingPoint == true { return weight.scaled(by: scale) }
+    guard weight.type == .int8, weight.shape.rank == 2, let description,
+      description.format == "int8_tensorwise"
+    else { return weight }
+    guard description.convrot == true else { return weight.scaled(by: scale, rounding: .plain) }
+    let size = description.convrot_groupsize ?? 256
+    guard HadamardRotation.canTurn(size), weight.shape[1].isMultiple(of: size) else {
+      return weight
+    }
+    return weight.scaled(by: scale, rounding: .rotated(groupSize: size))
   }
 }

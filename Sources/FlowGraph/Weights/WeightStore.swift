@@ -40,7 +40,10 @@ public struct WeightStore: Sendable {
     let mapped = try MappedFile(path: path)
     guard ForeignFile(mapped.bytes(0..<min(mapped.byteCount, 64))) == .gguf else {
       let file = try Safetensors(mapped, path: path)
-      self.init(weights: WeightScales.applied(to: file.tensors), identity: [file.identity])
+      self.init(
+        weights: WeightScales.applied(
+          to: file.tensors, describedBy: WeightDescription.all(in: file.metadata)),
+        identity: [file.identity])
       return
     }
     let file = try GGUF(mapped, path: path)
@@ -117,7 +120,11 @@ public struct WeightStore: Sendable {
       weights[name] = weight
     }
     self.init(
-      weights: WeightScales.applied(to: weights),
+      weights: WeightScales.applied(
+        to: weights,
+        describedBy: shards.values.reduce(into: [:]) { layers, shard in
+          layers.merge(WeightDescription.all(in: shard.metadata)) { first, _ in first }
+        }),
       identity: shards.sorted { $0.key < $1.key }.map(\.value.identity))
   }
 

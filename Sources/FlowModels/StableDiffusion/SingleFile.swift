@@ -106,7 +106,7 @@ struct SingleFile {
   /// A text encoder in transformers' names.
   private func clip(_ prefix: String) throws(GraphError) -> WeightStore {
     try part(prefix) { (name, weight) throws(GraphError) in
-      weight.type?.isFloatingPoint != false && !name.hasSuffix("position_ids")
+      !weight.isInteger && !name.hasSuffix("position_ids")
         ? [weight.named(name)] : []
     }
     .withoutTextModelPrefix()

@@ -3,8 +3,10 @@
 /// A weight is `scale * (number - zeroPoint)`; only some formats of files have zero points, which
 /// are floats.
 enum Packing: Hashable, Sendable {
-  /// As a file has it.
+  /// As a file has it in blocks.
   case blocks(BlockFormat)
+  /// As a file has it in 8-bit whole numbers, rows of so many with a scale.
+  case integers(width: Int, Weight.Rounding)
   /// Rounded to 8 or 4 bits, with a scale for each group of so many weights.
   case rounded(bits: Int, groupSize: Int)
 
@@ -12,6 +14,7 @@ enum Packing: Hashable, Sendable {
   var bitCount: Int {
     switch self {
     case .blocks(let format): format.fitsFourBits ? 4 : 8
+    case .integers: 8
     case .rounded(let bits, _): bits
     }
   }
@@ -20,6 +23,7 @@ enum Packing: Hashable, Sendable {
   var groupSize: Int {
     switch self {
     case .blocks(let format): format.groupSize
+    case .integers(let width, _): width
     case .rounded(_, let groupSize): groupSize
     }
   }
@@ -29,10 +33,19 @@ enum Packing: Hashable, Sendable {
     if case .blocks(let format) = self { format.hasMinimums } else { false }
   }
 
+  /// Whether numbers and scales are those of the file.
+  var isStored: Bool { if case .rounded = self { false } else { true } }
+
+  /// The inputs that are to be rotated together, where the weights are.
+  var rotatedGroupSize: Int? {
+    if case .integers(_, let rounding) = self { rounding.groupSize } else { nil }
+  }
+
   /// What its parts are called in keys of engines.
   var name: String {
     switch self {
     case .blocks(let format): format.rawValue
+    case .integers(_, let rounding): "integers \(rounding)"
     case .rounded(let bits, let groupSize): "\(bits) bits by \(groupSize)"
     }
   }
@@ -67,8 +80,18 @@ struct PackedRow {
 
   /// Takes a row as a file has it.
   ///
-  /// - Precondition: the bytes are the blocks of a row.
-  mutating func take(_ bytes: RawSpan, of format: BlockFormat) {
+  /// - Throws: `typeUnsupported` where its scale cannot be read.
+  mutating func take(_ row: Weight) throws(GraphError) {
+    let bytes = row.offset..<row.offset + row.byteCount
+    if case .blocks(let format) = packing {
+      row.file.withBytes(bytes) { take($0, of: format) }
+    } else {
+      numbers = row.file.bytes(bytes).map { Int8(bitPattern: $0) }
+      scales = try row.readableScales().first?.floats() ?? [1]
+    }
+  }
+
+  private mutating func take(_ bytes: RawSpan, of format: BlockFormat) {
     let (elementCount, groupSize) = (format.elementCount, format.groupSize)
     let groupCount = elementCount / groupSize
     format.forEachBlock(in: bytes) { index, block in

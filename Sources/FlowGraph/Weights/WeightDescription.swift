@@ -1,0 +1,35 @@
+internal import Foundation
+
+/// What ComfyUI's files say of how a layer's weight is stored: a tensor `comfy_quant` beside it, or a
+/// text in the file's header, `_quantization_metadata`, for all layers.
+struct WeightDescription: Decodable {
+  /// The format, such as `float8_e4m3fn` or `int8_tensorwise`.
+  let format: String
+  /// Whether rows were rotated before they were rounded.
+  let convrot: Bool?
+  /// The weights of a row that were rotated together.
+  let convrot_groupsize: Int?
+
+  private struct Header: Decodable { let layers: [String: WeightDescription] }
+
+  private static let longestByteCount = 1 << 16
+
+  /// Reads the tensor beside a layer's weight.
+  ///
+  /// Nothing where it is no such description; what follows from that is an error only where the
+  /// weight is of a type that needs one.
+  init?(_ tensor: Weight) {
+    guard tensor.type == .uint8, tensor.byteCount <= Self.longestByteCount,
+      let description = try? JSONDecoder().decode(
+        Self.self,
+        from: Data(tensor.file.bytes(tensor.offset..<tensor.offset + tensor.byteCount)))
+    else { return nil }
+    self = description
+  }
+
+  /// The descriptions in a file's header, by layer.
+  static func all(in metadata: [String: String]) -> [String: WeightDescription] {
+    metadata["_quantization_metadata"]
+      .flatMap { try? JSONDecoder().decode(Header.self, from: Data($0.utf8)).layers } ?? [:]
+  }
+}
