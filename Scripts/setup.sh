@@ -2,8 +2,22 @@
 # Installs what the build and the run need: two codec packages and SQLite, and the OpenVINO runtime
 # into .deps/openvino; and ffmpeg, which only reading and writing video (and its tests) run: the build
 # does without. What is there already is left alone; a second run takes under a second.
+#
+#   setup.sh                        all of that
+#   setup.sh --onnxruntime          only ONNX Runtime, into .deps/onnxruntime; needs no root
+#   setup.sh --onnxruntime --cuda   the same for NVIDIA's GPUs (Linux x86-64)
 set -euo pipefail
 cd "$(dirname "$0")/.."
+
+wanted="$*"
+case "$wanted" in
+  "" | "--onnxruntime") ;;
+  "--onnxruntime --cuda" | "--cuda --onnxruntime") wanted="--onnxruntime --cuda" ;;
+  *)
+    echo "setup: '$wanted' is unknown; expected nothing, --onnxruntime, or --onnxruntime --cuda" >&2
+    exit 1
+    ;;
+esac
 
 fail() {
   echo "setup: $1" >&2
@@ -52,46 +66,72 @@ install_packages_macos() {
   [ ${#missing[@]} -eq 0 ] || brew install "${missing[@]}"
 }
 
-case "$(uname -s)-$(uname -m)" in
-  Linux-x86_64) platform=manylinux_2_28_x86_64 ;;
-  Linux-aarch64) platform=manylinux_2_35_aarch64 ;;
-  Darwin-arm64) platform=macosx_11_0_arm64 ;;
-  *) platform= ;;
-esac
-case "$(uname -s)" in
-  Linux) install_packages_linux ;;
-  Darwin) install_packages_macos ;;
-esac
-
+# Unpacks a wheel's files into .deps: fetch NAME REQUIREMENTS PLATFORM PREFIX...
+#
 # The marker holds the pinned version and hashes, so that a change of either unpacks anew.
-marker=.deps/openvino/.unpacked
-if cmp -s "$marker" Scripts/openvino.txt; then exit 0; fi
-[ -n "$platform" ] || fail "OpenVINO has no build for $(uname -s) $(uname -m); the package builds, \
-and runs where STREAMFLOW_OPENVINO names a runtime"
-
-echo "setup: fetching the OpenVINO runtime"
-mkdir -p .deps
-# mktemp writes characters of its own in place of the X's. Beside its goal, which the last step is one rename to; whatever happens before leaves nothing.
-work=$(mktemp -d .deps/unpacking.XXXXXX)
-trap 'rm -rf "$work"' EXIT
-# The wheel is named whole, so that whichever Python is here gives the same files.
-python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: \
-  --python-version 3.11 --implementation cp --abi cp311 --platform "$platform" \
-  --require-hashes --requirement Scripts/openvino.txt --dest "$work"
-python3 - "$work" <<'PYTHON'
+fetch() {
+  local name=$1 requirements=$2 platform=$3
+  shift 3
+  if cmp -s ".deps/$name/.unpacked" "$requirements"; then return; fi
+  python3 -m pip --version >/dev/null 2>&1 || fail "needs python3 with pip to fetch $name"
+  echo "setup: fetching $name"
+  mkdir -p .deps
+  # mktemp writes characters of its own in place of the X's. Beside its goal, which the last step is
+  # one rename to; whatever happens before leaves nothing.
+  work=$(mktemp -d .deps/unpacking.XXXXXX)
+  trap 'rm -rf "$work"' EXIT
+  # The wheel is named whole, so that whichever Python is here gives the same files.
+  python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: \
+    --python-version 3.11 --implementation cp --abi cp311 --platform "$platform" \
+    --require-hashes --requirement "$requirements" --dest "$work"
+  python3 - "$work" "$@" <<'PYTHON'
 import pathlib, sys, zipfile
 
-work = pathlib.Path(sys.argv[1])
+work, prefixes = pathlib.Path(sys.argv[1]), tuple(sys.argv[2:])
 (wheel,) = work.glob("*.whl")
 with zipfile.ZipFile(wheel) as archive:
     wanted = [name for name in archive.namelist()
-              if name.startswith(("openvino/libs/", "openvino/include/openvino/c/"))
-              or "/licenses/" in name]
+              if name.startswith(prefixes) or "/licenses/" in name]
     archive.extractall(work, wanted)
 PYTHON
-cp Scripts/openvino.txt "$work/openvino/.unpacked"
-rm -rf .deps/openvino
-mv "$work/openvino" .deps/openvino
-licenses=("$work"/openvino-*.dist-info/licenses)
-[ -d "${licenses[0]}" ] && mv "${licenses[0]}" .deps/openvino/licenses
-echo "setup: OpenVINO is in .deps/openvino"
+  cp "$requirements" "$work/$name/.unpacked"
+  rm -rf ".deps/$name"
+  mv "$work/$name" ".deps/$name"
+  licenses=("$work"/*.dist-info/licenses)
+  if [ -d "${licenses[0]}" ]; then mv "${licenses[0]}" ".deps/$name/licenses"; fi
+  echo "setup: $name is in .deps/$name"
+}
+
+system="$(uname -s)-$(uname -m)"
+if [ -n "$wanted" ]; then
+  requirements=Scripts/onnxruntime.txt
+  case "$system" in
+    Linux-x86_64) platform=manylinux_2_28_x86_64 ;;
+    Linux-aarch64) platform=manylinux_2_28_aarch64 ;;
+    Darwin-arm64) platform=macosx_14_0_arm64 ;;
+    *) fail "ONNX Runtime has no build for $system" ;;
+  esac
+  if [ "$wanted" = "--onnxruntime --cuda" ]; then
+    [ "$system" = Linux-x86_64 ] || fail "ONNX Runtime has no build with CUDA for $system"
+    requirements=Scripts/onnxruntime-gpu.txt
+    echo "setup: it needs CUDA 13 and cuDNN 9 in the loader's path, and TensorRT 10 for tensorrt:0"
+  fi
+  fetch onnxruntime "$requirements" "$platform" onnxruntime/capi/lib onnxruntime/LICENSE \
+    onnxruntime/ThirdPartyNotices.txt
+  exit 0
+fi
+
+case "$system" in
+  Linux-*) install_packages_linux ;;
+  Darwin-*) install_packages_macos ;;
+esac
+case "$system" in
+  Linux-x86_64) platform=manylinux_2_28_x86_64 ;;
+  Linux-aarch64) platform=manylinux_2_35_aarch64 ;;
+  Darwin-arm64) platform=macosx_11_0_arm64 ;;
+  *)
+    fail "OpenVINO has no build for $(uname -s) $(uname -m); the package builds, \
+and runs where STREAMFLOW_OPENVINO names a runtime"
+    ;;
+esac
+fetch openvino Scripts/openvino.txt "$platform" openvino/libs/ openvino/include/openvino/c/
