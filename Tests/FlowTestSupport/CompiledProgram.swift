@@ -1,6 +1,5 @@
 public import FlowEngine
 public import FlowGraph
-internal import FlowOpenVINO
 internal import Foundation
 
 extension EngineCache {
@@ -12,20 +11,21 @@ extension EngineCache {
 extension EngineStore {
   /// The engines of the CPU that all tests share, kept while there is room.
   public static let ofTests = EngineStore(
-    backends: [KeepingBackend(OpenVINOBackend(), byteCount: 160 << 20)], cache: .ofTests)
+    backends: [KeepingBackend(TestBackend.standard.backend, byteCount: 160 << 20)], cache: .ofTests)
 
   /// A store of its own, with a cache of its own or none.
   public static func fresh(
     device: DeviceName = .cpu, options: EngineOptions = EngineOptions(), cache: EngineCache? = nil
   ) -> EngineStore {
-    EngineStore(backends: [OpenVINOBackend()], device: device, options: options, cache: cache)
+    EngineStore(
+      backends: [TestBackend.standard.backend], device: device, options: options, cache: cache)
   }
 }
 
 extension Program {
   /// A program of a graph, made without a store by who may block.
   public static func compiled(
-    _ module: GraphModule, on backend: TestBackend = .openVINO
+    _ module: GraphModule, on backend: TestBackend = .standard
   ) throws -> Program {
     try Program(
       compiling: module, with: backend.backend,
