@@ -49,6 +49,8 @@ extension SessionSettings {
       .init("session.use_external_initializer_file_buffers_directly", "1"),
       // Threads look out for work within a run, and sleep from its end to the next.
       .init("session.force_spinning_stop", "1"),
+      // Layers in few bits multiply in float32: activations are not rounded unsaid.
+      .init("session.qdq_matmulnbits_accuracy_level", "1"),
     ]
     let isPlain = options.precision == .float32
     switch provider {

@@ -31,13 +31,15 @@ import Testing
     store = try WeightStore(file: path)
   }
 
-  private func run(_ store: WeightStore, _ build: (Value, WeightScope) throws -> Value) throws
-    -> [Float]
-  {
+  private func run(
+    _ store: WeightStore, on backend: TestBackend = .standard,
+    _ build: (Value, WeightScope) throws -> Value
+  ) throws -> [Float] {
     let graph = Graph(name: "compressed")
     graph.output(
       try build(graph.input("x", shape: [1, 5, 256]), store.root), as: "output")
-    let program = try Program.compiled(GraphModule(graph, weightsIdentity: store.identity))
+    let program = try Program.compiled(
+      GraphModule(graph, weightsIdentity: store.identity), on: backend)
     let scalars = Self.numbers(5 * 256, seed: 3)
     program.withInput(0, as: Float.self) { for i in $0.indices { $0[i] = scalars[i] } }
     try program.run()
@@ -70,12 +72,14 @@ import Testing
 
   @Test(
     "A layer in 8 or 4 bits gives what its rounded weights give in floats",
-    arguments: [(.int8, 8, 256), (.int4, 4, 128)] as [(WeightCompression, Int, Int)])
-  func rounding(compression: WeightCompression, bits: Int, groupSize: Int) throws {
-    let actual = try run(store.compressed(to: compression, from: 1), layer)
-    let expected = try run(rounded(bits: bits, groupSize: groupSize), layer)
+    arguments: [(.int8, 8, 256), (.int4, 4, 128)] as [(WeightCompression, Int, Int)],
+    TestBackend.all)
+  func rounding(_ form: (WeightCompression, Int, Int), backend: TestBackend) throws {
+    let (compression, bits, groupSize) = form
+    let actual = try run(store.compressed(to: compression, from: 1), on: backend, layer)
+    let expected = try run(rounded(bits: bits, groupSize: groupSize), on: backend, layer)
     expectClose(actual, expected, relativeTolerance: 1e-5)
-    let exact = try run(store, layer)
+    let exact = try run(store, on: backend, layer)
     expectClose(actual, exact, relativeTolerance: bits == 8 ? 5e-3 : 8e-2)
     #expect(actual != exact)
   }

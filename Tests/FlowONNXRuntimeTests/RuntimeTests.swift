@@ -135,6 +135,24 @@ struct RuntimeTests {
     #expect(error?.message.contains("Round '") == true)
   }
 
+  @Test("Every device that is listed runs, or says what it needs")
+  func devices() throws {
+    let devices = try backend.devices()
+    #expect(devices.first == Self.device)
+    for device in devices {
+      do throws(EngineError) {
+        let program = try Program(
+          compiling: Self.module(), with: backend, on: device, EngineOptions())
+        program.withInput(0, as: Float.self) { ($0[0], $0[1]) = (-3.2, 2.5) }
+        try program.run()
+        #expect(program.read(0, as: Float.self) { [$0[0], $0[1]] } == [0, 2], "\(device)")
+      } catch {
+        #expect(device != Self.device && error.code == .deviceUnavailable, "\(error)")
+        #expect(error.message.contains("needs CUDA 13"))
+      }
+    }
+  }
+
   @Test("What a session was made with can be asked")
   func properties() throws {
     let program = try Program(
