@@ -99,7 +99,7 @@ import Testing
   func words() throws {
     let cases = [
       "it's  'Sfoo'": ["it", "'s", " ", " '", "Sfoo", "'"],
-      "I'LL'\u{17f}": ["I", "'LL", "'\u{17f}"],
+      "I'LL'\u{17f}o": ["I", "'LL", "'\u{17f}", "o"],
       "a\n\n b \n": ["a", "\n\n", " b", " \n"], "12 a": ["1", "2", " a"],
       "x   y  ": ["x", "  ", " y", "  "], "!a !!\n\nb": ["!a", " !!\n\n", "b"],
       "\t\n \ta": ["\t\n", " ", "\ta"], "\u{a0}a \u{a0}1": ["\u{a0}a", " ", "\u{a0}", "1"],
