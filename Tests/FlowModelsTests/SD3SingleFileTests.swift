@@ -165,19 +165,50 @@ import Testing
     #expect(error?.message.contains("x_block.attn3.qkv.weight', which no Stable") == true)
   }
 
-  @Test("Layers of LoRAs are found by their original names, joined by dots or underscores")
+  @Test("A LoRA of layers in the original names changes the network as diffusers' layers change")
+  func lora() async throws {
+    let temporary = try TemporaryFolder()
+    let checkpoint = try Checkpoint(file: Self.folder(temporary))
+    let golden = try Golden("singlefiles/sd3-golden.safetensors", in: .module)
+    var stores: [LoRA.Component: WeightStore] = [.network: checkpoint.networkWeights]
+    let report = try LoRA(path: Bundle.module.fixture("singlefiles/sd3-lora.safetensors")).apply(
+      scale: 1, to: &stores,
+      names: [
+        .network: LayerNames(
+          checkpoint.networkWeights, parts: checkpoint.family.layerParts(ofOriginal:))
+      ])
+    #expect(report.rest.isEmpty, "\(report.rest)")
+    let weights = try #require(stores[.network])
+    let graph = try checkpoint.family.network(
+      BatchShape(rows: 2, height: 8, width: 6, tokens: 5), precomputed: [], adapters: [],
+      weights: weights.root)
+    let output = try await Self.run(graph, weights, outputs: ["output"], golden)
+    let expected = try golden.floats("lora.output")
+    expectClose(output[0], expected, relativeTolerance: 1e-5)
+    #expect(zip(expected, try golden.floats("output")).contains { abs($0 - $1) > 0.1 })
+  }
+
+  @Test("Layers are found by their original names, joined by dots or underscores")
   func layers() throws {
     let temporary = try TemporaryFolder()
     let family = try Checkpoint(file: Self.folder(temporary)).family
-    for (name, layer) in [
-      ("joint_blocks.0.x_block.attn.proj", "transformer_blocks.0.attn.to_out.0"),
-      ("joint_blocks_1_context_block_mlp_fc1", "transformer_blocks.1.ff_context.net.0.proj"),
-      ("t_embedder.mlp.2", "time_text_embed.timestep_embedder.linear_2"),
-    ] { #expect(family.layerName(ofOriginal: name) == layer) }
-    // These stand for several layers, or for one whose halves are elsewhere.
+    for (name, layers) in [
+      ("joint_blocks.0.x_block.attn.proj", ["transformer_blocks.0.attn.to_out.0"]),
+      ("joint_blocks_1_context_block_mlp_fc1", ["transformer_blocks.1.ff_context.net.0.proj"]),
+      ("t_embedder.mlp.2", ["time_text_embed.timestep_embedder.linear_2"]),
+      (
+        "joint_blocks.1.context_block.attn.qkv",
+        ["add_q_proj", "add_k_proj", "add_v_proj"].map { "transformer_blocks.1.attn.\($0)" }
+      ),
+    ] { #expect(family.layerParts(ofOriginal: name)?.layers == layers) }
+    for (name, areSwapped) in [
+      ("joint_blocks.0.context_block.adaLN_modulation.1", false),
+      ("joint_blocks.1.context_block.adaLN_modulation.1", true),
+      ("final_layer.adaLN_modulation.1", true),
+    ] { #expect(family.layerParts(ofOriginal: name)?.areHalvesSwapped == areSwapped) }
     for name in [
-      "joint_blocks.0.x_block.attn.qkv", "joint_blocks.1.context_block.adaLN_modulation.1",
-      "final_layer.adaLN_modulation.1", "double_blocks.0.img_attn.proj",
-    ] { #expect(family.layerName(ofOriginal: name) == nil) }
+      "double_blocks.0.img_attn.proj", "joint_blocks.x", "joint_blocks.0.x_block.attn.qkv.1",
+      "final_layer.adaLN_modulation.1.2", "pos_embed",
+    ] { #expect(family.layerParts(ofOriginal: name) == nil) }
   }
 }

@@ -189,6 +189,34 @@ import Testing
     }
   }
 
+  @Test("A difference of the whole table of positions is added to its middle")
+  func positionDelta() async throws {
+    var (network, store) = try Self.network("transformer-sd3")
+    let table = try #require(store.weights["pos_embed.pos_embed"]).floats()
+    let change = table.indices.map { Float($0 % 7) - 3 }
+    let folder = try TemporaryFolder()
+    func write(_ scalars: [Float], as name: String) throws -> String {
+      try folder.write(
+        SafetensorsWriter.file([("pos_embed.pos_embed", [1, 144, 24], scalars)]), as: name)
+    }
+    var changed = store
+    _ = try DeltaWeights(path: write(change, as: "delta.safetensors")).apply(
+      scale: 0.5, to: &changed)
+    let sums = zip(table, change).map { $0 + 0.5 * $1 }
+    let whole = try WeightStore(file: write(sums, as: "sum.safetensors")).merging(store)
+    var outputs: [[Float]] = []
+    for store in [changed, whole] {
+      network = SD3Transformer(configuration: network.configuration, weights: store.root)
+      let graph = try network.graph(BatchShape(rows: 1, height: 4, width: 8, tokens: 5))
+      outputs.append(
+        try await Self.run(graph, store) { port in
+          var noise = GaussianNoise(seed: 3)
+          return noise.latents(shape: port.shape).scalars
+        })
+    }
+    expectClose(outputs[0], outputs[1], relativeTolerance: 1e-5)
+  }
+
   @Test("Every weight of a model is read but those whose results nobody reads")
   func weights() throws {
     for name in Self.models {

@@ -4,11 +4,10 @@ internal import FlowText
 extension StableDiffusion3 {
   static func recognizes(_ store: WeightStore) -> Bool { SD3File.prefix(in: store) != nil }
 
-  /// A layer that stands for several here, as queries, keys and values do, has no name of its own.
-  func layerName(ofOriginal name: String) -> String? {
-    let parts = SD3Names.layer(name, lastBlock: transformer.layerCount - 1)
-    guard let parts, parts.layers.count == 1, !parts.areHalvesSwapped else { return nil }
-    return parts.layers[0]
+  func layerName(ofOriginal name: String) -> String? { nil }
+
+  func layerParts(ofOriginal name: String) -> LayerParts? {
+    SD3Names.layer(name, lastBlock: transformer.layerCount - 1)
   }
 
   static func open(_ source: ModelSource, _ options: LoadOptions) throws -> ModelParts {
