@@ -86,6 +86,14 @@ struct DeviceOptions: ParsableArguments {
     completion: .file(extensions: ["json"]))
   var scales: String?
 
+  @Option(
+    help: ArgumentHelp(
+      """
+      How engines hold the matrices of the network and the text encoders: \(WeightForms.spellings); \
+      auto takes the first of f32, int8 and int4 that fits into memory.
+      """, valueName: "form"))
+  var weights: WeightForms = WeightForms()
+
   @Flag(name: .customLong("no-cache"), help: "Do not read or write the engine cache.")
   var ignoresCache = false
 
@@ -110,8 +118,11 @@ struct DeviceOptions: ParsableArguments {
 
   /// Makes of a model what the precision has it be.
   var scaling: @Sendable (Checkpoint) throws -> Checkpoint {
-    let (isWhole, scales) = (precision == .int8, scales)
-    return { isWhole ? try $0.quantized(from: scales) : $0 }
+    let (isWhole, scales, weights) = (precision == .int8, scales, weights)
+    return { checkpoint in
+      (isWhole ? try checkpoint.quantized(from: scales) : checkpoint)
+        .holdingWeights(weights, available: SystemMemory.availableByteCount)
+    }
   }
 
   private var cache: EngineCache? {
@@ -191,6 +202,11 @@ enum PrecisionChoice: Hashable, CaseIterable, ExpressibleByArgument {
 }
 
 extension PromptSyntax: ExpressibleByArgument {}
+
+extension WeightForms: ExpressibleByArgument {
+  /// As it is written on the command line.
+  public var defaultValueDescription: String { description }
+}
 extension Solver: ExpressibleByArgument {}
 extension FlowMatchingSchedule.Spacing: ExpressibleByArgument {}
 extension GaussianNoise.Source: ExpressibleByArgument {}

@@ -72,14 +72,16 @@ public struct ModelReport: Encodable, Sendable {
     components = checkpoint.components.map(Component.init)
     let factor = checkpoint.autoencoder.factor
     let (latentWidth, latentHeight) = (width / factor, height / factor)
-    let rows = RowChoice.rows(latentPlaces: latentWidth * latentHeight)
+    let rows = RowChoice.rows(
+      latentPlaces: RowChoice.places(height: latentHeight, width: latentWidth, factor: factor))
     memoryByteCount =
       MemoryEstimate(checkpoint, rows: rows, width: width, height: height).peakByteCount
     promptWords = checkpoint.vocabulary.map {
       "\($0.subjects.count) things on \($0.backgrounds.count) backgrounds"
     }
     engines = [
-      "text 1x\(checkpoint.tokenCount)", "unet \(rows)x\(latentHeight)x\(latentWidth)",
+      "text 1x\(checkpoint.tokenCount)",
+      "\(checkpoint.name(of: .network)) \(rows)x\(latentHeight)x\(latentWidth)",
       "vae \(rows)x\(latentHeight)x\(latentWidth)",
     ]
   }

@@ -138,7 +138,9 @@ public actor Generator {
     let (native, factor) = (checkpoint.nativeSize, checkpoint.autoencoder.factor)
     let size = (options.width ?? native.width, options.height ?? native.height)
     return options.rowCapacity
-      ?? RowChoice.rows(latentPlaces: size.0 / factor * (size.1 / factor))
+      ?? RowChoice.rows(
+        latentPlaces: RowChoice.places(
+          height: size.1 / factor, width: size.0 / factor, factor: factor))
   }
 
   /// Makes the engines, so that the first image need not wait for them.

@@ -57,6 +57,10 @@ extension Generator {
       let name = path.split(separator: "/").last.map(String.init) ?? path
       settings.append("VAE: \(quoted(name))")
     }
+    let forms = checkpoint.weightForms
+    if forms != WeightForms(network: .floats, texts: .floats) {
+      settings.append("Weights: \(quoted(forms.description))")
+    }
     if checkpoint.networkWeights.quantization != nil {
       settings.append("Precision: int8")
     } else if provider.store.options.precision != .float32 {

@@ -7,8 +7,8 @@ struct MemoryEstimate {
   /// The most that is taken at once, in bytes.
   let peakByteCount: Int
 
-  /// Estimates from sizes: an engine holds its weights as 32-bit floats, compiling holds them
-  /// two and a half times over (measured: 860 million parameters, 10.1 GB resident).
+  /// Estimates from sizes: compiling holds two and a half times what an engine holds of the weights
+  /// (measured: 860 million parameters, 10.1 GB resident).
   init(
     _ checkpoint: Checkpoint, rows: Int, width: Int, height: Int,
     tiling: DecodeTiling = .automatic
@@ -22,7 +22,8 @@ struct MemoryEstimate {
       tiling.side(autoencoder, width: width, height: height) == nil
       ? autoencoder.wholeByteCount(width: width, height: height)
       : autoencoder.tiledByteCount(width: width, height: height)
-    let weights = Double(checkpoint.networkWeights.parameterCount) * 4 * 2.5
+    let network = checkpoint.networkWeights
+    let weights = Double(network.engineByteCount(in: network.compressionForm)) * 2.5
     peakByteCount = Int(min(weights + Double(rows) * activations + pixels, 1e18))
   }
 
@@ -65,9 +66,10 @@ struct MemoryEstimate {
 }
 
 extension Checkpoint {
-  /// The bytes that the engines of one size take, about: the weights of all parts as 32-bit floats.
+  /// The bytes that the engines of one size take, about: the weights of all parts as 32-bit floats,
+  /// or as they are held.
   public var engineByteCount: Int {
-    4 * components.reduce(0) { $0 + $1.weights.parameterCount }
+    components.reduce(0) { $0 + $1.weights.engineByteCount(in: $1.weights.compressionForm) }
   }
 
   /// The bytes that a live stream's engines of one size take, about, with so many of the network.

@@ -35,10 +35,15 @@ struct NetworkBlueprint: Sendable {
         ).map(\.name))
   }
 
+  /// The latent pixels that tell how large an image is.
+  var places: Int {
+    RowChoice.places(height: height, width: width, factor: checkpoint.autoencoder.factor)
+  }
+
   /// Whether the rows of a tick run one after another, each on a program of one row.
   var runsSingly: Bool {
     RowChoice.runsSingly(
-      latentPlaces: height * width, weightsByteCount: checkpoint.networkWeights.byteCount)
+      latentPlaces: places, weightsByteCount: checkpoint.networkWeights.byteCount)
   }
 
   /// The graph of a batch size and a number of chunks of each conditioning.

@@ -5,6 +5,12 @@ enum RowChoice {
   /// The most rows of a tick: beyond it there is nothing to win and much memory to lose.
   static let maximum = 256
 
+  /// The latent pixels that tell how large an image is: those of an eighth of each side where an
+  /// autoencoder's are fewer and have more channels.
+  static func places(height: Int, width: Int, factor: Int) -> Int {
+    height * width * max(factor * factor, 64) / 64
+  }
+
   /// The rows that give most images a second on a CPU, by the number of places of an image's
   /// latents (see ARCHITECTURE.md for how that was measured): many where a row is too small to
   /// fill the machine, one where a row alone does.

@@ -37,6 +37,9 @@ public enum TextResidency: String, CaseIterable, Sendable {
 extension Checkpoint {
   /// The bytes that the engines of its text encoders take, about.
   var textByteCount: Int {
-    textEncoders.indices.reduce(0) { $0 + 4 * weights(of: .textEncoder($1)).parameterCount }
+    textEncoders.indices.reduce(0) { sum, index in
+      let store = weights(of: .textEncoder(index))
+      return sum + store.engineByteCount(in: store.compressionForm)
+    }
   }
 }

@@ -264,7 +264,7 @@ extension NetworkBlueprint {
   }
 
   /// The most rows that an engine is made for.
-  var mostRows: Int { runsSingly ? 1 : RowChoice.rows(latentPlaces: height * width) }
+  var mostRows: Int { runsSingly ? 1 : RowChoice.rows(latentPlaces: places) }
 
   /// The row counts that may pay.
   ///
