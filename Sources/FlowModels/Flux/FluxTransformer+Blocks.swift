@@ -25,9 +25,9 @@ extension FluxTransformer {
     let text = try time.modulation(of: block["norm1_context"]["linear"], into: 6)
     let imageHeads = try heads(
       norm(streams.image).modulated(scale: image[1], shift: image[0]), attention,
-      Self.imageLayers)
+      .image)
     let textHeads = try heads(
-      norm(streams.text).modulated(scale: text[1], shift: text[0]), attention, Self.textLayers)
+      norm(streams.text).modulated(scale: text[1], shift: text[0]), attention, .text)
     let attended = try textHeads.joined(with: imageHeads).attention(rotary)
     let count = streams.text.shape[1]
     let attendedText = try attended.sliced(axis: 1, from: 0, to: count)
@@ -58,52 +58,16 @@ extension FluxTransformer {
     let chunks = try time.modulation(of: block["norm"]["linear"], into: 3)
     let (shift, scale, gate) = (chunks[0], chunks[1], chunks[2])
     let entered = try norm(tokens).modulated(scale: scale, shift: shift)
-    let attended = try heads(entered, block["attn"], Self.imageLayers).attention(rotary)
+    let attended = try heads(entered, block["attn"], .image).attention(rotary)
     let widened = try entered.linear(block["proj_mlp"]).gelu(approximately: true)
     return try tokens
       + gate * Value.concatenated([attended, widened], axis: 2).linear(block["proj_out"])
   }
 
-  // MARK: - Attention
-
-  /// Queries, keys and values, `[rows, heads, tokens, width]`.
-  private struct Heads {
-    let query: Value
-    let key: Value
-    let value: Value
-
-    /// These tokens, and others behind them.
-    func joined(with other: Heads) throws(GraphError) -> Heads {
-      Heads(
-        query: try .concatenated([query, other.query], axis: 2),
-        key: try .concatenated([key, other.key], axis: 2),
-        value: try .concatenated([value, other.value], axis: 2))
-    }
-
-    /// What all tokens make of each other, `[rows, tokens, heads * width]`.
-    func attention(_ rotary: RotaryTable) throws(GraphError) -> Value {
-      try rotary(query).headAttention(key: rotary(key), value: value).joinedHeads()
-    }
-  }
-
-  /// The names of the layers that make queries, keys and values, and that normalize the first two.
-  private typealias HeadLayers = (
-    query: String, key: String, value: String, queryNorm: String, keyNorm: String
-  )
-  private static let imageLayers: HeadLayers = ("to_q", "to_k", "to_v", "norm_q", "norm_k")
-  private static let textLayers: HeadLayers = (
-    "add_q_proj", "add_k_proj", "add_v_proj", "norm_added_q", "norm_added_k"
-  )
-
   private func heads(
-    _ tokens: Value, _ attention: WeightScope, _ names: HeadLayers
-  ) throws(GraphError) -> Heads {
-    func split(_ name: String) throws(GraphError) -> Value {
-      try tokens.linear(attention[name]).splitIntoHeads(configuration.headCount)
-    }
-    return Heads(
-      query: try split(names.query).rmsNorm(attention[names.queryNorm], epsilon: 1e-6),
-      key: try split(names.key).rmsNorm(attention[names.keyNorm], epsilon: 1e-6),
-      value: try split(names.value))
+    _ tokens: Value, _ attention: WeightScope, _ layers: AttentionHeads.Layers
+  ) throws(GraphError) -> AttentionHeads {
+    try AttentionHeads(
+      tokens, attention, layers, count: configuration.headCount, normEpsilon: 1e-6)
   }
 }

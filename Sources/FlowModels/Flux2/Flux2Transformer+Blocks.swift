@@ -20,16 +20,9 @@ extension Flux2Transformer {
     let textParts = try modulation.modulation(
       of: weights["double_stream_modulation_txt"]["linear"], into: 6)
     let attention = layer["attn"]
-    let imageHeads = try heads(
-      normed(image, imageParts[0...]), attention, ["to_q", "to_k", "to_v"],
-      norms: ["norm_q", "norm_k"])
-    let textHeads = try heads(
-      normed(text, textParts[0...]), attention, ["add_q_proj", "add_k_proj", "add_v_proj"],
-      norms: ["norm_added_q", "norm_added_k"])
-    let joined = try zip(textHeads, imageHeads).map { text, image throws(GraphError) in
-      try Value.concatenated([text, image], axis: 2)
-    }
-    let attended = try attended(joined, rotary: rotary)
+    let imageHeads = try heads(normed(image, imageParts[0...]), attention, .image)
+    let textHeads = try heads(normed(text, textParts[0...]), attention, .text)
+    let attended = try textHeads.joined(with: imageHeads).attention(rotary)
     let (count, all) = (text.shape[1], attended.shape[1])
     let textAttended = try attended.sliced(axis: 1, from: 0, to: count)
       .linear(attention["to_add_out"])
@@ -59,14 +52,19 @@ extension Flux2Transformer {
     let attention = layer["attn"]
     let projection = attention["to_qkv_mlp_proj"]
     let width = configuration.width
-    let heads = try ["norm_q", "norm_k", nil].enumerated().map { index, norm throws(GraphError) in
-      try self.heads(
-        entered.linear(projection, outputs: index * width..<(index + 1) * width),
-        norm: norm.map { attention[$0] })
+    func heads(_ index: Int, norm: String? = nil) throws(GraphError) -> Value {
+      let heads = try entered.linear(
+        projection, outputs: index * width..<(index + 1) * width
+      ).splitIntoHeads(configuration.headCount)
+      guard let norm else { return heads }
+      return try heads.rmsNorm(attention[norm], epsilon: configuration.epsilon)
     }
+    let attended = try AttentionHeads(
+      query: heads(0, norm: "norm_q"), key: heads(1, norm: "norm_k"), value: heads(2)
+    ).attention(rotary)
     let gated = try entered.swishGated(
       projection, outputs: 3 * width..<projection.shape(of: "weight")[0])
-    let change = try Value.concatenated([attended(heads, rotary: rotary), gated], axis: 2)
+    let change = try Value.concatenated([attended, gated], axis: 2)
       .linear(attention["to_out"])
     return try tokens + parts[2] * change
   }
@@ -90,23 +88,10 @@ extension Flux2Transformer {
   }
 
   private func heads(
-    _ tokens: Value, _ attention: WeightScope, _ names: [String], norms: [String]
-  ) throws(GraphError) -> [Value] {
-    try names.enumerated().map { index, name throws(GraphError) in
-      try heads(
-        tokens.linear(attention[name]),
-        norm: index < norms.count ? attention[norms[index]] : nil)
-    }
-  }
-
-  private func heads(_ projected: Value, norm: WeightScope?) throws(GraphError) -> Value {
-    let heads = try projected.splitIntoHeads(configuration.headCount)
-    guard let norm else { return heads }
-    return try heads.rmsNorm(norm, epsilon: configuration.epsilon)
-  }
-
-  /// What queries, keys and values of all tokens give, `[rows, tokens, width]`.
-  private func attended(_ heads: [Value], rotary: RotaryTable) throws(GraphError) -> Value {
-    try rotary(heads[0]).headAttention(key: rotary(heads[1]), value: heads[2]).joinedHeads()
+    _ tokens: Value, _ attention: WeightScope, _ layers: AttentionHeads.Layers
+  ) throws(GraphError) -> AttentionHeads {
+    try AttentionHeads(
+      tokens, attention, layers, count: configuration.headCount,
+      normEpsilon: configuration.epsilon)
   }
 }

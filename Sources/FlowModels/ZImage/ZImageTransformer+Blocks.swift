@@ -53,17 +53,10 @@ extension ZImageTransformer {
   private func attention(
     _ tokens: Value, _ layer: WeightScope, rotary: RotaryTable, mask: Value?
   ) throws(GraphError) -> Value {
-    func heads(_ name: String, norm: String) throws(GraphError) -> Value {
-      let heads = try tokens.linear(layer[name]).splitIntoHeads(configuration.headCount)
-      let normed =
-        configuration.normalizesHeads
-        ? try heads.rmsNorm(layer[norm], epsilon: Self.headEpsilon) : heads
-      return try rotary(normed)
-    }
-    let value = try tokens.linear(layer["to_v"]).splitIntoHeads(configuration.headCount)
-    return try heads("to_q", norm: "norm_q")
-      .headAttention(key: heads("to_k", norm: "norm_k"), value: value, mask: mask)
-      .joinedHeads().linear(layer["to_out"][0])
+    try AttentionHeads(
+      tokens, layer, .image, count: configuration.headCount,
+      normEpsilon: configuration.normalizesHeads ? Self.headEpsilon : nil
+    ).attention(rotary, mask: mask).linear(layer["to_out"][0])
   }
 
   /// SwiGLU (Shazeer, 2020, arXiv:2002.05202).
