@@ -84,22 +84,11 @@ import Testing
     #expect(fixture.weights(of: graph, making) == Set(fixture.store.weights.keys))
   }
 
-  /// Adds an input to the image's tokens behind a block.
-  private struct Residual: NetworkAdapter {
-    let block: Int
-    let shape: Shape
-
-    func attach(to hooks: inout NetworkHooks) throws(GraphError) {
-      let residual = hooks.graph.input("residual", shape: shape)
-      hooks.attach(at: .block(block)) { value, _ throws(GraphError) in try value + residual }
-    }
-  }
-
   @Test("An adapter reaches the image's tokens behind every block, and no others", arguments: 0..<4)
   func hooks(block: Int) async throws {
     let (fixture, network) = try Self.model("flux2-klein-transformer")
     let (shape, references) = (try fixture.shape(2), try Self.references(2, fixture))
-    let adapter = Residual(
+    let adapter = BlockResidual(
       block: block,
       shape: [shape.rows, shape.height * shape.width, network.configuration.width])
     let graph = try network.graph(shape, references: references, adapters: [adapter])

@@ -19,6 +19,14 @@ import Testing
   }
 
   @Test(
+    "As many weights are read as the published checkpoints hold",
+    arguments: [(false, 1156), (true, 1160)])
+  func weightNames(readsGuidance: Bool, count: Int) throws {
+    let configuration = try Self.configuration(["guidance_embeds": .bool(readsGuidance)])
+    #expect(configuration.weightNames.count == count)
+  }
+
+  @Test(
     "What is not known is refused with key, value and what is expected",
     arguments: [
       ("_class_name", .text("SD3Transformer2DModel"), "\"FluxTransformer2DModel\""),

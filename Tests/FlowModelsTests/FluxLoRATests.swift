@@ -8,9 +8,9 @@ import Testing
 
 /// LoRAs of FLUX in the names of every trainer, those of fused layers too.
 @Suite(.tags(.engine)) struct FluxLoRATests {
-  private let fixture: FluxTransformerTests.Fixture
+  private let fixture: NetworkFixture
 
-  init() throws { fixture = try FluxTransformerTests.Fixture("flux-dev") }
+  init() throws { fixture = try NetworkFixture("flux-dev") }
 
   /// What the network gives of the first case with a file of changes.
   private func output(_ path: String, scale: Float = 1) async throws -> [Float] {
@@ -20,9 +20,9 @@ import Testing
       names: [.network: LayerNames(fixture.store, parts: FluxNames.layer)])
     #expect(report.rest.isEmpty, "\(report.rest)")
     let store = try #require(stores[.network])
-    let network = try FluxTransformerTests.Fixture.network(of: store, "flux-dev")
-    return try await FluxTransformerTests.run(
-      network.graph(fixture.shape(0)), store, fixture.inputs(0))
+    let network = try FluxTransformerTests.network(of: store, fixture)
+    return try await fixture.run(
+      network.graph(fixture.shape(0)), of: store, fixture.inputs(0))
   }
 
   @Test(

@@ -152,6 +152,8 @@ import Testing
     #expect(
       dev.components.map(\.architecture)
         == ["FluxTransformer2DModel", "CLIPTextModel", "T5EncoderModel", "AutoencoderKL"])
+    // No layer of CLIP's can be skipped: the pooled text is the last one's.
+    #expect(dev.textEncoders.map(\.layerCount) == [1, .max])
     #expect(dev.sizeMultiple == 8 && dev.tokenCount == 512)
     #expect(dev.family.conditioningLayout == .joint)
     #expect(dev.scheduleFinding.schedule == .flowMatching)

@@ -43,8 +43,13 @@ struct NetworkFixture {
   func output(_ index: Int) throws -> [Float] { try golden.floats("\(index).output") }
 
   /// The first output of a graph, which must read every input that is given.
-  func run(_ graph: Graph, _ inputs: [PortName: [Float]]) async throws -> [Float] {
-    let program = try await Program.shared(GraphModule(graph, weightsIdentity: store.identity))
+  ///
+  /// - Parameter other: the weights that the graph was written with, if they are not the fixture's.
+  func run(
+    _ graph: Graph, of other: WeightStore? = nil, _ inputs: [PortName: [Float]]
+  ) async throws -> [Float] {
+    let identity = (other ?? store).identity
+    let program = try await Program.shared(GraphModule(graph, weightsIdentity: identity))
     #expect(Set(program.inputs.map(\.name)) == Set(inputs.keys))
     for (name, elements) in inputs { program.write(name, ContiguousArray(elements).span) }
     try program.run()
@@ -69,5 +74,16 @@ extension [Float] {
   func row(_ index: Int, of count: Int) -> [Float] {
     let width = self.count / count
     return [Float](self[index * width..<(index + 1) * width])
+  }
+}
+
+/// Adds an input to the image's tokens behind a block.
+struct BlockResidual: NetworkAdapter {
+  let block: Int
+  let shape: Shape
+
+  func attach(to hooks: inout NetworkHooks) throws(GraphError) {
+    let residual = hooks.graph.input("residual", shape: shape)
+    hooks.attach(at: .block(block)) { value, _ throws(GraphError) in try value + residual }
   }
 }

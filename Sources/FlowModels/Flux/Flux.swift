@@ -80,10 +80,9 @@ struct Flux: ModelFamily {
     _ shape: BatchShape, precomputed: Set<PortName>, adapters: [any NetworkAdapter],
     weights: WeightScope
   ) throws(GraphError) -> Graph {
-    let options = FluxTransformer.Options(
-      readsModulation: precomputed.contains(FluxTransformer.modulationInput))
-    return try FluxTransformer(configuration: transformer, weights: weights)
-      .graph(shape, options, adapters: adapters)
+    try FluxTransformer(configuration: transformer, weights: weights).graph(
+      shape, readsModulation: precomputed.contains(FluxTransformer.modulationInput),
+      adapters: adapters)
   }
 
   /// The modulation, at every size: its weights are a quarter of the network's, and each row of a

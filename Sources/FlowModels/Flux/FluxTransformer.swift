@@ -13,44 +13,38 @@ struct FluxTransformer {
   /// The input of the network that is read from a table: what modulates its tokens at a time.
   static let modulationInput: PortName = "modulation"
 
-  /// What a network is written for besides the shapes of its batch.
-  struct Options {
-    /// Whether the modulation is read from a table.
-    var readsModulation = false
-    /// The latents' sizes of the images that it refers to (FLUX.1 Kontext; Labs et al., 2025,
-    /// arXiv:2506.15742).
-    var references: [LatentSize] = []
-
-    /// The input that has the latents of a reference image, from 0.
-    static func referenceInput(_ index: Int) -> PortName {
-      PortName(index == 0 ? "reference" : "reference_\(index + 1)")
-    }
-  }
+  /// The input that takes the latents of a reference image, from 0 (FLUX.1 Kontext; Labs et al.,
+  /// 2025, arXiv:2506.15742).
+  static func referenceInput(_ index: Int) -> PortName { PortName("reference\(index)") }
 
   /// Writes the network down, with `output`, `[rows, channels, height, width]`, to come out.
   ///
-  /// It takes the latents `sample`, of the same shape, and `reference`, of its own; `hidden`, the
-  /// text's hidden states, `[rows, tokens, width]`; and `modulation`, or what it is made of:
+  /// It takes the latents `sample`, of the same shape, and those of the reference images; `hidden`,
+  /// the text's hidden states, `[rows, tokens, width]`; and `modulation`, or what it is made of:
   /// `timestep`, which is a thousand times sigma, `pooled`, and where the network reads it
   /// `guidance`, the scale itself.
   ///
   /// - Parameters:
   ///   - size: the shapes; height and width of latents are even.
-  ///   - options: what it is written for.
+  ///   - references: the latents' sizes of the reference images, of which each row has its own.
+  ///   - readsModulation: whether the modulation is read from a table.
   ///   - adapters: what is attached.
+  /// - Throws: a `GraphError` for weights that do not fit.
   func graph(
-    _ size: BatchShape, _ options: Options = Options(), adapters: [any NetworkAdapter] = []
+    _ size: BatchShape, references: [LatentSize] = [], readsModulation: Bool = false,
+    adapters: [any NetworkAdapter] = []
   ) throws(GraphError) -> Graph {
     let rows = size.rows
-    let name = "flux_\(rows)x\(size.height)x\(size.width)_\(size.tokens)"
-    let graph = Graph(name: options.readsModulation ? "\(name)_tables" : name)
+    let sizes = references.map { "_\($0.height)x\($0.width)" }.joined()
+    let name = "flux_\(rows)x\(size.height)x\(size.width)_\(size.tokens)\(sizes)"
+    let graph = Graph(name: readsModulation ? "\(name)_tables" : name)
     var hooks = try NetworkHooks(graph, adapters: adapters)
     let latents = LatentSize(height: size.height, width: size.width)
     let sample = input("sample", rows: rows, latents, in: graph)
-    let time = try modulation(rows: rows, isRead: options.readsModulation, in: graph)
+    let time = try modulation(rows: rows, isRead: readsModulation, in: graph)
     let hidden = graph.input("hidden", shape: [rows, size.tokens, configuration.textWidth])
-    let references = options.references.enumerated().map { index, size in
-      input(Options.referenceInput(index), rows: rows, size, in: graph)
+    let references = references.enumerated().map { index, size in
+      input(Self.referenceInput(index), rows: rows, size, in: graph)
     }
     let output = try callAsFunction(
       sample, references: references, text: hidden, time, hooks: &hooks)

@@ -27,6 +27,11 @@ extension FluxTransformerConfiguration {
   ///
   /// - Throws: a `GraphError` where a weight is missing or unknown.
   func weights(_ store: WeightStore) throws(GraphError) -> WeightStore {
+    try store.restricted(to: weightNames, ignoring: { _ in false }, of: "FLUX's transformer")
+  }
+
+  /// The names of a transformer's weights.
+  var weightNames: Set<String> {
     var layers = ["x_embedder", "context_embedder", "norm_out.linear", "proj_out"]
     var norms: [String] = []
     let embedders =
@@ -49,6 +54,6 @@ extension FluxTransformerConfiguration {
       norms += ["norm_q", "norm_k"].map { "\(block).attn.\($0)" }
     }
     let names = layers.flatMap { ["\($0).weight", "\($0).bias"] } + norms.map { "\($0).weight" }
-    return try store.restricted(to: Set(names), ignoring: { _ in false }, of: "FLUX's transformer")
+    return Set(names)
   }
 }
