@@ -96,6 +96,44 @@ import Testing
     }
   }
 
+  @Test("Rows of a table that is held in 8 bits are those of its floats, bit for bit")
+  func table() throws {
+    func looked(_ store: WeightStore, _ layer: String) throws -> [Float] {
+      try run(store, shape: [1, 4, 256]) { x, root in
+        let words = try x.graph.integers([0, 15, 3, 0]).embedding(root["layers"][layer])
+        return try x * 0 + words.reshaped([1, 4, 256])
+      }
+    }
+    let packed = blocks.compressed(to: .stored, from: 1)
+    for kind in Self.kinds {
+      let (actual, expected) = (try looked(packed, kind), try looked(floats, kind))
+      expectClose(actual, expected, relativeTolerance: 1e-6)
+      if kind != "Q5_1" && kind != "Q5_K" { #expect(actual == expected, "\(kind)") }
+    }
+    let graph = Graph(name: "table")
+    let words = try graph.integers([1]).embedding(packed.root["table"])
+    graph.output(words, as: "y")
+    let module = GraphModule(graph, weightsIdentity: packed.identity)
+    #expect(module.derived.map(\.elements) == [.int8, .float32] && module.weights.isEmpty)
+  }
+
+  @Test("Every float16 is the number that its bits stand for")
+  func halves() {
+    let wrong = (UInt16.min...UInt16.max).filter { bits in
+      let (exponent, mantissa) = (Int(bits >> 10 & 0x1f), Float(bits & 0x3ff))
+      let float = Weight.float(ofHalf: bits)
+      if exponent == 0x1f, mantissa > 0 { return !float.isNaN }
+      let magnitude =
+        switch exponent {
+        case 0: mantissa * 0x1p-24
+        case 0x1f: Float.infinity
+        default: (1024 + mantissa) * Float(sign: .plus, exponent: exponent - 25, significand: 1)
+        }
+      return float.magnitude != magnitude || (float.sign == .minus) != (bits >> 15 == 1)
+    }
+    #expect(wrong.isEmpty)
+  }
+
   @Test("Part of a layer in few bits is the same part of its outputs", arguments: kinds)
   func parts(kind: String) throws {
     let packed = blocks.compressed(to: .stored, from: 1)

@@ -56,6 +56,20 @@ extension Value {
   }
 }
 
+/// Numbers in few bits with what they are multiplied by.
+private struct PackedParts {
+  let numbers: Value
+  let scales: Value
+  let zeroPoints: Value?
+
+  /// The floats that they stand for.
+  func floats() throws(GraphError) -> Value {
+    let numbers = try numbers.cast(to: .float32)
+    guard let zeroPoints else { return try numbers * scales }
+    return try (numbers - zeroPoints) * scales
+  }
+}
+
 extension Graph {
   /// Rows of a matrix that stays in few bits, `[rows, inputs]`: an engine keeps the numbers and
   /// multiplies where it uses them.
@@ -66,22 +80,17 @@ extension Graph {
     if let known = known(name) { return known }
     let (outputs, inputs) = (rows.count, weight.shape[1])
     let groups = inputs / packing.groupSize
-    func part(_ part: DerivedTensor.Part, _ word: String, _ shape: Shape) -> Value {
-      add(
-        DerivedTensor(
-          name: "\(name) \(word)", shape: shape, source: weight, rows: rows, part: part))
-    }
     let value: Value
     if packing.hasZeroPoints {
-      let numbers = part(.numbers(packing), "numbers", [outputs, groups, packing.groupSize])
-      let zeroPoints = part(.zeroPoints(packing), "zero points", [outputs, groups, 1])
-      let scales = part(.scales(packing), "scales", [outputs, groups, 1])
-      value = try ((numbers.cast(to: .float32) - zeroPoints) * scales)
-        .reshaped([outputs, inputs])
+      let parts = parts(of: weight, rows: rows, packing)
+      value = try parts.floats().reshaped([outputs, inputs])
     } else {
-      let numbers = part(.numbers(packing), "numbers", [outputs, inputs])
       let isByRow = groups == 1
-      let scales = part(.scales(packing), "scales", isByRow ? [outputs] : [outputs, groups])
+      let numbers = part(
+        .numbers(packing), of: weight, rows: rows, shape: [outputs, inputs], name: name)
+      let scales = part(
+        .scales(packing), of: weight, rows: rows, shape: isByRow ? [outputs] : [outputs, groups],
+        name: name)
       value = add(
         "DequantizeLinear", [numbers, scales], shape: [outputs, inputs], type: .float32,
         layer: weight.name,
@@ -89,6 +98,50 @@ extension Graph {
           ? [("axis", .integer(0))]
           : [("axis", .integer(1)), ("block_size", .integer(packing.groupSize))])
     }
+    remember(value, as: name)
+    return value
+  }
+
+  /// The rows of a table in few bits that whole numbers name: what is looked up is in few bits, and
+  /// only that becomes floats.
+  func rows(
+    _ indices: Value, of weight: Weight, packedAs packing: Packing
+  ) throws(GraphError) -> Value {
+    let parts = parts(of: weight, rows: 0..<weight.shape[0], packing)
+    func looked(_ table: Value) -> Value {
+      add(
+        "Gather", [table, indices],
+        shape: Shape(indices.shape.dimensions + table.shape.dimensions.dropFirst()),
+        type: table.type, layer: weight.name, attributes: [("axis", .integer(0))])
+    }
+    let found = PackedParts(
+      numbers: looked(parts.numbers), scales: looked(parts.scales),
+      zeroPoints: parts.zeroPoints.map(looked))
+    return try found.floats().reshaped(Shape(indices.shape.dimensions + [weight.shape[1]]))
+  }
+
+  /// A matrix in few bits as values, its groups apart: `[rows, groups, group]`, `[rows, groups, 1]`.
+  private func parts(of weight: Weight, rows: Range<Int>, _ packing: Packing) -> PackedParts {
+    let name = "\(weight.name) \(rows) \(packing.name) by groups"
+    let groups = weight.shape[1] / packing.groupSize
+    let single: Shape = [rows.count, groups, 1]
+    return PackedParts(
+      numbers: part(
+        .numbers(packing), of: weight, rows: rows,
+        shape: single.replacing(2, with: packing.groupSize),
+        name: name),
+      scales: part(.scales(packing), of: weight, rows: rows, shape: single, name: name),
+      zeroPoints: packing.hasZeroPoints
+        ? part(.zeroPoints(packing), of: weight, rows: rows, shape: single, name: name) : nil)
+  }
+
+  private func part(
+    _ part: DerivedTensor.Part, of weight: Weight, rows: Range<Int>, shape: Shape, name: String
+  ) -> Value {
+    let name = "\(name): \(part.word)"
+    if let known = known(name) { return known }
+    let value = add(
+      DerivedTensor(name: name, shape: shape, source: weight, rows: rows, part: part))
     remember(value, as: name)
     return value
   }

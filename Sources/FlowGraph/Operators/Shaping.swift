@@ -96,15 +96,19 @@ extension Value {
 
   /// The rows of the layer's `weight` that the elements name: an embedding of whole numbers.
   public func embedding(_ layer: WeightScope) throws(GraphError) -> Value {
-    let table = try layer.value("weight", in: graph)
-    guard table.shape.rank == 2, type == .int32 || type == .int64 else {
+    let table = try layer.shape(of: "weight")
+    guard table.rank == 2, type == .int32 || type == .int64 else {
       throw GraphError(
         code: .shapeMismatch,
-        message: "\(layer.path): \(table.shape) cannot be looked up by \(shape) \(type.rawValue)")
+        message: "\(layer.path): \(table) cannot be looked up by \(shape) \(type.rawValue)")
+    }
+    if let packing = try layer.tablePacking {
+      return try graph.rows(self, of: layer.stored("weight"), packedAs: packing)
     }
     return graph.add(
-      "Gather", [table, self], shape: Shape(shape.dimensions + [table.shape[1]]),
-      layer: layer.path, attributes: [("axis", .integer(0))])
+      "Gather", [try layer.value("weight", in: graph), self],
+      shape: Shape(shape.dimensions + [table[1]]), layer: layer.path,
+      attributes: [("axis", .integer(0))])
   }
 
   /// The row of axis 1 that each element of `indices` names, for each row of axis 0.

@@ -13,6 +13,16 @@ package struct DerivedTensor: Sendable {
     case scales(Packing)
     /// The zero points of those numbers.
     case zeroPoints(Packing)
+
+    /// What it is called in a graph.
+    var word: String {
+      switch self {
+      case .floats: "float32"
+      case .numbers: "numbers"
+      case .scales: "scales"
+      case .zeroPoints: "zero points"
+      }
+    }
   }
 
   /// What its elements are.
@@ -59,13 +69,11 @@ package struct DerivedTensor: Sendable {
 
   /// Where the weight lies in every process, and what is made of it.
   var location: String {
-    let what =
+    let packing =
       switch part {
-      case .floats: "float32"
-      case .numbers(let packing): "numbers of \(packing.name)"
-      case .scales(let packing): "scales of \(packing.name)"
-      case .zeroPoints(let packing): "zero points of \(packing.name)"
+      case .floats: source.typeName
+      case .numbers(let packing), .scales(let packing), .zeroPoints(let packing): packing.name
       }
-    return "\(source.file.path): \(what) of \(source.typeName), rows \(rows)"
+    return "\(source.file.path): \(part.word) of \(source.typeName), \(packing), rows \(rows)"
   }
 }

@@ -65,13 +65,12 @@ extension Weight {
 
   /// The number that the bits of a `float16` stand for; not every system has the type.
   static func float(ofHalf bits: UInt16) -> Float {
-    let sign: Float = bits >> 15 == 0 ? 1 : -1
-    let (exponent, mantissa) = (Int(bits >> 10 & 0x1f), Float(bits & 0x3ff))
-    switch exponent {
-    case 0: return sign * mantissa * 0x1p-24
-    case 0x1f: return mantissa == 0 ? sign * .infinity : .nan
-    default: return sign * Float(sign: .plus, exponent: exponent - 25, significand: mantissa + 1024)
+    if bits & 0x7c00 == 0x7c00 {
+      return bits & 0x3ff == 0 ? (bits >> 15 == 0 ? .infinity : -.infinity) : .nan
     }
+    // Exponent and mantissa in the places of a Float are the number times 2^-112.
+    let magnitude = Float(bitPattern: UInt32(bits & 0x7fff) << 13) * 0x1p112
+    return bits >> 15 == 0 ? magnitude : -magnitude
   }
 
   /// The number that the bits of an 8-bit float with 4 bits of exponent stand for (Micikevicius et

@@ -4,7 +4,7 @@ internal import FlowCore
 /// quarter or an eighth of its memory, while all arithmetic stays in floats.
 public enum WeightCompression: String, Sendable, CaseIterable {
   /// Matrices that their file holds in few bits (GGUF, ComfyUI's int8) stay as they are, without
-  /// further rounding; all others stay floats.
+  /// further rounding, and so do embeddings in 8 bits; all others stay floats.
   case stored
   /// 8-bit whole numbers, symmetric, with one scale for each output.
   case int8
@@ -20,7 +20,8 @@ extension WeightStore {
     /// The fewest weights of a matrix that is compressed.
     let leastElementCount: Int
 
-    var identity: String { "weights in \(form), from \(leastElementCount) on" }
+    /// What it adds to the identity of a file; alone it would tell no weights from others.
+    var identity: String { "compressed to \(form) from \(leastElementCount) on" }
   }
 }
 
@@ -48,6 +49,19 @@ extension WeightScope {
         let size = [128, 64, 32].first { weight.shape[1].isMultiple(of: $0) }
         return size.map { .rounded(bits: 4, groupSize: $0) }
       }
+    }
+  }
+}
+
+extension WeightScope {
+  /// How the layer's table is held in few bits for look-ups, if it is: as its file has it, in 8 bits;
+  /// engines look nothing up in 4.
+  var tablePacking: Packing? {
+    get throws(GraphError) {
+      guard store.compression?.form == .stored, let packing = try packing, packing.bitCount == 8,
+        packing.rotatedGroupSize == nil, try stored("weight").deltas.isEmpty
+      else { return nil }
+      return packing
     }
   }
 }

@@ -169,7 +169,7 @@ public struct WeightStore: Sendable {
   }
 
   /// These weights for graphs that hold the matrices of fully connected layers in few bits, and
-  /// compute in floats; embeddings, normalizations and convolutions stay floats.
+  /// compute in floats; normalizations, convolutions and all but stored embeddings stay floats.
   ///
   /// The numbers are made when a graph is compiled, a row at a time.
   ///
@@ -182,7 +182,7 @@ public struct WeightStore: Sendable {
     let compression = Compression(form: compression, leastElementCount: count)
     return with {
       $0.compression = compression
-      $0.identity.append(compression.identity)
+      $0.identity = identity.map { "\($0), \(compression.identity)" }
     }
   }
 

@@ -128,7 +128,8 @@ struct PackedRow {
       let scale = isHalf ? extreme / -8 : extreme.magnitude / 127
       scales[group] = scale.isNormal ? scale : 1
       for element in range {
-        let number = (floats[element] / scales[group]).rounded(.toNearestOrEven)
+        // Adding and taking away 1.5 * 2^23 rounds to the nearest whole number, halves to even.
+        let number = (floats[element] / scales[group] + 12_582_912) - 12_582_912
         numbers[element] = Int8(min(max(number, bounds.lowerBound), bounds.upperBound))
       }
     }
