@@ -9,8 +9,8 @@ struct ModelOptions: ParsableArguments {
   @Option(
     name: [.short, .long],
     help: """
-      The model: 'starter', a folder in diffusers' layout or a .safetensors file, the name of one in \
-      the folder $STREAMFLOW_MODELS, or org/name as pulled (default: starter).
+      The model: 'starter', a folder in diffusers' layout or a .safetensors or .gguf file, the name \
+      of one in the folder $STREAMFLOW_MODELS, or org/name as pulled (default: starter).
       """,
     completion: .file())
   var model: String?

@@ -53,7 +53,7 @@ import Testing
     #expect(
       error?.message
         == "there is no model at '/nowhere'; expected a folder in diffusers' layout, a "
-        + ".safetensors file, or 'starter'"
+        + ".safetensors or .gguf file, or 'starter'"
     )
     #expect(error?.code == .fileMissing)
     let file = try folder.write([1], as: "x.safetensors")

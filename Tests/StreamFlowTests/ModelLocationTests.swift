@@ -90,10 +90,11 @@ import Testing
     #expect(
       error?.message
         == "there is no model at 'org/name'; expected a folder in diffusers' layout, "
-        + "a .safetensors file, 'starter', a name in the folder $STREAMFLOW_MODELS, or org/name of "
-        + "the Hugging Face cache, once it is downloaded (looked at "
+        + "a .safetensors or .gguf file, 'starter', a name in the folder $STREAMFLOW_MODELS, or "
+        + "org/name of the Hugging Face cache, once it is downloaded (looked at "
         + "'org/name', '\(folder.path)/models/org/name', "
         + "'\(folder.path)/models/org/name.safetensors', "
+        + "'\(folder.path)/models/org/name.gguf', "
         + "'\(folder.path)/hf/hub/models--org--name')")
     let name = HubModelName("org/name")
     #expect(error?.settings == [.model, .download(name, revision: nil)])

@@ -19,13 +19,13 @@ extension Checkpoint {
       throw ModelError(
         code: .fileMissing,
         message: "there is no model at '\(folder)'; expected a folder in diffusers' layout, "
-          + "a .safetensors file, or 'starter'", settings: [.model])
+          + "a .safetensors or .gguf file, or 'starter'", settings: [.model])
     }
     guard isFolder.boolValue else {
       throw ModelError(
         code: .unsupported,
         message: "'\(folder)' is a file of another kind; expected a folder in diffusers' "
-          + "layout (with model_index.json), or a .safetensors file", settings: [.model])
+          + "layout (with model_index.json), or a .safetensors or .gguf file", settings: [.model])
     }
     let index = try ConfigurationFile(path: "\(folder)/model_index.json")
     let pipelineName = try index.text("_class_name") ?? "unnamed"
@@ -48,7 +48,8 @@ extension Checkpoint {
   /// Opens a model in one file.
   ///
   /// - Parameters:
-  ///   - file: a safetensors file of a whole model, in the names of the original repositories.
+  ///   - file: a file of a whole model in safetensors or GGUF, in the names of the original
+  ///     repositories.
   ///   - autoencoder: which autoencoder; a tiny one is another's folder.
   /// - Throws: `fileMissing`, `fileInvalid`, or `unsupported` where it is no whole model of a family
   ///   that is known.
@@ -94,7 +95,8 @@ extension Checkpoint {
     _ name: String, autoencoder: AutoencoderChoice, variant: String?
   ) throws(ModelError) -> Checkpoint {
     let place = try ModelLocation(name)
-    guard place.kind == .file, place.path.hasSuffix(".safetensors") else {
+    let isWeights = [".safetensors", ".gguf"].contains { place.path.hasSuffix($0) }
+    guard place.kind == .file, isWeights else {
       return try Checkpoint(
         folder: place.path, name: place.name, autoencoder: autoencoder, variant: variant)
     }

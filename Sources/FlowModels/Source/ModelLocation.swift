@@ -25,7 +25,7 @@ public struct ModelLocation: Equatable, Sendable {
   ///
   /// 1. `starter`, the model that comes with this package;
   /// 2. the path of a folder or of a file;
-  /// 3. a folder, or a file without its `.safetensors`, in the folder `$STREAMFLOW_MODELS`;
+  /// 3. a folder, or a file without its `.safetensors` or `.gguf`, in the folder `$STREAMFLOW_MODELS`;
   /// 4. `org/name` or `org/name@revision` in the Hugging Face cache (``HubCache``).
   ///
   /// Nothing is downloaded.
@@ -59,7 +59,7 @@ public struct ModelLocation: Equatable, Sendable {
     throw ModelError(
       code: .fileMissing,
       message: "there is no model at '\(text)'; expected a folder in diffusers' layout, "
-        + "a .safetensors file, 'starter', a name in the folder $STREAMFLOW_MODELS, or org/name of "
+        + "a .safetensors or .gguf file, 'starter', a name in the folder $STREAMFLOW_MODELS, or org/name of "
         + "the Hugging Face cache, once it is downloaded (looked at "
         + "\(places.map { "'\($0)'" }.joined(separator: ", ")))",
       settings: [.model, download])
@@ -76,7 +76,7 @@ public struct ModelLocation: Equatable, Sendable {
     guard let folder, !folder.isEmpty else { return [] }
     let parts = text.split(separator: "/", omittingEmptySubsequences: false)
     guard parts.allSatisfy({ !$0.isEmpty && $0 != "." && $0 != ".." }) else { return [] }
-    return ["\(folder)/\(text)", "\(folder)/\(text).safetensors"]
+    return ["\(folder)/\(text)", "\(folder)/\(text).safetensors", "\(folder)/\(text).gguf"]
   }
 
   private static func kind(of path: String) -> Kind? {
