@@ -47,8 +47,8 @@ extension SessionSettings {
     let shared: [ProviderSettings.Entry] = [
       // Mapped weights are read where they lie.
       .init("session.use_external_initializer_file_buffers_directly", "1"),
-      // Threads look out for work within a run, and sleep from its end to the next.
-      .init("session.force_spinning_stop", "1"),
+      // Threads sleep where they have no work: between runs they would take a core from others.
+      .init("session.intra_op.allow_spinning", "0"),
       // Layers in few bits multiply in float32: activations are not rounded unsaid.
       .init("session.qdq_matmulnbits_accuracy_level", "1"),
     ]

@@ -41,7 +41,7 @@ import Testing
         "environment streamflow, severity 4", "execution mode 0", "optimization level 99",
         "intra-op threads 3", "inter-op threads 1",
         "session session.use_external_initializer_file_buffers_directly=1",
-        "session session.force_spinning_stop=1",
+        "session session.intra_op.allow_spinning=0",
         "session session.qdq_matmulnbits_accuracy_level=1", "session of a graph",
         "release_session_options",
         "memory of the CPU, allocator 0, type 0", "tensor [2 3] of type 1, 24 bytes", "input x",

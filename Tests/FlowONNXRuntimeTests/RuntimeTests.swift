@@ -158,7 +158,7 @@ struct RuntimeTests {
     let program = try Program(
       compiling: Self.module(), with: backend, on: Self.device, EngineOptions(threadCount: 2))
     #expect(try program.property("intra_op_num_threads") == "2")
-    #expect(try program.property("session.force_spinning_stop") == "1")
+    #expect(try program.property("session.intra_op.allow_spinning") == "0")
     let error = #expect(throws: EngineError.self) { try program.property("nothing") }
     #expect(error?.code == .runFailed)
   }
