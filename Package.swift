@@ -95,7 +95,8 @@ let package = Package(
     .target(
       name: "StreamFlow",
       dependencies: [
-        "FlowCore", "FlowGraph", "FlowEngine", "FlowModels", "FlowOpenVINO", "FlowText",
+        "FlowCore", "FlowGraph", "FlowEngine", "FlowModels", "FlowONNXRuntime", "FlowOpenVINO",
+        "FlowText",
       ],
       swiftSettings: settings),
     .target(

@@ -75,30 +75,38 @@ extension DeviceName {
   /// The backend and the device of this name.
   ///
   /// - Parameter backends: the backends that are looked at, best first.
-  /// - Throws: `deviceUnavailable`, which names the devices that are there; where the only backend
-  ///   cannot be loaded, its error.
+  /// - Throws: `deviceUnavailable`, which names the devices that are there; where a backend that
+  ///   knows such a device cannot be loaded, its error.
   func resolved(among backends: [any Backend]) throws(EngineError) -> (any Backend, Device) {
-    let candidates = backends.filter { backend == nil || $0.name == backend }
-    guard !candidates.isEmpty else {
-      throw EngineError(
-        code: .deviceUnavailable,
-        message: "there is no backend '\(backend ?? "")'; available: "
-          + backends.map(\.name).joined(separator: ", "))
-    }
-    var available: [String] = []
-    var failure: EngineError?
+    // What stands before the colon may be part of a device's own name, as in cuda:0.
+    let isBackend = backends.contains { $0.name == backend }
+    let candidates = isBackend ? backends.filter { $0.name == backend } : backends
+    let name = isBackend ? name : description
+    var failures: [EngineError] = []
     for candidate in candidates {
       do throws(EngineError) {
         if let device = try candidate.device(named: name) { return (candidate, device) }
-        available += try candidate.devices().map {
-          candidates.count == 1 ? $0.name : $0.description
-        }
-      } catch { failure = failure ?? error }
+      } catch { failures.append(error) }
     }
-    if available.isEmpty, let failure { throw failure }
+    if backend == nil || isBackend {
+      if let failure = failures.first { throw failure }
+      let available = Self.devices(of: candidates)
+      throw EngineError(
+        code: .deviceUnavailable,
+        message: "there is no device '\(self)'; this machine has "
+          + available.joined(separator: ", "))
+    }
+    if let failure = failures.last { throw failure }
     throw EngineError(
       code: .deviceUnavailable,
-      message: "there is no device '\(self)'; this machine has "
-        + available.joined(separator: ", "))
+      message: "there is no backend '\(backend ?? "")'; available: "
+        + backends.map(\.name).joined(separator: ", "))
+  }
+
+  /// The devices that are there; those of the first backend without its name.
+  private static func devices(of backends: [any Backend]) -> [String] {
+    backends.enumerated().flatMap { index, backend in
+      ((try? backend.devices()) ?? []).map { index == 0 ? $0.name : $0.description }
+    }
   }
 }

@@ -90,7 +90,7 @@ struct DeviceOptions: ParsableArguments {
     help: ArgumentHelp(
       """
       How engines hold the matrices of the network and the text encoders: \(WeightForms.spellings); \
-      auto takes the first of f32, int8 and int4 that fits into memory.
+      auto takes the first of f32, stored, int8 and int4 that fits into memory.
       """, valueName: "form"))
   var weights: WeightForms = WeightForms()
 

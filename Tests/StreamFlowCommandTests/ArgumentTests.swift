@@ -61,7 +61,7 @@ import Testing
     "Devices are named with or without their backend; several and unknown ones are refused",
     arguments: [
       ("openvino:CPU", 0, ""), ("CPU,GPU", 64, "'CPU,GPU' names several devices"),
-      ("cuda:CPU", 69, "there is no backend 'cuda'; available: openvino"),
+      ("cuda:CPU", 69, "there is no backend 'cuda'; available: openvino, onnxruntime"),
     ])
   func devices(name: String, status: Int32, message: String) throws {
     let outcome = try runner.run(["generate", "fox", "--device", name, "--quiet"])

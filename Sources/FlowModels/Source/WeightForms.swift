@@ -8,11 +8,11 @@ internal import FlowGraph
 public struct WeightForms: Equatable, Sendable {
   /// How matrices are held.
   public enum Form: String, CaseIterable, Sendable {
-    /// The first of floats, int8 and int4 that fits into the memory that is free.
+    /// The first of floats, stored, int8 and int4 that fits into the memory that is free.
     case automatic = "auto"
     /// As floats, which round nothing.
     case floats = "f32"
-    /// What a GGUF file holds in few bits stays so; all else as floats.
+    /// What a file holds in few bits (GGUF, ComfyUI's int8) stays so; all else as floats.
     case stored
     /// As 8-bit whole numbers with a scale for each output.
     case int8
@@ -120,7 +120,7 @@ extension Checkpoint {
         return .floats
       }
       let fitting: [(WeightForms.Form, WeightCompression?)] = [
-        (.floats, nil), (.int8, .int8), (.int4, .int4),
+        (.floats, nil), (.stored, .stored), (.int8, .int8), (.int4, .int4),
       ]
       return fitting.first { _, compression in
         let held = stores.map { $0.engineByteCount(in: compression) }.max() ?? 0

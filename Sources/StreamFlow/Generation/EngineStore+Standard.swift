@@ -1,10 +1,11 @@
 public import FlowEngine
 internal import FlowModels
+internal import FlowONNXRuntime
 internal import FlowOpenVINO
 
 extension EngineStore {
   /// The backends that are there to choose from, best first.
-  public static let backends: [any Backend] = [OpenVINOBackend()]
+  public static let backends: [any Backend] = [OpenVINOBackend(), ONNXRuntimeBackend()]
 
   /// The engines of the CPU in float32, shared by all who ask for no others, and persisted nowhere.
   public static let standard = EngineStore()
