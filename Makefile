@@ -27,6 +27,7 @@ test: test-fast
 
 # All other suites, at once.
 test-fast: setup
+	@Scripts/setup.sh --onnxruntime
 	$(SWIFT) test --skip "$$(Scripts/tagged-suites.sh)"
 
 # In a real Chromium, which Scripts/setup-browser.sh installs.
