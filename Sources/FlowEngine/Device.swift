@@ -86,7 +86,11 @@ extension DeviceName {
     for candidate in candidates {
       do throws(EngineError) {
         if let device = try candidate.device(named: name) { return (candidate, device) }
-      } catch { failures.append(error) }
+      } catch {
+        // CPU means the first backend's: another would compute elsewhere without a word.
+        if isBackend || (backend == nil && name.first?.isUppercase == true) { throw error }
+        failures.append(error)
+      }
     }
     if backend == nil || isBackend {
       if let failure = failures.first { throw failure }

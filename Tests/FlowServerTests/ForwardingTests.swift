@@ -36,7 +36,7 @@ import Testing
         "https://pictures.example/a/b/v1/results/"
       ),
       (
-        ["Forwarded": "for=192.0.2.1, for=\"[2001:db8::1]\";proto=https;host=images.example:444"],
+        ["Forwarded": "for=192.0.2.1, for=\"[2001:db8::1]\";proto=https;host=pictures.example:444"],
         "https://pictures.example:444/v1/results/"
       ),
       (["X-Forwarded-Proto": "javascript"], "400 forwarded_invalid"),

@@ -168,12 +168,12 @@ import Testing
       let pictures: [Picture]
       let ticks: Int
       let contact_sheet: String
-      let pictures_per_second: Double
+      let images_per_second: Double
     }
     let report = try JSONDecoder().decode(Report.self, from: Data(outcome.output.utf8))
     #expect(report.pictures.map(\.prompt) == ["fox", "rocket"])
     #expect(report.pictures.map(\.seed) == [3, 4])
-    #expect(report.ticks == 3 && report.pictures_per_second > 0)
+    #expect(report.ticks == 3 && report.images_per_second > 0)
     #expect(try files("pictures") == ["0001-fox.jpg", "0002-rocket.jpg"])
     let jpeg = try Data(contentsOf: URL(filePath: "\(folder.path)/pictures/0001-fox.jpg"))
     #expect(try PixelImage(jpeg: Array(jpeg)).width == 64)

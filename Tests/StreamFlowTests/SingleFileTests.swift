@@ -247,8 +247,8 @@ import Testing
     }
     #expect(
       error?.message
-        == "the tokenizer gives token 49406, and text_encoder knows 64 (token_embedding.weight); "
-        + "they are not of one model")
+        == "the tokenizer gives token 49406, and text_encoder knows 64 (its table of token "
+        + "embeddings); they are not of one model")
   }
 
   @Test(

@@ -1,3 +1,5 @@
+public import Foundation
+
 /// What went wrong between a model's files and a picture.
 public struct ModelError: Error, Equatable, Sendable, CustomStringConvertible {
   /// The kind of failure.
@@ -41,4 +43,9 @@ public struct ModelError: Error, Equatable, Sendable, CustomStringConvertible {
 
   /// The failure in words.
   public var description: String { message }
+}
+
+extension ModelError: LocalizedError {
+  /// The failure in words.
+  public var errorDescription: String? { message }
 }
