@@ -105,4 +105,5 @@ def main():
             subprocess.run(["rm", "-rf", cache], check=True)
 
 
-main()
+if __name__ == "__main__":
+    main()

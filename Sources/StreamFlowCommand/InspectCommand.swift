@@ -115,7 +115,7 @@ struct InspectCommand: AsyncParsableCommand {
     ]
     for component in report.components {
       lines.append(
-        "\(component.name.padding(toLength: 11, withPad: " ", startingAt: 0))"
+        "\(component.name.padding(toLength: max(11, component.name.count + 1), withPad: " ", startingAt: 0))"
           + "\(component.architecture), "
           + "\(String(format: "%.1f", Double(component.parameters) / 1e6)) M parameters, "
           + "\(component.types.joined(separator: "+")), \(Size.text(component.byteCount))")
