@@ -216,7 +216,7 @@ import Testing
       for try await _ in stream {}
     }
     #expect(error?.code == .notFinite)
-    #expect(error?.message.hasPrefix("image 1 (seed 41) came out as") == true)
+    #expect(error?.message.hasPrefix("image 1 (seed 41) contains NaN") == true)
   }
 
   @Test("Memory that is not there is told before anything is compiled")

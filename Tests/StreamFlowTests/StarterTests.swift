@@ -140,7 +140,7 @@ import Testing
     await #expect(throws: CancellationError.self) { try await task.value }
   }
 
-  @Test("An image that is no number is an error with its seed; the others come out")
+  @Test("An image with NaN or infinity is an error with its seed; the others come out")
   func notFinite() async throws {
     var wild = Self.request("fox", seed: 77)
     wild.guidance = .full(scale: 3e38)
@@ -157,7 +157,7 @@ import Testing
     #expect(seeds == [1, 2])
     #expect(errors.count == 1 && errors.first?.code == .notFinite)
     #expect(
-      errors.first?.message.hasPrefix("image 2 (seed 77) came out as something that is no number")
+      errors.first?.message.hasPrefix("image 2 (seed 77) contains NaN or infinity")
         == true)
   }
 

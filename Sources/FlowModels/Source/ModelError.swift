@@ -14,7 +14,7 @@ public struct ModelError: Error, Equatable, Sendable, CustomStringConvertible {
     case requestInvalid
     /// The machine has not the memory that the work needs.
     case memoryInsufficient
-    /// A picture came out as something that is no number.
+    /// An image contains NaN or infinity.
     case notFinite
   }
 

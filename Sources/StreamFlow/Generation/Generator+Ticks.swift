@@ -134,7 +134,7 @@ extension Generator {
   private func admit(with stages: Stages) throws {
     let start = ContinuousClock.now
     let network = stages.network
-    // A large network's engine is made anew for another count: it goes down when all are done.
+    // A large network's engine is compiled again for another count: it goes down when all are done.
     if network.catalogue.keepsSeveral || batch.isEmpty && layout != .masked {
       network.chunkCount = inFlight.values.reduce(1) { layout.common($0, $1.chunkCount) }
     }
@@ -192,9 +192,9 @@ extension Generator {
   private static func notFinite(_ admission: Admission) -> ModelError {
     ModelError(
       code: .notFinite,
-      message: "image \(admission.index + 1) (seed \(admission.request.seed)) came out as "
-        + "something that is no number; a lower guidance scale, smaller weights in the prompt or "
-        + "precision f32 may help, and the model's weights may be damaged")
+      message: "image \(admission.index + 1) (seed \(admission.request.seed)) contains NaN "
+        + "or infinity; a lower guidance scale, smaller weights in the prompt or precision f32 may "
+        + "help, and the model's weights may be damaged")
   }
 
   /// Decodes what has retired, and what is to be shown of the rest; a failure is the error of the

@@ -5,7 +5,7 @@ internal import FlowModels
 public struct InputImage: Equatable, Sendable {
   /// The image, of any size.
   public var image: PixelImage
-  /// How much of it is made anew: above 0 (as it is) up to 1 (all of it).
+  /// Denoising strength, above 0 and at most 1, which ignores the input.
   ///
   /// The part of the way from noise to data that is gone, by as many steps as the request says.
   public var strength: Double

@@ -66,7 +66,7 @@ final class LatentDecoder {
     try await catalogue.prepareExactly(min(max(count, 1), catalogue.capacity))
   }
 
-  /// Decodes; an image that came out as no number is nothing.
+  /// Decodes; nil for an image with NaN or infinity.
   func decode(_ latents: [Latents]) throws -> [PixelImage?] {
     switch way {
     case .tiled(let decoder): return try latents.map(decoder.decode)

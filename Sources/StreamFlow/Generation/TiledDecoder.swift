@@ -60,7 +60,7 @@ final class TiledDecoder {
     }
   }
 
-  /// Decodes; an image that came out as no number is nothing.
+  /// Decodes; nil for an image with NaN or infinity.
   func decode(_ latents: Latents) throws -> PixelImage? {
     var hidden = FeatureMap(latents)
     var kept = FeatureMap.nothing

@@ -21,7 +21,7 @@ actor DecodeStage {
   /// Lets go of all sizes but these.
   func keep(only kept: Set<PixelSize>) { decoders = decoders.filter { kept.contains($0.key) } }
 
-  /// Decodes images, those of one size together; one that came out as no number is nothing.
+  /// Decodes images, those of one size together; nil for one with NaN or infinity.
   ///
   /// - Precondition: their sizes were added.
   func decode(_ arrivals: [Arrival]) throws -> [Int: PixelImage] {

@@ -17,7 +17,7 @@ public struct LiveSettings: Equatable, Sendable {
   /// Its source is the stream's input, and its own is not looked at; its seed is that of the first
   /// image.
   public var request: GenerationRequest
-  /// How much of each input is made anew: above 0 up to 1, see ``InputImage/strength``.
+  /// Denoising strength of each input, above 0 and at most 1; see ``InputImage/strength``.
   public var strength = 0.5
   /// How inputs are brought to the size of the images.
   public var fit = ImageFit()

@@ -205,7 +205,7 @@ extension LiveStream {
   private static func notFinite(_ record: LiveRecord) -> ModelError {
     ModelError(
       code: .notFinite,
-      message: "input \(record.input.index) came out as something that is no number; a lower "
+      message: "input \(record.input.index) contains NaN or infinity; a lower "
         + "guidance scale, smaller weights in the prompt or precision f32 may help")
   }
 

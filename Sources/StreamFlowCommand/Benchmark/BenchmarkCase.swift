@@ -23,7 +23,7 @@ struct BenchmarkCase: Codable, Equatable {
   /// `none`, `full`, `onetime-negative`.
   var guidance = "none"
   var guidanceScale: Float = 1
-  /// How much of an image is made anew, where one goes in.
+  /// Denoising strength, where an image goes in.
   var strength: Double?
   var width: Int
   var height: Int
