@@ -24,7 +24,7 @@ struct AdoptCommand: AsyncParsableCommand {
 
   @Option(
     help: """
-      The way through time: flow-match, rectified, lcm, euler, euler-ancestral, or \
+      The sampling schedule: flow-match, rectified, lcm, euler, euler-ancestral, or \
       perflow[:windows=4,prediction=diff_eps|ddim_eps|velocity].
       """)
   var schedule: ScheduleChoice?

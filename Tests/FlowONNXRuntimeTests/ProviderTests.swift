@@ -174,7 +174,7 @@ import Testing
   }
 
   @Test(
-    "A provider that is not there is told with the package that carries it and what it needs",
+    "A provider that is not there is reported with the package that carries it and what it needs",
     arguments: [
       ("cuda:0", "CUDAExecutionProvider", ["pip install onnxruntime-gpu", "CUDA 13", "cuDNN 9"]),
       ("tensorrt:0", "TensorrtExecutionProvider", ["onnxruntime-gpu", "libnvinfer.so.10"]),
@@ -196,7 +196,7 @@ import Testing
     #expect(resolved == error)
   }
 
-  @Test("A provider that cannot be loaded is told in the library's words, with what it needs")
+  @Test("A provider that cannot be loaded is reported in the library's words, with what it needs")
   func unloadable() throws {
     let reason = "libcudart.so.13: cannot open shared object file"
     for (device, function) in [("cuda:0", "append_cuda"), ("tensorrt:0", "append_tensorrt")] {
@@ -232,7 +232,7 @@ import Testing
   }
 
   @Test(
-    "A release that is too old is told with the remedy",
+    "A release that is too old is reported with the remedy",
     arguments: ["1.22.1", "1.9.0", "2.0.0", "strange"])
   func old(version: String) throws {
     let (folder, library) = try Recorder.compile(.init(version: version))
@@ -244,7 +244,7 @@ import Testing
     withExtendedLifetime(folder) {}
   }
 
-  @Test("A run that fails is told in the library's words")
+  @Test("A run that fails is reported in the library's words")
   func run() throws {
     let recorder = try Recorder(.init(refused: ("run_with_binding", "out of memory")))
     let program = try Self.compiled(recorder, on: "CPU")

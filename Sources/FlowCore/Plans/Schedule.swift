@@ -1,4 +1,4 @@
-/// A family's way through time: it compiles a number of steps into a plan.
+/// A family's sampling schedule: it compiles a number of steps into a plan.
 public protocol Schedule: Sendable {
   /// Compiles the plan of so many steps.
   ///

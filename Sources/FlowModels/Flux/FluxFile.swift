@@ -56,7 +56,7 @@ struct FluxFile {
   /// The network.
   func transformer() throws -> (FluxTransformerConfiguration, WeightStore) {
     let (own, path) = (part(prefix), path)
-    // Without a prefix, what is of other parts is told by its names.
+    // Without a prefix, what is of other parts is recognized by its names.
     let others = ["text_encoders.", Self.autoencoder]
     let named = try own.mapped { (weight) throws(GraphError) in
       guard !others.contains(where: { weight.name.hasPrefix($0) }) else { return [] }

@@ -1,6 +1,6 @@
 package import FlowCore
 
-/// What `scheduler/scheduler_config.json` says of the way through time.
+/// What `scheduler/scheduler_config.json` says of the sampling schedule.
 package struct SchedulerConfiguration: Sendable {
   /// The scheduler's class, as the file names it.
   let className: String
@@ -28,7 +28,7 @@ package struct SchedulerConfiguration: Sendable {
     diffusion = DiffusionSchedule()
   }
 
-  /// What it says of the way through time, where that is none of a flow's.
+  /// What it says of the sampling schedule where that is not one of a flow.
   var words: String {
     className == Self.absent
       ? "brings no scheduler" : "names \(className), which is no schedule of a flow"

@@ -58,7 +58,7 @@ struct SD3File {
   func transformer() throws -> (SD3TransformerConfiguration, WeightStore) {
     let (own, path) = (part(prefix), path)
     let lastBlock = own.shapes.count(of: "joint_blocks") - 1
-    // Without a prefix, what is of other parts is told by its names.
+    // Without a prefix, what is of other parts is recognized by its names.
     let others = ["text_encoders.", Self.autoencoder]
     let named = try own.mapped { (weight) throws(GraphError) in
       guard !others.contains(where: { weight.name.hasPrefix($0) }) else { return [] }

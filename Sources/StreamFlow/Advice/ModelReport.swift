@@ -35,7 +35,7 @@ public struct ModelReport: Encodable, Sendable {
   public let family: String
   /// The schedule's class, as the checkpoint names it.
   public let schedule: String
-  /// The way through time that it takes where the user says nothing, as on the command line.
+  /// The default sampling schedule, as it is written on the command line.
   public let plan: String?
   /// Why it takes that.
   public let planReason: String

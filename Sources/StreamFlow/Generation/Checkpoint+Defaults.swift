@@ -35,7 +35,7 @@ extension Checkpoint {
   /// The notes of this model with something more written down: where they belong, and their bytes.
   ///
   /// - Parameters:
-  ///   - schedule: the way through time; as it was where nothing is said, and so the rest.
+  ///   - schedule: the sampling schedule; nil leaves it as it was, and so for the rest.
   ///   - stepCount: the number of steps.
   ///   - guidanceScale: the guidance scale.
   /// - Throws: `requestInvalid` where what would be noted makes no plan.

@@ -37,6 +37,9 @@ final class Conditioner {
     self.size = size
   }
 
+  /// Whether the text encoders are in memory only while they encode.
+  var releasesTexts: Bool { prompts.isReleased }
+
   /// Encodes the prompts of the first of some requests, where the text encoders are not kept.
   ///
   /// - Throws: an error of a graph or an engine.

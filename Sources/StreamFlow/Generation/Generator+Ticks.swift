@@ -9,24 +9,27 @@ extension Generator {
     try await prepare()
     guard let stages else { return }
     try await prepareSources(stages)
-    try await stages.conditioner.prepareTexts(
-      for: pending.heads.map(\.element.request) + pending.elements.lazy.map(\.request))
+    if stages.conditioner.releasesTexts {
+      // Those whose turn it is first: without them nothing would be admitted.
+      try await stages.conditioner.prepareTexts(
+        for: pending.heads.map(\.element.request) + pending.elements.map(\.request))
+    }
     try admit(with: stages)
     chooseWaiting()
-    let advancing = batch.inFlight.filter { !waiting.contains($0.id) }
+    var advancing = batch.inFlight.filter { !waiting.contains($0.id) }
     var lanes = lanes(of: advancing, sharing: stages.network.chunkCount)
     if lanes.count > 1, !stages.network.catalogue.keepsSeveral {
       // A large network has one engine at a time: the others wait until this length is done.
       let chosen = lanes.firstIndex { stages.network.catalogue.hasEngine(chunks: $0.chunkCount) }
       let lane = lanes[chosen ?? 0]
       waiting.formUnion(advancing.map(\.id).filter { !lane.holds($0) })
+      advancing.removeAll { !lane.holds($0.id) }
       lanes = [lane]
     }
-    let moving = advancing.filter { !waiting.contains($0.id) }
     for lane in lanes {
       try await stages.network.prepare(rowCount: lane.rowCount, chunks: lane.chunkCount)
     }
-    let shownCount = moving.count { willShow($0) }
+    let shownCount = advancing.count { willShow($0) }
     if shownCount > 0 { try await stages.decoder.prepare(for: shownCount) }
     let start = ContinuousClock.now
     var retired: [Trajectory<Conditioning>] = []

@@ -11,8 +11,8 @@ enum RowChoice {
     height * width * max(factor * factor, 64) / 64
   }
 
-  /// The rows that give most images a second on a CPU, by the number of places of an image's
-  /// latents (see ARCHITECTURE.md for how that was measured): many where a row is too small to
+  /// The rows that give most images a second on a CPU, by the number of an image's
+  /// latent pixels (see ARCHITECTURE.md for how that was measured): many where a row is too small to
   /// fill the machine, one where a row alone does.
   static func rows(latentPlaces: Int) -> Int {
     switch latentPlaces {

@@ -8,13 +8,13 @@ public struct QuantizationOptions: Sendable {
   /// Nil takes as many of ``standardPrompts`` as need 12 trillion operations, about a minute and a
   /// half of two cores, and at least 4.
   public var prompts: [String]?
-  /// The width of those images in pixels; the model's own unless said.
+  /// The width of those images in pixels; by default the model's.
   public var width: Int?
-  /// Their height in pixels; the model's own unless said.
+  /// Their height in pixels; by default the model's.
   public var height: Int?
   /// Their number of steps; what suits the model unless said.
   public var stepCount: Int?
-  /// Their way through time; what suits the model unless said.
+  /// Their sampling schedule; by default the model's.
   public var schedule = ScheduleChoice.automatic
   /// How the range of a layer's inputs is chosen.
   public var range = TensorRange.Choice.error

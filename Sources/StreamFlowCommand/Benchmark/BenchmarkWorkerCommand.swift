@@ -20,7 +20,7 @@ struct BenchmarkWorkerCommand: AsyncParsableCommand {
   @Option(help: "The case, in JSON.")
   var description: String
 
-  @Option(help: "The way through time.")
+  @Option(help: "The sampling schedule.")
   var schedule = ScheduleChoice.automatic
 
   @Option(help: "Where the scales of int8 are.")
