@@ -1,0 +1,38 @@
+package import FlowCore
+package import FlowGraph
+
+/// An adapter that reads an image of its own: a control image or a reference.
+///
+/// What it makes of the image is computed once, by ``imageGraph(for:isUnconditional:)``, and is an
+/// input of the network like its scales. So every row of a batch has an image and scales of its own.
+/// The names of all these inputs begin with ``name`` and a dot.
+package protocol ImageAdapter: NetworkAdapter {
+  /// What the names of its inputs begin with, such as `adapter0`; it is given when a file is opened,
+  /// and tells the adapters of one network apart.
+  var name: String { get }
+  /// Its weights, by whose identity compiled programs are found again.
+  var weightStores: [WeightStore] { get }
+  /// Whether it reads the text's hidden states and the timestep itself, so that the network must not
+  /// read tables in their place (``PrecomputedInput``).
+  var readsConditioning: Bool { get }
+  /// The number of scales of a row: the width of the input `<name>.scales`, `[rows, scaleCount]`.
+  var scaleCount: Int { get }
+
+  /// The size in pixels of the image that it reads for an output of a size.
+  func imageSize(for size: PixelSize) -> PixelSize
+  /// Writes down what is computed once for each image: `pixels`, 8-bit RGB of shape
+  /// `[1, height, width, 3]`, to the inputs of one row, under their full names.
+  ///
+  /// - Parameters:
+  ///   - size: the size in pixels of the output image.
+  ///   - isUnconditional: for the row of the unconditional prediction. A graph that takes no
+  ///     `pixels` gives the same for every image.
+  /// - Throws: a `GraphError` for weights that do not fit.
+  func imageGraph(for size: PixelSize, isUnconditional: Bool) throws(GraphError) -> Graph
+  /// The scales of a row, ``scaleCount`` of them.
+  ///
+  /// - Parameters:
+  ///   - scale: the strength that a user asks for; 1 is what the adapter was trained with, 0 none.
+  ///   - isUnconditional: for the row of the unconditional prediction.
+  func scales(_ scale: Float, isUnconditional: Bool) -> [Float]
+}
