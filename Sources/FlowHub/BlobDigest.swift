@@ -1,14 +1,14 @@
 internal import Crypto
 internal import Foundation
 
-/// What a blob's contents must hash to; its name in the cache.
+/// The expected hash of a blob's contents, which is its name in the cache.
 enum BlobDigest: Hashable, Sendable {
   /// SHA-256, of large files.
   case sha256(String)
   /// Git's own name of a blob: SHA-1 over `blob <length>\0` and the contents.
   case gitSHA1(String)
 
-  /// Reads 64 or 40 hexadecimal digits, as they are or as an `ETag` header quotes them.
+  /// Parses 64 or 40 hexadecimal digits, plain or quoted as in an `ETag` header.
   init?(_ text: String?) {
     guard var name = text?.lowercased() else { return nil }
     if name.hasPrefix("w/") { name.removeFirst(2) }
@@ -33,7 +33,7 @@ enum BlobDigest: Hashable, Sendable {
   }
 }
 
-/// A digest of contents that come piece by piece.
+/// An incremental digest.
 struct BlobHash: Sendable {
   private enum State: Sendable {
     case sha256(SHA256)
@@ -42,7 +42,7 @@ struct BlobHash: Sendable {
 
   private var state: State
 
-  /// Begins a digest of the same kind, for contents of so many bytes.
+  /// Starts a digest of the same kind, for contents of `byteCount` bytes.
   init(like digest: BlobDigest, byteCount: Int) {
     switch digest {
     case .sha256: state = .sha256(SHA256())
@@ -64,7 +64,7 @@ struct BlobHash: Sendable {
     }
   }
 
-  /// The digest of all that came, in hexadecimal digits.
+  /// The digest of all bytes so far, in hexadecimal digits.
   var digits: String {
     switch state {
     case .sha256(let hash): Self.digits(hash.finalize())

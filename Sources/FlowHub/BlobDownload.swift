@@ -1,17 +1,17 @@
 internal import Foundation
 internal import StreamFlow
 
-/// Brings one blob into the cache: takes up where an earlier attempt ended, and checks it.
+/// Downloads one blob into the cache: continues an earlier attempt, and verifies the result.
 struct BlobDownload: Sendable {
   let client: HubClient
   let commit: String
   let file: HubFile
   let repository: CacheRepository
   let retry: RetryPolicy
-  /// Told what happens.
+  /// Receives events.
   let report: @Sendable (HubPull.Event) -> Void
 
-  /// Gives the number of bytes that came over the network.
+  /// Returns the number of bytes received from the network.
   func callAsFunction() async throws -> Int {
     let lock = try await FileLock.acquire(repository.lockPath(of: file.digest)) {
       report(.waiting(path: file.path))
@@ -25,14 +25,14 @@ struct BlobDownload: Sendable {
       path: repository.incompletePath(of: file.digest), expected: file, report: report)
     let before = blob.byteCount
     do { try await complete(blob) } catch let mismatch as Mismatch {
-      // Damage on the way, or in what lay there: once more from the start.
+      // Damaged in transfer, or by an earlier attempt: start once more from the beginning.
       retry.report("'\(file.path)' \(mismatch.problem)", .zero)
       try blob.restart()
       do { try await complete(blob) } catch let mismatch as Mismatch {
         blob.remove()
         throw HubError(
           .contentMismatch,
-          "'\(file.path)' of '\(client.model)' \(mismatch.problem), twice; nothing was kept: check "
+          "'\(file.path)' of '\(client.model)' \(mismatch.problem), twice; nothing was stored: check "
             + "HF_ENDPOINT and the network's proxies")
       }
       return file.byteCount
@@ -57,10 +57,10 @@ struct BlobDownload: Sendable {
       return false
     }
     guard head.isSuccess else {
-      // There is no such rest of the file: what is there is not its beginning.
+      // The server has no such range, so the bytes on disk are not the file's beginning.
       if head.status == 416, start > 0 {
         try blob.restart()
-        throw TransientFailure(reason: "the hub has no bytes from \(start)")
+        throw TransientFailure(reason: "the hub has no bytes from offset \(start)")
       }
       throw client.failure(head, of: file.path)
     }
@@ -70,10 +70,10 @@ struct BlobDownload: Sendable {
     }
   }
 
-  /// Compares what the hub says of the file now with what it said of it in the list.
+  /// Compares the response with the hub's file list.
   private func check(_ head: ResponseHead) throws {
     if let digest = BlobDigest(head["X-Linked-Etag"]), digest != file.digest {
-      throw Mismatch(problem: "has the hash \(digest.name), expected \(file.digest.name)")
+      throw Mismatch(problem: "has hash \(digest.name), expected \(file.digest.name)")
     }
     if let size = head["X-Linked-Size"].flatMap(Int.init), size != file.byteCount {
       throw Mismatch(problem: "is \(size) bytes long, expected \(file.byteCount)")
@@ -86,7 +86,7 @@ struct BlobDownload: Sendable {
   }
 }
 
-/// Adds an answer's body to a blob, if it is the part of it that was asked for.
+/// Appends a response body to a blob if it is the requested range.
 private struct BlobReceiver: ResponseReceiver {
   let blob: BlobFile
   let start: Int
@@ -118,7 +118,7 @@ private struct BlobReceiver: ResponseReceiver {
   func receive(body: Data) throws { try blob.append(body) }
 }
 
-/// What a `Content-Range` header says: `bytes 5-9/10`, or `bytes 5-9/*`.
+/// The range of a `Content-Range` header: `bytes 5-9/10`, or `bytes 5-9/*`.
 struct ContentRange: Equatable {
   let first: Int
   let last: Int

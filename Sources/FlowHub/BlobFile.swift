@@ -1,7 +1,7 @@
 internal import Foundation
 internal import Synchronization
 
-/// A blob that is not whole yet: a file that grows, and the digest of what is in it.
+/// An incomplete blob: a growing file, and the digest of its contents.
 final class BlobFile: Sendable {
   private struct State {
     var byteCount = 0
@@ -14,12 +14,12 @@ final class BlobFile: Sendable {
   private let state: Mutex<State>
   private let report: @Sendable (HubPull.Event) -> Void
 
-  /// Opens the file, and reads what an earlier attempt left in it.
+  /// Opens the file, and hashes what an earlier attempt left in it.
   ///
   /// - Parameters:
   ///   - path: the file.
-  ///   - expected: what it is to become.
-  ///   - report: told what is found and what comes.
+  ///   - expected: the complete file.
+  ///   - report: receives events.
   init(
     path: String, expected: HubFile, report: @escaping @Sendable (HubPull.Event) -> Void
   ) throws {
@@ -44,16 +44,16 @@ final class BlobFile: Sendable {
       }
       report(.found(byteCount: count))
     }
-    // Longer than it may become: of no use.
+    // Longer than the expected file: discard.
     if byteCount > expected.byteCount { try restart() }
   }
 
   deinit { if descriptor >= 0 { close(descriptor) } }
 
-  /// The bytes that are there.
+  /// The current length in bytes.
   var byteCount: Int { state.withLock { $0.byteCount } }
 
-  /// Adds bytes at the end.
+  /// Appends bytes.
   func append(_ data: Data) throws {
     let wouldBe = byteCount + data.count
     guard wouldBe <= expected.byteCount else {
@@ -91,16 +91,16 @@ final class BlobFile: Sendable {
   /// Removes the file.
   func remove() { unsafe unlink(path) }
 
-  /// Checks the contents and gives the file its name.
+  /// Verifies the contents and moves the file to its final name.
   func finish(as place: String) throws {
     let (count, digits) = state.withLock { ($0.byteCount, $0.hash.digits) }
     guard count == expected.byteCount else {
       throw Mismatch(problem: "is \(count) bytes long, expected \(expected.byteCount)")
     }
     guard digits == expected.digest.name else {
-      throw Mismatch(problem: "has the hash \(digits), expected \(expected.digest.name)")
+      throw Mismatch(problem: "has hash \(digits), expected \(expected.digest.name)")
     }
-    // The name says that the contents are whole, so they must be on the disk before it is.
+    // The name guarantees complete contents, so they must be on disk first.
     guard fsync(descriptor) == 0, unsafe rename(path, place) == 0 else {
       throw HubError.system("cannot write '\(place)'")
     }

@@ -2,13 +2,13 @@ internal import FlowModels
 internal import Foundation
 internal import StreamFlow
 
-/// One model's folder in the cache, as it is written.
+/// One model's folder in the cache, for writing.
 struct CacheRepository: Sendable {
   /// `models--org--name`.
   let folder: String
   private let locks: String
 
-  /// Makes the folders that every download needs.
+  /// Creates the folders that every download needs.
   init(_ cache: HubCache, model: HubModelName) throws(HubError) {
     folder = cache.repositoryFolder(of: model)
     locks = "\(cache.folder)/.locks/models--\(model.organization)--\(model.name)"
@@ -25,17 +25,17 @@ struct CacheRepository: Sendable {
 
   func snapshotPath(of commit: String) -> String { "\(folder)/snapshots/\(commit)" }
 
-  /// Whether a file's blob is there, whole by its length.
+  /// Whether a file's blob exists with its full length.
   func holds(_ file: HubFile) -> Bool { Self.length(blobPath(of: file.digest)) == file.byteCount }
 
-  /// The bytes of a file that need not be downloaded.
+  /// The bytes of a file that are already there.
   func presentByteCount(of file: HubFile) -> Int {
     if holds(file) { return file.byteCount }
     let count = Self.length(incompletePath(of: file.digest)) ?? 0
     return count <= file.byteCount ? count : 0
   }
 
-  /// The bytes that the disk has room for, as far as the system says.
+  /// The free bytes on the disk, if the system reports them.
   func freeByteCount() -> Int? {
     var information = statvfs()
     guard unsafe statvfs(folder, &information) == 0 else { return nil }
@@ -44,9 +44,11 @@ struct CacheRepository: Sendable {
     return isTooMany ? Int.max : Int(clamping: bytes)
   }
 
-  /// Makes the links of a snapshot; the index last, without which it is no model.
+  /// Creates the links of a snapshot.
   ///
-  /// A file that is no link is the user's own, such as notes that `streamflow adopt` wrote, and stays.
+  /// The index comes last, since it makes the snapshot a model.
+  ///
+  /// A file that is not a link is the user's own, such as `streamflow.json`, and stays.
   func link(_ files: [HubFile], at commit: String) throws(HubError) {
     let index = "model_index.json"
     for file in files.filter({ $0.path != index }) + files.filter({ $0.path == index }) {
@@ -61,7 +63,7 @@ struct CacheRepository: Sendable {
     }
   }
 
-  /// Writes which commit a revision is, unless it is one itself.
+  /// Records the commit of a revision, unless the revision is a commit itself.
   func record(_ commit: String, as revision: String) throws(HubError) {
     guard revision != commit else { return }
     let place = "\(folder)/refs/\(revision)"
@@ -71,7 +73,7 @@ struct CacheRepository: Sendable {
     }
   }
 
-  /// Makes something under a name of its own, then puts it in its place at once.
+  /// Creates an item under a temporary name, then moves it into place atomically.
   private static func replace(
     _ place: String, make: (_ temporary: String) -> Bool
   ) throws(HubError) {
@@ -94,7 +96,7 @@ struct CacheRepository: Sendable {
     }
   }
 
-  /// Whether there is a file, and not a link to one.
+  /// Whether a path is a file and not a link.
   private static func isFile(_ path: String) -> Bool {
     var information = stat()
     return unsafe lstat(path, &information) == 0 && information.st_mode & S_IFMT == S_IFREG

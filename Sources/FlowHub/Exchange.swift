@@ -5,14 +5,14 @@ internal import Synchronization
   internal import FoundationNetworking
 #endif
 
-/// One request that is under way.
+/// One request in progress.
 struct Exchange: Sendable {
   let receiver: any ResponseReceiver
   let continuation: CheckedContinuation<ResponseHead, any Error>
   var head: ResponseHead?
-  /// Why the exchange was ended from here.
+  /// The reason for which the exchange was ended locally.
   var failure: (any Error)?
-  /// The bytes of an answer's body that nobody wants.
+  /// Bytes of the response body that no receiver wants.
   var wastedByteCount = 0
 
   init(
@@ -23,10 +23,10 @@ struct Exchange: Sendable {
   }
 }
 
-/// Hands what a session reads to the receiver of its exchange, in order.
+/// Passes data of a session to the receiver of its exchange, in order.
 final class ExchangeTable: NSObject, URLSessionDataDelegate, Sendable {
   private let exchanges = Mutex<[Int: Exchange]>([:])
-  /// The tasks that were cancelled before their exchange was known here.
+  /// The tasks that were cancelled before their exchange began.
   private let endedTasks = Mutex<Set<Int>>([])
 
   /// Begins an exchange, unless its task has ended already.
@@ -45,8 +45,7 @@ final class ExchangeTable: NSObject, URLSessionDataDelegate, Sendable {
 
   /// Ends an exchange.
   ///
-  /// Not at once: on Linux, cancelling waits for the thread that may be waiting
-  /// for this very queue.
+  /// Deferred: on Linux, cancelling waits for the thread that may be waiting for this queue.
   private func end(_ task: URLSessionTask, because failure: (any Error)?) {
     exchanges.withLock { $0[task.taskIdentifier]?.failure = failure ?? EndedEarly() }
     DispatchQueue.global().async { task.cancel() }
@@ -59,7 +58,7 @@ final class ExchangeTable: NSObject, URLSessionDataDelegate, Sendable {
     willPerformHTTPRedirection response: HTTPURLResponse, newRequest request: URLRequest,
     completionHandler: @escaping (URLRequest?) -> Void
   ) {
-    // The redirect itself is the answer: who follows it decides what goes where.
+    // The redirect itself is the response; the caller decides whether to follow it.
     completionHandler(nil)
   }
 
@@ -69,7 +68,7 @@ final class ExchangeTable: NSObject, URLSessionDataDelegate, Sendable {
   ) {
     defer { completionHandler(.allow) }
     guard let response = response as? HTTPURLResponse, let url = response.url else {
-      end(dataTask, because: TransientFailure(reason: "the answer was not one of HTTP"))
+      end(dataTask, because: TransientFailure(reason: "the response is not HTTP"))
       return
     }
     var headers: [String: String] = [:]
@@ -89,7 +88,8 @@ final class ExchangeTable: NSObject, URLSessionDataDelegate, Sendable {
     guard let head = exchange.head, head.isSuccess else {
       let wasted = exchange.wastedByteCount + data.count
       exchanges.withLock { $0[dataTask.taskIdentifier]?.wastedByteCount = wasted }
-      // Reading a page of words to its end keeps the connection; more is not worth it.
+      // Reading a short error page to its end keeps the connection open; a long one is not worth
+      // it.
       if wasted > 65536 { end(dataTask, because: nil) }
       return
     }
@@ -111,7 +111,7 @@ final class ExchangeTable: NSObject, URLSessionDataDelegate, Sendable {
     case (_, let failure?, _): continuation.resume(throwing: failure)
     case (_, nil, let error?): continuation.resume(throwing: Self.failure(error))
     case (let head?, nil, nil): continuation.resume(returning: head)
-    case (nil, nil, nil): continuation.resume(throwing: TransientFailure(reason: "no answer came"))
+    case (nil, nil, nil): continuation.resume(throwing: TransientFailure(reason: "no response"))
     }
   }
 
@@ -121,7 +121,7 @@ final class ExchangeTable: NSObject, URLSessionDataDelegate, Sendable {
     case NSURLErrorCancelled: return CancellationError()
     case NSURLErrorUnsupportedURL, NSURLErrorBadURL:
       return HubError(.answerInvalid, "an address cannot be used; check HF_ENDPOINT")
-    case NSURLErrorTimedOut: return TransientFailure(reason: "no data came for too long")
+    case NSURLErrorTimedOut: return TransientFailure(reason: "timed out waiting for data")
     default:
       let words = error.userInfo[NSLocalizedDescriptionKey] as? String
       return TransientFailure(reason: words ?? error.localizedDescription)

@@ -14,20 +14,20 @@ struct FileChoice {
     "vocab.json", "merges.txt", "tokenizer.json", "tokenizer_config.json",
     "special_tokens_map.json", "added_tokens.json", "spiece.model",
   ]
-  /// Parts that pipelines name and images do not need.
+  /// Pipeline components that image generation does not need.
   private static let unused: Set<String> = ["safety_checker", "feature_extractor", "image_encoder"]
 
-  /// The file that names the parts of a pipeline, if the repository is one.
+  /// The file that lists the components of a pipeline, if the repository is one.
   var indexPath: String? { paths.contains(Self.index) ? Self.index : nil }
 
-  /// The files that patterns ask for, in place of any choice.
+  /// The files that match patterns, in place of the automatic choice.
   func files(matching patterns: [String]) throws(HubError) -> [String] {
     let globs = patterns.map { Glob($0) }
     let chosen = paths.filter { path in globs.contains { $0.matches(path) } }
     guard !chosen.isEmpty else {
       throw HubError(
         .filesUnclear,
-        "no file of '\(model)' fits \(Self.quoted(patterns)); it has \(Self.quoted(paths))")
+        "no file of '\(model)' matches \(Self.quoted(patterns)); it has \(Self.quoted(paths))")
     }
     return chosen
   }
@@ -59,7 +59,7 @@ struct FileChoice {
     return chosen
   }
 
-  /// The files of a repository that is no pipeline: one component, or one file of weights.
+  /// The files of a repository that is not a pipeline: one component, or one weight file.
   func filesOfSingle() throws(HubError) -> [String] {
     let root = paths.filter { !$0.contains("/") }
     let weights = root.filter { $0.hasSuffix(".safetensors") }
@@ -73,16 +73,16 @@ struct FileChoice {
         weights.isEmpty
           ? "'\(model)' has neither model_index.json nor *.safetensors at its root; it has "
             + "\(Self.quoted(paths)); name the files yourself"
-          : "'\(model)' has \(weights.count) files of weights: \(Self.quoted(weights)); name one",
+          : "'\(model)' has \(weights.count) weight files: \(Self.quoted(weights)); name one",
         settings: [.files])
     }
     return configuration + weights
   }
 
-  /// The folders that `model_index.json` names, and the tiny autoencoder's if there is one.
+  /// The folders listed in `model_index.json`, and the tiny autoencoder's if there is one.
   private func parts(of index: Data) throws(HubError) -> [String] {
     guard let object = (try? JSONSerialization.jsonObject(with: index)) as? [String: Any] else {
-      throw HubError(.answerInvalid, "model_index.json of '\(model)' is no JSON object")
+      throw HubError(.answerInvalid, "model_index.json of '\(model)' is not a JSON object")
     }
     var parts = object.compactMap { name, value -> String? in
       guard !name.hasPrefix("_"), let pair = value as? [Any], pair.count == 2, pair[1] is String,
@@ -104,7 +104,7 @@ struct FileChoice {
         .filesUnclear,
         others.isEmpty
           ? "'\(folder)' of '\(model)' has no weights"
-          : "'\(folder)' of '\(model)' has no weights that can be read, only "
+          : "'\(folder)' of '\(model)' has no readable weights, only "
             + "\(Self.quoted(others)); expected \(WeightFiles.stems.joined(separator: " or "))"
             + ".safetensors, plain or fp16: look for a revision that has them, or "
             + "name the files yourself", settings: [.revision, .files])
@@ -112,7 +112,7 @@ struct FileChoice {
     return paths.filter { $0 == "\(folder)/config.json" } + chosen
   }
 
-  /// Names in quotes, the first few of many.
+  /// Quoted names, shortened to the first few.
   static func quoted(_ names: [String]) -> String {
     let shown = names.prefix(8).map { "'\($0)'" }.joined(separator: ", ")
     return names.isEmpty

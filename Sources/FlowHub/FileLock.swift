@@ -1,10 +1,10 @@
 internal import Foundation
 
-/// A lock on a file that ends with its holder, however the holder ends.
+/// A file lock that is released when its holder or the process ends.
 struct FileLock: ~Copyable {
   private let descriptor: Int32
 
-  /// Takes the lock if nobody has it; nil where somebody has.
+  /// Takes the lock, or returns nil if it is held.
   init?(path: String) throws(HubError) {
     while true {
       let descriptor = unsafe open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o666)
@@ -16,11 +16,11 @@ struct FileLock: ~Copyable {
           throw HubError(
             .cacheUnwritable,
             "cannot lock '\(path)': \(unsafe String(cString: strerror(reason))); HF_HUB_CACHE may "
-              + "name a folder on a disk that has locks")
+              + "name a folder on a file system with locks")
         }
         return nil
       }
-      // Whoever had it before may have removed the file: then this is a lock on nothing.
+      // The previous holder may have removed the file, which would make this lock useless.
       var (held, named) = (stat(), stat())
       if unsafe fstat(descriptor, &held) == 0, unsafe stat(path, &named) == 0,
         held.st_ino == named.st_ino, held.st_dev == named.st_dev
@@ -34,7 +34,7 @@ struct FileLock: ~Copyable {
 
   deinit { close(descriptor) }
 
-  /// Takes the lock, if need be after waiting for whoever has it.
+  /// Takes the lock, and waits for its holder if necessary.
   static func acquire(
     _ path: String, onWait: () -> Void
   ) async throws -> FileLock {
@@ -48,7 +48,7 @@ struct FileLock: ~Copyable {
 }
 
 extension HubError {
-  /// What the system could not do, and why.
+  /// A failed system call, with its reason.
   static func system(_ action: String) -> HubError {
     HubError(
       errno == ENOSPC || errno == EDQUOT ? .diskFull : .cacheUnwritable,

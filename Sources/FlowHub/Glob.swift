@@ -1,6 +1,5 @@
-/// A pattern of paths, as `huggingface_hub` has them: `*` is any text, slashes too, `?` any one
-/// character, `[a-z]` and `[!a-z]` one of a set, and a slash at the end means all that is in the
-/// folder.
+/// A path pattern of `huggingface_hub`: `*` matches any text including slashes, `?` any one
+/// character, `[a-z]` and `[!a-z]` a set; a trailing slash matches everything in the folder.
 struct Glob: Sendable {
   private enum Part: Sendable {
     case any
@@ -36,12 +35,12 @@ struct Glob: Sendable {
     self.parts = parts
   }
 
-  /// Reads a set after its `[`; nil, with nothing read, where it has no end.
+  /// Parses a set after its `[`; returns nil and consumes nothing if the set has no end.
   private static func set(_ rest: inout ArraySlice<Character>) -> Part? {
     var body = rest
     let isInverted = body.first == "!"
     if isInverted { body.removeFirst() }
-    // A `]` that comes first is one of the set.
+    // A leading `]` belongs to the set.
     guard let end = body.dropFirst().firstIndex(of: "]") else { return nil }
     var members = body[..<end]
     rest = body[(end + 1)...]
@@ -57,9 +56,9 @@ struct Glob: Sendable {
     return .set(ranges, isInverted: isInverted)
   }
 
-  /// Whether the whole of a path fits.
+  /// Whether a path matches as a whole.
   ///
-  /// - Complexity: O(*n* * *m*) in the lengths of path and pattern, whatever the stars.
+  /// - Complexity: O(*n* * *m*) in the lengths of path and pattern, for any number of stars.
   func matches(_ path: String) -> Bool {
     let characters = Array(path)
     var (part, character) = (0, 0)
@@ -72,7 +71,7 @@ struct Glob: Sendable {
         part += 1
         character += 1
       } else if let last = star {
-        // The last star takes one character more.
+        // Extends the match of the last star by one character.
         star = (last.part, last.character + 1)
         (part, character) = (last.part + 1, last.character + 1)
       } else {

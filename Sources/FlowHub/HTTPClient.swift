@@ -5,7 +5,7 @@ internal import Synchronization
   internal import FoundationNetworking
 #endif
 
-/// The status and the headers of an answer.
+/// The status and headers of a response.
 struct ResponseHead: Sendable {
   let status: Int
   let url: URL
@@ -22,20 +22,20 @@ struct ResponseHead: Sendable {
   var isSuccess: Bool { (200...299).contains(status) }
 }
 
-/// Takes a successful answer as it comes in; an error that it throws ends the exchange.
+/// Receives a successful response in parts; an error that it throws ends the exchange.
 protocol ResponseReceiver: Sendable {
   func receive(head: ResponseHead) throws
   func receive(body: Data) throws
 }
 
-/// One request and one answer over HTTP: follows no redirect, keeps no cookie, caches nothing.
+/// A single HTTP request and response: no redirects, no cookies, no caching.
 final class HTTPClient: Sendable {
   private let exchanges = ExchangeTable()
   private let session: URLSession
 
   /// Creates a client.
   ///
-  /// - Parameter idleTimeout: how long no byte may come before an exchange has failed.
+  /// - Parameter idleTimeout: how long an exchange may receive no byte before it fails.
   init(idleTimeout: Duration) {
     let configuration = URLSessionConfiguration.ephemeral
     configuration.timeoutIntervalForRequest = idleTimeout / .seconds(1)
@@ -54,10 +54,12 @@ final class HTTPClient: Sendable {
 
   deinit { session.finishTasksAndInvalidate() }
 
-  /// Sends a request; an answer other than a success has no body for the receiver.
+  /// Sends a request.
   ///
-  /// - Throws: what the receiver throws, `CancellationError`, or ``TransientFailure`` for an answer
-  ///   that did not come whole.
+  /// The receiver gets the body of a successful response only.
+  ///
+  /// - Throws: errors of the receiver, `CancellationError`, or ``TransientFailure`` for an
+  ///   incomplete response.
   func send(_ request: URLRequest, to receiver: some ResponseReceiver) async throws -> ResponseHead
   {
     try Task.checkCancellation()
@@ -73,10 +75,10 @@ final class HTTPClient: Sendable {
 }
 
 #if canImport(FoundationNetworking)
-  /// A serial queue that makes its caller wait while it is full.
+  /// A serial queue that blocks its caller while it is full.
   ///
-  /// FoundationNetworking hands on what it reads as fast as it comes, and cannot be paused (a task
-  /// that is suspended and resumed begins anew), so that a slow disk would fill the memory.
+  /// FoundationNetworking delivers data as fast as it arrives, and cannot be paused (a task that is
+  /// suspended and resumed starts over), so a slow disk would fill the memory.
   ///
   /// Unchecked because `OperationQueue` itself is, and a subclass must say so again. What this one
   /// adds is safe to use from any thread: two constants, each of a type that is `Sendable`

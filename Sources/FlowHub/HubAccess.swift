@@ -2,16 +2,16 @@ internal import FlowModels
 public import Foundation
 internal import StreamFlow
 
-/// Which hub is asked, and with whose token.
+/// The hub's address and the access token.
 public struct HubAccess: Sendable {
-  /// Where the hub is, without a slash at the end.
+  /// The hub's address, without a trailing slash.
   let endpoint: String
   let origin: Origin
   let token: String?
 
   /// Reads `$HF_ENDPOINT`, `$HF_TOKEN` or else the token file, and `$HF_HUB_OFFLINE`.
   ///
-  /// - Throws: ``HubError`` where the network is not to be used, or a value is unusable.
+  /// - Throws: ``HubError`` if the network must not be used or a value is invalid.
   public init(
     environment: [String: String] = ProcessInfo.processInfo.environment
   ) throws(HubError) {
@@ -29,7 +29,8 @@ public struct HubAccess: Sendable {
     else {
       throw HubError(
         .requestInvalid,
-        "HF_ENDPOINT '\(endpoint)' is no address of a hub; expected one like https://huggingface.co"
+        "HF_ENDPOINT '\(endpoint)' is not a hub address; expected one such as "
+          + "https://huggingface.co"
       )
     }
     self.endpoint = url.withLowercaseScheme.absoluteString
@@ -48,22 +49,23 @@ public struct HubAccess: Sendable {
         .trimmingCharacters(in: .whitespacesAndNewlines.union(["\u{feff}"]))
     }
     guard !token.isEmpty else { return nil }
-    // It becomes a header: a line end in it would begin another one.
+    // The token becomes a header; a line end in it would start another header.
     guard token.utf8.allSatisfy({ (33...126).contains($0) }) else {
       throw HubError(
-        .requestInvalid, "\(place) holds no token: it has spaces or signs that no token has")
+        .requestInvalid,
+        "\(place) does not contain a valid token: it has spaces or invalid characters")
     }
     return token
   }
 }
 
-/// What a token may be sent to: a scheme, a host and a port.
+/// The target that a token may be sent to: a scheme, a host and a port.
 struct Origin: Equatable, Sendable {
   let scheme: String
   let host: String
   let port: Int
 
-  /// The origin of an address of HTTP; nil for any other.
+  /// The origin of an HTTP address; nil for any other.
   init?(_ url: URL) {
     guard let scheme = url.scheme?.lowercased(), let host = url.host()?.lowercased(),
       !host.isEmpty, let standard = ["https": 443, "http": 80][scheme]

@@ -6,7 +6,7 @@ internal import StreamFlow
   internal import FoundationNetworking
 #endif
 
-/// Asks a hub, and follows where it points to; the token goes to the hub alone.
+/// Sends requests to a hub and follows redirects; the token is sent to the hub only.
 struct HubClient: Sendable {
   let access: HubAccess
   let model: HubModelName
@@ -15,7 +15,7 @@ struct HubClient: Sendable {
 
   static let redirectLimit = 5
 
-  /// The address of the list of a revision's files.
+  /// The address of a revision's file list.
   var listingAddress: String {
     "\(access.endpoint)/api/models/\(model)/revision/\(Self.escaped(revision))?blobs=true"
   }
@@ -26,21 +26,22 @@ struct HubClient: Sendable {
     return "\(access.endpoint)/\(model)/resolve/\(commit)/\(parts.joined(separator: "/"))"
   }
 
-  /// Sends a request, and the same one to where a redirect points.
+  /// Sends a request, and repeats it at the target of a redirect.
   ///
   /// - Parameters:
   ///   - method: `GET` or `HEAD`.
-  ///   - address: the first address, the hub's.
-  ///   - range: the first byte that is wanted, if not the very first.
-  ///   - receiver: takes the body of a success.
-  ///   - inspect: sees each of the hub's own answers, redirects too; true ends the way there.
-  /// - Returns: the last answer, whatever its status.
+  ///   - address: the hub's address.
+  ///   - range: the first byte that is requested, if not 0.
+  ///   - receiver: receives the body of a successful response.
+  ///   - inspect: sees each of the hub's own responses, including redirects; returning true stops
+  ///     there.
+  /// - Returns: the last response, whatever its status.
   func send(
     _ method: String = "GET", to address: String, from range: Int? = nil,
     receiver: some ResponseReceiver, inspect: (ResponseHead) throws -> Bool = { _ in false }
   ) async throws -> ResponseHead {
     guard var url = URL(string: address) else {
-      throw HubError(.requestInvalid, "'\(address)' is no address")
+      throw HubError(.requestInvalid, "'\(address)' is not a valid address")
     }
     for _ in 0...Self.redirectLimit {
       let head = try await http.send(
@@ -58,7 +59,7 @@ struct HubClient: Sendable {
     var request = URLRequest(url: url, cachePolicy: .reloadIgnoringLocalCacheData)
     request.httpMethod = method
     request.setValue("streamflow", forHTTPHeaderField: "User-Agent")
-    // What is hashed is the file, not a compressed form of it.
+    // The hash is that of the file, not of a compressed form.
     request.setValue("identity", forHTTPHeaderField: "Accept-Encoding")
     if let range { request.setValue("bytes=\(range)-", forHTTPHeaderField: "Range") }
     if let token = access.token, Origin(url) == access.origin {
@@ -74,7 +75,7 @@ struct HubClient: Sendable {
     else {
       throw HubError(
         .answerInvalid,
-        "'\(url.absoluteString)' redirects to '\(location ?? "")', which is no address of HTTP")
+        "'\(url.absoluteString)' redirects to '\(location ?? "")', which is not an HTTP address")
     }
     guard target.user == nil, target.password == nil else {
       throw HubError(
@@ -90,9 +91,9 @@ struct HubClient: Sendable {
     return target.withLowercaseScheme
   }
 
-  /// The error that an answer other than a success is; a failure that may pass is thrown as one.
+  /// The error for an unsuccessful response; throws it if the failure is transient.
   ///
-  /// - Parameter path: the file that was asked for, or nil for the list of files.
+  /// - Parameter path: the requested file, or nil for the file list.
   func failure(_ head: ResponseHead, of path: String?) -> any Error {
     let what = path.map { "'\($0)'" } ?? "the list of files"
     let host = head.url.host() ?? access.endpoint
@@ -128,7 +129,7 @@ struct HubClient: Sendable {
     }
   }
 
-  /// A text as one segment of an address.
+  /// A text escaped as one path component.
   static func escaped(_ text: String) -> String {
     text.utf8.map { byte in
       switch byte {

@@ -2,67 +2,67 @@ internal import FlowModels
 public import Foundation
 internal import StreamFlow
 
-/// What went wrong between a hub and the cache.
+/// An error while a model is downloaded.
 public struct HubError: Error, Equatable, Sendable, CustomStringConvertible {
   /// The kind of failure.
   public enum Code: Sendable, CaseIterable {
-    /// A name, a revision, an endpoint or a token that cannot be one.
+    /// Invalid name, revision, endpoint or token.
     case requestInvalid
-    /// The network is not to be used.
+    /// Network use is disabled.
     case offline
-    /// The hub wants a token, or refuses the one it got.
+    /// The hub requires a token, or rejects the one it got.
     case accessDenied
-    /// There is no such repository, revision or file.
+    /// The repository, revision or file does not exist.
     case notFound
-    /// The hub cannot be reached, or goes on failing.
+    /// The hub cannot be reached, or keeps failing.
     case unavailable
-    /// The hub's answer is not what such an answer must be.
+    /// The hub's response is invalid.
     case answerInvalid
-    /// What was downloaded is not what the hub said it is.
+    /// The download does not match the hub's description.
     case contentMismatch
-    /// The repository has no files that this package reads, or more than one choice of them.
+    /// The repository has no files that this package reads, or several sets of them.
     case filesUnclear
-    /// There is not enough room on the disk.
+    /// The disk has not enough room.
     case diskFull
     /// The cache cannot be written.
     case cacheUnwritable
   }
 
-  /// Something that a user sets, and that another value of mends a failure.
+  /// A user's setting that can fix a failure.
   public enum Setting: Sendable, CaseIterable {
     /// The branch, tag or commit.
     case revision
-    /// The patterns of the files that are wanted.
+    /// The patterns of the requested files.
     case files
   }
 
-  /// The kind of failure, to decide what to do about it.
+  /// The kind of failure, for programmatic handling.
   public let code: Code
-  /// The failure in words, with the values that clashed and how to mend it.
+  /// The message, with the conflicting values and a remedy.
   public let message: String
-  /// What to set otherwise, where that mends it.
+  /// The settings that can fix the failure.
   public let settings: [Setting]
 
   init(_ code: Code, _ message: String, settings: [Setting] = []) {
     self.settings = settings
     self.code = code
-    // Names and answers of a hub are a stranger's words.
+    // Names and responses of a hub are untrusted text.
     self.message = message.printable
   }
 
-  /// The failure in words.
+  /// The message.
   public var description: String { message }
 }
 
 extension HubError: LocalizedError {
-  /// The failure in words.
+  /// The message.
   public var errorDescription: String? { message }
 }
 
-/// A failure that may be gone at the next attempt.
+/// A failure after which another attempt may succeed.
 struct TransientFailure: Error {
   let reason: String
-  /// How long the hub asks to be left alone.
+  /// The delay that the hub requests.
   var retryAfter: Duration?
 
   init(reason: String, retryAfter: Duration? = nil) {
@@ -71,7 +71,7 @@ struct TransientFailure: Error {
   }
 }
 
-/// Contents that are not those that were promised.
+/// Contents that do not match their description.
 struct Mismatch: Error {
   let problem: String
 }

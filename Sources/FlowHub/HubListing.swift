@@ -5,23 +5,23 @@ internal import Synchronization
 
 /// A file of a repository, as the hub describes it.
 struct HubFile: Equatable, Sendable {
-  /// Where it lies in the repository.
+  /// Its path in the repository.
   let path: String
   /// Its length in bytes.
   let byteCount: Int
-  /// What its contents hash to.
+  /// Expected hash of its contents.
   let digest: BlobDigest
 }
 
 /// The files of a revision.
 struct HubListing: Sendable {
-  /// The commit that the revision is.
+  /// The commit of the revision.
   let commit: String
   /// The paths of all files.
   let paths: [String]
   private let known: [String: HubFile]
 
-  /// The description of a file, if the list holds it; else the hub is to be asked for it.
+  /// The description of a file if the list contains it; otherwise the hub must be asked.
   func file(_ path: String) -> HubFile? { known[path] }
 
   private struct Answer: Decodable {
@@ -39,17 +39,19 @@ struct HubListing: Sendable {
     let siblings: [Sibling]
   }
 
-  /// Reads the hub's answer, whose every word may be meant badly.
+  /// Parses the hub's response, none of which is trusted.
   init(json: Data, model: HubModelName) throws(HubError) {
     let answer: Answer
     do { answer = try JSONDecoder().decode(Answer.self, from: json) } catch {
       throw HubError(
         .answerInvalid,
-        "the hub's list of '\(model)' is not one ('sha' and 'siblings' in JSON); check HF_ENDPOINT")
+        "the hub's file list of '\(model)' is invalid (expected JSON with 'sha' and 'siblings'); "
+          + "check HF_ENDPOINT")
     }
     guard HubCache.isCommit(answer.sha) else {
       throw HubError(
-        .answerInvalid, "the hub names '\(answer.sha)' as a commit of '\(model)', which it is not")
+        .answerInvalid,
+        "the hub names '\(answer.sha)' as a commit of '\(model)', which is not a commit hash")
     }
     commit = answer.sha
     var known: [String: HubFile] = [:]
@@ -59,7 +61,7 @@ struct HubListing: Sendable {
         throw HubError(
           .answerInvalid,
           "the hub lists a file \(path.debugDescription) of '\(model)', which leads out of its "
-            + "folder or is no path; nothing was downloaded")
+            + "folder or is not a path; nothing was downloaded")
       }
       let digest = sibling.lfs == nil ? sibling.blobId : sibling.lfs?.sha256
       if let size = sibling.lfs?.size ?? sibling.size, size >= 0, let digest = BlobDigest(digest) {
@@ -70,8 +72,8 @@ struct HubListing: Sendable {
     paths = Set(answer.siblings.map(\.rfilename)).sorted()
   }
 
-  /// Whether a path stays in its folder and can be printed: names separated by `/`, none of them
-  /// `.`, `..` or empty, without characters that command a terminal or reorder a line.
+  /// Whether a path stays in its folder and is printable: components separated by `/`, none of them
+  /// `.`, `..` or empty, without terminal control or text direction characters.
   static func isSafe(_ path: String) -> Bool {
     path.utf8.count <= 1024
       && path.unicodeScalars.allSatisfy {
@@ -82,12 +84,12 @@ struct HubListing: Sendable {
   }
 }
 
-/// Keeps a small body whole.
+/// Collects a small body.
 final class BodyReceiver: ResponseReceiver {
   private let data = Mutex(Data())
   private let limit: Int
 
-  /// Creates a receiver that refuses a body of more bytes than the limit.
+  /// Creates a receiver that rejects a body longer than the limit.
   init(limit: Int) { self.limit = limit }
 
   var body: Data { data.withLock { $0 } }
@@ -106,7 +108,7 @@ final class BodyReceiver: ResponseReceiver {
 }
 
 extension HubClient {
-  /// Asks for the files of the revision.
+  /// Requests the file list of the revision.
   func listing() async throws -> HubListing {
     let receiver = BodyReceiver(limit: 64 << 20)
     let head = try await send(to: listingAddress, receiver: receiver)
@@ -114,7 +116,7 @@ extension HubClient {
     return try HubListing(json: receiver.body, model: model)
   }
 
-  /// Asks for the description of one file, where the list leaves it out.
+  /// Requests the description of one file that the list does not contain.
   func description(of path: String, at commit: String) async throws -> HubFile {
     var found: HubFile?
     let head = try await send(

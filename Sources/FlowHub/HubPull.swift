@@ -2,21 +2,21 @@ public import FlowModels
 internal import Foundation
 internal import StreamFlow
 
-/// Brings a model from a hub into the cache.
+/// Downloads a model from a hub into the cache.
 public struct HubPull: Sendable {
-  /// What happens on the way.
+  /// An event of a download.
   public enum Event: Sendable {
-    /// The files are known: how many, of how many bytes.
+    /// The files are known: their number and their total bytes.
     case planned(fileCount: Int, byteCount: Int)
-    /// So many bytes were in the cache already.
+    /// Bytes that were already in the cache.
     case found(byteCount: Int)
-    /// So many bytes came; fewer than none where some were no good.
+    /// Bytes that were received; negative if some were discarded.
     case received(byteCount: Int)
-    /// A file is whole.
+    /// A file is complete.
     case finished(path: String, byteCount: Int)
-    /// Another process downloads a file; this one waits for it.
+    /// Another process is downloading a file; this one waits for it.
     case waiting(path: String)
-    /// Something failed and is tried again.
+    /// A failed request is tried again.
     case retrying(reason: String, delay: Duration)
   }
 
@@ -24,40 +24,40 @@ public struct HubPull: Sendable {
   public let model: HubModelName
   /// The branch, tag or commit.
   public let revision: String
-  /// The patterns of paths that replace the choice of files, if any.
+  /// The path patterns that replace the automatic choice of files, if any.
   public let patterns: [String]
 
-  /// How many files are downloaded at once.
+  /// Number of parallel downloads.
   static let concurrency = 4
 
   var retry = RetryPolicy()
   var idleTimeout = Duration.seconds(60)
-  /// The room on the cache's disk; nil where it is not known.
+  /// The free bytes on the cache's disk; nil if unknown.
   var freeByteCount: @Sendable (CacheRepository) -> Int? = { $0.freeByteCount() }
 
   /// Plans a download.
   ///
-  /// - Throws: ``HubError`` where the revision cannot be one.
+  /// - Throws: ``HubError`` if the revision is invalid.
   public init(
     model: HubModelName, revision: String = HubCache.defaultRevision, patterns: [String] = []
   ) throws(HubError) {
     guard HubCache.isRevision(revision) else {
       throw HubError(
-        .requestInvalid, "'\(revision)' is no revision; give a branch, a tag or a commit")
+        .requestInvalid, "'\(revision)' is not a revision; give a branch, a tag or a commit")
     }
     self.model = model
     self.revision = revision
     self.patterns = patterns
   }
 
-  /// Downloads what is missing, checks it, and makes the snapshot.
+  /// Downloads missing files, verifies them, and creates the snapshot.
   ///
-  /// What was downloaded stays when this is cancelled or fails, and the next run goes on from it.
+  /// Downloaded data stays after cancellation or failure, and the next run continues from it.
   ///
   /// - Parameters:
   ///   - access: the hub.
   ///   - cache: the cache.
-  ///   - report: told what happens, from any thread.
+  ///   - report: receives events, on any thread.
   public func callAsFunction(
     from access: HubAccess, into cache: HubCache,
     report: @escaping @Sendable (Event) -> Void = { _ in }
@@ -98,7 +98,7 @@ public struct HubPull: Sendable {
           .answerInvalid, "'\(index)' of '\(model)' is \(file.byteCount) bytes long; refused")
       }
       received = try await transfer.download(file) { event in
-        // Not a part of the plan yet, so no part of its progress.
+        // This file is not part of the plan yet, so it does not count as progress.
         if case .waiting = event { report(event) }
       }
       let place = transfer.repository.blobPath(of: file.digest)
@@ -131,11 +131,11 @@ public struct HubPull: Sendable {
   }
 }
 
-/// A model in the cache, as a pull leaves it.
+/// A downloaded model in the cache.
 public struct HubSnapshot: Sendable {
-  /// One file of it.
+  /// A file of the snapshot.
   public struct File: Sendable {
-    /// Where it lies in the snapshot.
+    /// Its path in the snapshot.
     public let path: String
     /// Its length.
     public let byteCount: Int
@@ -145,9 +145,9 @@ public struct HubSnapshot: Sendable {
   public let folder: String
   /// The commit.
   public let commit: String
-  /// The files that were asked for.
+  /// The requested files.
   public let files: [File]
-  /// The bytes that came over the network for them.
+  /// The bytes that were received from the network.
   public let receivedByteCount: Int
 }
 

@@ -1,33 +1,33 @@
 internal import Foundation
 
-/// How often and how soon what failed is tried again.
+/// How often and after which delay a failed request is tried again.
 struct RetryPolicy: Sendable {
-  /// The attempts in a row that may come to nothing.
+  /// Maximum number of consecutive attempts without progress.
   var attemptCount = 6
-  /// The wait after the first failure; each one after doubles it.
+  /// The delay after the first failure; it doubles with each further one.
   var firstDelay = Duration.seconds(1)
-  /// The longest wait that is not asked for.
+  /// The longest delay that the hub did not request.
   var longestDelay = Duration.seconds(30)
-  /// The longest wait that a hub may ask for.
+  /// The longest delay that the hub may request.
   var longestRetryAfter = Duration.seconds(300)
   /// Waits.
   var sleep: @Sendable (Duration) async throws -> Void = { try await Task.sleep(for: $0) }
-  /// Told why, and how long from now, something is tried again.
+  /// Receives the reason and the delay of each new attempt.
   var report: @Sendable (_ reason: String, _ delay: Duration) -> Void = { _, _ in }
 
-  /// The wait before the next attempt: from a half to the whole of what is due, so that many who
-  /// failed together do not come back together.
+  /// The delay before the next attempt: a random value between half of the due delay and all of it,
+  /// so that clients that failed together do not return together.
   func delay(afterFailures count: Int, retryAfter: Duration?) -> Duration {
     if let retryAfter { return min(max(retryAfter, .zero), longestRetryAfter) }
     let doublings = min(max(count - 1, 0), 16)
     return min(firstDelay * (1 << doublings), longestDelay) * Double.random(in: 0.5...1)
   }
 
-  /// Does work until it succeeds, or fails for good, or comes to nothing too often in a row.
+  /// Repeats work until it succeeds, fails permanently, or makes no progress too often in a row.
   ///
   /// - Parameters:
-  ///   - what: the work, to begin a sentence on its failure.
-  ///   - progress: how far the work has come; an attempt that came further counts as none.
+  ///   - what: the name of the work, to start an error message.
+  ///   - progress: a measure of progress; attempts that made progress do not count as failures.
   func callAsFunction<Result>(
     _ what: String, progress: () -> Int = { 0 }, work: () async throws -> Result
   ) async throws -> Result {
@@ -42,7 +42,7 @@ struct RetryPolicy: Sendable {
           throw HubError(
             .unavailable,
             "\(what) failed \(attemptCount) times: \(failure.reason); try again later, what was "
-              + "downloaded is kept")
+              + "downloaded stays on disk")
         }
         let delay = delay(afterFailures: failureCount, retryAfter: failure.retryAfter)
         report("\(what) failed: \(failure.reason)", delay)
@@ -51,7 +51,7 @@ struct RetryPolicy: Sendable {
     }
   }
 
-  /// Reads a `Retry-After` header: a number of seconds, or a date.
+  /// Parses a `Retry-After` header: a number of seconds, or a date.
   static func retryAfter(_ text: String?, now: Date = Date()) -> Duration? {
     guard let text = text?.trimmingCharacters(in: .whitespaces), !text.isEmpty else { return nil }
     if text.utf8.allSatisfy({ (48...57).contains($0) }) {

@@ -9,7 +9,7 @@ struct Transfer: Sendable {
   let retry: RetryPolicy
   let report: @Sendable (HubPull.Event) -> Void
 
-  /// What the hub says of a file, in its list or else when asked.
+  /// The hub's description of a file, from its list or by a request.
   func describe(_ path: String, in listing: HubListing) async throws -> HubFile {
     if let file = listing.file(path) { return file }
     return try await retry("the request for '\(path)'") {
@@ -17,9 +17,9 @@ struct Transfer: Sendable {
     }
   }
 
-  /// Brings files, several at once, and gives the number of bytes that came over the network.
+  /// Downloads several files in parallel, and returns the number of bytes received.
   func download(_ files: [HubFile]) async throws -> Int {
-    // Files of the same contents are one blob.
+    // Files with equal contents are one blob.
     var blobs: [[HubFile]] = []
     var indices: [BlobDigest: Int] = [:]
     for file in files {
@@ -48,7 +48,7 @@ struct Transfer: Sendable {
     return received
   }
 
-  /// Brings one file, and gives the number of bytes that came over the network.
+  /// Downloads one file, and returns the number of bytes received.
   func download(
     _ file: HubFile, report: @escaping @Sendable (HubPull.Event) -> Void
   ) async throws -> Int {

@@ -2,30 +2,30 @@ internal import Foundation
 
 /// The weights of one component's folder: which files belong together, and which are preferred.
 struct WeightFiles {
-  /// What files of weights are called, without variant, shard and ending.
+  /// File names of weights, without variant, shard and extension.
   static let stems = ["diffusion_pytorch_model", "model"]
 
   private let folder: String
   private let names: [String]
 
-  /// Looks at the files that lie in a folder itself.
+  /// Considers the files directly in a folder.
   ///
   /// - Parameters:
   ///   - paths: the paths of all files.
-  ///   - folder: the folder with a slash at its end, or nothing for the root.
+  ///   - folder: the folder with a trailing slash, or empty for the root.
   init(paths: [String], folder: String) {
     self.folder = folder
     names = paths.filter { $0.hasPrefix(folder) }.map { String($0.dropFirst(folder.count)) }
       .filter { !$0.contains("/") }
   }
 
-  /// The files of weights in other formats and of other names.
+  /// Weight files in other formats or with other names.
   var others: [String] {
     let endings = [".bin", ".ckpt", ".pt", ".pth", ".msgpack", ".onnx", ".h5", ".safetensors"]
     return names.filter { name in endings.contains { name.hasSuffix($0) } }.map { folder + $0 }
   }
 
-  /// The files of half precision if there are any, else the plain ones; nil where there are none.
+  /// The half-precision files if there are any, else the plain ones; nil if there are none.
   func preferred() throws(HubError) -> [String]? {
     for variant in ["fp16", ""] {
       for stem in Self.stems {
@@ -44,7 +44,7 @@ struct WeightFiles {
     return nil
   }
 
-  /// The shards `<base>-00001-of-00003.safetensors`, all of them.
+  /// All shards `<base>-00001-of-00003.safetensors`.
   private func shards(base: String, index: String) throws(HubError) -> [String] {
     let shards = names.filter { name in
       name.wholeMatch(of: /(.+)-[0-9]{5}-of-[0-9]{5}\.safetensors/).map { $0.1 == base } ?? false
@@ -53,7 +53,7 @@ struct WeightFiles {
     guard let count = counts.first, counts.count == 1, shards.count == count else {
       throw HubError(
         .filesUnclear,
-        "'\(folder)\(index)' is there, but not all of its shards: "
+        "'\(folder)\(index)' exists, but not all of its shards: "
           + "\(FileChoice.quoted(shards)); name the files yourself",
         settings: [.files])
     }

@@ -16,11 +16,11 @@ struct AddedToken: Equatable, Sendable {
   var isNormalized = false
 }
 
-/// Cuts added tokens out of a text before the rest is split into words.
+/// Extracts added tokens from a text before the rest is split into words.
 ///
-/// Does what `AddedVocabulary` of Hugging Face's tokenizers does: tokens that are not normalized
-/// are found in the text as written, the rest of the text is normalized, and normalized tokens are
-/// found there. The leftmost match counts, of several that begin at one place the longest.
+/// Matches `AddedVocabulary` of Hugging Face's tokenizers: tokens that are not normalized are found
+/// in the original text, the remaining text is normalized, and normalized tokens are found there.
+/// The leftmost match wins; of several matches at one position, the longest.
 struct AddedTokens: Sendable {
   /// A part of a text.
   enum Piece: Equatable {
@@ -36,7 +36,8 @@ struct AddedTokens: Sendable {
 
   /// - Parameters:
   ///   - tokens: the tokens.
-  ///   - normalize: what the tokenizer does to a text before it is split into words.
+  ///   - normalize: the normalization that the tokenizer applies before it splits a text into
+  ///     words.
   init(_ tokens: [AddedToken], normalize: @escaping @Sendable (String) -> [Unicode.Scalar]) {
     self.normalize = normalize
     let tokens = tokens.filter { !$0.content.isEmpty }
@@ -94,7 +95,7 @@ private struct Matcher: Sendable {
         continue
       }
       var (start, end) = (position, matchEnd)
-      // A match that is refused still ends the search in it, as in the original.
+      // A rejected match still ends the search inside it, as in the reference implementation.
       position = matchEnd
       if token.isSingleWord {
         let touches =
@@ -130,7 +131,7 @@ private struct Matcher: Sendable {
     return found
   }
 
-  /// Whether a scalar is one of a word, as `\w` of a Unicode regular expression.
+  /// Whether a scalar is a word character, `\w` of a Unicode regular expression.
   private static func isWord(_ scalar: Unicode.Scalar) -> Bool {
     switch scalar.properties.generalCategory {
     case .decimalNumber, .connectorPunctuation, .nonspacingMark, .spacingMark, .enclosingMark: true

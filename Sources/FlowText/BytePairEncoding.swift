@@ -1,6 +1,6 @@
-/// Byte-level byte-pair encoding, with a mark at the end of words as CLIP uses it or without one.
+/// Byte-level byte-pair encoding, with CLIP's end-of-word marker or without one.
 ///
-/// Sennrich et al., 2016 (arXiv:1508.07909); the printable stand-ins for bytes are GPT-2's.
+/// Sennrich et al., 2016 (arXiv:1508.07909); the printable substitutes for bytes are GPT-2's.
 struct BytePairEncoding: Sendable {
   private struct Pair: Hashable {
     let left: String
@@ -13,10 +13,10 @@ struct BytePairEncoding: Sendable {
   private let endOfWord: String
 
   /// - Parameters:
-  ///   - vocabulary: the tokens of texts.
-  ///   - merges: the pairs that are joined, the first first.
-  ///   - unknown: the token of what is not in the vocabulary.
-  ///   - endOfWord: what stands after the last byte of a word.
+  ///   - vocabulary: the token ids by text.
+  ///   - merges: the pairs to merge, in order of rank.
+  ///   - unknown: the token of symbols that are not in the vocabulary.
+  ///   - endOfWord: the marker after the last byte of a word.
   init(
     vocabulary: [String: Int], merges: [(String, String)], unknown: Int,
     endOfWord: String = "</w>"
@@ -31,7 +31,9 @@ struct BytePairEncoding: Sendable {
     self.ranks = ranks
   }
 
-  /// The tokens of one word, whose bytes are joined in the order of the merges' ranks.
+  /// The tokens of one word.
+  ///
+  /// Its bytes are merged in the order of the merges' ranks.
   ///
   /// - Complexity: O(*n* log *n*) in the bytes of the word.
   func encode(_ word: String) -> [Int] {
@@ -41,7 +43,7 @@ struct BytePairEncoding: Sendable {
     return joined(symbols).map { vocabulary[$0] ?? unknown }
   }
 
-  /// Joins the pair of the lowest rank wherever it occurs, from the left, until no pair has a rank.
+  /// Merges all occurrences of the pair of lowest rank, left to right, until no pair has a rank.
   private func joined(_ symbols: [String]) -> [String] {
     var word = LinkedSymbols(symbols)
     var candidates = CandidateHeap()
@@ -56,11 +58,11 @@ struct BytePairEncoding: Sendable {
     }
     for position in symbols.indices { propose(position) }
     while let lowest = candidates.first?.rank {
-      // All of a rank before any pair that they make, though it may have a lower one.
+      // Merges all pairs of one rank before the pairs that they create, even if those rank lower.
       var changed: [Int] = []
       while let candidate = candidates.first, candidate.rank == lowest {
         candidates.removeFirst()
-        // The pair may have gone since it was proposed.
+        // An earlier merge may have removed the pair.
         guard currentRank(at: candidate.position) == lowest else { continue }
         word.join(at: candidate.position)
         changed.append(candidate.position)
@@ -73,7 +75,7 @@ struct BytePairEncoding: Sendable {
     return word.remaining
   }
 
-  /// A printable character for each byte: itself where it is printable, else one from 256 on.
+  /// A printable character for each byte: the byte itself if it is printable, else one from 256 up.
   static let byteCharacters: [Unicode.Scalar] = {
     let printable = Set(Array(33...126) + Array(161...172) + Array(174...255))
     var next: UInt32 = 256

@@ -1,21 +1,20 @@
 extension CLIPTokenizer {
-  /// The most chunks of a prompt: 600 tokens where a chunk has 75.
+  /// Maximum number of chunks of a prompt: 600 tokens at 75 tokens per chunk.
   public static let chunkLimit = 8
 
-  /// Encodes a weighted prompt into chunks of exactly `length` tokens: the start, the words, the
-  /// end, padding.
+  /// Encodes a weighted prompt into chunks of exactly `length` tokens: BOS, the text, EOS, padding.
   ///
-  /// Stretches of different weight are encoded each by itself. A chunk that is full before the
-  /// prompt is at its end is cut after its last comma if that is among its last 20 tokens, so that
-  /// what belongs together stays so, as the web UI does (`comma_padding_backtrack`). `BREAK` ends
-  /// a chunk where it stands, unless there is but one.
+  /// Spans of different weight are encoded separately. If a chunk is full before the prompt ends,
+  /// it ends after its last comma if that is among its last 20 tokens, so that phrases stay
+  /// together, as in the web UI (`comma_padding_backtrack`). `BREAK` ends a chunk, unless only one
+  /// chunk is allowed.
   ///
-  /// - Precondition: there is room for the start and the end, and for a chunk.
+  /// - Precondition: `length` has room for BOS and EOS, and the limit allows one chunk.
   public func encode(
     _ prompt: WeightedPrompt, length: Int, chunkLimit: Int = Self.chunkLimit
   ) -> ChunkedPrompt {
-    precondition(length >= 2, "the start and the end of a chunk take two tokens, got \(length)")
-    precondition(chunkLimit > 0, "a prompt takes a chunk, got \(chunkLimit)")
+    precondition(length >= 2, "BOS and EOS of a chunk take two tokens, got \(length)")
+    precondition(chunkLimit > 0, "the chunk limit must be positive, got \(chunkLimit)")
     var filler = ChunkFiller(room: length - 2, limit: chunkLimit, comma: comma)
     var cut: [String] = []
     var isCut = false

@@ -1,23 +1,23 @@
-/// The tokenizer of CLIP's text encoders; gives what transformers' `CLIPTokenizer` gives.
+/// The tokenizer of CLIP's text encoders, equal to transformers' `CLIPTokenizer`.
 public struct CLIPTokenizer: Tokenizer {
-  /// The number of tokens with their marks that the model was trained with, where the files say.
+  /// The trained sequence length including BOS and EOS, if the files specify it.
   public let maximumLength: Int?
 
   let encoding: BytePairEncoding
   let start: Int
   let end: Int
   let padding: Int
-  /// The token of a comma by itself, where the vocabulary has one.
+  /// The token of a lone comma, if the vocabulary has one.
   let comma: Int?
   private let added: AddedTokens
 
-  /// Reads a tokenizer folder: `vocab.json` and `merges.txt`, or `tokenizer.json`, and beside
-  /// them padding, length and added tokens of `special_tokens_map.json`, `added_tokens.json` and
+  /// Reads a tokenizer folder: `vocab.json` and `merges.txt`, or `tokenizer.json`, and padding,
+  /// length and added tokens from `special_tokens_map.json`, `added_tokens.json` and
   /// `tokenizer_config.json`.
   ///
   /// - Parameters:
   ///   - folder: the folder.
-  ///   - padding: the token that fills a prompt up; what the files say unless given.
+  ///   - padding: the padding token; the default is what the files specify.
   public init(folder: String, padding: String? = nil) throws(TextError) {
     let file = try TokenizerFile(folder: folder, padding: padding)
     func token(_ text: String) throws(TextError) -> Int {
@@ -39,11 +39,11 @@ public struct CLIPTokenizer: Tokenizer {
       vocabulary: file.vocabulary, merges: file.merges, unknown: end)
   }
 
-  /// Encodes a prompt into exactly `length` tokens: the start, the words, the end, padding.
+  /// Encodes a prompt into exactly `length` tokens: BOS, the text, EOS, padding.
   ///
-  /// - Precondition: there is room for the start and the end.
+  /// - Precondition: `length` is at least 2, for BOS and EOS.
   public func encode(_ prompt: String, length: Int) -> TokenizedPrompt {
-    precondition(length >= 2, "the start and the end of a prompt take two tokens, got \(length)")
+    precondition(length >= 2, "BOS and EOS of a prompt take two tokens, got \(length)")
     var tokens = [start]
     var cut: String?
     let words = words(of: prompt)
@@ -68,7 +68,7 @@ public struct CLIPTokenizer: Tokenizer {
     var addedToken: Int?
   }
 
-  /// The words of a prompt and the added tokens in it.
+  /// The words and added tokens of a prompt.
   func words(of prompt: String) -> [Word] {
     added.pieces(of: prompt).flatMap { piece in
       switch piece {
@@ -83,7 +83,7 @@ public struct CLIPTokenizer: Tokenizer {
     word.addedToken.map { [$0] } ?? encoding.encode(word.text)
   }
 
-  /// Composed, blanks made one space, lower case, each scalar by itself.
+  /// Normalizes each scalar: composed (NFC), white space collapsed to one space, lower case.
   static func normalize(_ text: Substring) -> [Unicode.Scalar] {
     var scalars: [Unicode.Scalar] = []
     for scalar in String(text).composedScalars {
@@ -96,7 +96,7 @@ public struct CLIPTokenizer: Tokenizer {
     return scalars
   }
 
-  /// Cuts a normalized text as CLIP's pattern does:
+  /// Splits a normalized text by CLIP's pattern:
   /// `'s|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|[^\s\p{L}\p{N}]+`.
   static func words(of scalars: [Unicode.Scalar]) -> [String] {
     var words: [String] = []
@@ -125,8 +125,8 @@ public struct CLIPTokenizer: Tokenizer {
     return words
   }
 
-  /// The BOS and EOS tokens where they are no added tokens, as in `<|EndOfText|>`: the pattern
-  /// takes each whole, and byte-level encoding then cuts it at its brackets.
+  /// BOS and EOS tokens that are not added tokens, as in `<|EndOfText|>`: the pattern matches each
+  /// as a whole, and byte-level encoding then splits it at its brackets.
   private static let marks: [[[Unicode.Scalar]]] = [
     ["<|", "startoftext", "|>"], ["<|", "endoftext", "|>"],
   ]

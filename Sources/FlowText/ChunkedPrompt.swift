@@ -1,21 +1,25 @@
-/// A prompt in as many chunks as it takes, each of which a text encoder reads by itself.
+/// A prompt split into chunks.
+///
+/// A text encoder reads each chunk separately.
 public struct ChunkedPrompt: Equatable, Sendable {
-  /// What a text encoder reads at once.
+  /// The tokens of one pass of a text encoder.
   public struct Chunk: Equatable, Sendable {
-    /// The tokens with their marks of start and end, padded.
+    /// Token ids including BOS and EOS, padded.
     public let tokens: [Int]
-    /// Where the mark of the end stands, from which a pooled output is taken.
+    /// Position of the EOS token, at which a pooled output is taken.
     public let endIndex: Int
-    /// The factor of each token; marks and padding have 1.
+    /// Weight of each token; BOS, EOS and padding have 1.
     public let weights: [Float]
 
-    /// Whether no weight changes anything.
+    /// Whether all weights are 1.
     public var isUnweighted: Bool { weights.allSatisfy { $0 == 1 } }
   }
 
   /// The chunks in order, at least one.
   public let chunks: [Chunk]
-  /// The end of the prompt that did not fit, if any: what the picture will know nothing of.
+  /// The truncated end of the prompt, if any.
+  ///
+  /// It has no effect on the image.
   public let cut: String?
 
   init(chunks: [Chunk], cut: String?) {
@@ -23,7 +27,7 @@ public struct ChunkedPrompt: Equatable, Sendable {
     self.cut = cut
   }
 
-  /// Takes a prompt of one chunk, in which all words weigh the same.
+  /// Creates a prompt of one chunk in which all tokens have weight 1.
   public init(_ prompt: TokenizedPrompt) {
     let weights = [Float](repeating: 1, count: prompt.tokens.count)
     chunks = [Chunk(tokens: prompt.tokens, endIndex: prompt.endIndex, weights: weights)]
@@ -33,17 +37,17 @@ public struct ChunkedPrompt: Equatable, Sendable {
 
 /// Fills chunks token by token.
 struct ChunkFiller {
-  /// How far before the end of a full chunk a comma ends it in its stead: the default of the web
-  /// UI's `comma_padding_backtrack`.
+  /// Maximum distance of a comma from the end of a full chunk at which the chunk is split: the
+  /// default of the web UI's `comma_padding_backtrack`.
   static let commaReach = 20
 
-  /// The words' tokens in a chunk and their weights.
+  /// The tokens of a chunk and their weights.
   typealias Content = [(token: Int, weight: Float)]
 
-  /// The tokens of a chunk without its marks.
+  /// Number of tokens of a chunk without BOS and EOS.
   let room: Int
   let limit: Int
-  /// The token of a comma by itself, where the vocabulary has one.
+  /// The token of a lone comma, if the vocabulary has one.
   let comma: Int?
 
   private(set) var full: [Content] = []
@@ -56,7 +60,7 @@ struct ChunkFiller {
     self.comma = comma
   }
 
-  /// Puts a token at the end; false where there is no room for it in the last chunk.
+  /// Appends a token; returns false if the last chunk has no room for it.
   mutating func append(_ token: Int, weight: Float) -> Bool {
     if content.count == room {
       guard room > 0, full.count + 1 < limit else { return false }
@@ -74,7 +78,7 @@ struct ChunkFiller {
     return true
   }
 
-  /// Ends the chunk even if it is empty; false where it is the last one.
+  /// Ends the chunk, even an empty one; returns false if it is the last.
   mutating func endSection() -> Bool {
     guard full.count + 1 < limit else { return false }
     endChunk()

@@ -3,8 +3,8 @@ internal import Foundation
 extension String {
   /// The scalars of the canonical composition (NFC).
   ///
-  /// Foundation leaves a Korean syllable and the consonant that ends it apart where the syllable is
-  /// one scalar already; they are joined here (Unicode 16, section 3.12).
+  /// Foundation does not compose a precomposed Korean syllable with a following final consonant;
+  /// they are composed here (Unicode 16, section 3.12).
   var composedScalars: [Unicode.Scalar] {
     var scalars: [Unicode.Scalar] = []
     for scalar in precomposedStringWithCanonicalMapping.unicodeScalars {
@@ -17,7 +17,7 @@ extension String {
     return scalars
   }
 
-  /// The syllable of an open syllable and a consonant that ends it; nothing where they are not that.
+  /// The syllable of an open syllable and a final consonant; nil for other scalars.
   private static func syllable(
     _ open: Unicode.Scalar, _ end: Unicode.Scalar
   ) -> Unicode.Scalar? {

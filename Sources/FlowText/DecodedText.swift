@@ -1,10 +1,10 @@
-/// The text of a file in UTF-8, or in the UTF-8, UTF-16 or UTF-32 that its byte-order mark names.
+/// The text of a file in UTF-8, or in the encoding (UTF-8, UTF-16, UTF-32) of its byte-order mark.
 public struct DecodedText: Equatable, Sendable {
-  /// Why bytes are not text, with the line.
+  /// Why bytes could not be decoded, with the line.
   public struct Problem: Error, Equatable, Sendable {
     /// The line with the first byte that is not text, from 1.
     public let line: Int
-    /// The problem in words, as in `line 3 is not UTF-8 (byte 0xE9)`.
+    /// The message, such as `line 3 is not UTF-8 (byte 0xE9)`.
     public let message: String
   }
 
@@ -13,8 +13,7 @@ public struct DecodedText: Equatable, Sendable {
 
   /// Decodes bytes.
   ///
-  /// - Throws: ``Problem`` where bytes are not of the encoding, or a character is NUL, which no
-  ///   text file holds.
+  /// - Throws: ``Problem`` if bytes are invalid in the encoding, or a character is NUL.
   public init(_ bytes: [UInt8]) throws(Problem) {
     text =
       if bytes.starts(with: [0xff, 0xfe, 0, 0]) {
@@ -31,7 +30,7 @@ public struct DecodedText: Equatable, Sendable {
   }
 
   private static func utf8(_ bytes: ArraySlice<UInt8>) throws(Problem) -> String {
-    // NUL first: UTF-16 without a mark is mostly valid UTF-8.
+    // NUL is checked first: UTF-16 without a byte-order mark is mostly valid UTF-8.
     if let null = bytes.firstIndex(of: 0) {
       let hint = "save the file as UTF-8, or as UTF-16 with a byte-order mark"
       throw problem("has a NUL byte and is not text; \(hint)", after: bytes[..<null])
@@ -80,7 +79,7 @@ public struct DecodedText: Equatable, Sendable {
     return String(text)
   }
 
-  /// Whole words of bytes; a part of one at the end is left out.
+  /// Complete words of bytes; an incomplete word at the end is ignored.
   private static func words(_ bytes: ArraySlice<UInt8>, size: Int, isBig: Bool) -> [UInt32] {
     stride(from: bytes.startIndex, to: bytes.endIndex - size + 1, by: size).map { start in
       let word = bytes[start..<start + size]

@@ -1,6 +1,6 @@
-/// The symbols of a word, which are joined with their neighbors in constant time.
+/// The symbols of a word as a linked list, in which neighbors merge in constant time.
 struct LinkedSymbols {
-  /// The symbols by position; a symbol that was joined to the one before it is empty.
+  /// The symbols by position; empty after a merge into the symbol before.
   private(set) var texts: [String]
   private var following: [Int]
   private var preceding: [Int]
@@ -11,20 +11,20 @@ struct LinkedSymbols {
     preceding = Array(-1..<symbols.count - 1)
   }
 
-  /// The position of the next symbol; nothing after the last, and after one that was joined.
+  /// Position of the next symbol; nil for the last symbol and for merged symbols.
   func next(after position: Int) -> Int? {
     guard !texts[position].isEmpty, following[position] < texts.count else { return nil }
     return following[position]
   }
 
-  /// The position of the symbol before.
+  /// Position of the previous symbol.
   func previous(before position: Int) -> Int? {
     preceding[position] >= 0 ? preceding[position] : nil
   }
 
-  /// Joins a symbol with the next.
+  /// Merges a symbol with the next.
   ///
-  /// - Precondition: there is a next one.
+  /// - Precondition: there is a next symbol.
   mutating func join(at position: Int) {
     let next = following[position]
     texts[position] += texts[next]
@@ -37,7 +37,7 @@ struct LinkedSymbols {
   var remaining: [String] { texts.filter { !$0.isEmpty } }
 }
 
-/// Pairs that may be joined, the lowest rank and then the leftmost first: a binary heap.
+/// Candidate pairs in a binary heap: lowest rank first, then leftmost.
 struct CandidateHeap {
   /// The pair that begins at a position.
   struct Candidate: Comparable {
@@ -54,7 +54,7 @@ struct CandidateHeap {
   /// The number of candidates.
   var count: Int { candidates.count }
 
-  /// The candidate that is next.
+  /// The next candidate.
   var first: Candidate? { candidates.first }
 
   mutating func insert(_ candidate: Candidate) {

@@ -1,30 +1,30 @@
-/// A tag of AUTOMATIC1111's web UI that asks for an extra network, such as `<lora:watercolor:0.8>`.
+/// A tag of AUTOMATIC1111's web UI that requests an extra network, such as `<lora:watercolor:0.8>`.
 ///
-/// The text encoder never sees such a tag: a weighted prompt is read without it.
+/// Text encoders never read such a tag; it is removed from a weighted prompt.
 public struct NetworkTag: Hashable, Sendable {
-  /// What is asked for.
+  /// The kind of extra network.
   public enum Kind: String, CaseIterable, Sendable {
     /// A LoRA.
     case lora
-    /// A LyCORIS, which the web UI loads as it does a LoRA.
+    /// A LyCORIS, which the web UI loads like a LoRA.
     case lyco
     /// A hypernetwork.
     case hypernet
   }
 
-  /// What is asked for.
+  /// The kind of extra network.
   public let kind: Kind
   /// The name of its file, without the extension.
   public let name: String
-  /// The weight for the network that denoises, 1 where the tag has none.
+  /// The weight for the denoising network; 1 if the tag has none.
   public let weight: Float
   /// The tag as it was written.
   public let text: String
 
-  /// Reads a tag without its angle brackets; nothing where it is not one.
+  /// Parses a tag without its angle brackets; nil if it is not one.
   ///
-  /// After the name stand the weights of the text encoder and of the network, by place or by name
-  /// (`te=0.5`, `unet=0.8`); one weight is for both.
+  /// After the name come the weights of the text encoder and of the network, by position or by name
+  /// (`te=0.5`, `unet=0.8`); a single weight applies to both.
   init?(content: String) {
     let parts = content.split(separator: ":", omittingEmptySubsequences: false)
       .map { Self.trimmed($0) }

@@ -1,22 +1,24 @@
-/// Finds the signs of a weighted prompt among its text.
+/// Finds the markup of a weighted prompt.
 struct PromptScanner {
   enum Bracket: Hashable {
     case round, square
 
-    /// What a bracket without a number multiplies by.
+    /// The factor of a bracket without an explicit weight.
     var factor: Double { self == .round ? 1.1 : 1 / 1.1 }
   }
 
   enum Sign {
     case text(String)
-    /// A bracket and what it multiplies by, which may stand at its end.
+    /// An opening bracket and its factor, which may be given at its end.
     case open(Bracket, factor: Double)
     case close(Bracket)
     case sectionEnd
     case tag(NetworkTag)
   }
 
-  /// The signs in order; each that closes has one that opens before it.
+  /// The markup in order.
+  ///
+  /// Every closing bracket has an opening one before it.
   static func signs(of prompt: String) -> [Sign] {
     var scanner = PromptScanner(scalars: Array(prompt.unicodeScalars))
     while scanner.position < scanner.scalars.count { scanner.scan() }
@@ -24,14 +26,14 @@ struct PromptScanner {
     return scanner.signs
   }
 
-  /// The numbers that are weights; beyond them no picture is left.
+  /// The accepted range of weights; larger ones destroy the image.
   private static let weights = -100.0...100.0
 
   private let scalars: [Unicode.Scalar]
   private var position = 0
   private var signs: [Sign] = []
   private var text = String.UnicodeScalarView()
-  /// Where the brackets that are open were opened.
+  /// Positions of the open brackets.
   private var openRound: [Int] = []
   private var openSquare: [Int] = []
   /// Whether a search for the end of a tag has reached the end of the prompt.
@@ -101,7 +103,7 @@ struct PromptScanner {
     scalars[start...].firstIndex { !$0.properties.isWhitespace } ?? scalars.count
   }
 
-  /// The number and the closing parenthesis that follow a colon, if they do.
+  /// The number and the closing parenthesis after a colon, if present.
   private func weightAndEnd() -> (weight: Double, end: Int)? {
     let start = skippingBlanks(from: position)
     let end =
@@ -114,7 +116,7 @@ struct PromptScanner {
     return (weight, close + 1)
   }
 
-  /// The tag that follows an angle bracket and where it ends, if one does.
+  /// The tag that follows an angle bracket, and its end, if there is one.
   private mutating func tagAndEnd() -> (tag: NetworkTag, end: Int)? {
     let longest = 9  // hypernet and a colon
     let start = scalars[position..<min(position + longest, scalars.count)]
@@ -130,7 +132,7 @@ struct PromptScanner {
     return NetworkTag(content: content).map { ($0, end + 1) }
   }
 
-  /// Where the word ends whose first letter was just taken, if it is `BREAK`.
+  /// The end of the word whose first letter was just read, if the word is `BREAK`.
   private func endOfBreak() -> Int? {
     let end = position + 4
     guard end <= scalars.count, scalars[position..<end].elementsEqual("REAK".unicodeScalars),

@@ -1,18 +1,18 @@
-/// What went wrong between a tokenizer's files and tokens.
+/// An error in a tokenizer's files.
 public struct TextError: Error, Equatable, Sendable, CustomStringConvertible {
   /// The kind of failure.
   public enum Code: Sendable, CaseIterable {
     /// A file is absent or cannot be read.
     case fileUnreadable
-    /// A file does not say what such a file must say.
+    /// The content of a file is invalid.
     case tokenizerInvalid
   }
 
-  /// The kind of failure, to decide what to do about it.
+  /// The kind of failure, for programmatic handling.
   public let code: Code
-  /// The failure in words, with the file and how to mend it.
+  /// The message, with the file and a remedy.
   public let message: String
 
-  /// The failure in words.
+  /// The message.
   public var description: String { message }
 }

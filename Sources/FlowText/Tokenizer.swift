@@ -1,4 +1,4 @@
-/// Turns a prompt into the numbers that a text encoder reads.
+/// Converts a prompt into the token ids that a text encoder reads.
 public protocol Tokenizer: Sendable {
   /// Encodes a prompt into exactly `length` tokens.
   func encode(_ prompt: String, length: Int) -> TokenizedPrompt
@@ -6,11 +6,13 @@ public protocol Tokenizer: Sendable {
 
 /// A prompt as tokens.
 public struct TokenizedPrompt: Equatable, Sendable {
-  /// The tokens with their marks of start and end, padded to the length that was asked for.
+  /// Token ids including BOS and EOS, padded to the requested length.
   public let tokens: [Int]
-  /// Where the mark of the end stands, from which a pooled output is taken.
+  /// Position of the EOS token, at which a pooled output is taken.
   public let endIndex: Int
-  /// The end of the prompt that did not fit, if any: what the picture will know nothing of.
+  /// The truncated end of the prompt, if any.
+  ///
+  /// It has no effect on the image.
   public let cut: String?
 
   /// Creates a tokenized prompt.

@@ -1,5 +1,5 @@
 extension TokenizerFile {
-  /// An added token as the files write it: its text, or an object with its options.
+  /// An added token in the files' notation: its text, or an object with its options.
   struct Addition: Decodable {
     private struct Object: Decodable {
       let content: String
@@ -29,8 +29,9 @@ extension TokenizerFile {
       id = object?.id
     }
 
-    /// The token of an id; where the file does not say whether it is normalized, a special token
-    /// is not.
+    /// The token of an id.
+    ///
+    /// By default, special tokens are not normalized and others are.
     func token(_ id: Int, isSpecial: Bool) -> AddedToken {
       AddedToken(
         content: text, token: id, stripsLeft: object?.lstrip ?? false,
@@ -39,18 +40,18 @@ extension TokenizerFile {
     }
   }
 
-  /// The added tokens of all files of a folder.
+  /// The added tokens of all files in a folder.
   struct Additions {
-    /// `added_tokens.json`: texts and their ids.
+    /// `added_tokens.json`: ids by text.
     var plain: [String: Int] = [:]
     /// `added_tokens` of `tokenizer.json`.
     var listed: [Addition] = []
     /// `added_tokens_decoder` of `tokenizer_config.json`, whose keys are ids.
     var numbered: [String: Addition] = [:]
-    /// The special tokens; of several with one text the last counts.
+    /// The special tokens; of several with equal text, the last wins.
     var special: [Addition] = []
 
-    /// All of them by their texts, in transformers' order of precedence.
+    /// All added tokens by text, in transformers' order of precedence.
     func merged(vocabulary: [String: Int]) throws(Problem) -> [String: AddedToken] {
       let specialTexts = Set(special.map(\.text))
       var tokens: [String: AddedToken] = [:]
@@ -88,7 +89,7 @@ extension TokenizerFile {
     }
   }
 
-  /// What is wrong with the added tokens, as the end of a sentence.
+  /// Why the added tokens are invalid, as the end of a sentence.
   struct Problem: Error {
     let words: String
   }

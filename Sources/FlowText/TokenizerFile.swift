@@ -1,12 +1,12 @@
 internal import Foundation
 
-/// The files of a tokenizer folder, read and checked.
+/// The files of a tokenizer folder, read and validated.
 struct TokenizerFile {
   let vocabulary: [String: Int]
   let merges: [(String, String)]
-  /// The text of the padding token, where the files say.
+  /// The text of the padding token, if the files specify it.
   let paddingText: String?
-  /// The length that the model was trained with, where the files say.
+  /// The trained sequence length, if the files specify it.
   let maximumLength: Int?
 
   /// The added tokens by their texts.
@@ -14,7 +14,7 @@ struct TokenizerFile {
 
   /// - Parameters:
   ///   - folder: the folder.
-  ///   - padding: the padding token; what the files say by default.
+  ///   - padding: the padding token; the default is what the files specify.
   init(folder: String, padding: String? = nil) throws(TextError) {
     let vocabularyPath = "\(folder)/vocab.json"
     let combinedPath = "\(folder)/tokenizer.json"
@@ -78,11 +78,11 @@ struct TokenizerFile {
     do { return try JSONDecoder().decode(type, from: Data(text.utf8)) } catch {
       throw TextError(
         code: .tokenizerInvalid,
-        message: "'\(path)' is no such file of a tokenizer: \(error); fetch it again")
+        message: "'\(path)' is not a valid tokenizer file: \(error); fetch it again")
     }
   }
 
-  /// The contents of a file, which is not a pointer to it.
+  /// The contents of a file that is not a Git LFS pointer.
   static func bytes(at path: String) throws(TextError) -> [UInt8] {
     let data: Data
     do { data = try Data(contentsOf: URL(filePath: path)) } catch {
@@ -111,7 +111,7 @@ struct TokenizerFile {
     let added_tokens: [Addition]?
   }
 
-  /// The added tokens of a combined file, without the rest of it.
+  /// The added tokens of `tokenizer.json`, without the rest of the file.
   private struct AddedList: Decodable {
     let added_tokens: [Addition]?
   }
@@ -137,7 +137,7 @@ struct TokenizerFile {
     }
   }
 
-  /// What `special_tokens_map.json` and `tokenizer_config.json` say.
+  /// The special tokens in `special_tokens_map.json` and `tokenizer_config.json`.
   struct Names: Decodable {
     let bos_token: Addition?
     let eos_token: Addition?
@@ -148,7 +148,9 @@ struct TokenizerFile {
     let model_max_length: Double?
     let added_tokens_decoder: [String: Addition]?
 
-    /// The special tokens of both files; one with a role is the first file's where it has it.
+    /// The special tokens of both files.
+    ///
+    /// For each role, the first file takes precedence.
     static func special(_ first: Names?, _ second: Names?) -> [Addition] {
       let roles = [\Names.bos_token, \.eos_token, \.unk_token, \.pad_token]
       let extra = [first, second].compactMap(\.self).flatMap {
@@ -158,7 +160,7 @@ struct TokenizerFile {
     }
   }
 
-  /// A list of special tokens, or an object of them by the names of their roles.
+  /// A list of special tokens, or an object of special tokens by role.
   struct SpecialList: Decodable {
     let tokens: [Addition]
 

@@ -1,18 +1,18 @@
-/// A stretch of a prompt, and how strongly it steers.
+/// A span of a prompt and its weight.
 public struct WeightedText: Equatable, Sendable {
-  /// What the picture shows.
+  /// The text of the span.
   public let text: String
-  /// The factor of its tokens, 1 for no more and no less.
+  /// The factor of its tokens; 1 is neutral.
   public let weight: Float
 
-  /// Creates a stretch.
+  /// Creates a span.
   public init(_ text: String, weight: Float = 1) {
     self.text = text
     self.weight = weight
   }
 }
 
-/// A prompt whose words steer more or less, as AUTOMATIC1111's web UI established it.
+/// A prompt with attention weights in the syntax of AUTOMATIC1111's web UI.
 ///
 /// | written | meaning |
 /// |---|---|
@@ -21,25 +21,26 @@ public struct WeightedText: Equatable, Sendable {
 /// | `(text:1.5)` | the weight times 1.5, from -100 to 100 |
 /// | `\(`, `\)`, `\[`, `\]`, `\\` | the character itself |
 /// | `BREAK` | the next word begins a chunk of its own |
-/// | `<lora:name:0.8>` | taken out: the tag names an extra network and is no text |
+/// | `<lora:name:0.8>` | removed: the tag requests an extra network and is not text |
 ///
-/// Brackets within brackets multiply, and what is left open closes at the end. A bracket that
-/// closes nothing, and a colon without a number and a closing parenthesis after it, are text; a
-/// backslash before anything else is left out. `BREAK` is a word by itself, in upper case. Every
-/// text is a prompt; there are no mistakes.
+/// Nested brackets multiply, and open brackets close at the end. Unmatched closing brackets, and
+/// colons that are not followed by a number and a closing parenthesis, are text; a backslash before
+/// any other character is removed. `BREAK` must be a separate word in upper case. Every text is
+/// valid.
 public struct WeightedPrompt: Equatable, Sendable {
-  /// What `BREAK` separates, at least one; neighbors in a section differ in weight.
+  /// The sections that `BREAK` separates, at least one; adjacent spans of a section differ in
+  /// weight.
   public let sections: [[WeightedText]]
-  /// The tags that were taken out, in order.
+  /// The tags that were removed, in order.
   public let networkTags: [NetworkTag]
 
-  /// Reads a prompt.
+  /// Parses a prompt.
   ///
   /// - Complexity: O(*n*) in the length of the prompt.
   public init(parsing prompt: String) {
     var sections: [[WeightedText]] = [[]]
     var tags: [NetworkTag] = []
-    // Each kind nests in itself alone, so "(a [b) c]" has meaning too.
+    // Each kind of bracket nests independently, so "(a [b) c]" is valid too.
     var round = [1.0]
     var square = [1.0]
     var open: (text: String, weight: Float) = ("", 1)
@@ -73,13 +74,13 @@ public struct WeightedPrompt: Equatable, Sendable {
 }
 
 extension WeightedPrompt {
-  /// The text alone, for an encoder that knows no weights: without brackets, weights and tags, its
-  /// sections joined by a blank.
+  /// The plain text, for encoders without weights: without brackets, weights and tags, the sections
+  /// joined by a space.
   package var text: String {
     sections.map { $0.map(\.text).joined() }.joined(separator: " ")
   }
 
-  /// A prompt as it is, but for the tags that are taken out of a weighted one.
+  /// A prompt without the tags that a weighted prompt removes, otherwise unchanged.
   package static func textWithoutTags(_ prompt: String) -> String {
     WeightedPrompt(parsing: prompt).networkTags.reduce(prompt) { text, tag in
       text.replacing(tag.text, with: "")

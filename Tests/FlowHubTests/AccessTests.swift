@@ -62,7 +62,7 @@ extension PullTests {
     "A redirect in a circle, or to no address of HTTP, is refused",
     arguments: [
       ("/org/name/resolve/x", "redirects more than 5 times"),
-      ("file:///etc/passwd", "which is no address of HTTP"),
+      ("file:///etc/passwd", "which is not an HTTP address"),
     ])
   func badRedirects(location: String, problem: String) async throws {
     let hub = try FakeHub(Self.pipeline) { request, _ in

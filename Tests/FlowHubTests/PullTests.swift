@@ -172,7 +172,7 @@ import Testing
     "Contents of a wrong length or hash are fetched once more, then refused and not kept",
     arguments: [
       (200_000, "is 200000 bytes long, expected 300000"),
-      (300_001, "is 300001 bytes long, expected 300000"), (300_000, "has the hash"),
+      (300_001, "is 300001 bytes long, expected 300000"), (300_000, "has hash"),
     ])
   func wrongContents(count: Int, problem: String) async throws {
     let hub = try FakeHub(Self.pipeline) { request, _ in

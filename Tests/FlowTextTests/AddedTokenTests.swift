@@ -103,7 +103,7 @@ import Testing
     "Added tokens that are wrong are errors with the file",
     arguments: [
       (["added_tokens.json": #"{"<a>":-1}"#], "give '<a>' the id -1, which is out of range"),
-      (["added_tokens.json": "[1]"], "added_tokens.json' is no such file"),
+      (["added_tokens.json": "[1]"], "added_tokens.json' is not a valid tokenizer file"),
       (
         ["tokenizer_config.json": #"{"added_tokens_decoder":{"x":{"content":"<a>"}}}"#],
         "give '<a>' the id 'x', which is not a number"

@@ -140,7 +140,7 @@ import Testing
       (#"{"add_prefix_space":true}"#, "add_prefix_space"),
       (#"{"add_bos_token":true}"#, "add_bos_token"),
       (#"{"split_special_tokens":true}"#, "split_special_tokens"),
-      (#"{"pad_token":7}"#, "no such file of a tokenizer"),
+      (#"{"pad_token":7}"#, "not a valid tokenizer file"),
     ])
   func options(json: String, expected: String) throws {
     let files = try Self.files("tokenizer.json").merging(["tokenizer_config.json": json]) { $1 }

@@ -106,11 +106,11 @@ import Testing
       (
         [0x0a, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01], "bytes where 0 are left"
       ),
-      ([0x0a, 0x80], "ends within a number"), ([0x0b], "a field of kind 3"),
+      ([0x0a, 0x80], "ends within a number"), ([0x0b], "a field of unknown kind 3"),
       ([0x08, 0x01], "has no message in field 1"),
       (field(1, field(1, [0xff])), "a piece 0 that is not UTF-8"),
-      (field(1, [0x10, 0x01]), "a piece 0 of a kind that T5 has not"),
-      (field(1, [0x18, 0x06]), "a piece 0 of a kind that T5 has not"),
+      (field(1, [0x10, 0x01]), "a piece 0 of a kind that T5 does not use"),
+      (field(1, [0x18, 0x06]), "a piece 0 of a kind that T5 does not use"),
       (field(2, [0x18, 0x02]), "is not a unigram model"),
       (field(3, [0x10, 0x01]), "has a normalizer without a map"),
       (field(1, field(1, Array("a".utf8))), "does not begin with the tokens <pad>, </s>, <unk>"),
@@ -170,17 +170,17 @@ import Testing
   @Test(
     "Other tokenizers in tokenizer.json are errors with the reason",
     arguments: [
-      ("{", "no such file of a tokenizer"), ("[]", "no such file of a tokenizer"),
-      (#"{"model":{"vocab":{"a":1}}}"#, "no such file of a tokenizer"),
-      (#"{"model":{"vocab":[["a"]]}}"#, "no such file of a tokenizer"),
-      (#"{"model":{"vocab":[[1,2]]}}"#, "no such file of a tokenizer"),
+      ("{", "not a valid tokenizer file"), ("[]", "not a valid tokenizer file"),
+      (#"{"model":{"vocab":{"a":1}}}"#, "not a valid tokenizer file"),
+      (#"{"model":{"vocab":[["a"]]}}"#, "not a valid tokenizer file"),
+      (#"{"model":{"vocab":[[1,2]]}}"#, "not a valid tokenizer file"),
       (#"{"model":{"type":"BPE","vocab":[]}}"#, "is not a unigram model"),
       (#"{"model":{"unk_id":0,"vocab":[]}}"#, "is not a unigram model whose token 2 is <unk>"),
       (#"{"model":{"byte_fallback":true,"vocab":[]}}"#, "is not a unigram model"),
       (#"{"model":{"vocab":[["a",0]]}}"#, "does not begin with the tokens"),
       (
         #"{"model":{"vocab":[]},"normalizer":{"type":"Lowercase"}}"#,
-        "has a step 'Lowercase', which T5's tokenizer has not"
+        "has a step 'Lowercase', which T5's tokenizer does not use"
       ),
       (
         #"{"model":{"vocab":[]},"normalizer":{"type":"Replace","pattern":{"Regex":"x"},"content":"y"}}"#,

@@ -167,7 +167,7 @@ import Testing
       ),
       (["pull", "org/name"], ["HF_HUB_CACHE": "/dev/null/x"], 73, "error: cannot make the folder"),
       (["pull", "org/other"], [:], 66, "error: there is no 'org/other' at http"),
-      (["pull", "org/name", "--include", "*.bin"], [:], 65, "error: no file of 'org/name' fits"),
+      (["pull", "org/name", "--include", "*.bin"], [:], 65, "error: no file of 'org/name' matches"),
     ] as [([String], [String: String], Int32, String)])
   func mistakes(
     arguments: [String], environment: [String: String], status: Int32, expected: String

@@ -1,18 +1,18 @@
-/// What stands around a prompt that a language model reads as a user's message.
+/// The text around a prompt that a language model reads as a user message.
 ///
-/// A chat template is a program; for one message of a user it gives a constant before the prompt and
-/// one after it.
+/// A chat template is a program; for a single user message it yields a constant prefix and suffix.
 package struct ChatTemplate: Equatable, Sendable {
-  /// What stands before the prompt.
+  /// The text before the prompt.
   package let prefix: String
-  /// What stands after it, up to where an answer would begin.
+  /// The text after the prompt, up to the start of an answer.
   package let suffix: String
 
-  /// Qwen3's (`add_generation_prompt`, `enable_thinking` on), as Z-Image was trained with it.
+  /// Qwen3's template (`add_generation_prompt`, `enable_thinking` on), with which Z-Image was
+  /// trained.
   package static let qwen3 = ChatTemplate(
     prefix: "<|im_start|>user\n", suffix: "<|im_end|>\n<|im_start|>assistant\n")
 
-  /// Qwen3's with empty thoughts (`enable_thinking` off), as FLUX.2 was trained with it.
+  /// Qwen3's template with empty thoughts (`enable_thinking` off), with which FLUX.2 was trained.
   package static let qwen3WithoutThinking = ChatTemplate(
     prefix: qwen3.prefix, suffix: qwen3.suffix + "<think>\n\n</think>\n\n")
 }

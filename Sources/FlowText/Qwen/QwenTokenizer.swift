@@ -1,16 +1,16 @@
 internal import Foundation
 
-/// The tokenizer of Qwen2 and Qwen3; gives what transformers' `Qwen2Tokenizer` gives.
+/// The tokenizer of Qwen2 and Qwen3, equal to transformers' `Qwen2Tokenizer`.
 package struct QwenTokenizer: Sendable {
   private let encoding: BytePairEncoding
   private let added: AddedTokens
   private let padding: Int
 
-  /// Reads a tokenizer folder: `vocab.json` and `merges.txt`, or `tokenizer.json`, and beside
-  /// them padding and added tokens of `special_tokens_map.json`, `added_tokens.json` and
-  /// `tokenizer_config.json`.
+  /// Reads a tokenizer folder: `vocab.json` and `merges.txt`, or `tokenizer.json`, and padding and
+  /// added tokens from `special_tokens_map.json`, `added_tokens.json` and `tokenizer_config.json`.
   ///
-  /// - Throws: a ``TextError`` for files that are missing, broken, or of another kind of tokenizer.
+  /// - Throws: a ``TextError`` for files that are missing, damaged, or of another kind of
+  ///   tokenizer.
   package init(folder: String) throws(TextError) {
     try QwenTokenizerFile.check(folder: folder)
     let file = try TokenizerFile(folder: folder)
@@ -34,16 +34,16 @@ package struct QwenTokenizer: Sendable {
     added = AddedTokens(Array(file.added.values)) { $0.composedScalars }
   }
 
-  /// Encodes a prompt as a user's message into exactly `length` tokens: the message, padding.
+  /// Encodes a prompt as a user message into exactly `length` tokens: the message, then padding.
   ///
-  /// A message that is too long ends where it is truncated, without the end of the template. What
-  /// is read of a prompt is also its own marks, such as `<|im_end|>`, as transformers has it.
+  /// A message that is too long is truncated and loses the end of the template. Special tokens in
+  /// the prompt itself, such as `<|im_end|>`, are recognized, as in transformers.
   ///
-  /// - Precondition: there is room for a token.
+  /// - Precondition: `length` is positive.
   package func encode(
     _ prompt: String, in template: ChatTemplate, length: Int
   ) -> TokenizedPrompt {
-    precondition(length >= 1, "a prompt takes a token, got \(length)")
+    precondition(length >= 1, "the length must be positive, got \(length)")
     var tokens: [Int] = []
     var rest: String?
     let words = words(of: template.prefix + prompt + template.suffix)
@@ -62,10 +62,10 @@ package struct QwenTokenizer: Sendable {
       tokens: tokens, endIndex: endIndex, cut: rest.flatMap { Self.prompt(in: $0, of: template) })
   }
 
-  /// The tokens of a text as it is.
+  /// The tokens of a text without a template.
   func tokens(of text: String) -> [Int] { words(of: text).flatMap { tokens(of: $0) } }
 
-  /// What is the prompt's of the end of a message, if anything is.
+  /// The part of the prompt in the remainder of a truncated message, if any.
   private static func prompt(in rest: String, of template: ChatTemplate) -> String? {
     let (rest, suffix) = (Array(rest.unicodeScalars), Array(template.suffix.unicodeScalars))
     guard rest.count > suffix.count, rest.suffix(suffix.count).elementsEqual(suffix) else {

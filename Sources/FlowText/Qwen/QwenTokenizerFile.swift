@@ -1,9 +1,8 @@
 internal import Foundation
 
-/// What the files of a Qwen tokenizer say besides its vocabulary, checked against what this package
-/// does.
+/// The settings of a Qwen tokenizer's files, checked against what this package implements.
 struct QwenTokenizerFile {
-  /// Refuses a folder whose tokenizer cuts, pads or truncates in another way.
+  /// Rejects a folder whose tokenizer splits, pads or truncates differently.
   static func check(folder: String) throws(TextError) {
     let combinedPath = "\(folder)/tokenizer.json"
     if let file = try TokenizerFile.decodeIfPresent(Combined.self, at: combinedPath) {
@@ -15,7 +14,7 @@ struct QwenTokenizerFile {
     }
   }
 
-  /// Refuses a vocabulary that lacks a byte, or what a merge makes.
+  /// Rejects a vocabulary that lacks a byte or the result of a merge.
   static func check(_ file: TokenizerFile, folder: String) throws(TextError) {
     for character in BytePairEncoding.byteCharacters
     where file.vocabulary[String(character)] == nil {

@@ -1,16 +1,16 @@
-/// The cutting of a text into words that Qwen's byte-pair encoding was trained on.
+/// The splitting of a text into words with which Qwen's byte-pair encoding was trained.
 ///
-/// It is a regular expression:
-/// `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`
+/// The regular expression is `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}|
+/// ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`.
 ///
-/// No character is left out: the words joined are the text.
+/// Every character belongs to a word: the concatenated words are the text.
 enum QwenWords {
-  /// The expression as `tokenizer.json` writes it.
+  /// The expression as in `tokenizer.json`.
   static let expression =
     #"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"#
     + #"|\s*[\r\n]+|\s+(?!\S)|\s+"#
 
-  /// The words of a text, composed before.
+  /// The words of a composed text.
   ///
   /// - Complexity: O(*n*) in the length of the text.
   static func words(of scalars: [Unicode.Scalar]) -> [String] {
@@ -53,17 +53,17 @@ enum QwenWords {
     }
     if let length = contractionLength(scalars[start...]) { return start + length }
     let kind = kinds[start]
-    // Letters, with one of anything but a line's end or a number before them.
+    // Letters, preceded by at most one character that is neither a line end nor a number.
     let first = kind == .other || kind == .blank ? start + 1 : start
     let afterLetters = end(from: first) { $0 == .letter }
     if afterLetters > first { return afterLetters }
     if kind == .number { return start + 1 }
-    // Signs, with a space before them and the ends of lines after them.
+    // Symbols, preceded by at most one space and followed by any line ends.
     let firstSign = scalars[start] == " " ? start + 1 : start
     let afterSigns = end(from: firstSign) { $0 == .other }
     if afterSigns > firstSign { return end(from: afterSigns) { $0 == .lineEnd } }
-    // Blanks up to the last end of a line among them; else all but the last, which is the next
-    // word's, unless the text ends with them.
+    // White space up to the last line end in it. Without a line end, all but the last character,
+    // which belongs to the next word unless the text ends.
     let afterSpace = end(from: start, while: \.isSpace)
     if let lastLineEnd = kinds[start..<afterSpace].lastIndex(of: .lineEnd) {
       return lastLineEnd + 1
@@ -76,11 +76,11 @@ enum QwenWords {
   ]
   .map { Array($0.unicodeScalars) }
 
-  /// The length of an apostrophe and the end of a contracted word, in either case.
+  /// The length of a contraction: an apostrophe and the word's ending, ignoring case.
   private static func contractionLength(_ scalars: ArraySlice<Unicode.Scalar>) -> Int? {
     guard scalars.first == "'" else { return nil }
     let folded = scalars.dropFirst().prefix(2).map { scalar -> Unicode.Scalar in
-      // The long s is an s to what ignores case.
+      // Case-insensitive matching treats the long s as an s.
       scalar == "\u{17f}" ? "s" : scalar.properties.lowercaseMapping.unicodeScalars.first ?? scalar
     }
     return contractions.first { folded.starts(with: $0) }.map { $0.count + 1 }

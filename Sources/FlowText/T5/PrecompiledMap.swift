@@ -1,18 +1,18 @@
-/// A map from texts to their normalized form, as SentencePiece compiles it: a trie in a double array
-/// (Aoe, 1989; the layout is that of darts-clone), and the texts that its values point to.
+/// A map from texts to their normalized form, as compiled by SentencePiece: a trie in a double
+/// array (Aoe, 1989; laid out as in darts-clone), and the texts to which its values point.
 struct PrecompiledMap: Sendable {
-  /// Why bytes are not such a map, as the end of a sentence.
+  /// Why bytes are not a valid map, as the end of a sentence.
   struct Problem: Error {
     let words: String
   }
 
   private let units: [Unit]
-  /// Zero-terminated texts one after another.
+  /// Zero-terminated texts, concatenated.
   private let texts: [UInt8]
 
-  /// Reads a map: the bytes of the trie as 32 bits, the trie, the texts; little-endian.
+  /// Reads a map: the byte count of the trie as 32 bits, the trie, the texts; little-endian.
   ///
-  /// Every place that the trie can lead to is checked here, so that no look-up need be.
+  /// All positions that the trie can reach are validated here, so that look-ups need no checks.
   init(_ bytes: some Collection<UInt8>) throws(Problem) {
     let bytes = Array(bytes)
     func word(at start: Int) -> UInt32 {
@@ -44,11 +44,11 @@ struct PrecompiledMap: Sendable {
     }
   }
 
-  /// A text in its normalized form.
+  /// The normalized form of a text.
   ///
-  /// A character (extended grapheme cluster) of fewer than six bytes is looked up whole, and what is
-  /// found stands for all of it though it be that of its beginning; any other scalar by scalar. So
-  /// does the normalizer of Hugging Face's tokenizers.
+  /// A character (extended grapheme cluster) of fewer than six bytes is looked up as a whole, and a
+  /// match of only its beginning replaces all of it. Other characters are looked up scalar by
+  /// scalar. This equals the normalizer of Hugging Face's tokenizers.
   func normalized(_ text: String) -> [Unicode.Scalar] {
     var scalars: [Unicode.Scalar] = []
     for character in text {
@@ -67,7 +67,7 @@ struct PrecompiledMap: Sendable {
     return scalars
   }
 
-  /// The text that the shortest beginning of a key stands for, if one does.
+  /// The replacement of the shortest prefix of a key that has one.
   private func lookUp(_ key: some Sequence<UInt8>) -> [Unicode.Scalar]? {
     var position = units[0].offset
     for byte in key {
@@ -84,7 +84,7 @@ struct PrecompiledMap: Sendable {
     return nil
   }
 
-  /// 32 bits of the trie: a node, or the value of the one before it.
+  /// 32 bits of the trie: a node, or the value of the preceding node.
   private struct Unit {
     let bits: UInt32
 
@@ -93,9 +93,9 @@ struct PrecompiledMap: Sendable {
     var value: Int { Int(bits & 0x7fff_ffff) }
     /// Whether a key ends at the node.
     var hasValue: Bool { bits >> 8 & 1 == 1 }
-    /// The byte that leads here; more than a byte where it is a value.
+    /// The byte on the edge to this node; larger than a byte for a value.
     var label: UInt32 { bits & 0x8000_00ff }
-    /// What the node's place is combined with to find those that follow.
+    /// The offset that is combined with the node's position to find its children.
     var offset: Int { Int(bits >> 10) << Int((bits & 0x200) >> 6) }
   }
 }

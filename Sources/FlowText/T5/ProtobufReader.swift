@@ -1,21 +1,21 @@
-/// The fields of a message in the encoding of protocol buffers, in the order in which they stand.
+/// Reads the fields of a protocol buffers message in the order of the file.
 ///
-/// Every length is checked against the bytes that are left.
+/// Every length is checked against the remaining bytes.
 struct ProtobufReader {
   /// Why bytes are not a message, as the end of a sentence.
   struct Problem: Error {
     let words: String
   }
 
-  /// What a field holds.
+  /// The value of a field.
   enum Value {
-    /// A whole number, an enumeration's or a truth value.
+    /// An integer, an enumeration value or a Boolean.
     case number(UInt64)
-    /// 64 bits, as a double has.
+    /// 64 bits, such as a double.
     case double(UInt64)
-    /// A text, bytes, or a message of its own.
+    /// A text, bytes, or a nested message.
     case bytes(ArraySlice<UInt8>)
-    /// 32 bits, as a float has.
+    /// 32 bits, such as a float.
     case float(UInt32)
   }
 
@@ -23,7 +23,7 @@ struct ProtobufReader {
 
   init(_ bytes: ArraySlice<UInt8>) { left = bytes }
 
-  /// The next field; nothing after the last.
+  /// The next field; nil after the last.
   mutating func next() throws(Problem) -> (field: UInt64, value: Value)? {
     guard !left.isEmpty else { return nil }
     let key = try number()
@@ -32,11 +32,11 @@ struct ProtobufReader {
     case 1: return (key >> 3, .double(try word(byteCount: 8)))
     case 2: return (key >> 3, .bytes(try take(try number())))
     case 5: return (key >> 3, .float(UInt32(truncatingIfNeeded: try word(byteCount: 4))))
-    case let kind: throw Problem(words: "has a field of kind \(kind), which is not known")
+    case let kind: throw Problem(words: "has a field of unknown kind \(kind)")
     }
   }
 
-  /// A number of up to 64 bits, seven in a byte.
+  /// A variable-length integer of up to 64 bits.
   private mutating func number() throws(Problem) -> UInt64 {
     var number: UInt64 = 0
     for shift in stride(from: UInt64(0), to: 70, by: 7) {

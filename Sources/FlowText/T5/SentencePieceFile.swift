@@ -1,10 +1,10 @@
-/// A model of SentencePiece (`spiece.model`): its pieces, and the map that normalizes a text.
+/// A SentencePiece model (`spiece.model`): its pieces, and the normalization map.
 struct SentencePieceFile {
   private(set) var pieces: [UnigramModel.Piece] = []
-  /// The map; empty where a text is taken as it is.
+  /// The normalization map; empty if texts are not normalized.
   private(set) var map: ArraySlice<UInt8> = []
 
-  /// Reads a model, the message `ModelProto` of sentencepiece_model.proto.
+  /// Reads a model: the message `ModelProto` of sentencepiece_model.proto.
   init(_ bytes: [UInt8]) throws(ProtobufReader.Problem) {
     var reader = ProtobufReader(bytes[...])
     while let (field, value) = try reader.next() {
@@ -32,10 +32,10 @@ struct SentencePieceFile {
         }
         text = valid
       case (2, .float(let bits)): score = Float(bitPattern: bits)
-      // Normal, unknown, control and unused pieces; not those of users, and no bytes.
+      // Normal, unknown, control and unused pieces. User-defined pieces and bytes are rejected.
       case (3, .number(let type)) where [1, 2, 3, 5].contains(type): break
       case (1...3, _):
-        throw ProtobufReader.Problem(words: "has a piece \(index) of a kind that T5 has not")
+        throw ProtobufReader.Problem(words: "has a piece \(index) of a kind that T5 does not use")
       default: break
       }
     }

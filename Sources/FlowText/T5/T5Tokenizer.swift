@@ -1,6 +1,6 @@
-/// The tokenizer of T5's text encoders; gives what transformers' `T5Tokenizer` gives.
+/// The tokenizer of T5's text encoders, equal to transformers' `T5Tokenizer`.
 package struct T5Tokenizer: Tokenizer {
-  /// The mark that stands before a word, in the place of a blank.
+  /// The marker before a word, in place of a space.
   private static let mark: Unicode.Scalar = "\u{2581}"
   private static let padding = 0
   private static let end = 1
@@ -9,10 +9,11 @@ package struct T5Tokenizer: Tokenizer {
   private let model: UnigramModel
   private let added: AddedTokens
 
-  /// Reads a tokenizer folder: `tokenizer.json` or `spiece.model`, and beside them the added tokens
-  /// of `special_tokens_map.json`, `added_tokens.json` and `tokenizer_config.json`.
+  /// Reads a tokenizer folder: `tokenizer.json` or `spiece.model`, and the added tokens of
+  /// `special_tokens_map.json`, `added_tokens.json` and `tokenizer_config.json`.
   ///
-  /// - Throws: a ``TextError`` for files that are missing, broken, or of another kind of tokenizer.
+  /// - Throws: a ``TextError`` for files that are missing, damaged, or of another kind of
+  ///   tokenizer.
   package init(folder: String) throws(TextError) {
     let file = try T5TokenizerFile(folder: folder)
     model = UnigramModel(file.pieces, unknown: Self.unknown)
@@ -21,11 +22,11 @@ package struct T5Tokenizer: Tokenizer {
     }
   }
 
-  /// Encodes a prompt into exactly `length` tokens: the words, the end, padding.
+  /// Encodes a prompt into exactly `length` tokens: the text, EOS, padding.
   ///
-  /// - Precondition: there is room for the end.
+  /// - Precondition: `length` is at least 1, for EOS.
   package func encode(_ prompt: String, length: Int) -> TokenizedPrompt {
-    precondition(length >= 1, "the end of a prompt takes a token, got \(length)")
+    precondition(length >= 1, "EOS takes one token, got \(length)")
     var tokens: [Int] = []
     var cut: String?
     let words = words(of: prompt)
@@ -44,12 +45,12 @@ package struct T5Tokenizer: Tokenizer {
     return TokenizedPrompt(tokens: tokens, endIndex: endIndex, cut: cut)
   }
 
-  /// A word with its mark, or an added token with its id.
+  /// A word with its marker, or an added token with its id.
   private struct Word {
     let text: String
     var addedToken: Int?
 
-    /// The text without the mark.
+    /// The text without the marker.
     var plainText: String {
       guard addedToken == nil, text.unicodeScalars.first == mark else { return text }
       return String(text.unicodeScalars.dropFirst())
@@ -65,8 +66,9 @@ package struct T5Tokenizer: Tokenizer {
     }
   }
 
-  /// The words of a normalized text, each with one mark before it: blanks end a word, and so does a
-  /// mark in the text itself.
+  /// The words of a normalized text, each with one marker before it.
+  ///
+  /// White space ends a word, and so does a marker in the text itself.
   private static func words(of scalars: [Unicode.Scalar]) -> [String] {
     scalars.split { $0.properties.isWhitespace }.flatMap { run in
       var words: [String] = run.first == mark ? [] : [String(mark)]

@@ -1,15 +1,16 @@
 internal import Foundation
 
-/// The files of a T5 tokenizer's folder, read and checked: `tokenizer.json`, or `spiece.model`, and
-/// beside them the added tokens of `added_tokens.json`, `special_tokens_map.json` and
-/// `tokenizer_config.json`.
+/// The files of a T5 tokenizer folder, read and validated: `tokenizer.json` or `spiece.model`, and
+/// the added tokens of `added_tokens.json`, `special_tokens_map.json` and `tokenizer_config.json`.
 struct T5TokenizerFile {
   let pieces: [UnigramModel.Piece]
   let map: PrecompiledMap?
   /// The added tokens by their texts.
   let added: [String: AddedToken]
 
-  /// The texts of the first tokens, in order; of the others T5 knows none by name.
+  /// The texts of the first tokens, in order.
+  ///
+  /// T5 refers to no other token by its text.
   static let first = ["<pad>", "</s>", "<unk>"]
 
   init(folder: String) throws(TextError) {
@@ -66,7 +67,7 @@ struct T5TokenizerFile {
     }
   }
 
-  /// The tokens that stand for what is left out of a text; a model file has none of them.
+  /// The sentinel tokens, which stand for masked spans; a model file has none of them.
   private static func sentinels(count: Int) -> [UnigramModel.Piece] {
     (0..<min(max(count, 0), 10_000)).reversed()
       .map { UnigramModel.Piece(text: "<extra_id_\($0)>", score: 0) }
@@ -106,20 +107,20 @@ struct T5TokenizerFile {
     let pre_tokenizer: Step?
     let added_tokens: [TokenizerFile.Addition]?
 
-    /// The bytes of the map, after a look at all else that decides the tokens.
+    /// The bytes of the map, after validation of everything else that affects the tokens.
     func map(path: String) throws(TextError) -> [UInt8] {
       guard [nil, "Unigram"].contains(model.type), [nil, 2].contains(model.unk_id),
         model.byte_fallback != true
       else {
         throw invalid(path, "is not a unigram model whose token 2 is <unk>, as T5's is")
       }
-      // Blanks are stripped and joined again when the text is cut at them.
+      // White space is stripped and collapsed when the text is split at it.
       let normalizers = normalizer?.steps ?? []
       let cuts = pre_tokenizer?.steps ?? []
       for step in normalizers + cuts
       where !["Precompiled", "Strip", "Replace", "WhitespaceSplit", "Metaspace"].contains(step.type)
       {
-        throw invalid(path, "has a step '\(step.type)', which T5's tokenizer has not")
+        throw invalid(path, "has a step '\(step.type)', which T5's tokenizer does not use")
       }
       if let step = normalizers.first(where: {
         $0.type == "Replace" && ($0.pattern?.Regex != " {2,}" || $0.content != "▁")
@@ -138,7 +139,7 @@ struct T5TokenizerFile {
     }
   }
 
-  /// A step of a normalizer or of a pre-tokenizer; a sequence has steps of its own.
+  /// A step of a normalizer or of a pre-tokenizer; a sequence has nested steps.
   private struct Step: Decodable {
     struct Pattern: Decodable { let Regex: String? }
     let type: String
@@ -149,7 +150,7 @@ struct T5TokenizerFile {
     let content: String?
     let replacement: String?
 
-    /// The steps in order, one where it is no sequence.
+    /// The steps in order; a single step if it is not a sequence.
     var steps: [Step] {
       type == "Sequence" ? ((normalizers ?? []) + (pretokenizers ?? [])).flatMap(\.steps) : [self]
     }

@@ -1,24 +1,25 @@
-/// A vocabulary of pieces with scores, by which a word is cut into the pieces of the highest sum (Kudo,
-/// 2018, arXiv:1804.10959).
+/// A vocabulary of pieces with scores.
+///
+/// A word is split into the pieces of the highest total score (Kudo, 2018, arXiv:1804.10959).
 struct UnigramModel: Sendable {
-  /// A piece of the vocabulary; its token is its place.
+  /// A piece of the vocabulary; its token is its index.
   struct Piece: Sendable {
     let text: String
-    /// The logarithm of its probability; 0 for one that no text is to have.
+    /// The logarithm of its probability; 0 for pieces that no text may contain.
     let score: Double
   }
 
-  /// What a character that no piece covers is below the lowest score.
+  /// How far the score of an uncovered character is below the lowest score.
   private static let unknownPenalty = 10.0
 
   private let scores: [Double]
   private let unknown: Int
   private let unknownScore: Double
-  /// The tree of the pieces' bytes: where a byte leads from a node.
+  /// The trie of the pieces' bytes: the child of a node by byte.
   ///
-  /// The first node is the root.
+  /// Node 0 is the root.
   private var next: [Step: Int32] = [:]
-  /// The token whose piece ends at a node; -1 where none does.
+  /// The token whose piece ends at a node; -1 if none does.
   private var tokens: [Int32] = [-1]
 
   private struct Step: Hashable {
@@ -27,8 +28,8 @@ struct UnigramModel: Sendable {
   }
 
   /// - Parameters:
-  ///   - pieces: the vocabulary; of two pieces with one text the later counts.
-  ///   - unknown: the token of what no piece covers.
+  ///   - pieces: the vocabulary; of two pieces with equal text, the later wins.
+  ///   - unknown: the token of characters that no piece covers.
   init(_ pieces: [Piece], unknown: Int) {
     scores = pieces.map(\.score)
     self.unknown = unknown
@@ -49,17 +50,18 @@ struct UnigramModel: Sendable {
     }
   }
 
-  /// The best way to a place in a word.
+  /// The best segmentation up to a position in a word.
   private struct Node {
     var score = 0.0
-    /// Where its last piece begins; -1 where no way leads here.
+    /// Start of its last piece; -1 if the position is unreachable.
     var start = -1
     var token = -1
   }
 
-  /// The tokens of a word; neighbors that no piece covers are one.
+  /// The tokens of a word; adjacent uncovered characters become one token.
   ///
-  /// Of two ways of one score the first counts, by the start and then the length of the last piece.
+  /// Of two segmentations of equal score the first wins, by the start and then the length of the
+  /// last piece.
   ///
   /// - Complexity: O(*n* * *m*) in the bytes of the word and of the longest piece.
   func encode(_ word: [UInt8]) -> [Int] {
@@ -95,7 +97,7 @@ struct UnigramModel: Sendable {
     }
   }
 
-  /// The tokens along the best way, from its end.
+  /// The tokens of the best segmentation, from its end.
   private func tokens(of word: [UInt8], along nodes: [Node]) -> [Int] {
     var reversed: [Int] = []
     var end = word.count
@@ -119,7 +121,7 @@ struct UnigramModel: Sendable {
     return reversed.reversed()
   }
 
-  /// The token whose piece a text is.
+  /// The token whose piece equals a text.
   private func token(of text: ArraySlice<UInt8>) -> Int? {
     var node: Int32 = 0
     for byte in text {
