@@ -1,28 +1,28 @@
 public import FlowGraph
 
-/// A runtime that compiles graphs for devices and runs them: OpenVINO, and others after it.
+/// A runtime that compiles graphs for devices and runs them, such as OpenVINO or ONNX Runtime.
 ///
-/// A backend knows nothing of networks, images or caches. ``EngineStore`` calls it, keeps what it
+/// A backend knows nothing of networks, images or caches. ``EngineStore`` calls it, shares what it
 /// compiles, and owns the memory that runs read and write.
 public protocol Backend: Sendable {
-  /// The name before the colon of a device's name, in lowercase: `openvino`.
+  /// The backend part of a device name, in lowercase: `openvino`.
   var name: String { get }
 
-  /// The devices that are there.
+  /// The available devices.
   ///
   /// - Throws: `runtimeMissing` or `runtimeUnsupported` where the runtime cannot be loaded.
   func devices() throws(EngineError) -> [Device]
 
-  /// The device of a name, or nil where there is none; a backend may know names beside those that
-  /// it lists.
+  /// The device of a name, or nil if there is none; a backend may accept names that it does not
+  /// list.
   ///
   /// - Throws: `runtimeMissing` or `runtimeUnsupported` where the runtime cannot be loaded.
   func device(named name: String) throws(EngineError) -> Device?
 
-  /// All that can change what a graph compiled for a device computes: the runtime's version, the
-  /// device's model and abilities, the options. It is a part of the key of persisted engines.
+  /// Everything that can change the results of a compiled graph: the runtime's version, the
+  /// device's model and capabilities, the options. It is part of the key of persisted engines.
   ///
-  /// - Throws: `runtimeMissing`, or `deviceUnavailable` where the device does not answer.
+  /// - Throws: `runtimeMissing`, or `deviceUnavailable` if the device does not respond.
   func fingerprint(
     of device: Device, _ options: EngineOptions
   ) throws(EngineError) -> [String]
@@ -33,12 +33,12 @@ public protocol Backend: Sendable {
   /// Compiles a graph for a device.
   ///
   /// - Throws: `modelUnreadable` for a graph that the runtime does not accept, `compilationFailed`
-  ///   where it cannot compile it.
+  ///   if it cannot compile the graph.
   func compile(
     _ module: GraphModule, on device: Device, _ options: EngineOptions
   ) throws(EngineError) -> any CompiledGraph
 
-  /// Loads a compiled graph from a file that it was exported to.
+  /// Loads an exported graph from a file.
   ///
   /// - Throws: `compilationFailed` where the runtime does not accept the file.
   func load(
@@ -46,32 +46,32 @@ public protocol Backend: Sendable {
   ) throws(EngineError) -> any CompiledGraph
 }
 
-/// A graph compiled for a device; several programs may be made of it.
+/// A graph compiled for a device; several programs may share it.
 public protocol CompiledGraph: AnyObject, Sendable {
   /// The numbers of inputs and outputs that the runtime sees.
   ///
   /// - Throws: `modelUnreadable`.
   func portCounts() throws(EngineError) -> (inputs: Int, outputs: Int)
 
-  /// Prepares runs that read from and write to some memory, which the result keeps.
+  /// Binds the ports to memory, which the result keeps alive.
   ///
-  /// - Throws: `shapeMismatch` where the memory is not what the graph takes, or `runFailed`.
+  /// - Throws: `shapeMismatch` if the memory does not match the graph, or `runFailed`.
   func bind(
     inputs: [PortMemory], outputs: [PortMemory]
   ) throws(EngineError) -> any BoundGraph
 
-  /// Writes the compiled graph to a file, from which the backend can load it.
+  /// Exports the compiled graph to a file that the backend can load.
   ///
-  /// - Throws: `cacheUnusable` where it cannot be written.
+  /// - Throws: `cacheUnusable` if it cannot be written.
   func export(to path: String) throws(EngineError)
 
-  /// What the runtime says of the compiled graph under a key, such as `INFERENCE_PRECISION_HINT`.
+  /// A property of the compiled graph, such as `INFERENCE_PRECISION_HINT`.
   ///
-  /// - Throws: `runFailed` where it knows no such key.
+  /// - Throws: `runFailed` if the key is unknown.
   func property(_ key: String) throws(EngineError) -> String
 }
 
-/// A compiled graph with the memory that it reads and writes.
+/// A compiled graph bound to its memory.
 public protocol BoundGraph: AnyObject {
   /// Runs the graph once, and waits.
   ///

@@ -1,4 +1,4 @@
-/// A device as someone asks for it: `CPU`, `GPU.1`, or `openvino:CPU` with the backend's name.
+/// A requested device: `CPU`, `GPU.1`, or `openvino:CPU` with the backend's name.
 public struct DeviceName: Hashable, Sendable, CustomStringConvertible {
   /// The backend, or nil for the first one that has such a device.
   public let backend: String?
@@ -20,8 +20,8 @@ public struct DeviceName: Hashable, Sendable, CustomStringConvertible {
 
   /// Reads a name: `DEVICE`, or `BACKEND:DEVICE`.
   ///
-  /// A text before the first colon is a backend's name only where it is in lowercase, so that the
-  /// devices that OpenVINO writes with a colon (`AUTO:GPU,CPU`) stay whole.
+  /// A prefix before the first colon is a backend's name only if it is in lowercase, so that
+  /// OpenVINO's device names with a colon (`AUTO:GPU,CPU`) stay whole.
   ///
   /// ```swift
   /// let device = try DeviceName(parsing: "openvino:GPU.1")
@@ -46,18 +46,20 @@ public struct DeviceName: Hashable, Sendable, CustomStringConvertible {
     self.init(backend: hasBackend ? String(parts[0]) : nil, name: name)
   }
 
-  /// As it is written.
+  /// The name in the form that ``init(parsing:)`` reads.
   public var description: String { backend.map { "\($0):\(name)" } ?? name }
 }
 
-/// A device of a backend, which is there.
+/// An available device of a backend.
 public struct Device: Hashable, Sendable, CustomStringConvertible {
   /// The backend's name, such as `openvino`.
   public let backend: String
   /// The device, as its backend names it.
   public let name: String
 
-  /// Creates a device; a backend does.
+  /// Creates a device.
+  ///
+  /// Backends call this.
   ///
   /// - Parameters:
   ///   - backend: the backend's name.
@@ -67,18 +69,18 @@ public struct Device: Hashable, Sendable, CustomStringConvertible {
     self.name = name
   }
 
-  /// As it is written: `openvino:CPU`.
+  /// The full name: `openvino:CPU`.
   public var description: String { "\(backend):\(name)" }
 }
 
 extension DeviceName {
-  /// The backend and the device of this name.
+  /// The backend and the device with this name.
   ///
-  /// - Parameter backends: the backends that are looked at, best first.
-  /// - Throws: `deviceUnavailable`, which names the devices that are there; where a backend that
-  ///   knows such a device cannot be loaded, its error.
+  /// - Parameter backends: the backends to search, best first.
+  /// - Throws: `deviceUnavailable`, which names the available devices; if a backend that knows such
+  ///   a device cannot be loaded, that backend's error.
   func resolved(among backends: [any Backend]) throws(EngineError) -> (any Backend, Device) {
-    // What stands before the colon may be part of a device's own name, as in cuda:0.
+    // The prefix may be part of a device's own name, as in cuda:0.
     let isBackend = backends.contains { $0.name == backend }
     let candidates = isBackend ? backends.filter { $0.name == backend } : backends
     let name = isBackend ? name : description
@@ -87,7 +89,8 @@ extension DeviceName {
       do throws(EngineError) {
         if let device = try candidate.device(named: name) { return (candidate, device) }
       } catch {
-        // CPU means the first backend's: another would compute elsewhere without a word.
+        // CPU means the first backend's CPU; falling back to another backend would be a silent
+        // change.
         if isBackend || (backend == nil && name.first?.isUppercase == true) { throw error }
         failures.append(error)
       }
@@ -107,7 +110,7 @@ extension DeviceName {
         + backends.map(\.name).joined(separator: ", "))
   }
 
-  /// The devices that are there; those of the first backend without its name.
+  /// The available devices; those of the first backend without its name.
   private static func devices(of backends: [any Backend]) -> [String] {
     backends.enumerated().flatMap { index, backend in
       ((try? backend.devices()) ?? []).map { index == 0 ? $0.name : $0.description }

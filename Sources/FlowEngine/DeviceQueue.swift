@@ -2,9 +2,9 @@ internal import Dispatch
 
 /// The thread on which the programs of a device run.
 ///
-/// Each engine spreads its work over the whole device; several at once are slower than one after
-/// another, and a run blocks its thread. Actors that run programs take a queue as their executor:
-/// those that share it run in turn, in the order in which their work came.
+/// Each engine uses the whole device: concurrent runs are slower than consecutive ones, and a run
+/// blocks its thread. Actors that run programs use a queue as their executor. Actors that share a
+/// queue run one at a time, in the order in which their jobs arrive.
 ///
 /// ```swift
 /// actor Decoder {
@@ -17,12 +17,12 @@ public final class DeviceQueue: SerialExecutor {
 
   /// Creates a queue with a thread of its own.
   ///
-  /// - Parameter label: its name in debuggers.
+  /// - Parameter label: the thread's name in debuggers.
   public init(label: String = "streamflow.device") {
     queue = DispatchQueue(label: label, qos: .userInitiated)
   }
 
-  /// Takes a piece of work in.
+  /// Adds a job.
   public func enqueue(_ job: consuming ExecutorJob) {
     let job = UnownedJob(job)
     queue.async { unsafe job.runSynchronously(on: self.asUnownedSerialExecutor()) }

@@ -11,7 +11,7 @@ extension EngineCache {
     public let byteCount: Int
     /// When it was last used.
     public let date: Date
-    /// Whether it is an engine, not a measurement or the remains of an interrupted writer.
+    /// Whether it is an engine, and not a measurement or a leftover of an interrupted write.
     let isEngine: Bool
   }
 
@@ -44,16 +44,16 @@ extension EngineCache {
       .sorted { ($0.byteCount, $1.path) > ($1.byteCount, $0.path) }
   }
 
-  /// The most bytes that the engines may take; nothing where there is no limit.
+  /// The maximum total size of the engines in bytes; nil without a limit.
   public func limitByteCount() throws(EngineError) -> Int? {
     limit.byteCount(
       inFolder: folder, usedByteCount: try entries().reduce(0) { $0 + $1.byteCount })
   }
 
-  /// Removes every entry, and the remains of writers that were interrupted.
+  /// Removes every entry, including leftovers of interrupted writes.
   public func clear() throws(EngineError) { try remove(entries()) }
 
-  /// Removes entries; an engine in use stays usable by who uses it.
+  /// Removes entries; engines in use stay usable.
   ///
   /// - Throws: `cacheUnusable` for a file that cannot be removed.
   public func remove(_ entries: [Entry]) throws(EngineError) {
@@ -66,9 +66,10 @@ extension EngineCache {
     }
   }
 
-  /// Whether an engine was compiled from weights, by their identities (`WeightStore.identity`).
+  /// Whether an engine was compiled from weights, given by their identities
+  /// (`WeightStore.identity`).
   ///
-  /// False for what is no engine, or damaged.
+  /// Returns false for other files and for damaged engines.
   public func isEntry(_ entry: Entry, compiledFrom identities: Set<String>) -> Bool {
     guard entry.isEngine, let file = try? EngineFile(reading: entry.path),
       let key = file.key
@@ -81,11 +82,12 @@ extension EngineCache {
 
   // MARK: - Eviction
 
-  /// Removes the engines that were used least recently until the rest is within the limit.
+  /// Removes the least recently used engines until the rest fits the limit.
   ///
-  /// An engine that a process has mapped stays, and so does one; of several processes one evicts.
+  /// Engines that a process has mapped stay, and so does the given one. Only one process evicts at
+  /// a time.
   ///
-  /// - Parameter kept: the path of an engine that stays.
+  /// - Parameter kept: the path of an engine that must stay.
   func evict(keeping kept: String) {
     guard limit != .unlimited, let entries = try? entries() else { return }
     var total = entries.reduce(0) { $0 + $1.byteCount }

@@ -1,32 +1,32 @@
 public import Foundation
 internal import Synchronization
 
-/// Engines kept on disk between processes.
+/// Engines persisted on disk between processes.
 ///
-/// An entry is one file: the exported engine, the key it was made for, and a trailer with both
-/// lengths and the engine's hash. The key is everything that can change the result: the graph,
-/// the identity of the weights, the runtime, the device, its options. It stands in the file whole
-/// and is compared whole; the file's name is only its hash. An entry that is damaged, cut short
-/// or of another key is compiled anew and replaced. Files appear under their name complete, by
-/// renaming, so several processes may share a cache. Beyond its limit the engines go that were used
-/// least recently, never one that a process has mapped.
+/// An entry is one file: the exported engine, its key, and a trailer with both lengths and the
+/// engine's hash. The key is everything that can change the result: the graph, the identity of the
+/// weights, the runtime, the device, its options. The file contains the whole key, which is
+/// compared in full; the file's name is only its hash. An entry that is damaged, truncated or of
+/// another key is compiled again and replaced. Files get their names by renaming when they are
+/// complete, so several processes may share a cache. If the limit is exceeded, the least recently
+/// used engines are evicted, except those that a process has mapped.
 public struct EngineCache: Sendable {
-  /// The folder that entries are kept in.
+  /// The folder of the entries.
   public let folder: String
 
-  /// How much disk space it may take.
+  /// The disk space limit.
   public let limit: EngineCacheLimit
 
   private let report: @Sendable (String) -> Void
   private let hasReportedFolder = Flag()
 
-  /// Uses a folder, which is made when the first entry is written.
+  /// Creates a cache in a folder, which is created with the first entry.
   ///
   /// - Parameters:
   ///   - folder: the folder.
-  ///   - limit: how much disk space it may take.
-  ///   - report: called with one line where an entry is damaged or cannot be written, of a folder
-  ///     that cannot be written once; the engine is compiled all the same.
+  ///   - limit: the disk space limit.
+  ///   - report: called with one line if an entry is damaged or cannot be written, and once for a
+  ///     folder that is not writable; the engine is compiled in any case.
   public init(
     folder: String, limit: EngineCacheLimit = .automatic,
     report: @escaping @Sendable (String) -> Void = { _ in }
@@ -36,7 +36,7 @@ public struct EngineCache: Sendable {
     self.report = report
   }
 
-  /// The folder of `$STREAMFLOW_CACHE`, or else the platform's cache folder's `streamflow`.
+  /// The folder `$STREAMFLOW_CACHE`, or else `streamflow` in the platform's cache folder.
   public static func defaultFolder(
     environment: [String: String] = ProcessInfo.processInfo.environment
   ) -> String {
@@ -53,11 +53,11 @@ public struct EngineCache: Sendable {
     #endif
   }
 
-  /// Loads an engine, if it is there and undamaged.
+  /// Loads an engine if its entry exists and is undamaged.
   ///
   /// - Parameters:
-  ///   - key: what it was compiled from.
-  ///   - load: makes an engine of the file.
+  ///   - key: the key of the engine.
+  ///   - load: loads an engine from the file.
   func engine(
     for key: EngineKey, load: (EngineFile) throws(EngineError) -> any CompiledGraph
   ) -> (any CompiledGraph)? {
@@ -66,18 +66,18 @@ public struct EngineCache: Sendable {
     do throws(EngineError) {
       let file = try EngineFile(reading: path)
       guard try file.isSound(for: key.bytes) else {
-        report("'\(path)' is damaged or of another engine; it is compiled again")
+        report("'\(path)' is damaged or of another engine; compiling again")
         return nil
       }
       file.noteUse()
       return try load(file)
     } catch {
-      report("'\(path)' cannot be used and is compiled again: \(error.message)")
+      report("'\(path)' cannot be used; compiling again: \(error.message)")
       return nil
     }
   }
 
-  /// Persists an engine; where that fails, the report says so.
+  /// Persists an engine; reports a failure.
   ///
   /// - Returns: whether it was persisted.
   @discardableResult
@@ -90,9 +90,9 @@ public struct EngineCache: Sendable {
 
   // MARK: - Measurements
 
-  /// What was measured of engines of a kind: seconds of a run, by its rows.
+  /// The measured seconds of a run, by batch rows.
   ///
-  /// Empty where nothing was measured, or it cannot be read.
+  /// Empty if nothing was measured or the file cannot be read.
   func measurements(for key: EngineKey) -> [Int: Double] {
     guard let data = FileManager.default.contents(atPath: path(of: key) + Self.measured) else {
       return [:]
@@ -100,7 +100,7 @@ public struct EngineCache: Sendable {
     return (try? JSONDecoder().decode([Int: Double].self, from: data)) ?? [:]
   }
 
-  /// Persists what was measured of engines of a kind; where that fails, the report says so.
+  /// Persists measured seconds of a run; reports a failure.
   func keep(_ measurements: [Int: Double], for key: EngineKey) {
     guard isWritable() else { return }
     do {
@@ -117,7 +117,7 @@ public struct EngineCache: Sendable {
   static let measured = ".measured.json"
   static let unfinished = ".engine.writing-"
 
-  /// Whether the folder is there and can be written; where not, the report says so once.
+  /// Whether the folder exists and is writable; reports once if not.
   private func isWritable() -> Bool {
     try? FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     guard unsafe access(folder, W_OK | X_OK) != 0 else { return true }
@@ -132,7 +132,7 @@ public struct EngineCache: Sendable {
 
   private func path(of key: EngineKey) -> String { "\(folder)/\(key.fileName)\(Self.suffix)" }
 
-  /// Removes what writers left that were killed: gigabytes, of a large engine.
+  /// Removes leftovers of writers that were killed: gigabytes for a large engine.
   private func removeAbandoned() {
     let manager = FileManager.default
     for name in (try? manager.contentsOfDirectory(atPath: folder)) ?? [] {
@@ -158,7 +158,7 @@ public struct EngineCache: Sendable {
       {
         throw EngineError(
           code: .cacheUnusable,
-          message: "it has \(size) bytes, beyond the cache's limit of \(most)")
+          message: "its size of \(size) bytes exceeds the cache's limit of \(most)")
       }
       guard unsafe rename(temporary, path) == 0 else {
         throw EngineError(code: .cacheUnusable, message: "cannot rename '\(temporary)'")
@@ -172,11 +172,11 @@ public struct EngineCache: Sendable {
   }
 }
 
-/// Something that happens once, in all copies of a value.
+/// A flag that is set once, shared by all copies of a value.
 private final class Flag: Sendable {
   private let isSet = Mutex(false)
 
-  /// Sets it; false where it was set already.
+  /// Sets the flag; returns false if it was set already.
   func set() -> Bool {
     isSet.withLock { isSet in
       defer { isSet = true }

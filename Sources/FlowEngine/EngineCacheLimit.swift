@@ -1,8 +1,8 @@
 public import Foundation
 
-/// How much disk space an engine cache may take.
+/// The disk space limit of an engine cache.
 public enum EngineCacheLimit: Equatable, Sendable {
-  /// A tenth of the space that the disk has without the cache, at least 4 GB.
+  /// A tenth of the disk's free space without the cache, at least 4 GB.
   case automatic
   /// A number of bytes.
   case bytes(Int)
@@ -11,9 +11,9 @@ public enum EngineCacheLimit: Equatable, Sendable {
 
   private static let smallestAutomatic = 4_000_000_000
 
-  /// The limit that `$STREAMFLOW_CACHE_LIMIT` sets, automatic where it is absent or empty.
+  /// The limit in `$STREAMFLOW_CACHE_LIMIT`; automatic if unset or empty.
   ///
-  /// - Throws: `cacheUnusable` where it is not a size.
+  /// - Throws: `cacheUnusable` if the value is not a size.
   public static func named(
     in environment: [String: String] = ProcessInfo.processInfo.environment
   ) throws(EngineError) -> EngineCacheLimit {
@@ -28,8 +28,8 @@ public enum EngineCacheLimit: Equatable, Sendable {
     return limit
   }
 
-  /// Reads `auto`, `off`, `0`, or a number of bytes with or without a unit: `kB`, `MB`, `GB` and `TB`
-  /// are powers of 1000, `KiB`, `MiB`, `GiB` and `TiB` of 1024; case does not matter.
+  /// Parses `auto`, `off`, `0`, or a number of bytes with an optional unit: `kB`, `MB`, `GB` and
+  /// `TB` are powers of 1000, `KiB`, `MiB`, `GiB` and `TiB` of 1024; case does not matter.
   public init?(_ text: String) {
     let text = text.lowercased()
     switch text {
@@ -49,11 +49,11 @@ public enum EngineCacheLimit: Equatable, Sendable {
     }
   }
 
-  /// The limit of a cache in a folder, in bytes; nothing where there is none.
+  /// The limit of a cache in a folder, in bytes; nil if there is none.
   ///
   /// - Parameters:
   ///   - folder: the folder, which need not exist.
-  ///   - usedByteCount: what the cache takes.
+  ///   - usedByteCount: the current size of the cache.
   func byteCount(inFolder folder: String, usedByteCount: Int) -> Int? {
     switch self {
     case .unlimited: return nil

@@ -1,12 +1,12 @@
-/// What went wrong between a graph and its outputs.
+/// An error while a graph is compiled or run.
 public struct EngineError: Error, Equatable, Sendable, CustomStringConvertible {
   /// The kind of failure.
   public enum Code: Sendable, CaseIterable {
     /// The backend's runtime was not found.
     case runtimeMissing
-    /// The runtime that was found is of a release that this package does not know.
+    /// This package does not support the release of the runtime that was found.
     case runtimeUnsupported
-    /// The device that was asked for is not there.
+    /// The requested device is not available.
     case deviceUnavailable
     /// The runtime does not accept the graph.
     case modelUnreadable
@@ -14,27 +14,29 @@ public struct EngineError: Error, Equatable, Sendable, CustomStringConvertible {
     case compilationFailed
     /// A run failed.
     case runFailed
-    /// Memory of one shape or type was offered for another.
+    /// The shape or type of memory does not match.
     case shapeMismatch
     /// The engine cache's folder cannot be used.
     case cacheUnusable
   }
 
-  /// The kind of failure, to decide what to do about it.
+  /// The kind of failure, for programmatic handling.
   public let code: Code
-  /// The failure in words, with the values that clashed and how to mend it.
+  /// The message, with the conflicting values and a remedy.
   public let message: String
 
-  /// Creates an error; a backend does.
+  /// Creates an error.
+  ///
+  /// Backends call this.
   ///
   /// - Parameters:
   ///   - code: the kind of failure.
-  ///   - message: the failure in words, with the values that clashed and the remedy.
+  ///   - message: the message, with the conflicting values and a remedy.
   public init(code: Code, message: String) {
     self.code = code
     self.message = message
   }
 
-  /// The failure in words.
+  /// The message.
   public var description: String { message }
 }

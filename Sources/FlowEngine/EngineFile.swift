@@ -13,7 +13,7 @@ public final class EngineFile: Sendable {
   private let path: String
   // Written once, before the object is shared; the mapping is read-only.
   private nonisolated(unsafe) let memory: UnsafeRawBufferPointer
-  /// Open as long as the file is mapped: it carries the shared lock that keeps it from eviction.
+  /// Open while the file is mapped: it holds the shared lock that prevents eviction.
   private let descriptor: Int32
 
   init(reading path: String) throws(EngineError) {
@@ -22,7 +22,7 @@ public final class EngineFile: Sendable {
     guard descriptor >= 0 else {
       throw EngineError(code: .cacheUnusable, message: "cannot open '\(path)'")
     }
-    // Where there are no locks, nothing is evicted either.
+    // Without file locks, nothing is evicted either.
     _ = flock(descriptor, LOCK_SH)
     let length = Int(lseek(descriptor, 0, SEEK_END))
     guard length >= Self.trailerLength,
@@ -40,12 +40,14 @@ public final class EngineFile: Sendable {
     close(descriptor)
   }
 
-  /// Records that it is used now, by its time of modification: those used least go first.
+  /// Sets the modification time to now.
+  ///
+  /// Eviction removes the engines with the oldest times first.
   func noteUse() { futimens(descriptor, nil) }
 
-  /// Removes a file unless it is mapped anywhere; false where it stays.
+  /// Removes a file unless a process has mapped it; returns false if it stays.
   static func removeIfUnused(_ path: String) -> Bool {
-    // Some file systems lock for writing only what is open for writing.
+    // Some file systems grant write locks only on files that are open for writing.
     var descriptor = unsafe open(path, O_RDWR | O_CLOEXEC)
     if descriptor < 0 { descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC) }
     guard descriptor >= 0 else { return false }
@@ -60,7 +62,7 @@ public final class EngineFile: Sendable {
     return unsafe stat(path, &status) == 0 ? Int(status.st_size) : nil
   }
 
-  /// The key that the file was written for; nothing where its trailer is damaged.
+  /// The key of the file; nil if its trailer is damaged.
   var key: [UInt8]? {
     let trailer = unsafe memory.count - Self.trailerLength
     let word = { (index: Int) in
@@ -74,7 +76,7 @@ public final class EngineFile: Sendable {
     return unsafe Array(memory[Int(word(1))..<trailer])
   }
 
-  /// Whether the file holds an undamaged engine of exactly this key.
+  /// Whether the file contains an undamaged engine with exactly this key.
   func isSound(for key: [UInt8]) throws(EngineError) -> Bool {
     let trailer = unsafe memory.count - Self.trailerLength
     let words = (0..<4).map { index in
@@ -89,13 +91,13 @@ public final class EngineFile: Sendable {
     return hash(byteCount: trailer) == words[2]
   }
 
-  /// Gives back the memory that reading the file has taken; what is read again is fetched again.
+  /// Releases the memory of pages that were read; pages that are read again are fetched again.
   public func releasePages() {
     unsafe madvise(
       UnsafeMutableRawPointer(mutating: memory.baseAddress), memory.count, MADV_DONTNEED)
   }
 
-  /// The engine's bytes, good as long as this object.
+  /// The engine's bytes, valid as long as this object.
   ///
   /// - Precondition: the file is sound.
   @unsafe public var engine: UnsafeRawBufferPointer {
@@ -105,10 +107,10 @@ public final class EngineFile: Sendable {
     return unsafe UnsafeRawBufferPointer(rebasing: memory[..<(trailer - keyLength)])
   }
 
-  /// Makes an exported engine into such a file.
+  /// Appends the key and the trailer to an exported engine.
   ///
-  /// Nothing waits for the disk: an engine of gigabytes would take longer to flush than to
-  /// compile, and one that a power cut damaged is noticed by its hash and made anew.
+  /// The file is not flushed to disk: flushing gigabytes would take longer than compiling. An
+  /// engine that a power failure damaged is detected by its hash and compiled again.
   static func complete(_ path: String, key: [UInt8]) throws(EngineError) {
     func failure(_ action: String) -> EngineError {
       EngineError(
@@ -129,8 +131,10 @@ public final class EngineFile: Sendable {
     } catch { throw failure("write") }
   }
 
-  /// The hash of the hashes of windows, each given back once it is read: an engine of gigabytes
-  /// is not to be in memory whole for its hash.
+  /// The hash of the windows' hashes.
+  ///
+  /// Each window's pages are released after reading, so that hashing an engine of gigabytes does
+  /// not fill the memory.
   private func hash(byteCount: Int) -> UInt64 {
     let window = 64 << 20
     var hashes: [UInt8] = []

@@ -5,12 +5,12 @@ internal import FlowGraph
 struct EngineKey: Hashable, Sendable {
   /// The graph's name.
   let name: String
-  /// All of it, to be compared whole.
+  /// The whole key, for comparison.
   let bytes: [UInt8]
 
   private let hash: UInt64
 
-  /// - Throws: `modelUnreadable` for a graph that cannot be written down.
+  /// - Throws: `modelUnreadable` for a graph that cannot be serialized.
   init(of module: GraphModule, fingerprint: [String]) throws(EngineError) {
     let graph: [UInt8]
     do { graph = try module.onnx(locatingWeightsBy: .file) } catch {
@@ -24,7 +24,7 @@ struct EngineKey: Hashable, Sendable {
 
   func hash(into hasher: inout Hasher) { hasher.combine(hash) }
 
-  /// The name of a file of the engine, without its suffix.
+  /// The name of the engine's file, without its suffix.
   var fileName: String {
     let safe = String(name.map { $0.isASCII && ($0.isLetter || $0.isNumber) ? $0 : "_" })
     return "\(safe)-\(ContentHash.of(bytes))"

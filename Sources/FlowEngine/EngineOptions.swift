@@ -2,21 +2,21 @@
 public struct EngineOptions: Hashable, Sendable {
   /// The precision in which an engine may compute.
   public enum Precision: String, Sendable, CaseIterable {
-    /// 32-bit floats throughout: the images that diffusers gives in float32.
+    /// float32 throughout: images equal those of diffusers in float32.
     case float32 = "f32"
-    /// bfloat16 where the device has it: faster there, and images differ visibly from float32.
+    /// bfloat16 if the device supports it: faster there, but images differ visibly from float32.
     case bfloat16 = "bf16"
-    /// float16 where the device has it.
+    /// float16 if the device supports it.
     case float16 = "f16"
   }
 
   /// The number of threads, or nil for all cores.
   public var threadCount: Int?
-  /// The precision; float32 unless speed is worth more than sameness.
+  /// The precision; float32 is the default, for images that do not depend on the machine.
   public var precision: Precision
-  /// Whether what is multiplied by compressed weights may be rounded to 8 bits, for speed.
+  /// Whether inputs of products with compressed weights may be rounded to 8 bits, for speed.
   ///
-  /// Images differ visibly from those of float32. It matters with `WeightCompression` only.
+  /// Images differ visibly from those of float32. It affects graphs with `WeightCompression` only.
   public var quantizesActivations: Bool
 
   /// Creates options.
@@ -24,7 +24,7 @@ public struct EngineOptions: Hashable, Sendable {
   /// - Parameters:
   ///   - threadCount: the number of threads, or nil for all cores.
   ///   - precision: the precision in which engines may compute.
-  ///   - quantizesActivations: whether what is multiplied by compressed weights may be rounded to
+  ///   - quantizesActivations: whether inputs of products with compressed weights may be rounded to
   ///     8 bits.
   public init(
     threadCount: Int? = nil, precision: Precision = .float32, quantizesActivations: Bool = false

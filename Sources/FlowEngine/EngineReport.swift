@@ -1,8 +1,8 @@
 internal import Synchronization
 
-/// How a program came to be, and what a run of it takes.
+/// The origin of a program, its preparation time and its cost.
 public struct EngineReport: Sendable {
-  /// Where its engine came from.
+  /// The origin of an engine.
   public enum Origin: Sendable {
     /// Compiled from the graph.
     case compiled
@@ -14,15 +14,15 @@ public struct EngineReport: Sendable {
 
   /// The graph's name with its shape.
   public let name: String
-  /// Where its engine came from.
+  /// The origin of its engine.
   public let origin: Origin
-  /// The time it took to become ready.
+  /// The time of its preparation.
   public let preparation: Duration
-  /// The floating-point operations of the convolutions and matrix products of a run.
+  /// The floating-point operations per run in convolutions and matrix products.
   public let operationCount: Int
 }
 
-/// A record of the programs that a generator or a live stream was given.
+/// A log of the programs of a generator or a live stream.
 public final class EngineLog: Sendable {
   /// Lives as long as a program.
   final class Presence: Sendable {}
@@ -37,17 +37,17 @@ public final class EngineLog: Sendable {
   /// Creates an empty log.
   public init() {}
 
-  /// Adds a program; the log knows it as long as the result lives.
+  /// Adds a program; the log lists it as present while the result lives.
   func add(_ report: EngineReport) -> Presence {
     let presence = Presence()
     entries.withLock { $0.append(Entry(report: report, presence: presence)) }
     return presence
   }
 
-  /// All programs that there ever were, in their order.
+  /// All programs so far, in order.
   public var made: [EngineReport] { entries.withLock { $0.map(\.report) } }
 
-  /// The programs that are still there, in their order.
+  /// The programs that still exist, in order.
   public var present: [EngineReport] {
     entries.withLock { $0.filter { $0.presence != nil }.map(\.report) }
   }

@@ -1,12 +1,13 @@
 public import FlowGraph
 internal import Foundation
 
-/// The engines of a device: each is compiled once, shared by all who ask for it, and persisted when
-/// nobody waits.
+/// The engines of a device. Each is compiled once, shared by all clients, and persisted when no
+/// request waits.
 ///
-/// A store may be handed to any number of generators and live streams; what they run takes turns on
-/// the store's ``queue``. Compilation has a thread of its own, one engine after another: the peaks
-/// of two compilations do not add up. An engine lives as long as a program of it.
+/// Any number of generators and live streams may share a store; their runs are serialized by the
+/// store's ``queue``. Compilation has a thread of its own and compiles one engine at a time, so
+/// that the memory peaks of two compilations do not add up. An engine lives as long as one of its
+/// programs.
 ///
 /// ```swift
 /// let store = EngineStore(backends: [backend], device: .cpu, cache: cache)
@@ -15,11 +16,11 @@ internal import Foundation
 public actor EngineStore {
   /// The thread that runs the programs of this device.
   public nonisolated let queue: DeviceQueue
-  /// The device, as it was asked for.
+  /// The requested device.
   public nonisolated let device: DeviceName
   /// How graphs are compiled.
   public nonisolated let options: EngineOptions
-  /// Where engines are persisted, if anywhere.
+  /// The cache that persists engines, if any.
   public nonisolated let cache: EngineCache?
 
   private nonisolated let executor = DeviceQueue(label: "streamflow.compilation")
@@ -28,32 +29,32 @@ public actor EngineStore {
   private var engines: [EngineKey: SharedEngine] = [:]
   private var unpersisted: [(engine: any CompiledGraph, key: EngineKey)] = []
 
-  /// An engine as long as someone has a program of it.
+  /// An engine that lives as long as one of its programs.
   private struct SharedEngine {
     weak let engine: (any CompiledGraph)?
   }
 
-  /// The bytes of weights from which on persisting an engine takes about as long as compiling it.
+  /// Minimum weight bytes at which persisting an engine takes about as long as compiling it.
   private static let largeByteCount = 64 << 20
-  /// The bytes of weights from which on a compiled engine gives way to what was persisted of it.
+  /// Minimum weight bytes at which a compiled engine is replaced by its persisted form.
   private let reloadedByteCount: Int
 
-  /// The thread that this actor has to itself.
+  /// The thread of this actor alone.
   public nonisolated var unownedExecutor: UnownedSerialExecutor {
     unsafe executor.asUnownedSerialExecutor()
   }
 
-  /// Sets a store up; backend and device are looked for with the first program.
+  /// Creates a store; backend and device are resolved with the first program.
   ///
   /// - Parameters:
   ///   - backends: the backends to choose from, best first.
   ///   - device: the device.
   ///   - options: threads and precision.
-  ///   - cache: where engines are persisted, if anywhere.
-  ///   - queue: the thread that runs the programs; stores that share a device share it.
-  ///   - reloadedByteCount: the bytes of weights from which on an engine is persisted as soon as it
-  ///     is compiled, and loaded from there: a compiled engine holds its weights twice, a loaded one
-  ///     once. Smaller ones are persisted when nobody waits.
+  ///   - cache: the cache that persists engines, if any.
+  ///   - queue: the thread that runs the programs. Stores of the same device share it.
+  ///   - reloadedByteCount: the minimum weight bytes at which an engine is persisted as soon as it
+  ///     is compiled, and loaded from there: a compiled engine holds its weights twice, a loaded
+  ///     one once. Smaller engines are persisted when no request waits.
   public init(
     backends: [any Backend], device: DeviceName = .cpu, options: EngineOptions = EngineOptions(),
     cache: EngineCache? = nil, queue: DeviceQueue = DeviceQueue(),
@@ -67,15 +68,15 @@ public actor EngineStore {
     self.queue = queue
   }
 
-  /// A program of a graph: compiled, loaded from the cache, or of an engine that is there.
+  /// A program of a graph: compiled, loaded from the cache, or with an existing engine.
   ///
-  /// Where several ask for the same graph at once, it is compiled once.
+  /// Concurrent requests for the same graph compile it once.
   ///
   /// - Parameters:
   ///   - module: the graph.
-  ///   - log: where the program is recorded.
-  /// - Throws: an ``EngineError``; `CancellationError` where the task is cancelled before the
-  ///   compilation begins.
+  ///   - log: the log that records the program.
+  /// - Throws: an ``EngineError``; `CancellationError` if the task is cancelled before the
+  ///   compilation starts.
   public func program(
     for module: GraphModule, log: EngineLog = EngineLog()
   ) throws -> sending Program {
@@ -134,14 +135,14 @@ public actor EngineStore {
     return (engine, loaded == nil ? .compiled : .cached)
   }
 
-  /// Compiles an engine, persists it, and gives what loads from there; where it cannot be persisted,
-  /// the compiled one.
+  /// Compiles an engine, persists it, and loads the persisted form; returns the compiled engine if
+  /// it cannot be persisted.
   private func reloaded(
     _ key: EngineKey, in cache: EngineCache,
     compile: () throws(EngineError) -> any CompiledGraph, load: () -> (any CompiledGraph)?
   ) throws(EngineError) -> any CompiledGraph {
-    // The compiled engine is gone before the loaded one is there: both together are three copies of
-    // the weights.
+    // The compiled engine is released before the other is loaded: together they hold three copies
+    // of the weights.
     func persisted() throws(EngineError) -> (any CompiledGraph)? {
       let engine = try compile()
       return cache.keep(engine, for: key) ? nil : engine
@@ -150,7 +151,7 @@ public actor EngineStore {
     return if let engine = load() { engine } else { try compile() }
   }
 
-  /// The key of a graph's engine: everything that can change what it computes.
+  /// The key of a graph's engine: everything that can change its results.
   private func key(of module: GraphModule) throws(EngineError) -> EngineKey {
     let (backend, device) = try resolve()
     return try EngineKey(
@@ -166,27 +167,29 @@ public actor EngineStore {
 
   // MARK: - Persistence
 
-  /// Whether engines were compiled that are too large to be persisted at once.
+  /// Whether compiled engines exist that are too large to be persisted at once.
   public var hasUnpersisted: Bool { !unpersisted.isEmpty }
 
-  /// Persists large engines, which writes gigabytes: best done when nobody waits.
+  /// Persists large engines.
+  ///
+  /// It writes gigabytes, so it is best called when no request waits.
   public func persist() {
     let engines = unpersisted
     unpersisted = []
     for (engine, key) in engines { cache?.keep(engine, for: key) }
   }
 
-  /// What was measured of engines of a graph's kind: seconds of a run, by its batch rows.
+  /// The measured seconds of a run of a graph's engines, by batch rows.
   ///
-  /// - Throws: an ``EngineError`` where the device is not there.
+  /// - Throws: an ``EngineError`` if the device is not available.
   public func measurements(of module: GraphModule) throws(EngineError) -> [Int: Double] {
     guard let cache else { return [:] }
     return cache.measurements(for: try key(of: module))
   }
 
-  /// Persists what was measured of engines of a graph's kind.
+  /// Persists the measured seconds of a run of a graph's engines.
   ///
-  /// - Throws: an ``EngineError`` where the device is not there.
+  /// - Throws: an ``EngineError`` if the device is not available.
   public func persist(
     _ measurements: [Int: Double], of module: GraphModule
   ) throws(EngineError) {

@@ -2,13 +2,13 @@ internal import Dispatch
 internal import Foundation
 internal import Synchronization
 
-/// Keeps a process that ends from taking a runtime apart while a thread is inside it.
+/// Prevents the end of the process from destroying a runtime while a thread is inside it.
 ///
-/// `exit` runs the destructors of every library with the other threads still running: an engine
-/// that is being compiled beside a stream would find its compiler gone, and the process would end
-/// with a segmentation fault in place of its status.
+/// `exit` runs the destructors of every library while other threads still run. An engine that is
+/// being compiled beside a stream would lose its compiler, and the process would end with a
+/// segmentation fault instead of its exit status.
 package final class ExitGate: Sendable {
-  /// The one that the end of this process closes.
+  /// The gate that the end of this process closes.
   package static let shared = ExitGate()
 
   private struct State {
@@ -20,32 +20,31 @@ package final class ExitGate: Sendable {
   private let registrations = Mutex(0)
   private let isIdle = DispatchSemaphore(value: 0)
 
-  /// Does some work inside the library; where the process is ending, never returns.
+  /// Runs work inside the library; never returns if the process is ending.
   package func inside<Result: ~Copyable>(_ work: () -> Result) -> Result {
     let isClosed = state.withLock { state in
       if !state.isClosed { state.insideCount += 1 }
       return state.isClosed
     }
-    // The thread ends with the process.
+    // This thread ends with the process.
     if isClosed { while true { sleep(.max) } }
     defer { leave() }
     return work()
   }
 
-  /// Has the end of the process close the gate before anything is destroyed that is there by now.
+  /// Registers the gate to close at exit, before all objects that exist by now are destroyed.
   ///
-  /// What is registered last is run first, and a runtime makes some of its objects when it first
-  /// needs them: to be called after that, and not with every call, since nothing is ever taken off
-  /// the list.
+  /// Exit handlers run in reverse order of registration, and a runtime creates some of its objects
+  /// on first use. Call this after that, and not with every call, since handlers are never removed.
   package func closeAtExit() {
     registrations.withLock { $0 += 1 }
     atexit { ExitGate.shared.close() }
   }
 
-  /// How often the end of the process closes the gate.
+  /// The number of registered exit handlers.
   package var registrationCount: Int { registrations.withLock { $0 } }
 
-  /// Lets nobody in from now on, and waits until nobody is inside.
+  /// Admits no further work, and waits until all work inside has ended.
   func close() {
     let isOccupied = state.withLock { state in
       state.isClosed = true

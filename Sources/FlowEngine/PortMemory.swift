@@ -1,19 +1,21 @@
 internal import FlowCore
 public import FlowGraph
 
-/// The memory of one port of a program: it stays where it is, and runs read from it or write to it.
+/// The memory of one port of a program.
+///
+/// Its address is fixed; runs read or write it.
 @safe
 public final class PortMemory {
-  /// What it holds.
+  /// The port.
   public let port: Port
   private let memory: UnsafeMutableRawBufferPointer
 
-  /// Allocates memory for a port, set to zero.
+  /// Allocates memory for a port, filled with zeros.
   ///
-  /// - Parameter port: its shape and its elements.
+  /// - Parameter port: the port, with its shape and element type.
   public init(_ port: Port) {
     self.port = port
-    // A cache line is the alignment that OpenVINO's CPU device copies nothing for.
+    // OpenVINO's CPU device avoids copies at cache-line alignment.
     let memory = UnsafeMutableRawBufferPointer.allocate(
       byteCount: max(port.byteCount, 1), alignment: 64)
     unsafe self.memory = unsafe memory
@@ -22,12 +24,12 @@ public final class PortMemory {
 
   deinit { unsafe memory.deallocate() }
 
-  /// The memory itself, aligned to 64 bytes; valid as long as this object.
+  /// The memory, aligned to 64 bytes; valid as long as this object.
   @unsafe public var bytes: UnsafeMutableRawBufferPointer { unsafe memory }
 
-  /// The elements, to be written.
+  /// Calls a closure with the elements for writing.
   ///
-  /// - Precondition: the elements are of that type.
+  /// - Precondition: the element type matches.
   public func withElements<Element: BitwiseCopyable, Result>(
     of type: Element.Type, _ body: (inout MutableSpan<Element>) throws -> Result
   ) rethrows -> Result {
@@ -37,9 +39,9 @@ public final class PortMemory {
     return try body(&span)
   }
 
-  /// The elements, to be read.
+  /// Calls a closure with the elements for reading.
   ///
-  /// - Precondition: the elements are of that type.
+  /// - Precondition: the element type matches.
   public func withElements<Element: BitwiseCopyable, Result>(
     of type: Element.Type, reading body: (Span<Element>) throws -> Result
   ) rethrows -> Result {

@@ -1,11 +1,12 @@
 internal import FlowCore
 public import FlowGraph
 
-/// A compiled graph with memory of its own, ready to run: ports are written by name, a run reads
-/// them and fills the outputs, and nothing is allocated in between.
+/// A compiled graph with its own memory, ready to run.
 ///
-/// A program belongs to one actor at a time, whose thread a run blocks (``DeviceQueue``). Several
-/// programs of the same graph share what was compiled.
+/// Inputs are written by port name, a run fills the outputs, and nothing is allocated in between.
+///
+/// A program belongs to one actor at a time. A run blocks that actor's thread (``DeviceQueue``).
+/// Several programs of the same graph share its compiled form.
 ///
 /// ```swift
 /// let program = try await store.program(for: module)
@@ -14,7 +15,7 @@ public import FlowGraph
 /// let velocity = program.read("velocity", row: 0, as: Float.self) { $0.indices.map { i in $0[i] } }
 /// ```
 public final class Program {
-  /// How it came to be, and what a run of it takes.
+  /// The origin of the program, its preparation time and its cost.
   public let report: EngineReport
   /// The inputs, in the order of the graph.
   public var inputs: [Port] { inputMemories.map(\.port) }
@@ -22,7 +23,7 @@ public final class Program {
   public var outputs: [Port] { outputMemories.map(\.port) }
   /// The time of the fastest run so far, or nil before the first.
   ///
-  /// One slow run must not make a program look slow for good, as it would in the mean.
+  /// The minimum is robust against single slow runs, unlike the mean.
   public private(set) var fastestRun: Duration?
 
   private let inputMemories: [PortMemory]
@@ -31,10 +32,10 @@ public final class Program {
   private let compiled: any CompiledGraph
   /// Keeps the weights mapped that the engine reads in place.
   private let module: GraphModule
-  /// What the log knows the program by, as long as it is there.
+  /// Marks the program as present in the log while it exists.
   private let presence: EngineLog.Presence
 
-  /// Gives a compiled graph memory of its own.
+  /// Allocates memory for a compiled graph.
   ///
   /// - Throws: `shapeMismatch` or `runFailed`, from the backend.
   init(
@@ -53,7 +54,7 @@ public final class Program {
 
   /// Compiles a graph without a store, on the calling thread.
   ///
-  /// - Throws: an error of the backend.
+  /// - Throws: errors of the backend.
   package convenience init(
     compiling module: GraphModule, with backend: any Backend, on device: Device,
     _ options: EngineOptions
@@ -70,17 +71,17 @@ public final class Program {
 
   /// The graph's name.
   public var name: String { module.name }
-  /// The floating-point operations of the convolutions and matrix products of a run.
+  /// The floating-point operations per run in convolutions and matrix products.
   public var operationCount: Int { module.operationCount }
 
-  /// Whether there is an input of a name.
+  /// Whether there is an input with a name.
   public func hasInput(_ name: PortName) -> Bool {
     inputMemories.contains { $0.port.name == name }
   }
 
-  /// Lends the elements of an input, to be written.
+  /// Calls a closure with the elements of an input for writing.
   ///
-  /// - Precondition: there is such an input, and its elements are of that type.
+  /// - Precondition: there is such an input, and the element type matches.
   public func withInput<Element: BitwiseCopyable, Result>(
     _ name: PortName, as type: Element.Type,
     _ body: (inout MutableSpan<Element>) throws -> Result
@@ -88,9 +89,9 @@ public final class Program {
     try input(name).withElements(of: type, body)
   }
 
-  /// Copies an input's elements in.
+  /// Writes all elements of an input.
   ///
-  /// - Precondition: there is such an input, of that type and number of elements.
+  /// - Precondition: there is such an input, and its element type and count match.
   public func write<Element: BitwiseCopyable>(_ name: PortName, _ source: Span<Element>) {
     input(name).withElements(of: Element.self) { input in
       precondition(
@@ -100,13 +101,13 @@ public final class Program {
     }
   }
 
-  /// Copies one batch row's elements in, repeated to fill the row.
+  /// Writes one batch row of an input, repeating the elements to fill the row.
   ///
   /// - Parameters:
   ///   - name: an input whose first axis is the batch.
   ///   - row: the row, from 0.
-  ///   - source: the elements, a whole fraction of a row's.
-  /// - Precondition: there is such an input, and the elements fill a row of it.
+  ///   - source: the elements; their number divides the row's.
+  /// - Precondition: there is such an input, and the element count divides its row.
   public func write<Element: BitwiseCopyable>(
     _ name: PortName, row: Int, _ source: Span<Element>
   ) {
@@ -122,13 +123,13 @@ public final class Program {
     }
   }
 
-  /// Copies one batch row's elements in, and zeros behind them to the end of the row.
+  /// Writes one batch row of an input, padded with zeros.
   ///
   /// - Parameters:
   ///   - name: an input whose first axis is the batch.
   ///   - row: the row, from 0.
-  ///   - source: the elements, no more than a row has.
-  /// - Precondition: there is such an input, and the row has room for the elements.
+  ///   - source: the elements, at most as many as a row has.
+  /// - Precondition: there is such an input, and the elements fit its row.
   public func writePadded(_ name: PortName, row: Int, _ source: Span<Float>) {
     let memory = input(name)
     let count = memory.port.rowElementCount
@@ -141,19 +142,19 @@ public final class Program {
     }
   }
 
-  /// Lends the elements of an output of the last run.
+  /// Calls a closure with the elements of an output of the last run.
   ///
-  /// - Precondition: there is such an output, and its elements are of that type.
+  /// - Precondition: there is such an output, and the element type matches.
   public func read<Element: BitwiseCopyable, Result>(
     _ name: PortName, as type: Element.Type, _ body: (Span<Element>) throws -> Result
   ) rethrows -> Result {
     try output(name).withElements(of: type, reading: body)
   }
 
-  /// Lends one batch row's elements of an output of the last run.
+  /// Calls a closure with the elements of one batch row of an output of the last run.
   ///
-  /// - Precondition: there is such an output, its elements are of that type, and its first axis is
-  ///   the batch.
+  /// - Precondition: there is such an output, the element type matches, and its first axis is the
+  ///   batch.
   public func read<Element: BitwiseCopyable, Result>(
     _ name: PortName, row: Int, as type: Element.Type,
     _ body: (Span<Element>) throws -> Result
@@ -165,9 +166,9 @@ public final class Program {
     }
   }
 
-  /// Runs the graph on what its inputs hold, and waits.
+  /// Runs the graph on the current inputs, and waits.
   ///
-  /// - Returns: the time that took.
+  /// - Returns: the duration of the run.
   /// - Throws: `runFailed`, with the runtime's reason.
   @discardableResult
   public func run() throws(EngineError) -> Duration {
@@ -178,9 +179,9 @@ public final class Program {
     return time
   }
 
-  /// What the runtime says of the engine under a key, such as `INFERENCE_PRECISION_HINT`.
+  /// A property of the engine, such as `INFERENCE_PRECISION_HINT`.
   ///
-  /// - Throws: `runFailed` where it knows no such key.
+  /// - Throws: `runFailed` if the key is unknown.
   public func property(_ key: String) throws(EngineError) -> String {
     try compiled.property(key)
   }
@@ -197,6 +198,6 @@ public final class Program {
 }
 
 extension Port {
-  /// The elements of one index of the first axis.
+  /// The number of elements at one index of the first axis.
   var rowElementCount: Int { shape.rank > 0 ? shape.elementCount / shape[0] : 1 }
 }

@@ -1,19 +1,19 @@
 internal import FlowEngine
 
-/// What runs a graph in ONNX Runtime, and where.
+/// An execution provider of ONNX Runtime with its device.
 enum ExecutionProvider: Hashable, Sendable {
   case cpu
-  /// An NVIDIA GPU by its number, each operator by a kernel of the library.
+  /// An NVIDIA GPU by index, with the library's own kernels.
   case cuda(Int)
-  /// An NVIDIA GPU by its number, the graph compiled by TensorRT; what that leaves, CUDA runs.
+  /// An NVIDIA GPU by index, with TensorRT; CUDA runs operators that TensorRT does not support.
   case tensorRT(Int)
   /// Apple's GPU and Neural Engine.
   case coreML
 
-  /// The providers beside the CPU's, best first, each on its first device.
+  /// The accelerators, best first, each with its first device.
   static let accelerators: [ExecutionProvider] = [.tensorRT(0), .cuda(0), .coreML]
 
-  /// The provider of a device's name: `CPU`, `cuda`, `cuda:1`, `tensorrt:0`, `coreml`.
+  /// The provider of a device name: `CPU`, `cuda`, `cuda:1`, `tensorrt:0`, `coreml`.
   init?(deviceName: String) {
     let parts = deviceName.split(separator: ":", omittingEmptySubsequences: false)
     let number = parts.count == 2 ? Int(parts[1]).flatMap { $0 >= 0 ? $0 : nil } : 0
@@ -36,7 +36,7 @@ enum ExecutionProvider: Hashable, Sendable {
     }
   }
 
-  /// What ONNX Runtime calls it.
+  /// ONNX Runtime's name of the provider.
   var libraryName: String {
     switch self {
     case .cpu: "CPUExecutionProvider"
@@ -46,26 +46,26 @@ enum ExecutionProvider: Hashable, Sendable {
     }
   }
 
-  /// What carries it and what it needs, for errors.
+  /// The package that contains the provider and its requirements, for errors.
   var needs: String {
     let wheel =
       "`pip install onnxruntime-gpu` (or `Scripts/setup.sh --onnxruntime --cuda` in a checkout of "
       + "StreamFlow) carries it"
     return switch self {
-    case .cpu: "every build carries it"
+    case .cpu: "every build contains it"
     case .cuda: "\(wheel); it needs CUDA 13 and cuDNN 9"
     case .tensorRT:
       "\(wheel); it needs CUDA 13, cuDNN 9, and TensorRT 10 (libnvinfer.so.10, "
         + "libnvonnxparser.so.10)"
-    case .coreML: "the wheel `onnxruntime` for macOS on Apple silicon carries it"
+    case .coreML: "the wheel `onnxruntime` for macOS on Apple silicon contains it"
     }
   }
 }
 
 extension ONNXRuntime {
-  /// Makes sure that the library was built with a provider.
+  /// Checks that the library was built with a provider.
   ///
-  /// - Throws: `deviceUnavailable`, with the package that carries it and what it needs.
+  /// - Throws: `deviceUnavailable`, with the package that contains it and its requirements.
   func require(_ provider: ExecutionProvider) throws(EngineError) {
     guard !providers.contains(provider.libraryName) else { return }
     throw EngineError(

@@ -3,19 +3,19 @@ public import FlowEngine
 internal import Foundation
 internal import Synchronization
 
-/// ONNX Runtime in this process: loaded once, shared by every engine.
+/// The ONNX Runtime library in this process: loaded once, shared by every engine.
 @safe
 public final class ONNXRuntime: Sendable {
-  /// The release that was found, such as `1.32.0`.
+  /// The release of the library, such as `1.32.0`.
   public let version: String
-  /// What the library says of how it was built.
+  /// The library's build information.
   public let build: String
-  /// The file that was loaded.
+  /// The path of the library.
   public let path: String
   /// The execution providers that the library was built with, such as `CPUExecutionProvider`.
   public let providers: [String]
 
-  // The table and the environment are written once, before this object is shared; ONNX Runtime's
+  // The table and the environment are written once, before this object is shared. ONNX Runtime's
   // environment may be used from several threads.
   let functions: onnxruntime_functions
   private nonisolated(unsafe) let environment: OpaquePointer
@@ -23,9 +23,9 @@ public final class ONNXRuntime: Sendable {
 
   private static let loaded = Mutex<ONNXRuntime?>(nil)
 
-  /// The runtime, found and loaded at the first call.
+  /// The runtime, located and loaded with the first call.
   ///
-  /// - Throws: `runtimeMissing` or `runtimeUnsupported`, with where it was looked for.
+  /// - Throws: `runtimeMissing` or `runtimeUnsupported`, with the searched locations.
   public static func shared() throws(EngineError) -> ONNXRuntime {
     let result = loaded.withLock { runtime in
       Result { () throws(EngineError) -> ONNXRuntime in
@@ -48,7 +48,7 @@ public final class ONNXRuntime: Sendable {
     self.version = version
     build = unsafe table.build_info().map { unsafe String(cString: $0) } ?? ""
     var handle: OpaquePointer?
-    // What fails is thrown in the library's words; it need not write them to the terminal too.
+    // Failures are thrown with the library's message; it need not log them too.
     let status = unsafe table.create_environment(Int32(ORT_LOG_FATAL), "streamflow", &handle)
     if let failure = unsafe table.failure(status) {
       throw EngineError(
@@ -63,7 +63,7 @@ public final class ONNXRuntime: Sendable {
 
   deinit { free { unsafe functions.release_environment(environment) } }
 
-  /// The first of some libraries that can be loaded.
+  /// The first of several libraries that can be loaded.
   private static func load(
     _ candidates: [String]
   ) throws(EngineError) -> (onnxruntime_functions, path: String, version: String) {
@@ -106,7 +106,7 @@ public final class ONNXRuntime: Sendable {
     if let failure = unsafe table.failure(table.available_providers(&names, &count)) {
       throw EngineError(
         code: .deviceUnavailable,
-        message: "ONNX Runtime does not tell its execution providers: \(failure.words)")
+        message: "ONNX Runtime does not report its execution providers: \(failure.words)")
     }
     guard let names = unsafe names else { return [] }
     let result = (0..<Int(count)).compactMap { index in
@@ -116,7 +116,7 @@ public final class ONNXRuntime: Sendable {
     return result
   }
 
-  /// Makes a call of ONNX Runtime, and throws its own words where that failed.
+  /// Calls ONNX Runtime, and throws its error message on failure.
   func check(
     _ call: @autoclosure () -> OpaquePointer?, _ code: EngineError.Code,
     _ action: @autoclosure () -> String
@@ -125,15 +125,15 @@ public final class ONNXRuntime: Sendable {
     throw EngineError(code: code, message: "cannot \(action()): \(failure.words)")
   }
 
-  /// Makes a call of ONNX Runtime, and tells what failed, if anything.
+  /// Calls ONNX Runtime, and returns the failure, if any.
   func failure(_ call: @autoclosure () -> OpaquePointer?) -> Failure? {
     ExitGate.shared.inside { unsafe functions.failure(call()) }
   }
 
-  /// Makes a call of ONNX Runtime that frees something.
+  /// Calls an ONNX Runtime function that frees an object.
   func free(_ call: () -> Void) { ExitGate.shared.inside(call) }
 
-  /// Makes a session of a model in the ONNX format.
+  /// Creates a session of a model in the ONNX format.
   @unsafe
   func createSession(
     _ onnx: [UInt8], _ options: borrowing SessionOptions
@@ -147,30 +147,30 @@ public final class ONNXRuntime: Sendable {
     return unsafe (session, failure)
   }
 
-  /// Has the end of the process wait for calls of ONNX Runtime, once for each execution provider.
+  /// Registers the wait for ONNX Runtime calls at exit, once for each execution provider.
   ///
-  /// The library makes objects that the end destroys when it first makes a session of a provider;
-  /// what is registered after them is run before they are gone.
+  /// The library creates objects that exit destroys with the first session of a provider. Handlers
+  /// that are registered later run before they are destroyed.
   func registerExit(after provider: String) {
     let isNew = registeredProviders.withLock { $0.insert(provider).inserted }
     if isNew { ExitGate.shared.closeAtExit() }
   }
 }
 
-/// What ONNX Runtime says of a call that failed.
+/// A failed call of ONNX Runtime.
 struct Failure {
   let code: Int
-  /// Its words, on one line.
+  /// The message, on one line.
   let words: String
 
-  /// Whether the graph is at fault, not what was to be made of it.
+  /// Whether the graph is invalid, as opposed to the requested session.
   var isOfGraph: Bool {
     code == ORT_INVALID_PROTOBUF || code == ORT_INVALID_GRAPH
   }
 }
 
 extension onnxruntime_functions {
-  /// What a status says, which is freed; nothing where the call succeeded.
+  /// The failure in a status, which is freed; nil if the call succeeded.
   @unsafe
   func failure(_ status: OpaquePointer?) -> Failure? {
     guard let status = unsafe status else { return nil }

@@ -2,10 +2,10 @@ public import FlowEngine
 public import FlowGraph
 internal import Foundation
 
-/// ONNX Runtime as a backend: CPUs, NVIDIA's GPUs by CUDA or TensorRT, and Apple's by CoreML.
+/// ONNX Runtime as a backend: CPUs, NVIDIA GPUs with CUDA or TensorRT, and Apple GPUs with CoreML.
 ///
-/// The runtime is looked for and loaded when it is first needed (``ONNXRuntime``). Its devices are
-/// `CPU`, and as the library was built `cuda:0`, `tensorrt:0`, `coreml`.
+/// The runtime is located and loaded on first use (``ONNXRuntime``). Its devices are `CPU` and,
+/// depending on the library's build, `cuda:0`, `tensorrt:0` and `coreml`.
 public struct ONNXRuntimeBackend: Backend {
   /// `onnxruntime`.
   public let name = "onnxruntime"
@@ -13,15 +13,16 @@ public struct ONNXRuntimeBackend: Backend {
   private let cacheFolder: String?
   private let given: ONNXRuntime?
 
-  /// Creates the backend; nothing is loaded yet.
+  /// Creates the backend without loading the runtime.
   ///
-  /// - Parameter cacheFolder: where TensorRT and CoreML keep what they compile, or nil for nowhere.
+  /// - Parameter cacheFolder: the folder in which TensorRT and CoreML persist compiled graphs, or
+  ///   nil for none.
   public init(cacheFolder: String? = "\(EngineCache.defaultFolder())/onnxruntime") {
     self.cacheFolder = cacheFolder
     given = nil
   }
 
-  /// Creates the backend with a runtime that is loaded.
+  /// Creates the backend with a loaded runtime.
   init(_ runtime: ONNXRuntime, cacheFolder: String?) {
     given = runtime
     self.cacheFolder = cacheFolder
@@ -32,9 +33,9 @@ public struct ONNXRuntimeBackend: Backend {
     return try ONNXRuntime.shared()
   }
 
-  /// `CPU`, and the first device of each provider that the library was built with.
+  /// `CPU`, and the first device of each provider in the library's build.
   ///
-  /// - Throws: `runtimeMissing` or `runtimeUnsupported`, with where the runtime was looked for.
+  /// - Throws: `runtimeMissing` or `runtimeUnsupported`, with the searched locations.
   public func devices() throws(EngineError) -> [Device] {
     let providers = try runtime().providers
     let accelerators = ExecutionProvider.accelerators.filter {
@@ -45,9 +46,9 @@ public struct ONNXRuntimeBackend: Backend {
 
   /// A device by its name; `cuda` and `tensorrt` stand for the first GPU.
   ///
-  /// - Throws: `runtimeMissing` or `runtimeUnsupported`, with where the runtime was looked for;
-  ///   `deviceUnavailable` for a provider that the library was built without, with the package that
-  ///   carries it.
+  /// - Throws: `runtimeMissing` or `runtimeUnsupported`, with the searched locations;
+  ///   `deviceUnavailable` for a provider that is missing in the library's build, with the package
+  ///   that contains it.
   public func device(named name: String) throws(EngineError) -> Device? {
     guard let provider = ExecutionProvider(deviceName: name) else { return nil }
     try runtime().require(provider)
@@ -69,19 +70,19 @@ public struct ONNXRuntimeBackend: Backend {
     ]
   }
 
-  /// Never.
+  /// Returns false.
   ///
-  /// What ONNX Runtime can write of a CPU session is an optimized model. It holds all weights once
-  /// more, beside the checkpoint that is mapped anyway, and they are packed again when it is loaded:
-  /// of the time of a compilation, which is short, it saves about a third. TensorRT and CoreML
-  /// persist what they compile themselves, in the cache folder.
+  /// ONNX Runtime can only serialize the optimized model of a CPU session. That file contains all
+  /// weights once more, besides the mapped checkpoint, and loading packs them again: it saves about
+  /// a third of a short compilation. TensorRT and CoreML persist their compiled graphs themselves,
+  /// in the cache folder.
   public func canPersist(on device: Device) -> Bool { false }
 
   /// Compiles a graph for a device.
   ///
   /// - Throws: `modelUnreadable` for a graph that ONNX Runtime does not accept, `compilationFailed`
-  ///   where it cannot compile it or not in that precision, `deviceUnavailable` where the provider
-  ///   does not work on this machine.
+  ///   if it cannot compile it or not in that precision, `deviceUnavailable` if the provider does
+  ///   not work on this machine.
   public func compile(
     _ module: GraphModule, on device: Device, _ options: EngineOptions
   ) throws(EngineError) -> any CompiledGraph {
@@ -93,12 +94,13 @@ public struct ONNXRuntimeBackend: Backend {
       cache: try cache(of: module, on: device, provider, options))
     let session = try Session(module, on: provider, settings, runtime: runtime)
     runtime.registerExit(after: provider.libraryName)
-    // What was packed need not be there twice; what is read in place comes back when it is read.
+    // Packed weights need not be in memory twice; weights read in place are fetched again on
+    // demand.
     module.releasePages()
     return session
   }
 
-  /// Nothing is persisted, so there is nothing to load.
+  /// Always throws, since nothing is persisted.
   ///
   /// - Throws: `compilationFailed`.
   public func load(
@@ -113,13 +115,13 @@ public struct ONNXRuntimeBackend: Backend {
     guard device.backend == name, let provider = ExecutionProvider(deviceName: device.name) else {
       throw EngineError(
         code: .deviceUnavailable,
-        message: "'\(device)' is no device of ONNX Runtime; expected CPU, cuda:0, tensorrt:0 or "
+        message: "'\(device)' is not a device of ONNX Runtime; expected CPU, cuda:0, tensorrt:0 or "
           + "coreml")
     }
     return provider
   }
 
-  /// Where a provider that compiles keeps the result.
+  /// Where a compiling provider persists the result.
   private func cache(
     of module: GraphModule, on device: Device, _ provider: ExecutionProvider,
     _ options: EngineOptions

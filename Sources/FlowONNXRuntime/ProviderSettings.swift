@@ -1,7 +1,7 @@
 internal import FlowEngine
 internal import FlowGraph
 
-/// A provider of a session with its options, as ONNX Runtime names them.
+/// A session's provider with its options, in ONNX Runtime's terms.
 struct ProviderSettings: Equatable, Sendable {
   let provider: ExecutionProvider
   let entries: [Entry]
@@ -17,39 +17,39 @@ struct ProviderSettings: Equatable, Sendable {
   }
 }
 
-/// What a session is made with: the providers beside the CPU's, and the session's own entries.
+/// The settings of a session: the providers besides the CPU's, and the session's own entries.
 struct SessionSettings: Equatable, Sendable {
   let providers: [ProviderSettings]
   let entries: [ProviderSettings.Entry]
-  /// The number of threads, 0 for as many as there are cores.
+  /// The number of threads, 0 for one per core.
   let threadCount: Int
 
-  /// Where a provider keeps what it compiled of a graph: a folder, and what the names begin with.
+  /// Where a provider persists a compiled graph: a folder, and a file name prefix.
   struct Cache: Equatable, Sendable {
     let folder: String
-    /// The graph's name, and a hash of all that tells its checkpoint and its options from others.
+    /// The graph's name, and a hash that identifies its checkpoint and its options.
     let prefix: String
   }
 }
 
 extension SessionSettings {
   /// - Parameters:
-  ///   - provider: what runs the graph.
+  ///   - provider: the provider that runs the graph.
   ///   - options: threads and precision.
-  ///   - isQuantized: whether the graph has layers in 8 bits.
-  ///   - cache: where the provider may keep what it compiles, or nil for nowhere.
-  /// - Throws: `compilationFailed` for a precision that the provider does not compute in.
+  ///   - isQuantized: whether the graph has 8-bit layers.
+  ///   - cache: where the provider may persist the compiled graph, or nil.
+  /// - Throws: `compilationFailed` for a precision that the provider does not support.
   init(
     _ provider: ExecutionProvider, _ options: EngineOptions, isQuantized: Bool = false,
     cache: Cache? = nil
   ) throws(EngineError) {
     threadCount = options.threadCount ?? 0
     let shared: [ProviderSettings.Entry] = [
-      // Mapped weights are read where they lie.
+      // Mapped weights are read in place.
       .init("session.use_external_initializer_file_buffers_directly", "1"),
-      // Threads sleep where they have no work: between runs they would take a core from others.
+      // Idle threads sleep instead of spinning, which would block cores between runs.
       .init("session.intra_op.allow_spinning", "0"),
-      // Layers in few bits multiply in float32: activations are not rounded unsaid.
+      // Layers with low-bit weights compute in float32, without rounding activations.
       .init("session.qdq_matmulnbits_accuracy_level", "1"),
     ]
     let isPlain = options.precision == .float32
@@ -71,12 +71,14 @@ extension SessionSettings {
       }
       providers = [Self.coreML(options, cache)]
     }
-    // An operator that the provider does not take is an error, not one that the CPU runs unsaid.
+    // An operator that the provider does not support is an error instead of a silent CPU fallback.
     entries = shared + [.init("session.disable_cpu_ep_fallback", "1")]
   }
 
-  /// The CUDA provider computes in the graph's own types; what a precision below float32 allows it
-  /// are matrix products in TF32, whose mantissa has float16's 10 bits.
+  /// The CUDA provider computes in the graph's own types.
+  ///
+  /// A precision below float32 allows it TF32 matrix products, whose mantissa has 10 bits like
+  /// float16's.
   private static func cuda(_ number: Int, _ options: EngineOptions) -> ProviderSettings {
     ProviderSettings(
       provider: .cuda(number),
@@ -97,12 +99,12 @@ extension SessionSettings {
       .init("trt_bf16_enable", options.precision == .bfloat16 ? "1" : "0"),
       .init("trt_int8_enable", isQuantized ? "1" : "0"),
     ]
-    // Squares of what a normalization reads go beyond float16's range.
+    // Squares in normalizations exceed float16's range.
     if isHalf { entries.append(.init("trt_layer_norm_fp32_fallback", "1")) }
     if let cache {
       entries += [
         .init("trt_engine_cache_enable", "1"), .init("trt_engine_cache_path", cache.folder),
-        // TensorRT's own names know the graph and the device, not the weights.
+        // TensorRT's own file names reflect the graph and the device, but not the weights.
         .init("trt_engine_cache_prefix", cache.prefix),
         .init("trt_timing_cache_enable", "1"), .init("trt_timing_cache_path", cache.folder),
       ]
@@ -111,7 +113,7 @@ extension SessionSettings {
   }
 
   private static func coreML(_ options: EngineOptions, _ cache: Cache?) -> ProviderSettings {
-    // The Neural Engine computes in float16 alone.
+    // The Neural Engine computes in float16 only.
     let isHalf = options.precision == .float16
     var entries: [ProviderSettings.Entry] = [
       .init("ModelFormat", "MLProgram"),
@@ -137,10 +139,10 @@ extension SessionSettings {
 }
 
 extension GraphModule {
-  /// What a provider's cache calls the graph: a hash of its weights' identity and its operators tells
-  /// it from that of any other checkpoint.
+  /// The graph's name in a provider's cache: a hash of its weights' identity and its operators
+  /// distinguishes checkpoints.
   ///
-  /// - Throws: `modelUnreadable` for a graph that cannot be written down.
+  /// - Throws: `modelUnreadable` for a graph that cannot be serialized.
   func cachePrefix(_ fingerprint: [String]) throws(EngineError) -> String {
     let graph: [UInt8]
     do { graph = try onnx(locatingWeightsBy: .file) } catch {

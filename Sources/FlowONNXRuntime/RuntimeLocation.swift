@@ -1,25 +1,26 @@
 internal import Foundation
 
-/// Where the ONNX Runtime library may be.
+/// The candidate locations of the ONNX Runtime library.
 struct RuntimeLocation {
-  /// The oldest release that has all that is called.
+  /// The oldest release that has all required functions.
   static let release = "1.23"
 
-  /// How to get the runtime, for errors.
+  /// Installation instructions, for errors.
   static let remedy =
     "install it with `pip install onnxruntime`, set STREAMFLOW_ONNXRUNTIME to the folder of that "
     + "package if it is not found, or run `Scripts/setup.sh --onnxruntime` in a checkout of "
     + "StreamFlow"
 
-  /// What to hand to the loader, best first; a bare name is looked up in the loader's own path.
+  /// The paths to load, best first; a bare name is searched in the loader's path.
   ///
-  /// A folder that `STREAMFLOW_ONNXRUNTIME` names is the only place looked at.
+  /// If `STREAMFLOW_ONNXRUNTIME` is set, only that folder is searched.
   static func candidates(environment: [String: String], executable: String) -> [String] {
     if let folder = environment["STREAMFLOW_ONNXRUNTIME"], !folder.isEmpty {
       return existing(in: [folder])
     }
     var folders: [String] = []
-    // An installed command is a link to where it lies with its resources and the runtime.
+    // An installed command is a link into a folder that also contains its resources and the
+    // runtime.
     var place = URL(filePath: executable).resolvingSymlinksInPath().deletingLastPathComponent()
     folders.append(place.appending(path: "onnxruntime").path)
     while place.path != "/" {
@@ -48,7 +49,7 @@ struct RuntimeLocation {
     private static let bareNames = ["libonnxruntime.so.1", "libonnxruntime.so"]
   #endif
 
-  /// Whether a file is the library by its name: `libonnxruntime.so.1.32.0`, but none of its
+  /// Whether a file name is that of the library: `libonnxruntime.so.1.32.0`, but not of its
   /// providers.
   static func isLibrary(_ name: String) -> Bool {
     guard name.hasPrefix("libonnxruntime"), !name.hasPrefix("libonnxruntime_providers") else {
@@ -65,7 +66,7 @@ struct RuntimeLocation {
     folders.flatMap { folder in
       ["", "/capi", "/lib"].flatMap { part in
         let names = (try? FileManager.default.contentsOfDirectory(atPath: folder + part)) ?? []
-        // The wheel's file carries its release; of several the newest is best.
+        // The wheel's file name contains its release; the newest one is best.
         return names.filter(isLibrary)
           .sorted { $0.compare($1, options: .numeric) == .orderedDescending }
           .map { "\(folder)\(part)/\($0)" }

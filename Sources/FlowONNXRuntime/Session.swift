@@ -2,7 +2,7 @@ internal import CONNXRuntime
 internal import FlowEngine
 internal import FlowGraph
 
-/// A graph that ONNX Runtime has prepared for a device.
+/// A graph prepared by ONNX Runtime for a device.
 @safe
 final class Session: CompiledGraph {
   let runtime: ONNXRuntime
@@ -10,13 +10,13 @@ final class Session: CompiledGraph {
   private let settings: SessionSettings
   /// Keeps the weights mapped that the session reads in place.
   private let module: GraphModule
-  // Written once, before the object is shared; a session may be run and asked from any thread.
+  // Written once, before the object is shared; a session may be used from any thread.
   private nonisolated(unsafe) let handle: OpaquePointer
 
   /// Prepares a graph.
   ///
   /// - Throws: `modelUnreadable` for a graph that ONNX Runtime does not accept, `compilationFailed`
-  ///   where it cannot prepare it, naming the operators that a provider does not take.
+  ///   if it cannot prepare it, with the operators that a provider does not support.
   init(
     _ module: GraphModule, on provider: ExecutionProvider, _ settings: SessionSettings,
     runtime: ONNXRuntime
@@ -63,7 +63,7 @@ final class Session: CompiledGraph {
     return (inputs, outputs)
   }
 
-  /// Binds the ports to some memory.
+  /// Binds the ports to memory.
   func bind(
     inputs: [PortMemory], outputs: [PortMemory]
   ) throws(EngineError) -> any BoundGraph {
@@ -74,14 +74,14 @@ final class Session: CompiledGraph {
       adopting: binding, of: handle, session: self, inputs: inputs, outputs: outputs)
   }
 
-  /// Sessions cannot be written down: see ``ONNXRuntimeBackend/canPersist(on:)``.
+  /// Always throws: see ``ONNXRuntimeBackend/canPersist(on:)``.
   func export(to path: String) throws(EngineError) {
     throw EngineError(
       code: .cacheUnusable,
       message: "cannot write \(name) to '\(path)': ONNX Runtime's sessions are not persisted")
   }
 
-  /// An option that the session was made with, by ONNX Runtime's key for it.
+  /// An option of the session, by ONNX Runtime's key.
   func property(_ key: String) throws(EngineError) -> String {
     let entries =
       settings.entries + settings.providers.flatMap(\.entries) + [
@@ -98,11 +98,11 @@ final class Session: CompiledGraph {
 }
 
 extension ONNXRuntime {
-  /// The operators that a provider leaves to the CPU, as the end of an error's message; empty where
-  /// the failure is another one.
+  /// The operators that a provider leaves to the CPU, as the end of an error message; empty for
+  /// other failures.
   ///
-  /// The library says only that there are such operators. Which, it says of a session in which the
-  /// CPU may run them.
+  /// The library reports only that there are such operators. Which ones they are is known of a
+  /// session that allows the CPU.
   fileprivate func operators(
     leftBy provider: ExecutionProvider, of model: [UInt8], _ memory: [WeightMemory],
     _ settings: SessionSettings, after failure: Failure
@@ -113,7 +113,7 @@ extension ONNXRuntime {
       let nodesOf = unsafe functions.assigned_nodes,
       let nameOf = unsafe functions.assigned_node_name,
       let operatorOf = unsafe functions.assigned_node_operator
-    else { return "; ONNX Runtime 1.24 or later tells which" }
+    else { return "; ONNX Runtime 1.24 or later reports which" }
     let options = try SessionOptions(runtime: self)
     try options.apply(SessionSettings(allowingCPUIn: settings))
     try options.add(memory)
@@ -142,7 +142,7 @@ extension ONNXRuntime {
     }
     let shown = names.prefix(8).joined(separator: ", ")
     let rest = names.count > 8 ? " and \(names.count - 8) more" : ""
-    return "; \(provider.deviceName) does not take \(shown)\(rest)"
+    return "; \(provider.deviceName) does not support \(shown)\(rest)"
   }
 
   private static func text(_ words: UnsafePointer<CChar>?) -> String {
@@ -151,7 +151,7 @@ extension ONNXRuntime {
 }
 
 extension SessionSettings {
-  /// The same, the CPU taking what the providers leave, and what ran where being recorded.
+  /// The same session with CPU fallback allowed and the assignment of operators recorded.
   fileprivate init(allowingCPUIn settings: SessionSettings) {
     providers = settings.providers
     threadCount = settings.threadCount

@@ -3,16 +3,16 @@ internal import FlowCore
 internal import FlowEngine
 internal import FlowGraph
 
-/// A session bound to memory: made once, and run as often as there is something new in it.
+/// A session bound to memory: created once, run for each new input.
 @safe
 final class SessionBinding: BoundGraph {
   private let session: Session
   private let sessionHandle: OpaquePointer
   private let handle: OpaquePointer
-  /// What runs read from and write to.
+  /// The memory that runs read and write.
   private let memories: [PortMemory]
 
-  /// Takes over a binding that ONNX Runtime made, and binds its ports.
+  /// Takes ownership of an ONNX Runtime binding, and binds its ports.
   @unsafe
   init(
     adopting handle: OpaquePointer?, of sessionHandle: OpaquePointer, session: Session,

@@ -3,14 +3,14 @@ internal import FlowEngine
 internal import FlowGraph
 internal import Foundation
 
-/// ONNX Runtime's object of what a session is made with.
+/// ONNX Runtime's session options.
 @safe
 struct SessionOptions: ~Copyable {
   /// Valid as long as this value.
   let handle: OpaquePointer
   private let runtime: ONNXRuntime
 
-  /// Makes options, all of them the library's own.
+  /// Creates options with the library's defaults.
   init(runtime: ONNXRuntime) throws(EngineError) {
     var options: OpaquePointer?
     try unsafe runtime.check(
@@ -26,7 +26,8 @@ struct SessionOptions: ~Copyable {
 
   /// Sets all options and adds the providers.
   ///
-  /// - Throws: `deviceUnavailable` where a provider cannot be used here, `compilationFailed`.
+  /// - Throws: `deviceUnavailable` if a provider cannot be used on this machine,
+  ///   `compilationFailed`.
   func apply(_ settings: SessionSettings) throws(EngineError) {
     let functions = runtime.functions
     try unsafe runtime.check(
@@ -52,12 +53,12 @@ struct SessionOptions: ~Copyable {
       .compilationFailed, "set \(entry)")
   }
 
-  /// Gives memory for the files that a graph names.
+  /// Provides memory for the files that a graph names.
   ///
-  /// It is read in place, and must outlive the session.
+  /// The memory is read in place, and must outlive the session.
   func add(_ memory: [WeightMemory]) throws(EngineError) {
     guard !memory.isEmpty else { return }
-    // Read only, whatever the prototype says.
+    // The memory is only read, although the prototype is not const.
     let starts = unsafe memory.map { unsafe UnsafeMutablePointer<CChar>(bitPattern: $0.address) }
     let counts = memory.map(\.byteCount)
     try unsafe runtime.check(
@@ -67,7 +68,7 @@ struct SessionOptions: ~Copyable {
       }, .compilationFailed, "give \(memory.count) files of weights")
   }
 
-  /// Adds a provider; the session asks those first that were added first.
+  /// Appends a provider; a session prefers earlier providers.
   private func append(_ settings: ProviderSettings) throws(EngineError) {
     switch settings.provider {
     case .cpu: return
@@ -116,7 +117,7 @@ struct SessionOptions: ~Copyable {
     try unsafe check(settings, functions.append_tensorrt(handle, options))
   }
 
-  /// Throws where a provider that the library was built with cannot be used here.
+  /// Throws if a provider of the library's build cannot be used on this machine.
   private func check(
     _ settings: ProviderSettings, _ call: @autoclosure () -> OpaquePointer?
   ) throws(EngineError) {
@@ -128,7 +129,7 @@ struct SessionOptions: ~Copyable {
   }
 }
 
-/// Lends texts as C takes them.
+/// Calls a closure with texts as C strings.
 @unsafe
 private func withTexts<Result>(
   _ texts: [String], _ body: (UnsafePointer<UnsafePointer<CChar>?>?) -> Result

@@ -9,10 +9,10 @@ final class BoundRequest: BoundGraph {
   private let runtime: OpenVINORuntime
   private let name: String
   private let handle: OpaquePointer
-  /// What the request reads from and writes to.
+  /// The memory that the request reads and writes.
   private let memories: [PortMemory]
 
-  /// Takes over a handle that OpenVINO made, and binds it.
+  /// Takes ownership of an OpenVINO request, and binds it.
   @unsafe
   init(
     adopting handle: OpaquePointer?, runtime: OpenVINORuntime, name: String,

@@ -6,13 +6,13 @@ internal import FlowEngine
 final class CompiledModel: CompiledGraph {
   let runtime: OpenVINORuntime
   let name: String
-  /// What it was imported from: the runtime goes on reading weights out of the file's memory.
+  /// The imported file; the runtime reads weights from its mapping.
   private let file: EngineFile?
-  // Written once, before the object is shared; OpenVINO makes requests of a compiled model, exports
-  // it and reads its properties from any thread.
+  // Written once, before the object is shared. OpenVINO creates requests of a compiled model,
+  // exports it and reads its properties from any thread.
   private nonisolated(unsafe) let handle: OpaquePointer
 
-  /// Takes over a handle that OpenVINO made.
+  /// Takes ownership of an OpenVINO handle.
   @unsafe
   init(
     adopting handle: OpaquePointer?, runtime: OpenVINORuntime, name: String, file: EngineFile?
@@ -28,7 +28,7 @@ final class CompiledModel: CompiledGraph {
 
   deinit { runtime.free { unsafe runtime.functions.ov_compiled_model_free(handle) } }
 
-  /// Writes the model to a file, from which it can be imported.
+  /// Exports the model to a file, from which it can be imported.
   func export(to path: String) throws(EngineError) {
     try unsafe runtime.check(
       runtime.functions.ov_compiled_model_export_model(handle, path), .cacheUnusable,
@@ -48,7 +48,7 @@ final class CompiledModel: CompiledGraph {
     return (inputs, outputs)
   }
 
-  /// What the compiled model says of itself under a key, such as `INFERENCE_PRECISION_HINT`.
+  /// A property of the compiled model, such as `INFERENCE_PRECISION_HINT`.
   func property(_ key: String) throws(EngineError) -> String {
     var text: UnsafeMutablePointer<CChar>?
     try unsafe runtime.check(
@@ -59,7 +59,7 @@ final class CompiledModel: CompiledGraph {
     return unsafe String(cString: text)
   }
 
-  /// Makes a request, which reads from and writes to some memory.
+  /// Creates a request bound to memory.
   func bind(
     inputs: [PortMemory], outputs: [PortMemory]
   ) throws(EngineError) -> any BoundGraph {

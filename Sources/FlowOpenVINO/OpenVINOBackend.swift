@@ -3,25 +3,25 @@ public import FlowGraph
 
 /// OpenVINO as a backend: CPUs, and Intel's GPUs and NPUs.
 ///
-/// The runtime is looked for and loaded when it is first needed (``OpenVINORuntime``).
+/// The runtime is located and loaded on first use (``OpenVINORuntime``).
 public struct OpenVINOBackend: Backend {
   /// `openvino`.
   public let name = "openvino"
 
-  /// Creates the backend; nothing is loaded yet.
+  /// Creates the backend without loading the runtime.
   public init() {}
 
-  /// The devices that are there, such as `CPU` and `GPU.0`.
+  /// The available devices, such as `CPU` and `GPU.0`.
   ///
-  /// - Throws: `runtimeMissing` or `runtimeUnsupported`, with where the runtime was looked for.
+  /// - Throws: `runtimeMissing` or `runtimeUnsupported`, with the searched locations.
   public func devices() throws(EngineError) -> [Device] {
     (try OpenVINORuntime.shared().devices + ["AUTO"]).map { Device(backend: name, name: $0) }
   }
 
   /// A device by its name; `GPU` stands for the first GPU, and `AUTO`, with or without a list
-  /// (`AUTO:GPU,CPU`), for what OpenVINO chooses.
+  /// (`AUTO:GPU,CPU`), for OpenVINO's choice.
   ///
-  /// - Throws: `runtimeMissing` or `runtimeUnsupported`, with where the runtime was looked for.
+  /// - Throws: `runtimeMissing` or `runtimeUnsupported`, with the searched locations.
   public func device(named name: String) throws(EngineError) -> Device? {
     let devices = try OpenVINORuntime.shared().devices
     let base = String(name.prefix { $0 != "." && $0 != ":" })
@@ -30,9 +30,10 @@ public struct OpenVINOBackend: Backend {
     return isThere ? Device(backend: self.name, name: name) : nil
   }
 
-  /// The runtime's version, the device's name and abilities, the number of cores and the options.
+  /// The runtime's version, the device's name and capabilities, the number of cores and the
+  /// options.
   ///
-  /// - Throws: `runtimeMissing`, or `deviceUnavailable` where the device does not answer.
+  /// - Throws: `runtimeMissing`, or `deviceUnavailable` if the device does not respond.
   public func fingerprint(
     of device: Device, _ options: EngineOptions
   ) throws(EngineError) -> [String] {
@@ -45,14 +46,14 @@ public struct OpenVINOBackend: Backend {
     ] + options.properties(on: device).map { "\($0.key)=\($0.value)" }
   }
 
-  /// Whether engines can be exported: what `AUTO` chooses may change from run to run, and it cannot
-  /// be exported.
+  /// Whether engines can be exported: not with `AUTO`, which may choose another device in each run
+  /// and cannot be exported.
   public func canPersist(on device: Device) -> Bool { !device.name.hasPrefix("AUTO") }
 
   /// Compiles a graph for a device.
   ///
-  /// - Throws: `modelUnreadable` for a graph that OpenVINO does not accept, `compilationFailed`
-  ///   where it cannot compile it.
+  /// - Throws: `modelUnreadable` for a graph that OpenVINO does not accept, `compilationFailed` if
+  ///   it cannot compile the graph.
   public func compile(
     _ module: GraphModule, on device: Device, _ options: EngineOptions
   ) throws(EngineError) -> any CompiledGraph {
@@ -64,16 +65,16 @@ public struct OpenVINOBackend: Backend {
     let compiled = try runtime.compile(
       bytes, named: module.name, on: device.name, options.properties(on: device)
     ) {
-      // OpenVINO has copied what it read: gigabytes that need not be there twice.
+      // OpenVINO has copied the weights; the mapped pages would hold gigabytes twice.
       module.releasePages()
     }
     runtime.registerExit(after: Self.kind(of: module, options))
     return compiled
   }
 
-  /// Loads a compiled graph from a file that it was exported to.
+  /// Loads an exported graph from a file.
   ///
-  /// - Throws: `compilationFailed` where OpenVINO does not accept the file.
+  /// - Throws: `compilationFailed` if OpenVINO does not accept the file.
   public func load(
     _ file: EngineFile, of module: GraphModule, on device: Device, _ options: EngineOptions
   ) throws(EngineError) -> any CompiledGraph {
@@ -84,8 +85,8 @@ public struct OpenVINOBackend: Backend {
     return compiled
   }
 
-  /// What tells a graph whose compilation may need other parts of OpenVINO: its operators, and the
-  /// types of its elements.
+  /// A key for graphs whose compilation may use other parts of OpenVINO: the operators and element
+  /// types.
   private static func kind(of module: GraphModule, _ options: EngineOptions) -> String {
     let operations = Set(module.nodes.map(\.operation)).sorted()
     let types = Set(
@@ -96,13 +97,15 @@ public struct OpenVINOBackend: Backend {
 }
 
 extension EngineOptions {
-  /// The options as OpenVINO's properties, each of them said: loading an engine sets them for the
-  /// whole process, and what is left out would be that of the engine before.
+  /// The options as OpenVINO properties.
+  ///
+  /// All of them are set explicitly: loading an engine sets them for the whole process, so an
+  /// omitted property would keep the value of the previous engine.
   func properties(on device: Device) -> [(key: String, value: String)] {
     let isCPU = device.name == "CPU"
     return [("PERFORMANCE_HINT", "LATENCY")] + (isCPU ? [("NUM_STREAMS", "1")] : [])
       + [("INFERENCE_PRECISION_HINT", precision.rawValue)]
-      // Unless told otherwise, the CPU rounds what is multiplied by compressed weights to 8 bits.
+      // By default, the CPU rounds inputs of products with compressed weights to 8 bits.
       + (isCPU ? [("DYNAMIC_QUANTIZATION_GROUP_SIZE", quantizesActivations ? "32" : "0")] : [])
       + (isCPU || threadCount != nil
         ? [("INFERENCE_NUM_THREADS", "\(threadCount ?? 0)")] : [])

@@ -3,18 +3,18 @@ public import FlowEngine
 internal import Foundation
 internal import Synchronization
 
-/// OpenVINO in this process: loaded once, shared by every engine.
+/// The OpenVINO library in this process: loaded once, shared by every engine.
 @safe
 public final class OpenVINORuntime: Sendable {
-  /// The build that was found, as `2026.4.0-...`.
+  /// The build of the library, such as `2026.4.0-...`.
   public let version: String
-  /// The file that was loaded.
+  /// The path of the library.
   public let path: String
-  /// The devices that can be asked for.
+  /// The available devices.
   public let devices: [String]
 
-  // The table and the core are written once, before this object is shared; OpenVINO's core may be
-  // called from several threads, except that properties are set under `propertiesLock`.
+  // The table and the core are written once, before this object is shared. OpenVINO's core may be
+  // called from several threads, but properties are set under `propertiesLock`.
   let functions: openvino_functions
   private nonisolated(unsafe) let core: OpaquePointer
   private let propertiesLock = Mutex(())
@@ -22,9 +22,9 @@ public final class OpenVINORuntime: Sendable {
 
   private static let loaded = Mutex<OpenVINORuntime?>(nil)
 
-  /// The runtime, found and loaded at the first call.
+  /// The runtime, located and loaded with the first call.
   ///
-  /// - Throws: `runtimeMissing` or `runtimeUnsupported`, with where it was looked for.
+  /// - Throws: `runtimeMissing` or `runtimeUnsupported`, with the searched locations.
   public static func shared() throws(EngineError) -> OpenVINORuntime {
     let result = loaded.withLock { runtime in
       Result { () throws(EngineError) -> OpenVINORuntime in
@@ -88,7 +88,7 @@ public final class OpenVINORuntime: Sendable {
     guard unsafe table.ov_get_openvino_version(&version) == OPENVINO_OK,
       let number = unsafe version.buildNumber
     else {
-      throw EngineError(code: .runtimeUnsupported, message: "OpenVINO does not tell its version")
+      throw EngineError(code: .runtimeUnsupported, message: "OpenVINO does not report its version")
     }
     defer { unsafe table.ov_version_free(&version) }
     return unsafe String(cString: number)
@@ -99,7 +99,7 @@ public final class OpenVINORuntime: Sendable {
   ) throws(EngineError) -> [String] {
     var list = unsafe ov_available_devices_t()
     guard unsafe table.ov_core_get_available_devices(core, &list) == OPENVINO_OK else {
-      throw EngineError(code: .deviceUnavailable, message: "OpenVINO does not tell its devices")
+      throw EngineError(code: .deviceUnavailable, message: "OpenVINO does not report its devices")
     }
     defer { unsafe table.ov_available_devices_free(&list) }
     return unsafe (0..<list.size).compactMap { index in
@@ -107,7 +107,7 @@ public final class OpenVINORuntime: Sendable {
     }
   }
 
-  /// What a device says of itself under a key, such as `FULL_DEVICE_NAME`.
+  /// A property of a device, such as `FULL_DEVICE_NAME`.
   public func property(_ key: String, of device: String) throws(EngineError) -> String {
     var text: UnsafeMutablePointer<CChar>?
     try unsafe check(
@@ -118,7 +118,7 @@ public final class OpenVINORuntime: Sendable {
     return unsafe String(cString: text)
   }
 
-  /// Makes a call of OpenVINO, and throws its own words where that failed.
+  /// Calls OpenVINO, and throws its error message on failure.
   func check(
     _ call: @autoclosure () -> ov_status_e, _ code: EngineError.Code,
     _ action: @autoclosure () -> String
@@ -136,7 +136,7 @@ public final class OpenVINORuntime: Sendable {
     return detail.isEmpty ? unsafe text(functions.ov_get_error_info(status)) : detail
   }
 
-  /// Makes a call of OpenVINO that frees something.
+  /// Calls an OpenVINO function that frees an object.
   func free(_ call: () -> Void) { ExitGate.shared.inside(call) }
 
   /// The cores that the process may use.
@@ -148,8 +148,8 @@ public final class OpenVINORuntime: Sendable {
   ///   - onnx: the model.
   ///   - name: its name.
   ///   - device: the device.
-  ///   - properties: the options, as OpenVINO names them.
-  ///   - didRead: called when the weights have been read, and are next converted.
+  ///   - properties: the options as OpenVINO properties.
+  ///   - didRead: called after the weights were read and before they are converted.
   func compile(
     _ onnx: [UInt8], named name: String, on device: String,
     _ properties: [(key: String, value: String)], didRead: () -> Void
@@ -172,13 +172,13 @@ public final class OpenVINORuntime: Sendable {
       adopting: compiled, runtime: self, name: name, file: nil)
   }
 
-  /// Loads a compiled model from what it was exported as.
+  /// Loads a compiled model from an exported file.
   func load(
     _ file: EngineFile, named name: String, on device: String,
     _ properties: [(key: String, value: String)]
   ) throws(EngineError) -> CompiledModel {
     var compiled: OpaquePointer?
-    // Import takes no options of its own and reads the core's.
+    // Importing takes no options of its own; it uses the core's properties.
     try check(
       propertiesLock.withLock { _ -> ov_status_e in
         let status = unsafe withProperties(properties) { properties in
@@ -190,22 +190,22 @@ public final class OpenVINORuntime: Sendable {
         return unsafe functions.ov_core_import_model(
           core, bytes.bindMemory(to: CChar.self).baseAddress, bytes.count, device, &compiled)
       }, .compilationFailed, "load \(name) from the engine cache")
-    // What runs often was copied; the rest comes back when it is read.
+    // OpenVINO has copied frequently used data; other pages are read again on demand.
     file.releasePages()
     return unsafe try CompiledModel(adopting: compiled, runtime: self, name: name, file: file)
   }
 
-  /// Has the end of the process wait for calls of OpenVINO, once for each kind of graph.
+  /// Registers the wait for OpenVINO calls at exit, once for each kind of graph.
   ///
-  /// OpenVINO makes objects that the end destroys when it first compiles an operator; what is
-  /// registered after them is run before they are gone.
+  /// OpenVINO creates objects that exit destroys when it first compiles an operator. Handlers that
+  /// are registered later run before they are destroyed.
   func registerExit(after kind: String) {
     let isNew = registeredKinds.withLock { $0.insert(kind).inserted }
     if isNew { ExitGate.shared.closeAtExit() }
   }
 }
 
-/// Lends properties as OpenVINO takes them.
+/// Calls a closure with properties in OpenVINO's form.
 private func withProperties<Result>(
   _ properties: [(key: String, value: String)],
   _ body: (UnsafeBufferPointer<ov_property_t>) -> Result
@@ -221,7 +221,7 @@ private func withProperties<Result>(
   return unsafe list.withUnsafeBufferPointer(body)
 }
 
-/// OpenVINO's words on one line, without the places in its sources.
+/// An OpenVINO message on one line, without source positions.
 private func text(_ words: UnsafePointer<CChar>?) -> String {
   guard let words = unsafe words else { return "" }
   return unsafe String(cString: words).split(whereSeparator: \.isNewline)

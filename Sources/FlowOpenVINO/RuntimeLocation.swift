@@ -1,6 +1,6 @@
 internal import Foundation
 
-/// Where the OpenVINO library may be.
+/// The candidate locations of the OpenVINO library.
 struct RuntimeLocation {
   /// The release whose C interface the shim declares.
   static let release = "2026.4"
@@ -13,20 +13,21 @@ struct RuntimeLocation {
     #endif
   }()
 
-  /// How to get the runtime, for errors.
+  /// Installation instructions, for errors.
   static let remedy =
     "install it with `pip install 'openvino==\(release).*'`, set STREAMFLOW_OPENVINO to the folder "
     + "of that package if it is not found, or run `make setup` in a checkout of StreamFlow"
 
-  /// What to hand to the loader, best first; a bare name is looked up in the loader's own path.
+  /// The paths to load, best first; a bare name is searched in the loader's path.
   ///
-  /// A folder that `STREAMFLOW_OPENVINO` names is the only place looked at.
+  /// If `STREAMFLOW_OPENVINO` is set, only that folder is searched.
   static func candidates(environment: [String: String], executable: String) -> [String] {
     if let folder = environment["STREAMFLOW_OPENVINO"], !folder.isEmpty {
       return existing(in: [folder])
     }
     var folders: [String] = []
-    // An installed command is a link to where it lies with its resources and the runtime.
+    // An installed command is a link into a folder that also contains its resources and the
+    // runtime.
     var place = URL(filePath: executable).resolvingSymlinksInPath().deletingLastPathComponent()
     folders.append(place.appending(path: "openvino").path)
     while place.path != "/" {

@@ -212,7 +212,7 @@ import Testing
     }
     #expect(try await origin(1, cache) == .compiled)
     #expect(try cache.entries().isEmpty)
-    #expect(told.withLock { $0.first }?.contains("beyond the cache's limit of 100") == true)
+    #expect(told.withLock { $0.first }?.contains("exceeds the cache's limit of 100") == true)
   }
 
   @Test("Entries are found by the weights they were compiled from")

@@ -131,7 +131,7 @@ struct RuntimeTests {
       _ = try Session(Self.module(), on: .cuda(0), settings, runtime: .shared())
     }
     #expect(error?.code == .compilationFailed)
-    #expect(error?.message.contains("cuda:0 does not take Relu '") == true)
+    #expect(error?.message.contains("cuda:0 does not support Relu '") == true)
     #expect(error?.message.contains("Round '") == true)
   }
 
