@@ -89,7 +89,7 @@ import Testing
       (changed { $0.tensors[0].extents = [1 << 62] }, "beyond any memory"),
       (changed { $0.tensors[0].extents = [UInt64](repeating: 1, count: 9) }, "'a' 9 axes"),
       (changed { $0.tensors[1].extents = [31] }, "whose rows are multiples of 32"),
-      (changed { $0.tensors[1].type = 99 }, "gives 'b' the type 99, which is not known"),
+      (changed { $0.tensors[1].type = 99 }, "gives 'b' the unknown type 99"),
       (changed { $0.settings = [("x", 13, [])] }, "a setting of the type 13"),
       (changed { $0.settings = [("x", 0, [1]), ("x", 0, [1])] }, "the setting 'x' twice"),
       (

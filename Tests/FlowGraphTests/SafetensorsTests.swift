@@ -85,7 +85,7 @@ import Testing
         #"{"a":{"dtype":"F32","shape":[99999999999999999999],"data_offsets":[0,8]}}"#, 8,
         "a number beyond 64 bits"
       ),
-      (#"{"a":{"dtype":"F32","shape":[-2],"data_offsets":[0,8]}}"#, 8, "no whole number"),
+      (#"{"a":{"dtype":"F32","shape":[-2],"data_offsets":[0,8]}}"#, 8, "no integer"),
       (#"{"a":{"dtype":"F32","shape":[2.0],"data_offsets":[0,8]}}"#, 8, "no ']'"),
       (#"{"a":{"dtype":"F32","shape":[2]}}"#, 8, "does not say dtype, shape and two data_offsets"),
       (

@@ -73,7 +73,7 @@ import Testing
       (#"{"a":"../model-1.safetensors"}"#, "which is not a file beside it"),
       (#"{"a":"/etc/passwd"}"#, "which is not a file beside it"),
       (#"{"a":".."}"#, "which is not a file beside it"),
-      (#"{"a":""}"#, "which is not a file beside it"), ("[]", "is no index of weights"),
+      (#"{"a":""}"#, "which is not a file beside it"), ("[]", "is not an index of weights"),
     ])
   func lies(map: String, expected: String) throws {
     try write("model-1.safetensors", [("a", [1], [1])])

@@ -1,4 +1,4 @@
-/// What the elements of a tensor are.
+/// The element type of a tensor.
 public enum ElementType: String, Sendable, CaseIterable {
   case float64 = "F64"
   case float32 = "F32"
@@ -18,7 +18,7 @@ public enum ElementType: String, Sendable, CaseIterable {
   case uint8 = "U8"
   case bool = "BOOL"
 
-  /// The bytes of one element.
+  /// The bytes per element.
   public var byteCount: Int {
     switch self {
     case .float64, .int64, .uint64: 8

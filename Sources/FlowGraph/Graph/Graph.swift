@@ -1,12 +1,12 @@
 public import FlowCore
 
-/// A network being written down.
+/// A network under construction.
 ///
 /// An architecture reads like its mathematics: `input.groupNorm(...).silu().convolution(...)`.
-/// Every operator checks its shapes as it is written, and an error names the layer. A finished
+/// Every operator checks its shapes when it is added, and an error names the layer. A finished
 /// graph becomes a ``GraphModule``.
 public final class Graph {
-  /// The name that the model carries.
+  /// The model's name.
   public let name: String
 
   private(set) var nodes: [Node] = []
@@ -15,11 +15,11 @@ public final class Graph {
   private(set) var derived: [DerivedTensor] = []
   private(set) var inputs: [Port] = []
   private(set) var outputs: [Port] = []
-  /// The floating-point operations of its convolutions and matrix products: two for each product
-  /// that is summed.
+  /// The floating-point operations of convolutions and matrix products, two for each multiply-add.
   public private(set) var operationCount = 0
-  /// The convolutions and fully connected layers in the order they were written down; a layer of
-  /// which parts are used apart stands there once for each.
+  /// The convolutions and fully connected layers in the order of their creation.
+  ///
+  /// A layer whose parts are used separately is listed once for each part.
   public private(set) var layers: [Layer] = []
   private var valueCount = 0
   private var knownConstants: [ConstantKey: Value.Info] = [:]
@@ -49,7 +49,7 @@ public final class Graph {
     outputs.append(Port(name: name, shape: value.shape, type: value.type))
   }
 
-  /// A tensor of `Float`s that the graph carries in itself.
+  /// A tensor of `Float`s that the graph contains.
   public func constant(_ scalars: [Float], shape: Shape) -> Value {
     constant(bytes: littleEndianBytes(scalars.map(\.bitPattern)), type: .float32, shape: shape)
   }
@@ -57,17 +57,17 @@ public final class Graph {
   /// One `Float`.
   public func constant(_ scalar: Float) -> Value { constant([scalar], shape: []) }
 
-  /// A list of whole numbers, as shapes and axes are given to operators.
+  /// A list of integers, such as shapes and axes of operators.
   func integers(_ values: [Int]) -> Value {
     constant(
       bytes: littleEndianBytes(values.map { UInt64(bitPattern: Int64($0)) }), type: .int64,
       shape: [values.count])
   }
 
-  /// A weight as 32-bit floats, whatever it is stored as, with what is added to it.
+  /// A weight in float32, whatever its stored type, including its deltas.
   ///
-  /// All of it is made of constants: the engine computes it once, when it compiles, and it counts
-  /// as no operation.
+  /// The value consists of constants only: the engine computes it once, when it compiles, and it
+  /// counts as no operation.
   func value(of weight: Weight) throws(GraphError) -> Value {
     if let known = known(weight.name) { return known }
     return try constantValue { () throws(GraphError) in
@@ -84,7 +84,7 @@ public final class Graph {
     }
   }
 
-  /// Writes down what is made of constants, which counts as no operation.
+  /// Adds a constant expression, which counts as no operation.
   func constantValue(
     _ write: () throws(GraphError) -> Value
   ) throws(GraphError) -> Value {
@@ -93,15 +93,15 @@ public final class Graph {
     return try write()
   }
 
-  /// A weight's value that was written down before.
+  /// A weight's value that was added before.
   func known(_ name: String) -> Value? {
     knownWeights[name].map { Value(graph: self, info: $0) }
   }
 
-  /// Keeps a weight's value for those who ask for it again.
+  /// Remembers a weight's value for further uses.
   func remember(_ value: Value, as name: String) { knownWeights[name] = value.info }
 
-  /// A tensor of another file than the network's, whose name may be one of the network's too.
+  /// A tensor of another file, whose name may also exist in the network.
   func value(ofFactor weight: Weight) throws(GraphError) -> Value {
     try value(ofStored: weight, named: nextName("Factor"))
   }
@@ -110,7 +110,7 @@ public final class Graph {
     let type = try weight.floatingPointType()
     guard weight.shape.elementCount > 0 else {
       throw GraphError(
-        code: .shapeMismatch, message: "\(weight.name) is \(weight.shape): it holds nothing")
+        code: .shapeMismatch, message: "\(weight.name) is \(weight.shape): it is empty")
     }
     guard !weight.areHalvesSwapped else {
       let half = weight.shape[0] / 2
@@ -147,13 +147,13 @@ public final class Graph {
     return weight.isTransposed ? try value.transposed([1, 0]) : value
   }
 
-  /// A layer with weights, as it stands in a graph.
+  /// A layer with weights in a graph.
   public struct Layer {
-    /// The layer's name, as `down_blocks.0.resnets.1.conv1`.
+    /// The layer's name, such as `down_blocks.0.resnets.1.conv1`.
     public let name: String
-    /// Its floating-point operations, two for each product that is summed.
+    /// Its floating-point operations, two for each multiply-add.
     public let operationCount: Int
-    /// The port that exposes the layer's rounding, where the weights are probed.
+    /// The port that exposes the layer's rounding error if the weights are probed.
     public fileprivate(set) var probe: Port?
     let input: Value.Info
   }
@@ -163,7 +163,7 @@ public final class Graph {
       Layer(name: layer.path, operationCount: operationCount, probe: nil, input: input.info))
   }
 
-  /// Names the port that probes the layer that was noted last.
+  /// Names the port that probes the most recent layer.
   func addProbe(shape: Shape) -> PortName {
     let port = Port(
       name: PortName("probe_\(layers.count - 1)"), shape: shape, type: .float32)
@@ -171,7 +171,7 @@ public final class Graph {
     return port.name
   }
 
-  /// Writes an operator of one output down.
+  /// Adds an operator with one output.
   func add(
     _ operation: String, _ inputs: [Value?], shape: Shape, type: ElementType? = nil,
     layer: String? = nil, attributes: [(name: String, value: Node.Attribute)] = []
@@ -193,7 +193,7 @@ public final class Graph {
       layer: layer ?? first?.layer ?? operation)
   }
 
-  /// Writes an operator of several outputs down.
+  /// Adds an operator with several outputs.
   func add(
     _ operation: String, _ inputs: [Value], shapes: [Shape],
     attributes: [(name: String, value: Node.Attribute)]
@@ -207,7 +207,8 @@ public final class Graph {
     }
   }
 
-  /// Adds a tensor that is made of a weight; one of 4 bits has the type of 8 that holds it.
+  /// Adds a tensor derived from a weight; 4-bit tensors are declared as 8-bit ones that contain
+  /// them.
   func add(_ tensor: DerivedTensor) -> Value {
     derived.append(tensor)
     let type: ElementType =

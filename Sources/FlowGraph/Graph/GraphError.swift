@@ -1,22 +1,22 @@
-/// What went wrong between weights on disk and a graph.
+/// An error in weights or in a graph made of them.
 public struct GraphError: Error, Equatable, Sendable, CustomStringConvertible {
   /// The kind of failure.
   public enum Code: Sendable, CaseIterable {
     /// A file is absent or cannot be read.
     case fileUnreadable
-    /// A weights file does not say what such a file must say.
+    /// The content of a weights file is invalid.
     case weightsInvalid
-    /// No weight has the name that a layer asks for.
+    /// A weight that a layer requires is missing.
     case weightMissing
-    /// Shapes or element types do not fit each other.
+    /// Shapes or element types do not match.
     case shapeMismatch
-    /// A weight that is used has elements of a type that cannot be read.
+    /// The element type of a weight that is used is not supported.
     case typeUnsupported
   }
 
-  /// The kind of failure, to decide what to do about it.
+  /// The kind of failure, for programmatic handling.
   public let code: Code
-  /// The failure in words, with the values that clashed and how to mend it.
+  /// The message, with the conflicting values and a remedy.
   public let message: String
 
   /// Creates an error.
@@ -25,6 +25,6 @@ public struct GraphError: Error, Equatable, Sendable, CustomStringConvertible {
     self.message = message
   }
 
-  /// The failure in words.
+  /// The message.
   public var description: String { message }
 }

@@ -1,10 +1,10 @@
-/// A finished graph: its operators, its weights, and the ports by which it is run.
+/// A finished graph: its operators, its weights, and its ports.
 ///
 /// A backend compiles it, from the operators themselves or from the ONNX format. Weights are not
-/// copied: an initializer names the place of its bytes in a mapped file, or of an aligned copy where
-/// the file holds them off their alignment. What an engine cannot read as the file has it, or is to
-/// hold in fewer bits, is made when the module is written down. A module keeps those files mapped, and must outlive what
-/// is compiled from it by an engine that reads weights in place.
+/// copied: an initializer refers to bytes in a mapped file, or to an aligned copy if the file's
+/// alignment does not suffice. Weights that an engine cannot read in their stored form, or is to
+/// hold in fewer bits, are converted when the module is serialized. A module keeps its files
+/// mapped, and must outlive engines that read weights in place.
 ///
 /// ```swift
 /// let graph = Graph(name: "double")
@@ -15,25 +15,25 @@
 public struct GraphModule: Sendable {
   /// The graph's name.
   public let name: String
-  /// What it takes, in order.
+  /// The inputs, in order.
   public let inputs: [Port]
-  /// What it gives, in order.
+  /// The outputs, in order.
   public let outputs: [Port]
-  /// What tells its weights from any other: one line for each file.
+  /// The identity of the weights: one line for each file.
   public let weightsIdentity: [String]
-  /// The bytes of its weights as an engine reads them.
+  /// The bytes of the weights in the form that an engine reads.
   public let weightsByteCount: Int
-  /// The floating-point operations of the convolutions and matrix products of a run, two for each
-  /// product that is summed.
+  /// The floating-point operations per run in convolutions and matrix products, two for each
+  /// multiply-add.
   public let operationCount: Int
 
-  /// The operators, each after those whose outputs it reads.
+  /// The operators in topological order.
   package let nodes: [Node]
-  /// The tensors that the graph carries in itself.
+  /// The tensors that the graph contains.
   package let constants: [Constant]
-  /// The tensors that lie in files.
+  /// The tensors in files.
   package let weights: [Weight]
-  /// The tensors that are made of such when the graph is compiled.
+  /// The tensors that are derived from weights when the graph is compiled.
   package let derived: [DerivedTensor]
   let copies = AlignedCopies()
   let derivedTensors = DerivedTensors()
@@ -42,7 +42,7 @@ public struct GraphModule: Sendable {
   ///
   /// - Parameters:
   ///   - graph: the graph with its outputs named.
-  ///   - weightsIdentity: the identity of the store that its weights come from.
+  ///   - weightsIdentity: the identity of the store of its weights.
   public init(_ graph: Graph, weightsIdentity: [String]) {
     name = graph.name
     inputs = graph.inputs
@@ -57,7 +57,7 @@ public struct GraphModule: Sendable {
     self.weightsIdentity = weightsIdentity
   }
 
-  /// Gives back the memory that reading the weights has taken, once an engine has them.
+  /// Releases the memory of weights that were read, once an engine has them.
   public func releasePages() {
     var released: Set<ObjectIdentifier> = []
     derivedTensors.releasePages()

@@ -2,7 +2,7 @@ public import FlowCore
 
 /// One operator of a graph.
 package struct Node: Sendable {
-  /// What an operator is told besides its inputs.
+  /// A parameter of an operator.
   package enum Attribute: Sendable {
     case integer(Int)
     case integers([Int])
@@ -12,15 +12,15 @@ package struct Node: Sendable {
 
   /// The name of the ONNX operator.
   package let operation: String
-  /// The names of the inputs; an empty name leaves an optional input out.
+  /// The names of the inputs; an empty name omits an optional input.
   package let inputs: [String]
   /// The names of the outputs.
   package let outputs: [String]
-  /// What it is told besides its inputs, by ONNX's names.
+  /// The attributes, by ONNX's names.
   package let attributes: [(name: String, value: Attribute)]
 }
 
-/// A tensor that a graph carries in itself.
+/// A tensor that a graph contains.
 package struct Constant: Sendable {
   package let name: String
   package let type: ElementType
@@ -29,15 +29,15 @@ package struct Constant: Sendable {
   package let bytes: [UInt8]
 }
 
-/// A tensor that goes into a graph or comes out of it.
+/// An input or output tensor of a graph.
 public struct Port: Hashable, Sendable {
-  /// The name the engine knows it by.
+  /// The port's name.
   public let name: PortName
-  /// The extents; none is left open.
+  /// The extents, all fixed.
   public let shape: Shape
-  /// What its elements are.
+  /// The element type.
   public let type: ElementType
 
-  /// The bytes it takes.
+  /// The size in bytes.
   public var byteCount: Int { shape.elementCount * type.byteCount }
 }

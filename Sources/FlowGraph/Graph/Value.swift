@@ -1,17 +1,19 @@
 public import FlowCore
 
-/// A tensor of a graph being written: what an operator gives, and the next one takes.
+/// A tensor of a graph under construction: the output of an operator, and an input of others.
 public struct Value {
-  /// The graph it is of.
+  /// The graph of the value.
   public let graph: Graph
-  /// All of it but the graph: what the graph itself keeps, which would otherwise hold itself.
+  /// Everything except the graph.
+  ///
+  /// The graph itself stores this part, to avoid a reference cycle.
   let info: Info
 
   struct Info {
     let name: String
     let shape: Shape
     let type: ElementType
-    /// The nearest named layer that this value came through, for error messages.
+    /// The nearest named layer before this value, for error messages.
     let layer: String
   }
 
@@ -24,9 +26,9 @@ public struct Value {
     self.init(graph: graph, info: Info(name: name, shape: shape, type: type, layer: layer))
   }
 
-  /// The extents; none is left open.
+  /// The extents, all fixed.
   public var shape: Shape { info.shape }
-  /// What the elements are.
+  /// The element type.
   public var type: ElementType { info.type }
   var name: String { info.name }
   var layer: String { info.layer }
@@ -35,17 +37,17 @@ public struct Value {
     GraphError(code: .shapeMismatch, message: "\(layer): \(operation) \(problem)")
   }
 
-  /// Checks that a whole network gives what its configuration promises.
+  /// Checks that the output of a network has the shape that its configuration specifies.
   public func expect(_ shape: Shape, of network: String) throws(GraphError) {
     guard self.shape == shape else {
       throw GraphError(
         code: .shapeMismatch,
         message: "\(network) gives \(self.shape), expected \(shape); the weights and the "
-          + "configuration are not of one model")
+          + "configuration belong to different models")
     }
   }
 
-  /// Checks that the value has so many axes.
+  /// Checks the number of axes.
   func expect(rank: Int, for operation: String) throws(GraphError) {
     guard shape.rank == rank else {
       throw mismatch(operation, "takes \(rank) axes, got \(shape)")

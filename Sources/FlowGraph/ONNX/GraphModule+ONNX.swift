@@ -3,22 +3,21 @@ internal import Foundation
 internal import SwiftProtobuf
 
 extension GraphModule {
-  /// How the ONNX format names the place of a weight.
+  /// How the ONNX format refers to a weight's bytes.
   public enum WeightLocation: Sendable {
-    /// By address in this process's memory (OpenVINO's and ONNX's in-memory marker).
+    /// By address in this process's memory (the in-memory marker of OpenVINO and ONNX Runtime).
     case address
-    /// By file and byte, as the ONNX format has it; the same in every process.
+    /// By file and offset, as the ONNX format defines; the same in every process.
     case file
   }
 
   private static let addressMarker = "*/_ORT_MEM_ADDR_/*"
 
-  /// The graph in the ONNX format (operator set 21), its weights outside.
+  /// The graph in the ONNX format (operator set 21), with external weights.
   ///
-  /// - Parameter location: how the places of weights are named; addresses are good as long as this
-  ///   module.
-  /// - Throws: `typeUnsupported` for a weight that cannot be read, `weightsInvalid` for a graph that
-  ///   cannot be written.
+  /// - Parameter location: how weights are referred to; addresses are valid as long as this module.
+  /// - Throws: `typeUnsupported` for a weight that cannot be read, `weightsInvalid` for a graph
+  ///   that cannot be serialized.
   public func onnx(locatingWeightsBy location: WeightLocation) throws(GraphError) -> [UInt8] {
     try onnx { tensor throws(GraphError) in
       switch (tensor, location) {
@@ -32,13 +31,13 @@ extension GraphModule {
     }
   }
 
-  /// A tensor whose bytes lie outside the graph.
+  /// A tensor whose bytes are outside the graph.
   enum OutsideTensor {
     case weight(Weight)
     case derived(DerivedTensor)
   }
 
-  /// The graph in the ONNX format, its weights where a function puts them.
+  /// The graph in the ONNX format; a function locates its weights.
   func onnx(
     placingWeightsBy place: (OutsideTensor) throws(GraphError) -> (location: String, offset: UInt64)
   ) throws(GraphError) -> [UInt8] {
@@ -69,7 +68,7 @@ extension GraphModule {
 }
 
 extension ElementType {
-  /// The number that ONNX and its runtime give the type.
+  /// The code of the type in ONNX and its runtime.
   package var onnxCode: Int { onnxType.rawValue }
 
   var onnxType: Onnx_TensorProto.DataType {

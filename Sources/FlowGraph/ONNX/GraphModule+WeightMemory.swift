@@ -1,9 +1,8 @@
-/// Some memory that weights of a graph lie in: a mapped file, or a tensor that was copied or derived
-/// from one.
+/// Memory that contains weights of a graph: a mapped file, or a copied or derived tensor.
 package struct WeightMemory: Equatable, Sendable {
-  /// What the graph calls it, as if it were a file.
+  /// The file name that the graph refers to.
   package let name: String
-  /// Where it begins; good as long as the module.
+  /// The address of the first byte; valid as long as the module.
   package let address: UInt
   /// Its length in bytes.
   package let byteCount: Int

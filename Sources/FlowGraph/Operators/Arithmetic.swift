@@ -1,22 +1,22 @@
 internal import FlowCore
 
 extension Value {
-  /// The sum, element by element, extents of 1 stretched.
+  /// The element-wise sum, with extents of 1 broadcast.
   public static func + (left: Value, right: Value) throws(GraphError) -> Value {
     try left.combined("Add", with: right)
   }
 
-  /// The difference, element by element, extents of 1 stretched.
+  /// The element-wise difference, with extents of 1 broadcast.
   public static func - (left: Value, right: Value) throws(GraphError) -> Value {
     try left.combined("Sub", with: right)
   }
 
-  /// The product, element by element, extents of 1 stretched.
+  /// The element-wise product, with extents of 1 broadcast.
   public static func * (left: Value, right: Value) throws(GraphError) -> Value {
     try left.combined("Mul", with: right)
   }
 
-  /// The quotient, element by element, extents of 1 stretched.
+  /// The element-wise quotient, with extents of 1 broadcast.
   public static func / (left: Value, right: Value) throws(GraphError) -> Value {
     try left.combined("Div", with: right)
   }
@@ -44,7 +44,7 @@ extension Value {
   /// `1 / (1 + exp(-x))`.
   public func sigmoid() -> Value { graph.add("Sigmoid", [self], shape: shape) }
 
-  /// `x * sigmoid(x)`, which the engine knows as one operator (Swish).
+  /// `x * sigmoid(x)`, which the engine recognizes as one operator (Swish).
   public func silu() throws(GraphError) -> Value { try self * sigmoid() }
 
   /// `max(x, 0)`.
@@ -76,24 +76,24 @@ extension Value {
   /// `x * sigmoid(1.702 * x)`, the activation of OpenAI's CLIP.
   public func quickGELU() throws(GraphError) -> Value { try self * (self * 1.702).sigmoid() }
 
-  /// Every element held within two bounds.
+  /// Every element clamped to a range.
   public func clamped(to bounds: ClosedRange<Float>) -> Value {
     graph.add(
       "Clip", [self, graph.constant(bounds.lowerBound), graph.constant(bounds.upperBound)],
       shape: shape)
   }
 
-  /// Every element at the nearest whole number, halves to the even one.
+  /// Every element rounded to the nearest integer, ties to even.
   public func rounded() -> Value { graph.add("Round", [self], shape: shape) }
 
-  /// The same numbers as elements of another type.
+  /// The elements converted to another type.
   public func cast(to type: ElementType) throws(GraphError) -> Value {
     guard type != self.type else { return self }
     return graph.add(
       "Cast", [self], shape: shape, type: type, attributes: [("to", .integer(type.onnxCode))])
   }
 
-  /// The matrix product over the last two axes, the axes before them equal or stretched.
+  /// The matrix product over the last two axes; the axes before them are broadcast.
   public func matrixProduct(_ other: Value) throws(GraphError) -> Value {
     guard shape.rank >= 2, other.shape.rank >= 2, shape[-1] == other.shape[-2],
       let batch = Shape(Array(shape.dimensions.dropLast(2))).broadcast(
@@ -111,7 +111,7 @@ extension Value {
       attributes: [("keepdims", .integer(0))])
   }
 
-  /// The sums over all axes but one, which stay as extents of 1.
+  /// The sums over all axes but one; the summed axes become extents of 1.
   func sums(keeping axis: Int) throws(GraphError) -> Value {
     let axes = shape.dimensions.indices.filter { $0 != axis }
     guard !axes.isEmpty else { return self }
@@ -128,7 +128,7 @@ extension Value {
 }
 
 extension Shape {
-  /// The shape that two shapes stretch to, from the last axis, or nothing where they clash.
+  /// The broadcast shape of two shapes, aligned at the last axis; nil if they do not match.
   func broadcast(with other: Shape) -> Shape? {
     var result: [Int] = []
     for offset in 1...max(rank, other.rank, 1) {

@@ -1,15 +1,15 @@
 internal import FlowCore
 
 extension Value {
-  /// Scaled dot-product attention with several heads (Vaswani et al., 2017, arXiv:1706.03762).
+  /// Multi-head scaled dot-product attention (Vaswani et al., 2017, arXiv:1706.03762).
   ///
   /// Query, key and value are `[rows, tokens, heads * width]`; the result has the query's shape.
   ///
   /// - Parameters:
-  ///   - key: the keys, as many tokens as there are values.
+  ///   - key: the keys, of the same number of tokens as the values.
   ///   - value: the values.
-  ///   - heads: the number of heads, which divides the last axis.
-  ///   - mask: added to the products before softmax, stretched to `[rows, heads, queries, keys]`.
+  ///   - heads: the number of heads, a divisor of the last axis.
+  ///   - mask: added to the scores before softmax, broadcast to `[rows, heads, queries, keys]`.
   public func attention(
     key: Value, value: Value, heads: Int, mask: Value? = nil
   ) throws(GraphError) -> Value {
@@ -22,8 +22,9 @@ extension Value {
         "of \(heads) heads does not fit query \(shape), key \(key.shape), value \(value.shape)")
     }
     let width = shape[2] / heads
-    // Written out, the engine fuses this into one kernel, as fast as ONNX's Attention operator
-    // (set 23) from 24 to 4096 keys. The scale goes onto the query, the smallest place for it.
+    // The engine fuses these operators into one kernel, which is as fast as ONNX's Attention
+    // operator (set 23) from 24 to 4096 keys. The scale is applied to the query, the smallest
+    // tensor.
     let scaled = try self * Float(1 / Double(width).squareRoot())
     var products = try scaled.splitHeads(heads)
       .matrixProduct(key.splitHeads(heads).transposed([0, 1, 3, 2]))

@@ -12,21 +12,21 @@ extension Value {
     return try convolution(layer, stride: stride, padding: padding)
   }
 
-  /// Rows of zeros around a picture.
+  /// Zero padding of an image.
   public struct Padding: Sendable {
     /// Above and to the left.
     public let before: Int
     /// Below and to the right.
     public let after: Int
 
-    /// Creates a padding; the encoder of a full autoencoder pads on one side only.
+    /// Creates a padding; the encoder of a full autoencoder pads only one side.
     public init(before: Int, after: Int) {
       self.before = before
       self.after = after
     }
   }
 
-  /// A two-dimensional convolution with its own padding on each side.
+  /// A two-dimensional convolution with separate padding before and after.
   public func convolution(
     _ layer: WeightScope, stride: Int, padding: Padding
   ) throws(GraphError) -> Value {
@@ -71,9 +71,9 @@ extension Value {
   ///
   /// The weight is `[outputs, inputs]`, as PyTorch stores it.
   ///
-  /// - Parameter part: which of the outputs to compute; all unless said. A layer whose outputs are
-  ///   used apart is best written as its parts: the engine slices the weight once, when it
-  ///   compiles, and need not slice the result at every run.
+  /// - Parameter part: the outputs to compute; all by default. If the outputs of a layer are used
+  ///   separately, compute them as separate parts: the engine slices the weight once, when it
+  ///   compiles, instead of slicing the result in every run.
   public func linear(
     _ layer: WeightScope, outputs part: Range<Int>? = nil
   ) throws(GraphError) -> Value {

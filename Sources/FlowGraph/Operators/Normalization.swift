@@ -4,8 +4,9 @@ extension Value {
   /// Group normalization with the layer's `weight` and `bias` (Wu and He, 2018,
   /// arXiv:1803.08494).
   ///
-  /// The value is `[rows, channels, height, width]`. One operator and its parts (Reshape,
-  /// InstanceNormalization, Mul, Add) run within 3 % of each other; this is the shorter.
+  /// The value is `[rows, channels, height, width]`. The single operator and its expansion
+  /// (Reshape, InstanceNormalization, Mul, Add) differ in speed by less than 3 %; the operator is
+  /// simpler.
   public func groupNorm(
     _ layer: WeightScope, groups: Int, epsilon: Float
   ) throws(GraphError) -> Value {
@@ -23,14 +24,14 @@ extension Value {
       attributes: [("num_groups", .integer(groups)), ("epsilon", .float(epsilon))])
   }
 
-  /// Group normalization whose statistics are given: for a part of a picture with those of the
-  /// whole.
+  /// Group normalization with given statistics: normalizes a part of an image with the statistics
+  /// of the whole image.
   ///
   /// - Parameters:
   ///   - layer: its `weight` and `bias`.
   ///   - mean: the mean of each channel's group, `[rows, channels, 1, 1]`.
-  ///   - inverseDeviation: one by the root of each channel's group's variance plus epsilon, of the
-  ///     same shape.
+  ///   - inverseDeviation: the inverse square root of each channel group's variance plus epsilon,
+  ///     of the same shape.
   public func groupNorm(
     _ layer: WeightScope, mean: Value, inverseDeviation: Value
   ) throws(GraphError) -> Value {

@@ -1,8 +1,8 @@
 internal import FlowCore
 
 extension Value {
-  /// A fully connected layer whose matrix stays in few bits: `x * matrix^T`, the product of each
-  /// adapter beside it, and the bias.
+  /// A fully connected layer with a low-bit matrix: `x * matrix^T`, plus the product of each
+  /// adapter, plus the bias.
   func packedLinear(
     _ layer: WeightScope, _ packing: Packing, outputs part: Range<Int>?
   ) throws(GraphError) -> Value {
@@ -24,7 +24,7 @@ extension Value {
     return try product + bias
   }
 
-  /// The inputs rotated as the weights are, a group at a time: the products are the same.
+  /// The inputs rotated in groups like the weights, which leaves the products unchanged.
   private func rotated(_ size: Int) throws(GraphError) -> Value {
     let groups = Shape(shape.dimensions.dropLast() + [shape[-1] / size, size])
     return try reshaped(groups).matrixProduct(graph.rotation(size)).reshaped(shape)
@@ -37,7 +37,7 @@ extension Value {
       shape: shape.replacing(-1, with: matrix.shape[0]), layer: layer.path)
   }
 
-  /// What an adapter adds: two products of low rank where it is made of two factors.
+  /// An adapter's contribution: two low-rank products if it has two factors.
   private func product(
     with delta: WeightDelta, of weight: Weight, rows: Range<Int>, layer: WeightScope
   ) throws(GraphError) -> Value {
@@ -56,13 +56,13 @@ extension Value {
   }
 }
 
-/// Numbers in few bits with what they are multiplied by.
+/// Low-bit numbers with their scales and zero points.
 private struct PackedParts {
   let numbers: Value
   let scales: Value
   let zeroPoints: Value?
 
-  /// The floats that they stand for.
+  /// The represented floats.
   func floats() throws(GraphError) -> Value {
     let numbers = try numbers.cast(to: .float32)
     guard let zeroPoints else { return try numbers * scales }
@@ -71,8 +71,8 @@ private struct PackedParts {
 }
 
 extension Graph {
-  /// Rows of a matrix that stays in few bits, `[rows, inputs]`: an engine keeps the numbers and
-  /// multiplies where it uses them.
+  /// Rows of a low-bit matrix, `[rows, inputs]`: an engine stores the numbers and dequantizes them
+  /// at their use.
   func value(
     of weight: Weight, rows: Range<Int>, packedAs packing: Packing
   ) throws(GraphError) -> Value {
@@ -102,8 +102,7 @@ extension Graph {
     return value
   }
 
-  /// The rows of a table in few bits that whole numbers name: what is looked up is in few bits, and
-  /// only that becomes floats.
+  /// The selected rows of a low-bit table: only these rows are converted to floats.
   func rows(
     _ indices: Value, of weight: Weight, packedAs packing: Packing
   ) throws(GraphError) -> Value {
@@ -120,7 +119,7 @@ extension Graph {
     return try found.floats().reshaped(Shape(indices.shape.dimensions + [weight.shape[1]]))
   }
 
-  /// A matrix in few bits as values, its groups apart: `[rows, groups, group]`, `[rows, groups, 1]`.
+  /// A low-bit matrix with its groups as an axis: `[rows, groups, group]`, `[rows, groups, 1]`.
   private func parts(of weight: Weight, rows: Range<Int>, _ packing: Packing) -> PackedParts {
     let name = "\(weight.name) \(rows) \(packing.name) by groups"
     let groups = weight.shape[1] / packing.groupSize
@@ -155,7 +154,7 @@ extension Graph {
     return value
   }
 
-  /// A tensor of an adapter's file with all axes but the first as one.
+  /// A tensor of an adapter's file with all axes but the first flattened.
   fileprivate func matrix(of tensor: Weight) throws(GraphError) -> Value {
     let value = try value(ofFactor: tensor)
     guard value.shape.rank > 0 else { throw value.mismatch("matrix", "has no axis") }

@@ -1,15 +1,15 @@
 internal import FlowCore
 
 extension Value {
-  /// The value as 8-bit numbers would have it: what an engine reads as "compute what follows in
-  /// 8 bits".
+  /// The value rounded to 8 bits, in the form that engines recognize as a request for 8-bit
+  /// arithmetic.
   func quantized(to range: AffineRange) -> Value {
     graph.requantized(
       self, scales: graph.constant(range.scale),
       zeroPoints: graph.constant(bytes: [range.zeroPoint], type: .uint8, shape: []))
   }
 
-  /// A layer's weight as 8-bit numbers would have it, one scale for each output, `[outputs]`.
+  /// A layer's weight rounded to 8 bits, with one scale for each output, `[outputs]`.
   func quantized(toScales scales: Value, layer: WeightScope) throws(GraphError) -> Value {
     guard scales.shape == [shape[0]] else {
       throw GraphError(
@@ -24,8 +24,8 @@ extension Value {
       axis: 0)
   }
 
-  /// A fully connected layer as a convolution of one place, which is 1.6 to 1.9 times as fast in
-  /// 8 bits as the matrix product in 32; an 8-bit matrix product is slower than either.
+  /// A fully connected layer as a 1x1 convolution, which in 8 bits is 1.6 to 1.9 times as fast as
+  /// the float32 matrix product; an 8-bit matrix product is slower than either.
   func quantizedLinear(
     _ layer: WeightScope, _ quantization: Quantization.Layer, outputs part: Range<Int>?
   ) throws(GraphError) -> Value {
@@ -39,7 +39,7 @@ extension Value {
     }
     let (inputs, outputs) = (shape[-1], weight.shape[0])
     let places = shape.elementCount / shape[0] / inputs
-    // The engine quantizes, turns and convolves in one order of memory: no copy is made.
+    // In this order the engine quantizes, transposes and convolves without a copy.
     let picture = try reshaped([shape[0], places, 1, inputs]).transposed([0, 3, 1, 2])
       .quantized(to: quantization.input)
     let kernel = try weight.reshaped([outputs, inputs, 1, 1])
@@ -52,10 +52,11 @@ extension Value {
 }
 
 extension Quantization.Layer {
-  /// The scales of a layer's weight, `[outputs]`: those that were measured, or where adapters
-  /// change the weight, the same share of the changed largest magnitude.
+  /// The scales of a layer's weight, `[outputs]`: the measured ones.
   ///
-  /// All of it is made of constants, which the engine folds when it compiles.
+  /// If adapters change the weight, the measured share of the changed largest magnitude.
+  ///
+  /// The value consists of constants only, which the engine folds when it compiles.
   func scales(of layer: WeightScope, in graph: Graph) throws(GraphError) -> Value {
     let measured = graph.constant(weightScales, shape: [weightScales.count])
     let stored = try layer.stored("weight")
@@ -63,15 +64,15 @@ extension Quantization.Layer {
     else { return measured }
     let changed = try layer.value("weight", in: graph).largestMagnitudes()
     let original = try graph.value(ofFactor: stored.withoutDeltas).largestMagnitudes()
-    // A row of zeros has the share 1: its measured scale says nothing.
+    // A row of zeros has the share 1, since its measured scale is meaningless.
     let share = try (measured * Quantization.largestWeight / original).clamped(to: 0.5...1)
     return try changed * share * (1 / Quantization.largestWeight)
   }
 }
 
 extension Value {
-  /// The largest magnitude of each row, `[rows, ...]` to `[rows]`, at least 1e-30, so that a scale
-  /// made of it is positive.
+  /// The largest magnitude of each row, `[rows, ...]` to `[rows]`, at least 1e-30, so that scales
+  /// are positive.
   fileprivate func largestMagnitudes() throws(GraphError) -> Value {
     let flat = try reshaped([shape[0], shape.elementCount / max(shape[0], 1)])
     let magnitudes = graph.add("Abs", [flat], shape: flat.shape)

@@ -1,7 +1,7 @@
 public import FlowCore
 
 extension Value {
-  /// The same elements in the same order under another shape.
+  /// The same elements in the same order with another shape.
   public func reshaped(_ shape: Shape) throws(GraphError) -> Value {
     guard shape.elementCount == self.shape.elementCount else {
       throw mismatch("reshape", "cannot turn \(self.shape) into \(shape)")
@@ -10,7 +10,7 @@ extension Value {
     return graph.add("Reshape", [self, graph.integers(shape.dimensions)], shape: shape)
   }
 
-  /// The axes in another order: axis `order[i]` of this becomes axis `i`.
+  /// The axes in another order: axis `order[i]` becomes axis `i`.
   public func transposed(_ order: [Int]) throws(GraphError) -> Value {
     guard order.sorted() == Array(0..<shape.rank) else {
       throw mismatch("transpose", "cannot order the axes of \(shape) as \(order)")
@@ -20,9 +20,9 @@ extension Value {
       attributes: [("perm", .integers(order))])
   }
 
-  /// Values joined along an axis.
+  /// The concatenation of values along an axis.
   public static func concatenated(_ values: [Value], axis: Int) throws(GraphError) -> Value {
-    precondition(!values.isEmpty, "nothing to join")
+    precondition(!values.isEmpty, "nothing to concatenate")
     let first = values[0]
     let axis = axis >= 0 ? axis : first.shape.rank + axis
     for value in values.dropFirst()
@@ -30,7 +30,7 @@ extension Value {
       || value.shape.replacing(axis, with: 0) != first.shape.replacing(axis, with: 0)
     {
       throw first.mismatch(
-        "concatenation", "cannot join \(first.shape) and \(value.shape) along axis \(axis)")
+        "concatenation", "cannot concatenate \(first.shape) and \(value.shape) along axis \(axis)")
     }
     return first.graph.add(
       "Concat", values.map { $0 },
@@ -38,10 +38,10 @@ extension Value {
       attributes: [("axis", .integer(axis))])
   }
 
-  /// The value cut along its last axis into equal parts.
+  /// The value split along its last axis into equal parts.
   public func split(into count: Int) throws(GraphError) -> [Value] {
     guard shape.rank > 0, shape[-1].isMultiple(of: count) else {
-      throw mismatch("split", "cannot cut the last axis of \(shape) into \(count)")
+      throw mismatch("split", "cannot split the last axis of \(shape) into \(count)")
     }
     let shapes = [Shape](
       repeating: shape.replacing(-1, with: shape[-1] / count), count: count)
@@ -50,7 +50,7 @@ extension Value {
       attributes: [("axis", .integer(-1)), ("num_outputs", .integer(count))])
   }
 
-  /// The elements from `start` up to but not including `end` along an axis.
+  /// The elements in `start..<end` along an axis.
   public func sliced(axis: Int, from start: Int, to end: Int) throws(GraphError) -> Value {
     guard shape.dimensions.indices.contains(axis), 0 <= start, start < end, end <= shape[axis]
     else { throw mismatch("slice", "\(start)..<\(end) of axis \(axis) is not in \(shape)") }
@@ -61,7 +61,7 @@ extension Value {
       shape: shape.replacing(axis, with: end - start))
   }
 
-  /// A picture enlarged to a height and width by repeating its nearest pixel, as PyTorch does.
+  /// An image enlarged to a height and width by nearest-neighbor sampling, as in PyTorch.
   public func upsampledNearest(height: Int, width: Int) throws(GraphError) -> Value {
     try resized(
       height: height, width: width,
@@ -71,7 +71,7 @@ extension Value {
       ])
   }
 
-  /// A picture brought to a height and width by linear interpolation, pixel centers aligned.
+  /// An image resized to a height and width by bilinear interpolation with pixel centers aligned.
   public func resizedLinearly(height: Int, width: Int) throws(GraphError) -> Value {
     try resized(
       height: height, width: width,
@@ -94,7 +94,7 @@ extension Value {
       attributes: attributes)
   }
 
-  /// The rows of the layer's `weight` that the elements name: an embedding of whole numbers.
+  /// The rows of the layer's `weight` at the given indices: an embedding.
   public func embedding(_ layer: WeightScope) throws(GraphError) -> Value {
     let table = try layer.shape(of: "weight")
     guard table.rank == 2, type == .int32 || type == .int64 else {
@@ -111,7 +111,7 @@ extension Value {
       attributes: [("axis", .integer(0))])
   }
 
-  /// The row of axis 1 that each element of `indices` names, for each row of axis 0.
+  /// For each row of axis 0, the row of axis 1 at its index.
   ///
   /// The value is `[rows, tokens, width]`, the indices `[rows]`, the result `[rows, width]`.
   public func token(at indices: Value) throws(GraphError) -> Value {
@@ -128,7 +128,7 @@ extension Value {
 }
 
 extension Graph {
-  /// A tensor of whole numbers that the graph carries in itself, to look rows of a table up by.
+  /// An integer tensor in the graph, for table look-ups.
   public func indices(_ values: [Int], shape: Shape) throws(GraphError) -> Value {
     try integers(values).reshaped(shape)
   }

@@ -16,8 +16,8 @@ extension Value {
   ///
   /// - Parameters:
   ///   - width: the number of sinusoids, even.
-  ///   - cosineFirst: whether the cosines stand before the sines (`flip_sin_to_cos`).
-  ///   - frequencyShift: taken from the number of frequencies (`downscale_freq_shift`).
+  ///   - cosineFirst: whether the cosines come before the sines (`flip_sin_to_cos`).
+  ///   - frequencyShift: subtracted from the number of frequencies (`downscale_freq_shift`).
   public func timeEmbedding(
     width: Int, cosineFirst: Bool, frequencyShift: Float
   ) throws(GraphError) -> Value {
@@ -26,8 +26,8 @@ extension Value {
       throw mismatch("time embedding", "needs an even width, got \(width)")
     }
     let half = width / 2
-    // In single precision, as diffusers computes it: at timestep 1000 the rounding of a frequency
-    // is seen in the angle.
+    // Computed in float32 like diffusers: at timestep 1000 a frequency's rounding error affects the
+    // angle.
     let frequencies = (0..<half).map { index in
       expf(-logf(10000) * Float(index) / (Float(half) - frequencyShift))
     }

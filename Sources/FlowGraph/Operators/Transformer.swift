@@ -12,7 +12,7 @@ extension Value {
   /// Root mean square normalization over the last axis with the layer's `weight` (Zhang and
   /// Sennrich, 2019, arXiv:1910.07467): `x / sqrt(mean(x^2) + epsilon) * weight`.
   ///
-  /// - Throws: a `GraphError` where the weight is missing or not as wide as the last axis.
+  /// - Throws: a `GraphError` if the weight is missing or its width differs from the last axis.
   public func rmsNorm(_ layer: WeightScope, epsilon: Float) throws(GraphError) -> Value {
     try rmsNorm(epsilon: epsilon) * layer.value("weight", count: shape[-1], in: graph)
   }
@@ -26,7 +26,7 @@ extension Value {
     return try self / (mean + epsilon).squareRoot()
   }
 
-  /// `x * (1 + scale) + shift`, as adaptive normalization has it (Peebles and Xie, 2022,
+  /// `x * (1 + scale) + shift`, the modulation of adaptive normalization (Peebles and Xie, 2022,
   /// arXiv:2212.09748).
   ///
   /// The value is `[rows, tokens, width]`, scale and shift `[rows, 1, width]`.
@@ -34,33 +34,34 @@ extension Value {
     try self * (scale + 1) + shift
   }
 
-  /// The heads of a projection apart: `[rows, tokens, heads * width]` to
-  /// `[rows, heads, tokens, width]`.
+  /// Splits a projection into heads: `[rows, tokens, heads * width]` to `[rows, heads, tokens,
+  /// width]`.
   public func splitIntoHeads(_ heads: Int) throws(GraphError) -> Value {
     try expect(rank: 3, for: "heads")
     guard heads > 0, shape[2].isMultiple(of: heads) else {
-      throw mismatch("heads", "cannot cut \(shape) into \(heads)")
+      throw mismatch("heads", "cannot split \(shape) into \(heads)")
     }
     return try reshaped([shape[0], shape[1], heads, shape[2] / heads]).transposed([0, 2, 1, 3])
   }
 
-  /// The heads of an attention's output together: `[rows, heads, tokens, width]` to
-  /// `[rows, tokens, heads * width]`.
+  /// Concatenates the heads of an attention's output: `[rows, heads, tokens, width]` to `[rows,
+  /// tokens, heads * width]`.
   public func joinedHeads() throws(GraphError) -> Value {
     try expect(rank: 4, for: "heads")
     return try transposed([0, 2, 1, 3]).reshaped([shape[0], shape[2], shape[1] * shape[3]])
   }
 
-  /// Scaled dot-product attention of heads that are apart already
-  /// (``splitIntoHeads(_:)``): query `[rows, heads, queries, width]`, key and value
-  /// `[rows, heads, keys, width]`, where fewer heads of keys and values are shared by as many
-  /// queries' heads each, in order (Ainslie et al., 2023, arXiv:2305.13245).
+  /// Scaled dot-product attention with separate heads (``splitIntoHeads(_:)``): query `[rows,
+  /// heads, queries, width]`, key and value `[rows, heads, keys, width]`.
+  ///
+  /// With fewer key and value heads, consecutive query heads share one (grouped queries; Ainslie et
+  /// al., 2023, arXiv:2305.13245).
   ///
   /// - Parameters:
   ///   - key: the keys.
   ///   - value: the values.
-  ///   - scale: what products are multiplied by; nil for one by the root of the width.
-  ///   - mask: added to the products before softmax, stretched to `[rows, heads, queries, keys]`.
+  ///   - scale: the factor of the scores; nil for the inverse square root of the width.
+  ///   - mask: added to the scores before softmax, broadcast to `[rows, heads, queries, keys]`.
   public func headAttention(
     key: Value, value: Value, scale: Float? = nil, mask: Value? = nil
   ) throws(GraphError) -> Value {
@@ -84,22 +85,22 @@ extension Value {
       .matrixProduct(value).reshaped(shape)
   }
 
-  /// Which elements of a head make a pair that a rotary embedding turns.
+  /// The pairs of elements of a head that a rotary embedding rotates.
   public enum RotaryPairs: Sendable {
-    /// Each element and its neighbor, as FLUX and Z-Image have it.
+    /// Each element and its neighbor, as in FLUX and Z-Image.
     case adjacent
-    /// Each element of the first half and its like of the second, as language models have it.
+    /// Corresponding elements of the first and the second half, as in language models.
     case halves
   }
 
-  /// Rotary position embedding (Su et al., 2021, arXiv:2104.09864) of heads that are apart,
-  /// `[rows, heads, tokens, width]`.
+  /// Rotary position embedding (Su et al., 2021, arXiv:2104.09864) of separate heads, `[rows,
+  /// heads, tokens, width]`.
   ///
   /// - Parameters:
-  ///   - cosine: the cosines, stretched to the value's shape: `[tokens, width]`, each angle in both
+  ///   - cosine: the cosines, broadcast to the value's shape: `[tokens, width]`, each angle in both
   ///     elements of its pair.
   ///   - sine: the sines, likewise.
-  ///   - pairs: which elements are turned together.
+  ///   - pairs: the pairs of elements that are rotated.
   public func rotated(
     cosine: Value, sine: Value, pairs: RotaryPairs
   ) throws(GraphError) -> Value {

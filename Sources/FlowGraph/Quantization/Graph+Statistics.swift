@@ -1,22 +1,21 @@
 internal import FlowCore
 
 extension Graph {
-  /// What a calibration reads of one tensor at every run.
+  /// The statistics that a calibration reads of one tensor in every run.
   public struct Statistics: Sendable {
     /// The layers that read the tensor.
     public fileprivate(set) var layers: [String]
-    /// Where the sample of its elements is in the output `elements`.
+    /// The range of its sampled elements in the output `elements`.
     public let elements: Range<Int>
   }
 
-  /// Names what a calibration reads of the inputs of some layers as three more outputs: `minima`
-  /// and `maxima`, one of each for every tensor, and `elements`, some elements of each, spread
-  /// evenly.
+  /// Adds three outputs with statistics of some layers' inputs: `minima` and `maxima`, one value
+  /// per tensor, and `elements`, an evenly spaced sample of each tensor.
   ///
   /// - Parameters:
-  ///   - isRead: whether a layer is one of them, by its name.
-  ///   - elementCount: about how many elements of each tensor come out.
-  /// - Returns: the tensors in the order of the outputs; none, and no outputs, where there are none.
+  ///   - isRead: whether to include a layer, by its name.
+  ///   - elementCount: the approximate sample size of each tensor.
+  /// - Returns: the tensors in the order of the outputs; if it is empty, no outputs were added.
   public func addStatistics(
     of isRead: (String) -> Bool, elementCount: Int
   ) throws(GraphError) -> [Statistics] {
@@ -52,8 +51,8 @@ extension Value {
       operation, [flat, graph.integers([0])], shape: [1], attributes: [("keepdims", .integer(1))])
   }
 
-  /// About so many elements, a step apart that shares no factor with their number, so that they
-  /// are of all channels and places.
+  /// About `count` elements, at a stride that is coprime to their number, so that all channels and
+  /// positions are represented.
   fileprivate func spread(over count: Int) throws(GraphError) -> Value {
     let total = shape.elementCount
     var step = max(total / max(count, 1), 1)

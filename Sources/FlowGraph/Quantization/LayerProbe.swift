@@ -1,23 +1,23 @@
 internal import FlowCore
 
-/// What each layer of a probed graph exposes, to measure how much its rounding to 8 bits matters.
+/// What each layer of a probed graph exposes, to measure its sensitivity to 8-bit rounding.
 ///
-/// One graph yields the rounding errors of all layers; a second one takes any of them back in. So
-/// the effect of each layer on the output costs one run, not one compilation.
+/// One graph outputs the rounding errors of all layers; a second graph adds any of them back. Thus,
+/// the effect of each layer on the output costs a run instead of a compilation.
 public enum LayerProbe: String, Sendable {
-  /// Layers compute in float32; the difference that 8 bits would make to each is an output.
+  /// Layers compute in float32; each layer's 8-bit rounding error is an output.
   case errors
-  /// Layers compute in float32; an input is added to the output of each.
+  /// Layers compute in float32; an input is added to each layer's output.
   case perturbations
 }
 
 extension WeightScope {
-  /// A layer's output, computed in float32, in 8 bits, or in float32 with a probe, as the store of
-  /// its weights asks.
+  /// A layer's output, computed in float32, in 8 bits, or in float32 with a probe, depending on the
+  /// store of its weights.
   ///
   /// - Parameters:
-  ///   - float: writes the layer in float32.
-  ///   - quantized: writes the layer in 8 bits.
+  ///   - float: adds the layer in float32.
+  ///   - quantized: adds the layer in 8 bits.
   func output(
     float: () throws(GraphError) -> Value,
     quantized: (Quantization.Layer) throws(GraphError) -> Value

@@ -1,39 +1,41 @@
-/// Which layers of a network compute in 8-bit whole numbers, and how theirs stand for floats.
+/// The layers of a network that compute in int8, with their scales and zero points.
 ///
-/// Uniform affine quantization as ONNX's `QuantizeLinear` has it (Jacob et al., 2018,
-/// arXiv:1712.05877, equation 1): inputs with one scale and zero point a layer, weights with one
-/// scale an output and no zero point.
+/// Uniform affine quantization as in ONNX's `QuantizeLinear` (Jacob et al., 2018, arXiv:1712.05877,
+/// equation 1): inputs with one scale and zero point per layer, weights with one scale per output
+/// and no zero point.
 public struct Quantization: Equatable, Sendable {
-  /// One layer's numbers.
+  /// The parameters of one layer.
   public struct Layer: Equatable, Sendable {
-    /// What stands for the layer's input.
+    /// The range of the layer's input.
     public var input: AffineRange
-    /// What one unit of each output's 8-bit weights is worth, positive.
+    /// The scale of each output's 8-bit weights, positive.
     public var weightScales: [Float]
 
-    /// Creates a layer's numbers.
+    /// Creates a layer's parameters.
     public init(input: AffineRange, weightScales: [Float]) {
       self.input = input
       self.weightScales = weightScales
     }
   }
 
-  /// The layers by name, as `down_blocks.0.resnets.1.conv1`; all others compute in floats.
+  /// The layers by name, such as `down_blocks.0.resnets.1.conv1`; all others compute in floats.
   public var layers: [String: Layer]
 
   /// Creates a quantization.
   public init(layers: [String: Layer]) { self.layers = layers }
 
-  /// The largest 8-bit weight that is used: two products of such weights and 8-bit inputs fit into
-  /// 16 bits, so that the sums of CPUs without dot products of 8 bits (VNNI) do not saturate.
+  /// The largest 8-bit weight in use.
+  ///
+  /// The sum of two products of such weights and 8-bit inputs fits 16 bits, so that CPUs without
+  /// 8-bit dot products (VNNI) do not saturate.
   public static let largestWeight: Float = 63
 
-  /// The same for some of the layers only.
+  /// The quantization of a subset of the layers.
   public func keeping(_ isKept: (String) -> Bool) -> Quantization {
     Quantization(layers: layers.filter { isKept($0.key) })
   }
 
-  /// What tells it from any other.
+  /// The identity of the quantization.
   var identity: String {
     var words: [UInt8] = []
     for (name, layer) in layers.sorted(by: { $0.key < $1.key }) {
@@ -46,11 +48,11 @@ public struct Quantization: Equatable, Sendable {
   }
 }
 
-/// A range of floats that the numbers 0 to 255 stand for, `scale * (number - zeroPoint)`.
+/// A range of floats represented by the numbers 0 to 255: `scale * (number - zeroPoint)`.
 public struct AffineRange: Equatable, Sendable {
-  /// What one unit is worth, positive.
+  /// The value of one unit, positive.
   public let scale: Float
-  /// The number that stands for 0, which is exact so.
+  /// The number that represents 0 exactly.
   public let zeroPoint: UInt8
 
   /// Creates a range.
@@ -59,7 +61,7 @@ public struct AffineRange: Equatable, Sendable {
     self.zeroPoint = zeroPoint
   }
 
-  /// The range that reaches from one float to another, and to 0 if they do not.
+  /// The smallest range that contains the bounds and 0.
   public init(_ bounds: ClosedRange<Float>) {
     let (lower, upper) = (min(bounds.lowerBound, 0), max(bounds.upperBound, 0))
     let scale = (upper - lower) / 255
@@ -67,7 +69,7 @@ public struct AffineRange: Equatable, Sendable {
     zeroPoint = UInt8(min(max((-lower / self.scale).rounded(.toNearestOrEven), 0), 255))
   }
 
-  /// The float that stands for another.
+  /// The representable float nearest to a value.
   public func nearest(to value: Float) -> Float {
     let number = (value / scale).rounded(.toNearestOrEven) + Float(zeroPoint)
     return (min(max(number, 0), 255) - Float(zeroPoint)) * scale

@@ -1,41 +1,41 @@
-/// What was seen of one tensor over the runs of a calibration, and the range that it gets.
+/// Statistics of one tensor over the runs of a calibration, and the resulting range.
 public struct TensorRange: Sendable {
   /// How a range is chosen.
   public enum Choice: String, Sendable, CaseIterable {
-    /// All that was seen.
+    /// The full observed range.
     case extremes
-    /// All but one in ten thousand elements at each end.
+    /// The range without one in ten thousand elements at each end.
     case percentile
-    /// The share of all that was seen with the least mean squared rounding error.
+    /// The share of the observed range with the least mean squared rounding error.
     case error
   }
 
-  /// The least and the greatest of all elements.
+  /// The minimum and maximum of all elements.
   public private(set) var bounds: ClosedRange<Float>?
-  /// Some of the elements of each run.
+  /// Sampled elements of each run.
   public private(set) var elements: [Float] = []
   /// Whether all elements were finite.
   public private(set) var isFinite = true
 
-  /// Creates the record of a tensor that was not seen yet.
+  /// Creates an empty record.
   public init() {}
 
-  /// Creates a record from what another one held.
+  /// Creates a record from stored statistics.
   ///
   /// - Parameters:
-  ///   - bounds: the least and the greatest of all elements; nil where none was seen.
-  ///   - elements: some of the elements of each run.
+  ///   - bounds: the minimum and maximum of all elements; nil if none was observed.
+  ///   - elements: sampled elements of each run.
   ///   - isFinite: whether all elements were finite.
   public init(bounds: ClosedRange<Float>?, elements: [Float], isFinite: Bool) {
     (self.bounds, self.elements, self.isFinite) = (bounds, elements, isFinite)
   }
 
-  /// Takes a run in.
+  /// Adds the statistics of a run.
   ///
   /// - Parameters:
-  ///   - minimum: the least of the tensor's elements.
-  ///   - maximum: the greatest.
-  ///   - sample: some of them.
+  ///   - minimum: the minimum of the tensor's elements.
+  ///   - maximum: the maximum.
+  ///   - sample: sampled elements.
   public mutating func add(minimum: Float, maximum: Float, sample: Span<Float>) {
     guard minimum.isFinite, maximum.isFinite else {
       isFinite = false
@@ -50,7 +50,7 @@ public struct TensorRange: Sendable {
     }
   }
 
-  /// The range for quantization; nothing where the tensor was not seen, or is not finite.
+  /// The quantization range; nil if the tensor was not observed or is not finite.
   public func range(by choice: Choice) -> AffineRange? {
     guard let bounds, isFinite else { return nil }
     switch choice {
@@ -61,7 +61,7 @@ public struct TensorRange: Sendable {
       let cut = Int(Double(sorted.count) * 1e-4)
       return AffineRange(sorted[cut]...sorted[sorted.count - 1 - cut])
     case .error:
-      // The extremes have their part: rare elements are the ones that a small range loses.
+      // The extremes are included: a small range would lose such rare elements.
       let seen = elements + [bounds.lowerBound, bounds.upperBound]
       let ranges = (6...20).map { share in
         let share = Float(share) / 20

@@ -1,18 +1,18 @@
 internal import FlowCore
 
 extension WeightScope {
-  /// What one unit of each output's 8-bit weights is worth: of a few shares of the output's
-  /// greatest weight the one with the least squared rounding error.
+  /// The scale of each output's 8-bit weights: of several shares of the output's largest weight,
+  /// the one with the least squared rounding error.
   public func weightScales() throws(GraphError) -> [Float] {
     let weight = try stored("weight")
     guard weight.deltas.isEmpty, weight.shape.rank > 1, weight.shape[0] > 0 else {
       throw GraphError(
         code: .shapeMismatch,
         message: "\(self["weight"].path) is \(weight.shape)"
-          + (weight.deltas.isEmpty ? "" : " with more added to it") + " and cannot be quantized")
+          + (weight.deltas.isEmpty ? "" : " with deltas") + " and cannot be quantized")
     }
     let count = weight.shape.elementCount / weight.shape[0]
-    // A turned weight's rows do not lie one after another, and blocks may hold parts of several.
+    // A transposed weight's rows are not contiguous, and blocks may contain parts of several rows.
     let isApart = !weight.isTransposed && weight.hasSeparateRows
     let turned = isApart ? [] : try weight.floats()
     var scales: [Float] = []
@@ -24,7 +24,7 @@ extension WeightScope {
       guard row.allSatisfy(\.isFinite) else {
         throw GraphError(
           code: .weightsInvalid,
-          message: "\(self["weight"].path) holds what is no number in output \(output)")
+          message: "\(self["weight"].path) contains NaN or infinity in output \(output)")
       }
       scales.append(Self.scale(of: row))
     }
@@ -40,7 +40,7 @@ extension WeightScope {
   }
 
   private static func squaredError(of row: [Float], scale: Float) -> Float {
-    // Adding and taking away 1.5 * 2^23 rounds to the nearest whole number, halves to even.
+    // Adding and subtracting 1.5 * 2^23 rounds to the nearest integer, ties to even.
     let (inverse, magic): (Float, Float) = (1 / scale, 12_582_912)
     let limit = Quantization.largestWeight
     var sums = SIMD8<Float>()
@@ -60,8 +60,8 @@ extension WeightScope {
 }
 
 extension WeightStore {
-  /// What tells the numbers of these weights from others', wherever their files are: a hash of all
-  /// names and shapes, and of some of each tensor's bytes.
+  /// A hash that identifies these weights independently of their location: of all names and shapes,
+  /// and of a sample of each tensor's bytes.
   public var fingerprint: String {
     var words: [UInt8] = []
     for (name, weight) in weights.sorted(by: { $0.key < $1.key }) {

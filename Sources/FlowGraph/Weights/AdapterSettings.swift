@@ -1,8 +1,8 @@
 internal import Foundation
 
-/// What PEFT's settings say of alpha and rank: `lora_adapter_metadata` in a file's metadata, as
-/// diffusers writes it, each key behind its network's name, or `adapter_config.json` beside PEFT's
-/// own `adapter_model.safetensors`.
+/// Alpha and rank in PEFT's settings: `lora_adapter_metadata` in a file's metadata, as written by
+/// diffusers with the network's name before each key, or `adapter_config.json` beside PEFT's own
+/// `adapter_model.safetensors`.
 struct AdapterSettings {
   private enum Setting: Decodable {
     case number(Double)
@@ -27,7 +27,7 @@ struct AdapterSettings {
 
   private let settings: [String: Setting]
 
-  /// Reads the settings of a file; a file without has none.
+  /// Reads the settings of a file; empty if the file has none.
   init(metadata: [String: String], path: String) throws(GraphError) {
     func decoded(_ data: Data, _ problem: String) throws(GraphError) -> [String: Setting] {
       do { return try JSONDecoder().decode([String: Setting].self, from: data) } catch {
@@ -52,7 +52,7 @@ struct AdapterSettings {
     }
   }
 
-  /// What a layer's product is multiplied by, or nothing where nothing is said.
+  /// The factor of a layer's product, or nil if the settings do not specify it.
   func strength(
     of layer: String, component: LoRA.Component, rank: Int
   ) throws(GraphError) -> Float? {
@@ -69,7 +69,7 @@ struct AdapterSettings {
     return nil
   }
 
-  /// PEFT's rule: a pattern is a regular expression of a whole name or of its last parts.
+  /// PEFT's rule: a pattern is a regular expression for a whole name or its last components.
   private static func match(
     _ layer: String, in patterns: [String: Double]
   ) throws(GraphError) -> Double? {

@@ -1,11 +1,11 @@
 internal import Synchronization
 
-/// A copy of a tensor whose file holds it off the alignment of its elements.
+/// A copy of a tensor whose file does not align its elements.
 ///
-/// The safetensors format asks for no alignment; engines that read weights in place do.
+/// The safetensors format does not require alignment; engines that read weights in place do.
 @safe
 final class AlignedCopy: Sendable {
-  // Written once, before anyone else sees it, and freed when nothing refers to it.
+  // Written once before it is shared, and freed with the last reference.
   private nonisolated(unsafe) let memory: UnsafeMutableRawBufferPointer
 
   init(_ bytes: [UInt8]) {
@@ -19,11 +19,11 @@ final class AlignedCopy: Sendable {
   var address: UInt { UInt(bitPattern: unsafe memory.baseAddress) }
 }
 
-/// The copies that a model needs, made when their addresses are asked for.
+/// The aligned copies of a model, created when their addresses are requested.
 final class AlignedCopies: Sendable {
   private let copies = Mutex<[AlignedCopy]>([])
 
-  /// The address of a weight's bytes, aligned for its elements.
+  /// The address of a weight's bytes, aligned to its elements.
   func address(of weight: Weight) throws(GraphError) -> UInt {
     let address = weight.file.address(of: weight.offset)
     guard !address.isMultiple(of: UInt(try weight.readableType().byteCount)) else {

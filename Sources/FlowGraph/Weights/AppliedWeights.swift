@@ -1,27 +1,27 @@
 internal import FlowCore
 internal import Foundation
 
-/// What became of a file of changes: how many of its tensors changed a model, and which did not.
+/// The result of applying a file of weight changes: the numbers of applied and unmatched tensors.
 public struct AppliedWeights: Equatable, Sendable {
-  /// What a file of changes holds.
+  /// The kind of a file of weight changes.
   public enum Kind: Sendable {
-    /// Small changes of layers: LoRA and its relatives.
+    /// Low-rank changes of layers: LoRA and similar methods.
     case lora
-    /// Whole differences between two models.
+    /// Full differences between two models.
     case delta
   }
 
-  /// What the file holds.
+  /// The kind of the file.
   public let kind: Kind
   /// The file.
   public let path: String
-  /// The scale that it was applied with.
+  /// The applied scale.
   public let scale: Float
-  /// Whether a user named the folder that it alone is in.
+  /// Whether a user named the folder that contains only this file.
   public var isNamedByFolder = false
   /// The number of its tensors.
   public let tensorCount: Int
-  /// The names of the tensors that changed nothing, in order.
+  /// The names of the unmatched tensors, in order.
   public let rest: [String]
 
   /// The file's name.
@@ -32,13 +32,13 @@ public struct AppliedWeights: Equatable, Sendable {
 }
 
 extension LoRA {
-  /// Adds the changes to a model's networks.
+  /// Applies the changes to a model's networks.
   ///
   /// - Parameters:
-  ///   - scale: the user's, which multiplies the file's own.
+  ///   - scale: the user's scale, which multiplies the file's own.
   ///   - stores: the networks' weights.
   ///   - names: the networks' layers.
-  /// - Throws: `shapeMismatch` where a layer is found that a change does not fit.
+  /// - Throws: `shapeMismatch` if a change does not match its layer.
   public func apply(
     scale: Float, to stores: inout [Component: WeightStore], names: [Component: LayerNames]
   ) throws(GraphError) -> AppliedWeights {
@@ -86,7 +86,7 @@ extension LoRA {
     return nil
   }
 
-  /// Writes the sum down once: a graph knows best what fits.
+  /// Adds the sum to a graph once, which validates the shapes.
   private func check(
     _ delta: WeightDelta, fits weight: Weight
   ) throws(GraphError) {
@@ -100,7 +100,7 @@ extension LoRA {
   }
 }
 
-/// A file of whole differences under a network's own names, as PeRFlow's.
+/// A file of full differences under a network's own names, such as PeRFlow's.
 public struct DeltaWeights: Sendable {
   private let path: String
   private let file: Safetensors
@@ -111,7 +111,7 @@ public struct DeltaWeights: Sendable {
     file = try Safetensors(path: path)
   }
 
-  /// Adds the differences to a network's weights of the same names.
+  /// Adds the differences to a network's weights with the same names.
   public func apply(
     scale: Float, to store: inout WeightStore
   ) throws(GraphError) -> AppliedWeights {
@@ -143,7 +143,7 @@ public struct DeltaWeights: Sendable {
 }
 
 extension WeightDelta {
-  /// The tensors it is made of.
+  /// The tensors of the delta.
   var tensors: [Weight] { expression.tensors + (magnitude.map { [$0.weight] } ?? []) }
 }
 

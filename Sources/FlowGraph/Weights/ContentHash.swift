@@ -1,7 +1,7 @@
-/// A hash that notices accidental change; it is no defense against an attacker.
+/// A hash that detects accidental changes; it does not protect against attackers.
 ///
-/// XXH64 with seed 0 (Yann Collet, the xxHash specification 0.1.1), which reads memory about as
-/// fast as it can be read.
+/// XXH64 with seed 0 (Yann Collet, the xxHash specification 0.1.1), which runs at about memory
+/// speed.
 public struct ContentHash: Hashable, Sendable, CustomStringConvertible {
   /// The 64 bits.
   public let value: UInt64
@@ -15,7 +15,7 @@ public struct ContentHash: Hashable, Sendable, CustomStringConvertible {
   /// The hash of some bytes.
   public static func of(_ bytes: [UInt8]) -> ContentHash { unsafe of(bytes.span.bytes) }
 
-  /// The hash of some memory.
+  /// The hash of memory.
   public static func of(_ bytes: RawSpan) -> ContentHash {
     let count = bytes.byteCount
     var position = 0
@@ -71,7 +71,7 @@ public struct ContentHash: Hashable, Sendable, CustomStringConvertible {
   }
 
   private static func word(_ bytes: RawSpan, _ position: Int) -> UInt64 {
-    // The caller's loop keeps position + 8 within the count.
+    // The caller's loop ensures that position + 8 is within the count.
     UInt64(
       littleEndian: unsafe bytes.unsafeLoadUnaligned(fromByteOffset: position, as: UInt64.self))
   }

@@ -1,20 +1,20 @@
 package import FlowCore
 
-/// A tensor of a graph that is made of a stored weight when the graph is compiled; before that there
-/// is nothing of it in memory.
+/// A tensor that is derived from a stored weight when the graph is compiled, and takes no memory
+/// before that.
 package struct DerivedTensor: Sendable {
-  /// What of the weight it is.
+  /// The derived part of the weight.
   enum Part: Hashable, Sendable {
-    /// All of it as float32.
+    /// The weight in float32.
     case floats
-    /// The whole numbers of a matrix in few bits.
+    /// The integers of a low-bit matrix.
     case numbers(Packing)
     /// The scales of those numbers.
     case scales(Packing)
     /// The zero points of those numbers.
     case zeroPoints(Packing)
 
-    /// What it is called in a graph.
+    /// The name of the part in a graph.
     var word: String {
       switch self {
       case .floats: "float32"
@@ -25,7 +25,7 @@ package struct DerivedTensor: Sendable {
     }
   }
 
-  /// What its elements are.
+  /// The element type.
   package enum Elements: String, Sendable {
     case float32
     case int8
@@ -38,13 +38,13 @@ package struct DerivedTensor: Sendable {
   package let name: String
   /// The extents.
   package let shape: Shape
-  /// The weight it is made of.
+  /// The source weight.
   package let source: Weight
   /// The rows of the weight.
   let rows: Range<Int>
   let part: Part
 
-  /// What its elements are.
+  /// The element type.
   package var elements: Elements {
     switch part {
     case .floats, .scales, .zeroPoints: .float32
@@ -58,7 +58,7 @@ package struct DerivedTensor: Sendable {
     }
   }
 
-  /// The bytes it takes.
+  /// The size in bytes.
   package var byteCount: Int {
     switch elements {
     case .float32: 4 * shape.elementCount
@@ -67,7 +67,7 @@ package struct DerivedTensor: Sendable {
     }
   }
 
-  /// Where the weight lies in every process, and what is made of it.
+  /// The location of the weight, the same in every process, and the derived part.
   var location: String {
     let packing =
       switch part {

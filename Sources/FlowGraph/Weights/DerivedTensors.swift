@@ -1,23 +1,23 @@
 internal import FlowCore
 internal import Synchronization
 
-/// The derived tensors of a module, made when their addresses are asked for, a row at a time.
+/// The derived tensors of a module, computed row by row when their addresses are requested.
 final class DerivedTensors: Sendable {
   private struct Source: Hashable {
     let name: String
     let file: ObjectIdentifier
     let offset: Int
     let rows: Range<Int>
-    /// Nothing where the weight becomes floats.
+    /// Nil if the weight becomes floats.
     let packing: Packing?
   }
 
   private let memories = Mutex<[Source: ScratchMemory]>([:])
 
-  /// The address of a tensor's bytes, good as long as this object.
+  /// The address of a tensor's bytes, valid as long as this object.
   ///
-  /// - Throws: `fileUnreadable` where there is no room, `weightsInvalid` for a matrix that cannot be
-  ///   rounded.
+  /// - Throws: `fileUnreadable` if there is not enough room, `weightsInvalid` for a matrix that
+  ///   cannot be rounded.
   func address(of tensor: DerivedTensor) throws(GraphError) -> UInt {
     let packing: Packing? =
       switch tensor.part {
@@ -29,7 +29,7 @@ final class DerivedTensors: Sendable {
       offset: tensor.source.offset, rows: tensor.rows, packing: packing)
     if let known = memories.withLock({ $0[source] }) { return known.address + UInt(tensor.offset) }
     let made = try Self.make(tensor, packing)
-    // Whoever asked at the same time has the first one.
+    // Concurrent requests share the first result.
     let memory = memories.withLock { memories in
       let memory = memories[source] ?? made
       memories[source] = memory
@@ -38,7 +38,7 @@ final class DerivedTensors: Sendable {
     return memory.address + UInt(tensor.offset)
   }
 
-  /// Gives back the memory that files have taken.
+  /// Releases the memory of temporary files' pages.
   func releasePages() {
     memories.withLock { memories in memories.values.forEach { $0.releasePages() } }
   }
@@ -50,7 +50,7 @@ final class DerivedTensors: Sendable {
     return try pack(tensor.source, tensor.rows, packing)
   }
 
-  /// The bytes that become floats at once.
+  /// The bytes that are converted at a time.
   private static let windowByteCount = 1 << 16
 
   private static func expand(_ weight: Weight) throws(GraphError) -> ScratchMemory {
@@ -100,13 +100,13 @@ final class DerivedTensors: Sendable {
   }
 }
 
-/// Where the parts of a matrix in few bits lie, one after another.
+/// The layout of the parts of a low-bit matrix in memory.
 private struct PackedLayout {
   /// The bytes of a row's numbers.
   let numberByteCount: Int
-  /// Where the scales begin.
+  /// The offset of the scales.
   let scales: Int
-  /// Where the zero points begin.
+  /// The offset of the zero points.
   let zeroPoints: Int
   let byteCount: Int
 
@@ -121,7 +121,7 @@ private struct PackedLayout {
 }
 
 extension DerivedTensor {
-  /// Where it begins in the memory that all parts of its weight share.
+  /// The offset in the memory that all parts of a weight share.
   fileprivate var offset: Int {
     func layout(_ packing: Packing) -> PackedLayout {
       PackedLayout(rowCount: rows.count, width: source.shape[1], packing)
@@ -135,7 +135,7 @@ extension DerivedTensor {
 }
 
 extension Weight {
-  /// A row as the model has it: with the differences between two whole models, without adapters.
+  /// A row of the model's weight: with full differences applied, without adapters.
   fileprivate func rowOfModel(_ row: Int) throws(GraphError) -> [Float] {
     var floats = try withoutDeltas.rows(row..<row + 1).floats()
     for delta in deltas where delta.isOfModel {

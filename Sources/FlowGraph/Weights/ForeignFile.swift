@@ -1,4 +1,4 @@
-/// A file of another format under the name of a safetensors file, told by its first bytes.
+/// A file of another format with the name of a safetensors file, detected by its first bytes.
 enum ForeignFile: String {
   case gitLFSPointer = "version https://git-lfs."
   case zip = "PK\u{3}\u{4}"
@@ -17,12 +17,12 @@ enum ForeignFile: String {
     self = kind
   }
 
-  /// A pointer of Git LFS in the place of a text file; nil for other contents.
+  /// A Git LFS pointer in place of a text file; nil for other contents.
   static func pointer(_ bytes: some Sequence<UInt8>) -> ForeignFile? {
     ForeignFile(Array(bytes.prefix(64))).flatMap { $0 == .gitLFSPointer ? $0 : nil }
   }
 
-  /// What it is and what to do, after the file's name.
+  /// The problem and its remedy, to follow the file's name in an error.
   var words: String {
     switch self {
     case .gitLFSPointer:

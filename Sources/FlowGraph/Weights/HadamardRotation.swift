@@ -1,13 +1,13 @@
-/// The rotation of ConvRot: groups of a row are multiplied by a regular Hadamard matrix, so that
-/// single large weights spread over their group before the row is rounded.
+/// The rotation of ConvRot: groups of a row are multiplied by a regular Hadamard matrix, which
+/// spreads single large weights over their group before the row is rounded.
 ///
 /// The matrix is a Kronecker power of `[[1, 1, 1, -1], [1, 1, -1, 1], [1, -1, 1, 1],
 /// [-1, 1, 1, 1]] / 2`: symmetric, and its own inverse.
 enum HadamardRotation {
-  /// Whether groups of a size have such a matrix: powers of 4, up to the largest in use.
+  /// Whether a group size is supported: powers of 4, up to the largest in use.
   static func canTurn(_ size: Int) -> Bool { [4, 16, 64, 256, 1024].contains(size) }
 
-  /// Turns the groups of a row, or turns them back.
+  /// Applies the rotation to the groups of a row; the rotation is its own inverse.
   ///
   /// - Precondition: the size is a power of 4 that divides the row's width.
   static func turn(_ row: inout [Float], groupSize: Int) {

@@ -1,28 +1,30 @@
-/// A network's layers by the names that files of changes give them.
+/// A network's layers, by their names in files of weight changes.
 ///
-/// Such files join names by dots or by underscores, of which the network's own names are full: so
-/// a name is not taken apart, but looked up among the network's own, all written alike.
+/// Such files join names with dots or underscores, and the network's own names contain underscores
+/// too. Names are therefore not parsed but looked up among the network's own names, in one
+/// normalized spelling.
 public struct LayerNames: Sendable {
   private let layers: [String: String]
   private let translate: @Sendable (String) -> LayerParts?
 
-  /// Writes down the names of a network's layers.
+  /// Indexes the names of a network's layers.
   ///
   /// - Parameters:
   ///   - store: the network's weights.
-  ///   - translate: what a name that is not found may be otherwise, as in another library's
-  ///     naming, either side joined as it likes.
+  ///   - translate: an alternative for a name that is not found, such as another library's name, in
+  ///     any spelling.
   public init(
     _ store: WeightStore, translate: @escaping @Sendable (String) -> String? = { _ in nil }
   ) {
     self.init(store) { translate($0).map { LayerParts($0) } }
   }
 
-  /// Writes down the names of a network's layers, of which another naming may have several in one.
+  /// Indexes the names of a network's layers, several of which may be one layer in other naming
+  /// schemes.
   ///
   /// - Parameters:
   ///   - store: the network's weights.
-  ///   - parts: what a name that is not found may be otherwise.
+  ///   - parts: alternatives for a name that is not found.
   public init(_ store: WeightStore, parts: @escaping @Sendable (String) -> LayerParts?) {
     var layers: [String: String] = [:]
     var aliases: [String: String] = [:]
@@ -30,7 +32,7 @@ public struct LayerNames: Sendable {
       guard let dot = name.lastIndex(of: ".") else { continue }
       let layer = String(name[..<dot])
       layers[Self.flattened(layer)] = layer
-      // diffusers called attention's layers so in all networks, before 0.20.
+      // diffusers used these names for attention layers in all networks before 0.20.
       for (ending, alias) in Self.oldEndings where layer.hasSuffix(ending) {
         aliases[Self.flattened(String(layer.dropLast(ending.count)) + alias)] = layer
       }
@@ -39,7 +41,7 @@ public struct LayerNames: Sendable {
     translate = parts
   }
 
-  /// The network's own layers that a name stands for, or nothing where there are no such layers.
+  /// The network's layers for a name, or nil if there are none.
   func parts(_ name: String) -> LayerParts? {
     if let layer = layers[Self.flattened(name)] { return LayerParts(layer) }
     return translate(name)?.named { layers[Self.flattened($0)] }
@@ -50,7 +52,7 @@ public struct LayerNames: Sendable {
     (".out_proj", ".to_out"),
   ]
 
-  /// One spelling for all: underscores, and without what some versions of a library put first.
+  /// The normalized spelling: underscores, and without prefixes that some library versions add.
   private static func flattened(_ name: String) -> String {
     let flat = String(name.map { $0 == "." ? "_" : $0 })
     let prefix = "text_model_"

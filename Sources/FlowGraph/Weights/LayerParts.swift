@@ -1,13 +1,13 @@
 internal import FlowCore
 
-/// What a layer of another naming is among a network's own: one layer, or several whose outputs it
-/// computes together, such as queries, keys and values.
+/// A layer of another naming scheme in terms of a network's own layers: one layer, or several whose
+/// outputs it computes together, such as queries, keys and values.
 public struct LayerParts: Equatable, Sendable {
   /// The network's own layers, in the order of the outputs.
   public let layers: [String]
-  /// The outputs of each, as parts of their sum.
+  /// The number of outputs of each, relative to the others.
   public let shares: [Int]
-  /// Whether the second half of its outputs is the first of the network's own.
+  /// Whether its two halves of outputs are swapped in the network.
   public let areHalvesSwapped: Bool
 
   /// One layer.
@@ -26,16 +26,16 @@ public struct LayerParts: Equatable, Sendable {
     self.areHalvesSwapped = areHalvesSwapped
   }
 
-  /// The same under the names that a network has; nothing where it lacks one of them.
+  /// The same parts under a network's names; nil if the network lacks one of them.
   func named(_ name: (String) -> String?) -> LayerParts? {
     let named = layers.compactMap(name)
     guard named.count == layers.count else { return nil }
     return LayerParts(named, shares: shares, areHalvesSwapped: areHalvesSwapped)
   }
 
-  /// The rows of each layer among so many.
+  /// The rows of each layer among `count` rows.
   ///
-  /// - Throws: `shapeMismatch` where they do not divide by the shares.
+  /// - Throws: `shapeMismatch` if the shares do not divide them.
   func rows(of count: Int, in name: String) throws(GraphError) -> [Range<Int>] {
     let sum = shares.reduce(0, +)
     guard count.isMultiple(of: sum) else {
@@ -51,12 +51,12 @@ public struct LayerParts: Equatable, Sendable {
     }
   }
 
-  /// A weight of the layer as the weights of the network's own, which share its bytes.
+  /// Splits a weight of the layer into weights of the network's own layers, which share its bytes.
   ///
   /// - Parameters:
-  ///   - weight: the weight, one row or element for each output.
-  ///   - parameter: what it is to its layer: `weight`, `bias`.
-  /// - Throws: `shapeMismatch` where its rows do not divide.
+  ///   - weight: the weight, with one row or element per output.
+  ///   - parameter: the name of the parameter: `weight`, `bias`.
+  /// - Throws: `shapeMismatch` if the shares do not divide its rows.
   public func split(_ weight: Weight, as parameter: String) throws(GraphError) -> [Weight] {
     if areHalvesSwapped {
       return [try weight.halvesSwapped().named("\(layers[0]).\(parameter)")]

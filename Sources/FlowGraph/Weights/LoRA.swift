@@ -1,19 +1,19 @@
 internal import FlowCore
 internal import Foundation
 
-/// A file of small changes to a model's layers: LoRA and its relatives, in any of the forms that
+/// A file of low-rank changes to a model's layers: LoRA and similar methods, in any format that
 /// kohya, LyCORIS, PEFT and diffusers write.
 public struct LoRA: Sendable {
-  /// Which of a model's networks a change is for.
+  /// The network that a change applies to.
   public enum Component: Hashable, Sendable {
     /// The UNet or the transformer.
     case network
     /// A text encoder, from 0.
     case textEncoder(Int)
-    /// The file does not say; it is found by the layer's name.
+    /// Unspecified in the file; detected by the layer's name.
     case unnamed
 
-    /// Its folder in diffusers' layout, or what it may be called there.
+    /// The names of its folder in diffusers' layout.
     var folders: [String] {
       switch self {
       case .network: ["unet", "transformer"]
@@ -24,13 +24,13 @@ public struct LoRA: Sendable {
     }
   }
 
-  /// How a change is made of tensors.
+  /// How a change is composed of tensors.
   public enum Kind: String, Sendable, CaseIterable {
-    /// Two matrices, for convolutions with a third between them (LoCon).
+    /// Two matrices, with a third between them for convolutions (LoCon).
     case lora = "LoRA"
     /// Two such products multiplied element by element.
     case loha = "LoHa"
-    /// Two such matrices' Kronecker product.
+    /// The Kronecker product of two such matrices.
     case lokr = "LoKr"
     /// The difference itself.
     case difference = "full difference"
@@ -38,19 +38,19 @@ public struct LoRA: Sendable {
 
   /// The change of one layer.
   public struct Module: Sendable {
-    /// Which network.
+    /// The network.
     public let component: Component
-    /// The layer, as the file names it.
+    /// The layer's name in the file.
     public let layer: String
-    /// How it is made.
+    /// The kind of change.
     public let kind: Kind
-    /// The rank, where the form has one.
+    /// The rank, if the kind has one.
     public let rank: Int?
-    /// Whether lengths are learned apart from directions (DoRA).
+    /// Whether magnitudes are learned separately from directions (DoRA).
     public let hasMagnitude: Bool
-    /// The extents of the tensors that read the layer's input, for error messages.
+    /// The width of the tensors that read the layer's input, for error messages.
     public let inputWidth: Int?
-    /// The tensors' names in the file that change the weight.
+    /// The names of the tensors that change the weight.
     let weightTensors: [String]
     let weight: WeightDelta?
     /// The name of the tensor that changes the bias.
@@ -62,21 +62,21 @@ public struct LoRA: Sendable {
   public let path: String
   /// The changes, in order of their names.
   public let modules: [Module]
-  /// The tensors that are of no known form.
+  /// The tensors of unknown form.
   public let unknownTensors: [String]
-  /// The number of the file's tensors, without those of modules of rank 0, which hold nothing.
+  /// The number of tensors, without those of modules of rank 0, which are empty.
   public let tensorCount: Int
-  /// The number of modules of rank 0, which change nothing and are left out.
+  /// The number of modules of rank 0, which change nothing and are ignored.
   public let emptyModuleCount: Int
-  /// The adapter's name, where the tensors' names hold one.
+  /// The adapter's name, if the tensors' names contain one.
   public let adapter: String?
-  /// What tells this file from any other.
+  /// The identity of the file.
   let identity: String
 
   /// The file's name.
   public var name: String { URL(filePath: path).lastPathComponent }
 
-  /// Maps a file and finds its modules; a file of something else has none.
+  /// Maps a file and finds its modules; other files have none.
   public init(path: String) throws(GraphError) {
     let file = try Safetensors(path: path)
     let settings = try AdapterSettings(metadata: file.metadata, path: path)

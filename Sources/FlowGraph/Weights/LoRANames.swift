@@ -1,6 +1,6 @@
-/// A tensor's name in a LoRA's file, taken apart: which network, which layer, which part.
+/// A parsed tensor name of a LoRA file: network, layer and part.
 struct LoRAName: Equatable {
-  /// What a tensor is to its module.
+  /// The role of a tensor in its module.
   enum Part: String, Hashable {
     case down, up, mid, alpha, scale, biasUp
     case difference, biasDifference
@@ -11,13 +11,13 @@ struct LoRAName: Equatable {
   }
 
   let component: LoRA.Component
-  /// The layer, its parts joined by dots or, as kohya writes them, by underscores.
+  /// The layer, its components joined by dots or, in kohya's format, by underscores.
   let layer: String
   let part: Part
-  /// The name of the adapter, where PEFT put it into the tensor's.
+  /// The name of the adapter, if PEFT included it in the tensor's name.
   let adapter: String?
 
-  /// Takes a name apart; nothing where no known format has such a name.
+  /// Parses a name; nil if it matches no known format.
   init?(_ fullName: String) {
     let (plainName, adapter) = Self.withoutAdapter(fullName)
     // XLabs numbers the LoRAs of an attention's two streams: `qkv_lora1.down`.
@@ -29,7 +29,7 @@ struct LoRAName: Equatable {
     }
     self.part = part
     var layer = String(name.dropLast(suffix.count))
-    // Attention once kept its LoRA in a processor of its own (diffusers before 0.20).
+    // Attention used to keep its LoRA in a separate processor (diffusers before 0.20).
     layer = layer.split(separator: ".").filter { $0 != "processor" }.joined(separator: ".")
     var component = LoRA.Component.unnamed
     let raw = "base_model.model."
@@ -52,7 +52,7 @@ struct LoRAName: Equatable {
     ("text_encoder_2.", .textEncoder(1)), ("text_encoder_3.", .textEncoder(2)),
   ]
 
-  /// The longest first, so that none hides another.
+  /// Longest first, so that no suffix hides another.
   private static let suffixes: [(suffix: String, part: Part)] = {
     var suffixes: [(suffix: String, part: Part)] = [
       (".alpha", .alpha), (".scale", .scale), (".diff", .difference), (".w_norm", .difference),
@@ -78,7 +78,7 @@ struct LoRAName: Equatable {
     return suffixes.sorted { $0.suffix.count > $1.suffix.count }
   }()
 
-  /// The words after which PEFT puts an adapter's name, as in `to_q.lora_A.style.weight`.
+  /// The words before an adapter's name in PEFT's format, as in `to_q.lora_A.style.weight`.
   private static let adapterWords: Set<Substring> = [
     "lora_A", "lora_B", "lora_magnitude_vector", "lora_down", "lora_up", "lora_mid",
   ]

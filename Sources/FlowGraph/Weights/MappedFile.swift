@@ -1,27 +1,27 @@
 internal import Foundation
 internal import Synchronization
 
-/// A file mapped into memory for reading, unmapped when nothing refers to it any more.
+/// A file mapped into memory for reading, unmapped with the last reference.
 ///
-/// A file that is cut short while it is mapped takes the process down, as with every mapping;
-/// weights are replaced by renaming, not written in place.
+/// Truncating a mapped file ends the process, as with every mapping. Replace weights by renaming
+/// instead of writing in place.
 @safe
 final class MappedFile: Sendable {
-  /// The path it is found by, links resolved.
+  /// The path, with links resolved.
   let path: String
   /// The length in bytes.
   let byteCount: Int
-  /// What tells it from any other file and from itself at another time: device, number, length,
-  /// and when its bytes and its entry were last changed, which no copy keeps.
+  /// The identity of the file and its version: device, inode, length, and the times of the last
+  /// changes to its content and its metadata, which no copy preserves.
   let identity: String
 
-  // Read-only memory that lives as long as this object does: safe to share between threads.
+  // Read-only memory that lives as long as this object, and is safe to share between threads.
   private nonisolated(unsafe) let base: UnsafeRawPointer?
 
   private struct WeakCopy {
     weak var copy: AlignedCopy?
   }
-  /// The aligned copies in use, by the offsets of their bytes.
+  /// The aligned copies in use, by their byte ranges.
   private let copies = Mutex<[Range<Int>: WeakCopy]>([:])
 
   init(path: String) throws(GraphError) {
@@ -69,9 +69,9 @@ final class MappedFile: Sendable {
     UInt(bitPattern: unsafe base) + UInt(offset)
   }
 
-  /// An aligned copy of some bytes, which all who use it at a time share.
+  /// An aligned copy of bytes, shared by all concurrent users.
   ///
-  /// - Precondition: the range lies in the file.
+  /// - Precondition: the range is within the file.
   func alignedCopy(of range: Range<Int>) -> AlignedCopy {
     copies.withLock { copies in
       if let copy = copies[range]?.copy { return copy }
@@ -84,15 +84,15 @@ final class MappedFile: Sendable {
   /// The number of aligned copies in use.
   var alignedCopyCount: Int { copies.withLock { $0.values.count { $0.copy != nil } } }
 
-  /// Gives back the memory that reading the file has taken; what is read again is fetched again.
+  /// Releases the memory of pages that were read; pages that are read again are fetched again.
   func releasePages() {
     guard let base = unsafe base else { return }
     unsafe madvise(UnsafeMutableRawPointer(mutating: base), byteCount, MADV_DONTNEED)
   }
 
-  /// Lends some bytes.
+  /// Calls a closure with bytes.
   ///
-  /// - Precondition: the range lies in the file.
+  /// - Precondition: the range is within the file.
   func withBytes<Result>(_ range: Range<Int>, _ body: (RawSpan) -> Result) -> Result {
     precondition(range.lowerBound >= 0 && range.upperBound <= byteCount, "beyond the file")
     guard let base = unsafe base, !range.isEmpty else {
@@ -102,18 +102,18 @@ final class MappedFile: Sendable {
     return body(unsafe RawSpan(_unsafeBytes: bytes))
   }
 
-  /// A little-endian whole number.
+  /// A little-endian integer.
   ///
-  /// - Precondition: it lies in the file.
+  /// - Precondition: it is within the file.
   func integer<Word: FixedWidthInteger & BitwiseCopyable>(at offset: Int, as _: Word.Type) -> Word {
     withBytes(offset..<offset + MemoryLayout<Word>.size) { bytes in
       Word(littleEndian: unsafe bytes.unsafeLoadUnaligned(as: Word.self))
     }
   }
 
-  /// A copy of some bytes.
+  /// A copy of bytes.
   ///
-  /// - Precondition: the range lies in the file.
+  /// - Precondition: the range is within the file.
   func bytes(_ range: Range<Int>) -> [UInt8] {
     precondition(range.lowerBound >= 0 && range.upperBound <= byteCount, "beyond the file")
     guard let base = unsafe base, !range.isEmpty else { return [] }
@@ -122,5 +122,5 @@ final class MappedFile: Sendable {
   }
 }
 
-/// What the system says of the last failure.
+/// The system's message for the last failure.
 func systemErrorText() -> String { unsafe String(cString: strerror(errno)) }

@@ -1,16 +1,16 @@
 internal import FlowCore
 
-/// The tensors of one LoRA module, being put together; what is not used is left.
+/// The tensors of one LoRA module during assembly; unused tensors remain.
 struct ModuleParts {
   private var tensors: [LoRAName.Part: Weight]
   private var used: [String] = []
 
   init(_ tensors: [LoRAName.Part: Weight]) { self.tensors = tensors }
 
-  /// The names of the tensors that found no use.
+  /// The names of the unused tensors.
   var left: [String] { tensors.values.map(\.name) }
 
-  /// The module, or nothing where no form is whole.
+  /// The module, or nil if no form is complete.
   mutating func module(
     component: LoRA.Component, layer: String, settings: AdapterSettings
   ) throws(GraphError) -> LoRA.Module? {
@@ -85,14 +85,14 @@ struct ModuleParts {
     return nil
   }
 
-  /// Alpha divided by the rank, as the file says it somewhere, or 1.
+  /// Alpha divided by the rank, from wherever the file stores it, or 1.
   private mutating func strength(
     of form: Form, in layer: String, component: LoRA.Component, settings: AdapterSettings
   ) throws(GraphError) -> Float {
     guard form.kind != .difference else { return 1 }
     if let scale = try takeNumber(.scale) { return scale }
     if let alpha = try takeNumber(.alpha) {
-      // Two whole Kronecker factors have no rank: LyCORIS then means 1 by any alpha.
+      // Two full Kronecker factors have no rank: LyCORIS then uses 1 for any alpha.
       guard let rank = form.rank else { return 1 }
       return alpha / Float(max(rank, 1))
     }
@@ -143,7 +143,7 @@ struct ModuleParts {
     return (a, b)
   }
 
-  /// One finite number; a tensor that is not one is left.
+  /// A single finite number; other tensors remain unused.
   private mutating func takeNumber(_ part: LoRAName.Part) throws(GraphError) -> Float? {
     guard let weight = tensors[part], weight.shape.elementCount == 1 else { return nil }
     let number = try weight.floats()[0]

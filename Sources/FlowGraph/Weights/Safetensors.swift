@@ -2,21 +2,21 @@ internal import FlowCore
 
 /// A safetensors file, mapped into memory: its tensors by name.
 ///
-/// The format is 8 bytes of header length, little endian, a JSON header, and the tensors one after
-/// another (github.com/huggingface/safetensors). Nothing a file says is believed before it is
-/// checked against the file's length.
+/// The format consists of 8 bytes of header length, little-endian, a JSON header, and the
+/// concatenated tensors (github.com/huggingface/safetensors). All of a file's values are validated
+/// against the file's length before use.
 public struct Safetensors: Sendable {
-  /// The longest header that is read, in bytes, as in the reference implementation.
+  /// The maximum header length in bytes, as in the reference implementation.
   static let maximumHeaderLength = 100_000_000
 
   /// The tensors by name.
   public let tensors: [String: Weight]
-  /// The free-form texts under `__metadata__`.
+  /// The free-form texts in `__metadata__`.
   public let metadata: [String: String]
-  /// What tells this file from any other: its number, length, times of change, the header's hash.
+  /// The identity of the file: device, inode, length, change times and the header's hash.
   public let identity: String
 
-  /// Maps a file and checks its header.
+  /// Maps a file and validates its header.
   public init(path: String) throws(GraphError) { try self.init(MappedFile(path: path), path: path) }
 
   init(_ file: MappedFile, path: String) throws(GraphError) {
@@ -42,7 +42,7 @@ public struct Safetensors: Sendable {
 
     var tensors: [String: Weight] = [:]
     var end = 0
-    // An empty tensor begins where the next one does.
+    // An empty tensor begins at the same offset as the next one.
     let entries = header.tensors.sorted {
       ($0.entry.begin, $0.entry.end) < ($1.entry.begin, $1.entry.end)
     }
@@ -76,16 +76,16 @@ public struct Safetensors: Sendable {
     identity = "\(file.identity) \(hash)"
   }
 
-  /// The bytes that a tensor takes, or nothing where they cannot be counted.
+  /// The bytes of a tensor, or nil if the size overflows.
   ///
-  /// Where the type is unknown, they are what the file says.
+  /// For unknown types, the file's own byte count.
   private static func byteCount(of shape: Shape, _ entry: TensorEntry) -> Int? {
     guard let bits = bitCounts[entry.type] else { return entry.end - entry.begin }
     let (count, overflow) = shape.elementCount.multipliedReportingOverflow(by: bits)
     return overflow ? nil : (count + 7) / 8
   }
 
-  /// The bits of an element of each type that the format has, whether or not it can be read here.
+  /// The bits per element of each type of the format, including types that are not supported here.
   private static let bitCounts: [String: Int] = {
     var counts = [
       "F4": 4, "F6_E2M3": 6, "F6_E3M2": 6, "F8_E8M0": 8, "F8_E4M3FNUZ": 8, "F8_E5M2FNUZ": 8,

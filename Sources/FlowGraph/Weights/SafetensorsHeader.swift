@@ -1,4 +1,4 @@
-/// What the header of a safetensors file says of one tensor.
+/// The description of a tensor in the header of a safetensors file.
 struct TensorEntry: Equatable {
   var type: String
   var dimensions: [Int]
@@ -8,12 +8,12 @@ struct TensorEntry: Equatable {
 
 /// The JSON header of a safetensors file.
 ///
-/// Read by hand rather than by Foundation's JSON, which keeps the last of two equal names and says
-/// nothing: a header that names a tensor twice is not to be trusted.
+/// Parsed without Foundation's JSON, which silently keeps the last of two equal names: a header
+/// that names a tensor twice must be rejected.
 struct SafetensorsHeader {
-  /// The tensors in the order the file names them.
+  /// The tensors in the order of the file.
   private(set) var tensors: [(name: String, entry: TensorEntry)] = []
-  /// The free-form texts under `__metadata__`.
+  /// The free-form texts in `__metadata__`.
   private(set) var metadata: [String: String] = [:]
 
   private var cursor: JSONCursor
@@ -26,7 +26,7 @@ struct SafetensorsHeader {
         throw HeaderProblem("names '\(name)' twice")
       }
       if name == "__metadata__" {
-        // Some writers leave a place for texts that they do not have.
+        // Some writers write null for missing metadata.
         if cursor.takeNull() { return }
         try cursor.object { (key, cursor) throws(HeaderProblem) in
           metadata[key] = try cursor.string()
@@ -59,13 +59,13 @@ struct SafetensorsHeader {
   }
 }
 
-/// What is wrong with a header, as the end of a sentence that begins with the file.
+/// An error in a header, as the end of a sentence that begins with the file.
 struct HeaderProblem: Error {
   let words: String
   init(_ words: String) { self.words = words }
 }
 
-/// Reads the small part of JSON that a safetensors header is written in.
+/// A parser for the subset of JSON in safetensors headers.
 struct JSONCursor {
   private let bytes: [UInt8]
   private var position = 0
@@ -111,7 +111,7 @@ struct JSONCursor {
     }
   }
 
-  /// Takes `null`, if it is there.
+  /// Consumes `null` if it is next.
   mutating func takeNull() -> Bool {
     skipSpace()
     guard bytes[position...].starts(with: "null".utf8) else { return false }
@@ -136,7 +136,7 @@ struct JSONCursor {
       value = sum
       position += 1
     }
-    guard position > start else { throw problem("no whole number") }
+    guard position > start else { throw problem("no integer") }
     guard position - start == 1 || bytes[start] != UInt8(ascii: "0") else {
       throw problem("a number that begins with 0")
     }

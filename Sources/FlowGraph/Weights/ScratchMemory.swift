@@ -1,20 +1,20 @@
 internal import Foundation
 
-/// Memory for what is made of weights when a graph is compiled: small amounts in the process's own
-/// memory, large ones in a temporary file that is mapped, which the system may write out.
+/// Memory for data derived from weights when a graph is compiled: small amounts in the process's
+/// own memory, large ones in a mapped temporary file, which the system may write out.
 @safe
 final class ScratchMemory: Sendable {
-  /// The bytes from which on memory is a file.
+  /// Minimum size in bytes of file-backed memory.
   private static let mappedByteCount = 1 << 20
 
-  // Written by who makes it, before anyone else sees it, and freed when nothing refers to it.
+  // Written by its creator before it is shared, and freed with the last reference.
   private nonisolated(unsafe) let memory: UnsafeMutableRawBufferPointer
   private let isMapped: Bool
   private let byteCount: Int
 
-  /// Makes memory of zeros.
+  /// Allocates memory filled with zeros.
   ///
-  /// - Throws: `fileUnreadable` where there is no room for the file.
+  /// - Throws: `fileUnreadable` if there is not enough room for the file.
   init(byteCount: Int) throws(GraphError) {
     self.byteCount = byteCount
     isMapped = byteCount >= Self.mappedByteCount
@@ -37,14 +37,14 @@ final class ScratchMemory: Sendable {
   /// The address of the first byte, a multiple of 64.
   var address: UInt { UInt(bitPattern: unsafe memory.baseAddress) }
 
-  /// Gives back the memory that a file's pages have taken; what is read again is fetched again.
+  /// Releases the memory of a file's pages; pages that are read again are fetched again.
   func releasePages() {
     if isMapped { unsafe madvise(memory.baseAddress, memory.count, MADV_DONTNEED) }
   }
 
-  /// Copies elements in.
+  /// Writes elements.
   ///
-  /// - Precondition: nobody else has the memory yet, and the elements fit.
+  /// - Precondition: the memory is not shared yet, and the elements fit.
   func write<Element: BitwiseCopyable>(_ elements: Span<Element>, at offset: Int) {
     unsafe elements.withUnsafeBytes { bytes in
       precondition(offset >= 0 && bytes.count <= byteCount - offset, "beyond the memory")
@@ -52,7 +52,7 @@ final class ScratchMemory: Sendable {
     }
   }
 
-  /// Maps a file that has no name any more: it is gone with the mapping.
+  /// Maps an unlinked file, which is deleted with the mapping.
   private static func mapFile(_ byteCount: Int) throws(GraphError) -> UnsafeMutableRawBufferPointer
   {
     let folder = FileManager.default.temporaryDirectory.path
@@ -79,7 +79,7 @@ final class ScratchMemory: Sendable {
         ftruncate(descriptor, off_t(byteCount)) == 0
       else { throw failure(systemErrorText()) }
     #else
-      // Room is taken at once: a full disk is an error here, not the end of the process later.
+      // Space is allocated now: a full disk is an error here instead of a crash later.
       let status = posix_fallocate(descriptor, 0, off_t(byteCount))
       guard status == 0 else { throw failure(unsafe String(cString: strerror(status))) }
     #endif

@@ -1,9 +1,9 @@
 internal import FlowCore
 
 extension Weight {
-  /// The elements as 32-bit floats; for small tensors and tests, the engine reads them in place.
+  /// The elements in float32; for small tensors and tests, since engines read weights in place.
   ///
-  /// What is added to the weight is not among them.
+  /// Deltas are not applied.
   public func floats() throws(GraphError) -> [Float] {
     guard !areHalvesSwapped else {
       let half = shape[0] / 2
@@ -39,7 +39,7 @@ extension Weight {
       _ index: Int, _: Word.Type
     ) -> Word {
       let offset = index * MemoryLayout<Word>.size
-      // The span checks that the word lies within it.
+      // The span checks that the word is in bounds.
       return Word(
         littleEndian: unsafe bytes.span.bytes.unsafeLoadUnaligned(
           fromByteOffset: offset, as: Word.self))
@@ -63,18 +63,18 @@ extension Weight {
     }
   }
 
-  /// The number that the bits of a `float16` stand for; not every system has the type.
+  /// The value of a `float16` bit pattern; not every system has the type.
   static func float(ofHalf bits: UInt16) -> Float {
     if bits & 0x7c00 == 0x7c00 {
       return bits & 0x3ff == 0 ? (bits >> 15 == 0 ? .infinity : -.infinity) : .nan
     }
-    // Exponent and mantissa in the places of a Float are the number times 2^-112.
+    // The bits shifted into the exponent and mantissa of a Float represent the number times 2^-112.
     let magnitude = Float(bitPattern: UInt32(bits & 0x7fff) << 13) * 0x1p112
     return bits >> 15 == 0 ? magnitude : -magnitude
   }
 
-  /// The number that the bits of an 8-bit float with 4 bits of exponent stand for (Micikevicius et
-  /// al., 2022, arXiv:2209.05433).
+  /// The value of an 8-bit float with 4 bits of exponent (Micikevicius et al., 2022,
+  /// arXiv:2209.05433).
   private static func float(ofE4M3 bits: UInt8) -> Float {
     let sign: Float = bits >> 7 == 0 ? 1 : -1
     let (exponent, mantissa) = (Int(bits >> 3 & 0xf), Float(bits & 7))

@@ -1,43 +1,45 @@
 public import FlowCore
 
-/// A tensor in a weights file: where it is and what it looks like, its elements not yet read.
+/// A tensor in a weights file: its location, shape and type; the elements are not read yet.
 public struct Weight: Sendable {
-  /// The name in the file, or the one it was given since.
+  /// The name in the file, or its replacement.
   public private(set) var name: String
-  /// What its elements are, as the file spells it, such as `F16`.
+  /// The element type in the file's spelling, such as `F16`.
   public let typeName: String
-  /// What its elements are, or nothing where they cannot be read.
+  /// The element type, or nil if it is not supported.
   public let type: ElementType?
   /// The extents.
   public private(set) var shape: Shape
-  /// The bytes it takes.
+  /// The size in bytes.
   public private(set) var byteCount: Int
-  /// What is added to it where a graph uses it.
+  /// The changes that are added to it in a graph.
   public private(set) var deltas: [WeightDelta] = []
-  /// What the stored elements are multiplied by, as with ComfyUI's scaled 8-bit floats: one number
-  /// or one for each row as stored, in a list of at most one tensor.
+  /// The factor of the stored elements, as in ComfyUI's scaled 8-bit floats: one number, or one for
+  /// each stored row.
+  ///
+  /// The list has at most one tensor.
   private(set) var scales: [Weight] = []
-  /// Whether the file holds it with its two axes exchanged.
+  /// Whether the file stores it with its two axes exchanged.
   private(set) var isTransposed = false
-  /// Whether the file holds the second half of its rows before the first.
+  /// Whether the file stores the second half of its rows before the first.
   private(set) var areHalvesSwapped = false
-  /// What its scaled 8-bit whole numbers stand for, if it has such.
+  /// The meaning of its scaled 8-bit integers, if it has any.
   private(set) var rounding: Rounding?
-  /// How the file holds its elements in blocks, if it does.
+  /// The block format of its elements, if it has one.
   let blocks: BlockFormat?
-  /// The file it lies in.
+  /// The file of the tensor.
   let file: MappedFile
-  /// Where it begins, in bytes from the start of the file.
+  /// The offset in bytes from the start of the file.
   private(set) var offset: Int
 
-  /// What scaled 8-bit whole numbers of a file stand for.
+  /// The meaning of scaled 8-bit integers.
   enum Rounding: Hashable, Sendable {
     /// The weights.
     case plain
     /// The weights with the groups of each row rotated (``HadamardRotation``).
     case rotated(groupSize: Int)
 
-    /// The weights that are rotated together; nil where none are.
+    /// The number of weights that are rotated together; nil if none are.
     var groupSize: Int? { if case .rotated(let size) = self { size } else { nil } }
   }
 
@@ -55,7 +57,7 @@ public struct Weight: Sendable {
     byteCount = bytes.count
   }
 
-  /// The extents as the file has them.
+  /// The extents in the file.
   var storedShape: Shape { isTransposed ? Shape(shape.dimensions.reversed()) : shape }
 
   private func with(_ change: (inout Weight) -> Void) -> Weight {
@@ -67,35 +69,35 @@ public struct Weight: Sendable {
   /// The same tensor under another name.
   public func named(_ name: String) -> Weight { with { $0.name = name } }
 
-  /// The same tensor with more added to it.
+  /// The same tensor with another delta.
   func adding(_ delta: WeightDelta) -> Weight { with { $0.deltas.append(delta) } }
 
-  /// The same tensor, its elements multiplied by those of another.
+  /// The same tensor, with its elements multiplied by a scale.
   ///
   /// - Parameters:
   ///   - scale: one number, or one for each row.
-  ///   - rounding: what whole numbers stand for; nil for floating-point numbers.
+  ///   - rounding: the meaning of integers; nil for floating-point numbers.
   func scaled(by scale: Weight, rounding: Rounding? = nil) -> Weight {
     with { ($0.scales, $0.rounding) = ([scale], rounding) }
   }
 
-  /// The same tensor with its axes as the file has them.
+  /// The same tensor with its axes in the order of the file.
   var asStored: Weight { with { ($0.shape, $0.isTransposed) = (storedShape, false) } }
 
-  /// The same tensor as the file has it.
+  /// The same tensor without changes.
   var withoutDeltas: Weight { with { $0.deltas = [] } }
 
-  /// The same elements in the same order under another shape.
+  /// The same elements in the same order with another shape.
   public func reshaped(_ shape: Shape) throws(GraphError) -> Weight {
     guard shape.elementCount == self.shape.elementCount, !isTransposed,
       rounding == nil || shape == self.shape,
       !areHalvesSwapped || shape.dimensions.first == self.shape[0],
       scales.allSatisfy({ $0.shape.elementCount == 1 || shape.dimensions.first == self.shape[0] })
-    else { throw mismatch("cannot be read as \(shape)") }
+    else { throw mismatch("cannot be reshaped to \(shape)") }
     return with { $0.shape = shape }
   }
 
-  /// Some of the rows, which lie one after another in the file.
+  /// Some of the rows, which are contiguous in the file.
   public func rows(_ rows: Range<Int>) throws(GraphError) -> Weight {
     guard shape.rank > 0, !isTransposed, deltas.isEmpty, rows.lowerBound >= 0,
       rows.upperBound <= shape[0]
@@ -103,7 +105,7 @@ public struct Weight: Sendable {
     guard !areHalvesSwapped else {
       let half = shape[0] / 2
       guard rows.upperBound <= half || rows.lowerBound >= half else {
-        throw mismatch("rows \(rows) do not lie in one half of it")
+        throw mismatch("rows \(rows) cross its two halves")
       }
       let offset = rows.upperBound <= half ? half : -half
       return try with { $0.areHalvesSwapped = false }
@@ -123,9 +125,9 @@ public struct Weight: Sendable {
     }
   }
 
-  /// The tensor with the second half of its rows before the first.
+  /// The tensor with its two halves of rows swapped.
   ///
-  /// - Throws: `shapeMismatch` where its rows have no halves.
+  /// - Throws: `shapeMismatch` if its row count is odd.
   public func halvesSwapped() throws(GraphError) -> Weight {
     guard shape.rank > 0, shape[0].isMultiple(of: 2), !isTransposed, deltas.isEmpty else {
       throw mismatch("its rows have no halves to swap")
@@ -136,7 +138,7 @@ public struct Weight: Sendable {
   /// The tensor with its two axes exchanged.
   public func transposed() throws(GraphError) -> Weight {
     guard shape.rank == 2, deltas.isEmpty, !areHalvesSwapped else {
-      throw mismatch("has not two axes to exchange")
+      throw mismatch("does not have two axes to exchange")
     }
     return with {
       $0.shape = [shape[1], shape[0]]
@@ -146,7 +148,7 @@ public struct Weight: Sendable {
 
   /// The type of the elements.
   ///
-  /// - Throws: `typeUnsupported` where they cannot be read.
+  /// - Throws: `typeUnsupported` if it is not supported.
   func readableType() throws(GraphError) -> ElementType {
     guard let type else {
       throw GraphError(
@@ -157,9 +159,9 @@ public struct Weight: Sendable {
     return type
   }
 
-  /// The type of the elements as a graph reads them: blocks become float32.
+  /// The element type that a graph reads: blocks become float32.
   ///
-  /// - Throws: `typeUnsupported` where they cannot be read, or are no floating-point numbers.
+  /// - Throws: `typeUnsupported` for unsupported types and for integers.
   func floatingPointType() throws(GraphError) -> ElementType {
     let type = isExpanded ? .float32 : try readableType()
     guard type.isFloatingPoint else {
@@ -172,9 +174,9 @@ public struct Weight: Sendable {
     return type
   }
 
-  /// What the elements are multiplied by.
+  /// The scale of the elements.
   ///
-  /// - Throws: `typeUnsupported` where it is neither one number nor one for each row.
+  /// - Throws: `typeUnsupported` unless it is one number or one for each row.
   func readableScales() throws(GraphError) -> [Weight] {
     for scale in scales {
       let count = scale.shape.elementCount
@@ -191,13 +193,13 @@ public struct Weight: Sendable {
     return scales
   }
 
-  /// Whether a graph reads floats that are made of it, not its own elements.
+  /// Whether a graph reads derived floats instead of the stored elements.
   var isExpanded: Bool { blocks != nil || rounding != nil }
 
-  /// Whether its elements are whole numbers that stand for nothing but themselves.
+  /// Whether its elements are plain integers.
   public var isInteger: Bool { !isExpanded && type?.isFloatingPoint == false }
 
-  /// Whether each row begins with a byte, or a block, of its own.
+  /// Whether each row begins at a byte or block boundary.
   var hasSeparateRows: Bool {
     guard let blocks, shape.rank > 0, shape[0] > 0 else { return true }
     return (shape.elementCount / shape[0]).isMultiple(of: blocks.elementCount)

@@ -1,35 +1,35 @@
 internal import FlowCore
 
-/// How engines hold the matrices of fully connected layers: in few bits instead of float32, at a
-/// quarter or an eighth of its memory, while all arithmetic stays in floats.
+/// How engines store the matrices of fully connected layers: with few bits instead of float32, in a
+/// quarter or an eighth of the memory, while all arithmetic stays in floats.
 public enum WeightCompression: String, Sendable, CaseIterable {
-  /// Matrices that their file holds in few bits (GGUF, ComfyUI's int8) stay as they are, without
-  /// further rounding, and so do embeddings in 8 bits; all others stay floats.
+  /// Matrices that their file stores with few bits (GGUF, ComfyUI's int8) stay as they are, without
+  /// further rounding, and so do 8-bit embeddings; all others stay floats.
   case stored
-  /// 8-bit whole numbers, symmetric, with one scale for each output.
+  /// int8, symmetric, with one scale for each output.
   case int8
-  /// 4-bit whole numbers, symmetric, with one scale for 128 weights of an output, or for 64 or 32
-  /// where 128 do not divide its width; where none does, the layer stays in floats.
+  /// int4, symmetric, with one scale for 128 weights of an output, or for 64 or 32 if 128 does not
+  /// divide its width; if none does, the layer stays in floats.
   case int4
 }
 
 extension WeightStore {
-  /// What of a store is compressed.
+  /// The compression of a store.
   struct Compression: Hashable, Sendable {
     let form: WeightCompression
-    /// The fewest weights of a matrix that is compressed.
+    /// The minimum number of weights of a compressed matrix.
     let leastElementCount: Int
 
-    /// What it adds to the identity of a file; alone it would tell no weights from others.
+    /// The suffix of a file's identity; it does not identify weights on its own.
     var identity: String { "compressed to \(form) from \(leastElementCount) on" }
   }
 }
 
 extension WeightScope {
-  /// How the layer's matrix is held in few bits, if it is.
+  /// The low-bit representation of the layer's matrix, if it is compressed.
   ///
-  /// Adapters of low rank are computed beside the matrix; a layer with one that needs the sum itself
-  /// (DoRA) stays in floats.
+  /// Low-rank adapters are computed beside the matrix. A layer with an adapter that needs the sum
+  /// itself (DoRA) stays in floats.
   var packing: Packing? {
     get throws(GraphError) {
       let weight = try stored("weight")
@@ -54,8 +54,9 @@ extension WeightScope {
 }
 
 extension WeightScope {
-  /// How the layer's table is held in few bits for look-ups, if it is: as its file has it, in 8 bits;
-  /// engines look nothing up in 4.
+  /// The low-bit representation of the layer's look-up table, if any: the file's own 8 bits.
+  ///
+  /// Engines cannot look up 4-bit tables.
   var tablePacking: Packing? {
     get throws(GraphError) {
       guard store.compression?.form == .stored, let packing = try packing, packing.bitCount == 8,

@@ -1,9 +1,9 @@
 internal import FlowCore
 
 extension WeightDelta {
-  /// What a change of a layer that another naming has changes of each of the network's own layers.
+  /// Splits a change of a layer of another naming scheme into changes of the network's own layers.
   ///
-  /// - Throws: `shapeMismatch` where its outputs are not those of the layers.
+  /// - Throws: `shapeMismatch` if its outputs do not match the layers.
   func split(into parts: LayerParts, of layer: String) throws(GraphError) -> [WeightDelta] {
     guard parts.layers.count > 1 || parts.areHalvesSwapped else { return [self] }
     let count = try expression.rowCount()
@@ -44,7 +44,7 @@ extension WeightDelta {
 }
 
 extension WeightDelta.Expression {
-  /// The rows of its matrix: a layer's outputs.
+  /// The rows of its matrix: the outputs of a layer.
   fileprivate func rowCount() throws(GraphError) -> Int {
     func count(_ weight: Weight, axis: Int = 0) throws(GraphError) -> Int {
       guard axis < weight.shape.rank else {
@@ -66,7 +66,7 @@ extension WeightDelta.Expression {
     }
   }
 
-  /// Some rows of its matrix, of which no more is computed where that can be.
+  /// Some rows of its matrix, computed without the other rows if possible.
   fileprivate func rows(
     _ rows: Range<Int>, of count: Int
   ) throws(GraphError) -> WeightDelta.Expression {

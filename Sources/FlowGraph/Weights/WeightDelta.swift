@@ -1,33 +1,34 @@
 internal import FlowCore
 
-/// What a file adds to one weight of a model: factors of a matrix, mostly, and a scale.
+/// A file's change of one weight of a model: usually two factors of a matrix, and a scale.
 ///
-/// It becomes an expression of constants in every graph that uses the weight.
+/// It becomes a constant expression in every graph that uses the weight.
 public struct WeightDelta: Sendable {
-  /// How the added matrix comes from the file's tensors.
+  /// How the added matrix is computed from the file's tensors.
   indirect enum Expression: Sendable {
-    /// The tensor as it is.
+    /// A tensor, unchanged.
     case tensor(Weight)
     /// A matrix product (Hu et al., 2021, arXiv:2106.09685).
     case product(Weight, Weight)
-    /// A small convolution between two matrices: the sum over a and b of
-    /// `left[o, a] * core[a, b, ...] * right[b, i]` (LoCon); `left` may be stored turned.
+    /// A small convolution between two matrices: the sum over a and b of `left[o, a] * core[a, b,
+    /// ...] * right[b, i]` (LoCon); `left` may be stored transposed.
     case tucker(core: Weight, left: Weight, right: Weight, isLeftTurned: Bool)
-    /// The product element by element (LoHa; Hyeon-Woo et al., 2021, arXiv:2108.06098).
+    /// The element-wise product (LoHa; Hyeon-Woo et al., 2021, arXiv:2108.06098).
     case hadamard(Expression, Expression)
     /// The Kronecker product (LoKr; Yeh et al., 2023, arXiv:2309.14859).
     case kronecker(Expression, Expression)
-    /// Some of so many rows of another.
+    /// A subset of another expression's rows.
     case rows(Expression, Range<Int>, of: Int)
-    /// Another, the second half of its rows before the first.
+    /// Another expression with its two halves of rows swapped.
     case swappedHalves(Expression)
   }
 
-  /// The length that each output's (or input's) part of the weight is brought to (DoRA; Liu et
-  /// al., 2024, arXiv:2402.09353).
+  /// The learned norm of each output's (or input's) part of the weight (DoRA; Liu et al., 2024,
+  /// arXiv:2402.09353).
   struct Magnitude: Sendable {
     let weight: Weight
-    /// Whether a tensor of shape `[1, inputs, ...]` measures inputs, as LyCORIS once wrote.
+    /// Whether a tensor of shape `[1, inputs, ...]` applies to inputs, as in early versions of
+    /// LyCORIS.
     let mayMeasureInputs: Bool
   }
 
@@ -37,20 +38,20 @@ public struct WeightDelta: Sendable {
   let magnitude: Magnitude?
   /// The user's scale.
   let scale: Float
-  /// Whether the sum is what the model's weight is: a difference between two whole models.
+  /// Whether the sum is the model's own weight: a full difference between two models.
   var isOfModel = false
 
-  /// The same with the user's scale.
+  /// The same delta with the user's scale.
   func scaled(by scale: Float) -> WeightDelta {
     WeightDelta(
       expression: expression, strength: strength, magnitude: magnitude, scale: scale,
       isOfModel: isOfModel)
   }
 
-  /// The whole of what is added, in a weight's own shape.
+  /// The complete change, in the shape of the weight.
   ///
-  /// A DoRA's direction and length hold for the weight as the model has it, so that several
-  /// deltas of one weight add up in any order.
+  /// A DoRA's direction and magnitude apply to the model's own weight, so that several deltas of
+  /// one weight can be added in any order.
   func value(addedTo base: Value) throws(GraphError) -> Value {
     let graph = base.graph
     let change = try expression.value(in: graph, shape: base.shape)
@@ -62,7 +63,7 @@ public struct WeightDelta: Sendable {
       && base.shape[0] != 1
     let axis = measuresInputs ? 1 : 0
     let lengths = try length.reshaped(Self.shape(of: base, keeping: axis))
-    // An epsilon of float32, as LyCORIS has it: a part that is all zero stays so.
+    // LyCORIS adds the epsilon of float32, so that a part of zeros stays zero.
     let norms = try (moved * moved).sums(keeping: axis).squareRoot() + Float.ulpOfOne
     return try (moved * (lengths / norms) - base) * scale
   }
@@ -73,7 +74,7 @@ public struct WeightDelta: Sendable {
 }
 
 extension WeightDelta.Expression {
-  /// The matrix in a weight's shape.
+  /// The matrix in the shape of a weight.
   func value(in graph: Graph, shape: Shape) throws(GraphError) -> Value {
     switch self {
     case .hadamard(let left, let right):
@@ -94,7 +95,7 @@ extension WeightDelta.Expression {
     }
   }
 
-  /// The matrix with all axes but the first as one.
+  /// The matrix with all axes but the first flattened.
   private func matrix(in graph: Graph) throws(GraphError) -> Value {
     switch self {
     case .tensor(let tensor): return try Self.matrix(of: tensor, in: graph)
@@ -108,7 +109,7 @@ extension WeightDelta.Expression {
     case .hadamard(let left, let right):
       return try left.matrix(in: graph) * right.matrix(in: graph)
     case .kronecker(let left, _), .rows(let left, _, _), .swappedHalves(let left):
-      throw try left.matrix(in: graph).mismatch("Kronecker product", "is not to be nested")
+      throw try left.matrix(in: graph).mismatch("Kronecker product", "cannot be nested")
     }
   }
 
@@ -118,7 +119,7 @@ extension WeightDelta.Expression {
     return try value.reshaped([value.shape[0], value.shape.elementCount / value.shape[0]])
   }
 
-  /// `[outputs, a] * [a, b, places] * [b, inputs]` to `[outputs, inputs * places]`.
+  /// `[outputs, a] * [a, b, positions] * [b, inputs]` to `[outputs, inputs * positions]`.
   private static func tucker(
     _ core: Value, _ left: Value, _ right: Value
   ) throws(GraphError) -> Value {
@@ -132,7 +133,7 @@ extension WeightDelta.Expression {
       entered.transposed([0, 2, 1]).reshaped([rows, inputs * places]))
   }
 
-  /// `[a, b]` and `[c, d * places]` to `[a * c, b * d, places]`, in the weight's shape.
+  /// `[a, b]` and `[c, d * positions]` to `[a * c, b * d, positions]`, in the weight's shape.
   private static func kronecker(
     _ left: Value, _ right: Value, shape: Shape
   ) throws(GraphError) -> Value {

@@ -1,23 +1,23 @@
 internal import Foundation
 
-/// What ComfyUI's files say of how a layer's weight is stored: a tensor `comfy_quant` beside it, or a
-/// text in the file's header, `_quantization_metadata`, for all layers.
+/// ComfyUI's description of a layer's stored weight: a tensor `comfy_quant` beside it, or a text in
+/// the file's header, `_quantization_metadata`, for all layers.
 struct WeightDescription: Decodable {
   /// The format, such as `float8_e4m3fn` or `int8_tensorwise`.
   let format: String
-  /// Whether rows were rotated before they were rounded.
+  /// Whether rows were rotated before rounding.
   let convrot: Bool?
-  /// The weights of a row that were rotated together.
+  /// The size of the groups that were rotated.
   let convrot_groupsize: Int?
 
   private struct Header: Decodable { let layers: [String: WeightDescription] }
 
   private static let longestByteCount = 1 << 16
 
-  /// Reads the tensor beside a layer's weight.
+  /// Parses the tensor beside a layer's weight.
   ///
-  /// Nothing where it is no such description; what follows from that is an error only where the
-  /// weight is of a type that needs one.
+  /// Returns nil for other contents. That is an error only if the weight's type needs a
+  /// description.
   init?(_ tensor: Weight) {
     guard tensor.type == .uint8, tensor.byteCount <= Self.longestByteCount,
       let description = try? JSONDecoder().decode(

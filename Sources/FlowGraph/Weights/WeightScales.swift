@@ -1,8 +1,8 @@
 internal import FlowCore
 
-/// The companions of weights in 8 bits, as ComfyUI writes them: a layer's `scale_weight` or
-/// `weight_scale` multiplies its `weight`; `scale_input` and `input_scale` are for products in 8 bits,
-/// which are not computed here; `comfy_quant` and `scaled_fp8` describe the file.
+/// The companions of 8-bit weights in ComfyUI's files: a layer's `scale_weight` or `weight_scale`
+/// multiplies its `weight`; `scale_input` and `input_scale` are for 8-bit products, which are not
+/// computed here; `comfy_quant` and `scaled_fp8` describe the file.
 enum WeightScales {
   private static let scales = ["scale_weight", "weight_scale"]
   private static let descriptions = ["scale_input", "input_scale", "comfy_quant"]
@@ -10,8 +10,8 @@ enum WeightScales {
   /// The weights with their scales, without the companions.
   ///
   /// - Parameters:
-  ///   - weights: all tensors of a file, or of several.
-  ///   - layers: what the files' headers say of layers.
+  ///   - weights: all tensors of one or more files.
+  ///   - layers: the layer descriptions in the files' headers.
   static func applied(
     to weights: [String: Weight], describedBy layers: [String: WeightDescription]
   ) -> [String: Weight] {
@@ -37,8 +37,7 @@ enum WeightScales {
     return scaled
   }
 
-  /// Integers whose rule is not known are left as they are: they are refused where they are used,
-  /// with their own name.
+  /// Integers of unknown meaning stay as they are: they are rejected by name when they are used.
   private static func scaled(
     _ weight: Weight, by scale: Weight, describedBy description: WeightDescription?
   ) -> Weight {

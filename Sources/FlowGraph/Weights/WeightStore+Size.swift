@@ -1,12 +1,12 @@
 internal import FlowCore
 
 extension WeightStore {
-  /// How engines hold the matrices of fully connected layers; nil for floats.
+  /// How engines store the matrices of fully connected layers; nil for floats.
   public var compressionForm: WeightCompression? { compression?.form }
 
-  /// The bytes, about, that an engine which computes in float32 holds of these weights.
+  /// The approximate bytes of these weights in an engine that computes in float32.
   ///
-  /// - Parameter form: how matrices are held; nil for floats.
+  /// - Parameter form: how matrices are stored; nil for floats.
   public func engineByteCount(in form: WeightCompression?) -> Int {
     weights.reduce(0) { sum, entry in
       let (name, weight) = (entry.key, entry.value)
@@ -21,7 +21,7 @@ extension WeightStore {
     }
   }
 
-  /// Whether a matrix is looked up and not multiplied, and so stays floats.
+  /// Whether a matrix is a look-up table and therefore stays in floats.
   private static func isTable(_ name: String) -> Bool {
     name.contains("embed_tokens") || name.contains("token_embedding") || name == "shared.weight"
       || name.contains("position_embedding") || name.contains("relative_attention_bias")

@@ -1,19 +1,19 @@
 public import FlowCore
 internal import Foundation
 
-/// The weights of one component by name, from one file or from several.
+/// The weights of one component by name, from one or more files.
 public struct WeightStore: Sendable {
   /// The weights by name.
   public private(set) var weights: [String: Weight]
-  /// What tells these weights from any other: one line for each file, in order of name.
+  /// The identity of these weights: one line for each file, in order of name.
   public private(set) var identity: [String]
-  /// Which layers compute in 8-bit whole numbers, if any do.
+  /// The layers that compute in int8, if any.
   public private(set) var quantization: Quantization?
   /// How graphs expose the rounding of those layers instead of computing in 8 bits, if they do.
   private(set) var probe: LayerProbe?
-  /// How engines hold the matrices of fully connected layers, if not in floats.
+  /// How engines store the matrices of fully connected layers, if not in floats.
   private(set) var compression: Compression?
-  /// The architecture that a GGUF file names, such as `flux`; nil for other files.
+  /// The architecture named in a GGUF file, such as `flux`; nil for other files.
   public let architecture: String?
 
   private init(weights: [String: Weight], identity: [String], architecture: String? = nil) {
@@ -28,14 +28,14 @@ public struct WeightStore: Sendable {
     return store
   }
 
-  /// The store with other weights, whose layers have other names.
+  /// A store with other weights, whose layers have other names.
   private func replacing(_ weights: [String: Weight]) -> WeightStore {
     with { ($0.weights, $0.quantization, $0.probe) = (weights, nil, nil) }
   }
 
-  /// Maps one file, in the safetensors format or in GGUF, told by its first bytes.
+  /// Maps one file in the safetensors or GGUF format, detected by its first bytes.
   ///
-  /// What a GGUF file says of a text encoder in llama.cpp's names has those of Hugging Face here.
+  /// Text encoders of GGUF files in llama.cpp's naming get the names of Hugging Face's checkpoints.
   public init(file path: String) throws(GraphError) {
     let mapped = try MappedFile(path: path)
     guard ForeignFile(mapped.bytes(0..<min(mapped.byteCount, 64))) == .gguf else {
@@ -52,13 +52,13 @@ public struct WeightStore: Sendable {
       architecture: file.architecture)
   }
 
-  /// Maps the files of a component's folder: `<stem>.safetensors`, or the shards that
-  /// `<stem>.safetensors.index.json` names; without a variant, `<stem>.fp16.safetensors` will do.
+  /// Maps the files of a component's folder: `<stem>.safetensors`, or the shards listed in
+  /// `<stem>.safetensors.index.json`; without a variant, `<stem>.fp16.safetensors` is accepted too.
   ///
   /// - Parameters:
   ///   - folder: the component's folder.
   ///   - stem: `diffusion_pytorch_model` for diffusers, `model` for transformers.
-  ///   - variant: the middle of `<stem>.<variant>.safetensors`, such as `fp16`.
+  ///   - variant: the variant in `<stem>.<variant>.safetensors`, such as `fp16`.
   public init(folder: String, stem: String, variant: String? = nil) throws(GraphError) {
     let manager = FileManager.default
     let variants: [String?] = variant.map { [$0] } ?? [nil, "fp16"]
@@ -85,7 +85,7 @@ public struct WeightStore: Sendable {
         + "whole or in shards with an index")
   }
 
-  /// Maps the shards that an index names.
+  /// Maps the shards of an index.
   private init(index path: String, folder: String) throws(GraphError) {
     struct Index: Decodable { let weight_map: [String: String] }
     func invalid(_ problem: String) -> GraphError {
@@ -99,7 +99,7 @@ public struct WeightStore: Sendable {
       }
       map = try JSONDecoder().decode(Index.self, from: data).weight_map
     } catch let error as GraphError { throw error } catch {
-      throw invalid("is no index of weights: it needs 'weight_map', name to file")
+      throw invalid("is not an index of weights: it needs 'weight_map', name to file")
     }
     var shards: [String: Safetensors] = [:]
     for shard in Set(map.values).sorted() {
@@ -128,7 +128,7 @@ public struct WeightStore: Sendable {
       identity: shards.sorted { $0.key < $1.key }.map(\.value.identity))
   }
 
-  /// The same weights under other names; those without a new name are left out.
+  /// The same weights under other names; weights without a new name are dropped.
   public func renamed(_ rename: (String) -> String?) -> WeightStore {
     var renamed: [String: Weight] = [:]
     for (name, weight) in weights {
@@ -137,7 +137,7 @@ public struct WeightStore: Sendable {
     return replacing(renamed)
   }
 
-  /// The weights as another naming has them: each stands for any number of others, by their names.
+  /// The weights in another naming scheme: each one yields any number of weights, by name.
   public func mapped(
     _ map: (Weight) throws(GraphError) -> [Weight]
   ) throws(GraphError) -> WeightStore {
@@ -148,7 +148,7 @@ public struct WeightStore: Sendable {
     return replacing(mapped)
   }
 
-  /// These weights with more added to some of them, by name.
+  /// These weights with deltas, by name.
   func adding(_ deltas: [String: [WeightDelta]], identity: String) -> WeightStore {
     var changed = weights
     for (name, deltas) in deltas {
@@ -160,7 +160,7 @@ public struct WeightStore: Sendable {
     }
   }
 
-  /// These weights for graphs that compute some layers in 8-bit whole numbers.
+  /// These weights for graphs that compute some layers in int8.
   public func quantized(by quantization: Quantization) -> WeightStore {
     with {
       ($0.quantization, $0.probe) = (quantization, nil)
@@ -168,14 +168,14 @@ public struct WeightStore: Sendable {
     }
   }
 
-  /// These weights for graphs that hold the matrices of fully connected layers in few bits, and
+  /// These weights for graphs that store the matrices of fully connected layers with few bits, and
   /// compute in floats; normalizations, convolutions and all but stored embeddings stay floats.
   ///
-  /// The numbers are made when a graph is compiled, a row at a time.
+  /// The numbers are computed row by row when a graph is compiled.
   ///
   /// - Parameters:
-  ///   - compression: how.
-  ///   - count: the fewest weights of a matrix that is compressed.
+  ///   - compression: the representation of matrices.
+  ///   - count: the minimum number of weights of a compressed matrix.
   public func compressed(
     to compression: WeightCompression, from count: Int = 1 << 16
   ) -> WeightStore {
@@ -186,12 +186,12 @@ public struct WeightStore: Sendable {
     }
   }
 
-  /// These weights for graphs that compute in float32 and expose what rounding each layer of a
-  /// quantization to 8 bits would change.
+  /// These weights for graphs that compute in float32 and expose the effect of rounding each layer
+  /// of a quantization to 8 bits.
   ///
   /// - Parameters:
   ///   - quantization: the layers to probe.
-  ///   - probe: what each of them exposes; ``Graph/Layer/probe`` names the port.
+  ///   - probe: what each layer exposes; ``Graph/Layer/probe`` is the port.
   public func probed(_ quantization: Quantization, exposing probe: LayerProbe) -> WeightStore {
     with {
       ($0.quantization, $0.probe) = (quantization, probe)
@@ -199,41 +199,41 @@ public struct WeightStore: Sendable {
     }
   }
 
-  /// These weights and those of another store.
+  /// The union of these weights and those of another store.
   public func merging(_ other: WeightStore) -> WeightStore {
     replacing(weights.merging(other.weights) { first, _ in first }).with {
       $0.identity += other.identity
     }
   }
 
-  /// The weights at the root, from which layers are named.
+  /// The scope of the root, from which layers are named.
   public var root: WeightScope { WeightScope(store: self, path: "") }
 
   /// The number of elements of all weights.
   public var parameterCount: Int { weights.values.reduce(0) { $0 + $1.shape.elementCount } }
 
-  /// The bytes of all weights as they are stored.
+  /// The stored size of all weights in bytes.
   public var byteCount: Int { weights.values.reduce(0) { $0 + $1.byteCount } }
 }
 
-/// The weights of a layer and of the layers below it.
+/// The weights of a layer and its children.
 public struct WeightScope: Sendable {
   let store: WeightStore
-  /// The layer's name, as `down_blocks.0.resnets.1`.
+  /// The layer's name, such as `down_blocks.0.resnets.1`.
   public let path: String
 
-  /// A layer below this one.
+  /// A child layer.
   public subscript(name: String) -> WeightScope {
     WeightScope(store: store, path: path.isEmpty ? name : "\(path).\(name)")
   }
 
-  /// A numbered layer below this one.
+  /// A numbered child layer.
   public subscript(index: Int) -> WeightScope { self["\(index)"] }
 
-  /// How the layer computes in 8-bit whole numbers, if it does.
+  /// The layer's int8 parameters, if it computes in int8.
   var quantization: Quantization.Layer? { store.quantization?.layers[path] }
 
-  /// Whether there is a weight of this name right here.
+  /// Whether this layer itself has a weight of this name.
   public func has(_ name: String) -> Bool { store.weights[self[name].path] != nil }
 
   /// The extents of a weight of this layer.
@@ -244,19 +244,19 @@ public struct WeightScope: Sendable {
     try graph.value(of: stored(name))
   }
 
-  /// Some rows of a weight of this layer as a value of a graph; the others are not read.
+  /// Some rows of a weight of this layer as a value of a graph; other rows are not read.
   ///
   /// - Parameters:
   ///   - name: the weight.
-  ///   - rows: which of its rows.
-  ///   - shape: what it is read as before its rows are counted.
-  /// - Throws: a `GraphError` where it is missing, of another number of elements, or has no such
-  ///   rows.
+  ///   - rows: the rows.
+  ///   - shape: the shape in which the rows are counted.
+  /// - Throws: a `GraphError` if the weight is missing, has another number of elements, or lacks
+  ///   these rows.
   public func value(
     _ name: String, rows: Range<Int>, of shape: Shape, in graph: Graph
   ) throws(GraphError) -> Value {
     let stored = try stored(name).reshaped(shape)
-    // What is added to a weight is added to the whole of it.
+    // Deltas apply to the whole weight.
     guard stored.deltas.isEmpty else {
       return try graph.value(of: stored.named("\(stored.name) as \(shape)"))
         .sliced(axis: 0, from: rows.lowerBound, to: rows.upperBound)
@@ -270,13 +270,13 @@ public struct WeightScope: Sendable {
     guard let weight = store.weights[path] else {
       throw GraphError(
         code: .weightMissing,
-        message: "the weights have no '\(path)'; the configuration and the weights are not of "
-          + "one model, or the file is not whole")
+        message: "the weights have no '\(path)'; the configuration and the weights do not "
+          + "match, or the file is incomplete")
     }
     return weight
   }
 
-  /// A weight that must have one axis of so many elements.
+  /// A weight with one axis of `count` elements.
   func value(_ name: String, count: Int, in graph: Graph) throws(GraphError) -> Value {
     let value = try value(name, in: graph)
     guard value.shape == [count] else {
@@ -286,7 +286,7 @@ public struct WeightScope: Sendable {
     return value
   }
 
-  /// A weight of one axis that a layer may do without.
+  /// An optional weight with one axis.
   func optionalValue(_ name: String, count: Int, in graph: Graph) throws(GraphError) -> Value? {
     has(name) ? try value(name, count: count, in: graph) : nil
   }

@@ -1,9 +1,9 @@
 extension BlockFormat {
-  /// Calls back with each block of some bytes in order.
+  /// Calls a closure with each block in order.
   ///
   /// - Parameters:
-  ///   - bytes: whole blocks.
-  ///   - body: called with the block's index and what it holds.
+  ///   - bytes: complete blocks.
+  ///   - body: called with the block's index and its decoded content.
   func forEachBlock(in bytes: RawSpan, _ body: (Int, borrowing DecodedBlock) -> Void) {
     var block = DecodedBlock()
     for index in 0..<bytes.byteCount / byteCount {
@@ -13,7 +13,7 @@ extension BlockFormat {
     }
   }
 
-  /// Writes a tensor's weights.
+  /// Decodes the weights of a tensor.
   func decode(_ bytes: RawSpan, into floats: inout MutableSpan<Float>) {
     var block = DecodedBlock()
     let (elementCount, groupSize, hasMinimums) = (elementCount, groupSize, hasMinimums)
@@ -28,7 +28,7 @@ extension BlockFormat {
         let (scale, minimum) = (scales[group], minimums[group])
         for element in group * groupSize..<(group + 1) * groupSize {
           let product = scale * Float(numbers[element])
-          // Adding 0 would make -0 to 0.
+          // Adding 0 would change -0 to 0.
           floats[first + element] = hasMinimums ? product + minimum : product
         }
       }
@@ -76,7 +76,7 @@ extension BlockFormat {
     }
   }
 
-  /// Some bytes' lower halves, and after them their upper halves.
+  /// The lower halves of bytes, followed by their upper halves.
   private static func decodeHalves(
     _ bytes: RawSpan, at start: Int, from first: Int, width: Int,
     into block: inout DecodedBlock
@@ -88,7 +88,7 @@ extension BlockFormat {
     }
   }
 
-  /// The fifth bits of 32 numbers, one after another.
+  /// Adds the fifth bits of 32 numbers.
   private static func addFifthBits(
     _ bytes: RawSpan, at start: Int, into block: inout DecodedBlock
   ) {
@@ -99,7 +99,7 @@ extension BlockFormat {
   }
 
   /// The scales and minimums of eight groups: 6 bits each, in 12 bytes after the two factors that
-  /// all of them share.
+  /// all groups share.
   private static func decodeScales(_ bytes: RawSpan, into block: inout DecodedBlock) {
     let (scale, minimum) = (bytes.half(at: 0), bytes.half(at: 2))
     for group in 0..<4 {
@@ -111,7 +111,7 @@ extension BlockFormat {
     }
   }
 
-  /// 128 bytes of 4 lower bits, 64 of 2 upper bits, 16 scales of 8 bits, and their factor.
+  /// Layout: 128 bytes of 4 lower bits, 64 of 2 upper bits, 16 scales of 8 bits, and their factor.
   private static func decodeSixBits(_ bytes: RawSpan, into block: inout DecodedBlock) {
     let scale = bytes.half(at: 208)
     for group in 0..<16 {

@@ -1,5 +1,5 @@
-/// How a file holds weights in few bits: blocks of small whole numbers, in which groups of numbers
-/// share a scale and, in some formats, a minimum.
+/// A file's block format of low-bit weights: blocks of small integers, in which groups share a
+/// scale and, in some formats, a minimum.
 ///
 /// A weight is `scale * number + minimum`, rounded to float32 after each operation. The layouts are
 /// those of ggml, whose tensors GGUF files hold.
@@ -13,7 +13,7 @@ enum BlockFormat: String, Sendable, CaseIterable {
   case q5K = "Q5_K"
   case q6K = "Q6_K"
 
-  /// The weights of a block.
+  /// The number of weights in a block.
   var elementCount: Int {
     switch self {
     case .q4, .q4Minimum, .q5, .q5Minimum, .q8: 32
@@ -35,7 +35,7 @@ enum BlockFormat: String, Sendable, CaseIterable {
     }
   }
 
-  /// The weights that share a scale.
+  /// The number of weights that share a scale.
   var groupSize: Int { self == .q6K ? 16 : 32 }
 
   /// Whether groups have a minimum.
@@ -46,8 +46,7 @@ enum BlockFormat: String, Sendable, CaseIterable {
     }
   }
 
-  /// Whether every number fits into 4 bits: from -8 to 7, or from 0 to 15 where groups have a
-  /// minimum.
+  /// Whether every number fits 4 bits: from -8 to 7, or from 0 to 15 if groups have a minimum.
   var fitsFourBits: Bool {
     switch self {
     case .q4, .q4Minimum, .q4K: true
@@ -55,7 +54,7 @@ enum BlockFormat: String, Sendable, CaseIterable {
     }
   }
 
-  /// The bytes that so many weights take, or nil where they do not fill their blocks.
+  /// The bytes of `count` weights, or nil if they do not fill whole blocks.
   func byteCount(ofElements count: Int) -> Int? {
     guard count.isMultiple(of: elementCount) else { return nil }
     let (bytes, overflow) = (count / elementCount).multipliedReportingOverflow(by: byteCount)
@@ -65,10 +64,10 @@ enum BlockFormat: String, Sendable, CaseIterable {
 
 /// The numbers, scales and minimums of one block, reused from block to block.
 struct DecodedBlock {
-  /// The whole numbers, one for each weight.
+  /// The integers, one for each weight.
   var numbers = [Int8](repeating: 0, count: 256)
   /// The scales, one for each group.
   var scales = [Float](repeating: 0, count: 16)
-  /// The minimums, one for each group; zeros where the format has none.
+  /// The minimums, one for each group; zeros if the format has none.
   var minimums = [Float](repeating: 0, count: 16)
 }

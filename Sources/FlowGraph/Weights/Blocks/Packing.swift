@@ -1,13 +1,14 @@
-/// How a graph holds a matrix in few bits: whole numbers, and scales that groups in a row share.
+/// The representation of a low-bit matrix in a graph: integers, and scales shared by groups in a
+/// row.
 ///
-/// A weight is `scale * (number - zeroPoint)`; only some formats of files have zero points, which
-/// are floats.
+/// A weight is `scale * (number - zeroPoint)`. Only some file formats have zero points, which are
+/// floats.
 enum Packing: Hashable, Sendable {
-  /// As a file has it in blocks.
+  /// In the blocks of its file.
   case blocks(BlockFormat)
-  /// As a file has it in 8-bit whole numbers, rows of so many with a scale.
+  /// In the 8-bit integers of its file, with one scale for each row of `width` weights.
   case integers(width: Int, Weight.Rounding)
-  /// Rounded to 8 or 4 bits, with a scale for each group of so many weights.
+  /// Rounded to 8 or 4 bits, with one scale for each group of `groupSize` weights.
   case rounded(bits: Int, groupSize: Int)
 
   /// The bits of a number.
@@ -19,7 +20,7 @@ enum Packing: Hashable, Sendable {
     }
   }
 
-  /// The weights in a row that share a scale.
+  /// The number of weights in a row that share a scale.
   var groupSize: Int {
     switch self {
     case .blocks(let format): format.groupSize
@@ -28,20 +29,22 @@ enum Packing: Hashable, Sendable {
     }
   }
 
-  /// Whether groups have a zero point; the numbers are unsigned then.
+  /// Whether groups have a zero point.
+  ///
+  /// If so, the numbers are unsigned.
   var hasZeroPoints: Bool {
     if case .blocks(let format) = self { format.hasMinimums } else { false }
   }
 
-  /// Whether numbers and scales are those of the file.
+  /// Whether numbers and scales are the file's own.
   var isStored: Bool { if case .rounded = self { false } else { true } }
 
-  /// The inputs that are to be rotated together, where the weights are.
+  /// The size of the groups in which inputs must be rotated, if the weights are.
   var rotatedGroupSize: Int? {
     if case .integers(_, let rounding) = self { rounding.groupSize } else { nil }
   }
 
-  /// What its parts are called in keys of engines.
+  /// The name of the representation in engine keys.
   var name: String {
     switch self {
     case .blocks(let format): format.rawValue
@@ -51,13 +54,13 @@ enum Packing: Hashable, Sendable {
   }
 }
 
-/// A row of a matrix in few bits.
+/// A row of a low-bit matrix.
 struct PackedRow {
-  /// One number for each weight; those of 4 bits in the lower half of a byte.
+  /// One number for each weight; 4-bit numbers are in the lower half of a byte.
   private(set) var numbers: [Int8]
   /// One scale for each group.
   private(set) var scales: [Float]
-  /// One zero point for each group, where there are any.
+  /// One zero point for each group, if any.
   private(set) var zeroPoints: [Float]
 
   private let packing: Packing
@@ -69,8 +72,8 @@ struct PackedRow {
     zeroPoints = packing.hasZeroPoints ? scales : []
   }
 
-  /// The numbers as the engine reads them: two to a byte where they have 4 bits, the first in the
-  /// lower half.
+  /// The numbers in the engine's form: 4-bit numbers are packed in pairs, the first in the lower
+  /// half.
   var bytes: [UInt8] {
     guard packing.bitCount == 4 else { return numbers.map { UInt8(bitPattern: $0) } }
     return (0..<numbers.count / 2).map { pair in
@@ -78,9 +81,9 @@ struct PackedRow {
     }
   }
 
-  /// Takes a row as a file has it.
+  /// Reads a row in its file's representation.
   ///
-  /// - Throws: `typeUnsupported` where its scale cannot be read.
+  /// - Throws: `typeUnsupported` if its scale cannot be read.
   mutating func take(_ row: Weight) throws(GraphError) {
     let bytes = row.offset..<row.offset + row.byteCount
     if case .blocks(let format) = packing {
@@ -98,7 +101,7 @@ struct PackedRow {
       for group in 0..<groupCount {
         let (place, first) = (index * groupCount + group, group * groupSize)
         let (scale, minimum) = (block.scales[group], block.minimums[group])
-        // Without a scale all weights are the minimum.
+        // With a scale of 0, all weights are the minimum.
         let isConstant = format.hasMinimums && scale == 0
         scales[place] = isConstant ? 1 : scale
         if format.hasMinimums { zeroPoints[place] = -minimum / scales[place] }
@@ -111,10 +114,10 @@ struct PackedRow {
 
   /// Rounds a row, symmetric about 0.
   ///
-  /// In 8 bits the largest magnitude of a group becomes 127; in 4 bits the weight that has it
-  /// becomes -8, so that no number is without use.
+  /// In 8 bits the largest magnitude of a group becomes 127. In 4 bits the weight of largest
+  /// magnitude becomes -8, so that all 16 numbers are used.
   ///
-  /// - Returns: false where a weight is NaN or infinite.
+  /// - Returns: false if a weight is NaN or infinite.
   mutating func round(_ floats: [Float]) -> Bool {
     let (groupSize, isHalf) = (packing.groupSize, packing.bitCount == 4)
     let bounds: ClosedRange<Float> = isHalf ? -8...7 : -127...127
@@ -128,7 +131,7 @@ struct PackedRow {
       let scale = isHalf ? extreme / -8 : extreme.magnitude / 127
       scales[group] = scale.isNormal ? scale : 1
       for element in range {
-        // Adding and taking away 1.5 * 2^23 rounds to the nearest whole number, halves to even.
+        // Adding and subtracting 1.5 * 2^23 rounds to the nearest integer, ties to even.
         let number = (floats[element] / scales[group] + 12_582_912) - 12_582_912
         numbers[element] = Int8(min(max(number, bounds.lowerBound), bounds.upperBound))
       }

@@ -2,13 +2,13 @@ internal import FlowCore
 
 /// A GGUF file, mapped into memory: its tensors by name.
 ///
-/// The format is a header of settings and tensors, little-endian, and the tensors' bytes, each at a
-/// multiple of an alignment (github.com/ggml-org/ggml, docs/gguf.md), versions 2 and 3. Nothing a
-/// file says is believed before it is checked against the file's length.
+/// The format consists of a little-endian header of settings and tensors, and the tensors' bytes,
+/// each at a multiple of an alignment (github.com/ggml-org/ggml, docs/gguf.md), versions 2 and 3.
+/// All of a file's values are validated against the file's length before use.
 public struct GGUF: Sendable {
-  /// What a setting is.
+  /// The value of a setting.
   public enum Setting: Equatable, Sendable {
-    /// A whole number.
+    /// An integer.
     case integer(Int)
     /// A floating-point number.
     case number(Double)
@@ -18,25 +18,25 @@ public struct GGUF: Sendable {
     case text(String)
     /// A list.
     case list([Setting])
-    /// A list that is too long to be of use here, such as a vocabulary.
+    /// A list that is too long to be kept, such as a vocabulary.
     case longList(count: Int)
   }
 
-  /// The tensors by the names that the file gives them.
+  /// The tensors by their names in the file.
   public let tensors: [String: Weight]
   /// The settings by name.
   public let settings: [String: Setting]
-  /// What tells this file from any other: its number, length, times of change, the header's hash.
+  /// The identity of the file: device, inode, length, change times and the header's hash.
   public let identity: String
 
-  /// The name of the architecture, such as `flux` or `qwen3`; nil where the file names none.
+  /// The name of the architecture, such as `flux` or `qwen3`; nil if the file has none.
   public var architecture: String? {
     if case .text(let name)? = settings["general.architecture"] { name } else { nil }
   }
 
-  /// Maps a file and checks its header.
+  /// Maps a file and validates its header.
   ///
-  /// - Throws: `fileUnreadable`, or `weightsInvalid` for what is not a whole file.
+  /// - Throws: `fileUnreadable`, or `weightsInvalid` for an invalid or incomplete file.
   public init(path: String) throws(GraphError) { try self.init(MappedFile(path: path), path: path) }
 
   init(_ file: MappedFile, path: String) throws(GraphError) {
@@ -62,7 +62,7 @@ public struct GGUF: Sendable {
     identity = "\(file.identity) \(hash)"
   }
 
-  /// Checks where the tensors lie.
+  /// Validates the tensors' positions.
   private static func placed(
     _ header: GGUFHeader, in file: MappedFile
   ) throws(HeaderProblem) -> [(
@@ -103,7 +103,7 @@ public struct GGUF: Sendable {
     of entry: GGUFHeader.Entry
   ) throws(HeaderProblem) -> (GGUFType, Shape, byteCount: Int) {
     guard let type = GGUFType(number: entry.type) else {
-      throw HeaderProblem("gives '\(entry.name)' the type \(entry.type), which is not known")
+      throw HeaderProblem("gives '\(entry.name)' the unknown type \(entry.type)")
     }
     let dimensions = entry.extents.reversed().map { Int(clamping: $0) }
     guard let shape = Shape(checking: dimensions),

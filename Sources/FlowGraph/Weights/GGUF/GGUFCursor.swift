@@ -1,12 +1,12 @@
-/// Reads the header of a GGUF file, one number or text after another, never beyond the file.
+/// Reads the header of a GGUF file sequentially, never beyond the end of the file.
 struct GGUFCursor {
-  /// The longest header that is read, in bytes; those of large vocabularies take some millions.
+  /// The maximum header length in bytes; headers with large vocabularies take several million.
   static let maximumHeaderLength = 1 << 28
-  /// The longest name of a tensor or a setting, in bytes, as the format has it.
+  /// The maximum name length of a tensor or a setting in bytes, as defined by the format.
   static let maximumNameLength = 65_535
-  /// How deep lists may lie in lists.
+  /// The maximum nesting depth of lists.
   private static let maximumDepth = 4
-  /// The longest list that is kept; the words of a vocabulary are not needed.
+  /// The maximum length of a stored list; vocabularies are not needed.
   private static let maximumListCount = 64
 
   private let file: MappedFile
@@ -26,7 +26,7 @@ struct GGUFCursor {
     return file.integer(at: start, as: type)
   }
 
-  /// A count of things that take so many bytes at least, each.
+  /// A count of items that take at least a number of bytes each.
   mutating func count(
     _ what: String, ofBytes least: Int, isLong: Bool = true
   ) throws(HeaderProblem) -> Int {
@@ -54,7 +54,7 @@ struct GGUFCursor {
     return text
   }
 
-  /// A setting's value, by the number of its type.
+  /// A setting's value of a type.
   mutating func value(ofType type: UInt32, depth: Int = 0) throws(HeaderProblem) -> GGUF.Setting {
     let what = "a setting"
     switch type {
@@ -87,7 +87,7 @@ struct GGUFCursor {
     let count = try self.count("elements of a list", ofBytes: least)
     var elements: [GGUF.Setting] = []
     for _ in 0..<count {
-      // A vocabulary's words need not be UTF-8, nor be read.
+      // The words of a vocabulary may be invalid UTF-8, and are not needed.
       if count > Self.maximumListCount, type == 8 {
         try skip(self.count("bytes of a word", ofBytes: 1), "a word")
         continue

@@ -1,15 +1,15 @@
 internal import FlowCore
 
-/// The header of a GGUF file: its settings, and what it says of each tensor.
+/// The header of a GGUF file: its settings, and the descriptions of its tensors.
 struct GGUFHeader {
-  /// What the header says of one tensor.
+  /// The description of a tensor in the header.
   struct Entry {
     let name: String
     /// The extents, innermost first.
     let extents: [UInt64]
-    /// The number of the elements' type.
+    /// The code of the element type.
     let type: UInt32
-    /// Where it begins, in bytes from the first tensor on.
+    /// The offset in bytes from the first tensor.
     let offset: UInt64
   }
 
@@ -18,7 +18,7 @@ struct GGUFHeader {
 
   /// The settings by name.
   private(set) var settings: [String: GGUF.Setting] = [:]
-  /// The tensors in the order the file names them.
+  /// The tensors in the order of the file.
   private(set) var entries: [Entry] = []
   /// The header's length.
   let byteCount: Int
@@ -34,8 +34,8 @@ struct GGUFHeader {
           ? "is big-endian, which is not supported"
           : "is of version \(version), expected 2 or 3")
     }
-    // A tensor takes a name's length, a rank, a type and an offset; a setting a length, a type and
-    // a byte.
+    // A tensor takes a name's length, a rank, a type and an offset; a setting takes a length, a
+    // type and a byte.
     let tensorCount = try cursor.count("tensors", ofBytes: 24)
     let settingCount = try cursor.count("settings", ofBytes: 13)
     for _ in 0..<settingCount {
@@ -72,7 +72,7 @@ struct GGUFHeader {
       offset: try cursor.integer("a tensor's offset"))
   }
 
-  /// What the tensors' offsets are multiples of: 32 unless the file says otherwise.
+  /// The alignment of the tensors' offsets: 32 by default.
   var alignment: Int {
     get throws(HeaderProblem) {
       guard let setting = settings["general.alignment"] else { return 32 }
@@ -86,8 +86,10 @@ struct GGUFHeader {
     }
   }
 
-  /// The shape that a tensor has in its model: files made for ComfyUI flatten those whose rows do
-  /// not fill their blocks, and keep the shape as a setting.
+  /// The original shape of a tensor.
+  ///
+  /// Files made for ComfyUI flatten tensors whose rows do not fill whole blocks, and store the
+  /// shape as a setting.
   func shape(of name: String, stored: Shape) throws(HeaderProblem) -> Shape {
     guard let setting = settings[Self.shapePrefix + name] else { return stored }
     if case .list(let elements) = setting {
@@ -101,7 +103,7 @@ struct GGUFHeader {
       }
     }
     throw HeaderProblem(
-      "gives '\(name)' the original shape \(setting), which is not one of the \(stored) that it has"
+      "gives '\(name)' the original shape \(setting), which does not match its \(stored)"
     )
   }
 }

@@ -1,12 +1,12 @@
-/// The names that llama.cpp gives the weights of text encoders, and those of Hugging Face.
+/// The names of text encoder weights in llama.cpp and in Hugging Face's checkpoints.
 enum GGUFNames {
-  /// The name of a weight in Hugging Face's checkpoints; the same name where the architecture is
-  /// none of those that llama.cpp renames.
+  /// The name of a weight in Hugging Face's checkpoints; unchanged if llama.cpp does not rename the
+  /// architecture's weights.
   ///
   /// - Parameters:
   ///   - name: the name in the file, such as `blk.3.attn_q.weight`.
   ///   - architecture: the file's architecture.
-  ///   - isGated: whether layers have a gate beside their first matrix; T5's names depend on it.
+  ///   - isGated: whether layers have a gate beside their first matrix, which affects T5's names.
   static func original(_ name: String, architecture: String?, isGated: Bool) -> String {
     switch architecture {
     case "qwen3":
@@ -56,13 +56,13 @@ enum GGUFNames {
     "ffn_up": "layer.1.DenseReluDense.wi_1", "ffn_down": "layer.1.DenseReluDense.wo",
   ]
 
-  /// T5 before its version 1.1 has no gate, and its first matrix no number.
+  /// T5 before version 1.1 has no gate, and its first matrix has no number.
   private static let t5PlainUp = "layer.1.DenseReluDense.wi"
 }
 
 extension GGUF {
-  /// The tensors by the names of Hugging Face's checkpoints, where the file is of a text encoder
-  /// that llama.cpp renames; others keep their names.
+  /// The tensors under the names of Hugging Face's checkpoints, for text encoders that llama.cpp
+  /// renames; other tensors keep their names.
   var originalTensors: [String: Weight] {
     get throws(GraphError) {
       let isGated = tensors.keys.contains { $0.hasSuffix("ffn_gate.weight") }

@@ -1,8 +1,8 @@
-/// What the elements of a tensor are in a GGUF file, by ggml's numbers.
+/// The element type of a tensor in a GGUF file, by ggml's codes.
 struct GGUFType {
   /// ggml's name of the type, such as `Q4_K`.
   let name: String
-  /// The elements of a block, which a row is made of; 1 for numbers that stand alone.
+  /// The number of elements in a block; 1 for types without blocks.
   let blockElementCount: Int
   /// The bytes of a block.
   let blockByteCount: Int
@@ -13,7 +13,7 @@ struct GGUFType {
     (name, blockElementCount, blockByteCount) = type
   }
 
-  /// The type's blocks, where they can be read.
+  /// The type's block format, if it can be read.
   var blocks: BlockFormat? { BlockFormat(rawValue: name) }
 
   private static let types: [UInt32: (String, Int, Int)] = [
