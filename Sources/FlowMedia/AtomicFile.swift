@@ -1,14 +1,14 @@
 internal import Foundation
 
-/// Files that appear whole under their name, or not at all.
+/// Writes files atomically: a file is complete under its name, or does not exist.
 public enum AtomicFile {
-  /// Writes a file under a temporary name beside its place and renames it.
+  /// Writes a temporary file in the same folder and renames it.
   ///
   /// - Parameters:
   ///   - bytes: the contents.
-  ///   - path: the place; its folder must be there.
-  ///   - overwriting: whether a file that is there is replaced.
-  /// - Returns: false where a file is there and is not to be replaced.
+  ///   - path: the file; its folder must exist.
+  ///   - overwriting: whether to replace an existing file.
+  /// - Returns: false if the file exists and must not be replaced.
   public static func write(
     _ bytes: [UInt8], to path: String, overwriting: Bool
   ) throws(MediaError) -> Bool {
@@ -19,12 +19,12 @@ public enum AtomicFile {
       close(descriptor)
       throw error
     }
-    // A full disk or a lost server may say so only now.
+    // Errors of a full disk or a lost server may be reported only here.
     guard close(descriptor) == 0 else { throw failure(path) }
     return try place(temporary, at: path, overwriting: overwriting)
   }
 
-  /// Makes an empty file under a temporary name beside its place, open for writing.
+  /// Creates an empty temporary file in the same folder, open for writing.
   static func create(
     for path: String
   ) throws(MediaError) -> (temporary: String, descriptor: Int32) {
@@ -34,9 +34,9 @@ public enum AtomicFile {
     return (temporary, descriptor)
   }
 
-  /// Gives a file that is whole its name.
+  /// Renames a complete file to its final name.
   ///
-  /// - Returns: false where a file is there and is not to be replaced.
+  /// - Returns: false if the file exists and must not be replaced.
   static func place(
     _ temporary: String, at path: String, overwriting: Bool
   ) throws(MediaError) -> Bool {
@@ -51,7 +51,7 @@ public enum AtomicFile {
     switch errno {
     case EEXIST: return false
     case EPERM, ENOTSUP, ENOSYS, EMLINK:
-      // A file system without hard links: look, then rename.
+      // For file systems without hard links: check, then rename.
       guard unsafe access(path, F_OK) != 0 else { return false }
       guard unsafe rename(temporary, path) == 0 else { throw failure(path) }
       return true
@@ -65,7 +65,7 @@ public enum AtomicFile {
       message: "cannot write '\(path)': \(SystemFailure.words)")
   }
 
-  /// Writes every byte; false with the reason in `errno` where the system takes no more.
+  /// Writes all bytes; returns false and sets `errno` on failure.
   static func writeAll(_ bytes: [UInt8], to descriptor: Int32) -> Bool {
     var written = 0
     while written < bytes.count {

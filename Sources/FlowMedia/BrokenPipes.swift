@@ -1,6 +1,6 @@
 internal import Foundation
 
-/// Writing into a pipe whose reader has gone must be an error, not the end of the process.
+/// Makes writing to a closed pipe an error instead of the end of the process.
 enum BrokenPipes {
   /// Ignores the signal, once, unless the program handles it already.
   static let areErrors: Void = {

@@ -1,26 +1,26 @@
 public import FlowCore
 
-/// Images side by side on one larger image.
+/// A grid of images on one larger image.
 public struct ContactSheet: Sendable {
-  /// The images of a row.
+  /// The number of images per row.
   public var columns: Int
-  /// How many times larger a pixel is drawn.
+  /// The integer enlargement factor of pixels.
   public var scale: Int
-  /// The white space around each image, in pixels of the sheet.
+  /// The white margin around each image, in pixels of the sheet.
   public var margin = 8
 
   /// Creates a layout.
   ///
-  /// - Precondition: there is a column, and the scale is positive.
+  /// - Precondition: both numbers are positive.
   public init(columns: Int, scale: Int = 1) {
     precondition(columns > 0 && scale > 0, "a sheet needs a column and a scale")
     self.columns = columns
     self.scale = scale
   }
 
-  /// Lays images of one size out, row by row.
+  /// Arranges images of one size row by row.
   ///
-  /// - Precondition: there is an image, and all are of one size.
+  /// - Precondition: there is at least one image, and all have the same size.
   public func sheet(of pictures: [PixelImage]) -> PixelImage {
     precondition(!pictures.isEmpty, "a sheet needs an image")
     let (width, height) = (pictures[0].width * scale, pictures[0].height * scale)

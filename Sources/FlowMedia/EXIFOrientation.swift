@@ -1,23 +1,23 @@
 internal import FlowCore
 
-/// Where an image's first stored row and column belong (TIFF 6.0, tag 274).
+/// The orientation of an image's stored pixels (TIFF 6.0, tag 274).
 ///
-/// A camera stores what its sensor saw, and says here how it was held.
+/// A camera stores its sensor's pixels, and records here how it was held.
 enum EXIFOrientation: UInt32, CaseIterable {
   case topLeft = 1
   case topRight, bottomRight, bottomLeft, leftTop, rightTop, rightBottom, leftBottom
 
-  /// Reads the tag of an EXIF block, which is a TIFF file of its own.
+  /// Reads the tag of an EXIF block, which has the structure of a TIFF file.
   ///
-  /// What is damaged, missing or out of range counts as upright.
+  /// A damaged, missing or invalid tag means upright.
   init(exif bytes: ArraySlice<UInt8>) {
     self = TIFFFile(bytes)?.number(ofTag: .orientation).flatMap(Self.init) ?? .topLeft
   }
 
-  /// Turns the stored pixels so that the image stands upright.
+  /// Rotates or mirrors the stored pixels so that the image is upright.
   func upright(_ pixels: [UInt8], width: Int, height: Int) -> PixelImage {
     let (last, bottom) = (width - 1, (height - 1) * width)
-    // The first pixel of the upright image, and the ways to its right and lower neighbors.
+    // The first pixel of the upright image, and the offsets to its right and lower neighbors.
     let (first, right, down) =
       switch self {
       case .topLeft: (0, 1, width)

@@ -7,23 +7,23 @@ internal import Subprocess
   internal import SystemPackage
 #endif
 
-/// The programs `ffmpeg` and `ffprobe`, which video goes through.
+/// The programs `ffmpeg` and `ffprobe`, which read and write video.
 public struct FFmpeg: Hashable, Sendable {
   /// The path of `ffmpeg`, 5.1 or later.
   public let path: String
   /// The path of `ffprobe`.
   public let probePath: String
 
-  /// Takes programs at known places.
+  /// Uses programs at known paths.
   public init(path: String, probePath: String) {
     self.path = path
     self.probePath = probePath
   }
 
-  /// Finds the programs: `STREAMFLOW_FFMPEG` names `ffmpeg`, else `PATH` is searched; `ffprobe`
-  /// stands beside it, or in `PATH`.
+  /// Finds the programs: `STREAMFLOW_FFMPEG` names `ffmpeg`, otherwise `PATH` is searched;
+  /// `ffprobe` must be in the same folder or in `PATH`.
   ///
-  /// - Parameter environment: the variables, those of this process unless told otherwise.
+  /// - Parameter environment: the environment variables; by default, those of this process.
   public static func located(
     environment: [String: String]? = nil
   ) throws(MediaError) -> FFmpeg {
@@ -43,7 +43,7 @@ public struct FFmpeg: Hashable, Sendable {
     let path: String
     if let named = environment["STREAMFLOW_FFMPEG"], !named.isEmpty {
       guard FileManager.default.isExecutableFile(atPath: named) else {
-        throw missing("STREAMFLOW_FFMPEG is '\(named)', where there is no program")
+        throw missing("STREAMFLOW_FFMPEG is '\(named)', which is not a program")
       }
       path = named
     } else {
@@ -69,7 +69,7 @@ public struct FFmpeg: Hashable, Sendable {
     }
   }
 
-  /// Whether this ffmpeg converts high dynamic range (HLG, PQ) to BT.709.
+  /// Whether this ffmpeg can convert high dynamic range (HLG, PQ) to BT.709.
   public func canToneMap() async throws -> Bool {
     let output = try await output(of: path, arguments: ["-hide_banner", "-filters"])
     let names = output.split(separator: "\n").compactMap { line in
@@ -78,7 +78,7 @@ public struct FFmpeg: Hashable, Sendable {
     return names.contains("zscale") && names.contains("tonemap")
   }
 
-  /// What a program says when it is asked and ends by itself.
+  /// The output of a program that ends by itself.
   func output(of program: String, arguments: [String]) async throws -> String {
     let log = FFmpegLog()
     let result: ExecutionResult<Void, BytesOutput, SequenceOutput>
@@ -100,7 +100,8 @@ public struct FFmpeg: Hashable, Sendable {
 }
 
 extension PlatformOptions {
-  /// A process group of its own: Ctrl-C in a terminal is for us, who then let the child finish.
+  /// A separate process group: Ctrl-C in a terminal reaches only this process, which lets ffmpeg
+  /// finish.
   static var ownGroup: PlatformOptions {
     var options = PlatformOptions()
     options.processGroupID = 0

@@ -1,15 +1,15 @@
-/// The presentation times that ffmpeg's `showinfo` filter logs, in the order of the frames.
+/// The presentation times that ffmpeg's `showinfo` filter logs, in frame order.
 ///
 ///     [Parsed_showinfo_2 @ 0x55] [info] config in time_base: 1/15360, frame_rate: 30/1
 ///     [Parsed_showinfo_2 @ 0x55] [info] n:   0 pts:   1024 pts_time:0.0667 ...
 struct FFmpegFrameTimes {
-  /// Times that were logged and not taken yet; nil for a frame without one.
+  /// Logged times that were not consumed yet; nil for a frame without a time.
   private(set) var waiting: ArraySlice<Duration?> = []
   private var timeBase = (numerator: 1, denominator: 1)
 
-  /// Reads a line.
+  /// Parses a line.
   ///
-  /// - Returns: whether the filter wrote it.
+  /// - Returns: whether the line is from the filter.
   mutating func read(_ line: String) -> Bool {
     guard line.hasPrefix("[Parsed_showinfo_") else { return false }
     if let match = line.firstMatch(of: /\bn: *\d+ +pts: *(-?\d+|NOPTS)\b/) {
@@ -22,7 +22,7 @@ struct FFmpegFrameTimes {
     return true
   }
 
-  /// Takes the time of the next frame.
+  /// Removes the time of the next frame.
   mutating func takeFirst() -> Duration?? { waiting.popFirst() }
 
   private func time(_ ticks: Int64) -> Duration {
@@ -30,7 +30,7 @@ struct FFmpegFrameTimes {
     let (units, isOverflow) = ticks.multipliedReportingOverflow(by: Int64(timeBase.numerator))
     guard !isOverflow else { return .zero }
     let (seconds, rest) = units.quotientAndRemainder(dividingBy: denominator)
-    // In 128 bits: a rest of a nanosecond base times a billion has more than 64.
+    // In 128 bits: the remainder in a nanosecond time base times a billion exceeds 64 bits.
     let product = rest.multipliedFullWidth(by: 1_000_000_000)
     let nanoseconds = denominator.dividingFullWidth(product).quotient
     return .seconds(seconds) + .nanoseconds(nanoseconds)

@@ -1,8 +1,8 @@
 internal import Subprocess
 
-/// What ffmpeg says on standard error, the last 8 KB of it.
+/// The last 8 KB of ffmpeg's standard error.
 ///
-/// Lines carry their level (`-loglevel level+error`): `[mov @ 0x55] [error] moov atom not found`.
+/// Lines contain their level (`-loglevel level+error`): `[mov @ 0x55] [error] moov atom not found`.
 actor FFmpegLog {
   private(set) var lines: [String] = []
   private var partial: [UInt8] = []
@@ -16,12 +16,12 @@ actor FFmpegLog {
 
   static let limit = 8192
 
-  /// - Parameter observe: is given each line as it comes.
+  /// - Parameter observe: called with each line.
   init(observe: (@Sendable (String) -> Void)? = nil) { self.observe = observe }
 
   /// Reads until the program ends.
   func read(_ output: SubprocessOutputSequence) async {
-    // A pipe that fails has no more lines to give.
+    // A failed pipe has no further lines.
     do {
       for try await buffer in output { append(unsafe buffer.withUnsafeBytes { unsafe Array($0) }) }
     } catch {}
@@ -45,7 +45,7 @@ actor FFmpegLog {
     let line = String(decoding: partial, as: UTF8.self)
     let byteCount = partial.count
     partial = []
-    // A line a frame: these would drive errors out of the log.
+    // These lines appear for each frame and would displace errors in the log.
     if frameTimes.read(line) { return wake() }
     length += byteCount
     lines.append(line)
@@ -63,7 +63,7 @@ actor FFmpegLog {
     waiting = []
   }
 
-  /// The rate of the output as ffmpeg tells it at the level of information, once it does.
+  /// The output's frame rate, from an info line, once ffmpeg logs it.
   func rate() async -> FrameRate? {
     while outputRate == nil, !isEnded {
       await withCheckedContinuation { waiting.append($0) }
@@ -71,8 +71,8 @@ actor FFmpegLog {
     return outputRate
   }
 
-  /// The presentation time of the next frame, as the `showinfo` filter logs it; nil where the frame
-  /// has none, or where ffmpeg has ended.
+  /// The presentation time of the next frame, as logged by the `showinfo` filter; nil if the frame
+  /// has none or ffmpeg has ended.
   func nextFrameTime() async -> Duration? {
     while true {
       if let time = frameTimes.takeFirst() { return time }
@@ -81,27 +81,27 @@ actor FFmpegLog {
     }
   }
 
-  /// The last line that says what failed, without addresses and levels.
+  /// The last line with the cause of a failure, without addresses and levels.
   var failure: String {
     let serious = lines.filter { $0.contains("[error]") || $0.contains("[fatal]") }
-    // These say that something failed; what did stands before them.
+    // These lines only state that something failed; the cause is before them.
     let empty = ["Conversion failed!", "Error while decoding stream", "Error closing file"]
     let telling = serious.filter { line in !empty.contains { line.contains($0) } }
     guard let line = telling.last ?? serious.last ?? lines.last else {
-      return "ffmpeg failed and said nothing"
+      return "ffmpeg failed without a message"
     }
     return line.replacing(/\[[^\]]* @ 0x[0-9a-f]+\] ?/, with: "")
       .replacing(/\[(error|fatal|warning|info)\] ?/, with: "")
       .trimmingPrefix("file:").description
   }
 
-  /// The most that ffmpeg takes for the first line of a y4m stream.
+  /// The maximum length that ffmpeg accepts for the first line of a y4m stream.
   static let longestStreamHeader = 128
 
-  /// How many bytes of a y4m stream were read and are part of no frame, as ffmpeg tells at its end
-  /// at the level of `verbose`: the first line, and what there is of a last frame.
+  /// The number of bytes of a y4m stream that belong to no frame, from ffmpeg's final statistics at
+  /// level `verbose`: the first line, and an incomplete last frame.
   var unreadByteCount: Int {
-    // The last "bytes read" is the input's: what is opened first is closed last.
+    // The last "bytes read" line is the input's: files are closed in reverse order of opening.
     let read = lines.compactMap { $0.firstMatch(of: /Statistics: (\d+) bytes read/)?.1 }.last
     let frames = lines.compactMap {
       $0.firstMatch(of: /Total: (\d+) packets \((\d+) bytes\) demuxed/)
@@ -112,6 +112,6 @@ actor FFmpegLog {
     return read - taken - count * "FRAME\n".utf8.count
   }
 
-  /// Whether a line of any level has a text.
+  /// Whether a line of any level contains a text.
   func contains(_ text: String) -> Bool { lines.contains { $0.contains(text) } }
 }

@@ -6,22 +6,22 @@ internal import Subprocess
   internal import SystemPackage
 #endif
 
-/// A running ffmpeg, and the end of a pipe to it.
+/// A running ffmpeg, and one end of a pipe to it.
 ///
-/// A task of its own runs it, which nothing cancels: whoever starts it ends it by `exit`, on every
-/// way out, and only then is the process gone and waited for.
+/// The process runs in a separate task that is never cancelled: its owner ends it with `exit` on
+/// every path, and `exit` returns when the process has ended.
 struct FFmpegProcess<Pipe: Sendable>: Sendable {
-  /// What frames go through.
+  /// The pipe for frames.
   let pipe: Pipe
-  /// What ffmpeg says.
+  /// The log of ffmpeg.
   let log: FFmpegLog
-  /// What writes to ffmpeg's standard input beside the frames' way, if anything.
+  /// The task that writes to ffmpeg's standard input separately from the frames, if any.
   var feeder: Task<Void, Never>?
   private let running: Task<TerminationStatus, any Error>
   private let release: AsyncStream<Never>.Continuation
   private let limits: AsyncStream<Duration>.Continuation
 
-  /// Starts ffmpeg; `connect` takes the end of the pipe.
+  /// Starts ffmpeg; `connect` gets the end of the pipe.
   static func start<Input: InputProtocol, Output: OutputProtocol>(
     _ ffmpeg: FFmpeg, arguments: [String], input: Input, output: Output, log: FFmpegLog,
     connect: @escaping @Sendable (Execution<Input, Output, SequenceOutput>) -> Pipe
@@ -55,7 +55,7 @@ struct FFmpegProcess<Pipe: Sendable>: Sendable {
       }
     }
     var iterator = pipes.makeAsyncIterator()
-    // Nothing comes where this task is cancelled while it waits; the process may be there.
+    // If this task is cancelled while it waits, there is no pipe, but the process may exist.
     guard let pipe = try await iterator.next() else {
       limits.yield(.zero)
       release.finish()
@@ -65,10 +65,10 @@ struct FFmpegProcess<Pipe: Sendable>: Sendable {
     return FFmpegProcess(pipe: pipe, log: log, running: running, release: release, limits: limits)
   }
 
-  /// Ends the process by force unless it ends by itself in time.
+  /// Kills the process unless it ends by itself in time.
   func end(within limit: Duration = .zero) { limits.yield(limit) }
 
-  /// Waits until the process has ended, and tells whether it succeeded; the pipe is closed.
+  /// Waits for the end of the process, and returns whether it succeeded; closes the pipe.
   func exit() async -> Bool {
     feeder?.cancel()
     await feeder?.value
@@ -78,7 +78,7 @@ struct FFmpegProcess<Pipe: Sendable>: Sendable {
 }
 
 extension TeardownStep {
-  /// Lets the process go on for a while; what follows the last step is always the end by force.
+  /// Lets the process continue for a while; after the last step it is always killed.
   fileprivate static func doingNothing(_ duration: Duration) -> TeardownStep {
     .send(signal: Signal(rawValue: 0), allowedDurationToNextStep: duration)
   }

@@ -1,11 +1,11 @@
 /// Frames per second, as an exact fraction.
 public struct FrameRate: Hashable, Sendable {
-  /// The frames of `denominator` seconds.
+  /// The number of frames in `denominator` seconds.
   public let numerator: Int
-  /// The seconds that `numerator` frames take.
+  /// The duration of `numerator` frames in seconds.
   public let denominator: Int
 
-  /// Creates a rate in lowest terms: `FrameRate(30_000, per: 1001)` is that of NTSC.
+  /// Creates a rate in lowest terms: `FrameRate(30_000, per: 1001)` is NTSC's.
   ///
   /// - Precondition: both numbers are positive.
   public init(_ numerator: Int, per denominator: Int = 1) {
@@ -16,13 +16,13 @@ public struct FrameRate: Hashable, Sendable {
     self.denominator = denominator / divisor
   }
 
-  /// The rate as a number.
+  /// The rate as a floating-point number.
   public var framesPerSecond: Double { Double(numerator) / Double(denominator) }
 
   /// The rate of every n-th frame.
   public func divided(by step: Int) -> FrameRate { FrameRate(numerator, per: denominator * step) }
 
-  /// When a frame begins, counted from the beginning of frame 0.
+  /// The start time of a frame relative to frame 0.
   public func time(ofFrame index: Int) -> Duration {
     let (seconds, rest) = (index * denominator).quotientAndRemainder(dividingBy: numerator)
     return .seconds(seconds) + .nanoseconds(rest * 1_000_000_000 / numerator)
@@ -30,7 +30,7 @@ public struct FrameRate: Hashable, Sendable {
 }
 
 extension FrameRate: LosslessStringConvertible {
-  /// Reads `25`, `30000/1001` or `29.97`; the last is taken as the fraction of NTSC that it rounds.
+  /// Parses `25`, `30000/1001` or `29.97`, which is read as the NTSC fraction that it rounds.
   public init?(_ text: String) {
     let parts = text.split(separator: "/", omittingEmptySubsequences: false)
     switch parts.count {
@@ -51,14 +51,14 @@ extension FrameRate: LosslessStringConvertible {
     }
   }
 
-  /// The rate as ffmpeg writes and reads it: `30000/1001`.
+  /// The rate in ffmpeg's notation: `30000/1001`.
   public var description: String {
     denominator == 1 ? "\(numerator)" : "\(numerator)/\(denominator)"
   }
 }
 
 extension Duration {
-  /// The seconds as a decimal number with a point, to the microsecond.
+  /// The duration in seconds as a decimal number with microseconds.
   var decimalSeconds: String {
     let microseconds = components.attoseconds / 1_000_000_000_000
     let digits = String(microseconds.magnitude)

@@ -2,10 +2,10 @@ internal import Foundation
 
 /// Image files on disk.
 enum ImageFile {
-  /// Twice the bytes of the largest image that is decoded by default, stored with 16 bits.
+  /// Twice the bytes of the largest image that is decoded by default, at 16 bits per channel.
   private static let maximumSize = 1 << 30
 
-  /// Reads a file whole, unless its first bytes say already that it is no image.
+  /// Reads a whole file, unless its first bytes show that it is not an image.
   static func bytes(at path: String) throws(MediaError) -> [UInt8] {
     func unreadable(_ reason: String) -> MediaError {
       MediaError(code: .fileUnreadable, message: "cannot read '\(path)': \(reason)")
@@ -42,14 +42,14 @@ enum ImageFile {
 }
 
 extension MediaError {
-  /// The same error with the file that was read.
+  /// The same error with the path of the file.
   func reading(_ path: String) -> MediaError {
     MediaError(code: code, message: "cannot read '\(path)': \(message)", cause: cause)
   }
 }
 
-/// The last failure of a system call.
+/// The last failed system call.
 enum SystemFailure {
-  /// The failure in the system's words.
+  /// The system's error message.
   static var words: String { unsafe String(cString: strerror(errno)) }
 }

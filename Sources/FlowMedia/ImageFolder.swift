@@ -1,17 +1,17 @@
 internal import Foundation
 
-/// The images of a folder, recognized by their first bytes, in the order of their numbers.
+/// The images of a folder, recognized by their first bytes, in numeric order.
 ///
-/// Hidden files and folders are passed over.
+/// Hidden files and folders are ignored.
 public struct ImageFolder: Sendable {
-  /// The images of the kinds that were asked for: names without the folder.
+  /// The names of the images of the requested kinds, without the folder.
   public let images: [String]
-  /// What is not among them and looks like an image, by its bytes or its name, and why it is not.
+  /// Other files that look like images by content or name, with the reason.
   public let skipped: [(name: String, reason: String)]
-  /// The kinds that `images` are of, each with a count and one name.
+  /// The kinds of `images`, each with a count and an example.
   public let kinds: [(kind: String, count: Int, example: String)]
 
-  /// The names of files that people take for images.
+  /// Common file extensions of images.
   private static let suffixes: Set<String> = [
     "png", "jpg", "jpeg", "jpe", "jfif", "webp", "bmp", "tif", "tiff", "gif", "avif", "heic",
     "heif", "jxl", "jp2", "svg", "psd", "apng",
@@ -22,9 +22,9 @@ public struct ImageFolder: Sendable {
   /// - Parameters:
   ///   - path: the folder.
   ///   - kinds: the kinds of image to list: PNG, JPEG, WebP, BMP, TIFF, GIF, AVIF, HEIF, JPEG XL.
-  ///   - damaged: the endings of files that are listed although their bytes are of no kind, so that
-  ///     reading them tells what is wrong.
-  /// - Throws: `fileUnreadable` where it cannot be listed.
+  ///   - damaged: the extensions of files that are listed although their content is not recognized,
+  ///     so that reading them reports the problem.
+  /// - Throws: `fileUnreadable` if the folder cannot be listed.
   public init(
     _ path: String, kinds wanted: Set<String> = ["PNG", "JPEG", "WebP", "BMP", "TIFF"],
     damaged: Set<String> = []
@@ -52,7 +52,7 @@ public struct ImageFolder: Sendable {
       let suffix = URL(filePath: file).pathExtension.lowercased()
       let kind = Self.kind(ofFileStarting: Self.beginning(of: file))
       if let kind, wanted.contains(kind) {
-        // ffmpeg's list of files has one a line.
+        // ffmpeg's file list has one name per line.
         guard !name.contains(where: \.isNewline) else {
           skipped.append((name, "its name has a line break"))
           continue
@@ -78,7 +78,7 @@ public struct ImageFolder: Sendable {
     return (try? file.read(upToCount: 16)).map { Array($0) } ?? []
   }
 
-  /// The kind of an image by its first bytes; nil for what is none.
+  /// The kind of an image by its first bytes; nil for other files.
   static func kind(ofFileStarting start: [UInt8]) -> String? {
     func has(_ text: String, at offset: Int = 0) -> Bool {
       start.dropFirst(offset).starts(with: text.utf8)

@@ -1,9 +1,9 @@
-/// A format of images that is read.
+/// A supported image format.
 enum ImageFormat {
   case png
   case jpeg
 
-  /// Recognizes a format by a file's first bytes, whatever its name.
+  /// Detects a format by a file's first bytes, independently of its name.
   init(ofFileStarting bytes: some Collection<UInt8>) throws(MediaError) {
     let start = Array(bytes.prefix(Self.startCount))
     if PNGChunks.isPNG(start) {
@@ -17,10 +17,10 @@ enum ImageFormat {
     }
   }
 
-  /// As many bytes as tell every format that has a name here.
+  /// The number of bytes that suffice to detect all formats listed here.
   static let startCount = 16
 
-  /// What else a file is, as far as its first bytes tell.
+  /// A description of an unsupported file, by its first bytes.
   private static func name(ofFileStarting start: [UInt8]) -> String {
     func has(_ text: String, at offset: Int = 0) -> Bool {
       start.dropFirst(offset).starts(with: text.utf8)

@@ -1,20 +1,20 @@
 public import FlowCore
 
-/// What an image file states about its pixels, read without decoding them.
+/// An image file's properties from its header, read without decoding pixels.
 public struct ImageHeader: Equatable, Sendable {
   /// The width in pixels, as stored.
   public let width: Int
   /// The height in pixels, as stored.
   public let height: Int
-  /// The memory that decoding takes at its peak, in bytes, about; the file itself not included.
+  /// The approximate peak memory of decoding in bytes, without the file itself.
   public let decodingByteCount: Int
 
   /// Reads the header of a PNG or JPEG file.
   ///
   /// - Parameters:
   ///   - bytes: the file.
-  ///   - maximumPixelCount: larger images are refused.
-  /// - Throws: `formatUnsupported` for other formats, `imageInvalid` where the header is damaged,
+  ///   - maximumPixelCount: larger images are rejected.
+  /// - Throws: `formatUnsupported` for other formats, `imageInvalid` if the header is damaged,
   ///   `imageTooLarge`.
   public init(
     of bytes: [UInt8], maximumPixelCount: Int = PixelImage.maximumPixelCount
@@ -30,14 +30,14 @@ public struct ImageHeader: Equatable, Sendable {
         bytes[position..<position + 4].reduce(0) { $0 << 8 | Int($1) }
       }
       (width, height) = (number(at: 16), number(at: 20))
-      // With alpha, and then without or turned upright.
+      // Pixels with alpha, plus the result without alpha or rotated.
       bytesPerPixel = 7
     case .jpeg:
       guard let frame = JPEGSegments(bytes).frame else {
         throw MediaError(code: .imageInvalid, message: "the JPEG image has no frame header")
       }
       (width, height) = (frame.width, frame.height)
-      // A progressive file's coefficients are all in memory, 16 bits each.
+      // All coefficients of a progressive file are in memory, 16 bits each.
       bytesPerPixel = frame.isProgressive ? 14 : 7
     }
     guard width > 0, height > 0 else {

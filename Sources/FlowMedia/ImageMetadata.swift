@@ -1,6 +1,6 @@
-/// The texts of an image file, among them the settings that it was generated with.
+/// The texts of an image file, including its generation settings.
 ///
-/// PNG files hold texts in `tEXt`, `zTXt` and `iTXt` chunks; JPEG files in the EXIF user comment,
+/// PNG files store texts in `tEXt`, `zTXt` and `iTXt` chunks; JPEG files in the EXIF user comment,
 /// the EXIF image description and comment segments.
 public struct ImageMetadata: Sendable, Equatable {
   /// One text.
@@ -32,14 +32,14 @@ public struct ImageMetadata: Sendable, Equatable {
 
   /// Reads the texts of the PNG or JPEG file at a path; pixels are not decoded.
   ///
-  /// - Throws: `fileUnreadable`, or what ``init(of:)`` throws, with the path.
+  /// - Throws: `fileUnreadable`, or the errors of ``init(of:)`` with the path.
   public init(path: String) throws(MediaError) {
     let bytes = try ImageFile.bytes(at: path)
     do { try self.init(of: bytes) } catch { throw error.reading(path) }
   }
 
-  /// The generation settings as AUTOMATIC1111's web UI writes them: the PNG text `parameters`, else
-  /// the EXIF user comment.
+  /// The generation settings in AUTOMATIC1111's format: the PNG text `parameters`, else the EXIF
+  /// user comment.
   public var parameters: String? {
     (texts.first { $0.keyword == "parameters" } ?? texts.first { $0.keyword == "UserComment" })?
       .text

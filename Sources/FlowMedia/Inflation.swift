@@ -1,10 +1,10 @@
 internal import CZlib
 
-/// Decompression of zlib data with a bound on what comes out (RFC 1950).
+/// Decompression of zlib data (RFC 1950) with a limit on the output.
 enum Inflation {
-  /// How a decompression ended.
+  /// The reason for which a decompression ended.
   enum End {
-    /// The data ended by its own mark.
+    /// The data ended with its end marker.
     case complete
     /// The input ended before the data did.
     case truncated
@@ -19,12 +19,12 @@ enum Inflation {
   /// - Parameters:
   ///   - parts: ranges of the bytes, in order.
   ///   - bytes: the file.
-  ///   - limit: the most bytes that are decompressed.
+  ///   - limit: the maximum number of decompressed bytes.
   ///   - output: called with each window of the result.
   static func decompress(
     _ parts: [Range<Int>], of bytes: [UInt8], limit: Int, output: (ArraySlice<UInt8>) -> Void
   ) -> End {
-    // zlib's state points back at the stream, which must stay in its place.
+    // zlib's state contains a pointer to the stream, which must not move.
     let stream = UnsafeMutablePointer<z_stream>.allocate(capacity: 1)
     unsafe stream.initialize(to: z_stream())
     defer { unsafe stream.deallocate() }
@@ -35,7 +35,7 @@ enum Inflation {
     var window = [UInt8](repeating: 0, count: 64 << 10)
     var total = 0
     for part in parts {
-      // A chunk's length has 32 bits, as zlib's counter.
+      // A chunk's length has 32 bits, like zlib's counter.
       var position = part.lowerBound
       while position < part.upperBound {
         let (status, left, free) = unsafe bytes.withUnsafeBufferPointer { input in
@@ -63,12 +63,12 @@ enum Inflation {
     return .truncated
   }
 
-  /// The whole result of decompressing a text; nothing where it is damaged or does not fit.
+  /// A decompressed text; nil if it is damaged or exceeds the limit.
   ///
   /// - Parameters:
   ///   - part: the range of the compressed text.
   ///   - bytes: the file.
-  ///   - room: the most bytes that are decompressed; reduced by those that were.
+  ///   - room: the maximum number of decompressed bytes; reduced by the result's.
   static func text(_ part: Range<Int>, of bytes: [UInt8], room: inout Int) -> [UInt8]? {
     var text: [UInt8] = []
     let end = decompress([part], of: bytes, limit: room) { text += $0 }

@@ -1,9 +1,9 @@
 /// The scans of a JPEG file, counted without decoding anything.
 ///
-/// Each scan of a progressive file is a pass over all pixels, and a scan of a few bytes is valid: a
-/// file of some kilobytes can ask for minutes of work.
+/// Each scan of a progressive file is a pass over all pixels, and may have only a few bytes: a file
+/// of some kilobytes can require minutes of work.
 struct JPEGScans {
-  /// The most scans of a file that is decoded.
+  /// The maximum number of scans in a file that is decoded.
   ///
   /// Encoders write at most about 20.
   static let maximumCount = 64
@@ -13,19 +13,19 @@ struct JPEGScans {
   /// Whether the file has its end marker.
   let isComplete: Bool
 
-  /// Counts the scans as a decoder finds them: what is no marker is skipped.
+  /// Counts the scans like a decoder: bytes that are not markers are skipped.
   init(_ bytes: [UInt8]) {
     var (count, isComplete, position) = (0, false, 2)
     let file = bytes.span
     while count <= Self.maximumCount {
-      // To the next 0xff, then over fill bytes.
+      // Finds the next 0xff, then skips fill bytes.
       while position < file.count, file[position] != 0xff { position += 1 }
       while position < file.count, file[position] == 0xff { position += 1 }
       guard position < file.count else { break }
       let marker = file[position]
       position += 1
       switch marker {
-      // A byte of data, a restart, and what has no content.
+      // Data bytes, restart markers and markers without content.
       case 0x00, 0x01, 0xd0...0xd8: continue
       case 0xd9: isComplete = true
       case 0xda: count += 1

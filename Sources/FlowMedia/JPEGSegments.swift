@@ -10,7 +10,7 @@ struct JPEGSegments {
     let end: Int
   }
 
-  /// How the content of an EXIF segment begins (Exif 2.32, section 4.7.2).
+  /// The start of an EXIF segment's content (Exif 2.32, section 4.7.2).
   static let exifMark = Array("Exif\0\0".utf8)
 
   private static let startOfScan: UInt8 = 0xda
@@ -22,19 +22,19 @@ struct JPEGSegments {
 
   init(_ bytes: [UInt8]) { self.bytes = bytes }
 
-  /// The segments before the first scan, as a decoder finds them: what is no marker is skipped.
+  /// The segments before the first scan; like in a decoder, bytes that are not markers are skipped.
   ///
-  /// They are not collected: a file may have one in every four bytes.
+  /// The segments are not stored: a file may have one in every four bytes.
   private var header: some Sequence<Segment> {
     sequence(state: 2) { [bytes] position -> Segment? in
       while true {
-        // To the next 0xff, then over fill bytes.
+        // Finds the next 0xff, then skips fill bytes.
         while position < bytes.count, bytes[position] != 0xff { position += 1 }
         while position < bytes.count, bytes[position] == 0xff { position += 1 }
         guard position + 3 <= bytes.count else { return nil }
         let marker = bytes[position]
         switch marker {
-        // A byte of data, a temporary mark and restarts have no content.
+        // Data bytes, temporary and restart markers have no content.
         case 0x00, 0x01, 0xd0...0xd7: position += 1
         case Self.startOfScan: return nil
         default:
@@ -54,8 +54,8 @@ struct JPEGSegments {
       .content.dropFirst(Self.exifMark.count)
   }
 
-  /// The size that the frame header states, and whether the file is progressive; nothing where there
-  /// is no frame header before the first scan.
+  /// The size in the frame header, and whether the file is progressive; nil if there is no frame
+  /// header before the first scan.
   var frame: (width: Int, height: Int, isProgressive: Bool)? {
     let tables: [UInt8] = [0xc4, 0xc8, 0xcc]
     guard
@@ -79,7 +79,7 @@ struct JPEGSegments {
 
   /// A JPEG file with an EXIF block after its JFIF header.
   ///
-  /// - Precondition: the block fits in a segment.
+  /// - Precondition: the block fits a segment.
   static func adding(exif: [UInt8], to bytes: [UInt8]) -> [UInt8] {
     let content = exifMark + exif
     precondition(content.count <= 65_533, "an EXIF block of \(exif.count) bytes fits in no segment")

@@ -1,12 +1,12 @@
 public import Foundation
 
-/// What went wrong between images or frames in memory and files, devices and programs.
+/// An error while images or videos are read, written or converted.
 public struct MediaError: Error, Sendable, CustomStringConvertible {
   /// The kind of failure.
   public enum Code: Sendable, CaseIterable {
-    /// The bytes are no image of the format.
+    /// The bytes are not a valid image.
     case imageInvalid
-    /// The bytes are of a format that is not read.
+    /// The format is not supported.
     case formatUnsupported
     /// The image is larger than allowed.
     case imageTooLarge
@@ -16,29 +16,29 @@ public struct MediaError: Error, Sendable, CustomStringConvertible {
     case fileUnreadable
     /// A file cannot be written.
     case fileUnwritable
-    /// There is no room for what is written.
+    /// The disk is full.
     case diskFull
-    /// ffmpeg or ffprobe is not there, or does not run.
+    /// ffmpeg or ffprobe is missing, or cannot be run.
     case ffmpegMissing
     /// This ffmpeg was built without the encoder.
     case encoderMissing
     /// A video or device cannot be opened or decoded.
     case videoUnreadable
-    /// A source has no video.
+    /// A source has no video stream.
     case videoStreamMissing
     /// A video ends in the middle of a frame.
     case videoCutShort
     /// The output would replace the input.
     case outputIsInput
-    /// Writing was stopped before its end.
+    /// Writing was stopped before the end.
     case interrupted
   }
 
-  /// The kind of failure, to decide what to do about it.
+  /// The kind of failure, for programmatic handling.
   public let code: Code
-  /// The failure in words, with the values that clashed and how to mend it.
+  /// The message, with the conflicting values and a remedy.
   public let message: String
-  /// What led to it, where that was an error too.
+  /// The underlying error, if any.
   public let cause: (any Error)?
 
   /// Creates an error.
@@ -48,24 +48,24 @@ public struct MediaError: Error, Sendable, CustomStringConvertible {
     self.cause = cause
   }
 
-  /// The failure in words.
+  /// The message.
   public var description: String { message }
 }
 
 extension MediaError: Equatable {
-  /// Whether two errors say the same; causes are not looked at.
+  /// Whether code and message of two errors are equal; causes are ignored.
   public static func == (lhs: Self, rhs: Self) -> Bool {
     lhs.code == rhs.code && lhs.message == rhs.message
   }
 }
 
 extension MediaError: LocalizedError {
-  /// The failure in words.
+  /// The message.
   public var errorDescription: String? { message }
 }
 
 extension MediaError {
-  /// A source that ffmpeg refuses, in its words.
+  /// The error for a source that ffmpeg rejects, with ffmpeg's message.
   static func unreadable(_ source: VideoSource, reason: String) -> MediaError {
     let isEmpty = reason.contains("matches no streams") || reason.contains("does not contain any")
     if isEmpty {

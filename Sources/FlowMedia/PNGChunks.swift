@@ -1,22 +1,22 @@
-/// The chunks of a PNG file, as far as texts and EXIF go (PNG specification, third edition, section 5).
+/// The text and EXIF chunks of a PNG file (PNG specification, third edition, section 5).
 public enum PNGChunks {
   private static let signature: [UInt8] = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]
-  /// Signature, and the header chunk with its 13 bytes.
+  /// The signature, and the header chunk with its 13 bytes.
   private static let headerEnd = 8 + 12 + 13
 
-  /// Whether bytes begin as a PNG file does.
+  /// Whether bytes start with PNG's signature.
   public static func isPNG(_ bytes: [UInt8]) -> Bool { bytes.starts(with: signature) }
 
   private static let textTypes = ["tEXt", "zTXt", "iTXt"]
-  /// The most bytes that compressed texts of a file take together.
+  /// The maximum total size of a file's decompressed texts in bytes.
   private static let textLimit = 8 << 20
 
-  /// The texts of a PNG file in order; of compressed ones, those that are sound, up to 8 MB in all.
+  /// The texts of a PNG file in order, including valid compressed ones up to a total of 8 MB.
   public static func texts(in bytes: [UInt8]) throws(MediaError) -> [(
     keyword: String, text: String
   )] {
     guard isPNG(bytes) else {
-      throw MediaError(code: .imageInvalid, message: "this is no PNG image")
+      throw MediaError(code: .imageInvalid, message: "this is not a PNG image")
     }
     var texts: [(keyword: String, text: String)] = []
     var room = textLimit
@@ -37,7 +37,7 @@ public enum PNGChunks {
     return texts
   }
 
-  /// The EXIF block of a PNG file, where there is one and the file is whole up to it.
+  /// The EXIF block of a PNG file, if there is one and the file is valid up to it.
   static func exif(in bytes: [UInt8]) -> ArraySlice<UInt8>? {
     var position = signature.count
     while position < bytes.count, let chunk = try? chunk(in: bytes, at: position) {
@@ -47,9 +47,11 @@ public enum PNGChunks {
     return nil
   }
 
-  /// A file without the texts after its header: libpng limits the decompression of each, not of all.
+  /// A file without the texts after its header.
   ///
-  /// A damaged end is kept as it is.
+  /// libpng limits the decompression of each text, but not of all.
+  ///
+  /// A damaged end is left unchanged.
   static func removingTexts(from bytes: [UInt8]) -> [UInt8] {
     var kept: [Range<Int>] = []
     var (start, position) = (0, headerEnd)
@@ -64,7 +66,7 @@ public enum PNGChunks {
     return kept.flatMap { bytes[$0] } + bytes[start...]
   }
 
-  /// The contents of all chunks of a type, as far as the file is sound.
+  /// The contents of all chunks of a type, up to the first damaged chunk.
   static func contents(of type: String, in bytes: [UInt8]) -> [Range<Int>] {
     var contents: [Range<Int>] = []
     var position = signature.count
@@ -87,7 +89,7 @@ public enum PNGChunks {
 
   /// A PNG file with texts after its header.
   ///
-  /// - Precondition: the bytes are a PNG file, and keywords are 1 to 79 Latin letters.
+  /// - Precondition: the bytes are a PNG file, and keywords have 1 to 79 Latin letters.
   static func adding(_ texts: [(keyword: String, text: String)], to bytes: [UInt8]) -> [UInt8] {
     precondition(bytes.count > headerEnd && isPNG(bytes), "no PNG file")
     let chunks = texts.flatMap { keyword, text in
@@ -97,7 +99,7 @@ public enum PNGChunks {
     return bytes[..<headerEnd] + chunks + bytes[headerEnd...]
   }
 
-  /// `tEXt` where Latin letters do, else `iTXt` in UTF-8.
+  /// `tEXt` if Latin letters suffice, else `iTXt` in UTF-8.
   private static func chunk(for keyword: String, _ text: String) -> [UInt8] {
     let latin = text.unicodeScalars.compactMap { UInt8(exactly: $0.value) }
     let isLatin = latin.count == text.unicodeScalars.count
@@ -119,11 +121,12 @@ public enum PNGChunks {
     switch type {
     case "tEXt": return (keyword, latin(rest))
     case "zTXt":
-      // The compression method, of which there is one.
+      // Method 0 is the only compression method.
       guard rest.first == 0, let text = decompressed(rest.dropFirst()) else { return nil }
       return (keyword, latin(text[...]))
     default:
-      // Compression flag and method, then language and translated keyword, each ended by a 0.
+      // Compression flag and method, followed by language and translated keyword, both
+      // zero-terminated.
       guard rest.count >= 2, let flag = rest.first, flag < 2 else { return nil }
       let parts = rest.dropFirst(2)
         .split(separator: 0, maxSplits: 2, omittingEmptySubsequences: false)

@@ -1,9 +1,9 @@
 /// The compressed pixels of a PNG file.
 enum PNGPixelData {
-  /// How much more data than its pixels need a file may hold: libpng decompresses all of it.
+  /// The tolerated excess of a file's data over its pixels: libpng decompresses all of it.
   private static let tolerance = 64 << 10
 
-  /// Checks that the compressed data does not go on beyond the pixels.
+  /// Checks that the compressed data is not larger than the pixels.
   ///
   /// - Precondition: libpng has accepted the header.
   static func checkLength(in bytes: [UInt8]) throws(MediaError) {
@@ -16,12 +16,12 @@ enum PNGPixelData {
         + "save it again")
   }
 
-  /// The ranges of the compressed data, as far as the file is sound.
+  /// The ranges of the compressed data, up to the first damaged chunk.
   private static func parts(of bytes: [UInt8]) -> [Range<Int>] {
     PNGChunks.contents(of: "IDAT", in: bytes)
   }
 
-  /// The bytes of all rows, each with its filter (section 7.2).
+  /// The bytes of all rows including their filter bytes (section 7.2).
   static func byteCount(ofHeader bytes: [UInt8]) -> Int {
     func number(at position: Int) -> Int {
       bytes[position..<position + 4].reduce(0) { $0 << 8 | Int($1) }
@@ -33,7 +33,7 @@ enum PNGPixelData {
       columns > 0 ? rows * (1 + (columns * bits + 7) / 8) : 0
     }
     guard bytes[28] == 1 else { return rows(width, height) }
-    // Adam7: where each pass starts, and its steps (section 8.2).
+    // Adam7: the start of each pass, and its steps (section 8.2).
     let passes = [
       (0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2),
       (0, 1, 1, 2),

@@ -1,7 +1,7 @@
 internal import Foundation
 
 /// Reads a file descriptor without blocking a task's thread for long, so that reading can be
-/// cancelled while nothing comes.
+/// cancelled while no data arrives.
 struct PipeInput: Sendable {
   private let descriptor: Int32
   private static let queue = DispatchQueue(label: "streamflow.pipe-input", attributes: .concurrent)
@@ -18,7 +18,7 @@ struct PipeInput: Sendable {
 
   func close() { Foundation.close(descriptor) }
 
-  /// The next bytes; empty at the end of the input, nil where nothing came until a deadline.
+  /// The next bytes; empty at the end of the input, nil if none arrived until a deadline.
   func read(until deadline: ContinuousClock.Instant?) async throws -> [UInt8]? {
     while true {
       try Task.checkCancellation()
@@ -59,7 +59,7 @@ struct PipeInput: Sendable {
     return .bytes(Array(part.prefix(count)))
   }
 
-  /// The path of a file that is redirected to a descriptor, and stands at its beginning.
+  /// The path of a file that is redirected to a descriptor and positioned at its beginning.
   static func regularFile(at descriptor: Int32) -> String? {
     var status = stat()
     guard unsafe fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG,
@@ -74,7 +74,7 @@ struct PipeInput: Sendable {
       let path = isKnown ? unsafe String(cString: buffer) : nil
     #endif
     guard let path else { return nil }
-    // The file may have been deleted or replaced since.
+    // The file may have been deleted or replaced in the meantime.
     var named = stat()
     guard unsafe stat(path, &named) == 0, named.st_ino == status.st_ino,
       named.st_dev == status.st_dev

@@ -1,15 +1,15 @@
 public import FlowCore
 
 extension PixelImage {
-  /// The most pixels that are decoded unless told otherwise: 100 million, 300 MB.
+  /// The default maximum number of pixels of a decoded image: 100 million, 300 MB.
   public static let maximumPixelCount = 100_000_000
 
-  /// Decodes a PNG or JPEG file, whichever its first bytes say, as a viewer shows it.
+  /// Decodes a PNG or JPEG file, detected by its first bytes, for display.
   ///
   /// - Parameters:
   ///   - bytes: the file.
-  ///   - background: the color under transparent places.
-  ///   - maximumPixelCount: larger images are refused before anything is decoded.
+  ///   - background: the color under transparent pixels.
+  ///   - maximumPixelCount: larger images are rejected before decoding.
   public init(
     picture bytes: [UInt8], background: RGBColor = .white,
     maximumPixelCount: Int = PixelImage.maximumPixelCount
@@ -21,12 +21,12 @@ extension PixelImage {
     }
   }
 
-  /// Reads a PNG or JPEG file, as a viewer shows it.
+  /// Reads a PNG or JPEG file for display.
   ///
   /// - Parameters:
-  ///   - path: the file's place.
-  ///   - background: the color under transparent places.
-  ///   - maximumPixelCount: larger images are refused before anything is decoded.
+  ///   - path: the path of the file.
+  ///   - background: the color under transparent pixels.
+  ///   - maximumPixelCount: larger images are rejected before decoding.
   public init(
     imageAt path: String, background: RGBColor = .white,
     maximumPixelCount: Int = PixelImage.maximumPixelCount

@@ -5,10 +5,10 @@ extension PixelImage {
   /// The image as a JPEG file.
   ///
   /// - Parameters:
-  ///   - quality: 1 to 100; from 90 on, colors keep the full resolution.
-  ///   - parameters: the generation settings, stored as the EXIF user comment, where AUTOMATIC1111's
-  ///     web UI and others look for them. Of a text beyond 32,737 UTF-16 units the last line and the
-  ///     start of the others are stored.
+  ///   - quality: 1 to 100; from 90 up, colors keep the full resolution.
+  ///   - parameters: the generation settings, stored as the EXIF user comment like AUTOMATIC1111's
+  ///     web UI does. Of a text longer than 32,737 UTF-16 units, the last line and the start of the
+  ///     rest are stored.
   public func jpeg(quality: Int, parameters: String? = nil) throws(MediaError) -> [UInt8] {
     let bytes = try jpegWithoutText(quality: quality)
     guard let parameters else { return bytes }
@@ -36,15 +36,15 @@ extension PixelImage {
     return unsafe Array(UnsafeBufferPointer(start: buffer, count: Int(byteCount)))
   }
 
-  /// Decodes a JPEG file of colors, grays or printing colors to 8-bit RGB, turned upright.
+  /// Decodes a color, grayscale or CMYK JPEG file to upright 8-bit RGB.
   ///
-  /// What libjpeg only warns of and costs no pixels, such as bytes between the pixels and the end
-  /// marker, is accepted.
+  /// Warnings of libjpeg that affect no pixels, such as extra bytes before the end marker, are
+  /// ignored.
   ///
   /// - Parameters:
   ///   - bytes: the file.
-  ///   - maximumPixelCount: larger images are refused before anything is decoded.
-  /// - Throws: `imageTooLarge`; `imageInvalid` for a truncated or damaged file, or one of more
+  ///   - maximumPixelCount: larger images are rejected before decoding.
+  /// - Throws: `imageTooLarge`; `imageInvalid` for a truncated or damaged file, or one with more
   ///   than 64 scans.
   public init(
     jpeg bytes: [UInt8], maximumPixelCount: Int = PixelImage.maximumPixelCount
@@ -56,10 +56,10 @@ extension PixelImage {
     func words() -> String { unsafe String(cString: tjGetErrorStr2(handle)) }
     func invalid() -> MediaError {
       MediaError(
-        code: .imageInvalid, message: "this is no whole JPEG image: \(words())")
+        code: .imageInvalid, message: "this is not a complete JPEG image: \(words())")
     }
     var (width, height, sampling, space) = (Int32(0), Int32(0), Int32(0), Int32(-1))
-    // Fails for warnings too: what it found decides.
+    // It also fails for warnings; the values that it read decide.
     let headerStatus = unsafe tjDecompressHeader3(
       handle, bytes, UInt(bytes.count), &width, &height, &sampling, &space)
     guard width > 0, height > 0, space >= 0 else {
@@ -90,7 +90,7 @@ extension PixelImage {
       guard unsafe tjGetErrorCode(handle) == Int32(TJERR_WARNING.rawValue), scans.isComplete,
         !isLoss(warning)
       else { throw invalid() }
-      // Once more, to the end: the same words mean that nothing worse came after them.
+      // Decodes again to the end: the same message means that nothing worse followed.
       guard decode(0) || words() == warning else { throw invalid() }
     }
     if isPrinted { pixels = colors(ofPrinted: pixels) }
@@ -99,16 +99,17 @@ extension PixelImage {
   }
 }
 
-/// Whether a warning of libjpeg means that pixels are missing (`jerror.h`).
+/// Whether a libjpeg warning means that pixels are missing (`jerror.h`).
 private func isLoss(_ warning: String) -> Bool {
   ["remature end", "bad Huffman code", "bad arithmetic code", "instead of RST"].contains {
     warning.contains($0)
   }
 }
 
-/// What remains of white light under cyan, magenta, yellow and black ink.
+/// Converts CMYK to RGB: the white light that the inks do not absorb.
 ///
-/// Inks are stored inverted, 255 for none, as Adobe's programs write them and all readers expect.
+/// Inks are stored inverted, 255 for none, as in files of Adobe's programs; all readers expect
+/// this.
 private func colors(ofPrinted inks: [UInt8]) -> [UInt8] {
   var colors = [UInt8](repeating: 0, count: inks.count / 4 * 3)
   let source = inks.span

@@ -2,7 +2,7 @@ internal import CPNG
 public import FlowCore
 
 extension PixelImage {
-  /// The image as a PNG file, with texts under keywords.
+  /// The image as a PNG file, with texts by keyword.
   ///
   /// - Parameter texts: keywords of 1 to 79 Latin letters, and any texts.
   public func png(texts: [(keyword: String, text: String)] = []) throws(MediaError) -> [UInt8] {
@@ -11,7 +11,7 @@ extension PixelImage {
     unsafe image.width = png_uint_32(width)
     unsafe image.height = png_uint_32(height)
     unsafe image.format = png_uint_32(PNG_FORMAT_FLAG_COLOR)
-    // Deflate grows what it cannot shrink by less than a sixth; asking libpng for the size first
+    // Deflate enlarges incompressible data by less than a sixth; asking libpng for the size first
     // would compress everything twice.
     var byteCount = (3 * width + 1) * height / 6 * 7 + 1024
     var bytes = [UInt8](repeating: 0, count: byteCount)
@@ -23,12 +23,12 @@ extension PixelImage {
     return PNGChunks.adding(texts, to: bytes)
   }
 
-  /// Decodes a PNG file of any kind to 8-bit RGB, turned upright.
+  /// Decodes a PNG file of any kind to upright 8-bit RGB.
   ///
   /// - Parameters:
   ///   - bytes: the file.
-  ///   - background: the color under transparent places.
-  ///   - maximumPixelCount: larger images are refused before anything is decoded.
+  ///   - background: the color under transparent pixels.
+  ///   - maximumPixelCount: larger images are rejected before decoding.
   public init(
     png bytes: [UInt8], background: RGBColor = .white,
     maximumPixelCount: Int = PixelImage.maximumPixelCount
@@ -38,12 +38,12 @@ extension PixelImage {
     defer { unsafe png_image_free(&image) }
     let bytes = PNGChunks.removingTexts(from: bytes)
     let orientation = PNGChunks.exif(in: bytes).map(EXIFOrientation.init(exif:)) ?? .topLeft
-    // The image keeps reading from this memory until it is freed, and so does this closure.
+    // libpng reads from this memory until the image is freed, and this closure covers that time.
     let result = unsafe bytes.withUnsafeBytes { memory -> Result<PixelImage, MediaError> in
       guard unsafe png_image_begin_read_from_memory(&image, memory.baseAddress, memory.count) != 0
       else {
         return unsafe .failure(
-          MediaError(code: .imageInvalid, message: "this is no PNG image: \(words(image))"))
+          MediaError(code: .imageInvalid, message: "this is not a PNG image: \(words(image))"))
       }
       let (width, height) = unsafe (Int(image.width), Int(image.height))
       guard width > 0, height > 0, width <= maximumPixelCount / height else {
@@ -59,7 +59,7 @@ extension PixelImage {
       let channels = isTransparent ? 4 : 3
       unsafe image.format = png_uint_32(
         PNG_FORMAT_FLAG_COLOR | (isTransparent ? PNG_FORMAT_FLAG_ALPHA : 0))
-      // Without this, libpng takes 16-bit numbers for light, and the image grows pale.
+      // By default, libpng treats 16-bit numbers as linear light, and the image becomes pale.
       unsafe image.flags |= png_uint_32(PNG_IMAGE_FLAG_16BIT_sRGB)
       var pixels = [UInt8](repeating: 0, count: channels * width * height)
       guard unsafe png_image_finish_read(&image, nil, &pixels, 0, nil) != 0 else {
@@ -73,7 +73,7 @@ extension PixelImage {
   }
 }
 
-/// What libpng says of its last failure.
+/// libpng's message for the last failure.
 private func words(_ image: png_image) -> String {
   let message = unsafe image.message
   return unsafe withUnsafeBytes(of: message) { bytes in

@@ -1,22 +1,23 @@
 internal import FlowCore
 
-/// A track beside the video, as `ffprobe` describes it.
+/// A track besides the video, as described by `ffprobe`.
 struct ProbedTrack: Hashable, Sendable {
   var kind: VideoTracks.Kind
-  /// The number among all streams of the file.
+  /// Its index among all streams of the file.
   var index: Int
-  /// ffmpeg's name of the codec, else the file's own; the file name of an attachment.
+  /// ffmpeg's name of the codec, or else the file's own name of it; for an attachment, its file
+  /// name.
   var codec: String
   /// Whether ffmpeg knows enough of the track to copy it.
   var isComplete = true
 }
 
-/// What `ffprobe -of json` writes, as far as it is of use; anything may be missing.
+/// The used parts of the output of `ffprobe -of json`; any part may be missing.
 struct ProbeReport: Decodable {
   var streams: [Stream]?
   var format: Format?
 
-  /// The first stream of moving images; a cover is none.
+  /// The first video stream, ignoring cover images.
   var video: Stream? {
     streams?.first { $0.type == "video" && $0.disposition?.isCover != 1 }
   }
@@ -97,8 +98,7 @@ struct ProbeReport: Decodable {
 }
 
 extension ProbeReport.Stream {
-  /// The size as it is shown: with square pixels, and after the quarter turns that the file asks
-  /// for.
+  /// The displayed size: with square pixels, and after the rotation that the file specifies.
   var shownSize: PixelSize? {
     guard let width, let height, width > 0, height > 0 else { return nil }
     let aspect = aspect
@@ -111,7 +111,7 @@ extension ProbeReport.Stream {
     return isUpright ? square : PixelSize(width: square.height, height: square.width)
   }
 
-  /// The width of a stored pixel by its height, in the range that the reader goes along with.
+  /// The aspect ratio of a stored pixel, within the range that the reader supports.
   private var aspect: Double {
     let parts = (pixelAspect ?? "").split(separator: ":").compactMap { Double($0) }
     guard parts.count == 2, parts[0] > 0, parts[1] > 0 else { return 1 }
@@ -126,7 +126,7 @@ extension ProbeReport.Stream {
       transfer: transfer.known)
   }
 
-  /// Whether pixels have an alpha channel, in the pixel format or beside it (VP8 and VP9).
+  /// Whether pixels have an alpha channel, in the pixel format or separately (VP8 and VP9).
   var hasAlpha: Bool {
     let format = pixelFormat ?? ""
     let isTransparent =
@@ -136,7 +136,7 @@ extension ProbeReport.Stream {
     return isTransparent || alphaDecoder != nil
   }
 
-  /// The decoder that reads alpha where ffmpeg's usual one does not.
+  /// The decoder that reads alpha, if ffmpeg's default decoder does not.
   var alphaDecoder: String? {
     guard tags?.alphaMode == "1" else { return nil }
     return codec == "vp8" ? "libvpx" : codec == "vp9" ? "libvpx-vp9" : nil
@@ -155,7 +155,7 @@ extension ProbeReport.Stream {
       return ProbedTrack(
         kind: .subtitles, index: index, codec: name ?? tag ?? "unknown", isComplete: name != nil)
     case "attachment":
-      // Matroska's writer asks for both tags.
+      // Matroska's writer requires both tags.
       return ProbedTrack(
         kind: .attachment, index: index, codec: tags?.fileName ?? "without a name",
         isComplete: tags?.fileName != nil && tags?.mimeType != nil)
@@ -165,7 +165,7 @@ extension ProbeReport.Stream {
 }
 
 extension String? {
-  /// The name, unless it is one of those that say nothing.
+  /// The value, unless it is a placeholder for unknown.
   fileprivate var known: String? {
     flatMap { ["unknown", "unspecified", "reserved", ""].contains($0) ? nil : $0 }
   }

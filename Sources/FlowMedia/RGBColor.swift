@@ -1,9 +1,9 @@
 internal import FlowCore
 
 extension RGBColor {
-  /// Lays pixels over this color: `alpha * pixel + (1 - alpha) * color`, rounded.
+  /// Blends pixels over this color: `alpha * pixel + (1 - alpha) * color`, rounded.
   ///
-  /// The sum is taken of the stored numbers, as browsers and Pillow do it, not of light.
+  /// Blending uses the stored numbers, as in browsers and Pillow, instead of linear light.
   ///
   /// - Parameter pixels: red, green, blue and alpha of each pixel.
   /// - Returns: red, green and blue of each.

@@ -1,6 +1,6 @@
 internal import Foundation
 
-/// A private temporary file that takes bytes as they come.
+/// A private temporary file that stores incoming bytes.
 struct SpoolFile: Sendable {
   let path: String
   private let descriptor: Int32

@@ -1,6 +1,6 @@
-/// The directories of a TIFF file, which is what an EXIF block is (TIFF 6.0, section 2).
+/// The directories of a TIFF file, the structure of an EXIF block (TIFF 6.0, section 2).
 ///
-/// Every offset comes from the file and is checked before it is used.
+/// Every offset in the file is validated before use.
 struct TIFFFile {
   /// The tags that are read.
   enum Tag: UInt32 {
@@ -12,7 +12,7 @@ struct TIFFFile {
   }
 
   private let bytes: ArraySlice<UInt8>
-  /// Whether numbers are stored most significant byte first.
+  /// Whether the byte order is big-endian.
   let isBigEndian: Bool
 
   init?(_ bytes: ArraySlice<UInt8>) {
@@ -24,7 +24,7 @@ struct TIFFFile {
     }
   }
 
-  /// The value of a tag of the first directory that is one number of 16 or 32 bits.
+  /// The 16 or 32-bit value of a tag in the first directory.
   func number(ofTag tag: Tag) -> UInt32? {
     guard let entry = entry(of: tag, inDirectoryAt: number(at: 4, size: 4).map(Int.init)),
       number(at: entry + 4, size: 4) == 1
@@ -36,15 +36,16 @@ struct TIFFFile {
     }
   }
 
-  /// The bytes of a text tag: of the EXIF directory for a user comment, else of the first directory.
+  /// The bytes of a text tag: from the EXIF directory for a user comment, else from the first
+  /// directory.
   func bytes(ofTag tag: Tag) -> ArraySlice<UInt8>? {
     let directory =
       tag == .userComment ? number(ofTag: .exifDirectory) : number(at: 4, size: 4)
     guard let entry = entry(of: tag, inDirectoryAt: directory.map(Int.init)),
-      // Bytes, ASCII and undefined: types of one byte each.
+      // The types bytes, ASCII and undefined, with one byte per element.
       [1, 2, 7].contains(number(at: entry + 2, size: 2)),
       let count = number(at: entry + 4, size: 4).map(Int.init),
-      // Up to four bytes are stored in place of the offset.
+      // Values of up to four bytes are stored in place of the offset.
       let start = count <= 4 ? entry + 8 : number(at: entry + 8, size: 4).map(Int.init),
       start <= bytes.count - count
     else { return nil }

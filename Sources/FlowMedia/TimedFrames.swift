@@ -1,18 +1,19 @@
 internal import FlowCore
 
-/// Raw RGB frames with times, as Matroska: what ffmpeg reads from a pipe where the rate varies.
+/// Raw RGB frames with times in Matroska, the format in which ffmpeg reads a variable rate from a
+/// pipe.
 ///
-/// Times are in microseconds; each frame is a cluster of its own, so that nothing must be known of
-/// those that follow.
+/// Times are in microseconds. Each frame is a separate cluster, so that later frames need not be
+/// known.
 struct TimedFrames: Sendable {
   let size: PixelSize
 
-  /// How ffmpeg reads them on its standard input; the first frame tells all there is to know.
+  /// The input arguments of ffmpeg; the first frame contains all parameters.
   static let inputArguments = [
     "-probesize", "32", "-analyzeduration", "0", "-f", "matroska", "-i", "pipe:0",
   ]
 
-  /// What stands before the first frame.
+  /// The data before the first frame.
   var header: [UInt8] {
     let kind = Self.element(
       [0x1a, 0x45, 0xdf, 0xa3],
@@ -33,13 +34,13 @@ struct TimedFrames: Sendable {
     return kind + segment + information + tracks
   }
 
-  /// What stands before the pixels of a frame that is shown from a time on.
+  /// The data before the pixels of a frame with a start time.
   func prefix(at time: Duration) -> [UInt8] {
     let (seconds, attoseconds) = time.components
     let microseconds = UInt64(max(seconds * 1_000_000 + attoseconds / 1_000_000_000_000, 0))
     let pixels = 3 * size.width * size.height
     let clock = Self.element([0xe7], Self.bytes(of: microseconds))
-    // The track, a time within the cluster, and that any decoder can begin here.
+    // The track, the time within the cluster, and the flag of a key frame.
     let block: [UInt8] = [0xa3] + Self.length(pixels + 4) + [0x81, 0, 0, 0x80]
     return [0x1f, 0x43, 0xb6, 0x75] + Self.length(clock.count + block.count + pixels) + clock
       + block
@@ -49,7 +50,7 @@ struct TimedFrames: Sendable {
     identifier + length(content.count) + content
   }
 
-  /// A length in eight bytes, the first of which says so.
+  /// A length encoded in eight bytes, as its first byte specifies.
   private static func length(_ count: Int) -> [UInt8] { [1] + bytes(of: UInt64(count)).dropFirst() }
 
   private static func bytes(of number: UInt64) -> [UInt8] {

@@ -1,8 +1,8 @@
-/// How the tracks of a source are carried over into a container.
+/// How the tracks of a source are transferred to a container.
 struct TrackPlan {
-  /// The second input of ffmpeg, which has the tracks; empty without one.
+  /// The second input of ffmpeg, which contains the tracks; empty if there is none.
   let inputArguments: [String]
-  /// Which streams are written, and how.
+  /// The written streams and their encoding.
   let outputArguments: [String]
   let outcomes: [VideoTracks.Outcome]
 
@@ -18,7 +18,7 @@ struct TrackPlan {
     self.outcomes = outcomes
   }
 
-  /// Probes a source, and plans for what the container and this ffmpeg can take of it.
+  /// Probes a source, and plans by the abilities of the container and this ffmpeg.
   init(_ tracks: VideoTracks?, container: VideoContainer, ffmpeg: FFmpeg) async throws {
     guard let tracks else {
       self = .none
@@ -26,13 +26,13 @@ struct TrackPlan {
     }
     let found = try await VideoProbe(ffmpeg: ffmpeg).tracks(of: .file(tracks.path))
       .filter { tracks.kinds.contains($0.kind) }
-    // ffmpeg is asked only where something is to be encoded again.
+    // ffmpeg is queried only if a track must be re-encoded.
     let needsCodecs = found.contains { !container.holds($0) && container.encoders(for: $0) != nil }
     let codecs = needsCodecs ? try await FFmpegCodecs(ffmpeg) : FFmpegCodecs()
     self.init(tracks, found: found, container: container, codecs: codecs)
   }
 
-  /// Plans for tracks that are known.
+  /// Plans for known tracks.
   init(
     _ tracks: VideoTracks, found: [ProbedTrack], container: VideoContainer, codecs: FFmpegCodecs
   ) {

@@ -6,13 +6,13 @@ enum UserComment {
 
   /// The offset of the comment in ``exif(of:)``: a header and two directories of one entry.
   private static let offset = 8 + 18 + 18
-  /// The longest text in bytes: a segment's length has 16 bits and counts itself.
+  /// The maximum length of the text in bytes: a segment's 16-bit length includes itself.
   static let capacity = 65_535 - 2 - JPEGSegments.exifMark.count - offset - unicode.count
 
   // MARK: - Reading
 
-  /// The text of an EXIF block's user comment; nothing where it is absent, blank or of a character
-  /// set that is not read.
+  /// The text of an EXIF block's user comment; nil if it is absent, blank or in an unsupported
+  /// character set.
   static func text(inEXIF exif: ArraySlice<UInt8>) -> String? {
     guard let file = TIFFFile(exif), let bytes = file.bytes(ofTag: .userComment) else { return nil }
     let content = bytes.dropFirst(unicode.count)
@@ -22,13 +22,13 @@ enum UserComment {
       } else if bytes.starts(with: ascii) || bytes.starts(with: [UInt8](repeating: 0, count: 8)) {
         String(decoding: content, as: UTF8.self)
       } else {
-        // Some programs leave the character set out.
+        // Some programs omit the character set.
         String(validating: bytes, as: UTF8.self)
       }
     return text.flatMap(trimmed)
   }
 
-  /// A text without the blanks and zeros at its end; nothing if nothing is left.
+  /// A text without trailing spaces and zeros; nil if the rest is empty.
   static func trimmed(_ text: String) -> String? {
     var scalars = text.unicodeScalars[...]
     while let last = scalars.last, last == "\0" || last.properties.isWhitespace {
@@ -39,8 +39,8 @@ enum UserComment {
 
   /// Decodes UTF-16 of either byte order.
   ///
-  /// The order should be the file's, but some programs write the other one. A byte order mark
-  /// decides, else the half of the zero bytes that is larger: most texts have ASCII in them.
+  /// The byte order should be the file's, but some programs use the other one. A byte order mark
+  /// decides, else the position of most zero bytes, since most texts contain ASCII.
   private static func utf16(_ bytes: [UInt8], isBigEndian: Bool) -> String {
     let pairs = stride(from: 0, to: bytes.count - 1, by: 2).map { (bytes[$0], bytes[$0 + 1]) }
     let highZeros = pairs.count { $0.0 == 0 && $0.1 != 0 }
@@ -60,11 +60,10 @@ enum UserComment {
 
   // MARK: - Writing
 
-  /// An EXIF block whose only content is a user comment, in UTF-16 and big-endian as piexif writes
-  /// it.
+  /// An EXIF block with only a user comment, in big-endian UTF-16 as written by piexif.
   ///
-  /// A text of more than 32,737 UTF-16 units that is not ASCII loses the end of all but its last
-  /// line, which holds the settings.
+  /// A non-ASCII text of more than 32,737 UTF-16 units is truncated before its last line, which
+  /// contains the settings.
   static func exif(of text: String) -> [UInt8] {
     let comment: [UInt8]
     if text.utf16.count > capacity / 2, text.utf8.count <= capacity,

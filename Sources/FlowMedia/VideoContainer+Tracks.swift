@@ -1,13 +1,13 @@
-/// The tracks that a container holds beside its frames.
+/// The tracks that a container can contain besides its frames.
 extension VideoContainer {
-  /// Subtitles that are text, which ffmpeg turns into each other.
+  /// Text subtitles, which ffmpeg can convert into each other.
   private static let textSubtitles: Set<String> = [
     "subrip", "srt", "ass", "ssa", "webvtt", "mov_text", "text", "microdvd", "sami", "subviewer",
     "subviewer1", "realtext", "jacosub", "mpl2", "pjs", "stl", "vplayer",
   ]
 
-  /// The audio codecs that are taken as they are, and the encoders for others, the best first; nil
-  /// where there is no room for sound.
+  /// The audio codecs that can be copied, and the encoders for others, best first; nil if the
+  /// container has no audio.
   private var audio: (codecs: Set<String>, encoders: [String])? {
     switch self {
     case .mp4: (["aac", "mp3", "ac3", "eac3", "alac", "opus", "flac"], ["aac"])
@@ -25,7 +25,7 @@ extension VideoContainer {
     }
   }
 
-  /// The subtitle codecs that are taken as they are, and the encoder for other text.
+  /// The subtitle codecs that can be copied, and the encoder for other text.
   private var subtitles: (codecs: Set<String>, encoders: [String])? {
     switch self {
     case .mp4, .mov: (["mov_text"], ["mov_text"])
@@ -39,7 +39,7 @@ extension VideoContainer {
     }
   }
 
-  /// Whether chapters and metadata have a place.
+  /// Whether the container supports chapters and metadata.
   var holdsChapters: Bool {
     switch self {
     case .mp4, .mov, .matroska, .webm: true
@@ -47,7 +47,7 @@ extension VideoContainer {
     }
   }
 
-  /// Whether a track is taken as it is.
+  /// Whether a track can be copied.
   func holds(_ track: ProbedTrack) -> Bool {
     switch track.kind {
     case .audio: audio?.codecs.contains(track.codec) == true
@@ -56,7 +56,7 @@ extension VideoContainer {
     }
   }
 
-  /// The encoders for a track that is not taken as it is; nil where none would do.
+  /// The encoders for a track that cannot be copied; nil if there are none.
   func encoders(for track: ProbedTrack) -> [String]? {
     switch track.kind {
     case .audio: audio?.encoders
@@ -65,13 +65,13 @@ extension VideoContainer {
     }
   }
 
-  /// Why a track without an encoder is omitted.
+  /// The reason for omitting a track without an encoder.
   func reasonForOmitting(_ track: ProbedTrack) -> String {
     switch track.kind {
-    case .audio: "\(name) holds no sound"
-    case .subtitles where subtitles != nil: "\(name) holds subtitles as text only"
-    case .subtitles: "\(name) holds no subtitles"
-    case .attachment: "\(name) holds no attached files"
+    case .audio: "\(name) does not support audio"
+    case .subtitles where subtitles != nil: "\(name) supports only text subtitles"
+    case .subtitles: "\(name) does not support subtitles"
+    case .attachment: "\(name) does not support attachments"
     }
   }
 

@@ -1,10 +1,10 @@
 internal import Foundation
 
-/// A form of video files: what holds frames, and what it holds.
+/// A container format of video files.
 enum VideoContainer: CaseIterable {
   case mp4, mov, matroska, webm, avi, gif, apng, pictures, y4m, raw
 
-  /// The form that a file's name tells.
+  /// The format for a file name.
   init(ofFileAt path: String) throws(MediaError) {
     let suffix = URL(filePath: path).pathExtension.lowercased()
     let isPattern = URL(filePath: path).lastPathComponent.contains("%")
@@ -33,7 +33,7 @@ enum VideoContainer: CaseIterable {
     self = container
   }
 
-  /// ffmpeg's name of the form.
+  /// ffmpeg's name of the format.
   var muxer: String {
     switch self {
     case .mp4: "mp4"
@@ -49,7 +49,7 @@ enum VideoContainer: CaseIterable {
     }
   }
 
-  /// The encoders that serve unless told otherwise, the best first.
+  /// The default encoders, best first.
   var encoders: [String] {
     switch self {
     case .mp4, .mov, .matroska: ["libx264"]
@@ -63,17 +63,17 @@ enum VideoContainer: CaseIterable {
     }
   }
 
-  /// What the container needs besides its name.
+  /// The container's additional options.
   var options: [String] {
     switch self {
-    // The index before the frames: a player over a network begins at once.
+    // The index comes before the frames: a player can start at once over a network.
     case .mp4, .mov: ["-movflags", "+faststart"]
     case .apng: ["-plays", "0"]
     case .matroska, .webm, .avi, .gif, .pictures, .y4m, .raw: []
     }
   }
 
-  /// Whether each frame can have a time of its own; elsewhere frames are repeated.
+  /// Whether frames have individual times; other containers repeat frames.
   var holdsFrameTimes: Bool {
     switch self {
     case .mp4, .mov, .matroska, .webm, .gif, .apng: true

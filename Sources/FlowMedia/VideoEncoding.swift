@@ -1,17 +1,17 @@
 internal import FlowCore
 
-/// How frames become a container's: the encoder, its options and the filters before it.
+/// The encoder of a container, its options and the filters before it.
 struct VideoEncoding: Sendable {
   let encoder: String
   let size: PixelSize
-  /// Whether each frame has a time of its own.
+  /// Whether frames have individual times.
   let isRateVariable: Bool
   private let container: VideoContainer
   private let color: VideoColor
 
   /// - Parameters:
-  ///   - size: that of the frames that come.
-  ///   - outputSize: what they are scaled to.
+  ///   - size: the size of the input frames.
+  ///   - outputSize: the scaled size.
   init(
     encoder: String, container: VideoContainer, size frameSize: PixelSize,
     outputSize: PixelSize? = nil, isRateVariable: Bool = false, color: VideoColor
@@ -22,7 +22,7 @@ struct VideoEncoding: Sendable {
     self.encoder = encoder
     self.container = container
     self.color = color.writable
-    // Colors at half the resolution need even sizes; one column or row is repeated.
+    // Chroma subsampling requires even sizes; one column or row is repeated.
     let isEven = Self.layout(encoder) == "yuv420p" && !["libvpx", "libvpx-vp9"].contains(encoder)
     self.size =
       isEven
@@ -33,7 +33,7 @@ struct VideoEncoding: Sendable {
   private let padding: PixelSize
   private let scaledSize: PixelSize?
 
-  /// The layout of pixels that an encoder gets.
+  /// The pixel format that an encoder gets.
   private static func layout(_ encoder: String) -> String {
     switch encoder {
     case "png", "apng", "rawvideo", "libx264rgb": "rgb24"
@@ -44,12 +44,12 @@ struct VideoEncoding: Sendable {
     }
   }
 
-  /// What ffmpeg is told between its inputs and the output's name.
+  /// The arguments of ffmpeg between the inputs and the output's name.
   var arguments: [String] {
     var arguments = ["-vf", filters, "-c:v", encoder] + quality
     if isRateVariable {
       arguments += ["-fps_mode", "passthrough", "-enc_time_base", "1:90000"]
-      // Frames that wait for later ones would hide how long the last one is shown.
+      // Reordered frames would hide the duration of the last frame.
       if encoder.contains("264") || encoder.contains("265") { arguments += ["-bf", "0"] }
     }
     if isLuma {
@@ -78,10 +78,11 @@ struct VideoEncoding: Sendable {
 
   private var isLuma: Bool { Self.layout(encoder).hasPrefix("yuv") }
 
-  /// What is said of the colors, or taken for granted where the container cannot say it.
+  /// The color matrix in the file, or the one that players assume if the container cannot specify
+  /// it.
   private var matrix: String {
     switch container {
-    // ffmpeg, which reads it most, takes BT.601 for it whatever the size.
+    // ffmpeg, the main reader of this format, assumes BT.601 for any size.
     case .y4m: "smpte170m"
     case .avi: VideoColor.guessedMatrix(size)
     case .mp4, .mov, .matroska, .webm, .gif, .apng, .pictures, .raw: color.matrix ?? "bt709"
@@ -112,7 +113,7 @@ struct VideoEncoding: Sendable {
         "setparams=colorspace=\(matrix):range=\(range):color_primaries="
           + "\(color.primaries ?? "bt709"):color_trc=\(color.transfer ?? "bt709")")
     } else if encoder == "gif" {
-      // A palette for each frame: one for all would hold all frames in memory.
+      // One palette per frame: a common palette would require all frames in memory.
       filters.append("split[a][b];[a]palettegen=stats_mode=single[p];[b][p]paletteuse=new=1")
     } else {
       filters.append("format=\(Self.layout(encoder))")

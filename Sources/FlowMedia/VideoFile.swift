@@ -1,11 +1,11 @@
 internal import Foundation
 
-/// The place of a video that is being written: a temporary name until it can be played.
+/// The output file of a video: it has a temporary name until it is playable.
 struct VideoFile: Sendable {
   private let path: String
   private let container: VideoContainer
   private let overwriting: Bool
-  /// Nil where frames go to standard output, or to files of their own.
+  /// Nil for standard output and for image sequences.
   private let temporary: String?
 
   init(at path: String, container: VideoContainer, overwriting: Bool) throws(MediaError) {
@@ -19,7 +19,7 @@ struct VideoFile: Sendable {
       temporary = nil
     } else {
       guard overwriting || !FileManager.default.fileExists(atPath: path) else {
-        throw MediaError(code: .fileUnwritable, message: "'\(path)' is there already")
+        throw MediaError(code: .fileUnwritable, message: "'\(path)' exists already")
       }
       let (temporary, descriptor) = try AtomicFile.create(for: path)
       close(descriptor)
@@ -27,13 +27,13 @@ struct VideoFile: Sendable {
     }
   }
 
-  /// What ffmpeg writes to.
+  /// The output argument of ffmpeg.
   var outputArgument: String { path == "-" ? "pipe:1" : "file:\(temporary ?? path)" }
 
-  /// Takes back what nobody is to see.
+  /// Removes an unfinished file.
   func remove() { if let temporary { unsafe unlink(temporary) } }
 
-  /// Gives the file its name where it can be played, and throws where it is not what was wanted.
+  /// Renames a playable file to its final name, and throws if the result is incomplete.
   func finish(
     _ result: VideoWriterResult, outcome: Result<Void, any Error>, isWhole: Bool, log: FFmpegLog,
     ffmpeg: FFmpeg
@@ -67,7 +67,7 @@ struct VideoFile: Sendable {
         message: "stopped: \(FrameCount.words(result.frameCount)) written to \(place)",
         cause: failure)
     }
-    // Where ffmpeg failed, it had some of the frames still to itself.
+    // If ffmpeg failed, it had not written all frames yet.
     let frames =
       isWhole ? "the \(FrameCount.words(result.frameCount)) until then" : "what was done until then"
     let what = failure is CancellationError ? "stopped" : "\(failure)"
@@ -82,11 +82,11 @@ struct VideoFile: Sendable {
     guard try AtomicFile.place(temporary, at: path, overwriting: overwriting) else {
       throw MediaError(
         code: .fileUnwritable,
-        message: "'\(path)' has come meanwhile; the video is in '\(temporary)'")
+        message: "'\(path)' was created in the meantime; the video is in '\(temporary)'")
     }
   }
 
-  /// Whether a file that ffmpeg did not finish has frames all the same.
+  /// Whether a file that ffmpeg did not finish contains frames.
   private func isPlayable(_ ffmpeg: FFmpeg) async -> Bool {
     guard let temporary else { return true }
     let arguments = ["-loglevel", "level+error", "-f", container.demuxer, "-select_streams", "v"]
@@ -99,7 +99,7 @@ struct VideoFile: Sendable {
     return container != .raw && report?.isEmpty == false
   }
 
-  /// Lets the sound of a stopped video end with its frames: copies both, up to there.
+  /// Trims the audio of a stopped video to its frames by copying both.
   private func cutSound(of temporary: String, to duration: Duration, ffmpeg: FFmpeg) async throws {
     let (shorter, descriptor) = try AtomicFile.create(for: path)
     close(descriptor)
@@ -113,7 +113,7 @@ struct VideoFile: Sendable {
     _ = try AtomicFile.place(shorter, at: temporary, overwriting: true)
   }
 
-  /// Images of a pattern are there one by one: none may be there before, and the folder must be.
+  /// Images of a sequence are separate files: none may exist before, and the folder must exist.
   private static func check(pattern: String, overwriting: Bool) throws(MediaError) {
     let folder = URL(filePath: pattern).deletingLastPathComponent().path
     var isFolder: ObjCBool = false
@@ -122,7 +122,7 @@ struct VideoFile: Sendable {
     else {
       throw MediaError(
         code: .fileUnwritable,
-        message: "cannot write '\(pattern)': '\(folder)' is no folder to write in")
+        message: "cannot write '\(pattern)': '\(folder)' is not a writable folder")
     }
     guard let names = ImagePattern(pattern) else {
       throw MediaError(
@@ -130,12 +130,12 @@ struct VideoFile: Sendable {
         message: "cannot write '\(pattern)': a pattern has one number, such as out/%04d.png")
     }
     guard !overwriting, let taken = names.files().first else { return }
-    throw MediaError(code: .fileUnwritable, message: "'\(taken)' is there already")
+    throw MediaError(code: .fileUnwritable, message: "'\(taken)' exists already")
   }
 }
 
 extension VideoContainer {
-  /// ffmpeg's name of the form when it is read.
+  /// ffmpeg's name of the format for reading.
   fileprivate var demuxer: String {
     switch self {
     case .mp4, .mov: "mov"
@@ -146,7 +146,7 @@ extension VideoContainer {
 }
 
 extension MediaError {
-  /// What ffmpeg failed to write, in its words.
+  /// The error for an output that ffmpeg could not write, with ffmpeg's message.
   static func unwritable(_ path: String, log: FFmpegLog) async -> MediaError {
     let reason = await log.failure
     let name = path == "-" ? "standard output" : "'\(path)'"
@@ -161,7 +161,7 @@ extension MediaError {
   }
 }
 
-/// A number of frames in words.
+/// A number of frames as text.
 enum FrameCount {
   static func words(_ count: Int) -> String { count == 1 ? "1 frame" : "\(count) frames" }
 }

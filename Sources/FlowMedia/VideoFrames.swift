@@ -1,29 +1,31 @@
 public import FlowCore
 internal import Subprocess
 
-/// An image of a video, and its place.
+/// A frame of a video with its index and time.
 public struct VideoFrame: Hashable, Sendable {
   /// The image.
   public let image: PixelImage
-  /// Its number among those that are read, from 0.
+  /// Its index among the frames that are read, from 0.
   public let index: Int
-  /// Its time from the first frame on; for cameras and screens, when it came.
+  /// Its time relative to the first frame; for cameras and screens, the time of its arrival.
   ///
-  /// Those of a file are the file's own, and ascend.
+  /// The times of a file are the file's own, and ascend.
   public let timestamp: Duration
 }
 
-/// The frames of an open video: asking for the next one lets ffmpeg go on.
+/// The frames of an open video.
+///
+/// Requesting the next frame lets ffmpeg continue.
 public struct VideoFrames: AsyncSequence, Sendable {
   /// The size of each frame.
   public let size: PixelSize
-  /// The rate of these frames: exact where it is constant, the grid that they fit where it varies,
-  /// about it for cameras and screens.
+  /// The rate of these frames: exact if constant, the grid of a variable rate, approximate for
+  /// cameras and screens.
   public let rate: FrameRate
-  /// When the first frame is shown, from the beginning of the file or of the selected part: a video
-  /// may begin after its sound.
+  /// The start time of the first frame in the file or in the selected part: a video may start after
+  /// its audio.
   public let startTime: Duration
-  /// Whether frames lie off the grid of the rate, by their times.
+  /// Whether frame times deviate from the grid of the rate.
   public let isRateVariable: Bool
   private let source: FrameSource
 
@@ -38,10 +40,11 @@ public struct VideoFrames: AsyncSequence, Sendable {
     self.source = source
   }
 
-  /// Begins to read, which can be done once: a second iterator goes on where the first one stands.
+  /// Starts reading, which is possible once: a second iterator continues at the position of the
+  /// first.
   public func makeAsyncIterator() -> Iterator { Iterator(source: source) }
 
-  /// Frames one after another.
+  /// Iterates over frames.
   public struct Iterator: AsyncIteratorProtocol {
     fileprivate let source: FrameSource
 
@@ -50,15 +53,15 @@ public struct VideoFrames: AsyncSequence, Sendable {
   }
 }
 
-/// Takes frames out of ffmpeg's pipe.
+/// Reads frames from ffmpeg's pipe.
 actor FrameSource {
   typealias Pipe = SubprocessOutputSequence
 
-  /// How frames get their times.
+  /// The source of frame times.
   enum Clock {
-    /// By their number and the rate, or by a clock where the source is live.
+    /// The index and the rate, or a clock for live sources.
     case counted
-    /// As ffmpeg logs them; no frame is later than the end.
+    /// ffmpeg's log; no frame is later than the end.
     case logged(isConstant: Bool, end: Duration?)
   }
 
@@ -79,9 +82,9 @@ actor FrameSource {
 
   /// - Parameters:
   ///   - process: ffmpeg.
-  ///   - source: what it reads.
-  ///   - clock: how frames get their times.
-  ///   - isMeasured: whether only the number of bytes tells that a last frame was cut.
+  ///   - source: the source of the video.
+  ///   - clock: the source of frame times.
+  ///   - isMeasured: whether a truncated last frame can be detected only by the number of bytes.
   init(
     _ process: FFmpegProcess<Pipe>, source: VideoSource, clock times: Clock, isMeasured: Bool
   ) {
@@ -93,7 +96,7 @@ actor FrameSource {
     start = clock.now
   }
 
-  /// Waits for the first frame, which tells the size, and the rate where it is not known.
+  /// Waits for the first frame, which determines the size, and the rate if unknown.
   func open(rate: FrameRate?) async throws -> VideoFrames {
     guard let first = try await nextImage() else {
       throw MediaError(
@@ -120,7 +123,7 @@ actor FrameSource {
     if let first {
       image = first
       self.first = nil
-      // The time that was spent between opening and reading is nobody's.
+      // The time between opening and reading is not counted.
       start = clock.now
     } else {
       guard let next = try await nextImage() else { return nil }
@@ -131,18 +134,18 @@ actor FrameSource {
     return VideoFrame(image: image, index: count, timestamp: lastTime)
   }
 
-  /// The time of a frame but the first, from the first one on.
+  /// The time of a frame after the first, relative to the first.
   private func time(ofFrame index: Int) async -> Duration {
     if source.isLive { return start.duration(to: clock.now) }
     guard let rate else { return .zero }
     guard case .logged(let isConstant, let end) = times else { return rate.time(ofFrame: index) }
     let logged = await process.log.nextFrameTime()
-    // Damaged files have frames without a time, or far from all others.
+    // Damaged files have frames without a time, or with an outlying one.
     guard var time = logged.map({ $0 - firstTime }),
       end.map({ time + firstTime <= $0 + .seconds(1) }) ?? true
     else { return lastTime + rate.time(ofFrame: 1) }
     if isConstant {
-      // Matroska rounds times to a millisecond.
+      // Matroska rounds times to milliseconds.
       let number = (time / .seconds(1) * rate.framesPerSecond).rounded()
       let exact = rate.time(ofFrame: Int(max(number, 0)))
       let tolerance = min(Duration.microseconds(1100), rate.time(ofFrame: 1) / 4)
@@ -151,7 +154,7 @@ actor FrameSource {
     return time > lastTime ? time : lastTime + .milliseconds(1)
   }
 
-  /// A PPM image: `P6`, width, height and 255 on lines of their own, then the pixels.
+  /// A PPM image: `P6`, width, height and 255 on separate lines, then the pixels.
   private func nextImage() async throws -> PixelImage? {
     guard !isEnded, let kind = try await line() else { return nil }
     guard kind == "P6", let size = try await line(), let most = try await line(), most == "255"
@@ -171,7 +174,7 @@ actor FrameSource {
     return PixelImage(width: numbers[0], height: numbers[1], pixels: pixels)
   }
 
-  /// The text up to the end of a line, or nil at the end of everything.
+  /// The text up to the end of a line, or nil at the end of the stream.
   private func line() async throws -> String? {
     var text: [UInt8] = []
     while text.count < 32 {
@@ -186,7 +189,7 @@ actor FrameSource {
     throw foreign
   }
 
-  /// Has bytes at hand; false at the end of a video that was read whole.
+  /// Ensures that bytes are available; returns false at the end of a complete video.
   private func fill() async throws -> Bool {
     guard chunk.isEmpty else { return true }
     var iterator = chunks
@@ -196,7 +199,7 @@ actor FrameSource {
       chunk = unsafe next.withUnsafeBytes { unsafe Array($0)[...] }
       return true
     }
-    // Where the task was cancelled, the pipe looks as if it had ended.
+    // If the task was cancelled, the pipe appears to have ended.
     try Task.checkCancellation()
     isEnded = true
     let isWhole = await process.exit()
@@ -219,6 +222,9 @@ actor FrameSource {
   }
 
   private var foreign: MediaError {
-    MediaError(code: .videoUnreadable, message: "cannot read \(source): ffmpeg sends no PPM")
+    MediaError(
+      code: .videoUnreadable,
+      message:
+        "cannot read \(source): ffmpeg did not send PPM images")
   }
 }

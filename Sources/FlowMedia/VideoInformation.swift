@@ -1,22 +1,22 @@
 public import FlowCore
 
-/// What is known of a video before its frames are read.
+/// The properties of a video, before its frames are read.
 public struct VideoInformation: Hashable, Sendable {
-  /// The size of a frame as it is shown: with square pixels, and turned as the file says.
+  /// The displayed size of a frame: with square pixels, and rotated as the file specifies.
   public var size: PixelSize
-  /// The frames by the time they take, where the file tells.
+  /// The average rate, if the file specifies it.
   public var averageRate: FrameRate?
-  /// The lowest rate on whose grid every frame lies, where ffmpeg could tell.
+  /// The lowest rate whose grid contains every frame, if ffmpeg could determine it.
   public var nominalRate: FrameRate?
-  /// The number of frames, where the file says it.
+  /// The number of frames, if the file specifies it.
   public var frameCount: Int?
-  /// How long the video is, where the file says it.
+  /// The duration, if the file specifies it.
   public var duration: Duration?
   /// ffmpeg's name of the codec: `h264`.
   public var codec: String
-  /// ffmpeg's name of the layout of pixels: `yuv420p`.
+  /// ffmpeg's name of the pixel format: `yuv420p`.
   public var pixelFormat: String?
-  /// How numbers stand for colors.
+  /// The color encoding.
   public var color: VideoColor
   /// ffmpeg's names of the codecs of the audio streams.
   public var audioCodecs: [String]
@@ -24,20 +24,20 @@ public struct VideoInformation: Hashable, Sendable {
   public var subtitleCodecs: [String] = []
   /// Whether pixels have an alpha channel.
   public var hasAlpha = false
-  /// The decoder that reads the alpha channel, where ffmpeg's usual one does not.
+  /// The decoder that reads the alpha channel, if ffmpeg's default decoder does not.
   var alphaDecoder: String? = nil
 
-  /// The aspect ratios of stored pixels that are made square; others are taken as the nearest.
+  /// The pixel aspect ratios that are made square; others are clamped to this range.
   static let pixelAspects = 0.1...10.0
 
-  /// Whether the time between frames varies: the rates differ by more than rounding explains.
+  /// Whether the time between frames varies: whether the rates differ by more than rounding.
   public var isRateVariable: Bool {
     guard let averageRate, let nominalRate else { return true }
     return abs(averageRate.framesPerSecond / nominalRate.framesPerSecond - 1) > 0.002
   }
 
-  /// The constant rate that the frames fit: the average where the rate is constant, else the nominal
-  /// one, at most 60; 25 where nothing is known.
+  /// The constant rate of the frames: the average if the rate is constant, else the nominal rate,
+  /// at most 60; 25 if unknown.
   public var readingRate: FrameRate {
     if !isRateVariable, let averageRate { return averageRate }
     guard let nominalRate else { return averageRate ?? FrameRate(25) }
@@ -45,18 +45,18 @@ public struct VideoInformation: Hashable, Sendable {
   }
 }
 
-/// How the numbers of a video stand for colors, in ffmpeg's names; nil where it is not said.
+/// The color encoding of a video, in ffmpeg's names; nil if unspecified.
 public struct VideoColor: Hashable, Sendable {
   /// `tv` for 16 to 235, `pc` for 0 to 255.
   public var range: String?
   /// The weights of red, green and blue in luma: `bt709`, `smpte170m`, `bt2020nc`.
   public var matrix: String?
-  /// The colors of full red, green and blue: `bt709`, `bt2020`.
+  /// The primary colors: `bt709`, `bt2020`.
   public var primaries: String?
-  /// The light of each number: `bt709`, `smpte2084`.
+  /// The transfer function: `bt709`, `smpte2084`.
   public var transfer: String?
 
-  /// Creates a description; what is left out is not known.
+  /// Creates a description; omitted properties are unknown.
   public init(
     range: String? = nil, matrix: String? = nil, primaries: String? = nil, transfer: String? = nil
   ) {
@@ -66,22 +66,22 @@ public struct VideoColor: Hashable, Sendable {
     self.transfer = transfer
   }
 
-  /// High definition: BT.709 in the range of television.
+  /// High definition: BT.709 with limited range.
   public static let highDefinition = VideoColor(
     range: "tv", matrix: "bt709", primaries: "bt709", transfer: "bt709")
 
-  /// Whether the numbers stand for more light than a standard screen shows: HLG or PQ.
+  /// Whether the transfer function exceeds a standard screen's range: HLG or PQ.
   public var isHighDynamicRange: Bool {
     transfer == "smpte2084" || transfer == "arib-std-b67"
   }
 
-  /// What players take a compressed video for that says no matrix: BT.709 where it is large.
+  /// The matrix that players assume for compressed video without one: BT.709 for large sizes.
   static func guessedMatrix(_ size: PixelSize) -> String {
     size.width >= 1280 || size.height > 576 ? "bt709" : "smpte170m"
   }
 
-  /// This description with BT.709 and the range of television for what is unknown, or is no matrix
-  /// that RGB is turned into.
+  /// This description with BT.709 and limited range for unknown values, and for matrices that RGB
+  /// cannot be converted to.
   var writable: VideoColor {
     let known = [
       "bt709", "smpte170m", "bt470bg", "smpte240m", "fcc", "bt2020nc",

@@ -1,22 +1,22 @@
 internal import FlowCore
 internal import Foundation
 
-/// How ffmpeg is told to open a source.
+/// The arguments and the standard input with which ffmpeg opens a source.
 struct VideoInput: Sendable {
-  /// What stands before and in `-i`.
+  /// The arguments up to and including `-i`.
   var arguments: [String]
-  /// What ffmpeg's standard input is.
+  /// ffmpeg's standard input.
   var stream = Stream.none
-  /// The rate, where it is known without a look.
+  /// The rate, if it is known without probing.
   var rate: FrameRate?
 
   enum Stream: Sendable {
     case none
-    /// Bytes that are given.
+    /// The given bytes.
     case bytes([UInt8])
-    /// This process's own.
+    /// This process's own standard input.
     case inherited
-    /// This process's own, whose beginning was read already.
+    /// This process's own standard input, whose beginning was read already.
     case continued([UInt8])
   }
 
@@ -67,12 +67,12 @@ struct VideoInput: Sendable {
       + ["-framerate", "\(rate)", "-i", "pipe:0"]
   }
 
-  /// A path as ffmpeg takes it, whatever letters it begins with; an address as it is.
+  /// A path in a form that ffmpeg accepts for any initial letters; addresses are unchanged.
   static func address(of path: String) -> String {
     path.prefixMatch(of: /[A-Za-z][A-Za-z0-9+.\-]*:\/\//) == nil ? "file:\(path)" : path
   }
 
-  /// What a file's name asks for: an image whose name has a `%` is no pattern of names.
+  /// Options for a file name: an image name that contains `%` is not a pattern.
   private static func options(ofFileAt path: String) -> [String] {
     let kinds = ["png", "jpg", "jpeg", "webp", "bmp", "tif", "tiff", "gif", "jxl", "jp2", "ppm"]
     let isImage = kinds.contains(URL(filePath: path).pathExtension.lowercased())
@@ -80,7 +80,7 @@ struct VideoInput: Sendable {
       ? ["-f", "image2", "-pattern_type", "none"] : []
   }
 
-  /// A device, with as little waiting for frames to come as ffmpeg can do with.
+  /// A device with ffmpeg's lowest latency.
   private static func live(
     _ format: String, size: PixelSize?, rate: FrameRate?, name: String
   ) -> [String] {
@@ -89,7 +89,7 @@ struct VideoInput: Sendable {
       + (rate.map { ["-framerate", "\($0)"] } ?? []) + ["-i", name]
   }
 
-  /// The images of a folder as ffmpeg's concat format lists them, 2 before 10.
+  /// The images of a folder as a list in ffmpeg's concat format, 2 before 10.
   private static func list(
     ofImagesIn path: String, rate: FrameRate
   ) throws(MediaError) -> [UInt8] {

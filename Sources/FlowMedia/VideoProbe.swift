@@ -1,22 +1,22 @@
 internal import Foundation
 
-/// Asks `ffprobe` what a file, address, graph or series of images is.
+/// Queries the properties of a file, address, filter graph or image sequence with `ffprobe`.
 ///
-/// Cameras, screens and standard input cannot be asked without taking from them: open them with a
-/// ``VideoReader``, whose frames tell their size and rate. Of a stream whose beginning was read
+/// Cameras, screens and standard input cannot be probed without consuming data: open them with a
+/// ``VideoReader``, whose frames have the size and rate. For a stream whose beginning was read
 /// (``VideoSource/opened(standardInput:)``) the beginning is probed.
 public struct VideoProbe: Sendable {
   private let ffmpeg: FFmpeg?
 
   /// Creates a probe.
   ///
-  /// - Parameter ffmpeg: the programs; found when they are needed unless given.
+  /// - Parameter ffmpeg: the programs; located on first use by default.
   public init(ffmpeg: FFmpeg? = nil) { self.ffmpeg = ffmpeg }
 
-  /// What the first video stream of a source is; covers of music are no video.
+  /// The properties of a source's first video stream; cover images of music are ignored.
   ///
-  /// - Throws: `fileUnreadable` where there is no such file, `videoStreamMissing` for one without
-  ///   video, and what ffmpeg reports.
+  /// - Throws: `fileUnreadable` if the file does not exist, `videoStreamMissing` if it has no
+  ///   video, and errors that ffmpeg reports.
   public func information(of source: VideoSource) async throws -> VideoInformation {
     let report = try await report(on: source)
     guard let stream = report.video, let size = stream.shownSize else {
@@ -33,7 +33,7 @@ public struct VideoProbe: Sendable {
       hasAlpha: stream.hasAlpha, alphaDecoder: stream.alphaDecoder)
   }
 
-  /// The tracks of a source beside its video, whether it has video or not.
+  /// The tracks of a source besides its video; the source need not have video.
   func tracks(of source: VideoSource) async throws -> [ProbedTrack] {
     try await report(on: source).tracks
   }
@@ -46,7 +46,7 @@ public struct VideoProbe: Sendable {
       try file.append(beginning)
       var report = try await report(
         from: VideoInput(.file(file.path)), of: source, naming: file.path, ffmpeg)
-      // Both are of the part that was read.
+      // Both values refer only to the beginning that was read.
       report.format?.duration = nil
       report.streams = report.streams?.map { stream in
         var stream = stream
@@ -74,7 +74,7 @@ public struct VideoProbe: Sendable {
       let reason = path.map { error.message.replacing("\($0): ", with: "") } ?? error.message
       throw MediaError.unreadable(source, reason: reason)
     } catch is DecodingError {
-      throw MediaError.unreadable(source, reason: "ffprobe's answer is not understood")
+      throw MediaError.unreadable(source, reason: "cannot parse ffprobe's output")
     }
   }
 }

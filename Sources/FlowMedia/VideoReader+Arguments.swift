@@ -1,10 +1,12 @@
 extension VideoReader {
-  /// What ffmpeg is told: frames leave it as PPM images, which carry their size.
+  /// The arguments of ffmpeg.
+  ///
+  /// Frames are output as PPM images, which contain their size.
   func arguments(
     input: VideoInput, rate: FrameRate?, conversion: FrameConversion
   ) -> [String] {
-    // Only at the level of information does ffmpeg tell the times of frames, and the rate of what was
-    // not probed; at the next one how much it read.
+    // ffmpeg logs frame times and the rate of sources that were not probed at level info, and the
+    // number of bytes read at level verbose.
     let needed =
       endsAreSilent ? FFmpegLogging.Level.verbose : rate == nil || isTimed ? .info : .error
     let levels = FFmpegLogging.Level.allCases
@@ -17,13 +19,12 @@ extension VideoReader {
     if let decoder = conversion.decoder { arguments += ["-c:v", decoder] }
     arguments += input.arguments + ["-map", "0:V:0", "-an", "-sn", "-dn"]
     arguments += ["-vf", filters(rate: rate, conversion: conversion).joined(separator: ",")]
-    // Every frame as it comes, once.
+    // Outputs every frame exactly once.
     arguments += ["-fps_mode", "passthrough"]
     return arguments + ["-f", "image2pipe", "-c:v", "ppm", "-pix_fmt", "rgb24", "pipe:1"]
   }
 
-  /// Whether ffmpeg says nothing of a source that ends in the middle of a frame, which it reads to
-  /// the end.
+  /// Whether ffmpeg does not report a truncated last frame of a source that it reads to the end.
   var endsAreSilent: Bool {
     guard selection.start == .zero, selection.duration == nil else { return false }
     switch source {
@@ -35,7 +36,7 @@ extension VideoReader {
     }
   }
 
-  /// Whether ffmpeg can jump to the start.
+  /// Whether ffmpeg can seek to the start.
   private var isSeekable: Bool {
     switch source {
     case .file: true
@@ -43,7 +44,7 @@ extension VideoReader {
     }
   }
 
-  /// Whether frames have times that only ffmpeg knows.
+  /// Whether only ffmpeg knows the frame times.
   var isTimed: Bool {
     guard selection.rate == nil else { return false }
     switch source {
@@ -54,7 +55,7 @@ extension VideoReader {
 
   private func filters(rate: FrameRate?, conversion: FrameConversion) -> [String] {
     var filters: [String] = []
-    // Images have no times but their numbers.
+    // Images have no times except their indices.
     if case .pictures(_, let rate) = source {
       filters += ["settb=\(rate.denominator)/\(rate.numerator)", "setpts=N"]
     }
@@ -64,14 +65,14 @@ extension VideoReader {
     }
     filters += conversion.deinterlacing
     if let rate = selection.rate {
-      // Begun at 0, a video that begins after its sound is filled up with its first frame.
+      // With start time 0, a video that starts after its audio is padded with its first frame.
       filters.append("fps=\(rate)\(source.isLive ? "" : ":start_time=0")")
     } else if source.isLive, let rate {
       filters.append("fps=\(rate)")
     }
     if selection.every > 1 { filters.append("framestep=\(selection.every)") }
     filters += conversion.color
-    // What else a frame carries would fill the log.
+    // Side data would fill the log.
     if isTimed { filters += ["sidedata=mode=delete", "showinfo=checksum=0"] }
     return filters
   }

@@ -7,38 +7,38 @@ internal import Subprocess
   internal import SystemPackage
 #endif
 
-/// Reads the frames of a video through an `ffmpeg` process, upright and as RGB.
+/// Reads the frames of a video with an `ffmpeg` process, upright and as RGB.
 ///
 ///     let reader = VideoReader(.file("in.mp4"))
 ///     try await reader.read { frames in
 ///       for try await frame in frames { show(frame.image) }
 ///     }
 ///
-/// Every frame of a file comes once, with the time that the file gives it, whether its rate is
-/// constant or not; ``FrameSelection/rate`` asks for a constant one. Those of cameras and screens
-/// come as they come. Pixels are made square, interlaced frames are deinterlaced, transparent ones
-/// laid over a background, and high dynamic range becomes BT.709 where this ffmpeg converts it
-/// (``FFmpeg/canToneMap()``). One frame is held at a time: a reader that waits makes ffmpeg wait. Leaving the
-/// closure by any way ends ffmpeg, and returns when it is gone.
+/// Every frame of a file is delivered once, with its own time, at constant and variable rates;
+/// ``FrameSelection/rate`` requests a constant rate. Frames of cameras and screens are delivered as
+/// they arrive. Pixels are made square, interlaced frames are deinterlaced, transparent ones are
+/// blended over a background, and high dynamic range is converted to BT.709 if this ffmpeg supports
+/// it (``FFmpeg/canToneMap()``). Only one frame is in memory at a time: a slow reader makes ffmpeg
+/// wait. Leaving the closure ends ffmpeg in any case, and returns when it has ended.
 public struct VideoReader: Sendable {
-  /// Where frames come from.
+  /// The source of the frames.
   public let source: VideoSource
-  /// Which frames are wanted.
+  /// The selected frames.
   public var selection: FrameSelection
-  /// What ffmpeg is to say, and to whom; errors reach the caller as errors anyway.
+  /// Log level and receiver of ffmpeg's messages; errors are thrown independently of this.
   public var logging: FFmpegLogging?
   /// The color under transparent pixels.
   public var background = RGBColor.white
   private let ffmpeg: FFmpeg?
-  /// What ``VideoSource/standardInput(_:)`` means: tests give another file.
+  /// The descriptor of ``VideoSource/standardInput(_:)``; tests replace it.
   var standardInput: Int32 = 0
 
-  /// Creates a reader; nothing is opened yet.
+  /// Creates a reader without opening the source.
   ///
   /// - Parameters:
-  ///   - source: where frames come from.
-  ///   - selection: which frames are wanted, all unless told otherwise.
-  ///   - ffmpeg: the programs; found when they are needed unless given.
+  ///   - source: the source of the frames.
+  ///   - selection: the selected frames; all by default.
+  ///   - ffmpeg: the programs; located on first use by default.
   public init(
     _ source: VideoSource, selection: FrameSelection = FrameSelection(), ffmpeg: FFmpeg? = nil
   ) {
@@ -47,9 +47,9 @@ public struct VideoReader: Sendable {
     self.ffmpeg = ffmpeg
   }
 
-  /// Opens the source, and gives its frames to a closure once the first one is there.
+  /// Opens the source, waits for the first frame, and passes the frames to a closure.
   ///
-  /// - Parameter body: reads frames, at most once, and no longer than it runs itself.
+  /// - Parameter body: reads frames, at most once, and only while it runs.
   public nonisolated(nonsending) func read<Result>(
     _ body: nonisolated(nonsending) (VideoFrames) async throws -> Result
   ) async throws -> Result {
@@ -101,7 +101,7 @@ public struct VideoReader: Sendable {
     ) { $0.standardOutput }
   }
 
-  /// Starts ffmpeg on standard input whose beginning was read: both are written to it in turn.
+  /// Starts ffmpeg on standard input whose beginning was read: writes the beginning, then the rest.
   private func start(
     _ ffmpeg: FFmpeg, arguments: [String], continuing beginning: [UInt8]
   ) async throws -> FFmpegProcess<FrameSource.Pipe> {
@@ -118,7 +118,8 @@ public struct VideoReader: Sendable {
     let input = PipeInput(standardInput)
     process.feeder = Task {
       for await writer in writers {
-        // A program that has enough, or this task's end, closes the pipe: nothing more to write.
+        // ffmpeg may have read enough, or this task was cancelled: the pipe is closed and writing
+        // ends.
         do {
           var part = beginning
           while !part.isEmpty {
@@ -132,7 +133,7 @@ public struct VideoReader: Sendable {
     return process
   }
 
-  /// How frames get their times.
+  /// The source of frame times.
   private func clock(_ information: VideoInformation?) -> FrameSource.Clock {
     guard isTimed else { return .counted }
     let isConstant = information.map { !$0.isRateVariable } ?? true
@@ -140,7 +141,7 @@ public struct VideoReader: Sendable {
       isConstant: isConstant, end: selection.start > .zero ? nil : information?.duration)
   }
 
-  /// What is known before frames come; nothing of devices, and of raw standard input.
+  /// The properties known before reading; nil for devices and raw standard input.
   private func probed(_ ffmpeg: FFmpeg) async throws -> VideoInformation? {
     switch source {
     case .file, .generated, .standardInput(.detected):
@@ -150,18 +151,18 @@ public struct VideoReader: Sendable {
   }
 }
 
-/// Which frames of a source are wanted.
+/// The selected frames of a source.
 public struct FrameSelection: Hashable, Sendable {
-  /// Where to begin.
+  /// The start time.
   public var start: Duration
-  /// How long to go on; to the end unless told.
+  /// The duration; nil means to the end.
   public var duration: Duration?
-  /// Every n-th frame of the rate is given, 1 for all: durations stay, the rate is divided.
+  /// Selects every n-th frame, 1 for all: durations are unchanged, the rate is divided.
   public var every: Int
-  /// The rate before that, instead of the source's own.
+  /// The rate before that selection, instead of the source's own.
   public var rate: FrameRate?
 
-  /// Creates a selection, of all frames unless told otherwise.
+  /// Creates a selection; the default is all frames.
   ///
   /// - Precondition: `every` is positive, and times are not negative.
   public init(
@@ -176,19 +177,19 @@ public struct FrameSelection: Hashable, Sendable {
   }
 }
 
-/// What ffmpeg is to say of its work.
+/// Log level and receiver of ffmpeg's messages.
 public struct FFmpegLogging: Sendable {
-  /// How much: each level includes those before it.
+  /// The log level; each level includes the ones before it.
   public enum Level: String, Sendable, CaseIterable {
     case error, warning, info, verbose, debug
   }
 
-  /// How much ffmpeg says.
+  /// The log level.
   public var level: Level
-  /// Is given each line as it comes, with its level: `[mov @ 0x55] [error] moov atom not found`.
+  /// Called with each line including its level: `[mov @ 0x55] [error] moov atom not found`.
   public var observe: @Sendable (String) -> Void
 
-  /// Creates a wish.
+  /// Creates log settings.
   public init(level: Level, observe: @escaping @Sendable (String) -> Void) {
     self.level = level
     self.observe = observe

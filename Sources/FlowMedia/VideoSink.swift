@@ -1,37 +1,37 @@
 public import FlowCore
 internal import Subprocess
 
-/// Takes the frames of a video that is being written.
+/// Receives the frames of a video that is being written.
 public struct VideoSink: Sendable {
   let feed: FrameFeed
 
-  /// Writes the next frame, and waits as long as the encoder has no room for it.
+  /// Writes the next frame; waits while the encoder's input is full.
   ///
-  /// A frame that was begun is written whole even where the task is cancelled meanwhile, so that
-  /// the file stays sound.
+  /// A started frame is completed even if the task is cancelled meanwhile, so that the file stays
+  /// valid.
   ///
-  /// - Precondition: the frame is of the writer's size, and one is written after another.
+  /// - Precondition: the frame has the writer's size, and calls do not overlap.
   public func write(_ frame: PixelImage) async throws { try await feed.write(frame, at: nil) }
 
-  /// Writes a frame that is shown from a time on.
+  /// Writes a frame with its start time.
   ///
-  /// Where the video's rate varies (``VideoWriterOptions/isRateVariable``) the frame gets that time;
-  /// at a constant rate the frame before it is repeated until then. Each frame is written at least
+  /// If the video's rate varies (``VideoWriterOptions/isRateVariable``), the frame gets that time.
+  /// At a constant rate, the previous frame is repeated until then. Each frame is written at least
   /// once.
   ///
   /// - Parameters:
   ///   - frame: the frame.
-  ///   - time: the time from the first frame on; times ascend.
-  /// - Precondition: the frame is of the writer's size, and one is written after another.
+  ///   - time: the time relative to the first frame; times must ascend.
+  /// - Precondition: the frame has the writer's size, and calls do not overlap.
   public func write(_ frame: PixelImage, at time: Duration) async throws {
     try await feed.write(frame, at: time)
   }
 
-  /// The number of frames written so far, repeated ones included.
+  /// The number of frames written so far, including repeated ones.
   public var frameCount: Int { get async { await feed.count } }
 }
 
-/// Puts frames into ffmpeg's pipe.
+/// Writes frames to ffmpeg's pipe.
 actor FrameFeed {
   private let process: FFmpegProcess<StandardInputWriter>
   private let size: PixelSize
@@ -55,7 +55,7 @@ actor FrameFeed {
     self.failure = failure
   }
 
-  /// When the video ends.
+  /// The end time of the video.
   var duration: Duration {
     guard timing != nil, count > 0 else { return rate.time(ofFrame: count) }
     return lastTime + rate.time(ofFrame: 1)
@@ -85,7 +85,7 @@ actor FrameFeed {
   private func put(_ bytes: [UInt8]) async throws {
     try Task.checkCancellation()
     let pipe = process.pipe
-    // A task of its own is not cancelled in the middle of a frame.
+    // A separate task, so that cancellation does not interrupt a frame.
     let written = await Task { try await pipe.write(bytes) }.result
     guard case .success(let byteCount) = written, byteCount == bytes.count else {
       _ = await process.exit()

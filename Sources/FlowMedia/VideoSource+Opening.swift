@@ -1,8 +1,8 @@
 internal import Foundation
 
-/// A source that is ready to be read, and what must be deleted afterwards.
+/// A source that is ready to be read, and the temporary file to delete afterwards.
 public struct OpenedSource: Sendable {
-  /// The source: standard input is a file by now, or a stream whose beginning was read.
+  /// The source: standard input has become a file, or a stream whose beginning was read.
   public let source: VideoSource
   private let spool: SpoolFile?
 
@@ -16,24 +16,24 @@ public struct OpenedSource: Sendable {
 }
 
 extension VideoSource {
-  /// The most bytes of standard input that are stored in a temporary file: 16 GiB.
+  /// The maximum number of bytes of standard input in a temporary file: 16 GiB.
   public static let maximumSpoolSize = 16 << 30
 
-  /// The most bytes that are read of standard input to tell what it is.
+  /// The maximum number of bytes of standard input that are read to detect its format.
   static let maximumBeginning = 1 << 21
 
-  /// Finds out what `.standardInput(.detected([]))` and named pipes are; other sources stay as they
-  /// are.
+  /// Detects the format of `.standardInput(.detected([]))` and of named pipes; other sources are
+  /// unchanged.
   ///
-  /// A redirected file is that file. MP4 and QuickTime, whose index may stand at their end, are
-  /// stored in a temporary file, in the folder that `TMPDIR` names, and can be read like any file;
-  /// fragmented MP4 and every other format is read as it comes, with its beginning probed. Named
-  /// pipes are stored too: ffmpeg opens a file more than once.
+  /// A redirected file is used directly. MP4 and QuickTime, whose index may be at the end, are
+  /// stored in a temporary file in the folder `TMPDIR`, and can then be read like any file.
+  /// Fragmented MP4 and every other format is read as it arrives, and its beginning is probed.
+  /// Named pipes are stored too, since ffmpeg opens a file more than once.
   ///
   /// - Parameters:
   ///   - standardInput: the file descriptor.
-  ///   - spoolLimit: the most bytes that are stored.
-  /// - Throws: `videoUnreadable` for an input that is empty or larger than the limit, `diskFull`.
+  ///   - spoolLimit: the maximum number of bytes to store.
+  /// - Throws: `videoUnreadable` for an input that is empty or exceeds the limit, `diskFull`.
   public func opened(
     standardInput: Int32 = 0, spoolLimit: Int = VideoSource.maximumSpoolSize
   ) async throws -> OpenedSource {
@@ -49,7 +49,7 @@ extension VideoSource {
     var deadline: ContinuousClock.Instant?
     while beginning.count < Self.maximumBeginning {
       if ISOBoxes(beginning).needsSeeking == true { break }
-      // A live stream may be slow: what has come within a second must do.
+      // A live stream may be slow: the data of the first second must suffice.
       guard let part = try await pipe.read(until: deadline) else { break }
       guard !part.isEmpty else { break }
       beginning += part
@@ -65,7 +65,7 @@ extension VideoSource {
     return try await Self.stored(beginning, pipe, limit: spoolLimit)
   }
 
-  /// Stores what was read and the rest of a pipe.
+  /// Stores the beginning and the rest of a pipe.
   private static func stored(
     _ beginning: [UInt8], _ pipe: PipeInput, limit: Int
   ) async throws -> OpenedSource {
@@ -100,11 +100,11 @@ extension VideoSource {
   }
 }
 
-/// The boxes that an MP4 or QuickTime file begins with.
+/// The boxes at the beginning of an MP4 or QuickTime file.
 struct ISOBoxes {
-  /// Whether the bytes begin such a file.
+  /// Whether the bytes are the beginning of such a file.
   let isMedia: Bool
-  /// Whether the file can only be read by seeking; nil as long as that is not known.
+  /// Whether the file can only be read by seeking; nil until that is known.
   let needsSeeking: Bool?
 
   private static let first: Set<String> = ["ftyp", "moov", "mdat", "wide", "free", "skip", "pnot"]
@@ -123,7 +123,8 @@ struct ISOBoxes {
       switch kind {
       case "mdat": verdict = true
       case "moov":
-        // The index; of a fragmented file it says so, and frames come with what belongs to them.
+        // The index. In a fragmented file it is marked as such, and frames are accompanied by their
+        // own metadata.
         let end = offset + size
         let isWhole = end <= bytes.count
         let box = bytes[offset..<min(max(end, offset + 8), bytes.count)]

@@ -1,10 +1,10 @@
 internal import Foundation
 
 extension VideoSource {
-  /// Refuses an output that would replace what this source reads, by whatever name: another
-  /// spelling, a link, or a pattern that its images match.
+  /// Rejects an output that would replace what this source reads, under any name: another spelling,
+  /// a link, or a file that matches its image pattern.
   ///
-  /// - Parameter path: where the video is to be written; `-` is standard output.
+  /// - Parameter path: the output path; `-` is standard output.
   /// - Throws: `outputIsInput`.
   public func check(output path: String) throws(MediaError) {
     guard path != "-" else { return }
@@ -50,11 +50,11 @@ extension VideoSource {
   }
 }
 
-/// Whether two names are of one file.
+/// Whether two paths refer to the same file.
 public enum FileIdentity {
-  /// Whether two paths lead to the same file: through links, other spellings, or hard links.
+  /// Whether two paths refer to the same file: through links, other spellings, or hard links.
   ///
-  /// Paths where nothing is are compared by their folders and names.
+  /// Paths of missing files are compared by their folders and names.
   public static func isSame(_ one: String, _ other: String) -> Bool {
     switch (number(of: one), number(of: other)) {
     case (let one?, let other?): return one == other
@@ -82,7 +82,7 @@ struct ImagePattern {
   private let before: Substring
   private let after: Substring
 
-  /// - Returns: nil for a name that has no number, or more than one.
+  /// - Returns: nil for a name without exactly one number.
   init?(_ path: String) {
     let url = URL(filePath: path)
     let name = url.lastPathComponent
@@ -91,13 +91,13 @@ struct ImagePattern {
     (before, after) = (match.1, match.2)
   }
 
-  /// Whether a name, without its folder, is one of the pattern's.
+  /// Whether a name, without its folder, matches the pattern.
   func matches(_ name: String) -> Bool {
     name.hasPrefix(before) && name.hasSuffix(after) && name.count > before.count + after.count
       && name.dropFirst(before.count).dropLast(after.count).allSatisfy(\.isNumber)
   }
 
-  /// The files that are there and are the pattern's, in the order of their names.
+  /// The existing files that match the pattern, in the order of their names.
   func files() -> [String] {
     let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
     return names.filter(matches).sorted().map { "\(folder)/\($0)" }

@@ -1,41 +1,40 @@
 public import FlowCore
 internal import Foundation
 
-/// Where frames come from.
+/// A source of frames.
 public enum VideoSource: Hashable, Sendable {
   /// A file, or an address that ffmpeg can open (`https://`, `rtsp://`).
   case file(String)
-  /// Images at a rate: a folder of them in the order of their numbers, or a pattern of names such
-  /// as `frames/%04d.png`.
+  /// Images at a rate: a folder in numeric order, or a pattern of names such as `frames/%04d.png`.
   case pictures(String, rate: FrameRate)
-  /// A camera: `/dev/video0` on Linux, a name or number of AVFoundation's on macOS.
+  /// A camera: `/dev/video0` on Linux, AVFoundation's name or number on macOS.
   case camera(String, size: PixelSize? = nil, rate: FrameRate? = nil)
-  /// A screen: an X11 display such as `:0.0` on Linux, a number of AVFoundation's on macOS.
+  /// A screen: an X11 display such as `:0.0` on Linux, AVFoundation's number on macOS.
   case screen(String, size: PixelSize? = nil, rate: FrameRate? = nil)
-  /// What another program writes to this one.
+  /// The output of another program.
   case standardInput(StreamFormat)
-  /// A graph of ffmpeg's filters: `testsrc2=size=320x240:rate=30`.
+  /// A filter graph of ffmpeg: `testsrc2=size=320x240:rate=30`.
   case generated(String)
 
-  /// What a stream of bytes is.
+  /// The format of a byte stream.
   public enum StreamFormat: Hashable, Sendable {
-    /// YUV4MPEG2, which says its size and rate itself.
+    /// YUV4MPEG2, which contains its size and rate.
     case y4m
-    /// Red, green and blue of 8 bits each, frame after frame.
+    /// 8-bit RGB, frame after frame.
     case rgb(PixelSize, rate: FrameRate)
-    /// Whatever ffmpeg recognizes; the bytes are the beginning, where it was read already.
+    /// Any format that ffmpeg recognizes, with the beginning if it was read already.
     ///
     /// ``VideoSource/opened(standardInput:spoolLimit:)`` reads the beginning.
     case detected([UInt8])
   }
 
-  /// Reads a source as it is given on a command line: `-` for a video on standard input,
-  /// `/dev/video0`, `:0.0`, `lavfi:testsrc2`, a folder, a pattern with `%`, else a file or address.
+  /// Parses a source in command-line notation: `-` for a video on standard input, `/dev/video0`,
+  /// `:0.0`, `lavfi:testsrc2`, a folder, a pattern with `%`, else a file or address.
   ///
   /// - Parameters:
   ///   - text: the source.
-  ///   - rate: the rate of images, and what is asked of cameras and screens; 25 for images
-  ///     where there is none.
+  ///   - rate: the rate of images, and the requested rate of cameras and screens; images default to
+  ///     25.
   public init(parsing text: String, rate: FrameRate? = nil) {
     var isFolder: ObjCBool = false
     let isThere = unsafe FileManager.default.fileExists(atPath: text, isDirectory: &isFolder)
@@ -43,7 +42,7 @@ public enum VideoSource: Hashable, Sendable {
       if text == "-" {
         .standardInput(.detected([]))
       } else if isThere, !isFolder.boolValue, !text.hasPrefix("/dev/") {
-        // A file is that file, whatever its name looks like.
+        // An existing file takes precedence over other interpretations of its name.
         .file(text)
       } else if text.hasPrefix("lavfi:") {
         .generated(String(text.dropFirst("lavfi:".count)))
@@ -58,7 +57,7 @@ public enum VideoSource: Hashable, Sendable {
       }
   }
 
-  /// Whether frames come when they come, and are lost when nobody takes them.
+  /// Whether frames arrive in real time and are lost unless they are read.
   public var isLive: Bool {
     switch self {
     case .camera, .screen: true
@@ -68,7 +67,7 @@ public enum VideoSource: Hashable, Sendable {
 }
 
 extension VideoSource: CustomStringConvertible {
-  /// The source in words, for messages.
+  /// The source as text, for messages.
   public var description: String {
     switch self {
     case .file(let path), .pictures(let path, _): "'\(path)'"
@@ -81,7 +80,7 @@ extension VideoSource: CustomStringConvertible {
 }
 
 extension VideoSource {
-  /// Refuses a local file that is not there or cannot be read, before ffmpeg is asked.
+  /// Rejects a local file that does not exist or cannot be read, before ffmpeg is started.
   func checkFile() throws(MediaError) {
     guard case .file(let path) = self, VideoInput.address(of: path) != path else { return }
     var isFolder: ObjCBool = false
@@ -97,7 +96,7 @@ extension VideoSource {
     }
   }
 
-  /// What ffmpeg reports of this source, without its name in front.
+  /// ffmpeg's error message for this source, without its name in front.
   func withoutName(_ reason: String) -> String {
     switch self {
     case .file(let path), .pictures(let path, _):

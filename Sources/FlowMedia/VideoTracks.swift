@@ -1,9 +1,9 @@
-/// The tracks of a source that accompany the frames made from it: sound, subtitles, fonts, and the
-/// file's chapters and metadata.
+/// The tracks of a source that accompany its frames: audio, subtitles, fonts, and the file's
+/// chapters and metadata.
 public struct VideoTracks: Hashable, Sendable {
-  /// What a track holds.
+  /// The kind of a track.
   public enum Kind: String, Hashable, Sendable, CaseIterable {
-    /// Sound.
+    /// Audio.
     case audio
     /// Subtitles, as text or as images.
     case subtitles
@@ -11,21 +11,21 @@ public struct VideoTracks: Hashable, Sendable {
     case attachment
   }
 
-  /// The file or address that has the tracks.
+  /// The file or address that contains the tracks.
   public var path: String
-  /// Where the part that is carried over begins.
+  /// The start of the transferred part.
   public var start: Duration
-  /// How long that part is; nil for all of it.
+  /// The duration of that part; nil for all of it.
   public var duration: Duration?
-  /// The kinds of track that are carried over.
+  /// The kinds of tracks to transfer.
   public var kinds: Set<Kind>
 
-  /// Carries over the tracks of a file.
+  /// Selects tracks of a file for transfer.
   ///
   /// - Parameters:
   ///   - path: the file or address.
-  ///   - start: where the part that is carried over begins.
-  ///   - duration: how long that part is; nil for all of it.
+  ///   - start: the start of the transferred part.
+  ///   - duration: the duration of that part; nil for all of it.
   ///   - kinds: the kinds of track.
   public init(
     from path: String, start: Duration = .zero, duration: Duration? = nil,
@@ -37,13 +37,13 @@ public struct VideoTracks: Hashable, Sendable {
     self.kinds = kinds
   }
 
-  /// What became of a track.
+  /// The result for a track.
   public struct Outcome: Hashable, Sendable {
-    /// What the track holds.
+    /// The kind of the track.
     public var kind: Kind
     /// ffmpeg's name of the codec, or the file name of an attachment.
     public var codec: String
-    /// How the track was carried over.
+    /// How the track was transferred.
     public var fate: Fate
 
     /// Creates an outcome.
@@ -54,13 +54,13 @@ public struct VideoTracks: Hashable, Sendable {
     }
   }
 
-  /// How a track was carried over.
+  /// How a track was transferred.
   public enum Fate: Hashable, Sendable {
     /// Unchanged.
     case copied
-    /// Encoded again, because the container does not hold the codec.
+    /// Re-encoded, because the container does not support the codec.
     case transcoded(encoder: String)
-    /// Not at all.
+    /// Omitted.
     case omitted(reason: String)
   }
 }

@@ -8,43 +8,43 @@ internal import Subprocess
   internal import SystemPackage
 #endif
 
-/// Writes frames to a video file through an `ffmpeg` process.
+/// Writes frames to a video file with an `ffmpeg` process.
 ///
 ///     let writer = try VideoWriter(to: "out.mp4", size: frames.size, rate: frames.rate)
 ///     let result = try await writer.write { video in
 ///       for try await frame in frames { try await video.write(frame.image) }
 ///     }
 ///
-/// The file appears under its name when it is whole. Where writing stops before its end, because
-/// the closure throws or its task is cancelled, the frames so far become a file that plays, under
-/// that name too, and the error says so.
+/// The file gets its name when it is complete. If writing stops early, because the closure throws
+/// or its task is cancelled, the frames so far become a playable file under that name too, and the
+/// error states this.
 public struct VideoWriter: Sendable {
-  /// The place of the file; `-` is standard output, as YUV4MPEG2.
+  /// The path of the file; `-` is standard output, as YUV4MPEG2.
   public let path: String
-  /// The size of the frames that are written.
+  /// The size of the frames.
   public let size: PixelSize
-  /// Their rate.
+  /// The frame rate.
   public let rate: FrameRate
-  /// How it is written.
+  /// The encoding options.
   public var options: VideoWriterOptions
   private let container: VideoContainer
   private let ffmpeg: FFmpeg?
-  /// What `-` means: tests give another file.
+  /// The descriptor of `-`; tests replace it.
   var standardOutput: Int32 = 1
 
-  /// Creates a writer; nothing is written yet.
+  /// Creates a writer without writing anything.
   ///
-  /// The name's ending tells the form: `.mp4`, `.mov` and `.mkv` with H.264, `.webm` with VP9 (or
-  /// VP8), `.avi` with MPEG-4, `.gif`, `.apng`, images of a pattern such as `out/%04d.png`, `.y4m`,
-  /// and `.rgb` for bare pixels. Where a codec needs even sizes, the last column or row is repeated
-  /// once.
+  /// The file name extension determines the format: `.mp4`, `.mov` and `.mkv` with H.264, `.webm`
+  /// with VP9 (or VP8), `.avi` with MPEG-4, `.gif`, `.apng`, images of a pattern such as
+  /// `out/%04d.png`, `.y4m`, and `.rgb` for raw pixels. If a codec requires even sizes, the last
+  /// column or row is repeated once.
   ///
   /// - Parameters:
-  ///   - path: the place of the file, whose folder is there; `-` for standard output.
+  ///   - path: the path of the file, in an existing folder; `-` for standard output.
   ///   - size: the size of the frames.
-  ///   - rate: their rate.
-  ///   - options: how it is written.
-  ///   - ffmpeg: the programs; found when they are needed unless given.
+  ///   - rate: the frame rate.
+  ///   - options: the encoding options.
+  ///   - ffmpeg: the programs; located on first use by default.
   /// - Precondition: the size is positive.
   public init(
     to path: String, size: PixelSize, rate: FrameRate,
@@ -59,12 +59,12 @@ public struct VideoWriter: Sendable {
     self.ffmpeg = ffmpeg
   }
 
-  /// Writes the frames that a closure gives.
+  /// Writes the frames of a closure.
   ///
-  /// - Parameter body: writes frames, and no longer than it runs itself.
-  /// - Returns: what was written.
-  /// - Throws: a ``MediaError`` with the closure's error as its cause where that left a file, else
-  ///   the closure's error, or what ffmpeg reports.
+  /// - Parameter body: writes frames, only while it runs.
+  /// - Returns: a description of the written file.
+  /// - Throws: a ``MediaError`` with the closure's error as its cause if a partial file remains,
+  ///   else the closure's error, or errors that ffmpeg reports.
   public nonisolated(nonsending) func write(
     _ body: nonisolated(nonsending) (VideoSink) async throws -> Void
   ) async throws -> VideoWriterResult {
@@ -87,7 +87,8 @@ public struct VideoWriter: Sendable {
     }
     let outcome: Result<Void, any Error>
     do {
-      // What hangs after the task was cancelled, an output that nobody reads, ends after a minute.
+      // An ffmpeg that hangs after cancellation, such as on an unread output, is killed after a
+      // minute.
       try await withTaskCancellationHandler {
         try await body(VideoSink(feed: feed))
       } onCancel: {
@@ -102,7 +103,7 @@ public struct VideoWriter: Sendable {
     let result = VideoWriterResult(
       path: path, frameCount: await feed.count, size: encoding.size, rate: rate, encoder: encoder,
       tracks: tracks.outcomes, duration: await feed.duration)
-    // Naming the file is not cancelled with the rest.
+    // Renaming the file is not cancelled with the rest.
     try await Task {
       try await file.finish(
         result, outcome: outcome, isWhole: isWhole, log: process.log, ffmpeg: ffmpeg)
@@ -118,13 +119,13 @@ public struct VideoWriter: Sendable {
     arguments +=
       encoding.isRateVariable
       ? TimedFrames.inputArguments : VideoInput.rawFrames(size: size, rate: rate)
-    // Where the first frame is shown later, the other tracks begin before it: the times of frames
-    // stay on the grid of their rate.
+    // If the first frame starts later, the other tracks start before it: frame times stay on the
+    // grid of their rate.
     if !tracks.inputArguments.isEmpty, options.startTime > .zero, container.holdsFrameTimes {
       arguments += ["-itsoffset", "-\(options.startTime.decimalSeconds)"]
     }
     arguments += tracks.inputArguments + tracks.outputArguments + encoding.arguments
-    // MP4 would hide what lies before 0; so everything is shifted.
+    // MP4 would hide everything before time 0, so all tracks are shifted.
     if options.startTime > .zero, container == .mp4 || container == .mov {
       arguments += ["-avoid_negative_ts", "make_zero"]
     }
@@ -147,7 +148,7 @@ public struct VideoWriter: Sendable {
     }
   }
 
-  /// The encoder that was asked for, or the first of the container's that this ffmpeg has.
+  /// The requested encoder, or the first of the container's encoders that this ffmpeg has.
   private func encoder(_ ffmpeg: FFmpeg) async throws -> String {
     let wanted = options.encoder.map { [$0] } ?? container.encoders
     let built = try await ffmpeg.encoders(ofKind: "V")
@@ -164,30 +165,30 @@ public struct VideoWriter: Sendable {
   }
 }
 
-/// How a video is written.
+/// The options of a video writer.
 public struct VideoWriterOptions: Sendable {
-  /// Whether a file that is there is replaced.
+  /// Whether to replace an existing file.
   public var overwriting: Bool
   /// ffmpeg's name of an encoder, instead of the container's usual one.
   public var encoder: String?
-  /// What the colors are written as: that of the source, BT.709 for what it does not say.
+  /// The color encoding to write: the source's, with BT.709 for unspecified values.
   public var color: VideoColor
-  /// Sound, subtitles and other tracks to carry over.
+  /// Audio, subtitles and other tracks to transfer.
   public var tracks: VideoTracks?
-  /// When the first frame is shown, beside those tracks.
+  /// The start time of the first frame relative to those tracks.
   public var startTime = Duration.zero
-  /// Whether frames have times of their own (``VideoSink/write(_:at:)``); containers that have none
-  /// (`.avi`, `.y4m`, `.rgb`, images) repeat frames instead.
+  /// Whether frames have individual times (``VideoSink/write(_:at:)``); containers without frame
+  /// times (`.avi`, `.y4m`, `.rgb`, images) repeat frames instead.
   public var isRateVariable = false
-  /// The size that frames are scaled to, filling it: what is beyond the other proportion is cut off
-  /// evenly.
+  /// The size that frames are scaled to fill; the excess in the other direction is cropped
+  /// symmetrically.
   ///
-  /// Nil leaves frames as they are.
+  /// Nil leaves frames unscaled.
   public var outputSize: PixelSize?
-  /// What ffmpeg is to say, and to whom.
+  /// Log level and receiver of ffmpeg's messages.
   public var logging: FFmpegLogging?
 
-  /// Creates options: nothing is replaced, the usual encoder, BT.709, no other tracks.
+  /// Creates options: no replacement, the default encoder, BT.709, no other tracks.
   public init(
     overwriting: Bool = false, encoder: String? = nil, color: VideoColor = .highDefinition,
     tracks: VideoTracks? = nil, logging: FFmpegLogging? = nil
@@ -200,20 +201,20 @@ public struct VideoWriterOptions: Sendable {
   }
 }
 
-/// What was written.
+/// A description of the written file.
 public struct VideoWriterResult: Hashable, Sendable {
-  /// The place of the file.
+  /// The path of the file.
   public let path: String
   /// The number of frames.
   public let frameCount: Int
-  /// The size in the file, where one column or row may have been added.
+  /// The size in the file, which may include one additional column or row.
   public let size: PixelSize
-  /// The rate.
+  /// The frame rate.
   public let rate: FrameRate
   /// ffmpeg's name of the encoder.
   public let encoder: String
-  /// What became of each other track.
+  /// The result for each other track.
   public let tracks: [VideoTracks.Outcome]
-  /// How long the frames take.
+  /// The total duration of the frames.
   public let duration: Duration
 }

@@ -67,12 +67,18 @@ import Testing
     "Every track that a container holds is there, the others are named",
     arguments: [
       ("b.mkv", ["video", "audio", "subtitle", "attachment"], [] as [String]),
-      ("b.mp4", ["video", "audio", "subtitle"], ["MP4 holds no attached files"]),
-      ("b.webm", ["video", "audio", "subtitle"], ["WebM holds no attached files"]),
-      ("b.avi", ["video", "audio"], ["AVI holds no subtitles", "AVI holds no attached files"]),
+      ("b.mp4", ["video", "audio", "subtitle"], ["MP4 does not support attachments"]),
+      ("b.webm", ["video", "audio", "subtitle"], ["WebM does not support attachments"]),
+      (
+        "b.avi", ["video", "audio"],
+        ["AVI does not support subtitles", "AVI does not support attachments"]
+      ),
       (
         "b.gif", ["video"],
-        ["GIF holds no sound", "GIF holds no subtitles", "GIF holds no attached files"]
+        [
+          "GIF does not support audio", "GIF does not support subtitles",
+          "GIF does not support attachments",
+        ]
       ),
     ])
   func tracks(name: String, kinds: [String], reasons: [String]) async throws {
@@ -173,7 +179,7 @@ import Testing
     #expect(
       plan.outcomes.map(\.fate) == [
         .copied, .transcoded(encoder: "aac"), .omitted(reason: "this ffmpeg cannot decode it"),
-        .transcoded(encoder: "mov_text"), .omitted(reason: "MP4 holds subtitles as text only"),
+        .transcoded(encoder: "mov_text"), .omitted(reason: "MP4 supports only text subtitles"),
       ])
   }
 

@@ -107,7 +107,7 @@ import Testing
     arguments: [
       ("a.mp4", VideoTracks.Fate.copied),
       ("a.webm", .transcoded(encoder: "libopus")),
-      ("a.gif", .omitted(reason: "GIF holds no sound")),
+      ("a.gif", .omitted(reason: "GIF does not support audio")),
     ])
   func audio(name: String, fate: VideoTracks.Fate) async throws {
     let source = try await clips.make(
