@@ -61,7 +61,7 @@ import Testing
     #expect(
       try PixelImage(imageAt: clips.path("p003.png")) == Clips.picture(size, index: 2))
     let error = await #expect(throws: MediaError.self) { try await write(1, to: "p%d.png") }
-    #expect(error?.message == "'\(clips.folder.path)/p001.png' is there already")
+    #expect(error?.message == "'\(clips.folder.path)/p001.png' exists already")
   }
 
   @Test("Colors are tagged: BT.709 where nothing is known, else what the source says")
@@ -146,7 +146,7 @@ import Testing
   func overwriting() async throws {
     _ = try clips.folder.write([1, 2, 3], as: "a.mp4")
     let error = await #expect(throws: MediaError.self) { try await write(1, to: "a.mp4") }
-    #expect(error?.message == "'\(clips.path("a.mp4"))' is there already")
+    #expect(error?.message == "'\(clips.path("a.mp4"))' exists already")
     _ = try await write(2, to: "a.mp4", options: VideoWriterOptions(overwriting: true))
     #expect(try await clips.probe(clips.path("a.mp4"))["nb_read_frames"] == "2")
     #expect(try files() == ["a.mp4"])
