@@ -1,22 +1,21 @@
 internal import Foundation
 
-/// Reads and writes whole files in a folder that is held open.
+/// Reads and writes whole files in an open folder.
 ///
-/// Names are resolved in the folder itself, whatever its path leads to meanwhile, and links are not
-/// followed.
+/// Names are resolved in the folder itself, even if its path changes, and links are not followed.
 struct FolderFiles: Sendable {
-  /// Writes bytes to a file descriptor; false with the reason in `errno`.
+  /// Writes bytes to a file descriptor; returns false and sets `errno` on failure.
   typealias Put = @Sendable (Int32, [UInt8]) -> Bool
 
   let path: String
   let descriptor: Int32
-  /// Whether a file and its name are on the disk, not only in the system's cache, when it is placed.
+  /// Whether a file and its name are flushed to disk when it is stored.
   var isSynced = false
 
-  /// The name of a file that is being written.
+  /// The name of a file while it is written.
   static func partialName(of name: String) -> String { ".\(name).writing" }
 
-  /// Places a file whole: it is written under another name, and removed where that fails.
+  /// Stores a file atomically: it is written under a temporary name, and removed on failure.
   func place(
     _ bytes: [UInt8], as name: String, with put: Put = FolderFiles.put
   ) throws(ResultStoreError) {
@@ -27,7 +26,7 @@ struct FolderFiles: Sendable {
     var isWritten = put(file, bytes)
     if isWritten, isSynced { isWritten = fsync(file) == 0 }
     let reason = errno
-    // A full disk may be reported only now.
+    // A full disk may be reported only here.
     guard close(file) == 0, isWritten, unsafe renameat(descriptor, temporary, descriptor, name) == 0
     else {
       if !isWritten { errno = reason }
@@ -42,7 +41,7 @@ struct FolderFiles: Sendable {
     }
   }
 
-  /// The contents of a file; nil where there is none.
+  /// The contents of a file; nil if it does not exist.
   func read(_ name: String) throws(ResultStoreError) -> [UInt8]? {
     let file = unsafe openat(descriptor, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC)
     guard file >= 0 else {
@@ -65,10 +64,10 @@ struct FolderFiles: Sendable {
     }
   }
 
-  /// Removes a file, where there is one.
+  /// Removes a file if it exists.
   func remove(_ name: String) { unsafe unlinkat(descriptor, name, 0) }
 
-  /// Writes all bytes to a file descriptor; false with the reason in `errno`.
+  /// Writes all bytes to a file descriptor; returns false and sets `errno` on failure.
   static func put(_ file: Int32, _ bytes: [UInt8]) -> Bool {
     var written = 0
     while written < bytes.count {
@@ -84,10 +83,10 @@ struct FolderFiles: Sendable {
 }
 
 extension ResultStoreError {
-  /// The failure that `errno` names.
+  /// The failure of `errno`.
   static func failure(_ action: String, _ path: String, code: Code = .folderUnusable) -> Self {
     let isFull = errno == ENOSPC || errno == EDQUOT || errno == EFBIG
-    let remedy = isFull ? "; free some room, or keep images for a shorter time" : ""
+    let remedy = isFull ? "; free some space, or shorten the retention of images" : ""
     return ResultStoreError(
       code: isFull ? .diskFull : code,
       message: "cannot \(action) '\(path)': \(unsafe String(cString: strerror(errno)))\(remedy)")

@@ -1,20 +1,21 @@
 internal import Foundation
 
 #if canImport(CDispatch)
-  // Where GRDB is loaded too, the compiler takes Linux's `stat` to be a member of this module.
+  // With GRDB loaded, the compiler takes Linux's `stat` for a member of this module.
   internal import CDispatch
 #endif
 
-/// A folder that one store has to itself, removed when it goes out of scope.
+/// A private folder of one store, removed when it goes out of scope.
 ///
-/// Its lock says that the store lives, to other stores and to systemd's cleaning of `/tmp` alike; it
-/// ends with the process, however that ends, and unlike a process number is never another's. The
-/// folder gets its name when it is locked, so that nobody finds it before.
+/// Its lock marks the store as alive, for other stores and for systemd's cleaning of `/tmp`. The
+/// lock is released with the process, however that ends, and unlike a process id it is never
+/// reused. The folder is renamed to its final name after it is locked, so that it is never visible
+/// unlocked.
 struct ResultFolder: ~Copyable {
   let path: String
   private let descriptor: Int32
 
-  /// Makes a folder in another, after what dead processes left there is removed.
+  /// Creates a folder in another, after removing leftovers of dead processes.
   init(in parent: String) throws(ResultStoreError) {
     do {
       try FileManager.default.createDirectory(atPath: parent, withIntermediateDirectories: true)
@@ -34,7 +35,7 @@ struct ResultFolder: ~Copyable {
       unsafe rmdir(unnamed)
       throw error
     }
-    // Where a file system has no locks nobody removes the folder but this process.
+    // On file systems without locks, only this process removes the folder.
     _ = flock(descriptor, LOCK_EX | LOCK_NB)
     guard unsafe rename(unnamed, path) == 0 else {
       let error = ResultStoreError.failure("name", path)
@@ -50,23 +51,23 @@ struct ResultFolder: ~Copyable {
 
   private var files: FolderFiles { FolderFiles(path: path, descriptor: descriptor) }
 
-  /// Writes a file whole: under another name at first, which is gone where writing fails.
+  /// Writes a file atomically: under a temporary name, which is removed on failure.
   ///
   /// - Parameters:
   ///   - bytes: the contents.
   ///   - name: the file's name.
-  ///   - put: writes the bytes to a file; false with the reason in `errno`.
+  ///   - put: writes the bytes to a file; returns false and sets `errno` on failure.
   func write(
     _ bytes: [UInt8], to name: String, with put: FolderFiles.Put = FolderFiles.put
   ) throws(ResultStoreError) { try files.place(bytes, as: name, with: put) }
 
-  /// The contents of a file; nil where there is none.
+  /// The contents of a file; nil if it does not exist.
   func read(_ name: String) throws(ResultStoreError) -> [UInt8]? { try files.read(name) }
 
-  /// Removes a file, where there is one.
+  /// Removes a file if it exists.
   func remove(_ name: String) { files.remove(name) }
 
-  /// Removes the folders of stores that live no more.
+  /// Removes the folders of stores whose process has ended.
   private static func removeAbandoned(in parent: String) {
     let names = (try? FileManager.default.contentsOfDirectory(atPath: parent)) ?? []
     for name in names where name.wholeMatch(of: /streamflow-results-[0-9]+-[0-9a-f]{16}/) != nil {
@@ -84,7 +85,7 @@ struct ResultFolder: ~Copyable {
     }
   }
 
-  /// Removes a folder with the files in it, but no folders, and gives up its lock.
+  /// Removes a folder with its files, but without subfolders, and releases its lock.
   private static func removeAll(_ path: String, _ descriptor: Int32) {
     for name in (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? [] {
       unsafe unlinkat(descriptor, name, 0)

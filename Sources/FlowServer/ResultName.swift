@@ -1,19 +1,19 @@
-/// The name of a kept image: 128 random bits and the format, so that only who is told it knows it.
+/// The name of a stored image: 128 random bits, which cannot be guessed, and the format.
 struct ResultName: Hashable, Sendable, CustomStringConvertible {
-  /// The format of an image, by the ending of its file.
+  /// The format of an image, by its file extension.
   enum Format: String, Sendable {
     case png
     case jpeg = "jpg"
   }
 
-  /// The name as it stands in paths: 32 hexadecimal digits, a dot and the ending.
+  /// The name in paths: 32 hexadecimal digits, a dot and the extension.
   let description: String
   let format: Format
 
   /// The media type of the image.
   var mediaType: String { format == .png ? "image/png" : "image/jpeg" }
 
-  /// A name that there was not before.
+  /// Creates a new random name.
   init(_ format: Format, using generator: inout some RandomNumberGenerator) {
     let digits = (0..<16).map { _ in
       let byte = UInt8.random(in: .min ... .max, using: &generator)
@@ -23,7 +23,7 @@ struct ResultName: Hashable, Sendable, CustomStringConvertible {
     self.format = format
   }
 
-  /// Reads a name; nil for whatever else a path may hold.
+  /// Parses a name; nil for other path components.
   init?(_ text: String) {
     let digits = text.utf8.prefix(32)
     guard digits.count == 32,
@@ -32,7 +32,7 @@ struct ResultName: Hashable, Sendable, CustomStringConvertible {
           || (UInt8(ascii: "a")...UInt8(ascii: "f")).contains($0)
       }),
       text.utf8.dropFirst(32).first == UInt8(ascii: "."),
-      // By bytes: to Swift a dot and an accent are one character.
+      // Compared by bytes: Swift treats a dot and an accent as one character.
       let format = Format(rawValue: String(decoding: text.utf8.dropFirst(33), as: UTF8.self))
     else { return nil }
     description = text

@@ -1,8 +1,8 @@
-/// Finished images, kept on disk for a while.
+/// Finished images, stored on disk for a limited time.
 ///
-/// They are gone after their lifetime, when newer ones need their room, and with the server: the
-/// folder is the store's own and nobody else's, and what a store left that was killed, the next one
-/// in the same place removes.
+/// They are removed after their lifetime, when newer images need their space, and with the server.
+/// The folder is private to the store; the next store in the same place removes leftovers of a
+/// killed one.
 actor ResultStore {
   private struct Entry {
     let byteCount: Int
@@ -13,16 +13,16 @@ actor ResultStore {
   private let lifetime: Duration
   private var folder: ResultFolder?
   private var entries: [ResultName: Entry] = [:]
-  /// The names from oldest to newest, with some that are no longer there.
+  /// The names from oldest to newest, including some that were removed.
   private var order: ArraySlice<ResultName> = []
   private(set) var byteCount = 0
 
-  /// Makes a store of its own in a folder.
+  /// Creates a store in a folder.
   ///
   /// - Parameters:
-  ///   - folder: the folder, made where it is not there.
-  ///   - maximumByteCount: the most bytes of all images; one alone may be larger.
-  ///   - lifetime: how long an image is kept.
+  ///   - folder: the folder, created if it does not exist.
+  ///   - maximumByteCount: the maximum total size in bytes; a single image may be larger.
+  ///   - lifetime: how long an image is stored.
   init(folder: String, maximumByteCount: Int, lifetime: Duration) throws {
     self.folder = try ResultFolder(in: folder)
     self.maximumByteCount = maximumByteCount
@@ -31,16 +31,19 @@ actor ResultStore {
 
   /// The number of images.
   var count: Int { entries.count }
-  /// The place of the images; nil after the end.
+  /// The path of the images; nil after the end.
   var path: String? { folder?.path }
 
-  /// Keeps an image, and forgets the oldest where there is no room for all.
+  /// Stores an image, and removes the oldest ones if the size limit is exceeded.
   func keep(
     _ bytes: [UInt8], format: ResultName.Format, now: ContinuousClock.Instant = .now
   ) throws -> ResultName {
     expire(now: now)
     guard folder != nil else {
-      throw ResultStoreError(code: .closed, message: "no images are kept: the server stops")
+      throw ResultStoreError(
+        code: .closed,
+        message:
+          "images are no longer stored: the server is stopping")
     }
     var generator = SystemRandomNumberGenerator()
     let name = ResultName(format, using: &generator)
@@ -55,24 +58,24 @@ actor ResultStore {
     return name
   }
 
-  /// The image of a name; nil where it is not, or no longer, kept.
+  /// The image with a name; nil if it is not stored, or no longer.
   func bytes(
     of name: ResultName, now: ContinuousClock.Instant = .now
   ) throws -> [UInt8]? {
     expire(now: now)
     guard entries[name] != nil else { return nil }
     if let bytes = try folder?.read(name.description) { return bytes }
-    // Somebody has cleaned up.
+    // Another program removed the file.
     forget(name)
     return nil
   }
 
-  /// Forgets images.
+  /// Removes images.
   func remove(_ names: some Sequence<ResultName>) {
     for name in names { forget(name) }
   }
 
-  /// Forgets the images whose time is over.
+  /// Removes expired images.
   func expire(now: ContinuousClock.Instant = .now) {
     while let oldest = order.first {
       if let entry = entries[oldest], entry.end > now { return }
@@ -81,7 +84,7 @@ actor ResultStore {
     }
   }
 
-  /// Removes the images and their folder; nothing is kept afterwards.
+  /// Removes the images and their folder; nothing is stored afterwards.
   func close() {
     folder = nil
     entries = [:]
@@ -96,7 +99,7 @@ actor ResultStore {
   }
 }
 
-/// What went wrong between images and the disk that keeps them.
+/// An error while finished images are stored or read.
 struct ResultStoreError: Error, Equatable, Sendable, CustomStringConvertible {
   enum Code: Sendable, CaseIterable {
     /// There is no room for an image.
@@ -109,9 +112,9 @@ struct ResultStoreError: Error, Equatable, Sendable, CustomStringConvertible {
     case closed
   }
 
-  /// The kind of failure, to decide what to do about it.
+  /// The kind of failure, for programmatic handling.
   let code: Code
-  /// The failure in words, with how to mend it.
+  /// The message with a remedy.
   let message: String
 
   var description: String { message }

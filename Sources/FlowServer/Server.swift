@@ -10,10 +10,10 @@ internal import StreamFlow
 internal import Synchronization
 internal import UnixSignals
 
-/// Serves images and live streams over HTTP, with a page for people.
+/// Serves images and live streams over HTTP, with a web UI.
 ///
-/// All requests for images of one model and size are trajectories of one stream batch; they, and
-/// live streams, take turns at the device.
+/// All image requests for one model and size are trajectories of one stream batch. They share the
+/// device's queue with live streams.
 public struct Server: Sendable {
   private let options: ServerOptions
   private let logger: Logger
@@ -31,28 +31,27 @@ public struct Server: Sendable {
   private let memory: MemoryBudget
   private let intake: ImageIntake
 
-  /// What metrics mean.
+  /// The descriptions of metrics.
   ///
-  /// The registry is the server's own: which one the process has is for the program to say.
+  /// The registry belongs to the server: the program chooses the one of the process.
   private static let metricHelp = [
     "streamflow_rows_in_flight": "Images in flight, frames of live streams included",
-    "streamflow_queued_pictures": "Images that were asked for and are not made",
-    "streamflow_live_streams": "Live streams that are open",
+    "streamflow_queued_pictures": "Requested images that are not finished",
+    "streamflow_live_streams": "Open live streams",
     "streamflow_jobs": "Jobs by state; ended ones until they are removed",
-    "streamflow_model_bytes": "Memory of a model's engines, about",
+    "streamflow_model_bytes": "Approximate memory of a model's engines",
     "streamflow_tick_seconds": "Mean time of a tick",
-    "streamflow_pictures": "Finished images, by source: request (jobs too) or live stream",
+    "streamflow_pictures": "Finished images, by source: request (including jobs) or live stream",
     "streamflow_queue_wait": "Time from a request to its first event",
     "streamflow_requests": "Requests by method, route and status",
-    "streamflow_request_duration": "Time from a request's head to the end of its answer",
-    "streamflow_rejected": "Requests that were turned away, by reason",
+    "streamflow_request_duration": "Time from a request's head to the end of its response",
+    "streamflow_rejected": "Rejected requests, by reason",
   ]
 
-  /// Sets a server up; nothing listens yet.
+  /// Creates a server that does not listen yet.
   ///
-  /// - Throws: an error that says what is wrong with the options: an address that others can reach
-  ///   without a token, a token's file that cannot be read, a state folder that is in use, damaged
-  ///   or newer than this version.
+  /// - Throws: an error for invalid options: a publicly reachable address without a token, a token
+  ///   file that cannot be read, a state folder that is in use, damaged or newer than this version.
   public init(_ options: ServerOptions, logger: Logger) throws(ServerSetupError) {
     let jobStore: JobStore
     guard options.isLoopback || options.tokenFile != nil else {
@@ -91,13 +90,13 @@ public struct Server: Sendable {
       shelf, options: options, tally: tally, stop: stop, intake: intake, logger: logger)
   }
 
-  /// Serves until the task is cancelled, or the process is told to stop
+  /// Serves until the task is cancelled, or a signal stops the process
   /// (``ServerOptions/endsBySignal``).
   ///
-  /// The first model is read before the port is opened; where that fails, the others are tried.
+  /// The first model is loaded before the port is opened; on failure, the others are tried.
   ///
-  /// - Parameter didStart: called with the port once connections are taken.
-  /// - Throws: ``ModelsUnavailable`` where no model can be read, ``ServerSetupError`` where the port
+  /// - Parameter didStart: called with the port once connections are accepted.
+  /// - Throws: ``ModelsUnavailable`` if no model can be loaded, ``ServerSetupError`` if the port
   ///   cannot be opened.
   public func run(didStart: @escaping @Sendable (_ port: Int) async -> Void = { _ in }) async throws
   {
@@ -120,7 +119,7 @@ public struct Server: Sendable {
       logger: logger)
     let reading = Task { try await shelf.readFirst() }
     var group = ServiceGroupConfiguration(
-      // Shut down from the last to the first.
+      // Services shut down in reverse order.
       services: [
         .init(
           service: Listening(reading: reading, application: application),
@@ -145,14 +144,14 @@ public struct Server: Sendable {
       where error.errnoCode == EADDRINUSE
     {
       throw ServerSetupError(
-        "something listens at port \(options.port) already; choose another port, 0 for any "
-          + "that is free", settings: [.port])
+        "port \(options.port) is already in use; choose another port, 0 for any "
+          + "free port", settings: [.port])
     } catch let error as IOError {
       throw ServerSetupError("cannot listen at \(options.host):\(options.port): \(error)")
     }
   }
 
-  /// What connections follow.
+  /// The rules for connections.
   private func rules(_ sockets: StreamSockets) -> HTTPExchangeHandler.Rules {
     let (logger, metrics, forwarding) = (logger, metrics, forwarding)
     return HTTPExchangeHandler.Rules(
@@ -163,7 +162,7 @@ public struct Server: Sendable {
         Counter(
           label: "streamflow_rejected", dimensions: [("reason", error.code)], factory: metrics
         ).increment()
-        // Nothing of what was sent: it was not understood.
+        // The invalid request itself is not logged.
         logger.info(
           "request refused",
           metadata: ["status": "\(error.status.code)", "reason": "\(error.code)"])
@@ -191,30 +190,30 @@ public struct Server: Sendable {
     return router
   }
 
-  /// The method and path of every route, for the document that describes them.
+  /// The method and path of every route, for comparison with the API description.
   var routes: [(method: String, path: String)] {
     Self.routes(of: router(GateMiddleware(hosts: hosts, token: nil, forwarding: forwarding)))
   }
 
-  /// HEAD goes with GET, and is not said.
+  /// HEAD accompanies GET and is not listed.
   private static func routes(of router: Router<ServerContext>) -> [(method: String, path: String)] {
     router.routes.filter { $0.method != .head }.map { ($0.method.rawValue, $0.path.description) }
   }
 
-  /// The requests, once a model is there.
+  /// Serves requests, once a model is loaded.
   private struct Listening<Listener: Service>: Service, CustomStringConvertible {
     let reading: Task<Void, any Error>
     let application: Listener
     var description: String { "Listening" }
 
     func run() async throws {
-      // Upkeep reports why it fails, and ends the group.
+      // The maintenance service reports the failure, and ends the group.
       guard case .success = await reading.result else { return try await gracefulShutdown() }
       try await application.run()
     }
   }
 
-  /// What goes on beside the requests.
+  /// Background work besides requests.
   private struct Upkeep: Service, CustomStringConvertible {
     let server: Server
     let reading: Task<Void, any Error>
@@ -237,14 +236,14 @@ public struct Server: Sendable {
           }
         }
       } catch let error as ModelsUnavailable { failure = error } catch {
-        // Ended by what it ends with.
+        // The failure is thrown below.
       }
       await server.windDown()
       if let failure { throw failure }
     }
   }
 
-  /// Makes the first model ready, so that the first request need not wait for it.
+  /// Prepares the first model, so that the first request need not wait.
   private func warmUp() async {
     let host = shelf.hosts[0]
     guard await host.checkpoint != nil else { return }
@@ -253,11 +252,11 @@ public struct Server: Sendable {
     } catch is CancellationError {} catch {
       // The first request tries again.
       logger.error(
-        "engines cannot be made", metadata: ["model": "\(host.name)", "error": "\(error)"])
+        "cannot prepare engines", metadata: ["model": "\(host.name)", "error": "\(error)"])
     }
   }
 
-  /// Forgets what has expired, every second.
+  /// Removes expired objects, every second.
   private func sweep() async throws {
     while true {
       try await Task.sleep(for: .seconds(1))
@@ -267,10 +266,10 @@ public struct Server: Sendable {
     }
   }
 
-  /// Accepts nothing more, waits for what is in flight during the grace period, and answers the rest
-  /// with an error.
+  /// Accepts no further requests, waits for images in flight during the grace period, and answers
+  /// other requests with an error.
   ///
-  /// Jobs that are stored are suspended at once: the next process goes on with them.
+  /// Stored jobs are suspended at once: the next process continues them.
   private func windDown() async {
     logger.info("stopping")
     await desk.close()
@@ -281,7 +280,7 @@ public struct Server: Sendable {
       do { try await Task.sleep(for: .milliseconds(50)) } catch { break }
     }
     await jobs.stop()
-    // Waiting requests get an answer while their connections are still open.
+    // Waiting requests are answered while their connections are still open.
     stop.stop()
   }
 }

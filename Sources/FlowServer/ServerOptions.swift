@@ -5,9 +5,9 @@ internal import StreamFlow
 
 /// A model that a server offers.
 public struct ServedModel: Sendable {
-  /// The name that requests say.
+  /// The name of the model in requests.
   public let name: String
-  /// Reads it from disk.
+  /// Loads the model from disk.
   public let load: @Sendable () throws -> Checkpoint
 
   /// Offers a model under a name.
@@ -17,78 +17,81 @@ public struct ServedModel: Sendable {
   }
 }
 
-/// What a server takes of its clients; each bound is answered with a status of its own.
+/// The limits of what clients may send and use; each has its own error code.
 public struct ServerLimits: Sendable {
-  /// The most bytes of a body.
+  /// The maximum size of a body in bytes.
   public var bodyByteCount = 32 << 20
-  /// The most bytes of a JSON document: a body, a form's field, a WebSocket's text message.
+  /// The maximum size of a JSON document in bytes: a body, a form field, a WebSocket text message.
   public var jsonByteCount = 1 << 20
-  /// The most values of a JSON document besides the prompts of a job.
+  /// The maximum number of values in a JSON document, without the prompts of a job.
   public var jsonValueCount = 4096
-  /// The most bytes of memory that bodies and decoded images of all requests take together; what
-  /// comes beyond it is answered with 429.
+  /// The maximum memory in bytes for the bodies and decoded images of all requests; requests beyond
+  /// it get status 429.
   ///
-  /// It is more than twice the largest body.
+  /// It must exceed twice the largest body.
   public var requestMemoryByteCount = 512 << 20
-  /// The most bytes of a request's headers.
+  /// The maximum size of a request's headers in bytes.
   public var headerByteCount = 16 << 10
-  /// The most pixels of an image that comes in, counted before it is decoded.
+  /// The maximum number of pixels of an input image, checked before decoding.
   public var imagePixelCount = 16_000_000
-  /// The most characters of a prompt.
+  /// The maximum number of characters of a prompt.
   public var promptLength = 4000
-  /// The most images of a request.
+  /// The maximum number of images per request.
   public var imageCount = 16
-  /// The most images of a job.
+  /// The maximum number of images per job.
   public var jobImageCount = 1000
-  /// The most steps.
+  /// The maximum number of steps.
   public var stepCount = 100
-  /// The most pixels of a side of an image that is made.
+  /// The maximum width and height of a generated image in pixels.
   public var side = 1024
-  /// The most images that are asked for and not made.
+  /// The maximum number of requested images that are not finished.
   public var queuedImageCount = 1024
-  /// The sizes of images that are made, of which the first is the default of models whose own size
-  /// is not among them; any within ``side`` where it is empty.
+  /// The permitted image sizes.
   ///
-  /// Each size has engines of its own.
+  /// The first is the default for models whose own size is not among them. If it is empty, all
+  /// sizes within ``side`` are permitted.
+  ///
+  /// Each size needs its own engines.
   public var allowedSizes: [(width: Int, height: Int)] = []
-  /// The most sizes and live streams whose engines wait to be prepared, one after another.
+  /// The maximum number of sizes and live streams that wait for the preparation of their engines.
   public var waitingPreparationCount = 8
-  /// The most live streams.
+  /// The maximum number of live streams.
   public var streamCount = 2
-  /// The most jobs that run or wait.
+  /// The maximum number of unfinished jobs.
   public var jobCount = 64
-  /// The most time that a request takes.
+  /// The maximum duration of a request.
   public var requestTime = Duration.seconds(600)
-  /// The most time that a request takes to come in.
+  /// The maximum time for a request to arrive.
   public var readTime = Duration.seconds(30)
-  /// How long a connection that is being closed discards what its client still sends, so that the
-  /// client gets its answer.
+  /// How long a connection that is being closed discards further input, so that the client receives
+  /// its response.
   public var lingerTime = Duration.seconds(2)
-  /// The most time that a client takes nothing of what is sent to it.
+  /// The maximum time for which a client may read nothing of its response.
   public var writeTime = Duration.seconds(30)
-  /// The most time that a connection is open and says nothing.
+  /// The maximum time for which a connection may be silent.
   public var idleTime = Duration.seconds(60)
-  /// The most connections at once.
+  /// The maximum number of connections.
   public var connectionCount = 512
-  /// The most connections at once of one address, or of one IPv6 network of 64 bits; proxies that are
-  /// trusted are not counted.
+  /// The maximum number of connections per address, or per IPv6 network of 64 bits; connections of
+  /// trusted proxies are not counted.
   public var connectionCountPerAddress = 256
-  /// The most bytes of a message on a WebSocket.
+  /// The maximum size of a WebSocket message in bytes.
   public var socketMessageByteCount = 8 << 20
-  /// How long a live stream is kept that nobody sends to.
+  /// How long a live stream may be idle before it is ended.
   public var streamIdleTime = Duration.seconds(30)
-  /// How long finished images are kept.
+  /// How long finished images are stored.
   public var resultTime = Duration.seconds(3600)
-  /// The most bytes of finished images that are kept.
+  /// The maximum total size of stored finished images in bytes.
   public var resultByteCount = 1 << 30
   /// How long a job is available after its end.
   public var jobTime = Duration.seconds(3600)
-  /// The most bytes of all jobs' images; the jobs that ended first are removed beyond it.
+  /// The maximum total size of all jobs' images in bytes; beyond it, the jobs that ended first are
+  /// removed.
   public var jobByteCount = 1 << 30
-  /// The most ended jobs; those that ended first are removed beyond it.
+  /// The maximum number of ended jobs; beyond it, those that ended first are removed.
   public var endedJobCount = 1000
 
-  /// Creates the bounds that suit a person's machine.
+  /// Creates limits for a personal machine.
   public init() {}
 
   /// The limits of a JSON document.
@@ -98,50 +101,52 @@ public struct ServerLimits: Sendable {
   }
 }
 
-/// How a server is set up.
+/// The configuration of a server.
 public struct ServerOptions: Sendable {
   /// The address to listen at.
   public var host = "127.0.0.1"
-  /// The port to listen at; 0 for any that is free.
+  /// The port to listen at; 0 for any free port.
   public var port = 8188
-  /// The models, the first of which requests mean that name none.
+  /// The models; the first is the default.
   public var models: [ServedModel]
-  /// Whether requests may name OpenAI's models (`gpt-image-1`, `dall-e-3`), which then mean the first
-  /// model unless one has that name; their answers carry a warning.
+  /// Whether requests may use OpenAI's model names (`gpt-image-1`, `dall-e-3`).
+  ///
+  /// They then use the first model, unless one has that name, and the response contains a warning.
   public var acceptsOpenAINames = true
-  /// The file of the token that requests must carry, if any.
+  /// The file of the token that requests must contain, if any.
   public var tokenFile: String?
-  /// Names besides its addresses that the server is known by.
+  /// Host names of the server besides its addresses.
   public var hostNames: [String] = []
   /// Origins of other pages that may use the server.
   public var origins: [String] = []
-  /// Where clients reach the server through a proxy, such as `https://example.org/streamflow`; the
-  /// addresses that it answers with begin so.
+  /// The address at which clients reach the server through a proxy, such as
+  /// `https://example.org/streamflow`; addresses in responses start with it.
   public var publicURL: String?
-  /// The addresses and networks of proxies whose `Forwarded` and `X-Forwarded-*` headers are taken.
+  /// The addresses and networks of proxies whose `Forwarded` and `X-Forwarded-*` headers are
+  /// accepted.
   public var trustedProxies: [String] = []
-  /// The most rows of a tick; by the size of the images where nothing is said.
+  /// The maximum batch size; chosen by image size if nil.
   public var rowCapacity: Int?
-  /// The bytes of memory that models may take together, without those of live streams; half of what
-  /// is free where nothing is said.
+  /// The memory budget of models in bytes, without those of live streams; half of the free memory
+  /// if nil.
   public var memoryByteCount: Int?
-  /// The folder in which finished images are kept.
+  /// The folder of finished images.
   public var resultFolder = NSTemporaryDirectory()
-  /// The folder in which jobs and their images are stored, so that they outlive the process; without
-  /// one they end with it.
+  /// The folder in which jobs and their images are stored, so that they survive the process;
+  /// without one, they end with it.
   public var stateFolder: String?
-  /// How long what is in flight has to finish when the server is told to stop.
+  /// How long images in flight may take to finish when the server is stopped.
   public var grace = Duration.seconds(10)
-  /// Whether SIGTERM and SIGINT stop the server, which is then the whole program's way to end.
+  /// Whether SIGTERM and SIGINT stop the server; if so, it must be the program's only task.
   public var endsBySignal = false
-  /// What is taken of clients.
+  /// The limits of what clients may send and use.
   public var limits = ServerLimits()
-  /// The engines of the device, on whose thread all generators and live streams run in turn.
+  /// The engines of the device, on whose queue all generators and live streams run.
   public var engines = EngineStore.standard
 
-  /// Creates the options of a server on this machine alone.
+  /// Creates options for a server that only this machine can reach.
   ///
-  /// - Precondition: there is a model.
+  /// - Precondition: there is at least one model.
   public init(models: [ServedModel]) {
     precondition(!models.isEmpty, "a server needs a model")
     self.models = models

@@ -1,20 +1,20 @@
 public import Foundation
 
-/// What is wrong with how a server is set up.
+/// An error in the configuration of a server.
 public struct ServerSetupError: Error, Sendable, CustomStringConvertible {
-  /// Something that a user sets, and that another value of mends a failure.
+  /// A user's setting that can fix a failure.
   public enum Setting: Sendable, CaseIterable {
-    /// The file with the token of clients.
+    /// The file of the clients' token.
     case tokenFile
-    /// The address that is listened at.
+    /// The address to listen at.
     case host
-    /// The port that is listened at.
+    /// The port to listen at.
     case port
   }
 
-  /// The failure in words, with how to mend it.
+  /// The message with a remedy.
   public let message: String
-  /// What to set otherwise, where that mends it.
+  /// The settings that can fix the failure.
   public let settings: [Setting]
 
   init(_ message: String, settings: [Setting] = []) {
@@ -22,20 +22,20 @@ public struct ServerSetupError: Error, Sendable, CustomStringConvertible {
     self.settings = settings
   }
 
-  /// The failure in words.
+  /// The message.
   public var description: String { message }
 }
 
 extension ServerSetupError: LocalizedError {
-  /// The failure in words.
+  /// The message.
   public var errorDescription: String? { message }
 }
 
-/// Why a server ends: none of its models can be read.
+/// The error of a server none of whose models can be loaded.
 public struct ModelsUnavailable: Error, Sendable, CustomStringConvertible {
-  /// The failure in words, of each model.
+  /// The message, with the failure of each model.
   public let message: String
-  /// Why the first model cannot be read.
+  /// The failure of the first model.
   public let cause: any Error
 
   init(_ failures: [(name: String, message: String)], cause: any Error) {
@@ -47,11 +47,11 @@ public struct ModelsUnavailable: Error, Sendable, CustomStringConvertible {
     self.cause = cause
   }
 
-  /// The failure in words.
+  /// The message.
   public var description: String { message }
 }
 
 extension ModelsUnavailable: LocalizedError {
-  /// The failure in words.
+  /// The message.
   public var errorDescription: String? { message }
 }

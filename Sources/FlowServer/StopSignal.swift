@@ -1,8 +1,8 @@
 internal import Synchronization
 
-/// Tells waiting requests that the server stops.
+/// Notifies waiting requests that the server is stopping.
 ///
-/// They are not cancelled: the tasks that wait go on, and so can write an answer.
+/// Their tasks are not cancelled, so that they can still write a response.
 final class StopSignal: Sendable {
   private struct State {
     var isStopped = false
@@ -12,7 +12,7 @@ final class StopSignal: Sendable {
 
   private let state = Mutex(State())
 
-  /// Ends all waits, now and later.
+  /// Ends all waits, present and future.
   func stop() {
     let actions = state.withLock { state in
       state.isStopped = true
@@ -22,13 +22,13 @@ final class StopSignal: Sendable {
     for action in actions { action() }
   }
 
-  /// Does some work in a task of its own, and waits for its end, the end of the calling task or the
-  /// end of the server, whichever is first.
+  /// Runs work in a separate task until it ends, the calling task is cancelled or the server stops,
+  /// whichever is first.
   ///
-  /// In the latter two cases the work's task is cancelled and not waited for: compiling a network,
-  /// for one, cannot be interrupted.
+  /// In the latter two cases, the work's task is cancelled but not awaited, since compiling a
+  /// network cannot be interrupted.
   ///
-  /// - Throws: what the work throws, `CancellationError`, or `shutting_down`.
+  /// - Throws: errors of the work, `CancellationError`, or `shutting_down`.
   func unlessStopped<Value: Sendable>(
     _ work: @escaping @Sendable () async throws -> Value
   ) async throws -> Value {
@@ -52,7 +52,7 @@ final class StopSignal: Sendable {
     }
   }
 
-  /// Calls a closure when the server stops; at once where it has.
+  /// Calls a closure when the server stops; immediately if it has stopped.
   private func add(_ action: @escaping @Sendable () -> Void) -> Int {
     let number: Int? = state.withLock { state in
       guard !state.isStopped else { return nil }

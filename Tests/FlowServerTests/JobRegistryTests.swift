@@ -77,7 +77,7 @@ import Testing
     #expect(try await eventually { try await status(registry, id) == .paused })
     let paused = try await registry.report(id)
     #expect(paused.error?.code == "disk_full" && paused.done == 2)
-    #expect(paused.error?.message.contains("goes on by itself") == true)
+    #expect(paused.error?.message.contains("continues by itself") == true)
     #expect(paused.error?.message.contains(folder.path) == false)
     #expect(await registry.counts()[.paused] == 1)
     #expect(try await registry.page(JobQuery(status: .paused)).data.map(\.id) == [id])

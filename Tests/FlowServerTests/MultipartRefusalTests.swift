@@ -104,7 +104,10 @@ extension MultipartFormTests {
       ),
       ("--abc\r\nF\r\n: x\r\n\r\nx", "part 1: expected a header line 'Name: value', got ': x'"),
       ("--abc\r\nA B: x\r\n\r\nx", "part 1: expected a header line 'Name: value', got 'A B: x'"),
-      ("--abc\r\nA: \u{0}\r\n\r\nx", "part 1: a header line is no UTF-8 text without controls"),
+      (
+        "--abc\r\nA: \u{0}\r\n\r\nx",
+        "part 1: a header line is not UTF-8 text, or contains control characters"
+      ),
       (
         "--abc\r\nF\r\ncontent-disposition: x\r\n\r\nx",
         "part 1: 'content-disposition' is given twice"
@@ -149,11 +152,12 @@ extension MultipartFormTests {
   @Test("Header lines that are no UTF-8 and text that is none are refused")
   func encodings() throws {
     let bytes = Array("--abc\r\nA: ".utf8) + [0xFF] + Array("\r\n\r\nx\r\n--abc--".utf8)
-    #expect(message(bytes) == "part 1: a header line is no UTF-8 text without controls")
+    #expect(
+      message(bytes) == "part 1: a header line is not UTF-8 text, or contains control characters")
     let body =
       Array("--abc\r\n\(Self.field("a"))\r\n\r\n".utf8) + [0xC3] + Array("\r\n--abc--".utf8)
     let form = try MultipartForm(body, contentType: Self.type)
-    #expect(throws: MultipartError("part 'a' is no UTF-8 text (1 bytes)")) {
+    #expect(throws: MultipartError("part 'a' is not UTF-8 text (1 bytes)")) {
       try form.text(named: "a")
     }
   }
@@ -162,7 +166,7 @@ extension MultipartFormTests {
   func limits() {
     let three = Self.body(Array(repeating: (Self.field("a"), "x"), count: 3))
     #expect(message(three, count: 3) == "")
-    #expect(message(three, count: 2) == "the form has more than 2 parts, the most taken")
+    #expect(message(three, count: 2) == "the form has more than 2 parts, which is the limit")
     let long = Self.body([(Self.field("a"), "x")])
     #expect(message(long, size: 38) == "")
     #expect(message(long, size: 37) == "the header of part 1 is longer than 37 bytes")

@@ -172,8 +172,8 @@ import Testing
     #expect(error?.code == .diskFull)
     #expect(
       error?.message
-        == "cannot write 3 bytes to '\(folder.path)': No space left on device; free some room, or "
-        + "keep images for a shorter time")
+        == "cannot write 3 bytes to '\(folder.path)': No space left on device; free some space, or "
+        + "shorten the retention of images")
     #expect(try names(in: folder.path) == [])
     try folder.write([1, 2, 3], to: "a.png")
     #expect(try folder.read("a.png") == [1, 2, 3])

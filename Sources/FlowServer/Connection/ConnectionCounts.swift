@@ -3,16 +3,16 @@ internal import Hummingbird
 internal import NIOCore
 internal import Synchronization
 
-/// Counts connections by the address that they come from, so that no single one takes them all.
+/// Counts connections by client address, so that no single client uses all of them.
 final class ConnectionCounts: Sendable {
-  /// Where a connection is counted.
+  /// The counter of a connection.
   enum Place: Equatable, Sendable {
-    /// Nowhere: it is a proxy's, whose clients are many, or has no address.
+    /// Uncounted: a proxy serves many clients, or the connection has no address.
     case uncounted
     case address([UInt8])
   }
 
-  /// What a connection beyond the limit is answered with.
+  /// The response to a connection beyond the limit.
   static let refusal = ServerError(
     .tooManyRequests, "too_many_connections",
     "this address has too many connections open; close some, and try again", retryAfter: 1)
@@ -24,16 +24,16 @@ final class ConnectionCounts: Sendable {
   /// Creates counts.
   ///
   /// - Parameters:
-  ///   - limit: the most connections of one address.
+  ///   - limit: the maximum number of connections per address.
   ///   - proxies: addresses whose connections are not counted.
   init(limit: Int, proxies: TrustedProxies) {
     self.limit = limit
     self.proxies = proxies
   }
 
-  /// Counts a connection in; nil if its address has as many as it may have.
+  /// Counts a new connection; returns nil if its address has reached the limit.
   ///
-  /// - Parameter remote: the address in words; nil for a connection that has none.
+  /// - Parameter remote: the textual address; nil for a connection without one.
   func enter(_ remote: String?) -> Place? {
     guard let remote, let address = Authority(host: remote)?.address,
       !proxies.contains(address)
@@ -47,7 +47,7 @@ final class ConnectionCounts: Sendable {
     return isFull ? nil : .address(key)
   }
 
-  /// Counts a connection out.
+  /// Removes a closed connection from its counter.
   func leave(_ place: Place) {
     guard case .address(let key) = place else { return }
     counts.withLock { counts in
@@ -56,14 +56,14 @@ final class ConnectionCounts: Sendable {
     }
   }
 
-  /// An IPv6 client usually has a network of 64 bits to itself.
+  /// An IPv6 client usually owns a network of 64 bits.
   private static func key(_ address: [UInt8]) -> [UInt8] {
     let plain = TrustedProxies.unmapped(address)
     return plain.count == 16 ? Array(plain.prefix(8)) : plain
   }
 }
 
-/// Answers a connection that is one too many, and closes it.
+/// Responds to a connection beyond the limit, and closes it.
 final class RefusingHandler: ChannelInboundHandler {
   typealias InboundIn = ByteBuffer
   typealias OutboundOut = ByteBuffer
@@ -73,7 +73,7 @@ final class RefusingHandler: ChannelInboundHandler {
     let text =
       "HTTP/1.1 429 Too Many Requests\r\nConnection: close\r\nRetry-After: 1\r\n"
       + "Content-Type: application/json\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)"
-    // At once: it must not hold a place for longer.
+    // Closed immediately, so that it does not occupy a slot longer.
     context.writeAndFlush(wrapOutboundOut(ByteBuffer(string: text))).assumeIsolated().whenComplete {
       _ in context.close(promise: nil)
     }

@@ -3,16 +3,15 @@ internal import Hummingbird
 internal import NIOCore
 internal import NIOHTTP1
 
-/// Lets one request of a connection at a time through to the routes, and gives each one answer.
+/// Passes one request of a connection at a time to the routes, with exactly one response each.
 ///
-/// - Requests that were sent before their turn, and what is wrong with them, wait until the answers
-///   before them are written.
-/// - A request has a time from its head to its end, whichever route it is for.
-/// - A connection is closed after an answer that came before the end of its request's body, after
-///   HTTP/1.0 and after what is not HTTP.
-/// - A client that asks for leave to send a body gets it when a route wants it.
+/// - Pipelined requests and parse errors wait until the responses before them are written.
+/// - The time from a request's head to its end is limited for all routes.
+/// - A connection closes after a response that began before the end of its request's body, after
+///   HTTP/1.0 and after invalid HTTP.
+/// - A client that expects `100 Continue` gets it when a route reads the body.
 ///
-/// Reading goes on while a route works: that a client has gone is noticed.
+/// Reading continues while a route works, so that a client's disconnection is noticed.
 final class HTTPExchangeHandler: ChannelDuplexHandler, RemovableChannelHandler {
   typealias InboundIn = HTTPServerRequestPart
   typealias InboundOut = HTTPServerRequestPart
@@ -22,25 +21,25 @@ final class HTTPExchangeHandler: ChannelDuplexHandler, RemovableChannelHandler {
   /// Triggered outbound when a route reads its request's body.
   struct BodyWanted: Sendable {}
 
-  /// What is particular to a server.
+  /// The server's rules for connections.
   struct Rules: Sendable {
     let limits: ServerLimits
-    /// The path of a request without what stands before it at a proxy.
+    /// The path of a request without a proxy's prefix.
     let path: @Sendable (_ uri: String) -> String
     /// Whether a request from an address is to become a WebSocket.
     let isSocket: @Sendable (HTTPRequestHead, _ remote: String?) -> Bool
-    /// Told of what was refused before it reached a route.
+    /// Called with requests that were rejected before they reached a route.
     let didRefuse: @Sendable (ServerError) -> Void
   }
 
   private enum Phase {
     /// Between two requests.
     case idle
-    /// A route works on a request.
+    /// A route handles a request.
     case open
-    /// The last answer was written.
+    /// The last response was written.
     case ended
-    /// The connection becomes a WebSocket: everything passes.
+    /// The connection becomes a WebSocket: everything passes through.
     case upgrading
     case upgraded
   }
@@ -52,9 +51,9 @@ final class HTTPExchangeHandler: ChannelDuplexHandler, RemovableChannelHandler {
   }
 
   static let name = "exchanges"
-  /// The most parts of later requests that are held; beyond them nothing is read.
+  /// Maximum number of buffered parts of later requests; beyond it, reading stops.
   private static let heldPartCount = 64
-  /// How long a route has to answer a request that failed.
+  /// How long a route may take to respond to a request that failed.
   private static let answerTime = TimeAmount.seconds(5)
 
   private let rules: Rules
@@ -64,12 +63,12 @@ final class HTTPExchangeHandler: ChannelDuplexHandler, RemovableChannelHandler {
   private var deadline: Scheduled<Void>?
   private var isReadHeld = false
   private var isQuiescing = false
-  /// Whether what is read is no HTTP any more.
+  /// Whether the input is no longer valid HTTP.
   private var isBroken = false
 
   init(rules: Rules) { self.rules = rules }
 
-  // MARK: - In
+  // MARK: - Inbound
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
     switch phase {
@@ -101,7 +100,7 @@ final class HTTPExchangeHandler: ChannelDuplexHandler, RemovableChannelHandler {
   }
 
   func read(context: ChannelHandlerContext) {
-    // What the parser does not take would pile up in it.
+    // Data after the end of parsing would accumulate in the parser.
     let isStopped =
       phase == .open && exchange?.stopsParser == true && exchange?.isReceiving == false
     isReadHeld = isStopped || events.count > Self.heldPartCount
@@ -116,7 +115,7 @@ final class HTTPExchangeHandler: ChannelDuplexHandler, RemovableChannelHandler {
 
   func handlerRemoved(context: ChannelHandlerContext) { deadline?.cancel() }
 
-  /// Hands on what has its turn.
+  /// Forwards buffered parts that are due.
   private func deliver(_ context: ChannelHandlerContext) {
     while let event = events.first, hasTurn(event) {
       events.removeFirst()
@@ -147,7 +146,7 @@ final class HTTPExchangeHandler: ChannelDuplexHandler, RemovableChannelHandler {
       && rules.isSocket(head, context.remoteAddress?.ipAddress)
     exchange = HTTPExchange(head, isUpgrade: isUpgrade)
     phase = .open
-    // Without the wish it is answered as HTTP, with the reason.
+    // Without the `Upgrade` header, the request is answered over HTTP, with the reason.
     if !isUpgrade { head.headers.remove(name: "upgrade") }
     deadline = context.eventLoop.assumeIsolated().scheduleTask(
       in: TimeAmount(rules.limits.readTime)
@@ -160,13 +159,13 @@ final class HTTPExchangeHandler: ChannelDuplexHandler, RemovableChannelHandler {
     if case .end = part {
       deadline?.cancel()
       exchange?.isReceiving = false
-      // From here on the parser's rest is no HTTP.
+      // From here on, the parser's remaining bytes are not HTTP.
       if exchange?.isUpgrade == true { phase = .upgrading }
     }
     context.fireChannelRead(wrapInboundOut(part))
   }
 
-  /// Ends what is wrong: between requests with an answer, else as an error of the body.
+  /// Handles an error: between requests with a response, else as an error of the body.
   private func fail(_ error: ServerError, _ context: ChannelHandlerContext) {
     guard phase == .open else { return refuse(error, context) }
     exchange?.isFailed = true
@@ -174,21 +173,21 @@ final class HTTPExchangeHandler: ChannelDuplexHandler, RemovableChannelHandler {
     context.fireErrorCaught(error)
   }
 
-  /// The request has not come in within its time.
+  /// Handles a request that did not arrive in time.
   private func expire(_ context: ChannelHandlerContext) {
     guard phase == .open, let exchange, exchange.isReceiving else { return }
     guard !exchange.isAnswering, !exchange.isFailed else { return context.close(promise: nil) }
     let seconds = rules.limits.readTime.components.seconds
     fail(
       ServerError(
-        .requestTimeout, "read_timeout", "the request did not come in within \(seconds) s"),
+        .requestTimeout, "read_timeout", "the request did not arrive within \(seconds) s"),
       context)
     deadline = context.eventLoop.assumeIsolated().scheduleTask(in: Self.answerTime) {
       if self.exchange?.isAnswering != true { context.close(promise: nil) }
     }
   }
 
-  // MARK: - Out
+  // MARK: - Outbound
 
   func triggerUserOutboundEvent(
     context: ChannelHandlerContext, event: Any, promise: EventLoopPromise<Void>?
@@ -217,7 +216,7 @@ final class HTTPExchangeHandler: ChannelDuplexHandler, RemovableChannelHandler {
       context.write(data, promise: promise)
     case .head(let head):
       if phase == .upgrading {
-        // The stream ended while the connection was about to become its socket.
+        // The stream ended while the connection was being upgraded.
         phase = .open
         exchange?.closesAfterward = true
       }
@@ -228,7 +227,7 @@ final class HTTPExchangeHandler: ChannelDuplexHandler, RemovableChannelHandler {
     }
   }
 
-  /// Writes the end of an answer.
+  /// Writes the end of a response.
   private func finish(
     _ context: ChannelHandlerContext, _ end: NIOAny, _ promise: EventLoopPromise<Void>?
   ) {
@@ -247,7 +246,7 @@ final class HTTPExchangeHandler: ChannelDuplexHandler, RemovableChannelHandler {
     conclude(context, end, promise, lingers: hasUnread)
   }
 
-  /// Answers what no route is asked about.
+  /// Responds with an error without asking a route.
   private func refuse(_ error: ServerError, _ context: ChannelHandlerContext) {
     rules.didRefuse(error)
     let body = ByteBuffer(bytes: JSONWire.data(of: error.body))
@@ -262,7 +261,7 @@ final class HTTPExchangeHandler: ChannelDuplexHandler, RemovableChannelHandler {
     conclude(context, wrapOutboundOut(.end(nil)), nil, lingers: true)
   }
 
-  /// Writes the last part of the last answer, and closes the connection once it is out.
+  /// Writes the end of the last response, then closes the connection.
   private func conclude(
     _ context: ChannelHandlerContext, _ end: NIOAny, _ promise: EventLoopPromise<Void>?,
     lingers: Bool
@@ -287,7 +286,7 @@ final class HTTPExchangeHandler: ChannelDuplexHandler, RemovableChannelHandler {
 
   func close(context: ChannelHandlerContext, mode: CloseMode, promise: EventLoopPromise<Void>?) {
     guard phase == .ended else { return context.close(mode: mode, promise: promise) }
-    // It closes as soon as the last answer is out.
+    // The connection closes as soon as the last response is sent.
     if let promise { context.channel.closeFuture.cascade(to: promise) }
   }
 }

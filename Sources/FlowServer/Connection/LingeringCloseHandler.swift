@@ -1,17 +1,17 @@
 internal import NIOCore
 
-/// Closes a connection so that its last answer arrives.
+/// Closes a connection so that its last response arrives.
 ///
-/// A socket that is closed while bytes of the client are unread is reset, and the client loses the
-/// answer. So the sending side is closed first, and what the client still sends is discarded until it
-/// closes its own side, or a time has passed.
+/// Closing a socket with unread data resets the connection, and the client loses the response.
+/// Therefore the sending side is closed first, and further input is discarded until the client
+/// closes its side or a time limit expires.
 final class LingeringCloseHandler: ChannelDuplexHandler {
   typealias InboundIn = ByteBuffer
   typealias InboundOut = ByteBuffer
   typealias OutboundIn = IOData
   typealias OutboundOut = IOData
 
-  /// Triggered outbound once the last answer has been written to the socket.
+  /// Triggered outbound after the last response was written to the socket.
   struct Begin: Sendable {}
 
   private let limit: TimeAmount
@@ -56,7 +56,7 @@ final class LingeringCloseHandler: ChannelDuplexHandler {
 
   func close(context: ChannelHandlerContext, mode: CloseMode, promise: EventLoopPromise<Void>?) {
     guard isLingering else { return context.close(mode: mode, promise: promise) }
-    // It closes soon.
+    // The connection closes soon.
     if let promise { context.channel.closeFuture.cascade(to: promise) }
   }
 

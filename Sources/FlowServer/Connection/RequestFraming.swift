@@ -3,10 +3,10 @@ internal import Hummingbird
 internal import NIOCore
 internal import NIOHTTP1
 
-/// Rules of RFC 9112 that the parser does not enforce: what two readers of one connection could
-/// understand differently is refused.
+/// Rules of RFC 9112 that the parser does not enforce: messages that two parsers could interpret
+/// differently are rejected.
 enum RequestFraming {
-  /// Why a request is refused before it reaches a route; nil if it is well framed.
+  /// The reason to reject a request before it reaches a route; nil if it is well framed.
   static func refusal(of head: HTTPRequestHead) -> ServerError? {
     let isOld = head.version.isBefore1_1
     let hosts = head.headers["host"].count
@@ -37,7 +37,7 @@ enum RequestFraming {
     return nil
   }
 
-  /// What a client that broke the protocol is answered with.
+  /// The response to a protocol error.
   static func refusal(of error: HTTPParserError, limits: ServerLimits) -> ServerError {
     guard case .headerOverflow = error else {
       return ServerError(.badRequest, "bad_request", "the request is not valid HTTP/1.1")
@@ -47,18 +47,18 @@ enum RequestFraming {
       "the headers of a request are limited to \(limits.headerByteCount) bytes")
   }
 
-  /// Whether a client waits for leave to send its body.
+  /// Whether a client waits for `100 Continue` before it sends the body.
   static func awaitsContinue(_ head: HTTPRequestHead) -> Bool {
     !head.version.isBefore1_1 && head.headers.contains(name: "expect")
   }
 
-  /// Whether the parser takes what follows a request for another protocol, and stops.
+  /// Whether the parser stops because the data after the request belongs to another protocol.
   static func stopsParser(_ head: HTTPRequestHead) -> Bool {
     head.method == .CONNECT || head.headers.contains(name: "upgrade")
   }
 }
 
 extension HTTPVersion {
-  /// Whether it knows no persistent connections, chunks or interim answers.
+  /// Whether it lacks persistent connections, chunks and interim responses.
   var isBefore1_1: Bool { major < 1 || major == 1 && minor < 1 }
 }

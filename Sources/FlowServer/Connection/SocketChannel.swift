@@ -8,20 +8,20 @@ internal import NIOHTTPTypes
 internal import NIOHTTPTypesHTTP1
 internal import NIOWebSocket
 
-/// A connection: HTTP, or a WebSocket where its first request asks for one.
+/// A connection: HTTP, or a WebSocket if its first request asks for one.
 struct SocketChannel: ServerChildChannel {
   typealias HTTP = NIOAsyncChannel<HTTPRequestPart, HTTPResponsePart>
   typealias Socket = NIOAsyncChannel<WebSocketFrame, WebSocketFrame>
 
-  /// What a connection turned out to be.
+  /// The kind of a connection.
   enum Kind: Sendable {
     case http(HTTP)
     case socket(Socket, stream: String)
-    /// Closed before it said anything.
+    /// Closed before it sent anything.
     case nothing
   }
 
-  /// A connection whose first request is awaited.
+  /// A connection before its first request.
   struct Value: ServerChildChannelValue {
     let kind: EventLoopFuture<Kind>
     let channel: any Channel
@@ -33,7 +33,7 @@ struct SocketChannel: ServerChildChannel {
   let connections: ConnectionCounts
   private var limits: ServerLimits { rules.limits }
 
-  /// Answers HTTP requests, as Hummingbird does it.
+  /// Serves HTTP requests with Hummingbird.
   struct HTTPHandler: HTTPChannelHandler {
     let responder: HTTPChannelHandler.Responder
 
@@ -64,7 +64,7 @@ struct SocketChannel: ServerChildChannel {
       let silence = SilenceHandler()
       try channel.pipeline.syncOperations.addHandler(silence, name: SilenceHandler.name)
       let kind = try configure(channel, logger: logger)
-      // Who connects and says nothing is not waited for long.
+      // Silent connections are closed after a short time.
       let deadline = channel.eventLoop.scheduleTask(
         in: TimeAmount(limits.readTime)
       ) { channel.close(promise: nil) }
@@ -137,7 +137,7 @@ struct SocketChannel: ServerChildChannel {
   }
 }
 
-/// Closes a connection that has said nothing yet when the server stops.
+/// Closes a connection that has not sent anything when the server stops.
 private final class SilenceHandler: ChannelInboundHandler, RemovableChannelHandler {
   typealias InboundIn = ByteBuffer
   typealias InboundOut = ByteBuffer

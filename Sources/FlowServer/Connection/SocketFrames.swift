@@ -1,7 +1,7 @@
 internal import NIOCore
 internal import NIOWebSocket
 
-/// Refuses WebSocket frames that a client must not send (RFC 6455, sections 5.1 and 5.2).
+/// Rejects WebSocket frames that a client must not send (RFC 6455, sections 5.1 and 5.2).
 final class FrameCheckHandler: ChannelInboundHandler {
   typealias InboundIn = WebSocketFrame
   typealias InboundOut = WebSocketFrame
@@ -27,7 +27,7 @@ final class FrameCheckHandler: ChannelInboundHandler {
   }
 }
 
-/// Ends a WebSocket that broke the protocol or sent too large a message, with a code that says so.
+/// Closes a WebSocket after a protocol error or an oversized message, with the matching code.
 final class FrameErrorHandler: ChannelInboundHandler {
   typealias InboundIn = WebSocketFrame
   typealias InboundOut = WebSocketFrame
@@ -35,7 +35,7 @@ final class FrameErrorHandler: ChannelInboundHandler {
   private var isEnding = false
 
   func errorCaught(context: ChannelHandlerContext, error: any Error) {
-    // What follows a wrong frame is no frame.
+    // Data after an invalid frame cannot be interpreted.
     guard !isEnding else { return }
     guard let code = Self.code(of: error) else { return context.fireErrorCaught(error) }
     isEnding = true
@@ -55,7 +55,7 @@ final class FrameErrorHandler: ChannelInboundHandler {
 }
 
 extension ChannelHandlerContext {
-  /// Says why a WebSocket ends, and closes its connection.
+  /// Sends the close code, and closes the connection.
   fileprivate func closeSocket(_ code: WebSocketErrorCode) {
     var data = channel.allocator.buffer(capacity: 2)
     data.write(webSocketErrorCode: code)

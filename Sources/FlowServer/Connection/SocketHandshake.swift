@@ -24,7 +24,7 @@ enum SocketHandshake {
   /// A key is 16 bytes in base64.
   private static func isKey(_ text: String) -> Bool { Data(base64Encoded: text)?.count == 16 }
 
-  /// Why a request for a WebSocket was answered as HTTP.
+  /// The reason why a WebSocket request was answered over HTTP.
   static func refusal(of headers: HTTPFields) -> ServerError {
     let key = HTTPField.Name("Sec-WebSocket-Key").flatMap { headers[$0] }
     let offered = HTTPField.Name.webSocketVersion.flatMap { headers[$0] }

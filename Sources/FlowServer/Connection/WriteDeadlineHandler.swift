@@ -1,6 +1,6 @@
 internal import NIOCore
 
-/// Closes a connection whose client reads nothing of what is written to it for too long.
+/// Closes a connection whose client has not read any response data for too long.
 final class WriteDeadlineHandler: ChannelInboundHandler {
   typealias InboundIn = ByteBuffer
   typealias InboundOut = ByteBuffer
@@ -14,7 +14,7 @@ final class WriteDeadlineHandler: ChannelInboundHandler {
     deadline?.cancel()
     deadline = nil
     if !context.channel.isWritable {
-      // From here, not from the channel: handlers further in may wait for the writes to end.
+      // Scheduled on the context: handlers further in may wait for the writes to finish.
       deadline = context.eventLoop.assumeIsolated().scheduleTask(in: limit) {
         context.close(promise: nil)
       }

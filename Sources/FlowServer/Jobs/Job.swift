@@ -1,42 +1,42 @@
 internal import Foundation
 internal import Logging
 
-/// A job that has not ended: makes its images, and stores each as it is finished.
+/// An unfinished job: generates its images, and stores each when it is finished.
 actor Job {
-  /// What all jobs share.
+  /// The dependencies that all jobs share.
   struct Setting: Sendable {
     let maker: any JobImageMaker
     let store: JobStore
     let lifetime: Duration
-    /// How long a job waits before it tries again.
+    /// The interval between retries.
     let retryInterval: Duration
     let logger: Logger
   }
 
   nonisolated let record: JobRecord
   private let setting: Setting
-  /// Whether an earlier process accepted it.
+  /// Whether a previous process accepted the job.
   private let isResumed: Bool
   private let didEnd: @Sendable (String) async -> Void
   private(set) var status = JobStatus.queued
   private var done: Int
   private var failed: Int
   private var error: ErrorBody.Content?
-  /// Why a paused job waits.
+  /// The reason why the job is paused.
   private var pauseReason: ErrorBody.Content?
   private var warnings: [ResponseWarning]
   private var ended: Date?
-  /// Whether the server stops, and the job goes on in the next process.
+  /// Whether the server stops and the next process continues the job.
   private var isSuspended = false
   private var task: Task<Void, Never>?
   private var watchers = JobWatchers()
 
-  /// A job that waits to be started.
+  /// Creates a job that is not started yet.
   ///
   /// - Parameters:
-  ///   - record: the job as it is stored.
-  ///   - setting: what jobs share.
-  ///   - isResumed: whether an earlier process accepted it.
+  ///   - record: the stored job.
+  ///   - setting: the dependencies that all jobs share.
+  ///   - isResumed: whether a previous process accepted the job.
   ///   - didEnd: called when the end is recorded.
   init(
     _ record: JobRecord, _ setting: Setting, isResumed: Bool,
@@ -50,15 +50,15 @@ actor Job {
     warnings = record.warnings
   }
 
-  /// Starts it.
+  /// Starts the job.
   func start() { task = Task { await run() } }
 
-  /// Gives the rest up; finished images stay.
+  /// Cancels the job; finished images stay.
   ///
   /// The end is recorded before this returns, unless the disk is full.
   func cancel() async {
     guard !status.isOver, !isSuspended else { return }
-    // The reason for waiting no longer matters.
+    // A pause reason no longer applies.
     pauseReason = nil
     status = .cancelled
     ended = Date()
@@ -71,7 +71,7 @@ actor Job {
     await announceEnd()
   }
 
-  /// Stops it without an end: the next process goes on with it.
+  /// Stops the job without ending it; the next process continues it.
   func suspend() {
     guard !status.isOver else { return }
     isSuspended = true
@@ -80,7 +80,7 @@ actor Job {
     watchers.finish()
   }
 
-  // MARK: - Making images
+  // MARK: - Generating images
 
   private func run() async {
     do {
@@ -93,12 +93,12 @@ actor Job {
         let isMade = try await attempt(order, Array(missing.prefix(setting.maker.jobCapacity)))
         let before = settled.count
         settled = try await retrying { try await store.settledIndices(of: record) }
-        // Otherwise this would loop forever.
+        // Prevents an endless loop.
         guard !isMade || settled.count > before else { throw MissingImages() }
       }
       await end(failed > 0 && done == 0 ? .failed : .done)
     } catch is CancellationError {
-      // `cancel` and `suspend` have recorded it.
+      // `cancel` and `suspend` have recorded the end.
     } catch {
       guard !isSuspended, !status.isOver else { return }
       self.error = ServerError(error).body.error
@@ -107,12 +107,12 @@ actor Job {
     }
   }
 
-  /// The queue ended without the images that were asked for.
+  /// The queue ended without all requested images.
   private struct MissingImages: Error {}
 
-  /// Makes some images; where there is a reason to wait, waits and returns.
+  /// Generates some images; on a transient failure, waits and returns.
   ///
-  /// - Returns: whether all were made or failed.
+  /// - Returns: whether all images were finished or failed.
   private func attempt(_ order: ImageOrder, _ indices: [Int]) async throws -> Bool {
     do {
       try await setting.maker.make(order, indices: indices, client: record.client) { warnings in
@@ -126,20 +126,20 @@ actor Job {
     } catch let refusal as ServerError where refusal.code == "queue_full" {
       try await Task.sleep(for: setting.retryInterval)
     } catch let refusal as ServerError where refusal.code == ServerError.stopping.code {
-      // The server stops: it suspends or cancels this job next.
+      // The server is stopping: it suspends or cancels this job next.
       try await Task.sleep(for: setting.retryInterval)
     } catch {
       let reason = ServerError(error)
       guard JobPause.isModelFailure(reason, isBegun: isResumed || done > 0) else { throw error }
       pause(reason, error)
-      // To read a model again and again is expensive.
+      // Loading a model repeatedly is expensive.
       try await Task.sleep(for: setting.retryInterval * 12)
     }
     try Task.checkCancellation()
     return false
   }
 
-  /// A finished or failed image that the store could not record.
+  /// A finished or failed image that could not be recorded.
   private struct Unrecorded: Error, CustomStringConvertible {
     let event: JobImageEvent
     let cause: any Error
@@ -180,18 +180,18 @@ actor Job {
 
   /// Waits until a finished or failed image can be recorded.
   ///
-  /// The images in flight were given up meanwhile; with their seeds they are made again.
+  /// The images in flight were cancelled meanwhile; they are generated again from their seeds.
   private func recordWhenPossible(_ image: Unrecorded, _ order: ImageOrder) async throws {
     pause(JobPause.reason(image.cause), image)
     try await Task.sleep(for: setting.retryInterval)
     try await retrying(isPaused: true) { try await self.persist(image.event, order) }
   }
 
-  /// Uses the store; where it fails for a reason that may pass, pauses the job and tries again.
+  /// Uses the store; on a transient failure, pauses the job and tries again.
   ///
   /// - Parameters:
-  ///   - isPaused: whether the job is paused for such a failure already.
-  ///   - use: what to do, again after each such failure.
+  ///   - isPaused: whether the job is paused already.
+  ///   - use: the operation, repeated after each transient failure.
   private func retrying<Value: Sendable>(
     isPaused: Bool = false, _ use: @Sendable () async throws -> Value
   ) async throws -> Value {
@@ -200,7 +200,7 @@ actor Job {
       do {
         let value = try await use()
         if isPaused {
-          log(.notice, "job goes on")
+          log(.notice, "job continues")
           resume()
         }
         return value
@@ -221,11 +221,11 @@ actor Job {
     watchers.send(.progress(report()))
   }
 
-  /// Notes that images are made, and the warnings that depend on the model.
+  /// Records the start of generation, and the warnings that depend on the model.
   private func begin(_ found: [ResponseWarning]?) async {
     if let found, found != warnings {
       warnings = found
-      // Where there is no room, the next start finds them again.
+      // If this fails, the next start determines them again.
       try? await setting.store.setWarnings(found, of: record.number)
     }
     resume()
@@ -267,7 +267,7 @@ actor Job {
     await announceEnd()
   }
 
-  /// Records the end of a cancelled job when there is room for it.
+  /// Records the end of a cancelled job when storage permits.
   private func recordEnd() async {
     while !isSuspended {
       do {
@@ -284,9 +284,9 @@ actor Job {
     await didEnd(record.id)
   }
 
-  // MARK: - What clients see
+  // MARK: - Reports to clients
 
-  /// The job as clients see it.
+  /// The job in the form of the API.
   func report() -> JobReport {
     var current = record
     (current.done, current.failed, current.ended) = (done, failed, ended)
@@ -294,7 +294,7 @@ actor Job {
     return current.report(lifetime: setting.lifetime, status: status, error: pauseReason ?? error)
   }
 
-  /// What happens to it from now on, after its present state.
+  /// The changes of the job from now on, starting with its present state.
   func changes() -> AsyncStream<JobChange> {
     if isSuspended { return JobWatchers.only(.interrupted(.stopping)) }
     if status.isOver { return JobWatchers.only(.over(report())) }

@@ -1,33 +1,33 @@
 internal import Foundation
 internal import GRDB
 
-/// The database of jobs: how it is opened, checked and migrated.
+/// Opens, checks and migrates the database of jobs.
 ///
-/// A database is opened read-only first. What is damaged, newer or another program's is reported,
-/// and stays as it is.
+/// A database is first opened read-only. A damaged, newer or foreign database is reported and not
+/// modified.
 enum JobDatabase {
-  /// The mark of the format in the file's header: the letters SFLW.
+  /// The format's application id in the file's header: the letters SFLW.
   static let applicationID = 0x5346_4C57
-  /// The version of the format, as in the file's header.
+  /// The version of the format in the file's header.
   static let version = 1
 
-  /// Opens a database, in SQLite's write-ahead mode, and creates it where there is none.
+  /// Opens a database in SQLite's write-ahead mode, and creates it if it does not exist.
   static func open(_ path: String) throws(StateError) -> DatabasePool {
     do {
       if FileManager.default.fileExists(atPath: path) { try check(path) }
       var configuration = Configuration()
       configuration.label = "streamflow.jobs"
-      // Someone may look at the database with a tool of their own.
+      // Other tools may hold locks on the database.
       configuration.busyMode = .timeout(5)
       let database = try DatabasePool(path: path, configuration: configuration)
-      // What a client was told must outlive a power failure too, not only the process.
+      // Confirmed changes must survive a power failure too.
       try database.writeWithoutTransaction { try $0.execute(sql: "PRAGMA synchronous = FULL") }
       try migrator.migrate(database)
       return database
     } catch let error as StateError { throw error } catch { throw failure(error, path) }
   }
 
-  /// A database that lives in memory.
+  /// An in-memory database.
   static func inMemory() throws -> DatabaseQueue {
     let database = try DatabaseQueue()
     try migrator.migrate(database)
@@ -44,7 +44,7 @@ enum JobDatabase {
       let application = try Int.fetchOne(db, sql: "PRAGMA application_id") ?? 0
       let version = try Int.fetchOne(db, sql: "PRAGMA user_version") ?? 0
       let count = try Int.fetchOne(db, sql: "SELECT COUNT(*) FROM sqlite_master") ?? 0
-      // What was created and not filled before the process ended.
+      // The file was created but not initialized before the process ended.
       if application == 0, version == 0, count == 0 { return }
       guard application == applicationID else {
         throw StateError(
@@ -68,9 +68,9 @@ enum JobDatabase {
     try database.close()
   }
 
-  /// How older databases become current ones.
+  /// The migrations of older databases.
   ///
-  /// A migration that was released never changes. Identifiers count up with ``version``.
+  /// A released migration never changes. Identifiers count up with ``version``.
   static var migrator: DatabaseMigrator {
     var migrator = DatabaseMigrator()
     migrator.registerMigration("1") { db in
@@ -118,7 +118,7 @@ enum JobDatabase {
     StateError(
       code: .damaged,
       message: "the job database '\(path)' is damaged (\(reason)); nothing was changed. Restore it "
-        + "from a backup, or move it and its -wal file away to begin with an empty one; finished "
+        + "from a backup, or move it and its -wal file away to start with an empty one; finished "
         + "images stay in the folder 'images' beside it")
   }
 

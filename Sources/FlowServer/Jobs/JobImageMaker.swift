@@ -1,24 +1,24 @@
 internal import StreamFlow
 
-/// What happens to an image of a job.
+/// An event of an image of a job.
 enum JobImageEvent: Sendable {
-  /// It is finished.
+  /// The image is finished.
   ///
   /// - Parameters:
-  ///   - index: its place in the job.
+  ///   - index: its index in the job.
   ///   - seed: its seed.
   ///   - file: its file, in the format of the order.
   case finished(index: Int, seed: UInt64, file: [UInt8])
-  /// It failed, and no other.
+  /// This image failed; others are unaffected.
   case failed(index: Int, any Error)
 }
 
-/// Makes the images of jobs: what jobs need of the server's queue.
+/// Generates the images of jobs: the interface of jobs to the server's queue.
 protocol JobImageMaker: Sendable {
-  /// The most images of one call of ``make(_:indices:client:begun:event:)``.
+  /// Maximum number of images per call of ``make(_:indices:client:begun:event:)``.
   var jobCapacity: Int { get }
 
-  /// The name of the model that an order means.
+  /// The name of the model of an order.
   ///
   /// - Throws: `model_not_found`.
   func modelName(of order: ImageOrder) throws(ServerError) -> String
@@ -26,14 +26,14 @@ protocol JobImageMaker: Sendable {
   /// Checks that jobs are accepted.
   func checkOpen() async throws(ServerError)
 
-  /// Makes some images of an order.
+  /// Generates some images of an order.
   ///
   /// - Parameters:
   ///   - order: the order.
-  ///   - indices: the images' places in the order.
-  ///   - client: the client that they belong to.
-  ///   - begun: called once the images are in the queue, with the order's warnings.
-  ///   - event: called with each image; where it throws, the rest is given up.
+  ///   - indices: the images' indices in the order.
+  ///   - client: the client of the job.
+  ///   - begun: called with the order's warnings once the images are queued.
+  ///   - event: called with each image; if it throws, the rest is cancelled.
   func make(
     _ order: ImageOrder, indices: [Int], client: String,
     begun: @escaping @Sendable (_ warnings: [ResponseWarning]?) async -> Void,

@@ -2,9 +2,9 @@ internal import Foundation
 internal import GRDB
 internal import HTTPTypes
 
-/// Why a job waits, or that it cannot go on.
+/// Decides whether a failure pauses a job or ends it.
 enum JobPause {
-  /// Whether reading or writing failed for a reason that may pass: no room, or a disk that does not work.
+  /// Whether a storage operation failed with a transient cause, such as a full or failing disk.
   static func isStorageFailure(_ error: any Error) -> Bool {
     switch error {
     case let error as ResultStoreError: error.code != .closed
@@ -19,9 +19,9 @@ enum JobPause {
     }
   }
 
-  /// Such a failure as clients see it.
+  /// A storage failure in the form of the API.
   ///
-  /// The paths in the failure itself are for the log only.
+  /// The paths in the failure itself are only logged.
   static func reason(_ error: any Error) -> ServerError {
     let isFull: Bool =
       switch error {
@@ -32,18 +32,18 @@ enum JobPause {
     return isFull
       ? ServerError(
         .insufficientStorage, "disk_full",
-        "the server's disk is full; the job goes on by itself when there is room, without losing "
+        "the server's disk is full; the job continues by itself when there is room, without losing "
           + "finished images")
       : ServerError(
         .insufficientStorage, "storage_unavailable",
-        "the server cannot read or write its folder, and its log says why; the job goes on by itself "
+        "the server cannot read or write its folder, and its log says why; the job continues by itself "
           + "when it can")
   }
 
-  /// Whether a job waits for a failure of its model to pass, instead of failing.
+  /// Whether a job waits for a model failure to pass instead of failing.
   ///
-  /// - Parameter isBegun: whether work would be lost: images were made, or the job was accepted by
-  ///   an earlier process.
+  /// - Parameter isBegun: whether work would be lost: some images are finished, or a previous
+  ///   process accepted the job.
   static func isModelFailure(_ error: ServerError, isBegun: Bool) -> Bool {
     let codes = ["model_not_found", ServerError.modelCode, ServerError.engineCode, "out_of_memory"]
     return isBegun && codes.contains(error.code)

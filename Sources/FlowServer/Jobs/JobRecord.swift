@@ -1,33 +1,33 @@
 internal import Foundation
 
-/// A job, as it is stored.
+/// A stored job.
 struct JobRecord: Sendable {
-  /// Its place in the order of acceptance.
+  /// Its number in the order of acceptance.
   let number: Int64
   let id: String
-  /// The client that it belongs to, for fairness between clients.
+  /// Its client, for fairness between clients.
   let client: String
   /// The name of its model.
   let model: String
   /// The seed of its first image.
   let seed: UInt64
-  /// The number of images that were asked for.
+  /// The number of requested images.
   let total: Int
   let created: Date
   /// Warnings about its parameters.
   var warnings: [ResponseWarning] = []
   var done = 0
   var failed = 0
-  /// The bytes of its images and of its input.
+  /// The total size of its images and its input in bytes.
   var byteCount = 0
-  /// How it ended; nil while it has not.
+  /// How it ended; nil if it has not ended.
   var outcome: JobStatus?
   var ended: Date?
   /// Why it ended, or the latest failure of one of its images.
   var error: ErrorBody.Content?
 }
 
-/// A finished image, as it is stored.
+/// A stored image.
 struct StoredImage: Sendable {
   let index: Int
   let seed: UInt64
@@ -37,13 +37,13 @@ struct StoredImage: Sendable {
   let byteCount: Int
 }
 
-/// Which jobs a page lists.
+/// The filter and position of a page of jobs.
 struct JobQuery: Sendable, Equatable {
-  /// The most jobs of a page.
+  /// The range of page sizes.
   static let limits = 1...100
 
   var limit = 20
-  /// The id of the job that the page comes after.
+  /// The id of the job before the page.
   var after: String?
   var status: JobStatus?
   /// Whether older jobs come first.

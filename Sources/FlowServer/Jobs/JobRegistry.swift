@@ -6,13 +6,13 @@ internal import StreamFlow
 
 /// The jobs of a server.
 ///
-/// Jobs that have not ended are actors here. Those that have are rows of the store and nothing else,
-/// so that accepting a job takes the same time however many have ended.
+/// Unfinished jobs are actors here. Ended jobs exist only as rows of the store, so that accepting a
+/// job takes the same time for any number of ended ones.
 actor JobRegistry {
   private let setting: Job.Setting
   private let limits: ServerLimits
   private var active: [String: Job] = [:]
-  /// The jobs that are being stored.
+  /// The number of jobs that are being stored.
   private var acceptingCount = 0
 
   private var store: JobStore { setting.store }
@@ -27,12 +27,12 @@ actor JobRegistry {
     self.limits = limits
   }
 
-  /// Goes on with the jobs of the process before.
+  /// Continues the jobs of the previous process.
   func resume() async {
     do {
       for record in try await store.unfinished() where active[record.id] == nil {
         setting.logger.info(
-          "job goes on",
+          "job continues",
           metadata: ["job": "\(record.id)", "done": "\(record.done)/\(record.total)"])
         await start(record, isResumed: true)
       }
@@ -41,7 +41,7 @@ actor JobRegistry {
     }
   }
 
-  /// Accepts a job: it is stored before this returns.
+  /// Accepts a job, and stores it before returning.
   func add(_ order: ImageOrder, client: String) async throws -> JobReport {
     try await setting.maker.checkOpen()
     let model = try setting.maker.modelName(of: order)
@@ -49,7 +49,7 @@ actor JobRegistry {
     guard count < limits.jobCount else {
       throw ServerError(
         .tooManyRequests, "too_many_jobs",
-        "\(count) jobs run or wait already, the most there may be; try again later, or cancel "
+        "\(count) jobs run or wait already, which is the limit; try again later, or cancel "
           + "one (DELETE /v1/jobs/ID)", retryAfter: 30)
     }
     acceptingCount += 1
@@ -108,7 +108,7 @@ actor JobRegistry {
     return JobList(reports, hasMore: hasMore)
   }
 
-  /// A page of jobs in a state that is known here alone.
+  /// A page of jobs in a state that only exists for unfinished jobs.
   private func activePage(_ query: JobQuery, after start: Int64?) async -> JobList {
     var found: [JobReport] = []
     let jobs = active.values.sorted {
@@ -123,7 +123,7 @@ actor JobRegistry {
     return JobList(Array(found.prefix(query.limit)), hasMore: found.count > query.limit)
   }
 
-  /// What happens to a job from now on, after its present state.
+  /// The changes of a job from now on, starting with its present state.
   func changes(_ id: String) async throws -> AsyncStream<JobChange> {
     if let job = active[id] { return await job.changes() }
     let record = try await record(id)
@@ -134,7 +134,7 @@ actor JobRegistry {
   func image(_ index: Int, of id: String) async throws -> (bytes: [UInt8], type: String) {
     guard let image = try await store.image(index, of: id) else {
       _ = try await record(id)
-      throw ServerError.notFound("the job has made no image of that number yet")
+      throw ServerError.notFound("the job has not finished this image yet")
     }
     guard let bytes = try await store.bytes(of: image) else {
       throw ServerError(
@@ -144,7 +144,7 @@ actor JobRegistry {
     return (bytes, image.mediaType)
   }
 
-  /// Cancels a job that has not ended; removes one that has, with its images.
+  /// Cancels an unfinished job; removes an ended one with its images.
   func remove(_ id: String) async throws -> JobReport {
     if let job = active[id] {
       await job.cancel()
@@ -159,8 +159,8 @@ actor JobRegistry {
   private func record(_ id: String) async throws -> JobRecord {
     guard let record = try await store.record(id) else {
       throw ServerError.notFound(
-        "there is no job of that name; ended ones are kept for "
-          + "\(limits.jobTime.components.seconds) s, as long as there are not too many")
+        "there is no job with this id; ended jobs are stored for "
+          + "\(limits.jobTime.components.seconds) s, within the limits of number and size")
     }
     return record
   }
@@ -170,12 +170,12 @@ actor JobRegistry {
     return record.report(lifetime: limits.jobTime)
   }
 
-  // MARK: - Upkeep
+  // MARK: - Maintenance
 
-  /// The number of jobs that have not ended.
+  /// The number of unfinished jobs.
   var activeCount: Int { active.count }
 
-  /// Removes ended jobs that are too old, too many or too large.
+  /// Removes ended jobs beyond the limits of age, number and size.
   func expire(now: Date = Date()) async {
     let retention = JobRetention(
       lifetime: limits.jobTime, byteCount: limits.jobByteCount, jobCount: limits.endedJobCount)
@@ -196,13 +196,13 @@ actor JobRegistry {
     return counts
   }
 
-  /// Stops jobs that go on in the next process; the others go on.
+  /// Suspends jobs that the next process continues; others are unaffected.
   func suspend() async {
     guard store.isDurable else { return }
     for job in active.values { await job.suspend() }
   }
 
-  /// Cancels jobs that cannot outlive the process, and suspends the others.
+  /// Cancels jobs that do not survive the process, and suspends the others.
   func stop() async {
     await suspend()
     guard !store.isDurable else { return }
@@ -213,7 +213,7 @@ actor JobRegistry {
   func close() { store.close() }
 }
 
-/// Names that nobody can guess.
+/// Unguessable names.
 enum RandomName {
   static func make(_ prefix: String) -> String {
     var generator = SystemRandomNumberGenerator()

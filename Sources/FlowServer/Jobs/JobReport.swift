@@ -1,6 +1,6 @@
 internal import Foundation
 
-/// A finished image of a job, as clients see it.
+/// A finished image of a job in the form of the API.
 struct JobImage: Encodable, Sendable {
   let index: Int
   let seed: UInt64
@@ -12,7 +12,7 @@ struct JobImage: Encodable, Sendable {
     url = "/v1/jobs/\(id)/images/\(index)"
   }
 
-  /// The image with its address below a path prefix, where clients of a proxy find it.
+  /// The image with its address under a path prefix, as seen by clients of a proxy.
   func below(_ prefix: String) -> JobImage {
     var image = self
     image.url = prefix + url
@@ -20,7 +20,7 @@ struct JobImage: Encodable, Sendable {
   }
 }
 
-/// A job, as clients see it.
+/// A job in the form of the API.
 struct JobReport: Encodable, Sendable {
   let id: String
   let object = "job"
@@ -36,7 +36,7 @@ struct JobReport: Encodable, Sendable {
   let warnings: [ResponseWarning]?
   var images: [JobImage]?
 
-  /// The job with the addresses of its images below a path prefix.
+  /// The job with the addresses of its images under a path prefix.
   func below(_ prefix: String) -> JobReport {
     var report = self
     report.images = images?.map { $0.below(prefix) }
@@ -44,7 +44,7 @@ struct JobReport: Encodable, Sendable {
   }
 }
 
-/// Jobs, newest first unless asked otherwise: a page in the shape of OpenAI's lists.
+/// A page of jobs in the format of OpenAI's lists, newest first by default.
 struct JobList: Encodable, Sendable {
   let object = "list"
   let data: [JobReport]
@@ -59,24 +59,24 @@ struct JobList: Encodable, Sendable {
     self.hasMore = hasMore
   }
 
-  /// The page with the addresses of images below a path prefix.
+  /// The page with the addresses of images under a path prefix.
   func below(_ prefix: String) -> JobList {
     JobList(data.map { $0.below(prefix) }, hasMore: hasMore)
   }
 }
 
-/// What happens to a job.
+/// A change of a job.
 enum JobChange: Sendable {
   /// An image was finished.
   case image(JobImage)
   /// The state or a count has changed.
   case progress(JobReport)
-  /// The job has ended; nothing follows.
+  /// The job has ended; this is the last change.
   case over(JobReport)
-  /// The server stops; nothing follows.
+  /// The server is stopping; this is the last change.
   case interrupted(ServerError)
 
-  /// The change with the addresses of images below a path prefix.
+  /// The change with the addresses of images under a path prefix.
   func below(_ prefix: String) -> JobChange {
     switch self {
     case .image(let image): .image(image.below(prefix))
@@ -88,12 +88,12 @@ enum JobChange: Sendable {
 }
 
 extension JobRecord {
-  /// The job as clients see it.
+  /// The job in the form of the API.
   ///
   /// - Parameters:
   ///   - lifetime: how long an ended job is available.
-  ///   - status: the state of a job that has not ended.
-  ///   - error: why such a job waits.
+  ///   - status: the state of an unfinished job.
+  ///   - error: the reason why such a job is paused.
   func report(
     lifetime: Duration, status: JobStatus = .queued, error waiting: ErrorBody.Content? = nil
   ) -> JobReport {

@@ -3,11 +3,11 @@ internal import FlowMedia
 internal import Foundation
 internal import StreamFlow
 
-/// What a job makes: its validated parameters with a model and a seed, so that every image is
-/// determined when the job is accepted.
+/// A job's validated parameters including model and seed, which determine every image when the job
+/// is accepted.
 ///
-/// It is stored as JSON with the parameters' names in the API. The format has a version: what an
-/// older server stored stays readable (``version``). An input image is stored as a file beside it.
+/// It is stored as JSON with the API's parameter names. The format is versioned: requests stored by
+/// an older server stay readable (``version``). An input image is stored in a separate file.
 struct JobRequest: Codable, Sendable {
   /// The version of the format that is written.
   static let version = 1
@@ -27,19 +27,19 @@ struct JobRequest: Codable, Sendable {
   private(set) var order: ImageOrder
   private let source: Source?
 
-  /// Fixes what an order leaves open.
+  /// Resolves the open choices of an order.
   ///
   /// - Parameters:
   ///   - order: the validated order.
-  ///   - model: the name of the model that it means.
+  ///   - model: the name of its model.
   init(_ order: ImageOrder, model: String) {
     self.order = order
-    // The substitution is a warning now: afterwards the order names the real model.
+    // The substitution warning must be recorded now, since the order now names the actual model.
     if let warning = ResponseWarning.substitution(of: order.model, by: model) {
       self.order.warnings.append(warning)
     }
     self.order.model = model
-    // As short as the seeds that the library chooses.
+    // As short as the seeds that the library draws.
     self.order.sampling.seed =
       order.sampling.seed ?? UInt64(UInt32.random(in: .min ... .max))
     source = order.source.map { source in
@@ -56,7 +56,7 @@ struct JobRequest: Codable, Sendable {
   /// The seed of the first image.
   var seed: UInt64 { order.sampling.seed ?? 0 }
 
-  /// Whether an input image belongs to it.
+  /// Whether it has an input image.
   var hasInput: Bool { source != nil }
 
   /// The order with its input image.
@@ -75,9 +75,9 @@ struct JobRequest: Codable, Sendable {
     return order
   }
 
-  /// Reads a stored request.
+  /// Parses a stored request.
   ///
-  /// - Throws: where the version is unknown, or the text is not a request.
+  /// - Throws: if the version is unknown or the text is invalid.
   init(json: String, version: Int) throws {
     guard version == Self.version else {
       throw DecodingError.dataCorrupted(
@@ -86,7 +86,7 @@ struct JobRequest: Codable, Sendable {
     self = try JSONDecoder().decode(JobRequest.self, from: Data(json.utf8))
   }
 
-  /// The request as it is stored.
+  /// The request in its stored form.
   func json() throws -> String {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]

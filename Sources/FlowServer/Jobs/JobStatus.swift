@@ -2,16 +2,16 @@
 enum JobStatus: String, Codable, CaseIterable, Sendable {
   /// Accepted; no image has been started.
   case queued
-  /// Images are being made.
+  /// Images are being generated.
   case running
-  /// Waiting for a condition that a person may have to change, such as a full disk; the job's
-  /// error is the reason. The job goes on by itself afterwards.
+  /// Waiting for a condition that a person may have to change, such as a full disk; the job's error
+  /// is the reason. The job continues by itself afterwards.
   case paused
-  /// All images were made, or failed one by one.
+  /// All images are finished or have failed individually.
   case done
-  /// Given up because of an error.
+  /// Ended by an error.
   case failed
-  /// Given up because a client asked for it.
+  /// Ended by a client's request.
   case cancelled
 
   /// Whether the job has ended.

@@ -6,7 +6,7 @@ internal import HTTPTypes
 
 /// The images of jobs.
 extension JobStore {
-  /// The name of an image's file: the job, and the place of the image in it.
+  /// The name of an image's file, from the job and the image's index.
   static func fileName(_ id: String, _ index: Int, _ encoding: ImageEncoding) -> String {
     let digits = String(index)
     let padded = String(repeating: "0", count: max(0, 4 - digits.count)) + digits
@@ -15,11 +15,11 @@ extension JobStore {
 
   /// Stores a finished image.
   ///
-  /// One that is stored already stays as it is.
+  /// An image that is stored already is unchanged.
   ///
   /// - Parameters:
   ///   - bytes: its file.
-  ///   - index: its place in the job.
+  ///   - index: its index in the job.
   ///   - seed: its seed.
   ///   - encoding: the file's format.
   ///   - job: the job.
@@ -52,7 +52,7 @@ extension JobStore {
     return isNew
   }
 
-  /// Records that an image failed: it is not tried again.
+  /// Records that an image failed; it is not tried again.
   func addFailure(index: Int, to job: JobRecord) async throws -> Bool {
     try await write { db in
       try db.execute(
@@ -65,7 +65,7 @@ extension JobStore {
     }
   }
 
-  /// The indices of a job's images that were made or failed.
+  /// The indices of a job's images that are finished or have failed.
   func settledIndices(of job: JobRecord) async throws -> Set<Int> {
     try await read { db in
       try Int.fetchSet(
@@ -88,7 +88,7 @@ extension JobStore {
     }
   }
 
-  /// A finished image; nil where it has not been made.
+  /// A finished image; nil if it is not finished.
   func image(_ index: Int, of id: String) async throws -> StoredImage? {
     try await read { db in
       try Row.fetchOne(
@@ -106,12 +106,12 @@ extension JobStore {
     }
   }
 
-  /// The contents of an image; nil where its file has gone.
+  /// The contents of an image; nil if its file is missing.
   func bytes(of image: StoredImage) async throws -> [UInt8]? {
     try await read { _ in try self.images.read(image.file) }
   }
 
-  /// The input image of a file's name.
+  /// The input image in a file.
   func input(_ file: String?) throws -> PixelImage? {
     guard let file else { return nil }
     guard let bytes = try images.read(file) else {

@@ -8,14 +8,14 @@ extension JobStore {
     number, id, client, model, seed, total, warnings, created, done, failed, bytes, outcome, ended, error
     """
 
-  /// Stores a job that is accepted, with its input image.
+  /// Stores an accepted job with its input image.
   ///
   /// - Parameters:
-  ///   - request: what it makes.
+  ///   - request: the job's request.
   ///   - id: its id.
-  ///   - client: the client that it belongs to.
+  ///   - client: the client of the job.
   ///   - total: the number of its images.
-  ///   - input: the PNG file of its input image, if it has one.
+  ///   - input: the PNG file of its input image, if any.
   ///   - now: the time of acceptance.
   func insert(
     _ request: JobRequest, id: String, client: String, total: Int, input: [UInt8]? = nil,
@@ -74,7 +74,7 @@ extension JobStore {
     if isChanged { count { $0.ended[outcome, default: 0] += 1 } }
   }
 
-  /// The jobs that have not ended, oldest first.
+  /// The unfinished jobs, oldest first.
   func unfinished() async throws -> [JobRecord] {
     try await read { db in
       try Row.fetchAll(
@@ -101,7 +101,7 @@ extension JobStore {
     }
   }
 
-  /// The job of an id; nil where there is none.
+  /// The job with an id; nil if there is none.
   func record(_ id: String) async throws -> JobRecord? {
     try await read { db in
       try Row.fetchOne(
@@ -110,11 +110,11 @@ extension JobStore {
     }
   }
 
-  /// A page of jobs, and whether there are more after it.
+  /// A page of jobs, and whether more follow.
   ///
   /// - Parameters:
-  ///   - query: what is listed; a `status` must be an outcome.
-  ///   - number: the place of the job that the page comes after.
+  ///   - query: the filter; a `status` must be an outcome.
+  ///   - number: the number of the job before the page.
   func page(
     _ query: JobQuery, after number: Int64?
   ) async throws -> (jobs: [JobRecord], hasMore: Bool) {
@@ -166,7 +166,7 @@ extension JobStore {
   }
 }
 
-/// An error as it is stored.
+/// An error in its stored form.
 private struct StoredError: Codable {
   let code: String
   let type: String
@@ -189,7 +189,7 @@ private enum StoredValue {
 }
 
 extension JobRecord {
-  /// Reads a row of the table `job`.
+  /// Creates a record from a row of the table `job`.
   fileprivate init(row: Row) {
     self.init(
       number: row["number"], id: row["id"], client: row["client"], model: row["model"],

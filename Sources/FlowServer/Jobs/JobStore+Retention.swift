@@ -1,20 +1,21 @@
 internal import Foundation
 internal import GRDB
 
-/// How long and how much of what has ended is stored.
+/// The retention limits of ended jobs.
 struct JobRetention: Sendable {
   /// How long an ended job is available.
   var lifetime: Duration
-  /// The most bytes of all files.
+  /// The maximum total size of all files in bytes.
   var byteCount: Int
-  /// The most ended jobs.
+  /// The maximum number of ended jobs.
   var jobCount: Int
 }
 
 extension JobStore {
-  /// Removes ended jobs that are too old, and the oldest while there are too many jobs or bytes.
+  /// Removes ended jobs that are too old, then the oldest ones until number and size are within the
+  /// limits.
   ///
-  /// The job that ended last stays, however large it is.
+  /// The most recently ended job always stays.
   ///
   /// - Returns: the ids of the removed jobs.
   func enforce(_ retention: JobRetention, now: Date = Date()) async throws -> [String] {
@@ -32,7 +33,7 @@ extension JobStore {
     return removed
   }
 
-  /// The job that ended first, and whether it is the only one that has ended.
+  /// The job that ended first, and whether it is the only ended job.
   private func oldestEnded() async throws -> (JobRecord, isLast: Bool)? {
     guard totals.endedCount > 0 else { return nil }
     let ids = try await read { db in

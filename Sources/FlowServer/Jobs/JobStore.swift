@@ -4,18 +4,18 @@ internal import Synchronization
 
 /// The jobs of a server: their requests, states and images.
 ///
-/// Rows are in a database, images in files. With a state folder both outlive the process. Without
-/// one the rows are in memory and the images in a temporary folder that is removed with the store.
+/// Rows are in a database, images in files. With a state folder both survive the process. Without
+/// one, the rows are in memory and the images in a temporary folder that is removed with the store.
 ///
-/// An image's file is placed, and on the disk, before the row that names it is written: a row never
-/// names a file that is partial. Where the process ends between the two, the image is made again
-/// from its seed and replaces the file. When a job is removed, the names of its files are noted in
-/// the same transaction that deletes its rows, so that files do not stay behind. Files that no row
-/// names are left alone.
+/// An image's file is complete and on disk before its row is written, so a row never names a
+/// partial file. If the process ends in between, the image is generated again from its seed and
+/// replaces the file. When a job is removed, the names of its files are recorded in the transaction
+/// that deletes its rows, so that no files are left behind. Files that no row names are not
+/// touched.
 final class JobStore: Sendable {
-  /// What is counted without asking the database.
+  /// Totals that are tracked without queries.
   struct Totals: Sendable, Equatable {
-    /// The bytes of all files.
+    /// The total size of all files in bytes.
     var byteCount = 0
     /// The number of ended jobs by outcome.
     var ended: [JobStatus: Int] = [:]
@@ -23,7 +23,7 @@ final class JobStore: Sendable {
     var endedCount: Int { ended.values.reduce(0, +) }
   }
 
-  /// Whether jobs outlive the process.
+  /// Whether jobs survive the process.
   let isDurable: Bool
   let database: any DatabaseWriter
   let images: FolderFiles
@@ -33,13 +33,13 @@ final class JobStore: Sendable {
   private let temporary: Mutex<ResultFolder?>
   private let counted = Mutex(Totals())
 
-  /// Opens the store in a state folder, which is created where it does not exist.
+  /// Opens the store in a state folder, which is created if it does not exist.
   ///
   /// - Parameters:
   ///   - folder: the path of the folder.
   ///   - put: writes an image's bytes to its file.
-  /// - Throws: where the folder cannot be used or another process uses it, and where its database
-  ///   is damaged, newer, or another program's.
+  /// - Throws: if the folder cannot be used or another process uses it, and if its database is
+  ///   damaged, newer, or another program's.
   init(folder: String, put: @escaping FolderFiles.Put = FolderFiles.put) throws(StateError) {
     let state = try StateFolder(folder)
     isDurable = true
@@ -55,10 +55,10 @@ final class JobStore: Sendable {
     }
   }
 
-  /// Creates a store whose rows are in memory, and whose images are in a temporary folder.
+  /// Creates a store with rows in memory and images in a temporary folder.
   ///
   /// - Parameters:
-  ///   - parent: the folder that the temporary one is created in.
+  ///   - parent: the folder for the temporary folder.
   ///   - put: writes an image's bytes to its file.
   init(temporaryIn parent: String, put: @escaping FolderFiles.Put = FolderFiles.put) throws {
     let folder = try ResultFolder(in: parent)
@@ -71,7 +71,7 @@ final class JobStore: Sendable {
     temporary = Mutex(folder)
   }
 
-  /// What is stored, as counted.
+  /// The current totals.
   var totals: Totals { counted.withLock { $0 } }
 
   func count(_ change: (inout Totals) -> Void) { counted.withLock { change(&$0) } }
@@ -80,14 +80,14 @@ final class JobStore: Sendable {
   ///
   /// Later writes fail.
   func close() {
-    // The writer must be the last connection: it then merges the log into the database file.
+    // The writer must be the last connection, so that it merges the log into the database file.
     (database as? DatabasePool)?.releaseMemory()
     try? database.close()
     temporary.withLock { $0 = nil }
     state.withLock { $0 = nil }
   }
 
-  /// Writes to the database, whether or not the calling task is cancelled: what has happened is
+  /// Writes to the database, even if the calling task is cancelled: events that happened must be
   /// recorded.
   func write<Value: Sendable>(
     _ update: @escaping @Sendable (Database) throws -> Value
@@ -114,12 +114,12 @@ final class JobStore: Sendable {
     return try await Task { try await database.read(query) }.value
   }
 
-  /// Places a file in the folder of images.
+  /// Stores a file in the folder of images.
   func place(_ bytes: [UInt8], as name: String) throws(ResultStoreError) {
     try images.place(bytes, as: name, with: put)
   }
 
-  /// Completes what a process that was killed left undone, and counts what there is.
+  /// Completes the interrupted work of a killed process, and computes the totals.
   private func recover() throws {
     let names = (try? FileManager.default.contentsOfDirectory(atPath: images.path)) ?? []
     for name in names where name.hasPrefix(".job_") && name.hasSuffix(".writing") {
@@ -130,7 +130,7 @@ final class JobStore: Sendable {
     try database.write { db in
       for file in try String.fetchAll(db, sql: "SELECT file FROM removal") { images.remove(file) }
       try db.execute(sql: "DELETE FROM removal")
-      // An image of an unfinished job whose file has gone is made again.
+      // If the file of an unfinished job's image is missing, the image is generated again.
       let rows = try Row.fetchAll(
         db,
         sql: """
@@ -156,7 +156,7 @@ final class JobStore: Sendable {
   }
 }
 
-/// A folder that is held open, and closed when nobody uses it any more.
+/// An open folder, closed with the last reference.
 final class FolderHandle: Sendable {
   let descriptor: Int32
 

@@ -1,4 +1,4 @@
-/// The clients that follow a job.
+/// The clients that watch a job.
 struct JobWatchers {
   private var continuations: [Int: AsyncStream<JobChange>.Continuation] = [:]
   private var next = 0
@@ -11,9 +11,9 @@ struct JobWatchers {
     return stream
   }
 
-  /// Adds a client, which first gets a change of its own.
+  /// Adds a client, which first receives a change of its own.
   mutating func add(_ first: JobChange) -> (stream: AsyncStream<JobChange>, number: Int) {
-    // Two changes an image at most: a slow client does not delay the job.
+    // At most two changes per image are buffered: a slow client does not delay the job.
     let (stream, continuation) = AsyncStream.makeStream(of: JobChange.self)
     continuation.yield(first)
     continuations[next] = continuation
@@ -21,7 +21,7 @@ struct JobWatchers {
     return (stream, next - 1)
   }
 
-  /// Calls a closure when a client has gone.
+  /// Calls a closure when a client has disconnected.
   func onEnd(of number: Int, _ action: @escaping @Sendable () -> Void) {
     continuations[number]?.onTermination = { _ in action() }
   }

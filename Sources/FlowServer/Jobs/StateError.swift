@@ -1,4 +1,4 @@
-/// Why a folder cannot hold the state of a server.
+/// Why a folder cannot be used for the server's state.
 struct StateError: Error, Equatable, Sendable, CustomStringConvertible {
   enum Code: Sendable, CaseIterable {
     /// The folder cannot be created, read or written.
@@ -13,9 +13,9 @@ struct StateError: Error, Equatable, Sendable, CustomStringConvertible {
     case newer
   }
 
-  /// The kind of failure, to decide what to do about it.
+  /// The kind of failure, for programmatic handling.
   let code: Code
-  /// The failure with its remedy.
+  /// The message with a remedy.
   let message: String
 
   var description: String { message }

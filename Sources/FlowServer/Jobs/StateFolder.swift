@@ -1,9 +1,9 @@
 internal import Foundation
 
-/// The folder that holds the state of a server, locked for one process.
+/// The folder of the server's state, locked by one process.
 ///
-/// The lock ends with the process, however that ends. The number in the lock file is for people: it
-/// names the process that holds the lock.
+/// The lock is released with the process, however that ends. The number in the lock file is
+/// informative: it is the id of the process that holds the lock.
 final class StateFolder: Sendable {
   let path: String
   private let lock: Int32
@@ -13,7 +13,7 @@ final class StateFolder: Sendable {
   /// The path of the folder of images.
   var images: String { "\(path)/images" }
 
-  /// Creates a folder where it does not exist, private to its owner, and locks it.
+  /// Locks a folder; creates it if it does not exist, private to its owner.
   init(_ path: String) throws(StateError) {
     self.path = path
     do {
@@ -42,7 +42,7 @@ final class StateFolder: Sendable {
         message: "the state folder '\(path)' is in use by \(owner); stop that server, or choose "
           + "another folder")
     }
-    // Information only: without room on the disk the lock holds all the same.
+    // Informative only: the lock is held even if the disk is full.
     _ = ftruncate(lock, 0)
     _ = FolderFiles.put(lock, Array("\(getpid())\n".utf8))
   }
@@ -57,6 +57,6 @@ final class StateFolder: Sendable {
   private static func unusable(_ path: String, _ reason: String) -> StateError {
     StateError(
       code: .folderUnusable,
-      message: "the state folder '\(path)' \(reason); choose a folder that can be written")
+      message: "the state folder '\(path)' \(reason); choose a writable folder")
   }
 }

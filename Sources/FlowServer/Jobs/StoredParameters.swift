@@ -2,7 +2,7 @@ internal import FlowCore
 internal import FlowModels
 internal import StreamFlow
 
-// The parameters of stored requests, by the names that they have in the API.
+// The parameters of stored requests, under their names in the API.
 
 extension Guidance.Kind: Codable {}
 extension Solver: Codable {}
@@ -10,7 +10,7 @@ extension FlowMatchingSchedule.Spacing: Codable {}
 extension ImageFit.Kind: Codable {}
 
 extension ScheduleChoice: Codable {
-  /// Reads the spelling of the command line.
+  /// Parses the command-line notation.
   init(from decoder: any Decoder) throws {
     let container = try decoder.singleValueContainer()
     let text = try container.decode(String.self)
@@ -21,7 +21,7 @@ extension ScheduleChoice: Codable {
     self = choice
   }
 
-  /// Writes the spelling of the command line.
+  /// Writes the command-line notation.
   func encode(to encoder: any Encoder) throws {
     var container = encoder.singleValueContainer()
     try container.encode(description)

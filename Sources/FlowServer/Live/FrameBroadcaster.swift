@@ -1,12 +1,12 @@
 internal import Synchronization
 
-/// Hands what happens in a live stream to everyone who looks; who is slow misses the oldest.
+/// Sends the events of a live stream to all viewers; slow viewers lose the oldest messages.
 final class FrameBroadcaster: Sendable {
-  /// What a viewer is told.
+  /// A message to viewers.
   enum Message: Sendable {
     /// A line of JSON.
     case text(String)
-    /// A line of JSON, and the image that it speaks of.
+    /// A line of JSON, and the image that it describes.
     case picture(String, [UInt8])
   }
 
@@ -18,9 +18,9 @@ final class FrameBroadcaster: Sendable {
 
   private let state = Mutex(State())
 
-  /// What happens from now on.
+  /// The messages from now on.
   ///
-  /// - Parameter depth: the most messages that wait for a slow viewer.
+  /// - Parameter depth: the maximum number of messages buffered for a slow viewer.
   func messages(depth: Int) -> AsyncStream<Message> {
     let (stream, continuation) = AsyncStream.makeStream(
       of: Message.self, bufferingPolicy: .bufferingNewest(depth))
@@ -43,13 +43,13 @@ final class FrameBroadcaster: Sendable {
   /// The number of viewers.
   var viewerCount: Int { state.withLock { $0.viewers.count } }
 
-  /// Tells everyone something.
+  /// Sends a message to all viewers.
   func send(_ message: Message) {
-    // Not under the lock: a viewer's end may take it.
+    // Outside the lock, since a viewer's termination handler may take it.
     for viewer in state.withLock({ Array($0.viewers.values) }) { viewer.yield(message) }
   }
 
-  /// Ends what everyone sees.
+  /// Ends all viewers' streams.
   func end() {
     let viewers = state.withLock { state in
       state.isEnded = true

@@ -28,7 +28,7 @@ struct LiveFields {
     guard let prompt = sampling.prompt else {
       throw ServerError(
         .badRequest, "missing_parameter",
-        "'prompt' is missing; expected a text that says what the images show",
+        "'prompt' is missing; expected a text that describes the images",
         parameter: "prompt")
     }
     var settings = LiveSettings(prompt: prompt)
@@ -36,7 +36,7 @@ struct LiveFields {
     return changed(settings, of: checkpoint)
   }
 
-  /// Settings with what these parameters say.
+  /// Settings changed by these parameters.
   func changed(_ settings: LiveSettings, of checkpoint: Checkpoint) -> LiveSettings {
     var settings = settings
     settings.request = settings.request.changed(by: sampling, of: checkpoint)
@@ -50,7 +50,7 @@ struct LiveFields {
   }
 }
 
-/// Settings as they are written.
+/// Settings in the form of the API.
 struct LiveSettingsReport: Encodable, Sendable {
   let prompt: String
   let negativePrompt: String

@@ -6,9 +6,9 @@ internal import HTTPTypes
 internal import Logging
 internal import StreamFlow
 
-/// A live stream that clients send frames to and see the images of.
+/// A live stream: clients send frames and receive images.
 actor LiveSession {
-  /// What is told of it.
+  /// The session in the form of the API.
   struct Report: Encodable, Sendable {
     let id: String
     let object = "stream"
@@ -18,11 +18,11 @@ actor LiveSession {
     let gain: Double
     let rowSeconds: [String: Double]?
     let statistics: Counts
-    /// What opening the stream asked for in vain, and advice on its settings as they are now.
+    /// Ignored parameters of the opening request, and advice on the current settings.
     let warnings: [ResponseWarning]?
   }
 
-  /// What was counted of it.
+  /// The counters of the session.
   struct Counts: Encodable, Sendable {
     struct Percentiles: Encodable, Sendable {
       let p50: Double
@@ -59,7 +59,7 @@ actor LiveSession {
   }
 
   nonisolated let id: String
-  /// What the server's status calls it; its id is known to its clients alone.
+  /// The number shown in the server's status; only the session's clients know its id.
   nonisolated let number: Int
   nonisolated let model: String
   nonisolated let broadcaster = FrameBroadcaster()
@@ -70,7 +70,7 @@ actor LiveSession {
   private let warnings: [ResponseWarning]
   private let tally: ImageTally
   private let logger: Logger
-  /// The failure of a frame that was logged last.
+  /// The most recent logged failure of a frame.
   private var loggedFailure: String?
   private let start = ContinuousClock.now
   private var lastUse = ContinuousClock.now
@@ -96,7 +96,7 @@ actor LiveSession {
     self.logger = logger
   }
 
-  /// Makes the engines, and begins to hand frames on.
+  /// Prepares the engines, and starts to deliver frames.
   func begin() async throws {
     try await stream.prepare()
     let stream = stream
@@ -118,12 +118,12 @@ actor LiveSession {
 
   // MARK: - Input
 
-  /// Takes an image's file in; who offers another before its turn replaces it.
+  /// Offers an image's file; a later one replaces it before its turn.
   func offer(_ bytes: [UInt8]) async throws -> (index: Int, decision: LiveDecision) {
     await stream.decision(on: try await decoded(bytes), timestamp: .now - start)
   }
 
-  /// Takes an image's file in, and does not wait.
+  /// Offers an image's file without waiting.
   func send(_ bytes: [UInt8]) async throws {
     let image = try await decoded(bytes)
     if case .replaced(_, let dropped) = await stream.offer(image, timestamp: .now - start) {
@@ -138,13 +138,13 @@ actor LiveSession {
   private func decoded(_ bytes: [UInt8]) async throws -> PixelImage {
     guard !isOver else { throw Self.ended }
     lastUse = .now
-    // A stream has room for a few images, which are not charged to the budget.
+    // A stream buffers only a few images, which are not charged to the budget.
     return try await intake.decode(bytes).image
   }
 
-  private static let ended = ServerError(.gone, "ended", "the stream has ended; make a new one")
+  private static let ended = ServerError(.gone, "ended", "the stream has ended; create a new one")
 
-  /// Changes settings; what takes time to prepare takes effect later, and the rest at once.
+  /// Changes settings; changes that need preparation take effect later, others immediately.
   func change(_ fields: LiveFields) async throws {
     guard !isOver else { throw Self.ended }
     lastUse = .now
@@ -184,7 +184,7 @@ actor LiveSession {
     }
   }
 
-  /// Why a frame failed, in words for the client; what those refer to the log for is there once.
+  /// A frame's failure as a message for the client; details that it refers to are logged once.
   private func told(_ error: any Error) -> String {
     let failure = "\(error)"
     if ServerError.mustLog(error), failure != loggedFailure {
@@ -212,7 +212,7 @@ actor LiveSession {
   }
 
   private func fail(_ error: any Error) {
-    // One that is ended by its client ends its tasks too.
+    // A session that its client ends also ends its tasks.
     guard !isOver else { return }
     logger.error("stream failed", metadata: ["stream": "\(id)", "error": "\(error)"])
     struct Line: Encodable {
@@ -222,7 +222,7 @@ actor LiveSession {
     broadcaster.send(.text(JSONWire.text(of: Line(error: ServerError(error).body.error))))
   }
 
-  /// What is told of it.
+  /// The session in the form of the API.
   func report() async -> Report {
     let size = await stream.imageSize
     let counts = await counts
@@ -242,10 +242,10 @@ actor LiveSession {
       }, statistics: counts, warnings: warnings.isEmpty ? nil : warnings)
   }
 
-  /// The frames that are being made into images.
+  /// The number of frames in flight.
   var inFlightCount: Int { get async { await stream.inFlightCount } }
 
-  /// What was counted of it.
+  /// The counters of the session.
   var counts: Counts {
     get async {
       let statistics = await stream.statistics
@@ -268,13 +268,13 @@ actor LiveSession {
 
   // MARK: - End
 
-  /// Notes that somebody looks.
+  /// Records that a client is active.
   func touch() { lastUse = .now }
 
-  /// Whether nobody has sent anything for too long.
+  /// Whether no client has sent anything for too long.
   var isIdle: Bool { .now - lastUse > limits.streamIdleTime }
 
-  /// Ends it: nothing more is made.
+  /// Ends the session and cancels its work.
   func end() async {
     guard !isOver else { return }
     isOver = true

@@ -9,7 +9,7 @@ internal import Synchronization
 final class StreamRegistry: Sendable {
   private struct State {
     var sessions: [String: LiveSession] = [:]
-    /// Those that are being made.
+    /// The number of streams that are being opened.
     var openingCount = 0
     var lastNumber = 0
     var isClosed = false
@@ -35,21 +35,21 @@ final class StreamRegistry: Sendable {
     self.logger = logger
   }
 
-  /// The streams that there are.
+  /// The open streams.
   var sessions: [LiveSession] { state.withLock { Array($0.sessions.values) } }
 
-  /// The stream of a name.
+  /// The stream with an id.
   func session(_ id: String) throws(ServerError) -> LiveSession {
     guard let session = state.withLock({ $0.sessions[id] }) else {
-      throw .notFound("there is no live stream of that name; make one with POST /v1/streams")
+      throw .notFound("there is no live stream with this id; create one with POST /v1/streams")
     }
     return session
   }
 
-  /// Whether there is a stream of a name.
+  /// Whether there is a stream with an id.
   func has(_ id: String) -> Bool { state.withLock { $0.sessions[id] != nil } }
 
-  /// Makes a stream, its engines included.
+  /// Opens a stream, including its engines.
   func open(_ fields: inout RequestFields) async throws -> LiveSession {
     let model = try fields.text("model", limit: 200)
     let live = try LiveFields(&fields, limits: options.limits)
@@ -94,7 +94,7 @@ final class StreamRegistry: Sendable {
           state.sessions[session.id] = session
           return true
         }
-        // The server stopped, or the client has gone, while the engines were made.
+        // The server stopped or the client disconnected while the engines were prepared.
         if !isOpen {
           await session.end()
           throw ServerError.stopping
@@ -122,8 +122,8 @@ final class StreamRegistry: Sendable {
     guard !isFull else {
       throw ServerError(
         .tooManyRequests, "too_many_streams",
-        "there are \(limit) live streams already, the most there may be; end one "
-          + "(DELETE /v1/streams/ID), or wait until one that nobody sends to is ended",
+        "there are \(limit) live streams already, which is the limit; end one "
+          + "(DELETE /v1/streams/ID), or wait until an idle one is ended",
         retryAfter: Int(options.limits.streamIdleTime.components.seconds))
     }
   }
@@ -135,7 +135,7 @@ final class StreamRegistry: Sendable {
     await session.end()
   }
 
-  /// Ends those that nobody sends to, and forgets those that have ended.
+  /// Ends idle streams, and removes ended ones.
   func sweep() async {
     for session in sessions {
       let (isOver, isIdle) = (await session.isOver, await session.isIdle)
@@ -145,7 +145,7 @@ final class StreamRegistry: Sendable {
     }
   }
 
-  /// Ends all, and makes no more.
+  /// Ends all streams, and rejects new ones.
   func closeAll() async {
     state.withLock { $0.isClosed = true }
     for session in sessions { try? await close(session.id) }

@@ -6,13 +6,13 @@ internal import NIOHTTP1
 internal import NIOHTTPTypesHTTP1
 internal import NIOWebSocket
 
-/// The WebSockets of live streams: frames in, images out, JSON either way.
+/// The WebSockets of live streams: frames in, images out, JSON in both directions.
 struct StreamSockets: Sendable {
   let registry: StreamRegistry
   let gate: GateMiddleware
   let limits: ServerLimits
 
-  /// The stream that a path is the socket of.
+  /// The stream of a socket's path.
   static func stream(of uri: String) -> String? {
     let path = uri.split(separator: "?", maxSplits: 1).first ?? ""
     let parts = path.split(separator: "/", omittingEmptySubsequences: false)
@@ -22,26 +22,26 @@ struct StreamSockets: Sendable {
     return String(parts[3])
   }
 
-  /// What an upgrade is answered with; nothing where the request is to be answered as HTTP, which
-  /// says why.
+  /// The headers of an accepted upgrade; nil if the request must be answered over HTTP, with the
+  /// reason.
   ///
   /// - Parameters:
   ///   - head: the request.
-  ///   - remote: the address that it came from.
+  ///   - remote: the client's address.
   func headers(for head: HTTPRequestHead, from remote: String?) -> HTTPHeaders? {
     guard SocketHandshake.isComplete(head), let stream = Self.stream(of: head.uri),
       registry.has(stream),
       let request = try? HTTPRequest(head, secure: false, splitCookie: false)
     else { return nil }
     let offered = head.headers[canonicalForm: "sec-websocket-protocol"].map(String.init)
-    // A page cannot set headers on a WebSocket; it says its token as a protocol.
+    // A page cannot set headers on a WebSocket; it sends its token as a subprotocol.
     let isAllowed = try? gate.admit(
       request, from: remote, subprotocols: offered.joined(separator: ","))
     guard isAllowed != nil else { return nil }
     return offered.contains("streamflow") ? ["Sec-WebSocket-Protocol": "streamflow"] : [:]
   }
 
-  /// Talks to a client until either has had enough.
+  /// Serves a client until either side ends.
   func serve(_ channel: SocketChannel.Socket, stream: String, logger: Logger) async {
     guard let session = try? registry.session(stream) else {
       try? await channel.channel.close()
@@ -53,7 +53,7 @@ struct StreamSockets: Sendable {
         try await withThrowingTaskGroup(of: Void.self) { group in
           group.addTask { try await Self.talk(messages, outbound) }
           group.addTask { try await listen(to: inbound, outbound, session) }
-          // A client that has gone without a word is found out by asking.
+          // Pings detect clients that disconnected silently.
           group.addTask {
             while true {
               try await Task.sleep(for: limits.writeTime / 2)

@@ -3,12 +3,12 @@ internal import FlowModels
 internal import StreamFlow
 
 extension ServerLimits {
-  /// Whether images of a size are made.
+  /// Whether a size is allowed.
   func allows(_ size: PixelSize) -> Bool {
     allowedSizes.isEmpty || allowedSizes.contains { $0 == (size.width, size.height) }
   }
 
-  /// The size of a model's images where a request names none.
+  /// The size of a model's images if a request specifies none.
   func defaultSize(of checkpoint: Checkpoint) -> PixelSize {
     let native = PixelSize(
       width: checkpoint.nativeSize.width, height: checkpoint.nativeSize.height)

@@ -4,13 +4,13 @@ internal import FlowMedia
 internal import Foundation
 internal import StreamFlow
 
-/// An image in memory, charged to the budget as long as it has an owner.
+/// An image in memory, charged to the budget while it has an owner.
 struct HeldImage: Sendable {
   let image: PixelImage
   let memory: MemoryReservation
 }
 
-/// The memory of an order's source; an order that is stored and read again has none.
+/// The memory of an order's source; an order that was read from storage has none.
 struct SourceMemory: Codable, Sendable {
   var reservation: MemoryReservation?
 
@@ -23,8 +23,8 @@ struct SourceMemory: Codable, Sendable {
 
 /// Decodes the images that clients send.
 ///
-/// Decoding takes up to a second of processor time. It happens on threads of its own, one or two
-/// images at a time, so that the threads that answer requests stay free.
+/// Decoding takes up to a second of processor time. It runs on separate threads, one or two images
+/// at a time, so that the threads that serve requests stay free.
 final class ImageIntake: Sendable {
   private let slots = TaskSlots(
     count: min(max(ProcessInfo.processInfo.activeProcessorCount / 2, 1), 2))
@@ -38,16 +38,16 @@ final class ImageIntake: Sendable {
     self.maximumPixelCount = maximumPixelCount
   }
 
-  /// The number of images that wait.
+  /// The number of waiting images.
   var waitingCount: Int { slots.waitingCount }
 
   /// Decodes a PNG or JPEG file; only the result stays in memory.
   ///
   /// - Parameters:
   ///   - bytes: the file.
-  ///   - transform: what is done with the image on the same thread, such as resampling.
-  /// - Throws: what is wrong with the file, 429 where there is no memory for it, or
-  ///   `CancellationError` where the task was cancelled while others were decoded.
+  ///   - transform: further processing on the same thread, such as resampling.
+  /// - Throws: an error for an invalid file, 429 if there is not enough memory for it, or
+  ///   `CancellationError` if the task was cancelled while it waited.
   func decode(
     _ bytes: [UInt8], transform: @escaping @Sendable (PixelImage) -> PixelImage = { $0 }
   ) async throws -> HeldImage {
@@ -68,7 +68,7 @@ final class ImageIntake: Sendable {
     }
   }
 
-  /// An order with its image decoded and resampled to the size of the result, in which it waits.
+  /// An order with its image decoded and resampled to the size of the result.
   func decoded(
     _ order: ImageOrder, _ upload: ImageRoutes.Upload, desk: OrderDesk
   ) async throws -> ImageOrder {

@@ -3,18 +3,18 @@ internal import Synchronization
 
 /// The memory that the bodies and images of all requests share.
 final class MemoryBudget: Sendable {
-  /// The most bytes that are reserved at once.
+  /// The maximum number of reserved bytes.
   let capacity: Int
   private let used = Mutex(0)
 
   init(capacity: Int) { self.capacity = capacity }
 
-  /// The bytes that are reserved.
+  /// The number of reserved bytes.
   var reservedByteCount: Int { used.withLock { $0 } }
 
-  /// Reserves memory until the result is released, which its last owner does by going away.
+  /// Reserves memory until the last reference to the result is released.
   ///
-  /// - Throws: 429 where the rest is too small.
+  /// - Throws: 429 if the rest is too small.
   func reserve(_ byteCount: Int = 0) throws(ServerError) -> MemoryReservation {
     let reservation = MemoryReservation(self)
     try reservation.grow(by: byteCount)
@@ -54,13 +54,13 @@ final class MemoryReservation: Sendable {
 
   /// Reserves more.
   ///
-  /// - Throws: 429 where the rest of the budget is too small.
+  /// - Throws: 429 if the rest of the budget is too small.
   func grow(by byteCount: Int) throws(ServerError) {
     try budget.take(byteCount)
     count.withLock { $0 += byteCount }
   }
 
-  /// Gives back all but some bytes.
+  /// Releases all but a number of bytes.
   func shrink(to byteCount: Int) {
     let freed = count.withLock { count in
       let freed = max(count - byteCount, 0)

@@ -1,6 +1,6 @@
 internal import Hummingbird
 
-/// Gives each request a reservation that its body is charged to, until it is answered.
+/// Gives each request a reservation that its body is charged to, until the response ends.
 struct MemoryMiddleware: RouterMiddleware {
   let budget: MemoryBudget
 

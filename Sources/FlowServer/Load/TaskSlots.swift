@@ -1,6 +1,6 @@
 internal import Synchronization
 
-/// Lets a few tasks at a time do something; others wait in order, and stop waiting when cancelled.
+/// Limits the number of concurrent tasks; others wait in order, and stop waiting when cancelled.
 final class TaskSlots: Sendable {
   private struct State {
     var free: Int
@@ -15,12 +15,12 @@ final class TaskSlots: Sendable {
     state = Mutex(State(free: count))
   }
 
-  /// The number of tasks that wait.
+  /// The number of waiting tasks.
   var waitingCount: Int { state.withLock { $0.waiters.count } }
 
-  /// Does some work in a slot.
+  /// Runs work in a slot.
   ///
-  /// - Throws: `CancellationError` where the task was cancelled before it had one.
+  /// - Throws: `CancellationError` if the task was cancelled before it got a slot.
   func run<Result>(
     isolation: isolated (any Actor)? = #isolation, _ work: () async throws -> Result
   ) async throws -> Result {

@@ -3,7 +3,7 @@ internal import Synchronization
 
 /// Counts finished images, of requests and of live streams.
 final class ImageTally: Sendable {
-  /// What an image was made for.
+  /// The purpose of an image.
   enum Source: String, CaseIterable, Sendable {
     case request, live
   }
@@ -17,7 +17,7 @@ final class ImageTally: Sendable {
 
   /// The length of an interval in seconds.
   static let interval = 5
-  /// The intervals that are reported: ten minutes.
+  /// The number of reported intervals: ten minutes.
   private static let reported = 120
 
   private let start = ContinuousClock.now
@@ -48,10 +48,10 @@ final class ImageTally: Sendable {
     }
   }
 
-  /// All images since the start.
+  /// The number of images since the start.
   var count: Int { state.withLock { $0.count } }
 
-  /// Images of requests per second over the last minute, for estimates; 1 where there were none.
+  /// Images of requests per second over the last minute, for estimates; 1 if there were none.
   var requestRate: Double {
     let now = current
     let recent = state.withLock { state in

@@ -1,10 +1,10 @@
 /// All series of one metric.
 struct PrometheusFamily {
-  /// What a metric is.
+  /// The type of a metric.
   enum Kind: String {
     case counter, gauge, histogram
 
-    /// The names of the samples of a metric of a name.
+    /// The sample names of a metric.
     func sampleNames(_ name: String) -> [String] {
       self == .histogram ? [name, "\(name)_bucket", "\(name)_sum", "\(name)_count"] : [name]
     }
@@ -13,10 +13,10 @@ struct PrometheusFamily {
   let name: String
   let kind: Kind
   let help: String
-  /// The series by their labels as they are written.
+  /// The series by their formatted labels.
   var series: [String: any PrometheusHandler] = [:]
 
-  /// The lines of a metric; nothing where no series has a value.
+  /// The lines of a metric; empty if no series has a value.
   func text() -> String {
     let samples = series.sorted { $0.key < $1.key }.map { $1.text(name, $0) }.joined()
     guard !samples.isEmpty else { return "" }
@@ -34,7 +34,7 @@ struct PrometheusFamilies {
 
   subscript(name: String) -> PrometheusFamily? { byName[name] }
 
-  /// The name of a metric: the one asked for, or where another kind has it, one beside it.
+  /// The name of a metric: the requested one, or a variant if another type uses it.
   func name(_ wanted: String, _ kind: PrometheusFamily.Kind) -> String {
     var candidate = wanted
     var number = 1
@@ -47,9 +47,9 @@ struct PrometheusFamilies {
     return candidate
   }
 
-  /// Adds or replaces a series, and its metric where that is new.
+  /// Adds or replaces a series, and adds its metric if it is new.
   ///
-  /// - Parameter name: a name that ``name(_:_:)`` gave.
+  /// - Parameter name: a name from ``name(_:_:)``.
   mutating func set(
     _ handler: any PrometheusHandler, _ labels: String, of name: String,
     _ kind: PrometheusFamily.Kind, help: String
@@ -60,7 +60,7 @@ struct PrometheusFamilies {
     byName[name] = family
   }
 
-  /// Forgets a series, and its metric with the last.
+  /// Removes a series, and its metric with the last one.
   mutating func remove(_ labels: String, of name: String) {
     guard byName[name]?.series.removeValue(forKey: labels) != nil, let family = byName[name] else {
       return

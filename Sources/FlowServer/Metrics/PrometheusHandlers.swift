@@ -1,19 +1,19 @@
 internal import Metrics
 internal import Synchronization
 
-/// What a series of a metric counts with.
+/// The value of a series of a metric.
 protocol PrometheusHandler: AnyObject, Sendable {
-  /// The lines of the series of a name and labels.
+  /// The lines of the series with a name and labels.
   func text(_ name: String, _ labels: String) -> String
 }
 
-/// A number that only grows.
+/// A counter, which never decreases.
 final class PrometheusCounter: CounterHandler, FloatingPointCounterHandler, PrometheusHandler {
   private let value = Mutex(0.0)
 
   func increment(by amount: Int64) { increment(by: Double(amount)) }
 
-  /// Adds to the number; what would lower it or is no number is left out.
+  /// Adds to the counter; ignores negative amounts, NaN and infinity.
   func increment(by amount: Double) {
     guard amount > 0 else { return }
     value.withLock { $0 += amount }
@@ -26,7 +26,7 @@ final class PrometheusCounter: CounterHandler, FloatingPointCounterHandler, Prom
   }
 }
 
-/// A number that goes up and down.
+/// A value that may rise and fall.
 final class PrometheusGauge: MeterHandler, RecorderHandler, PrometheusHandler {
   private let value = Mutex(0.0)
 
@@ -42,7 +42,7 @@ final class PrometheusGauge: MeterHandler, RecorderHandler, PrometheusHandler {
   }
 }
 
-/// A number that is asked for when the metrics are read.
+/// A value that is computed when the metrics are read.
 final class PrometheusReading: PrometheusHandler {
   private let read: @Sendable () -> Double?
 

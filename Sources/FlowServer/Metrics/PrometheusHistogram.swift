@@ -1,19 +1,19 @@
 internal import Metrics
 internal import Synchronization
 
-/// How numbers are distributed over fixed buckets.
+/// A histogram with fixed buckets.
 final class PrometheusHistogram: TimerHandler, RecorderHandler, PrometheusHandler {
   /// The upper bounds of times, in seconds.
   static let timeBounds = [
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600,
   ]
-  /// The upper bounds of numbers of which nothing is known.
+  /// The upper bounds for values of unknown range.
   static let numberBounds: [Double] = [
     1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 100_000, 1_000_000,
   ]
 
   private struct State {
-    /// How many numbers are in each bucket alone; the last has no bound.
+    /// The number of values in each bucket alone; the last bucket is unbounded.
     var counts: [UInt64]
     var sum = 0.0
   }
@@ -29,7 +29,7 @@ final class PrometheusHistogram: TimerHandler, RecorderHandler, PrometheusHandle
   func recordNanoseconds(_ duration: Int64) { record(Double(max(duration, 0)) / 1e9) }
   func record(_ number: Int64) { record(Double(number)) }
 
-  /// Counts a number; what is no number is left out.
+  /// Records a value; ignores NaN and infinity.
   func record(_ number: Double) {
     guard !number.isNaN else { return }
     let bucket = bounds.firstIndex { number <= $0 } ?? bounds.count

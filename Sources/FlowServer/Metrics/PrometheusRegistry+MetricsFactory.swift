@@ -1,6 +1,6 @@
 internal import Metrics
 
-/// What the program counts, through swift-metrics.
+/// The metrics that the program records with swift-metrics.
 extension PrometheusRegistry: MetricsFactory {
   func makeCounter(label: String, dimensions: [(String, String)]) -> any CounterHandler {
     counter(label, dimensions)

@@ -1,31 +1,31 @@
 internal import Synchronization
 
-/// The server's metrics, as Prometheus reads them.
+/// The server's metrics in Prometheus' format.
 ///
-/// The same name and labels are the same series, whatever the labels' order. A name that two kinds
-/// of metric claim gets the second's kind behind it. Beyond the most series that there may be,
-/// further ones of a metric are counted as one, labelled `overflow="true"`.
+/// Equal names and labels identify a series, independently of the labels' order. If two types of
+/// metric use one name, the second gets its type as a suffix. Beyond the maximum number of series,
+/// further ones of a metric are combined, labelled `overflow="true"`.
 final class PrometheusRegistry: Sendable {
   private let families = Mutex(PrometheusFamilies())
   private let maximumSeriesCount: Int
   private let help: [String: String]
 
-  /// The labels of the series that stands for those beyond the most there may be.
+  /// The labels of the combined series beyond the maximum.
   private static let overflow = PrometheusText.labels([("overflow", "true")])
 
   /// Creates a registry without metrics.
   ///
   /// - Parameters:
-  ///   - maximumSeriesCount: the most series, besides one a metric for those beyond.
-  ///   - help: what metrics mean, by the names that the program gives them.
+  ///   - maximumSeriesCount: the maximum number of series, besides one overflow series per metric.
+  ///   - help: descriptions of metrics, by the names that the program uses.
   init(maximumSeriesCount: Int = 2000, help: [String: String] = [:]) {
     self.maximumSeriesCount = maximumSeriesCount
     self.help = help
   }
 
-  /// Adds a gauge that is read when the metrics are; it has no line while it is nil.
+  /// Adds a gauge that is evaluated when the metrics are read; it has no line while it is nil.
   ///
-  /// One of the same name and labels is replaced.
+  /// Replaces a gauge with the same name and labels.
   func gauge(
     _ name: String, help: String, labels: [(String, String)] = [],
     read: @escaping @Sendable () -> Double?
@@ -37,14 +37,14 @@ final class PrometheusRegistry: Sendable {
     }
   }
 
-  /// The handler of a metric's series, made where it is not there.
+  /// The handler of a metric's series, created if necessary.
   ///
   /// - Parameters:
-  ///   - label: the name that the program gives the metric.
-  ///   - suffix: what the name ends in by Prometheus' custom.
+  ///   - label: the program's name of the metric.
+  ///   - suffix: the suffix by Prometheus' conventions.
   ///   - dimensions: the labels.
-  ///   - kind: what the metric is.
-  ///   - make: makes a handler.
+  ///   - kind: the type of the metric.
+  ///   - make: creates a handler.
   func handler<Handler: PrometheusHandler>(
     _ label: String, suffix: String = "", _ dimensions: [(String, String)],
     _ kind: PrometheusFamily.Kind, _ make: () -> Handler
@@ -56,7 +56,7 @@ final class PrometheusRegistry: Sendable {
       var key = labels
       if let found = families[name]?.series[key] as? Handler { return found }
       if families.seriesCount >= maximumSeriesCount {
-        // A metric that is new shares one with all others that are.
+        // New metrics beyond the limit share one.
         if families[name] == nil { name = families.name("overflow" + suffix, kind) }
         key = Self.overflow
         if let found = families[name]?.series[key] as? Handler { return found }
@@ -67,7 +67,7 @@ final class PrometheusRegistry: Sendable {
     }
   }
 
-  /// Forgets the series of a handler; the one that stands for many stays.
+  /// Removes the series of a handler, except an overflow series.
   func remove(_ handler: AnyObject) {
     families.withLock { families in
       for (name, family) in families.byName {
@@ -80,7 +80,7 @@ final class PrometheusRegistry: Sendable {
 
   /// All metrics in Prometheus' text format 0.0.4, sorted by name and labels.
   func text() -> String {
-    // Values are read without the lock: what reads them may make metrics of its own.
+    // Values are read outside the lock, since reading may create metrics.
     families.withLock { $0.byName }.values.sorted { $0.name < $1.name }.map { $0.text() }.joined()
   }
 }

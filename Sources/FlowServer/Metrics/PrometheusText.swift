@@ -1,15 +1,15 @@
-/// Names, labels and numbers as Prometheus' text format 0.0.4 writes them.
+/// Names, labels and numbers in Prometheus' text format 0.0.4.
 enum PrometheusText {
   /// The media type of the format.
   static let contentType = "text/plain; version=0.0.4; charset=utf-8"
 
-  /// The most characters of a label's value that are kept.
+  /// The maximum length of a label's value; longer values are truncated.
   private static let valueLimit = 256
 
-  /// A legal name of a metric: what Prometheus does not take becomes `_`.
+  /// A valid metric name; invalid characters become `_`.
   static func metricName(_ label: String) -> String { legal(label, taking: ":") }
 
-  /// A legal name of a label; `le` belongs to histograms, and two underscores to Prometheus.
+  /// A valid label name; `le` is reserved for histograms, and two underscores for Prometheus.
   static func labelName(_ name: String) -> String {
     let name = legal(name, taking: "_")
     return name == "le" || name.hasPrefix("__") ? "label_" + name : name
@@ -29,10 +29,10 @@ enum PrometheusText {
     return name.isEmpty ? "_" : name
   }
 
-  /// Labels as they are written, sorted by name: `method="GET",route="/"`.
+  /// Formatted labels, sorted by name: `method="GET",route="/"`.
   ///
-  /// An empty label is the same as none to Prometheus. Labels whose names become the same legal one
-  /// share it, as OpenTelemetry's exporters have it.
+  /// An empty label equals a missing one in Prometheus. Labels whose names become equal are joined,
+  /// as in OpenTelemetry's exporters.
   static func labels(_ dimensions: [(String, String)]) -> String {
     var values: [String: String] = [:]
     for (name, value) in dimensions where !value.isEmpty {
@@ -44,7 +44,7 @@ enum PrometheusText {
       .joined(separator: ",")
   }
 
-  /// A text with its backslashes, line ends and, in labels, quotes escaped.
+  /// A text with escaped backslashes, line ends and, in labels, quotes.
   static func escape(_ text: some Sequence<Unicode.Scalar>, quotes: Bool) -> String {
     var escaped = ""
     for scalar in text {
@@ -58,7 +58,7 @@ enum PrometheusText {
     return escaped
   }
 
-  /// A number, whole ones without a fraction.
+  /// A formatted number; integers have no fraction.
   static func number(_ value: Double) -> String {
     if value.isNaN { return "NaN" }
     if value.isInfinite { return value < 0 ? "-Inf" : "+Inf" }

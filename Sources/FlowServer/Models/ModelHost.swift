@@ -4,19 +4,19 @@ internal import FlowModels
 internal import Logging
 internal import StreamFlow
 
-/// A model that is offered: read when it is first needed, with a generator for each size in use.
+/// An offered model: loaded on first use, with a generator for each size in use.
 ///
-/// Requests of one size share a generator, and with it a stream batch; all generators and live
-/// streams of the server take turns at the device.
+/// Requests of one size share a generator, and thus a stream batch. All generators and live streams
+/// of the server share the device's queue.
 actor ModelHost {
-  /// How far it is.
+  /// The state of a model.
   enum State: Equatable {
     case unloaded
     case loading
     case ready
     case failed(String)
 
-    /// The state in a word.
+    /// The name of the state.
     var name: String {
       switch self {
       case .unloaded: "unloaded"
@@ -34,17 +34,17 @@ actor ModelHost {
   private let logger: Logger
   private(set) var state = State.unloaded
   private var loading: Task<Checkpoint, any Error>?
-  /// The failure that was logged, so that each is logged once.
+  /// The logged failure, so that each is logged once.
   private var loggedFailure: String?
   private(set) var checkpoint: Checkpoint?
-  /// Those used last at the end.
+  /// The generators, most recently used last.
   private var generators: [(size: PixelSize, generator: Generator)] = []
   private var preparing: [PixelSize: Task<Generator, any Error>] = [:]
-  /// The requests that use it just now.
+  /// The number of requests that currently use the model.
   private(set) var useCount = 0
   private(set) var lastUse = ContinuousClock.now
 
-  /// The most sizes that have engines at once.
+  /// Maximum number of sizes with engines at a time.
   private static let sizeLimit = 4
 
   init(
@@ -57,9 +57,9 @@ actor ModelHost {
     self.logger = logger
   }
 
-  /// The model, read if it is not there yet.
+  /// The model, loaded if necessary.
   ///
-  /// - Throws: what clients are told; the log has the reason, once.
+  /// - Throws: errors for clients; the reason is logged once.
   func loaded() async throws -> Checkpoint {
     do { return try await read() } catch is CancellationError { throw CancellationError() } catch {
       logFailure("\(error)")
@@ -67,7 +67,7 @@ actor ModelHost {
     }
   }
 
-  /// The same, where the caller reports failures.
+  /// The same, for callers that report failures.
   func read() async throws -> Checkpoint {
     if let checkpoint { return checkpoint }
     if let loading { return try await loading.value }
@@ -88,15 +88,14 @@ actor ModelHost {
     }
   }
 
-  /// Logs why the model cannot be read, unless that is in the log already.
+  /// Logs why the model cannot be loaded, unless that was logged before.
   func logFailure(_ message: String) {
     guard message != loggedFailure else { return }
     loggedFailure = message
     logger.error("model cannot be read", metadata: ["model": "\(name)", "error": "\(message)"])
   }
 
-  /// The generator of images of a size, with its engines made; the model's own size where nothing
-  /// is said.
+  /// The generator for a size, with prepared engines; nil means the model's own size.
   func generator(_ size: PixelSize?) async throws -> Generator {
     let checkpoint = try await loaded()
     let size = size ?? native(checkpoint)
@@ -127,25 +126,25 @@ actor ModelHost {
     return made
   }
 
-  /// Counts a request that uses it.
+  /// Counts a request that starts to use the model.
   func beginUse() {
     useCount += 1
     lastUse = .now
   }
 
-  /// Counts the request out.
+  /// Counts a request that no longer uses the model.
   func endUse() {
     useCount -= 1
     lastUse = .now
   }
 
-  /// Lets go of everything, if nobody uses it; what is in flight ends first.
+  /// Unloads the model if it is unused; images in flight are finished first.
   func unload() -> Bool {
     guard useCount == 0, loading == nil, preparing.isEmpty, checkpoint != nil else { return false }
     checkpoint = nil
     generators = []
     state = .unloaded
-    logger.info("model let go of", metadata: ["model": "\(name)"])
+    logger.info("model unloaded", metadata: ["model": "\(name)"])
     return true
   }
 
@@ -153,19 +152,19 @@ actor ModelHost {
     options.limits.defaultSize(of: checkpoint)
   }
 
-  /// The bytes that it takes, about: its weights as the engines hold them, once for each size.
+  /// The approximate bytes in memory: the weights in the engines' form, once for each size.
   var byteCount: Int {
     guard let checkpoint else { return 0 }
     return checkpoint.engineByteCount * Set(generators.map(\.size)).union(preparing.keys).count
   }
 
-  /// The bytes that it will take, about, with engines of one more size; reads the model.
+  /// The approximate bytes with engines of one more size; loads the model.
   func byteCount(with size: PixelSize?) async throws -> Int {
     let checkpoint = try await loaded()
     let sizes = Set(generators.map(\.size)).union(preparing.keys)
     return checkpoint.engineByteCount * sizes.union([size ?? native(checkpoint)]).count
   }
 
-  /// The generators that are there.
+  /// The existing generators.
   var batches: [(size: PixelSize, generator: Generator)] { generators }
 }

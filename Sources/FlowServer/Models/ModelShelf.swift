@@ -3,14 +3,14 @@ internal import HTTPTypes
 internal import Logging
 internal import StreamFlow
 
-/// The models that a server offers, of which as many are in memory as there is room for.
+/// The offered models, of which as many are in memory as the budget permits.
 actor ModelShelf {
   nonisolated let hosts: [ModelHost]
   private let budget: Int?
   nonisolated let preparations: PreparationQueue
   private let acceptsOpenAINames: Bool
 
-  /// What the names of OpenAI's image models begin with, which ready-made clients send.
+  /// The name prefixes of OpenAI's image models, which ready-made clients send.
   static let openAIPrefixes = ["chatgpt-image-", "dall-e-", "gpt-image-"]
 
   init(_ options: ServerOptions, logger: Logger) {
@@ -24,8 +24,8 @@ actor ModelShelf {
     budget = options.memoryByteCount ?? SystemMemory.availableByteCount.map { $0 / 2 }
   }
 
-  /// The model of a name; the first one where there is none, and for a name of OpenAI's that no
-  /// model has, unless ``ServerOptions/acceptsOpenAINames`` is off.
+  /// The model with a name; the first one for nil, and for an OpenAI model name that no model has,
+  /// unless ``ServerOptions/acceptsOpenAINames`` is off.
   nonisolated func host(_ name: String?) throws(ServerError) -> ModelHost {
     guard let name else { return hosts[0] }
     guard let host = hosts.first(where: { $0.name == name }) else {
@@ -38,7 +38,7 @@ actor ModelShelf {
     return host
   }
 
-  /// Does some work with a model in memory, which stays there meanwhile.
+  /// Runs work while a model stays in memory.
   func using<Result: Sendable>(
     _ host: ModelHost, _ work: @Sendable (ModelHost) async throws -> Result
   ) async throws -> Result {
@@ -53,13 +53,13 @@ actor ModelShelf {
     }
   }
 
-  /// The generator of a model's images of a size; other models make room for its engines.
+  /// The generator for a model and size; other models are evicted to make room for its engines.
   nonisolated func generator(_ size: PixelSize?, of host: ModelHost) async throws -> Generator {
     try await makeRoom(for: size, of: host)
     return try await host.generator(size)
   }
 
-  /// Lets go of the models that were used least of late, until the rest fits.
+  /// Evicts the least recently used models until the rest fits.
   private func makeRoom(for size: PixelSize?, of kept: ModelHost) async throws {
     guard let budget else { return }
     let needed = try await kept.byteCount(with: size)
@@ -75,14 +75,14 @@ actor ModelShelf {
     }
   }
 
-  /// Whether the first model is ready, or why it will not be.
+  /// The state of the first model.
   nonisolated func readiness() async -> ModelHost.State { await hosts[0].state }
 
-  /// Reads the first model; where that fails, the others, of which one must be usable.
+  /// Loads the first model; on failure, tries the others, one of which must be usable.
   ///
-  /// Failures are logged only where the server goes on: otherwise the caller reports them.
+  /// Failures are only logged if the server continues; otherwise the caller reports them.
   ///
-  /// - Throws: ``ModelsUnavailable`` where no model can be read.
+  /// - Throws: ``ModelsUnavailable`` if no model can be loaded.
   nonisolated func readFirst() async throws {
     var failures: [(host: ModelHost, error: any Error)] = []
     for host in hosts {

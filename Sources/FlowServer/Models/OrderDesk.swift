@@ -4,12 +4,12 @@ internal import Logging
 internal import Metrics
 internal import StreamFlow
 
-/// Takes orders for images: bounds how many wait, and knows which are under way.
+/// The queue of image orders: limits the number of waiting images, and tracks orders in progress.
 actor OrderDesk {
   private struct Entry {
-    /// The images that are still to come.
+    /// The number of outstanding images.
     var left: Int
-    /// Who makes them, and under which name, once they are asked for.
+    /// The generator and its stream number, once the images are requested.
     var maker: ObjectIdentifier?
     var stream: Int?
   }
@@ -18,7 +18,7 @@ actor OrderDesk {
   private nonisolated let limits: ServerLimits
   private let stop: StopSignal
   private let logger: Logger
-  /// The orders under way, by their numbers.
+  /// The orders in progress, by number.
   private var entries: [Int: Entry] = [:]
   private var nextNumber = 0
   private var isClosed = false
@@ -37,13 +37,13 @@ actor OrderDesk {
     waits = Timer(label: "streamflow_queue_wait", factory: metrics)
   }
 
-  /// The number of images that were ordered and are not made.
+  /// The number of ordered images that are not finished.
   var imageBacklog: Int { entries.values.reduce(0) { $0 + $1.left } }
 
-  /// The number of orders under way.
+  /// The number of orders in progress.
   var orderCount: Int { entries.count }
 
-  /// The names of the orders that a generator works on, by its streams.
+  /// The labels of a generator's orders, by its streams.
   func orders(of generator: Generator) -> [Int: String] {
     var names: [Int: String] = [:]
     for (number, entry) in entries where entry.maker == ObjectIdentifier(generator) {
@@ -52,22 +52,22 @@ actor OrderDesk {
     return names
   }
 
-  /// Takes no more orders.
+  /// Accepts no further orders.
   func close() { isClosed = true }
 
-  /// Checks that orders are taken.
+  /// Checks that orders are accepted.
   func checkOpen() throws(ServerError) {
     if isClosed { throw .stopping }
   }
 
-  /// The size of an order's images; reads the model where its own size is meant.
+  /// The size of an order's images; loads the model if its own size is requested.
   nonisolated func size(of order: ImageOrder) async throws -> PixelSize {
     let host = try shelf.host(order.model)
     if let size = order.size { return size }
     return limits.defaultSize(of: try await host.loaded())
   }
 
-  /// Makes room for so many images.
+  /// Reserves queue positions for `count` images.
   private func enter(_ count: Int) throws(ServerError) -> Int {
     try checkOpen()
     let (backlog, capacity) = (imageBacklog, limits.queuedImageCount)
@@ -83,26 +83,26 @@ actor OrderDesk {
     return nextNumber
   }
 
-  /// The most images of one job that may wait at once.
+  /// Maximum number of images of one job that may wait at once.
   nonisolated var jobCapacity: Int { limits.queuedImageCount }
 
-  /// The name of the model that an order means.
+  /// The name of an order's model.
   nonisolated func modelName(of order: ImageOrder) throws(ServerError) -> String {
     try shelf.host(order.model).name
   }
 
-  /// Hands the images of an order on as they are made.
+  /// Forwards the images of an order as they are finished.
   ///
-  /// Returns at once where the caller's task is cancelled or the server stops; what is in flight is
-  /// given up within a tick.
+  /// Returns at once if the caller's task is cancelled or the server stops; images in flight are
+  /// cancelled within a tick.
   ///
   /// - Parameters:
-  ///   - order: what is asked for.
-  ///   - indices: which of the order's images; all where nothing is said.
-  ///   - client: who asks; clients take turns.
-  ///   - begun: called once the order was accepted, with its warnings; nil where there are none.
-  ///   - event: called with each event, and what makes the images.
-  /// - Throws: what is wrong with the order, `queue_full`, `shutting_down`, or a failure of the
+  ///   - order: the order.
+  ///   - indices: the images of the order; all by default.
+  ///   - client: the client; clients are served in turn.
+  ///   - begun: called with the order's warnings once it was accepted; nil if there are none.
+  ///   - event: called with each event, and the generator.
+  /// - Throws: an error for an invalid order, `queue_full`, `shutting_down`, or a failure of the
   ///   engines, which is logged.
   nonisolated func fulfil(
     _ order: ImageOrder, indices: [Int]? = nil, client: String,
@@ -148,7 +148,7 @@ actor OrderDesk {
     }
   }
 
-  /// The same within a time, beyond which it is given up.
+  /// The same with a time limit, after which the order is cancelled.
   nonisolated func fulfil(
     _ order: ImageOrder, client: String, within time: Duration,
     begun: @escaping @Sendable (_ warnings: [ResponseWarning]?) async -> Void = { _ in },
@@ -192,6 +192,6 @@ actor OrderDesk {
     if case .finished = event { tally.add(.request) }
   }
 
-  /// Takes an order off the books, made or not.
+  /// Removes an order, finished or not.
   private func leave(_ number: Int) { entries[number] = nil }
 }

@@ -7,7 +7,7 @@ internal import Logging
 internal import NIOCore
 internal import StreamFlow
 
-/// `/v1/images`: images as OpenAI's API asks for them; `/v1/results`: those answered as addresses.
+/// `/v1/images`: OpenAI's image API; `/v1/results`: images that were returned as URLs.
 struct ImageRoutes: Sendable {
   let desk: OrderDesk
   let store: ResultStore
@@ -37,26 +37,26 @@ struct ImageRoutes: Sendable {
   private func stored(_ text: String) async throws -> Response {
     guard let name = ResultName(text), let bytes = try await store.bytes(of: name) else {
       throw ServerError.notFound(
-        "there is no image of that name; images are kept for "
+        "there is no image with this name; images are stored for "
           + "\(limits.resultTime.components.seconds) s")
     }
     var response = Response.bytes(
       bytes, type: name.mediaType, caching: "private, max-age=3600, immutable")
-    // Whoever was given its address, which cannot be guessed, may show it on a page of their own.
+    // Anyone who has the unguessable address may embed the image in another page.
     if let name = HTTPField.Name.crossOriginResourcePolicy {
       response.headers[name] = "cross-origin"
     }
     return response
   }
 
-  /// The image that an edit starts from, as it was sent.
+  /// The uploaded input image of an edit.
   struct Upload: Sendable {
     let file: [UInt8]
     let strength: Double
     let fit: ImageFit
   }
 
-  /// Reads the form of an edit.
+  /// Parses the form of an edit.
   static func edit(
     _ form: MultipartForm, limits: ServerLimits, memory: MemoryReservation? = nil,
     isJob: Bool = false
@@ -95,12 +95,12 @@ struct ImageRoutes: Sendable {
         "one 'image' is supported, got \(files.count); send the one to start from",
         parameter: "image")
     }
-    // A copy of what is in the body.
+    // This copies the part of the body.
     try memory?.grow(by: file.content.count)
     return (order, Upload(file: Array(file.content), strength: strength, fit: ImageFit(fit)))
   }
 
-  // MARK: - Answers
+  // MARK: - Responses
 
   private func answer(
     _ order: ImageOrder, _ upload: Upload?, to request: Request, _ context: ServerContext,
@@ -108,8 +108,8 @@ struct ImageRoutes: Sendable {
   ) async throws -> Response {
     let client = context.client(user: order.user)
     guard order.isStreamed else {
-      // A client that vanishes frees its rows: the connection is watched meanwhile, and closed
-      // after it.
+      // A client that disconnects frees its batch rows: the connection is watched meanwhile, and
+      // closed afterwards.
       var response = try await request.body.consumeWithCancellationOnInboundClose { _ in
         let order =
           if let upload { try await intake.decoded(order, upload, desk: desk) } else { order }
@@ -119,7 +119,7 @@ struct ImageRoutes: Sendable {
       return response
     }
     let order = if let upload { try await intake.decoded(order, upload, desk: desk) } else { order }
-    // What is wrong with the order is told by status; from the first event on, by event.
+    // Errors before the first event are reported as a status, later ones as an event.
     let events = try await StreamedOrder.start(
       order, desk: desk, client: client, kind: kind, time: limits.requestTime)
     return .ongoing(to: request, type: EventLines.type, events)
@@ -142,7 +142,7 @@ struct ImageRoutes: Sendable {
     let warnings: [ResponseWarning]?
   }
 
-  /// All images of an order, when all are made.
+  /// All images of an order, when all are finished.
   private func whole(
     _ order: ImageOrder, client: String, _ context: ServerContext
   ) async throws -> Answer {
@@ -189,7 +189,7 @@ struct ImageRoutes: Sendable {
 }
 
 extension ResultStore {
-  /// Keeps an image.
+  /// Stores an image.
   func keep(_ bytes: [UInt8], _ encoding: ImageEncoding) throws -> ResultName {
     try keep(bytes, format: encoding == .png ? .png : .jpeg)
   }

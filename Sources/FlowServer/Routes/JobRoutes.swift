@@ -2,7 +2,7 @@ internal import HTTPTypes
 internal import Hummingbird
 internal import NIOCore
 
-/// `/v1/jobs`: many images that are made while nobody waits.
+/// `/v1/jobs`: generates many images in the background.
 struct JobRoutes: Sendable {
   let jobs: JobRegistry
   let desk: OrderDesk
@@ -41,7 +41,7 @@ struct JobRoutes: Sendable {
 
   private func id(_ context: ServerContext) -> String { context.parameters.get("id") ?? "" }
 
-  /// Reads a job: JSON, or a form where it has an input image.
+  /// Parses a job: JSON, or a form if it has an input image.
   private func order(
     _ request: inout Request, _ context: ServerContext
   ) async throws -> ImageOrder {
@@ -69,7 +69,7 @@ struct JobRoutes: Sendable {
 }
 
 extension JobQuery {
-  /// Reads the parameters of an address, as OpenAI's lists name them.
+  /// Parses query parameters with the names of OpenAI's lists.
   init(_ parameters: some Collection<(key: Substring, value: Substring)>) throws(ServerError) {
     self.init()
     for (key, value) in parameters {
@@ -81,7 +81,7 @@ extension JobQuery {
       case "limit":
         guard let number = Int(value), Self.limits.contains(number) else {
           throw wrong(
-            "a whole number from \(Self.limits.lowerBound) to \(Self.limits.upperBound)")
+            "an integer from \(Self.limits.lowerBound) to \(Self.limits.upperBound)")
         }
         limit = number
       case "after": after = String(value)

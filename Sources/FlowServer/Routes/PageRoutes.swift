@@ -1,9 +1,9 @@
 internal import HTTPTypes
 internal import Hummingbird
 
-/// The page: a few files that are part of the program.
+/// Serves the web UI: a few files that are embedded in the program.
 struct PageRoutes: Sendable {
-  /// A file of the page.
+  /// A file of the web UI.
   struct File: Sendable {
     let path: String
     let type: String
@@ -38,13 +38,13 @@ struct PageRoutes: Sendable {
 
   static let paths = Set(files.map(\.path) + ["/", "/favicon.ico"])
 
-  /// Scripts, styles and images come from the server itself, and nothing from elsewhere.
+  /// The content security policy: scripts, styles and images only from this server.
   ///
-  /// - Parameter host: what clients name the server; browsers before CSP 3 do not take a WebSocket of
-  ///   the same host for the page's own.
+  /// - Parameter host: the server's host in requests; browsers before CSP 3 do not accept a
+  ///   WebSocket of the same host as the page's own.
   static func policy(host: String?) -> String {
     var sources = "'self'"
-    // An address of IPv6 cannot be named in a policy.
+    // A policy cannot contain an IPv6 address.
     if let host, Authority(host) != nil, !host.hasPrefix("[") {
       sources += " ws://\(host) wss://\(host)"
     }

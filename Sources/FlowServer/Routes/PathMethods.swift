@@ -1,10 +1,10 @@
 internal import Synchronization
 
-/// Which methods paths take, to tell a wrong method from a wrong path.
+/// The methods that each path supports, to distinguish a wrong method from a wrong path.
 final class PathMethods: Sendable {
   private let patterns = Mutex<[(path: [Substring], method: String)]>([])
 
-  /// Learns the routes.
+  /// Registers the routes.
   func learn(_ routes: [(method: String, path: String)]) {
     patterns.withLock { patterns in
       patterns = routes.map { ($0.path.split(separator: "/"), $0.method) }
@@ -19,21 +19,21 @@ final class PathMethods: Sendable {
         pattern.path.count == parts.count
           && zip(pattern.path, parts).allSatisfy { $0.hasPrefix("{") || $0 == $1 }
       }
-      // Two routes may take a path: one by name, one by any name.
+      // A path may match two routes: one literally, one with a parameter.
       return Set(found.map(\.method)).sorted()
     }
   }
 
-  /// The route whose fixed parts differ from a path by a typing error, if any.
+  /// The route that most likely was mistyped, if any.
   func nearest(to path: String) -> String? {
-    // What nobody typed is not compared.
+    // Long paths were not typed by a person.
     guard path.utf8.count <= 80 else { return nil }
     let parts = path.split(separator: "/")
     let routes = patterns.withLock { patterns in Set(patterns.map(\.path)) }
     let found = routes.compactMap { route -> (distance: Int, path: String)? in
       guard route.count == parts.count, !route.isEmpty else { return nil }
       let distances = zip(route, parts).map { $0.hasPrefix("{") ? 0 : EditDistance.between($0, $1) }
-      // A name of three letters is not two typing errors from every other one.
+      // Two typing errors in a name of three letters would match any other name.
       guard zip(route, distances).allSatisfy({ 2 * $1 <= $0.count }) else { return nil }
       let distance = distances.reduce(0, +)
       return distance <= 2 ? (distance, "/" + route.joined(separator: "/")) : nil

@@ -23,7 +23,7 @@ struct PromptRoutes: Sendable {
 
     let object = "prompts"
     let model: String
-    /// Whether other prompts are likely to disappoint; where not, the lists are empty.
+    /// Whether other prompts are likely to give poor results; if not, the lists are empty.
     let isLimited: Bool
     let template: String?
     let subjects: [Subject]

@@ -6,7 +6,7 @@ internal import Hummingbird
 internal import Metrics
 internal import StreamFlow
 
-/// What the server tells of itself: `/healthz`, `/readyz`, `/metrics`, `/v1/models`, `/v1/status`.
+/// The server's own status: `/healthz`, `/readyz`, `/metrics`, `/v1/models`, `/v1/status`.
 struct StatusRoutes: Sendable {
   let shelf: ModelShelf
   let desk: OrderDesk
@@ -24,7 +24,7 @@ struct StatusRoutes: Sendable {
       switch await shelf.readiness() {
       case .ready: return Self.text("ready\n")
       case .failed:
-        // Without a token anybody asks: where models lie is not for them.
+        // Without a token, anyone may ask: the paths of models are not disclosed.
         throw ServerError(
           .serviceUnavailable, "model_unavailable",
           Self.failure)
@@ -35,7 +35,7 @@ struct StatusRoutes: Sendable {
     }
     router.get("metrics") { _, _ in
       let gauges = await gauges()
-      // What is gone at the next look is not to stay.
+      // Gauges of removed objects must not persist.
       defer { for gauge in gauges { gauge.destroy() } }
       return Self.text(metrics.text(), type: "text/plain; version=0.0.4; charset=utf-8")
     }
@@ -46,7 +46,7 @@ struct StatusRoutes: Sendable {
     router.get("v1/models/:id") { _, context in
       try await model(named: context.parameters.get("id") ?? "")
     }
-    // The name of a hub's model has a slash, which not every client encodes.
+    // The name of a hub's model contains a slash, which not every client encodes.
     router.get("v1/models/:id/:name") { _, context in
       try await model(
         named: [context.parameters.get("id"), context.parameters.get("name")]
@@ -55,7 +55,7 @@ struct StatusRoutes: Sendable {
     router.get("v1/status") { _, _ in Response.json(await status()) }
   }
 
-  /// What is read anew at each look.
+  /// Gauges that are computed for each request.
   private func gauges() async -> [Meter] {
     func gauge(_ label: String, _ labels: [(String, String)] = [], _ value: Double) -> Meter {
       let meter = Meter(label: label, dimensions: labels, factory: metrics)
@@ -131,7 +131,7 @@ struct StatusRoutes: Sendable {
     return Models(data: models)
   }
 
-  /// One model; for a name of OpenAI's, the one that it stands for.
+  /// One model; for an OpenAI model name, its substitute.
   private func model(named name: String) async throws -> Response {
     Response.json(await model(try shelf.host(name.removingPercentEncoding ?? name)))
   }
@@ -142,7 +142,7 @@ struct StatusRoutes: Sendable {
     let defaults = checkpoint?.defaults()
     let guidance = defaults.flatMap { checkpoint?.guidance(scale: $0.guidanceScale) }
     var reason: String?
-    // The words name files of the server, which are not for its clients.
+    // The message contains the server's paths, which clients must not see.
     if case .failed = state { reason = Self.failure }
     return Models.Model(
       id: host.name, created: Int(Date().timeIntervalSince1970 - uptime),
@@ -199,7 +199,7 @@ struct StatusRoutes: Sendable {
       let width: Int
       let height: Int
       let rows: Int
-      /// The frames that are being made into images.
+      /// The number of frames in flight.
       let inFlight: Int
       let made: Int
       let skipped: Int
@@ -248,7 +248,7 @@ struct StatusRoutes: Sendable {
       }
       let state = await host.state
       var reason: String?
-      // The words name files of the server, which are not for its clients.
+      // The message contains the server's paths, which clients must not see.
       if case .failed = state { reason = Self.failure }
       models.append(
         Status.Model(
@@ -265,7 +265,7 @@ struct StatusRoutes: Sendable {
       let size = report.settings.size.split(separator: "x").compactMap { Int($0) }
       live.append(
         Status.Live(
-          // The stream's own id is the key to it.
+          // The stream's own id grants access to it.
           id: "\(session.number)",
           model: session.model, width: size.first ?? 0, height: size.last ?? 0,
           rows: report.rows, inFlight: await session.inFlightCount, made: report.statistics.made,

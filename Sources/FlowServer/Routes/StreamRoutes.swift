@@ -4,7 +4,7 @@ internal import Hummingbird
 internal import NIOCore
 internal import StreamFlow
 
-/// `/v1/streams`: images of images, as they come in.
+/// `/v1/streams`: image-to-image for frames as they arrive.
 struct StreamRoutes: Sendable {
   let registry: StreamRegistry
   let limits: ServerLimits
@@ -40,7 +40,7 @@ struct StreamRoutes: Sendable {
     router.get("v1/streams/:id/mjpeg") { request, context in
       try motion(of: try session(context), request)
     }
-    // Upgraded before it comes here; what comes here is no WebSocket.
+    // Upgraded requests do not reach this route; this is not a WebSocket.
     router.get("v1/streams/:id/socket") { request, context -> Response in
       _ = try session(context)
       throw SocketHandshake.refusal(of: request.headers)
@@ -64,11 +64,11 @@ struct StreamRoutes: Sendable {
       return Response.json(Taken(index: taken.index, outcome: "dropped"), status: .accepted)
     case .skipped: return Response(status: .noContent)
     case .ended:
-      throw ServerError(.gone, "ended", "the stream has ended; make a new one")
+      throw ServerError(.gone, "ended", "the stream has ended; create a new one")
     }
   }
 
-  /// Images one after another, as cameras send them (multipart/x-mixed-replace).
+  /// A sequence of images in the format of network cameras (multipart/x-mixed-replace).
   private func motion(of session: LiveSession, _ request: Request) throws -> Response {
     let type = session.encoding.type
     let pictures = session.broadcaster.messages(depth: 2).compactMap { message -> ByteBuffer? in

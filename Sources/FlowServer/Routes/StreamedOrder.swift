@@ -5,15 +5,15 @@ internal import NIOCore
 internal import StreamFlow
 internal import Synchronization
 
-/// The images of an order as server-sent events, previews first.
+/// The images of an order as server-sent events, with previews.
 enum StreamedOrder {
-  /// Begins an order; it is given up, within a tick, when nobody reads any more.
+  /// Starts an order; it is cancelled within a tick when the client disconnects.
   ///
-  /// - Throws: what is wrong with it.
+  /// - Throws: an error for an invalid order.
   static func start(
     _ order: ImageOrder, desk: OrderDesk, client: String, kind: String, time: Duration
   ) async throws -> AsyncStream<ByteBuffer> {
-    // Bounded by the images of an order and their previews.
+    // Bounded by the number of images and previews.
     let (stream, lines) = AsyncStream.makeStream(of: ByteBuffer.self)
     let (begun, begin) = AsyncStream.makeStream(of: Result<Void, any Error>.self)
     let task = Task {
@@ -43,7 +43,7 @@ enum StreamedOrder {
     return stream
   }
 
-  /// The warnings of an order, and how many partial images each of its images had.
+  /// The warnings of an order, and the number of partial images sent for each image.
   private final class Notes: Sendable {
     private struct State {
       var warnings: [ResponseWarning] = []
@@ -60,8 +60,8 @@ enum StreamedOrder {
       state.withLock { $0.warnings += warnings ?? [] }
     }
 
-    /// The warnings that an event carries: an image's last has them all, the first partial image of
-    /// all has those that are known before.
+    /// The warnings of an event: an image's last event has all of them, the very first partial
+    /// image those that are known before.
     func warnings(at event: GenerationEvent) -> [ResponseWarning]? {
       state.withLock { state in
         switch event {
@@ -131,7 +131,7 @@ enum StreamedOrder {
           usage: number == nil ? TokenUsage() : nil, warnings: warnings))
     }
     switch event {
-    case .stepped: preconditionFailure("no steps were asked for")
+    case .stepped: preconditionFailure("no step events were requested")
     case .preview(_, let number, let image):
       return try picture("\(kind).partial_image", image, number: number)
     case .finished(let made):

@@ -1,5 +1,5 @@
-/// The answer to a path that the server does not have: what this is, where its API is described, and
-/// which path does what the client was after.
+/// The response to an unknown path: what this server is, where its API is described, and which path
+/// does what the client probably wanted.
 struct UnknownPath {
   /// The routes of the server.
   let paths: PathMethods
@@ -22,9 +22,9 @@ struct UnknownPath {
         + "made with POST /v1/images/generations, and the web page is at /")
   }
 
-  /// The route that a path most likely stands for, if any.
+  /// The route that the path most likely means, if any.
   private func nearest(to path: String) -> String? {
-    // A base URL without its version, or with it twice.
+    // A base URL without its version, or with the version twice.
     var candidates = ["/v1" + (path.hasPrefix("/") ? path : "/" + path)]
     for prefix in ["/v1", "/api"] where path.hasPrefix(prefix + "/") {
       candidates.append(String(path.dropFirst(prefix.count)))
@@ -34,9 +34,9 @@ struct UnknownPath {
   }
 }
 
-/// Paths of other programs' APIs, which their clients ask this server for.
+/// Paths of other programs' APIs, which their clients request from this server.
 enum ForeignAPI {
-  /// What a path belongs to, and what does the same here.
+  /// The API of a path, and its counterpart here.
   static func path(_ path: String) -> (api: String?, use: String)? {
     var path = path.split(separator: "?").first.map(String.init) ?? path
     while path.count > 1, path.hasSuffix("/") { path.removeLast() }
@@ -56,7 +56,7 @@ enum ForeignAPI {
   private static let models = "GET /v1/models"
   private static let status = "GET /v1/status"
 
-  /// The first that fits counts, so longer paths come before their beginnings.
+  /// The first match wins, so longer paths come before their prefixes.
   private static let all: [API] = [
     (
       "AUTOMATIC1111's API",

@@ -1,6 +1,6 @@
 internal import Foundation
 
-/// A host and a port as a `Host` header or an origin names them: `localhost:8188`, `[::1]`.
+/// A host and a port as in a `Host` header or an origin: `localhost:8188`, `[::1]`.
 struct Authority: Hashable, Sendable {
   /// A name in lower case without a final dot, or an address without brackets.
   let host: String
@@ -8,7 +8,7 @@ struct Authority: Hashable, Sendable {
   /// The bytes of an address: 4 or 16 of them; nil for a name.
   let address: [UInt8]?
 
-  /// Reads a host and a port; nil for what is neither a name nor an address.
+  /// Parses a host and a port; nil if it is neither a name nor an address.
   init?(_ text: String) {
     let host: Substring
     let rest: Substring
@@ -26,7 +26,7 @@ struct Authority: Hashable, Sendable {
     self.init(host, port: port)
   }
 
-  /// Reads a host alone, as one is told to listen at; an address needs no brackets here.
+  /// Parses a host alone, as in the option to listen at; an address needs no brackets here.
   init?(host text: String) {
     let isBracketed = text.hasPrefix("[") && text.hasSuffix("]")
     self.init(isBracketed ? text.dropFirst().dropLast() : text[...], port: nil)
@@ -41,7 +41,7 @@ struct Authority: Hashable, Sendable {
     self.port = port
   }
 
-  /// Whether it is this machine by any of its names that mean itself alone.
+  /// Whether it is a loopback address or name.
   var isLoopback: Bool {
     guard let address else { return host == "localhost" }
     if address.count == 4 { return address[0] == 127 }
@@ -50,7 +50,7 @@ struct Authority: Hashable, Sendable {
       || Array(address.prefix(12)) == mapped && address[12] == 127
   }
 
-  /// The port after a colon, which may be none; nil for what is no port.
+  /// The optional port after a colon; nil for an invalid port.
   private static func port(_ text: Substring) -> Int?? {
     guard !text.isEmpty else { return .some(nil) }
     guard text.hasPrefix(":") else { return nil }
@@ -75,7 +75,7 @@ struct Authority: Hashable, Sendable {
   }
 
   private static func address(_ text: String) -> [UInt8]? {
-    // The system reads up to a zero byte, and may know more than the standard's forms.
+    // The system's parser stops at a zero byte, and accepts non-standard forms.
     guard text.utf8.allSatisfy({ "0123456789abcdef:.".utf8.contains($0) }) else { return nil }
     var v4 = in_addr()
     if unsafe inet_pton(AF_INET, text, &v4) == 1 {

@@ -1,27 +1,28 @@
 internal import Foundation
 
 #if canImport(CDispatch)
-  // Where GRDB is loaded too, the compiler takes Linux's `stat` to be a member of this module.
+  // With GRDB loaded, the compiler takes Linux's `stat` for a member of this module.
   internal import CDispatch
 #endif
 
-/// The secret that requests must carry.
+/// The secret token of requests.
 ///
-/// Comparing takes the same time whatever a request says, so that nobody learns the token by asking
-/// (``ConstantTime``). It is not shown: not in messages, and not where it is printed by mistake.
+/// A comparison takes the same time for every request, so that the token cannot be guessed by
+/// timing (``ConstantTime``). The token does not appear in messages, nor when it is printed by
+/// mistake.
 struct BearerToken: Sendable, CustomStringConvertible {
-  /// What stands before the token in the list of a WebSocket's subprotocols, the one place where a
-  /// browser lets a page put it; nobody should answer with that subprotocol.
+  /// The prefix of the token in a WebSocket's list of subprotocols, the only place where a browser
+  /// lets a page put it; the server does not select that subprotocol.
   static let subprotocolPrefix = "bearer."
 
-  /// How many characters a token has.
+  /// The permitted number of characters of a token.
   static let lengths = 16...512
 
   private let secret: [UInt8]
 
   var description: String { "(a token)" }
 
-  /// Takes a token.
+  /// Validates a token.
   init(_ text: String) throws(BearerTokenError) {
     guard Self.lengths.contains(text.utf8.count) else {
       throw BearerTokenError(
@@ -36,13 +37,13 @@ struct BearerToken: Sendable, CustomStringConvertible {
     secret = Array(text.utf8)
   }
 
-  /// Reads a token from a file, without the blanks, line ends and byte-order mark around it.
+  /// Reads a token from a file, without surrounding white space and byte-order mark.
   ///
-  /// A file that others may read or write is refused.
+  /// A file that others may read or write is rejected.
   init(file path: String) throws(BearerTokenError) {
     let bytes = try Self.read(path)
     guard let text = String(validating: bytes, as: UTF8.self) else {
-      throw BearerTokenError("the token file '\(path)' holds no text")
+      throw BearerTokenError("the token file '\(path)' is empty")
     }
     do {
       let around = CharacterSet.whitespacesAndNewlines.union(["\u{feff}"])
@@ -52,14 +53,14 @@ struct BearerToken: Sendable, CustomStringConvertible {
     }
   }
 
-  /// Whether an `Authorization` header carries the token.
+  /// Whether an `Authorization` header contains the token.
   func matches(authorization: String?) -> Bool {
     let words = (authorization ?? "").utf8.split(separator: UInt8(ascii: " "), maxSplits: 1)
     guard words.count == 2, String(words[0])?.lowercased() == "bearer" else { return false }
     return matches(words[1].drop { $0 == UInt8(ascii: " ") })
   }
 
-  /// Whether a `Sec-WebSocket-Protocol` header carries the token, as `bearer.TOKEN` in its list.
+  /// Whether a `Sec-WebSocket-Protocol` header contains the token, as `bearer.TOKEN` in its list.
   func matches(subprotocols: String?) -> Bool {
     (subprotocols ?? "").split(separator: ",")
       .map { $0.trimmingCharacters(in: .whitespaces) }
@@ -97,9 +98,9 @@ struct BearerToken: Sendable, CustomStringConvertible {
   }
 }
 
-/// What is wrong with a token or its file.
+/// An error in a token or its file.
 struct BearerTokenError: Error, Equatable, Sendable, CustomStringConvertible {
-  /// The failure in words, with how to mend it.
+  /// The message with a remedy.
   let message: String
 
   init(_ message: String) { self.message = message }

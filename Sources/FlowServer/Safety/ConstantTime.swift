@@ -1,12 +1,12 @@
-/// Comparison that takes as long for what is nearly right as for what is wholly wrong.
+/// Comparison in constant time.
 enum ConstantTime {
-  /// Whether two texts are the same.
+  /// Whether two texts are equal.
   ///
-  /// Reads as many bytes as the padding has, whatever the lengths and wherever the texts differ.
+  /// Always reads as many bytes as the padding, independently of lengths and differences.
   ///
   /// - Parameters:
-  ///   - candidate: what came; longer than the padding, it is not equal.
-  ///   - secret: what it must be.
+  ///   - candidate: the received text; never equal if longer than the padding.
+  ///   - secret: the expected text.
   ///   - count: the length that both are padded to.
   /// - Precondition: the secret is at most that long.
   @inline(never)

@@ -1,7 +1,8 @@
 internal import HTTPTypes
 internal import Hummingbird
 
-/// Lets pages of named origins read answers, errors among them (CORS, Fetch Standard, section 3.2).
+/// Lets pages of listed origins read responses, including errors (CORS, Fetch Standard, section
+/// 3.2).
 struct CrossOriginMiddleware: RouterMiddleware {
   let hosts: HostCheck
 
@@ -19,14 +20,14 @@ struct CrossOriginMiddleware: RouterMiddleware {
     return response
   }
 
-  /// Whether a browser asks for leave to send a request of a page.
+  /// Whether a request is a browser's preflight for a page's request.
   static func isPreflight(_ head: HTTPRequest) -> Bool {
     head.method == .options && head.headerFields[.origin] != nil
       && head.headerFields[.accessControlRequestMethod] != nil
   }
 }
 
-/// Answers browsers that ask for leave; the gate has let them through.
+/// Answers preflight requests, after the gate has accepted them.
 struct PreflightMiddleware: RouterMiddleware {
   let hosts: HostCheck
 
@@ -38,14 +39,14 @@ struct PreflightMiddleware: RouterMiddleware {
       return try await next(request, context)
     }
     var response = Response(status: .noContent)
-    // The page's own origin asks for no leave; what is not allowed is not mentioned.
+    // The page's own origin sends no preflight; other headers are not listed.
     guard let origin = request.headers[.origin], hosts.isNamed(origin: origin) else {
       return response
     }
     response.headers[.accessControlAllowMethods] = "GET, POST, PUT, PATCH, DELETE"
     response.headers[.accessControlAllowHeaders] = "Authorization, Content-Type"
     response.headers[.accessControlMaxAge] = "600"
-    // Chrome asks so before a page of the public network speaks to a private one.
+    // Chrome sends this before a page of the public network accesses a private one.
     if let asked = HTTPField.Name("Access-Control-Request-Private-Network"),
       let allowed = HTTPField.Name("Access-Control-Allow-Private-Network"),
       request.headers[asked] == "true"

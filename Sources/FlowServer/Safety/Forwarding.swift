@@ -1,33 +1,33 @@
 internal import HTTPTypes
 
-/// What requests that came through a proxy looked like to its clients.
+/// Reconstructs requests as the clients of a proxy sent them.
 ///
-/// `X-Forwarded-For`, `-Proto`, `-Host` and `-Prefix`, and `Forwarded` (RFC 7239), are taken from
-/// trusted proxies only: anybody else can write anything into them.
+/// `X-Forwarded-For`, `-Proto`, `-Host` and `-Prefix`, and `Forwarded` (RFC 7239), are accepted
+/// from trusted proxies only: any other client could forge them.
 struct Forwarding: Sendable {
   /// A request as its client sent it.
   struct View: Sendable {
-    /// Where the client reached the server.
+    /// The address at which the client reached the server.
     var url: PublicURL
-    /// The host that the client named, where a proxy says it.
+    /// The host that the client requested, if a proxy forwards it.
     var forwardedHost: String?
     /// The client's own address.
     var client: String?
 
-    /// The hosts besides the `Host` header's that the request names.
+    /// The hosts that the request names besides the `Host` header.
     var hosts: [String?] { forwardedHost.map { [$0] } ?? [] }
   }
 
-  /// Where all clients reach the server, if that was given at the start.
+  /// The address at which all clients reach the server, if configured.
   let publicURL: PublicURL?
   let proxies: TrustedProxies
 
-  /// Reads a request's headers.
+  /// Evaluates a request's headers.
   ///
   /// - Parameters:
   ///   - head: the request.
-  ///   - remote: the address that it came from.
-  /// - Throws: what is wrong with what a trusted proxy says.
+  ///   - remote: the address of the connection.
+  /// - Throws: an error for invalid headers of a trusted proxy.
   func view(of head: HTTPRequest, from remote: String?) throws(ServerError) -> View {
     var view = View(
       url: publicURL ?? PublicURL(scheme: "http", host: head.authority ?? ""), client: remote)
@@ -54,7 +54,8 @@ struct Forwarding: Sendable {
     remote.flatMap { Authority(host: $0)?.address }.map(proxies.contains) ?? false
   }
 
-  /// The nearest client that is no trusted proxy: what is further left is that client's own word.
+  /// The nearest client that is not a trusted proxy; entries further left are that client's own
+  /// claim.
   private func client(_ fields: HTTPFields, element: HeaderParameters?) -> String? {
     let chain =
       fields[.forwardedFor]?.split(separator: ",").map {
@@ -66,7 +67,7 @@ struct Forwarding: Sendable {
     return element?["for"].flatMap { Self.address($0) }
   }
 
-  /// An address without the brackets and port that it may have; nil for a name.
+  /// An address without brackets and port; nil for a name.
   private static func address(_ text: String) -> String? {
     if Authority(host: text)?.address != nil { return text }
     guard let authority = Authority(text), authority.address != nil else { return nil }
@@ -76,7 +77,7 @@ struct Forwarding: Sendable {
   /// The nearest proxy's element of `Forwarded`, which is the last one.
   private static func element(_ text: String?) throws(ServerError) -> HeaderParameters? {
     guard let last = text?.split(separator: ",").last else { return nil }
-    // Written like the parameters of a value, without the value.
+    // The syntax is that of a value's parameters, without the value.
     do { return try HeaderParameters("-;\(last)", of: "Forwarded") } catch {
       throw ServerError(.badRequest, "forwarded_invalid", error.message)
     }

@@ -2,7 +2,7 @@ internal import HTTPTypes
 internal import Hummingbird
 internal import HummingbirdCore
 
-/// Turns away who must not come in: wrong Host (DNS rebinding), foreign Origin, no token.
+/// Rejects requests with a wrong Host (DNS rebinding), a foreign Origin, or without the token.
 struct GateMiddleware: RouterMiddleware {
   let hosts: HostCheck
   let token: BearerToken?
@@ -17,12 +17,12 @@ struct GateMiddleware: RouterMiddleware {
     return try await next(request, context)
   }
 
-  /// Checks what a request says of where it comes from.
+  /// Checks the origin of a request.
   ///
   /// - Parameters:
   ///   - head: the request.
-  ///   - remote: the address that it came from.
-  ///   - subprotocols: the subprotocols that a WebSocket offers, of which one may be the token.
+  ///   - remote: the address of the connection.
+  ///   - subprotocols: the subprotocols that a WebSocket offers, one of which may be the token.
   /// - Returns: the request as its client sent it.
   @discardableResult
   func admit(
@@ -36,7 +36,7 @@ struct GateMiddleware: RouterMiddleware {
     guard hosts.allows(origin: origin, host: view.forwardedHost ?? head.authority) else {
       throw ServerError(.forbidden, "origin_refused", hosts.refusal(origin: origin ?? ""))
     }
-    // Browsers ask for leave without the token.
+    // Browsers send preflight requests without the token.
     guard let token, !Self.isOpen(head), !CrossOriginMiddleware.isPreflight(head) else {
       return view
     }
@@ -51,8 +51,8 @@ struct GateMiddleware: RouterMiddleware {
     return view
   }
 
-  /// Whether a path is open to those without a token: the page, which asks for one, and whether
-  /// the server is well.
+  /// Whether a path is accessible without the token: the web UI, which asks for one, and the health
+  /// check.
   private static func isOpen(_ head: HTTPRequest) -> Bool {
     let path = URI(head.path ?? "").path
     return path == "/healthz" || path == "/readyz" || path == "/openapi.json"

@@ -1,8 +1,8 @@
-/// Which names the server answers to, and whose pages may ask it.
+/// The host names of the server, and the origins whose pages may use it.
 ///
-/// A page of anywhere can make its own name point at this machine (DNS rebinding) and then read
-/// what the server answers; the name in `Host` gives it away. An address in its place is never such
-/// a page's, nor is `localhost`, which browsers resolve themselves.
+/// A page of any site can make its own name point at this machine (DNS rebinding) and then read the
+/// server's responses; the name in `Host` reveals this. An IP address there never belongs to such a
+/// page, nor does `localhost`, which browsers resolve themselves.
 struct HostCheck: Sendable {
   private let isLoopback: Bool
   private let hosts: [Authority]
@@ -14,9 +14,10 @@ struct HostCheck: Sendable {
   ///
   /// - Parameters:
   ///   - boundHost: the address or name that the server listens at.
-  ///   - hostNames: further names, with a port where only that one is meant.
-  ///   - origins: the origins of other pages that may use the server, as `https://example.com`.
-  ///   - publicURL: where clients reach the server through a proxy.
+  ///   - hostNames: further names, with a port to accept only that port.
+  ///   - origins: the origins of other pages that may use the server, such as
+  ///     `https://example.com`.
+  ///   - publicURL: the address at which clients reach the server through a proxy.
   init(
     boundHost: String, hostNames: [String] = [], origins: [String] = [],
     publicURL: PublicURL? = nil
@@ -45,14 +46,14 @@ struct HostCheck: Sendable {
     self.origins = found
   }
 
-  /// Whether a request may name the server as its `Host` header does.
+  /// Whether a `Host` header is acceptable.
   func allows(host text: String?) -> Bool {
     guard let text, let host = Authority(text) else { return false }
     if host.isLoopback || !isLoopback && host.address != nil { return true }
     return hosts.contains { $0.host == host.host && ($0.port == nil || $0.port == host.port) }
   }
 
-  /// Whether a page of an origin may ask; what says no origin is no page.
+  /// Whether pages of an origin may send requests; requests without an origin are not from pages.
   ///
   /// - Parameters:
   ///   - origin: the `Origin` header.
@@ -65,24 +66,24 @@ struct HostCheck: Sendable {
     return origin.isSame(as: authority)
   }
 
-  /// Whether an origin is one of those that were named, to whose pages answers may be shown.
+  /// Whether an origin is one of the configured ones, whose pages may read responses.
   func isNamed(origin text: String) -> Bool { Origin(text).map(origins.contains) ?? false }
 
-  /// Why a host is refused, in words for the client.
+  /// The message for a rejected host.
   func refusal(host: String?) -> String {
     guard let host else { return "the request has no Host header" }
     return "the server does not answer to the host \(MultipartError.quote(host)); if "
-      + "that is its name, whoever runs it must allow it"
+      + "this is its name, the operator must allow it"
   }
 
-  /// Why a page's origin is refused, in words for the client.
+  /// The message for a rejected origin.
   func refusal(origin: String) -> String {
     "pages of the origin \(MultipartError.quote(origin)) may not use the server; if "
-      + "they should, whoever runs it must allow that"
+      + "they should, the operator must allow it"
   }
 }
 
-/// What is wrong with the names that a server is to answer to.
+/// An error in the configured host names or origins.
 struct HostCheckError: Error, Equatable, Sendable, CustomStringConvertible {
   /// The failure in words.
   let message: String

@@ -1,12 +1,12 @@
-/// Where a page comes from, as browsers say it in `Origin`: a scheme, a host and a port.
+/// The origin of a page as in the header `Origin`: a scheme, a host and a port.
 struct Origin: Hashable, Sendable {
   let scheme: String
   let authority: Authority
 
-  /// The port, named or the scheme's own.
+  /// The explicit port, or the scheme's default.
   var port: Int? { authority.port ?? Self.port(of: scheme) }
 
-  /// Reads an origin; nil for `null` and for whatever else names none.
+  /// Parses an origin; nil for `null` and for invalid ones.
   init?(_ text: String) {
     guard let end = text.firstRange(of: "://"),
       let authority = Authority(String(text[end.upperBound...]))
@@ -19,9 +19,9 @@ struct Origin: Hashable, Sendable {
     self.authority = authority
   }
 
-  /// Whether the page was served by what a `Host` header names.
+  /// Whether the page was served by the host of a `Host` header.
   ///
-  /// Where the header has no port it means the scheme's, as a browser leaves it out.
+  /// If the header has no port, the scheme's default is meant.
   func isSame(as host: Authority) -> Bool {
     (scheme == "http" || scheme == "https") && authority.host == host.host
       && port == host.port ?? Self.port(of: scheme)

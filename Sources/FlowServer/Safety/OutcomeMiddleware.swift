@@ -3,7 +3,7 @@ internal import Hummingbird
 internal import Logging
 internal import Metrics
 
-/// Answers failures in OpenAI's shape, counts requests and logs them.
+/// Answers failures in OpenAI's format, counts requests and logs them.
 struct OutcomeMiddleware: RouterMiddleware {
   /// The methods of each path.
   let paths: PathMethods
@@ -18,7 +18,7 @@ struct OutcomeMiddleware: RouterMiddleware {
     do { response = try await next(request, context) } catch {
       var failure = ServerError(error)
       var allowed: [String] = []
-      // No route took it; a route that finds nothing says so itself.
+      // No route matched; a route that does not find an object reports that itself.
       if Self.route(context) == nil, failure.status == .notFound {
         allowed = paths.methods(of: request.uri.path)
         failure =
@@ -56,7 +56,7 @@ struct OutcomeMiddleware: RouterMiddleware {
     return response
   }
 
-  /// A path as it may stand in a log: characters that a terminal could take for commands are escaped.
+  /// A path for the log, with terminal control characters escaped.
   static func plain(_ path: String) -> String {
     let scalars = path.unicodeScalars.prefix(200)
     return scalars.map {
@@ -65,13 +65,13 @@ struct OutcomeMiddleware: RouterMiddleware {
     .joined()
   }
 
-  /// Counts a request by its route, and its time until the body was sent.
+  /// Counts a request by its route, and measures its time until the body was sent.
   private func measure(
     _ response: inout Response, of request: Request, _ context: ServerContext,
     since start: ContinuousClock.Instant
   ) {
     let dimensions = [
-      // Anything can be a method: each would be another series.
+      // Methods are arbitrary text: each would create another series.
       ("method", Self.methods.contains(request.method) ? request.method.rawValue : "other"),
       ("path", Self.route(context) ?? "other"), ("status", "\(response.status.code)"),
     ]
@@ -89,7 +89,7 @@ struct OutcomeMiddleware: RouterMiddleware {
     }
   }
 
-  /// The route that took a request; nil where none did, which the router names otherwise.
+  /// The route of a request; nil if none matched.
   private static func route(_ context: ServerContext) -> String? {
     context.endpointPath.flatMap { $0.hasPrefix("/") ? $0 : nil }
   }

@@ -1,7 +1,7 @@
-/// Where clients reach a server: a scheme, a host and port, and the path before its own.
+/// The address at which clients reach a server: a scheme, a host and port, and a path prefix.
 struct PublicURL: Equatable, Sendable, CustomStringConvertible {
   let scheme: String
-  /// The host with its port, if that is not the scheme's own.
+  /// The host, with its port unless it is the scheme's default.
   let host: String
   /// Empty, or a path such as `/streamflow` without a final slash.
   let prefix: String
@@ -12,7 +12,7 @@ struct PublicURL: Equatable, Sendable, CustomStringConvertible {
     self.prefix = prefix
   }
 
-  /// Reads an address such as `https://example.org/streamflow`.
+  /// Parses an address such as `https://example.org/streamflow`.
   init?(_ text: String) {
     guard let end = text.firstRange(of: "://") else { return nil }
     let rest = text[end.upperBound...]
@@ -23,7 +23,7 @@ struct PublicURL: Equatable, Sendable, CustomStringConvertible {
     self.init(scheme: scheme, host: String(rest[..<slash]), prefix: prefix)
   }
 
-  /// Reads an address that was given at the start.
+  /// Parses a configured address.
   init(validating text: String) throws(HostCheckError) {
     guard let url = PublicURL(text) else {
       throw HostCheckError(
@@ -33,13 +33,13 @@ struct PublicURL: Equatable, Sendable, CustomStringConvertible {
     self = url
   }
 
-  /// A scheme in lower case; nil for other than HTTP's two.
+  /// A scheme in lower case; nil unless it is HTTP or HTTPS.
   static func scheme(_ text: some StringProtocol) -> String? {
     let scheme = text.lowercased()
     return scheme == "http" || scheme == "https" ? scheme : nil
   }
 
-  /// A path without its final slash; nil for what is no plain path.
+  /// A path without its final slash; nil for an invalid path.
   static func prefix(_ text: some StringProtocol) -> String? {
     let path = text.hasSuffix("/") ? String(text.dropLast()) : String(text)
     guard !path.isEmpty else { return "" }
@@ -59,13 +59,13 @@ struct PublicURL: Equatable, Sendable, CustomStringConvertible {
     return path
   }
 
-  /// A request's path without the prefix, as some proxies pass it on; others remove it.
+  /// A request's path without the prefix, which some proxies remove and others keep.
   func path(_ uri: String) -> String {
     guard !prefix.isEmpty, uri.hasPrefix(prefix + "/") else { return uri }
     return String(uri.dropFirst(prefix.count))
   }
 
-  /// The address of a path of the server.
+  /// The full address of a path of the server.
   func address(_ path: String) -> String { "\(self)\(path)" }
 
   var description: String { "\(scheme)://\(host)\(prefix)" }

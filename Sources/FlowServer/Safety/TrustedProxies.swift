@@ -1,4 +1,4 @@
-/// The addresses of proxies whose word on a request's origin is taken.
+/// The addresses of trusted proxies, whose forwarding headers are accepted.
 struct TrustedProxies: Sendable {
   private struct Network: Sendable {
     let address: [UInt8]
@@ -19,7 +19,7 @@ struct TrustedProxies: Sendable {
 
   private init() { networks = [] }
 
-  /// Reads addresses and networks.
+  /// Parses addresses and networks.
   ///
   /// - Parameter texts: each an address such as `127.0.0.1`, or a network such as `10.0.0.0/8`.
   init(_ texts: [String]) throws(HostCheckError) {
@@ -38,13 +38,13 @@ struct TrustedProxies: Sendable {
     self.networks = networks
   }
 
-  /// Whether an address is a proxy's; an IPv4 address within IPv6 counts as itself.
+  /// Whether an address is a proxy's; an IPv4-mapped IPv6 address counts as the IPv4 address.
   func contains(_ address: [UInt8]) -> Bool {
     let plain = Self.unmapped(address)
     return networks.contains { $0.contains(address) || $0.contains(plain) }
   }
 
-  /// The IPv4 address that an IPv6 address stands for, or the address itself.
+  /// The IPv4 address that an IPv6 address maps, or the address itself.
   static func unmapped(_ address: [UInt8]) -> [UInt8] {
     let prefix = Array(repeating: UInt8(0), count: 10) + [0xFF, 0xFF]
     return address.count == 16 && address.starts(with: prefix) ? Array(address.suffix(4)) : address

@@ -6,15 +6,15 @@ internal import NIOCore
 enum EventLines {
   static let type = "text/event-stream"
 
-  /// An event of a name, whose data is JSON on one line.
+  /// An event with JSON data on one line.
   static func event(_ name: String, _ value: some Encodable) -> ByteBuffer {
     ByteBuffer(string: "event: \(name)\ndata: \(JSONWire.text(of: value))\n\n")
   }
 }
 
 extension Response {
-  /// An answer that goes on until there is no more, or its client has gone; the connection is
-  /// closed after it.
+  /// A response that continues until the stream ends or the client disconnects; the connection
+  /// closes after it.
   static func ongoing(
     to request: Request, type: String, _ parts: some AsyncSequence<ByteBuffer, Never> & Sendable
   ) -> Response {

@@ -1,7 +1,7 @@
-/// A header field's value and its parameters, as in `form-data; name="image"`.
+/// A header field's value and its parameters, such as `form-data; name="image"`.
 ///
-/// Quoted values may escape `"` and `\` with a backslash; before anything else a backslash is one,
-/// as in the paths that old browsers send.
+/// In quoted values, `"` and `\` may be escaped with a backslash; before any other character a
+/// backslash is literal, as in the paths that old browsers send.
 struct HeaderParameters {
   /// The value before the parameters, in lower case.
   let value: String
@@ -10,10 +10,10 @@ struct HeaderParameters {
   /// The value of a parameter.
   subscript(_ name: String) -> String? { parameters[name] }
 
-  /// Reads a value.
+  /// Parses a value.
   ///
   /// - Parameters:
-  ///   - text: the value as it came.
+  ///   - text: the received value.
   ///   - field: the field's name, for errors.
   init(_ text: String, of field: String) throws(MultipartError) {
     let bytes = Array(text.utf8)
@@ -68,7 +68,7 @@ struct HeaderParameters {
     return String(decoding: value, as: UTF8.self)
   }
 
-  /// The text up to a character or the end, without the blanks around it.
+  /// The text up to a character or the end, without surrounding white space.
   private static func text(
     _ bytes: [UInt8], upTo end: Unicode.Scalar, _ position: inout Int
   ) -> String {

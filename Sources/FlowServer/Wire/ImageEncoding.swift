@@ -1,12 +1,12 @@
 internal import FlowCore
 internal import FlowMedia
 
-/// How images are sent.
+/// The file format of images in responses.
 enum ImageEncoding: Hashable, Codable, Sendable {
   case png
   case jpeg(quality: Int)
 
-  /// Reads the parameters `output_format` and `output_compression`.
+  /// Parses the parameters `output_format` and `output_compression`.
   init(_ fields: inout RequestFields) throws(ServerError) {
     let format = try fields.text("output_format", limit: 40) ?? "png"
     guard format == "png" || format == "jpeg" else {
@@ -32,11 +32,11 @@ enum ImageEncoding: Hashable, Codable, Sendable {
   /// The media type.
   var type: String { "image/\(name)" }
 
-  /// The file of an image.
+  /// The image's file.
   ///
   /// - Parameters:
   ///   - image: the image.
-  ///   - parameters: the settings it was generated with, stored in the file.
+  ///   - parameters: the generation settings to store in the file.
   func bytes(of image: PixelImage, parameters: String?) throws(MediaError) -> [UInt8] {
     switch self {
     case .png: try image.png(texts: parameters.map { [("parameters", $0)] } ?? [])

@@ -4,17 +4,17 @@ internal import FlowModels
 internal import HTTPTypes
 internal import StreamFlow
 
-/// What a request for images asks for, before its model is known.
+/// A request for images, before its model is loaded.
 struct ImageOrder: Sendable {
-  /// How images are answered with.
+  /// The format of images in responses.
   enum ResponseFormat: String, CaseIterable, Codable {
     case base64 = "b64_json"
     case url
   }
 
-  /// The model's name; the first one's where nothing is said.
+  /// The model's name; the first model if nil.
   var model: String?
-  /// The prompts; each makes `count` images.
+  /// The prompts, with `count` images each.
   let prompts: [String]
   let count: Int
   let size: PixelSize?
@@ -23,13 +23,13 @@ struct ImageOrder: Sendable {
   let responseFormat: ResponseFormat
   let isStreamed: Bool
   let previewCount: Int
-  /// Who asks, in the client's own words.
+  /// The client's own user id.
   let user: String?
-  /// What the parameters asked for in vain; ``allWarnings(model:_:)`` adds what depends on the model.
+  /// Ignored parameters; ``allWarnings(model:_:)`` adds the warnings that depend on the model.
   var warnings: [ResponseWarning] = []
-  /// The image that they start from, if any, at the size of the images that are made.
+  /// The input image, if any, at the size of the generated images.
   var source: InputImage?
-  /// The memory that the source takes, as long as the order is there.
+  /// The memory of the input image, reserved as long as the order exists.
   var sourceMemory: SourceMemory?
 
   /// The names in stored jobs.
@@ -44,11 +44,11 @@ struct ImageOrder: Sendable {
   /// The number of images.
   var imageCount: Int { prompts.count * count }
 
-  /// Reads the parameters of a request.
+  /// Parses the parameters of a request.
   ///
   /// - Parameters:
   ///   - fields: the parameters.
-  ///   - limits: what is taken.
+  ///   - limits: the limits of the server.
   ///   - isJob: whether it is a job, which may be larger and have several prompts.
   init(_ fields: inout RequestFields, limits: ServerLimits, isJob: Bool = false) throws(ServerError)
   {
@@ -61,7 +61,7 @@ struct ImageOrder: Sendable {
       try fields.choice("response_format", as: ResponseFormat.self) ?? .base64
     isStreamed = isJob ? false : try fields.flag("stream") ?? false
     previewCount = isJob ? 0 : try fields.integer("partial_images", in: 0...8) ?? 0
-    // What OpenAI calls it now comes before what it was called.
+    // OpenAI's current name takes precedence over the old one.
     let identifier = try fields.text("safety_identifier", limit: 200)
     let user = try fields.text("user", limit: 200)
     self.user = identifier?.isEmpty == false ? identifier : user
@@ -72,7 +72,7 @@ struct ImageOrder: Sendable {
     guard let prompts = several ?? sampling.prompt.map({ [$0] }), !prompts.isEmpty else {
       throw ServerError(
         .badRequest, "missing_parameter",
-        "'prompt' is missing; expected a text that says what the image shows"
+        "'prompt' is missing; expected a text that describes the image"
           + (fields.misspelling(of: "prompt").map { ", and '\($0)' is not known" } ?? ""),
         parameter: "prompt")
     }
@@ -92,7 +92,7 @@ struct ImageOrder: Sendable {
     warnings = fields.warnings
   }
 
-  /// The requests of its images: each prompt's next has the next seed.
+  /// The requests of its images; seeds count up for the images of each prompt.
   func requests(of checkpoint: Checkpoint) -> [GenerationRequest] {
     var requests: [GenerationRequest] = []
     for prompt in prompts {
@@ -112,12 +112,12 @@ struct ImageOrder: Sendable {
   }
 }
 
-/// Orders are stored with jobs, without their input image. Stored names and meanings stay as they
-/// are; a new one must be optional, or raise ``JobRequest/version``.
+/// Orders are stored with jobs, without their input image. Stored names and meanings must not
+/// change; a new one must be optional, or raise ``JobRequest/version``.
 extension ImageOrder: Codable {}
 
 extension PixelSize {
-  /// Reads the parameter `size`: `auto`, or as `512x512`.
+  /// Parses the parameter `size`: `auto`, or such as `512x512`.
   init?(_ fields: inout RequestFields, limits: ServerLimits) throws(ServerError) {
     guard let text = try fields.text("size", limit: 20), text != "auto" else { return nil }
     let parts = text.split(separator: "x", omittingEmptySubsequences: false).map { Int($0) }

@@ -1,9 +1,9 @@
 extension JSONParser {
-  /// Reads a string in quotes.
+  /// Parses a quoted string.
   mutating func string() throws(JSONError) -> String {
     position += 1
     let start = position
-    // Escapes are rare: what is between them is copied as a whole.
+    // Escapes are rare: the text between them is copied in runs.
     var text: [UInt8] = []
     var copiedEnd = start
     while true {
@@ -27,7 +27,7 @@ extension JSONParser {
     }
   }
 
-  /// Reads a backslash and what it stands for.
+  /// Parses a backslash escape.
   private mutating func escape() throws(JSONError) -> Unicode.Scalar {
     let start = position
     position += 1
@@ -46,7 +46,7 @@ extension JSONParser {
     }
     let unit = try hexadecimal()
     if let scalar = Unicode.Scalar(unit) { return scalar }
-    // Beyond the basic plane two escapes make a character (RFC 8259, section 7).
+    // Characters beyond the basic plane consist of two escapes (RFC 8259, section 7).
     guard (0xD800...0xDBFF).contains(unit), take("\\"), take("u") else {
       throw .syntax(offset: start, expected: "both halves of a surrogate pair")
     }

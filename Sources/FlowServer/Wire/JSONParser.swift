@@ -1,9 +1,9 @@
-/// Reads a JSON document (RFC 8259) in one pass, within limits.
+/// Parses a JSON document (RFC 8259) in one pass, within limits.
 ///
-/// Work is linear in the bytes read: the position only moves forward, each byte is read once, and
-/// reading stops at the first byte that exceeds a limit. A document of thousands of nested arrays is
-/// refused at its ninth byte. Foundation's decoder has no such limits, and cannot tell what a value
-/// is without attempting to decode it as every type in turn.
+/// The work is linear in the bytes read: each byte is read once, and parsing stops at the first
+/// byte that exceeds a limit. A document of thousands of nested arrays is rejected at its ninth
+/// byte. Foundation's decoder has no such limits, and can only find out the type of a value by
+/// trying each type in turn.
 struct JSONParser {
   private static let maximumNumberByteCount = 128
 
@@ -19,7 +19,7 @@ struct JSONParser {
     self.limits = limits
   }
 
-  /// Reads a document.
+  /// Parses a document.
   ///
   /// - Parameters:
   ///   - bytes: UTF-8 text; a byte-order mark is skipped.
@@ -32,7 +32,7 @@ struct JSONParser {
     return try parser.document()
   }
 
-  /// Reads the whole document.
+  /// Parses the whole document.
   mutating func document() throws(JSONError) -> JSONValue {
     if bytes.starts(with: [0xEF, 0xBB, 0xBF]) { position = 3 }
     let value = try value()
@@ -83,7 +83,7 @@ struct JSONParser {
         skipWhitespace()
         guard take(":") else { throw expected("':'") }
         let value = try value()
-        // Readers disagree on which of two counts: neither does here.
+        // Parsers disagree on repeated names, so they are rejected.
         guard values.updateValue(value, forKey: name) == nil else { throw .repeatedName(name) }
       } while try takesSeparator(before: "}")
     }
@@ -97,7 +97,7 @@ struct JSONParser {
     guard depth <= limits.depth else { throw .tooDeep(limit: limits.depth) }
   }
 
-  /// Whether a comma follows; otherwise the closing bracket was read.
+  /// Whether a comma follows; otherwise the closing bracket was consumed.
   private mutating func takesSeparator(before end: Unicode.Scalar) throws(JSONError) -> Bool {
     skipWhitespace()
     if take(",") { return true }
@@ -120,7 +120,7 @@ struct JSONParser {
   private mutating func number() throws(JSONError) -> JSONValue {
     let start = position
     _ = take("-")
-    // A leading zero stands alone.
+    // A leading zero must be the only digit.
     if !take("0") { try digits() }
     let isWhole =
       next != UInt8(ascii: ".") && next != UInt8(ascii: "e") && next != UInt8(ascii: "E")
@@ -153,7 +153,7 @@ struct JSONParser {
   /// The byte at the position; nil at the end.
   var next: UInt8? { position < bytes.count ? bytes[position] : nil }
 
-  /// Reads a character if it is next.
+  /// Consumes a character if it is next.
   mutating func take(_ character: Unicode.Scalar) -> Bool {
     guard next == UInt8(ascii: character) else { return false }
     position += 1
@@ -166,6 +166,6 @@ struct JSONParser {
     }
   }
 
-  /// The error of something else at the position.
+  /// The error for an unexpected byte at the position.
   func expected(_ what: String) -> JSONError { .syntax(offset: position, expected: what) }
 }

@@ -9,7 +9,7 @@ enum JSONValue: Equatable, Sendable {
   case array([JSONValue])
   case object([String: JSONValue])
 
-  /// What it is, in a word.
+  /// The name of its type.
   var kind: String {
     switch self {
     case .null: "null"
@@ -22,27 +22,27 @@ enum JSONValue: Equatable, Sendable {
   }
 }
 
-/// Limits of a JSON document that a client sends.
+/// The limits of a client's JSON document.
 struct JSONLimits: Equatable, Sendable {
-  /// The most bytes.
+  /// The maximum size in bytes.
   var byteCount: Int
-  /// The most arrays and objects around a value; the outermost one counts.
+  /// The maximum nesting of arrays and objects, including the outermost.
   var depth = 8
-  /// The most values: each scalar, array and object counts as one.
+  /// The maximum number of values: each scalar, array and object counts as one.
   var valueCount: Int
 }
 
-/// Why a JSON document was refused.
+/// Why a JSON document was rejected.
 enum JSONError: Error, Equatable, Sendable {
   /// Something else was expected at a byte, counted from 0.
   case syntax(offset: Int, expected: String)
-  /// An object names a member twice.
+  /// An object contains a name twice.
   case repeatedName(String)
   case tooLarge(limit: Int)
   case tooDeep(limit: Int)
   case tooManyValues(limit: Int)
 
-  /// The failure in words that follow "the body" or the name of a parameter.
+  /// The message, to follow "the body" or the name of a parameter.
   var message: String {
     switch self {
     case .syntax(let offset, let expected):

@@ -3,7 +3,7 @@ internal import HTTPTypes
 internal import Hummingbird
 internal import NIOCore
 
-/// JSON as the server writes it.
+/// JSON in responses.
 enum JSONWire {
   static func text(of value: some Encodable) -> String {
     String(decoding: data(of: value), as: UTF8.self)
@@ -15,13 +15,13 @@ enum JSONWire {
     encoder.keyEncodingStrategy = .convertToSnakeCase
     encoder.nonConformingFloatEncodingStrategy = .convertToString(
       positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
-    // What the server writes are its own plain values, all of which can be written.
+    // Responses are simple values, which can always be encoded.
     return (try? encoder.encode(value)) ?? Data("{}".utf8)
   }
 }
 
 extension Response {
-  /// An answer in JSON.
+  /// A JSON response.
   static func json(_ value: some Encodable, status: HTTPResponse.Status = .ok) -> Response {
     Response(
       status: status,
@@ -29,7 +29,7 @@ extension Response {
       body: ResponseBody(byteBuffer: ByteBuffer(bytes: JSONWire.data(of: value))))
   }
 
-  /// An answer of bytes.
+  /// A response of bytes.
   static func bytes(_ bytes: [UInt8], type: String, caching: String = "no-store") -> Response {
     Response(
       status: .ok, headers: [.contentType: type, .cacheControl: caching],

@@ -1,8 +1,8 @@
-/// The text that separates the parts of a form.
+/// The boundary that separates the parts of a form.
 struct MultipartBoundary {
   let text: String
 
-  /// Reads the boundary from a request's `Content-Type`.
+  /// Parses the boundary in a request's `Content-Type`.
   init(contentType: String) throws(MultipartError) {
     let header = try HeaderParameters(contentType, of: "Content-Type")
     guard header.value == "multipart/form-data" else {

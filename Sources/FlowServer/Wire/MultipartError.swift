@@ -1,13 +1,13 @@
-/// What is wrong with the body of a form.
+/// An error in the body of a form.
 struct MultipartError: Error, Equatable, Sendable, CustomStringConvertible {
-  /// The failure in words: what, where, what was expected and what came.
+  /// The message: what, where, expected, got.
   let message: String
 
   init(_ message: String) { self.message = message }
 
   var description: String { message }
 
-  /// A text of a client as it may stand in a message.
+  /// A client's text, escaped for a message.
   static func quote(_ text: some StringProtocol) -> String {
     text.unicodeScalars.count > 80 ? "'\(text.prefix(80))...'" : "'\(text)'"
   }

@@ -1,15 +1,15 @@
 internal import Foundation
 
-/// What the header of a form's part says.
+/// The header of a form's part.
 struct MultipartHeader {
   let name: String
   let fileName: String?
   let contentType: String?
 
-  /// Reads the lines of a header.
+  /// Parses the lines of a header.
   ///
   /// - Parameters:
-  ///   - lines: the lines without their ends.
+  ///   - lines: the lines without their line ends.
   ///   - number: the part's number from 1, for errors.
   init(_ lines: [ArraySlice<UInt8>], part number: Int) throws(MultipartError) {
     let fields = try Self.fields(lines, part: number)
@@ -48,7 +48,8 @@ struct MultipartHeader {
       guard let text = String(validating: line, as: UTF8.self),
         line.allSatisfy({ $0 >= 0x20 && $0 != 0x7F || $0 == UInt8(ascii: "\t") })
       else {
-        throw MultipartError("part \(number): a header line is no UTF-8 text without controls")
+        throw MultipartError(
+          "part \(number): a header line is not UTF-8 text, or contains control characters")
       }
       guard let colon = text.firstIndex(of: ":"), colon != text.startIndex,
         text[..<colon].utf8.allSatisfy(HeaderParameters.isToken)
@@ -66,8 +67,8 @@ struct MultipartHeader {
     return fields
   }
 
-  /// Undoes what browsers escape in names: quotes and line ends, and nothing else, so that `%41` is
-  /// itself (HTML, "multipart/form-data encoding algorithm").
+  /// Decodes the escapes that browsers write in names: quotes and line ends only, so that `%41` is
+  /// unchanged (HTML, "multipart/form-data encoding algorithm").
   private static func decodePercents(_ text: String) -> String {
     var decoded: [UInt8] = []
     var rest = Substring(text).utf8
@@ -86,8 +87,8 @@ struct MultipartHeader {
     return String(decoding: decoded, as: UTF8.self)
   }
 
-  /// The text of `filename*=UTF-8''na%C3%AFve.png`, which older clients send; as it is where it is
-  /// no such text.
+  /// The text of `filename*=UTF-8''na%C3%AFve.png`, which older clients send; unchanged if it has
+  /// another form.
   private static func decodeExtended(_ text: String) -> String {
     let pieces = text.split(separator: "'", maxSplits: 2, omittingEmptySubsequences: false)
     guard pieces.count == 3, pieces[0].lowercased() == "utf-8" else { return text }

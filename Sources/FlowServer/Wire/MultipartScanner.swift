@@ -1,14 +1,14 @@
 /// Finds the parts of a form in its body.
 ///
-/// A delimiter is CR LF, `--` and the boundary, alone on its line but for blanks, and with `--` after
-/// it at the end of the form. A line that goes on otherwise is content: `--abcd` does not end a part
-/// where the boundary is `abc`. A delimiter has one CR, its first byte; so bytes that agreed with its
-/// beginning and then did not hold no other beginning, and no byte is read more than a few times.
+/// A delimiter is CR LF, `--` and the boundary, alone on its line except for white space, and
+/// followed by `--` at the end of the form. Other lines are content: `--abcd` does not end a part
+/// if the boundary is `abc`. A delimiter contains only one CR, its first byte. A failed partial
+/// match therefore cannot contain the start of another, and no byte is read more than a few times.
 struct MultipartScanner<Bytes: RandomAccessCollection<UInt8>> where Bytes.Index == Int {
   private struct Delimiter {
-    /// The place of its CR.
+    /// The position of its CR.
     let start: Int
-    /// The place after its line.
+    /// The position after its line.
     let end: Int
     let isLast: Bool
   }
@@ -21,12 +21,12 @@ struct MultipartScanner<Bytes: RandomAccessCollection<UInt8>> where Bytes.Index 
   private var delimiter: Delimiter
   private var contentStart = 0
 
-  /// Finds the first delimiter, after whatever is before it.
+  /// Finds the first delimiter and skips everything before it.
   init(_ bytes: Bytes, boundary: MultipartBoundary) throws(MultipartError) {
     self.bytes = bytes
     pattern = Array("\r\n--\(boundary.text)".utf8)
     delimiter = Delimiter(start: 0, end: 0, isLast: true)
-    // The CR LF of the first delimiter is not there where it begins the body.
+    // The first delimiter has no CR LF at the start of the body.
     let afterFirst = bytes.startIndex + pattern.count - 2
     var found: Delimiter?
     if agreement(at: bytes.startIndex, from: 2) == pattern.count - 2 {
@@ -72,7 +72,7 @@ struct MultipartScanner<Bytes: RandomAccessCollection<UInt8>> where Bytes.Index 
     }
   }
 
-  /// The content after the header that was read last; nil where the body ends in it.
+  /// The content after the most recent header; nil if the body ends in it.
   mutating func content() throws(MultipartError) -> Range<Int>? {
     // The line end before the delimiter of an empty part may be that of the header.
     guard let next = try nextDelimiter(from: contentStart - 2) else { return nil }
@@ -98,7 +98,7 @@ struct MultipartScanner<Bytes: RandomAccessCollection<UInt8>> where Bytes.Index 
     return nil
   }
 
-  /// How many bytes agree with the delimiter's from one of them on.
+  /// The number of bytes that match the delimiter's from an index on.
   private func agreement(at position: Int, from first: Int) -> Int {
     var length = 0
     while first + length < pattern.count, position + length < bytes.endIndex,
@@ -109,7 +109,7 @@ struct MultipartScanner<Bytes: RandomAccessCollection<UInt8>> where Bytes.Index 
     return length
   }
 
-  /// Reads the rest of a delimiter's line; nil where it is none, or is cut.
+  /// Parses the rest of a delimiter's line; nil if it is not a delimiter, or is truncated.
   private func endOfDelimiter(
     start: Int, afterBoundary position: Int
   ) throws(MultipartError) -> Delimiter? {

@@ -1,16 +1,15 @@
-/// What parameters of other programs are called here.
+/// The counterparts of other programs' parameters.
 enum ParameterHints {
-  /// What to say of a parameter that is not known, besides that it is not; nil where there is
-  /// nothing to say.
+  /// A hint for an unknown parameter; nil if there is none.
   ///
   /// - Parameters:
   ///   - name: the parameter.
-  ///   - known: the parameters that are known in its place.
+  ///   - known: the known parameters of the request.
   static func hint(for name: String, known: Set<String>) -> String? {
     if let other = synonyms[name], known.contains(other) { return "use '\(other)'" }
     if let advice = advice[name] { return advice }
     let near = known.map { (EditDistance.between(name, $0), $0) }.min { $0 < $1 }
-    // A third of the letters: "promt", "guidence_scale".
+    // Up to a third of the letters: "promt", "guidence_scale".
     guard let (distance, closest) = near, 3 * distance <= closest.count else { return nil }
     return "did you mean '\(closest)'?"
   }
@@ -37,8 +36,7 @@ enum ParameterHints {
   ]
 }
 
-/// The insertions, deletions and substitutions of characters between two words, whose case does not
-/// count.
+/// The case-insensitive edit distance of two words: insertions, deletions and substitutions.
 enum EditDistance {
   static func between(_ one: some StringProtocol, _ other: some StringProtocol) -> Int {
     let (one, other) = (Array(one.lowercased()), Array(other.lowercased()))

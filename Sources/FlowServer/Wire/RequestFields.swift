@@ -1,19 +1,19 @@
 internal import HTTPTypes
 
-/// The parameters of a request, of a JSON body or a form, read by name and kind.
+/// The parameters of a request, from a JSON body or a form, read by name and type.
 ///
-/// Each error names the parameter, what was expected and what came. What is there and was not read
-/// at the end is a parameter that the server does not know (``checkAllRead()``).
+/// Each error names the parameter, the expected value and the received one. Parameters that are
+/// unread at the end are unknown to the server (``checkAllRead()``).
 struct RequestFields {
   private let values: [String: JSONValue]
-  /// Whether all values came as text, as a form's do.
+  /// Whether all values are text, as in a form.
   private let isForm: Bool
-  /// What stands before names in errors, as in `blend[1].`.
+  /// The prefix of names in errors, such as `blend[1].`.
   private let prefix: String
   /// The limits of JSON in a form's fields.
   private let limits: JSONLimits
   private var read: Set<String> = []
-  /// What was read and has no effect, or less than was asked for.
+  /// Warnings about parameters that were read and have no effect, or less than requested.
   private(set) var warnings: [ResponseWarning] = []
 
   /// The fields of a JSON object.
@@ -38,12 +38,12 @@ struct RequestFields {
   ///
   /// - Parameters:
   ///   - form: the form.
-  ///   - limits: the limits of fields that hold JSON.
+  ///   - limits: the limits of fields that contain JSON.
   init(form: MultipartForm, limits: JSONLimits) throws(ServerError) {
     var values: [String: JSONValue] = [:]
     for part in form.parts where part.fileName == nil {
       guard let text = String(validating: part.content, as: UTF8.self) else {
-        throw .invalid("'\(part.name)' is no UTF-8 text", parameter: part.name)
+        throw .invalid("'\(part.name)' is not UTF-8 text", parameter: part.name)
       }
       guard values[part.name] == nil else {
         throw .invalid("'\(part.name)' is given twice", parameter: part.name)
@@ -62,12 +62,12 @@ struct RequestFields {
     self.isForm = isForm
   }
 
-  /// Whether a parameter is there.
+  /// Whether a parameter is present.
   func has(_ name: String) -> Bool {
     values[name].map { $0 != .null } ?? false
   }
 
-  /// Whether a parameter is there and says null.
+  /// Whether a parameter is null.
   func isNull(_ name: String) -> Bool { values[name] == .null }
 
   private mutating func value(_ name: String) -> JSONValue? {
@@ -89,20 +89,20 @@ struct RequestFields {
     return .invalid("'\(prefix)\(name)' must be \(expected), got \(got)", parameter: prefix + name)
   }
 
-  /// A text of at most so many characters.
+  /// A text with a maximum number of characters.
   mutating func text(_ name: String, limit: Int) throws(ServerError) -> String? {
     guard let value = value(name) else { return nil }
     guard case .string(let text) = value else { throw wrong(name, "a string", value) }
     guard text.unicodeScalars.count <= limit else {
       throw ServerError(
         .badRequest, "too_long",
-        "'\(prefix)\(name)' has \(text.unicodeScalars.count) characters, at most \(limit) are taken",
+        "'\(prefix)\(name)' has \(text.unicodeScalars.count) characters, the limit is \(limit)",
         parameter: prefix + name)
     }
     return text
   }
 
-  /// One of some words.
+  /// One of several words.
   mutating func choice(_ name: String, of words: [String]) throws(ServerError) -> String? {
     guard let value = value(name) else { return nil }
     guard case .string(let text) = value, words.contains(text) else {
@@ -118,12 +118,12 @@ struct RequestFields {
     try choice(name, of: Choice.allCases.map(\.rawValue)).flatMap(Choice.init)
   }
 
-  /// A whole number in a range.
+  /// An integer in a range.
   ///
   /// - Parameters:
   ///   - name: the parameter.
-  ///   - range: what is taken.
-  ///   - word: a word that says the same as leaving it out.
+  ///   - range: the accepted range.
+  ///   - word: a word that means the default.
   mutating func integer(
     _ name: String, in range: ClosedRange<Int>, orWord word: String? = nil
   ) throws(ServerError) -> Int? {
@@ -137,15 +137,15 @@ struct RequestFields {
       default: nil
       }
     guard let number, range.contains(number) else {
-      throw wrong(name, "a whole number from \(range.lowerBound) to \(range.upperBound)", value)
+      throw wrong(name, "an integer from \(range.lowerBound) to \(range.upperBound)", value)
     }
     return number
   }
 
-  /// A seed; -1 gives one at random, as in other programs.
+  /// A seed; -1 means a random one, as in other programs.
   mutating func seed(_ name: String) throws(ServerError) -> UInt64? {
     guard let value = value(name) else { return nil }
-    // Small enough for every JSON reader.
+    // Small enough for every JSON parser.
     if value == .integer(-1) || (isForm && value == .string("-1")) {
       return UInt64(UInt32.random(in: 0 ... .max))
     }
@@ -158,12 +158,12 @@ struct RequestFields {
       default: nil
       }
     guard let number else {
-      throw wrong(name, "-1 for a random one, or a whole number from 0 to \(UInt64.max)", value)
+      throw wrong(name, "-1 for a random one, or an integer from 0 to \(UInt64.max)", value)
     }
     return number
   }
 
-  /// A number in a range, which may leave its lower end out.
+  /// A number in a range whose lower bound may be exclusive.
   mutating func number(
     _ name: String, in range: ClosedRange<Double>, above: Bool = false
   ) throws(ServerError) -> Double? {
@@ -186,7 +186,7 @@ struct RequestFields {
     return number
   }
 
-  /// Yes or no.
+  /// A Boolean.
   mutating func flag(_ name: String) throws(ServerError) -> Bool? {
     guard let value = value(name) else { return nil }
     switch value {
@@ -197,7 +197,7 @@ struct RequestFields {
     }
   }
 
-  /// Objects in an array; a form gives them as JSON.
+  /// An array of objects; in a form, JSON.
   mutating func objects(_ name: String, limit: Int) throws(ServerError) -> [RequestFields]? {
     guard let value = try parsed(name) else { return nil }
     guard case .array(let array) = value, array.count <= limit else {
@@ -215,14 +215,14 @@ struct RequestFields {
     return objects
   }
 
-  /// An object; a form gives it as JSON.
+  /// An object; in a form, JSON.
   mutating func object(_ name: String) throws(ServerError) -> RequestFields? {
     guard let value = try parsed(name) else { return nil }
     guard case .object(let values) = value else { throw wrong(name, "an object", value) }
     return RequestFields(values, prefix: "\(prefix)\(name).", limits: limits)
   }
 
-  /// Texts in an array.
+  /// An array of texts.
   mutating func texts(
     _ name: String, countLimit: Int, limit: Int
   ) throws(ServerError) -> [String]? {
@@ -242,7 +242,7 @@ struct RequestFields {
     return texts
   }
 
-  /// Records a warning, which the answer carries.
+  /// Records a warning for the response.
   mutating func warn(_ warning: ResponseWarning) { warnings.append(warning) }
 
   private mutating func parsed(_ name: String) throws(ServerError) -> JSONValue? {
@@ -253,7 +253,7 @@ struct RequestFields {
     }
   }
 
-  /// A parameter that was not read and is most likely meant as another, if any.
+  /// The unread parameter that is most likely a misspelling of a name, if any.
   func misspelling(of name: String) -> String? {
     values.keys.sorted().first {
       !read.contains($0) && $0.count <= 40 && ParameterHints.hint(for: $0, known: [name]) != nil
@@ -261,11 +261,11 @@ struct RequestFields {
     }
   }
 
-  /// Checks that there is nothing that was not read.
+  /// Checks that no parameter is unread.
   func checkAllRead() throws(ServerError) {
     let unknown = values.keys.filter { !read.contains($0) }.sorted()
     guard let first = unknown.first else { return }
-    // Names of a client's own length are not compared.
+    // Very long names are not compared.
     let hint = first.count <= 40 ? ParameterHints.hint(for: first, known: read) : nil
     throw ServerError(
       .badRequest, "unknown_parameter",

@@ -4,11 +4,11 @@ internal import Hummingbird
 internal import NIOCore
 
 extension Request {
-  /// The whole body, within a limit of bytes; the connection limits the time.
+  /// The whole body, within a size limit; the connection limits the time.
   ///
   /// - Parameters:
-  ///   - limit: the most bytes.
-  ///   - context: what gives the client leave to send it, and is charged with it as it arrives.
+  ///   - limit: the maximum number of bytes.
+  ///   - context: sends `100 Continue`, and is charged with the memory as the body arrives.
   mutating func bytes(
     upTo limit: Int, _ context: ServerContext
   ) async throws -> [UInt8] {
@@ -30,7 +30,7 @@ extension Request {
     return bytes
   }
 
-  /// Checks that the body is sent as it is (RFC 9110, section 8.4).
+  /// Checks that the body has no content encoding (RFC 9110, section 8.4).
   private func checkContentEncoding() throws(ServerError) {
     let codings = headers[values: .contentEncoding].flatMap { $0.split(separator: ",") }
       .map { $0.trimmingCharacters(in: .whitespaces) }
@@ -71,7 +71,7 @@ extension Request {
   }
 }
 
-/// Does some work within a time.
+/// Runs work with a time limit.
 func within<Result: Sendable>(
   _ time: Duration, else error: ServerError,
   _ work: @escaping @Sendable () async throws -> Result

@@ -2,36 +2,36 @@ internal import FlowCore
 internal import FlowModels
 internal import StreamFlow
 
-/// Something that a request asked for and that was not done as asked, although the request succeeded.
+/// A request's wish that was not fulfilled as requested, although the request succeeded.
 ///
-/// Answers, streamed events, jobs and live streams carry warnings in an array named `warnings`, which
-/// is absent where there are none.
+/// Responses, streamed events, jobs and live streams contain warnings in an array named `warnings`,
+/// which is omitted if there are none.
 struct ResponseWarning: Codable, Hashable, Sendable {
-  /// A stable word for programs.
+  /// A stable code for programs.
   enum Code: String, Codable, CaseIterable, Sendable {
-    /// A parameter was read and has no effect.
+    /// A parameter has no effect.
     case parameterIgnored = "parameter_ignored"
-    /// Another model than the one named made the images.
+    /// Another model than the requested one was used.
     case modelSubstituted = "model_substituted"
-    /// Fewer partial images are sent than were asked for.
+    /// Fewer partial images are sent than requested.
     case partialImagesReduced = "partial_images_reduced"
-    /// The prompt has a word that the model was not trained on.
+    /// The prompt contains a word that the model was not trained on.
     case unknownWord = "unknown_word"
-    /// The prompt names nothing that the model draws.
+    /// The prompt contains no subject that the model knows.
     case unknownSubject = "unknown_subject"
-    /// The prompt names several things, and the model draws one.
+    /// The prompt contains several subjects, and the model draws one.
     case severalSubjects = "several_subjects"
-    /// The size is far from the one that the model was trained for.
+    /// The size is far from the size that the model was trained for.
     case unsuitableSize = "unsuitable_size"
     /// A tag in a prompt names a LoRA or hypernetwork that is not loaded.
     case promptTagIgnored = "prompt_tag_ignored"
   }
 
-  /// The word for programs.
+  /// The code for programs.
   let code: Code
-  /// The sentence for people, with the values and the remedy.
+  /// The message for people, with the values and a remedy.
   let message: String
-  /// The parameter concerned, if it was one.
+  /// The affected parameter, if any.
   let parameter: String?
 
   init(_ code: Code, _ message: String, parameter: String? = nil) {
@@ -42,13 +42,14 @@ struct ResponseWarning: Codable, Hashable, Sendable {
 }
 
 extension ImageOrder {
-  /// All warnings of the order: those of its parameters, then those that depend on the model.
+  /// All warnings of the order: those of its parameters, followed by those that depend on the
+  /// model.
   ///
   /// - Parameters:
-  ///   - name: the name of the model that makes the images.
+  ///   - name: the name of the model that is used.
   ///   - checkpoint: that model.
-  /// - Returns: the warnings, without duplicates; nil where there are none, so that the field is
-  ///   absent.
+  /// - Returns: the warnings, without duplicates; nil if there are none, so that the field is
+  ///   omitted.
   func allWarnings(model name: String, _ checkpoint: Checkpoint) -> [ResponseWarning]? {
     var found = warnings
     if let warning = ResponseWarning.substitution(of: model, by: name) { found.append(warning) }
@@ -77,7 +78,7 @@ extension ResponseWarning {
     }
   }
 
-  /// The warnings of tags in a request's prompts that a prompt cannot load, such as `<lora:name:1>`.
+  /// The warnings of prompt tags that cannot be applied, such as `<lora:name:1>`.
   static func unusedTags(
     in request: GenerationRequest, of checkpoint: Checkpoint
   ) -> [ResponseWarning] {
@@ -86,7 +87,7 @@ extension ResponseWarning {
     }
   }
 
-  /// The warning that another model than the one named is used; nil where it is the one named.
+  /// The warning that another model than the requested one is used; nil if it is the requested one.
   static func substitution(of asked: String?, by name: String) -> ResponseWarning? {
     guard let asked, asked != name else { return nil }
     return ResponseWarning(

@@ -2,7 +2,7 @@ internal import FlowCore
 internal import FlowModels
 internal import StreamFlow
 
-/// The parameters that say how an image is made; images, jobs and live streams share them.
+/// The sampling parameters that images, jobs and live streams share.
 struct SamplingFields: Codable, Sendable {
   var prompt: String?
   var negativePrompt: String?
@@ -17,7 +17,7 @@ struct SamplingFields: Codable, Sendable {
   var blend: PromptBlend?
   var seedBlend: SeedBlend?
 
-  /// The names in stored jobs, which are those of requests.
+  /// The names in stored jobs, which equal those of requests.
   private enum CodingKeys: String, CodingKey {
     case prompt, seed, guidance, delta, schedule, spacing, solver, blend
     case negativePrompt = "negative_prompt"
@@ -78,13 +78,14 @@ struct SamplingFields: Codable, Sendable {
     return SeedBlend(seed: seed, fraction: Float(fraction))
   }
 
-  /// The request of a prompt, with what suits the model where nothing is said: what the command
-  /// `streamflow generate` takes too, so that a seed names the same image.
+  /// The request of a prompt, with the model's defaults.
+  ///
+  /// They equal those of `streamflow generate`, so that a seed determines the same image in both.
   ///
   /// - Parameters:
   ///   - prompt: the prompt.
   ///   - checkpoint: the model.
-  ///   - spacing: the layout of times; nil for the model's own.
+  ///   - spacing: the timestep spacing; nil for the model's own.
   func request(
     _ prompt: String, of checkpoint: Checkpoint, spacing: FlowMatchingSchedule.Spacing?
   ) -> GenerationRequest {
@@ -96,7 +97,7 @@ struct SamplingFields: Codable, Sendable {
 }
 
 extension GenerationRequest {
-  /// The same with what some parameters say.
+  /// The same request with some parameters changed.
   func changed(by fields: SamplingFields, of checkpoint: Checkpoint) -> GenerationRequest {
     var request = self
     if let prompt = fields.prompt { request.prompt = prompt }
@@ -107,7 +108,7 @@ extension GenerationRequest {
     if let schedule = fields.schedule { request.schedule = schedule }
     if let spacing = fields.spacing { request.spacing = spacing }
     if let solver = fields.solver { request.solver = solver }
-    // An empty one takes a blend away.
+    // An empty blend removes an existing one.
     if let blend = fields.blend { request.blend = blend.parts.isEmpty ? nil : blend }
     if let seedBlend = fields.seedBlend { request.seedBlend = seedBlend }
     return request
@@ -115,7 +116,8 @@ extension GenerationRequest {
 }
 
 extension Guidance {
-  /// The same with what some parameters say; a scale alone means what it means to the model.
+  /// The same guidance with some parameters changed; a scale alone has its usual meaning for the
+  /// model.
   fileprivate func changed(by fields: SamplingFields, of checkpoint: Checkpoint) -> Guidance {
     let delta = fields.delta ?? self.delta
     if let kind = fields.guidance {

@@ -7,16 +7,16 @@ internal import FlowText
 internal import Hummingbird
 internal import StreamFlow
 
-/// What clients are told of each failure.
+/// The conversion of failures to errors for clients.
 ///
-/// Messages that may name a file of the server's stay in its log.
+/// Messages that may contain the server's paths are only logged.
 extension ServerError {
-  /// The code of a model whose files are missing, damaged or not readable by this version.
+  /// The code for a model whose files are missing, damaged or not supported by this version.
   static let modelCode = "model_unavailable"
-  /// The code of a runtime or device that is not there.
+  /// The code for an unavailable runtime or device.
   static let engineCode = "engine_unavailable"
 
-  /// Any failure as what a client is told.
+  /// Converts any failure to an error for clients.
   init(_ error: any Error) {
     switch error {
     case let error as ServerError: self = error
@@ -29,7 +29,7 @@ extension ServerError {
     case let error as ResultStoreError: self = .of(error)
     case let error as MultipartError: self = .invalid(error.message)
     case is CancellationError:
-      self = ServerError(.serviceUnavailable, "cancelled", "the request was given up")
+      self = ServerError(.serviceUnavailable, "cancelled", "the request was cancelled")
     case let error as HTTPError:
       self = ServerError(
         error.status, Self.code(of: error.status),
@@ -38,7 +38,9 @@ extension ServerError {
     }
   }
 
-  /// Why a model cannot be read, which the log says already: no client is at fault for it.
+  /// Converts a failure to load a model.
+  ///
+  /// It was logged already, and is not the client's fault.
   init(loading error: any Error) {
     switch error {
     case let error as ServerError: self = error
@@ -48,8 +50,7 @@ extension ServerError {
     }
   }
 
-  /// Whether a failure that ends a request is for whoever runs the server to mend, and not in its
-  /// log yet.
+  /// Whether a failure that ends a request is the operator's to fix, and not logged yet.
   static func mustLog(_ error: any Error) -> Bool {
     if let error = error as? ServerError, error.code == modelCode { return false }
     return ServerError(error).isLogged
@@ -69,11 +70,11 @@ extension ServerError {
       ServerError(.serviceUnavailable, "out_of_memory", error.message, retryAfter: 10)
     case .notFinite: ServerError(.internalServerError, "not_finite", error.message)
     case .unsupported:
-      // Its words name the model's files.
+      // Its message contains the model's paths.
       error.settings.contains(.schedule)
         ? ServerError(
           .badRequest, "unsupported",
-          "the model does not say which flow it is of; choose with 'schedule' "
+          "the model does not specify its sampling schedule; choose with 'schedule' "
             + "(\(ScheduleChoice.spellings))", parameter: "schedule")
         : ServerError(.badRequest, "unsupported", error.message)
     case .fileMissing, .fileInvalid: modelUnavailable
@@ -105,11 +106,11 @@ extension ServerError {
     case .runtimeMissing, .runtimeUnsupported, .deviceUnavailable:
       ServerError(
         .serviceUnavailable, engineCode,
-        "the server has no device to compute with; its log says why", retryAfter: 60)
+        "the server has no usable device; its log says why", retryAfter: 60)
     case .modelUnreadable, .compilationFailed, .runFailed, .shapeMismatch:
       ServerError(
         .internalServerError, "engine_failed",
-        "the device could not compute the image; the server's log says why")
+        "the device failed to compute the image; the server's log says why")
     case .cacheUnusable:
       ServerError(
         .insufficientStorage, "storage_unavailable",
@@ -126,12 +127,12 @@ extension ServerError {
     case .encodingFailed:
       ServerError(
         .internalServerError, "encoding_failed",
-        "the image was made and cannot be written as a file; the server's log says why")
+        "the finished image cannot be encoded; the server's log says why")
     case .diskFull: diskFull
     case .fileUnreadable, .fileUnwritable: storageUnavailable
     case .ffmpegMissing, .encoderMissing, .videoUnreadable, .videoStreamMissing, .videoCutShort,
       .outputIsInput, .interrupted:
-      // Of videos, which the server does not handle.
+      // Codes of videos, which the server does not handle.
       unknown
     }
   }
@@ -146,7 +147,7 @@ extension ServerError {
 
   private static let diskFull = ServerError(
     .insufficientStorage, "disk_full",
-    "the server has no room for the image; ask for b64_json instead of url")
+    "the server has no space for the image; request b64_json instead of url")
 
   private static let storageUnavailable = ServerError(
     .insufficientStorage, "storage_unavailable",

@@ -2,15 +2,15 @@ internal import Foundation
 internal import HTTPTypes
 internal import Hummingbird
 
-/// What a client is told went wrong, in the shape of OpenAI's API.
+/// An error for clients, in the format of OpenAI's API.
 struct ServerError: Error, Sendable {
   /// The status.
   let status: HTTPResponse.Status
-  /// The failure in words, with the values that clashed and how to mend it.
+  /// The message, with the conflicting values and a remedy.
   let message: String
-  /// The parameter that was wrong, if it was one.
+  /// The invalid parameter, if any.
   var parameter: String?
-  /// A word for programs.
+  /// A code for programs.
   let code: String
   /// When to try again, in seconds.
   var retryAfter: Int?
@@ -30,19 +30,19 @@ struct ServerError: Error, Sendable {
     ServerError(.badRequest, "invalid_value", message, parameter: parameter)
   }
 
-  /// The server takes nothing more.
+  /// The server accepts no further requests.
   static let stopping = ServerError(
-    .serviceUnavailable, "shutting_down", "the server is about to stop; try again", retryAfter: 10)
+    .serviceUnavailable, "shutting_down", "the server is stopping; try again", retryAfter: 10)
 
-  /// The code of a body in a content encoding that is not supported.
+  /// The code for a body with an unsupported content encoding.
   static let contentEncodingCode = "content_encoding_unsupported"
 
-  /// JSON that was refused.
+  /// Creates an error for rejected JSON.
   ///
   /// - Parameters:
-  ///   - error: why.
-  ///   - what: what holds it: the body, or a parameter in quotes.
-  ///   - parameter: the parameter, if it is one.
+  ///   - error: the reason.
+  ///   - what: the location of the JSON: the body, or a quoted parameter.
+  ///   - parameter: the parameter, if any.
   static func json(
     _ error: JSONError, of what: String, parameter: String? = nil
   ) -> ServerError {
@@ -72,13 +72,13 @@ struct ServerError: Error, Sendable {
     }
   }
 
-  /// Whether the server's log says more: what failed is for whoever runs the server to mend.
+  /// Whether the server's log has details: the failure is the operator's to fix.
   var isLogged: Bool {
     status.code == 500 || status == .insufficientStorage || code == Self.modelCode
       || code == Self.engineCode
   }
 
-  /// The kind of failure in OpenAI's words.
+  /// The kind of failure in OpenAI's terms.
   var kind: String {
     switch status.code {
     case 401, 403: "authentication_error"
@@ -88,14 +88,14 @@ struct ServerError: Error, Sendable {
     }
   }
 
-  /// The body.
+  /// The body of the response.
   var body: ErrorBody {
     ErrorBody(
       error: ErrorBody.Content(
         message: message, type: kind, param: parameter, code: code))
   }
 
-  /// The answer.
+  /// The response.
   var response: Response {
     var response = Response.json(body, status: status)
     if let retryAfter { response.headers[.retryAfter] = "\(retryAfter)" }
@@ -111,7 +111,7 @@ struct ServerError: Error, Sendable {
   }
 }
 
-/// An error as it is written.
+/// An error in the form of the API.
 struct ErrorBody: Encodable, Sendable {
   struct Content: Encodable, Sendable {
     let message: String
@@ -119,7 +119,7 @@ struct ErrorBody: Encodable, Sendable {
     let param: String?
     let code: String
 
-    // Absent parameters are null, as OpenAI writes them.
+    // Absent parameters are null, as in OpenAI's API.
     func encode(to encoder: any Encoder) throws {
       var container = encoder.container(keyedBy: Keys.self)
       try container.encode(message, forKey: .message)
@@ -139,7 +139,7 @@ extension HTTPField.Name {
 }
 
 extension HTTPResponse.Status {
-  /// 507 of WebDAV (RFC 4918): there is no room to store what the request would create.
+  /// 507 of WebDAV (RFC 4918): insufficient storage for the result.
   static let insufficientStorage = HTTPResponse.Status(
     code: 507, reasonPhrase: "Insufficient Storage")
 }

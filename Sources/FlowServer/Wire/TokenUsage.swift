@@ -1,4 +1,4 @@
-/// The usage that OpenAI's clients expect in an answer; no tokens are counted here.
+/// The usage field that OpenAI's clients expect in a response; tokens are not counted here.
 struct TokenUsage: Encodable, Sendable {
   struct Details: Encodable, Sendable {
     let imageTokens = 0

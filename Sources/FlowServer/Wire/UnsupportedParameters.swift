@@ -1,15 +1,15 @@
 internal import HTTPTypes
 
-/// Parameters of OpenAI's images API that the models here have no use for.
+/// Parameters of OpenAI's images API that do not apply to these models.
 ///
-/// One that only tunes the result is ignored with a warning. One whose result would be of the wrong
-/// kind is refused, as OpenAI refuses it of a model that cannot do it: a client that asks for a
-/// transparent background composites the image over something.
+/// Parameters that only tune the result are ignored with a warning. Parameters whose result would
+/// be of the wrong kind are rejected, as OpenAI does for models that lack a feature: a client that
+/// requests a transparent background composites the image over something.
 extension RequestFields {
-  /// Reads them all.
+  /// Reads all of them.
   ///
-  /// - Throws: `invalid_value` for a value that OpenAI does not have, and for
-  ///   `background: "transparent"`.
+  /// - Throws: `invalid_value` for a value that OpenAI does not define, and for `background:
+  ///   "transparent"`.
   mutating func readUnsupportedParameters() throws(ServerError) {
     try readIgnored(
       "quality", of: ["auto", "standard", "low", "medium", "high", "hd", "xhigh", "max"],
@@ -27,13 +27,13 @@ extension RequestFields {
     }
   }
 
-  /// Reads a parameter that has no effect, and warns of that.
+  /// Reads a parameter that has no effect, and adds a warning.
   ///
   /// - Parameters:
   ///   - name: the parameter.
   ///   - words: its values.
-  ///   - defaults: those that ask for what is done anyway, without a warning.
-  ///   - remedy: what to do instead.
+  ///   - defaults: the values that match the actual behavior and cause no warning.
+  ///   - remedy: the alternative.
   mutating func readIgnored(
     _ name: String, of words: [String], defaults: Set<String> = [], remedy: String
   ) throws(ServerError) {
