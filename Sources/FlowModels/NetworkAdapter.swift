@@ -16,10 +16,15 @@ package enum NetworkHook: Hashable, Sendable {
   case skip(Int)
   /// Behind the middle.
   case middle
+  /// A block of the way down, from the first on, where a T2I-Adapter's features are added: behind
+  /// its last attention, before it is downsampled; behind all of a block that does not attend to
+  /// the text. The last tensor that the block keeps for the way up changes with it.
+  case downBlock(Int)
   /// Behind a block of a transformer, from the first on.
   case block(Int)
-  /// The output of an attention to the text, from the first on; the query comes with it.
-  case crossAttention(Int)
+  /// The result of an attention to the text, by the layer's name in the network, before its
+  /// `to_out`; the query comes with it, both `[rows, tokens, heads * width]`.
+  case crossAttention(String)
 }
 
 /// What adapters do while a network is written down.
@@ -29,14 +34,16 @@ package struct NetworkHooks {
 
   /// The graph, to which adapters add inputs.
   let graph: Graph
+  /// The number of rows of a batch.
+  let rows: Int
   private var changes: [NetworkHook: [Change]] = [:]
-  private var crossAttentionCount = 0
 
   /// Attaches adapters to a graph whose network is yet to be written.
   ///
   /// - Throws: a `GraphError` of an adapter.
-  init(_ graph: Graph, adapters: [any NetworkAdapter]) throws(GraphError) {
+  init(_ graph: Graph, rows: Int, adapters: [any NetworkAdapter]) throws(GraphError) {
     self.graph = graph
+    self.rows = rows
     for adapter in adapters { try adapter.attach(to: &self) }
   }
 
@@ -55,11 +62,5 @@ package struct NetworkHooks {
     var value = value
     for change in changes[hook] ?? [] { value = try change(value, query) }
     return value
-  }
-
-  /// The output of the next attention to the text.
-  package mutating func crossAttention(_ value: Value, query: Value) throws(GraphError) -> Value {
-    defer { crossAttentionCount += 1 }
-    return try self(.crossAttention(crossAttentionCount), value, query: query)
   }
 }

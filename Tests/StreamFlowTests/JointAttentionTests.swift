@@ -50,7 +50,7 @@ import Testing
       weights: WeightScope
     ) throws(GraphError) -> Graph {
       let graph = Graph(name: "toy_\(shape.rows)x\(shape.height)x\(shape.width)_\(shape.tokens)")
-      var hooks = try NetworkHooks(graph, adapters: adapters)
+      let hooks = try NetworkHooks(graph, rows: shape.rows, adapters: adapters)
       let sample = graph.input("sample", shape: [shape.rows, 4, shape.height, shape.width])
       let time = try graph.input("timestep", shape: [shape.rows]) * 0.001
       let text = graph.input("hidden", shape: [shape.rows, shape.tokens, textWidth])
@@ -73,7 +73,7 @@ import Testing
         .matrixProduct(matrix(8, 4, seed: 6)).unflattened(height: shape.height, width: shape.width)
       graph.output(
         try output * 2 + sample * time.reshaped([shape.rows, 1, 1, 1]), as: "output")
-      _ = try hooks.crossAttention(attended, query: joined)
+      _ = try hooks(.crossAttention("attention"), attended, query: joined)
       return graph
     }
 
@@ -185,7 +185,8 @@ import Testing
     let width = checkpoint.unet.levels[0].channels
     let hooks: [(NetworkHook, Shape)] = [
       (.input, [1, width, 8, 8]), (.skip(0), [1, width, 8, 8]), (.middle, [1]),
-      (.crossAttention(0), [1]),
+      (.downBlock(0), [1]),
+      (.crossAttention("mid_block.attentions.0.transformer_blocks.0.attn2"), [1]),
     ]
     for (hook, shape) in hooks {
       let adapter = Bias(hook: hook, shape: shape)

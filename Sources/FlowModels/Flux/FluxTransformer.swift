@@ -38,7 +38,7 @@ struct FluxTransformer {
     let sizes = references.map { "_\($0.height)x\($0.width)" }.joined()
     let name = "flux_\(rows)x\(size.height)x\(size.width)_\(size.tokens)\(sizes)"
     let graph = Graph(name: readsModulation ? "\(name)_tables" : name)
-    var hooks = try NetworkHooks(graph, adapters: adapters)
+    var hooks = try NetworkHooks(graph, rows: rows, adapters: adapters)
     let latents = LatentSize(height: size.height, width: size.width)
     let sample = input("sample", rows: rows, latents, in: graph)
     let time = try modulation(rows: rows, isRead: readsModulation, in: graph)

@@ -37,7 +37,7 @@ struct Flux2Transformer {
     let sizes = references.map { "_\($0.height)x\($0.width)" }.joined()
     let name = "flux2_\(rows)x\(size.height)x\(size.width)_\(size.tokens)\(sizes)"
     let graph = Graph(name: readsModulation ? "\(name)_tables" : name)
-    let hooks = try NetworkHooks(graph, adapters: adapters)
+    let hooks = try NetworkHooks(graph, rows: rows, adapters: adapters)
     func latents(_ name: PortName, _ size: LatentSize) throws(GraphError) -> Value {
       try graph.input(name, shape: [rows, configuration.channels, size.height, size.width])
         .flattenedToTokens()

@@ -19,7 +19,7 @@ extension UNet {
   /// Transformer blocks over the places of a picture (`Transformer2DModel`).
   func transformer(
     _ input: Value, _ layer: WeightScope, _ level: UNetConfiguration.Level, _ text: LayerTable,
-    hooks: inout NetworkHooks
+    hooks: NetworkHooks
   ) throws(GraphError) -> Value {
     let normed = try input.groupNorm(
       layer["norm"], groups: configuration.normGroups, epsilon: 1e-6)
@@ -32,7 +32,7 @@ extension UNet {
     for index in 0..<level.transformerLayerCount {
       tokens = try transformerBlock(
         tokens, layer["transformer_blocks"][index], heads: level.headCount, text,
-        hooks: &hooks)
+        hooks: hooks)
     }
     if configuration.usesLinearProjection { tokens = try tokens.linear(layer["proj_out"]) }
     var picture = try tokens.unflattened(height: input.shape[2], width: input.shape[3])
@@ -43,13 +43,17 @@ extension UNet {
   /// Self-attention, attention to the prompt, and a gated layer (`BasicTransformerBlock`).
   private func transformerBlock(
     _ input: Value, _ layer: WeightScope, heads: Int, _ text: LayerTable,
-    hooks: inout NetworkHooks
+    hooks: NetworkHooks
   ) throws(GraphError) -> Value {
     let normed = try input.layerNorm(layer["norm1"])
     var hidden = try input + attention(normed, to: .input(normed), layer["attn1"], heads: heads)
-    let query = try hidden.layerNorm(layer["norm2"])
-    let attended = try attention(query, to: text, layer["attn2"], heads: heads)
-    hidden = try hidden + hooks.crossAttention(attended, query: query)
+    let cross = layer["attn2"]
+    hidden =
+      try hidden
+      + attention(hidden.layerNorm(layer["norm2"]), to: text, cross, heads: heads) {
+        (attended, query) throws(GraphError) in
+        try hooks(.crossAttention(cross.path), attended, query: query)
+      }
     // Gated by a half of itself (GEGLU; Shazeer, 2020, arXiv:2002.05202). Two layers of half the
     // width run 7 to 9 % of the whole network faster than one that is split.
     let entered = try hidden.layerNorm(layer["norm3"])
@@ -60,13 +64,18 @@ extension UNet {
     return try hidden + (value * gate.gelu()).linear(layer["ff"]["net"][2])
   }
 
+  /// Attention of some tokens to others.
+  ///
+  /// - Parameter change: what else makes of its result and the query, before the last layer.
   private func attention(
-    _ query: Value, to context: LayerTable, _ layer: WeightScope, heads: Int
+    _ tokens: Value, to context: LayerTable, _ layer: WeightScope, heads: Int,
+    change: (_ attended: Value, _ query: Value) throws(GraphError) -> Value = { attended, _ in
+      attended
+    }
   ) throws(GraphError) -> Value {
-    try query.linear(layer["to_q"])
-      .attention(
-        key: context.part(of: layer["to_k"]), value: context.part(of: layer["to_v"]), heads: heads
-      )
-      .linear(layer["to_out"][0])
+    let query = try tokens.linear(layer["to_q"])
+    let attended = try query.attention(
+      key: context.part(of: layer["to_k"]), value: context.part(of: layer["to_v"]), heads: heads)
+    return try change(attended, query).linear(layer["to_out"][0])
   }
 }

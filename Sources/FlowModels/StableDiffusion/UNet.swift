@@ -37,7 +37,7 @@ struct UNet {
     let rows = size.rows
     let name = "unet_\(rows)x\(size.height)x\(size.width)_\(size.tokens)"
     let graph = Graph(name: tables.isEmpty ? name : "\(name)_tables")
-    var hooks = try NetworkHooks(graph, adapters: adapters)
+    let hooks = try NetworkHooks(graph, rows: rows, adapters: adapters)
     let sample = graph.input(
       "sample", shape: [rows, configuration.inputChannels, size.height, size.width])
     let places = try tables.contains(.time) ? LayerTable.places(of: timeLayers()) : [:]
@@ -49,7 +49,7 @@ struct UNet {
     let times =
       try tables.contains(.time)
       ? LayerTable.computed(time, places: places) : .input(timeEmbedding(time))
-    let output = try callAsFunction(sample, time: times, text: text, hooks: &hooks)
+    let output = try callAsFunction(sample, time: times, text: text, hooks: hooks)
     try output.expect(sample.shape, of: "the network")
     graph.output(output, as: "output")
     return graph
@@ -89,19 +89,19 @@ struct UNet {
   }
 
   private func callAsFunction(
-    _ sample: Value, time: LayerTable, text: LayerTable, hooks: inout NetworkHooks
+    _ sample: Value, time: LayerTable, text: LayerTable, hooks: NetworkHooks
   ) throws(GraphError) -> Value {
     var hidden = try hooks(.input, sample.convolution(weights["conv_in"], padding: 1))
     var skips = [hidden]
     for index in configuration.levels.indices {
-      try down(index, &hidden, skips: &skips, time: time, text: text, hooks: &hooks)
+      try down(index, &hidden, skips: &skips, time: time, text: text, hooks: hooks)
     }
     if configuration.hasMiddle {
-      hidden = try hooks(.middle, middle(hidden, time: time, text: text, hooks: &hooks))
+      hidden = try hooks(.middle, middle(hidden, time: time, text: text, hooks: hooks))
     }
     for index in skips.indices { skips[index] = try hooks(.skip(index), skips[index]) }
     for index in configuration.levels.indices.reversed() {
-      try up(index, &hidden, skips: &skips, time: time, text: text, hooks: &hooks)
+      try up(index, &hidden, skips: &skips, time: time, text: text, hooks: hooks)
     }
     return try norm(hidden, weights["conv_norm_out"]).silu()
       .convolution(weights["conv_out"], padding: 1)
@@ -148,37 +148,46 @@ struct UNet {
 
   private func down(
     _ index: Int, _ hidden: inout Value, skips: inout [Value], time: LayerTable,
-    text: LayerTable, hooks: inout NetworkHooks
+    text: LayerTable, hooks: NetworkHooks
   ) throws(GraphError) {
     let level = configuration.levels[index]
     let block = weights["down_blocks"][index]
     for layer in 0..<level.layerCount {
       hidden = try residual(hidden, block["resnets"][layer], time: time)
       if level.attendsDown {
-        hidden = try transformer(hidden, block["attentions"][layer], level, text, hooks: &hooks)
+        hidden = try transformer(hidden, block["attentions"][layer], level, text, hooks: hooks)
+      }
+      if level.attendsDown, layer == level.layerCount - 1 {
+        hidden = try hooks(.downBlock(index), hidden)
       }
       skips.append(hidden)
     }
-    guard index < configuration.levels.count - 1 else { return }
-    let padding = Value.Padding(before: configuration.downsamplePadding, after: 1)
-    hidden = try hidden.convolution(
-      block["downsamplers"][0]["conv"], stride: 2, padding: padding)
-    skips.append(hidden)
+    if index < configuration.levels.count - 1 {
+      let padding = Value.Padding(before: configuration.downsamplePadding, after: 1)
+      hidden = try hidden.convolution(
+        block["downsamplers"][0]["conv"], stride: 2, padding: padding)
+      skips.append(hidden)
+    }
+    if !level.attendsDown {
+      // As diffusers has it, where what is added in place is added to the kept tensor too.
+      hidden = try hooks(.downBlock(index), hidden)
+      skips[skips.count - 1] = hidden
+    }
   }
 
   private func middle(
-    _ hidden: Value, time: LayerTable, text: LayerTable, hooks: inout NetworkHooks
+    _ hidden: Value, time: LayerTable, text: LayerTable, hooks: NetworkHooks
   ) throws(GraphError) -> Value {
     let level = configuration.levels[configuration.levels.count - 1]
     let block = weights["mid_block"]
     let entered = try residual(hidden, block["resnets"][0], time: time)
-    let attended = try transformer(entered, block["attentions"][0], level, text, hooks: &hooks)
+    let attended = try transformer(entered, block["attentions"][0], level, text, hooks: hooks)
     return try residual(attended, block["resnets"][1], time: time)
   }
 
   private func up(
     _ index: Int, _ hidden: inout Value, skips: inout [Value], time: LayerTable,
-    text: LayerTable, hooks: inout NetworkHooks
+    text: LayerTable, hooks: NetworkHooks
   ) throws(GraphError) {
     let level = configuration.levels[index]
     let block = weights["up_blocks"][configuration.levels.count - 1 - index]
@@ -186,7 +195,7 @@ struct UNet {
       hidden = try .concatenated([hidden, skips.removeLast()], axis: 1)
       hidden = try residual(hidden, block["resnets"][layer], time: time)
       if level.attendsUp {
-        hidden = try transformer(hidden, block["attentions"][layer], level, text, hooks: &hooks)
+        hidden = try transformer(hidden, block["attentions"][layer], level, text, hooks: hooks)
       }
     }
     guard index > 0, let skip = skips.last else { return }

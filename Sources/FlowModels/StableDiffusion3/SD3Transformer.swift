@@ -38,7 +38,7 @@ struct SD3Transformer {
     if readsModulation { name += "_modulated" }
     if !skippedBlocks.isEmpty { name += "_skipping\(skippedBlocks.sorted())" }
     let graph = Graph(name: name)
-    let hooks = try NetworkHooks(graph, adapters: adapters)
+    let hooks = try NetworkHooks(graph, rows: size.rows, adapters: adapters)
     let sample = graph.input(
       "sample", shape: [size.rows, configuration.channels, size.height, size.width])
     let time =

@@ -36,7 +36,7 @@ struct ZImageTransformer {
     let rows = size.rows
     let name = "zimage_\(rows)x\(size.height)x\(size.width)_\(size.tokens)"
     let graph = Graph(name: readsModulation ? "\(name)_tables" : name)
-    let hooks = try NetworkHooks(graph, adapters: adapters)
+    let hooks = try NetworkHooks(graph, rows: rows, adapters: adapters)
     let sample = graph.input(
       "sample", shape: [rows, configuration.channels, size.height, size.width])
     let modulation =
