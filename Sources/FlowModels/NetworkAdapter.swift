@@ -1,8 +1,12 @@
+package import FlowCore
 package import FlowGraph
 
 /// Something that is attached to a network: a ControlNet, a T2I-Adapter, an IP-Adapter.
 package protocol NetworkAdapter: Sendable {
   /// Adds its inputs to the graph, and what it does at the network's hooks.
+  ///
+  /// All inputs of the network are there already, none of its layers is. Weights are told apart in a
+  /// graph by their names: those of an adapter begin with its own (``ImageAdapter/name``).
   ///
   /// - Throws: a `GraphError` for weights that do not fit.
   func attach(to hooks: inout NetworkHooks) throws(GraphError)
@@ -36,15 +40,46 @@ package struct NetworkHooks {
   let graph: Graph
   /// The number of rows of a batch.
   let rows: Int
+  /// The sample behind the network's first layer, before adapters change it, where the network
+  /// lends it.
+  let embeddedSample: Value?
   private var changes: [NetworkHook: [Change]] = [:]
 
-  /// Attaches adapters to a graph whose network is yet to be written.
+  /// Attaches adapters to a graph that has all inputs of its network, and not yet the network.
   ///
+  /// - Parameters:
+  ///   - graph: the graph.
+  ///   - rows: the number of rows of a batch.
+  ///   - adapters: what is attached.
+  ///   - embeddedSample: the sample behind the network's first layer.
   /// - Throws: a `GraphError` of an adapter.
-  init(_ graph: Graph, rows: Int, adapters: [any NetworkAdapter]) throws(GraphError) {
+  init(
+    _ graph: Graph, rows: Int, adapters: [any NetworkAdapter], embeddedSample: Value? = nil
+  ) throws(GraphError) {
     self.graph = graph
     self.rows = rows
+    self.embeddedSample = embeddedSample
     for adapter in adapters { try adapter.attach(to: &self) }
+  }
+
+  /// An input of the network, for an adapter that is a network of its own: `sample`, `timestep`,
+  /// `hidden`, and where the network reads them `pooled`, `sizes` and `guidance`.
+  ///
+  /// - Parameters:
+  ///   - name: its name.
+  ///   - shape: what the adapter reads; nil for any.
+  /// - Throws: `shapeMismatch` where the network has no such input, or reads a table in its place.
+  package func networkInput(
+    _ name: PortName, shape: Shape? = nil
+  ) throws(GraphError) -> Value {
+    guard let input = graph.input(named: name), shape == nil || input.shape == shape else {
+      let found = graph.input(named: name).map { "\($0.shape)" } ?? "none"
+      throw GraphError(
+        code: .shapeMismatch,
+        message: "an adapter reads the network's input '\(name)'"
+          + "\(shape.map { " of \($0)" } ?? ""), and the network '\(graph.name)' has \(found)")
+    }
+    return input
   }
 
   /// Has a value changed at a hook, after what was attached before.

@@ -50,10 +50,10 @@ import Testing
       weights: WeightScope
     ) throws(GraphError) -> Graph {
       let graph = Graph(name: "toy_\(shape.rows)x\(shape.height)x\(shape.width)_\(shape.tokens)")
-      let hooks = try NetworkHooks(graph, rows: shape.rows, adapters: adapters)
       let sample = graph.input("sample", shape: [shape.rows, 4, shape.height, shape.width])
       let time = try graph.input("timestep", shape: [shape.rows]) * 0.001
       let text = graph.input("hidden", shape: [shape.rows, shape.tokens, textWidth])
+      let hooks = try NetworkHooks(graph, rows: shape.rows, adapters: adapters)
       func matrix(_ rows: Int, _ columns: Int, seed: UInt64) -> Value {
         var noise = GaussianNoise(seed: seed)
         let scale = 1 / Float(rows).squareRoot()

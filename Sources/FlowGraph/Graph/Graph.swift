@@ -41,6 +41,13 @@ public final class Graph {
     return Value(graph: self, name: text, shape: shape, type: type, layer: text)
   }
 
+  /// An input that was added before; nil where there is none of that name.
+  package func input(named name: PortName) -> Value? {
+    guard let port = inputs.first(where: { $0.name == name }) else { return nil }
+    let text = name.description
+    return Value(graph: self, name: text, shape: port.shape, type: port.type, layer: text)
+  }
+
   /// Names a value as an output, in the order of the calls.
   public func output(_ value: Value, as name: PortName) {
     nodes.append(

@@ -18,15 +18,17 @@ package protocol ImageAdapter: NetworkAdapter {
   /// The number of scales of a row: the width of the input `<name>.scales`, `[rows, scaleCount]`.
   var scaleCount: Int { get }
 
+  /// What ``imageGraph(for:isUnconditional:)`` reads.
+  var imageSpace: ImageSpace { get }
   /// The size in pixels of the image that it reads for an output of a size.
   func imageSize(for size: PixelSize) -> PixelSize
-  /// Writes down what is computed once for each image: `pixels`, 8-bit RGB of shape
-  /// `[1, height, width, 3]`, to the inputs of one row, under their full names.
+  /// Writes down what is computed once for each image: the input of its ``imageSpace``, to the
+  /// inputs of one row, under their full names.
   ///
   /// - Parameters:
   ///   - size: the size in pixels of the output image.
   ///   - isUnconditional: for the row of the unconditional prediction. A graph that takes no
-  ///     `pixels` gives the same for every image.
+  ///     input gives the same for every image.
   /// - Throws: a `GraphError` for weights that do not fit.
   func imageGraph(for size: PixelSize, isUnconditional: Bool) throws(GraphError) -> Graph
   /// The scales of a row, ``scaleCount`` of them.
@@ -35,4 +37,20 @@ package protocol ImageAdapter: NetworkAdapter {
   ///   - scale: the strength that a user asks for; 1 is what the adapter was trained with, 0 none.
   ///   - isUnconditional: for the row of the unconditional prediction.
   func scales(_ scale: Float, isUnconditional: Bool) -> [Float]
+}
+
+extension ImageAdapter {
+  package var imageSpace: ImageSpace { .pixels }
+}
+
+/// What an adapter reads an image as.
+package enum ImageSpace: Equatable, Sendable {
+  /// The input `pixels`, 8-bit RGB of shape `[1, height, width, 3]`.
+  case pixels
+  /// The input `latents`, the mean that the model's autoencoder gives for the image,
+  /// `[1, channels, height, width]` in latent pixels.
+  ///
+  /// They are scaled as the network reads its latents, `(z - shift) * scale`; or without the shift,
+  /// `z * scale`, where not `isShifted`.
+  case latents(isShifted: Bool)
 }

@@ -21,14 +21,17 @@ extension FluxTransformer {
   /// it `guidance`, one row, to `table`.
   func modulationGraph() throws(GraphError) -> Graph {
     let graph = Graph(name: "flux_modulation")
-    let time = LayerTable.input(try timeEmbedding(rows: 1, in: graph))
+    let time = try modulation(rows: 1, isRead: false, in: graph)
     graph.output(try time.table(of: modulationLayers()), as: "table")
     return graph
   }
 
   /// What modulates the tokens, read from a table or computed in the graph.
   func modulation(rows: Int, isRead: Bool, in graph: Graph) throws(GraphError) -> LayerTable {
-    guard isRead else { return .input(try timeEmbedding(rows: rows, in: graph)) }
+    guard isRead else {
+      return .input(
+        try timeEmbedding(rows: rows) { (name, shape) in graph.input(name, shape: shape) })
+    }
     let places = try LayerTable.places(of: modulationLayers())
     return .computed(
       graph.input(Self.modulationInput, shape: [rows, LayerTable.width(of: places)]),
@@ -37,13 +40,19 @@ extension FluxTransformer {
 
   /// Time, guidance and pooled text as every modulation reads them, the activation already applied
   /// (`CombinedTimestepGuidanceTextProjEmbeddings`).
-  private func timeEmbedding(rows: Int, in graph: Graph) throws(GraphError) -> Value {
+  ///
+  /// - Parameters:
+  ///   - rows: the batch rows.
+  ///   - input: gives what it is made of, by the name and shape of an input.
+  func timeEmbedding(
+    rows: Int, reading input: (PortName, Shape) throws(GraphError) -> Value
+  ) throws(GraphError) -> Value {
     let layers = weights["time_text_embed"]
-    let timestep = graph.input("timestep", shape: [rows])
-    let pooled = graph.input("pooled", shape: [rows, configuration.pooledWidth])
+    let timestep = try input("timestep", [rows])
+    let pooled = try input("pooled", [rows, configuration.pooledWidth])
     var embedding = try embedded(sinusoids(timestep), layers["timestep_embedder"])
     if configuration.readsGuidance {
-      let guidance = try graph.input("guidance", shape: [rows]) * 1000
+      let guidance = try input("guidance", [rows]) * 1000
       embedding = try embedding + embedded(sinusoids(guidance), layers["guidance_embedder"])
     }
     return try (embedding + embedded(pooled, layers["text_embedder"])).silu()

@@ -38,7 +38,6 @@ struct FluxTransformer {
     let sizes = references.map { "_\($0.height)x\($0.width)" }.joined()
     let name = "flux_\(rows)x\(size.height)x\(size.width)_\(size.tokens)\(sizes)"
     let graph = Graph(name: readsModulation ? "\(name)_tables" : name)
-    var hooks = try NetworkHooks(graph, rows: rows, adapters: adapters)
     let latents = LatentSize(height: size.height, width: size.width)
     let sample = input("sample", rows: rows, latents, in: graph)
     let time = try modulation(rows: rows, isRead: readsModulation, in: graph)
@@ -46,6 +45,7 @@ struct FluxTransformer {
     let references = references.enumerated().map { index, size in
       input(Self.referenceInput(index), rows: rows, size, in: graph)
     }
+    var hooks = try NetworkHooks(graph, rows: rows, adapters: adapters)
     let output = try callAsFunction(
       sample, references: references, text: hidden, time, hooks: &hooks)
     try output.expect(sample.shape, of: "the network")
@@ -104,7 +104,7 @@ struct FluxTransformer {
   }
 
   /// Where each token is: which image it is of, its row and its column; a text is at the origin.
-  private func positions(textCount: Int, images: [LatentSize]) -> [[Int]] {
+  func positions(textCount: Int, images: [LatentSize]) -> [[Int]] {
     [[Int]](repeating: [0, 0, 0], count: textCount)
       + images.enumerated().flatMap { index, image in
         (0..<image.height).flatMap { row in (0..<image.width).map { [index, row, $0] } }

@@ -37,7 +37,6 @@ struct Flux2Transformer {
     let sizes = references.map { "_\($0.height)x\($0.width)" }.joined()
     let name = "flux2_\(rows)x\(size.height)x\(size.width)_\(size.tokens)\(sizes)"
     let graph = Graph(name: readsModulation ? "\(name)_tables" : name)
-    let hooks = try NetworkHooks(graph, rows: rows, adapters: adapters)
     func latents(_ name: PortName, _ size: LatentSize) throws(GraphError) -> Value {
       try graph.input(name, shape: [rows, configuration.channels, size.height, size.width])
         .flattenedToTokens()
@@ -51,6 +50,7 @@ struct Flux2Transformer {
     for (index, size) in references.enumerated() {
       images.append(try latents(Self.referenceInput(index), size))
     }
+    let hooks = try NetworkHooks(graph, rows: rows, adapters: adapters)
 
     var image = try Value.concatenated(images, axis: 1).linear(weights["x_embedder"])
     var text = try hidden.linear(weights["context_embedder"])

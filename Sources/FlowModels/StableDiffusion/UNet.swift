@@ -37,7 +37,6 @@ struct UNet {
     let rows = size.rows
     let name = "unet_\(rows)x\(size.height)x\(size.width)_\(size.tokens)"
     let graph = Graph(name: tables.isEmpty ? name : "\(name)_tables")
-    let hooks = try NetworkHooks(graph, rows: rows, adapters: adapters)
     let sample = graph.input(
       "sample", shape: [rows, configuration.inputChannels, size.height, size.width])
     let places = try tables.contains(.time) ? LayerTable.places(of: timeLayers()) : [:]
@@ -48,7 +47,10 @@ struct UNet {
     let text = try text(size, tables, in: graph)
     let times =
       try tables.contains(.time)
-      ? LayerTable.computed(time, places: places) : .input(timeEmbedding(time))
+      ? LayerTable.computed(time, places: places)
+      : .input(
+        timeEmbedding(time) { (name, shape) in graph.input(name, shape: shape) })
+    let hooks = try NetworkHooks(graph, rows: rows, adapters: adapters)
     let output = try callAsFunction(sample, time: times, text: text, hooks: hooks)
     try output.expect(sample.shape, of: "the network")
     graph.output(output, as: "output")
@@ -79,7 +81,10 @@ struct UNet {
   /// to `table`.
   func timeTableGraph() throws(GraphError) -> Graph {
     let graph = Graph(name: "unet_times")
-    let time = LayerTable.input(try timeEmbedding(graph.input("timestep", shape: [1])))
+    let time = LayerTable.input(
+      try timeEmbedding(graph.input("timestep", shape: [1])) { (name, shape) in
+        graph.input(name, shape: shape)
+      })
     graph.output(try time.table(of: timeLayers()), as: "table")
     return graph
   }
@@ -91,14 +96,8 @@ struct UNet {
   private func callAsFunction(
     _ sample: Value, time: LayerTable, text: LayerTable, hooks: NetworkHooks
   ) throws(GraphError) -> Value {
-    var hidden = try hooks(.input, sample.convolution(weights["conv_in"], padding: 1))
-    var skips = [hidden]
-    for index in configuration.levels.indices {
-      try down(index, &hidden, skips: &skips, time: time, text: text, hooks: hooks)
-    }
-    if configuration.hasMiddle {
-      hidden = try hooks(.middle, middle(hidden, time: time, text: text, hooks: hooks))
-    }
+    let entered = try hooks(.input, sample.convolution(weights["conv_in"], padding: 1))
+    var (hidden, skips) = try encoded(entered, time: time, text: text, hooks: hooks)
     for index in skips.indices { skips[index] = try hooks(.skip(index), skips[index]) }
     for index in configuration.levels.indices.reversed() {
       try up(index, &hidden, skips: &skips, time: time, text: text, hooks: hooks)
@@ -107,22 +106,42 @@ struct UNet {
       .convolution(weights["conv_out"], padding: 1)
   }
 
+  /// The way down and the middle, of a sample behind the first layer: what comes out of the middle,
+  /// and what is kept for the way up, the sample first.
+  func encoded(
+    _ entered: Value, time: LayerTable, text: LayerTable, hooks: NetworkHooks
+  ) throws(GraphError) -> (middle: Value, skips: [Value]) {
+    var hidden = entered
+    var skips = [hidden]
+    for index in configuration.levels.indices {
+      try down(index, &hidden, skips: &skips, time: time, text: text, hooks: hooks)
+    }
+    guard configuration.hasMiddle else { return (hidden, skips) }
+    let middle = try hooks(.middle, middle(hidden, time: time, text: text, hooks: hooks))
+    return (middle, skips)
+  }
+
   /// The time as every residual block reads it, its activation already applied.
-  private func timeEmbedding(_ timestep: Value) throws(GraphError) -> Value {
-    let graph = timestep.graph
+  ///
+  /// - Parameters:
+  ///   - timestep: the timesteps, `[rows]`.
+  ///   - input: gives what else it is made of, by the name and shape of an input.
+  func timeEmbedding(
+    _ timestep: Value, reading input: (PortName, Shape) throws(GraphError) -> Value
+  ) throws(GraphError) -> Value {
     let rows = timestep.shape[0]
     let count = UNetConfiguration.Addition.sizeCount
-    let addition = configuration.addition.map { addition in
+    let addition = try configuration.addition.map { (addition) throws(GraphError) in
       (
-        pooled: graph.input("pooled", shape: [rows, addition.pooledWidth]),
-        sizes: graph.input("sizes", shape: [rows, count]), timeWidth: addition.timeWidth
+        pooled: try input("pooled", [rows, addition.pooledWidth]),
+        sizes: try input("sizes", [rows, count]), timeWidth: addition.timeWidth
       )
     }
     let layer = weights["time_embedding"]
     var time = try sinusoids(timestep, width: configuration.levels[0].channels)
     if let width = configuration.guidanceWidth {
       // `get_guidance_scale_embedding` of diffusers' latent consistency pipeline.
-      let scale = try graph.input("guidance", shape: [rows])
+      let scale = try input("guidance", [rows])
         .timeEmbedding(width: width, cosineFirst: false, frequencyShift: 1)
       time = try time + scale.linear(layer["cond_proj"])
     }
@@ -181,6 +200,7 @@ struct UNet {
     let level = configuration.levels[configuration.levels.count - 1]
     let block = weights["mid_block"]
     let entered = try residual(hidden, block["resnets"][0], time: time)
+    guard configuration.attendsInMiddle else { return entered }
     let attended = try transformer(entered, block["attentions"][0], level, text, hooks: hooks)
     return try residual(attended, block["resnets"][1], time: time)
   }

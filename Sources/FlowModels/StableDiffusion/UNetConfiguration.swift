@@ -22,6 +22,9 @@ public struct UNetConfiguration: Equatable, Sendable {
   let cosineFirst: Bool
   let frequencyShift: Float
   let hasMiddle: Bool
+  /// Whether the middle attends to the text; else it is one residual block (`UNetMidBlock2D`), as in
+  /// small ControlNets.
+  var attendsInMiddle = true
   /// What Stable Diffusion XL reads besides: a pooled text, and sizes.
   let addition: Addition?
   /// The width of the sinusoids of the guidance scale, where the network reads it (LCM).

@@ -28,7 +28,7 @@ extension SD3Transformer {
     _ index: Int, _ image: inout Value, _ text: inout Value, time: LayerTable
   ) throws(GraphError) {
     let layer = weights["transformer_blocks"][index]
-    let isLast = index == configuration.layerCount - 1
+    let isLast = index == configuration.layerCount - 1 && !endsWithText
     let isDual = configuration.dualLayers.contains(index)
     let parts = try modulation(of: layer["norm1"], time, count: isDual ? 9 : 6)
     let textParts = try modulation(of: layer["norm1_context"], time, count: isLast ? 2 : 6)
@@ -53,6 +53,16 @@ extension SD3Transformer {
       text = try text + textParts[2] * attendedText
       text = try text + feedForward(text, layer["ff_context"], Modulation(textParts[3..<6]))
     }
+  }
+
+  /// A block of image tokens alone (`SD3SingleTransformerBlock`), `[rows, tokens, width]`.
+  func imageBlock(_ index: Int, _ image: inout Value, time: LayerTable) throws(GraphError) {
+    let layer = weights["transformer_blocks"][index]
+    let parts = try modulation(of: layer["norm1"], time, count: 6)
+    let attention = Modulation(parts[0..<3])
+    let entered = try attention.entering(image.layerNorm(epsilon: Self.epsilon))
+    image = try image + attention.gate * selfAttention(entered, layer["attn"])
+    image = try image + feedForward(image, layer["ff"], Modulation(parts[3..<6]))
   }
 
   /// Attention of image and text to both of them as one sequence.

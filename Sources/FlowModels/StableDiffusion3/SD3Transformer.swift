@@ -10,6 +10,8 @@ struct SD3Transformer {
   let weights: WeightScope
   /// The blocks that are left out, for skip-layer guidance.
   var skippedBlocks: Set<Int> = []
+  /// Whether the last block changes the text like all others, as in a ControlNet.
+  var endsWithText = false
 
   /// The input that is read from a table: what the layers of modulation make of the time.
   static let modulationInput: PortName = "modulation"
@@ -38,16 +40,19 @@ struct SD3Transformer {
     if readsModulation { name += "_modulated" }
     if !skippedBlocks.isEmpty { name += "_skipping\(skippedBlocks.sorted())" }
     let graph = Graph(name: name)
-    let hooks = try NetworkHooks(graph, rows: size.rows, adapters: adapters)
     let sample = graph.input(
       "sample", shape: [size.rows, configuration.channels, size.height, size.width])
     let time =
       readsModulation
       ? try modulationTable(rows: size.rows, in: graph)
-      : .input(try timeEmbedding(graph.input("timestep", shape: [size.rows])))
+      : .input(
+        try timeEmbedding(rows: size.rows) { (name, shape) in graph.input(name, shape: shape) })
     let hidden = graph.input(
       "hidden", shape: [size.rows, size.tokens, configuration.textWidth])
-    let output = try callAsFunction(sample, time: time, text: hidden, hooks: hooks)
+    let patches = try patches(of: sample)
+    let hooks = try NetworkHooks(
+      graph, rows: size.rows, adapters: adapters, embeddedSample: patches)
+    let output = try callAsFunction(patches, of: sample, time: time, text: hidden, hooks: hooks)
     try output.expect(sample.shape, of: "the network")
     graph.output(output, as: "output")
     return graph
@@ -56,7 +61,8 @@ struct SD3Transformer {
   /// Writes down what makes the table of a time: `timestep` and `pooled`, one row, to `table`.
   func modulationGraph() throws(GraphError) -> Graph {
     let graph = Graph(name: "sd3_modulation")
-    let time = LayerTable.input(try timeEmbedding(graph.input("timestep", shape: [1])))
+    let time = LayerTable.input(
+      try timeEmbedding(rows: 1) { (name, shape) in graph.input(name, shape: shape) })
     graph.output(try time.table(of: modulationLayers()), as: "table")
     return graph
   }
@@ -78,9 +84,9 @@ struct SD3Transformer {
   }
 
   private func callAsFunction(
-    _ sample: Value, time: LayerTable, text: Value, hooks: NetworkHooks
+    _ patches: Value, of sample: Value, time: LayerTable, text: Value, hooks: NetworkHooks
   ) throws(GraphError) -> Value {
-    var image = try hooks(.input, patches(of: sample))
+    var image = try hooks(.input, patches)
     var text = try text.linear(weights["context_embedder"])
     for index in 0..<configuration.layerCount {
       if !skippedBlocks.contains(index) { try block(index, &image, &text, time: time) }
@@ -97,15 +103,20 @@ struct SD3Transformer {
       width: sample.shape[3])
   }
 
-  /// The time as all layers of modulation read it, its activation already applied, made of a
-  /// timestep and of the input `pooled`.
-  private func timeEmbedding(_ timestep: Value) throws(GraphError) -> Value {
+  /// The time as all layers of modulation read it, its activation already applied.
+  ///
+  /// - Parameters:
+  ///   - rows: the batch rows.
+  ///   - input: gives what it is made of, by the name and shape of an input: `timestep`, `pooled`.
+  func timeEmbedding(
+    rows: Int, reading input: (PortName, Shape) throws(GraphError) -> Value
+  ) throws(GraphError) -> Value {
     let layer = weights["time_text_embed"]
     func embedded(_ input: Value, _ layer: WeightScope) throws(GraphError) -> Value {
       try input.linear(layer["linear_1"]).silu().linear(layer["linear_2"])
     }
-    let pooled = timestep.graph.input(
-      "pooled", shape: [timestep.shape[0], configuration.pooledWidth])
+    let timestep = try input("timestep", [rows])
+    let pooled = try input("pooled", [rows, configuration.pooledWidth])
     let sinusoids = try timestep.timeEmbedding(width: 256, cosineFirst: true, frequencyShift: 0)
     return try
       (embedded(sinusoids, layer["timestep_embedder"]) + embedded(pooled, layer["text_embedder"]))

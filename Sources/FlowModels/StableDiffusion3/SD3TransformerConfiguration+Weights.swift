@@ -10,7 +10,12 @@ extension SD3TransformerConfiguration {
   }
 
   /// The names of all weights of a transformer.
-  var weightNames: Set<String> {
+  var weightNames: Set<String> { weightNames(endsWithText: false) }
+
+  /// The names of all weights of a transformer.
+  ///
+  /// - Parameter endsWithText: whether the last block changes the text like all others.
+  func weightNames(endsWithText: Bool) -> Set<String> {
     var layers = ["pos_embed.proj", "context_embedder", "norm_out.linear", "proj_out"]
     for embedder in ["timestep_embedder", "text_embedder"] {
       layers += ["linear_1", "linear_2"].map { "time_text_embed.\(embedder).\($0)" }
@@ -18,7 +23,7 @@ extension SD3TransformerConfiguration {
     var norms: [String] = []
     for index in 0..<layerCount {
       let block = "transformer_blocks.\(index)"
-      let isLast = index == layerCount - 1
+      let isLast = index == layerCount - 1 && !endsWithText
       let isDual = dualLayers.contains(index)
       var names = [
         "norm1.linear", "norm1_context.linear", "attn.to_q", "attn.to_k", "attn.to_v",

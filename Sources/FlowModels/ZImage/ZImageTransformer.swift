@@ -36,7 +36,6 @@ struct ZImageTransformer {
     let rows = size.rows
     let name = "zimage_\(rows)x\(size.height)x\(size.width)_\(size.tokens)"
     let graph = Graph(name: readsModulation ? "\(name)_tables" : name)
-    let hooks = try NetworkHooks(graph, rows: rows, adapters: adapters)
     let sample = graph.input(
       "sample", shape: [rows, configuration.channels, size.height, size.width])
     let modulation =
@@ -44,6 +43,7 @@ struct ZImageTransformer {
     let hidden = graph.input("hidden", shape: [rows, size.tokens, configuration.textWidth])
     let count = graph.input("count", shape: [rows])
     let realCount = graph.input("realCount", shape: [rows])
+    let hooks = try NetworkHooks(graph, rows: rows, adapters: adapters)
 
     var (image, text) = (try imageTokens(sample), try textTokens(hidden, count: realCount))
     let mask = try mask(count: count, image: image, text: text)
