@@ -130,6 +130,7 @@ let package = Package(
       dependencies: [
         "StreamFlow", "FlowHub", "FlowMedia", "FlowModels", "FlowServer", "FlowCore", "FlowEngine",
         "FlowGraph", "FlowOpenVINO", "FlowText",
+        .product(name: "Crypto", package: "swift-crypto"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],

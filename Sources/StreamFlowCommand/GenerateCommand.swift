@@ -15,6 +15,7 @@ struct GenerateCommand: AsyncParsableCommand {
         streamflow generate "a (very red:1.3) fox on a [blue] background"
         streamflow generate --prompts-file prompts.txt --contact-sheet sheet.png
         streamflow generate "a fox" --count 1000 --seed 7 --resume
+        srun -n 4 streamflow generate "a fox" --count 1000 --seed 7 --distributed
         streamflow generate --from out/0001-a-fox.png --steps 8
         streamflow generate "a fox" --output - > fox.png
         streamflow generate "a cat" --model ./perflow-sd15 --vae ./taesd
@@ -52,6 +53,7 @@ struct GenerateCommand: AsyncParsableCommand {
 
   @OptionGroup(title: "Sampling") var sampling: SamplingOptions
   @OptionGroup(title: "Output") var outputOptions: OutputOptions
+  @OptionGroup(title: "Many processes") var distribution: DistributionOptions
   @OptionGroup(title: "Engine") var engineOptions: DeviceOptions
   @OptionGroup var reportOptions: ReportOptions
 
@@ -63,6 +65,7 @@ struct GenerateCommand: AsyncParsableCommand {
     guard (1...1_000_000).contains(count) else {
       throw ValidationError("--count must be 1 to 1000000, got \(count)")
     }
+    try distribution.check(against: outputOptions)
   }
 
   func run() async throws {
@@ -81,6 +84,14 @@ struct GenerateCommand: AsyncParsableCommand {
       let texts = try self.texts(imported: imported?.settings)
       let sample = sampling.request(texts[0], of: checkpoint, spacing: nil)
       var work = PromptList(prompts: texts, count: count, sample: sample)
+      let share = try distribution.share(of: work.imageCount, hasRandomSeed: sampling.hasRandomSeed)
+      var outputOptions = outputOptions
+      if share == nil {
+        if !reportOptions.quiet, let hint = DistributionOptions.hint { Terminal.warning(hint) }
+      } else {
+        // Running a share again continues it.
+        outputOptions.resume = !outputOptions.overwrite
+      }
       let output = try ImageOutput(
         outputOptions, imageCount: work.imageCount, isJSON: reportOptions.json)
       let generator = try sampling.generator(
@@ -94,7 +105,7 @@ struct GenerateCommand: AsyncParsableCommand {
       }
       let run = GenerationRun(
         generator: generator, work: work, output: output, outputOptions: outputOptions,
-        reporting: reportOptions, hasRandomSeed: sampling.hasRandomSeed)
+        reporting: reportOptions, hasRandomSeed: sampling.hasRandomSeed, share: share)
       try await Interrupt.cancelling { try await run() }
     }
   }

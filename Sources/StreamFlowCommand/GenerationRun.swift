@@ -42,6 +42,8 @@ struct GenerationRun {
   let reporting: ReportOptions
   /// Whether nobody chose the seed, so that it is worth reporting.
   let hasRandomSeed: Bool
+  /// The part of the images that this process makes, where others make the rest.
+  var share: WorkShare?
 
   private var style: Style { reporting.style }
 
@@ -123,7 +125,8 @@ struct GenerationRun {
   func callAsFunction() async throws {
     var output = output
     let resumed = try resume(&output)
-    let remaining = (0..<work.imageCount).filter { resumed[$0] == nil }
+    let remaining = indices.filter { resumed[$0] == nil }
+    let manifest = try manifest(of: resumed, remaining: remaining, in: output)
     tellAdditions()
     warnOfCutPrompts()
     warnOfIdleGuidance()
@@ -165,6 +168,7 @@ struct GenerationRun {
             let path = try output.write(
               picture, index: index, name: work.name(of: index),
               parameters: generator.parameters(of: picture.request))
+            try manifest?.append(index, path: path, request: picture.request)
             if output.wantsSheet { pictures[index] = picture.image }
             written.append(
               Written(
@@ -191,10 +195,28 @@ struct GenerationRun {
     if failed.count > 0 { throw failed.status }
   }
 
+  /// The images that this process makes.
+  private var indices: [Int] { Array((share ?? .whole).indices(below: work.imageCount)) }
+
+  /// The manifest of a share, with the images that are there already.
+  ///
+  /// - Throws: `fileUnwritable` where the name of an image is taken by another: names follow from the
+  ///   index, so it cannot have another.
+  private func manifest(
+    of finished: [Int: String], remaining: [Int], in output: ImageOutput
+  ) throws -> Manifest? {
+    guard let share, let folder = output.folder else { return nil }
+    for index in remaining { try output.checkRoom(for: index, name: work.name(of: index)) }
+    return try Manifest(
+      of: share, imageCount: work.imageCount, in: folder,
+      finished: finished.map { ($0.key, $0.value, work.description(of: $0.key)) })
+  }
+
   /// Finds what an interrupted run left, and continues its numbers.
   private func resume(_ output: inout ImageOutput) throws -> [Int: String] {
     guard outputOptions.resume else { return [:] }
-    let run = ResumedRun(of: work, in: output, parameters: generator.parameters(of:))
+    let run = ResumedRun(
+      of: work, in: output, share: share, parameters: generator.parameters(of:))
     try output.resume(run)
     return run.finished
   }
@@ -287,9 +309,13 @@ struct GenerationRun {
     switch style {
     case .quiet: return
     case .plain:
-      let total = work.imageCount - skipped
+      let total = indices.count - skipped
       let place = written.count == 1 ? written[0].file : output.place
       guard total > 0 else {
+        if let share, indices.isEmpty {
+          say("none of \(work.imageCount) images is of rank \(share.rank) of \(share.world)")
+          return
+        }
         say("all \(skipped) images were there already: \(output.file ?? output.place)")
         return
       }

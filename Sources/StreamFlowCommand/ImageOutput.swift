@@ -141,6 +141,17 @@ struct ImageOutput {
     }
   }
 
+  /// Refuses to begin where the file of an image, numbered by its index, is another image.
+  func checkRoom(for index: Int, name: String) throws(MediaError) {
+    guard let folder else { return }
+    let path = folder.file(number: index + 1, slug: OutputFolder.slug(name), format: format)
+    guard !isReplaceable(path), FileManager.default.fileExists(atPath: path) else { return }
+    throw MediaError(
+      code: .fileUnwritable,
+      message: "'\(path)' is an image of other settings, and has the name of this run's image "
+        + "\(index + 1); choose another --output, or --overwrite replaces it")
+  }
+
   /// Writes an image.
   ///
   /// - Parameters:

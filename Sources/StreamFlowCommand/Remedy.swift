@@ -51,6 +51,7 @@ enum Remedy {
     case .tileSize: ["--vae-tile"]
     case .frameBuffer: ["--frame-buffer"]
     case .decodeBatch: ["--decode-batch"]
+    case .share: ["--rank", "--world"]
     }
   }
 

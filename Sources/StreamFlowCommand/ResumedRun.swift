@@ -20,9 +20,11 @@ struct ResumedRun {
   /// - Parameters:
   ///   - work: the run.
   ///   - output: where its images go.
+  ///   - share: the part of them that this process makes, whose file numbers follow from the index;
+  ///     nil for all, whose numbers follow those that are there.
   ///   - parameters: the settings text of a request.
   init(
-    of work: some ImageWork, in output: ImageOutput,
+    of work: some ImageWork, in output: ImageOutput, share: WorkShare? = nil,
     parameters: (GenerationRequest) -> String
   ) {
     guard let folder = output.folder else { return }
@@ -36,16 +38,19 @@ struct ResumedRun {
       return
     }
     var indices: [String: Int] = [:]
-    for index in 0..<work.imageCount {
+    for index in (share ?? .whole).indices(below: work.imageCount) {
       indices[parameters(work.description(of: index))] = index
     }
     var bases: [Int: Int] = [:]
     var broken: [OutputFolder.Entry] = []
     for entry in folder.entries() where entry.format == output.format {
+      // Others look at theirs.
+      if let share, !share.contains(entry.number - 1) { continue }
       switch StoredImage(path: entry.path) {
       case .whole(let text):
         guard let index = text.flatMap({ indices[$0] }),
-          OutputFolder.slug(work.name(of: index)) == entry.slug
+          OutputFolder.slug(work.name(of: index)) == entry.slug,
+          share == nil || entry.number == index + 1
         else { continue }
         finished[index] = entry.path
         bases[entry.number - index - 1, default: 0] += 1
@@ -53,7 +58,7 @@ struct ResumedRun {
       case .missing: continue
       }
     }
-    base = bases.max { ($0.value, $1.key) < ($1.value, $0.key) }?.key
+    base = share == nil ? bases.max { ($0.value, $1.key) < ($1.value, $0.key) }?.key : 0
     // With nothing whole to go by, the run would have begun at 1.
     if base == nil, !broken.isEmpty { base = 0 }
     for entry in broken {

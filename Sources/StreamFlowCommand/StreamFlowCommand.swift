@@ -26,7 +26,7 @@ struct StreamFlowCommand: AsyncParsableCommand {
     version: streamFlowVersion,
     subcommands: [
       GenerateCommand.self, TransformCommand.self, VideoCommand.self,
-      ServeCommand.self, InspectCommand.self, PullCommand.self,
+      MergeCommand.self, ServeCommand.self, InspectCommand.self, PullCommand.self,
       AdoptCommand.self, QuantizeCommand.self, BenchmarkCommand.self,
       CacheCommand.self, BenchmarkWorkerCommand.self,
     ])

@@ -13,7 +13,7 @@ import Testing
   private static let settings: [ModelError.Setting] = [
     .model, .download(nil, revision: nil), .packageFolder, .autoencoder, .variant, .adapters,
     .deltaWeights, .quantization, .schedule, .promptSyntax, .size, .rowCapacity, .tileSize,
-    .frameBuffer, .decodeBatch,
+    .frameBuffer, .decodeBatch, .share,
   ]
 
   @Test("Every option that an error's remedy names is one of the command's")

@@ -33,5 +33,7 @@ extension ModelError {
     case frameBuffer
     /// The pictures of a live stream that are decoded together.
     case decodeBatch
+    /// Which part of a run this process makes.
+    case share
   }
 }
