@@ -6,8 +6,14 @@ enum ForeignFile: String {
   case html = "<!DOCTYPE html"
   case lowercaseHTML = "<!doctype html"
   case plainHTML = "<html"
+  case pickle = "pickle"
 
   init?(_ bytes: [UInt8]) {
+    // The first bytes of a pickle are its protocol, and no text; older checkpoints are no archive.
+    if bytes.count > 2, bytes[0] == 0x80, (2...5).contains(bytes[1]), bytes[2] == 0x8a {
+      self = .pickle
+      return
+    }
     let kinds: [ForeignFile] = [
       .gitLFSPointer, .zip, .gguf, .html, .lowercaseHTML, .plainHTML,
     ]
@@ -27,7 +33,7 @@ enum ForeignFile: String {
     switch self {
     case .gitLFSPointer:
       "is a Git LFS pointer, not the weights themselves; fetch them with `git lfs pull`"
-    case .zip:
+    case .zip, .pickle:
       "is a PyTorch checkpoint (pickle), not a safetensors file; convert it to safetensors"
     case .gguf: "is a GGUF file, which only whole components may be; use a safetensors file"
     case .html, .lowercaseHTML, .plainHTML:

@@ -87,10 +87,12 @@ package struct Autoencoder {
     return graph
   }
 
-  /// Names a decoded picture, about within 0 and 1, as 8-bit RGB.
-  static func output(_ decoded: Value, of graph: Graph) throws(GraphError) {
-    let picture = try decoded.clamped(to: 0...1) * 255
-    let pixels = try picture.rounded().transposed([0, 2, 3, 1]).cast(to: .uint8)
+  /// Names a decoded image, about within 0 and 1, as 8-bit RGB, made smaller by area if asked.
+  static func output(
+    _ decoded: Value, averagedBy factor: Int = 1, of graph: Graph
+  ) throws(GraphError) {
+    let image = try decoded.clamped(to: 0...1).averaged(by: factor) * 255
+    let pixels = try image.rounded().transposed([0, 2, 3, 1]).cast(to: .uint8)
     graph.output(pixels, as: "pixels")
     // A number that is none would be black once it is 8 bits: the sum of each row tells.
     graph.output(try decoded.rowSums(), as: "sums")

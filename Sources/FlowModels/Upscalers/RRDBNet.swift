@@ -1,0 +1,51 @@
+internal import FlowCore
+internal import FlowGraph
+
+/// `RRDBNet`: residual-in-residual dense blocks at the input's size, then convolutions at twice and
+/// four times that (Wang et al., 2018, arXiv:1809.00219; 2021, arXiv:2107.10833).
+struct RRDBNet {
+  let configuration: RRDBNetConfiguration
+  let weights: WeightScope
+
+  /// From an image within 0 and 1 to a larger one about within 0 and 1.
+  func upscale(_ image: Value) throws(GraphError) -> Value {
+    let first = try image.pixelUnshuffled(by: configuration.unshuffling)
+      .convolution(weights["conv_first"], padding: 1)
+    var hidden = first
+    for index in 0..<configuration.blockCount {
+      hidden = try block(hidden, weights["body"][index])
+    }
+    hidden = try first + hidden.convolution(weights["conv_body"], padding: 1)
+    for step in 0..<configuration.doublings {
+      hidden = try hidden.upsampledNearest(
+        height: hidden.shape[2] * 2, width: hidden.shape[3] * 2
+      ).convolution(weights["conv_up\(step + 1)"], padding: 1).leakyRelu(Self.slope)
+    }
+    return try hidden.convolution(weights["conv_hr"], padding: 1).leakyRelu(Self.slope)
+      .convolution(weights["conv_last"], padding: 1)
+  }
+
+  private static let slope: Float = 0.2
+  private static let residualScale: Float = 0.2
+
+  private func block(_ input: Value, _ layer: WeightScope) throws(GraphError) -> Value {
+    var hidden = input
+    for index in RRDBNetConfiguration.denseBlocks {
+      hidden = try denseBlock(hidden, layer["rdb\(index)"])
+    }
+    return try hidden * Self.residualScale + input
+  }
+
+  /// Each convolution reads the input and what all before it have made.
+  private func denseBlock(_ input: Value, _ layer: WeightScope) throws(GraphError) -> Value {
+    var features = [input]
+    for index in RRDBNetConfiguration.blockConvolutions.dropLast() {
+      features.append(
+        try Value.concatenated(features, axis: 1)
+          .convolution(layer["conv\(index)"], padding: 1).leakyRelu(Self.slope))
+    }
+    let last = RRDBNetConfiguration.blockConvolutions.upperBound
+    return try Value.concatenated(features, axis: 1).convolution(layer["conv\(last)"], padding: 1)
+      * Self.residualScale + input
+  }
+}

@@ -1,0 +1,136 @@
+internal import FlowCore
+
+/// What is known of an upscaler, read from the shapes of its weights.
+public struct UpscalerConfiguration: Equatable, Sendable {
+  /// Which network it is.
+  package enum Kind: Equatable, Sendable {
+    /// The compact networks of Real-ESRGAN: realesr-general, realesr-animevideo.
+    case compact(SRVGGNetConfiguration)
+    /// The networks of ESRGAN and Real-ESRGAN: RealESRGAN_x4plus and its kind.
+    case dense(RRDBNetConfiguration)
+  }
+
+  package let kind: Kind
+
+  init(_ kind: Kind) { self.kind = kind }
+
+  /// How many times as wide and as high an image comes out.
+  public var factor: Int {
+    switch kind {
+    case .compact(let configuration): configuration.factor
+    case .dense(let configuration): configuration.factor
+    }
+  }
+
+  /// The class in BasicSR.
+  public var className: String {
+    switch kind {
+    case .compact: "SRVGGNetCompact"
+    case .dense: "RRDBNet"
+    }
+  }
+
+  /// How far an output pixel sees, in input pixels to each side.
+  package var reach: Int {
+    switch kind {
+    case .compact(let configuration): configuration.reach
+    case .dense(let configuration): configuration.reach
+    }
+  }
+
+  /// What the sides of an input must be multiples of.
+  package var alignment: Int {
+    switch kind {
+    case .compact: 1
+    case .dense(let configuration): configuration.unshuffling
+    }
+  }
+
+  /// The bytes of float32 that one tensor takes for each pixel of the input, where it is widest.
+  package var widestByteCount: Int {
+    switch kind {
+    case .compact(let configuration):
+      4 * max(configuration.features, 3 * configuration.factor * configuration.factor)
+    case .dense(let configuration): 4 * configuration.features * factor * factor
+    }
+  }
+
+  /// The extents of all weights by name.
+  var shapes: [String: Shape] {
+    switch kind {
+    case .compact(let configuration): configuration.shapes
+    case .dense(let configuration): configuration.shapes
+    }
+  }
+}
+
+/// The extents of a `SRVGGNetCompact`.
+package struct SRVGGNetConfiguration: Equatable, Sendable {
+  /// The channels between the convolutions.
+  let features: Int
+  /// The number of convolutions, the first and the last included.
+  let convolutionCount: Int
+  let factor: Int
+
+  /// Each convolution sees a pixel further.
+  var reach: Int { convolutionCount }
+
+  var shapes: [String: Shape] {
+    var shapes: [String: Shape] = [:]
+    for index in 0..<convolutionCount {
+      let isLast = index == convolutionCount - 1
+      let outputs = isLast ? 3 * factor * factor : features
+      shapes["body.\(2 * index).weight"] = [outputs, index == 0 ? 3 : features, 3, 3]
+      shapes["body.\(2 * index).bias"] = [outputs]
+      if !isLast { shapes["body.\(2 * index + 1).weight"] = [features] }
+    }
+    return shapes
+  }
+}
+
+/// The extents of an `RRDBNet`.
+package struct RRDBNetConfiguration: Equatable, Sendable {
+  /// The channels between the blocks.
+  let features: Int
+  /// The channels that each convolution of a dense block adds.
+  let growth: Int
+  let blockCount: Int
+  /// How many times the blocks' output is doubled in size.
+  let doublings: Int
+  /// The pixels a side that become channels before the first convolution; 1 for none.
+  let unshuffling: Int
+
+  /// The convolutions of a dense block.
+  static let blockConvolutions = 1...5
+  /// The dense blocks of a block.
+  static let denseBlocks = 1...3
+
+  var factor: Int { (1 << doublings) / unshuffling }
+
+  /// Fifteen convolutions of each block, one before and one after all of them; those after the
+  /// doublings see less than two pixels more.
+  var reach: Int { unshuffling * (15 * blockCount + 4) }
+
+  var shapes: [String: Shape] {
+    var shapes: [String: Shape] = [:]
+    func add(_ name: String, _ inputs: Int, _ outputs: Int) {
+      shapes["\(name).weight"] = [outputs, inputs, 3, 3]
+      shapes["\(name).bias"] = [outputs]
+    }
+    add("conv_first", 3 * unshuffling * unshuffling, features)
+    for block in 0..<blockCount {
+      for dense in Self.denseBlocks {
+        for index in Self.blockConvolutions {
+          add(
+            "body.\(block).rdb\(dense).conv\(index)", features + (index - 1) * growth,
+            index == Self.blockConvolutions.upperBound ? features : growth)
+        }
+      }
+    }
+    add("conv_body", features, features)
+    for step in 0..<doublings { add("conv_up\(step + 1)", features, features) }
+    add("conv_hr", features, features)
+    add("conv_last", features, 3)
+    return shapes
+  }
+}
