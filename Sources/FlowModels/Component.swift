@@ -2,12 +2,12 @@ public import FlowGraph
 
 /// One of a model's networks, with its weights.
 ///
-/// What works on all of a model (adapters, int8, memory, reports) goes over its components and knows
-/// none by name.
+/// Features that work on all of a model (adapters, int8, memory, reports) iterate over its
+/// components without knowing their names.
 public struct Component: Sendable {
-  /// What a network is for.
+  /// The purpose of a component.
   public enum Role: Hashable, Sendable {
-    /// The network whose velocity is followed.
+    /// The denoising network.
     case network
     /// A text encoder, from 0.
     case textEncoder(Int)
@@ -15,7 +15,7 @@ public struct Component: Sendable {
     case autoencoder
   }
 
-  /// What it is for.
+  /// Its purpose.
   public let role: Role
   /// Its folder in diffusers' layout: `unet`, `text_encoder_2`, `vae`.
   public let name: String
@@ -33,14 +33,14 @@ public struct Component: Sendable {
 }
 
 extension Checkpoint {
-  /// The component of a role, or nil where the model has none.
+  /// The component with a role, or nil if the model has none.
   public func component(_ role: Component.Role) -> Component? {
     components.first { $0.role == role }
   }
 
   /// The weights of a component.
   ///
-  /// - Precondition: the model has one of that role.
+  /// - Precondition: the model has a component with that role.
   package func weights(of role: Component.Role) -> WeightStore {
     guard let component = component(role) else {
       preconditionFailure("\(name) has no component \(role)")
@@ -50,7 +50,7 @@ extension Checkpoint {
 
   /// The name of a component.
   ///
-  /// - Precondition: the model has one of that role.
+  /// - Precondition: the model has a component with that role.
   package func name(of role: Component.Role) -> String {
     guard let component = component(role) else {
       preconditionFailure("\(name) has no component \(role)")
@@ -58,7 +58,7 @@ extension Checkpoint {
     return component.name
   }
 
-  /// Gives a component other weights.
+  /// Replaces the weights of a component.
   package mutating func setWeights(_ weights: WeightStore, of role: Component.Role) {
     for index in components.indices where components[index].role == role {
       components[index].weights = weights
@@ -70,6 +70,6 @@ extension Checkpoint {
   /// The weights of the autoencoder.
   public var autoencoderWeights: WeightStore { weights(of: .autoencoder) }
 
-  /// The identities of all its weights, by which its engines are found in a cache.
+  /// The identities of all its weights, which identify its engines in a cache.
   public var weightIdentities: Set<String> { Set(components.flatMap(\.weights.identity)) }
 }

@@ -1,7 +1,7 @@
 internal import FlowCore
 package import FlowGraph
 
-/// What the network reads of a row besides sample and time, by the names of its inputs.
+/// The inputs of a row of the network besides sample and timestep, by name.
 package final class Conditioning: Sendable {
   /// An input and its elements.
   package struct Input: Hashable, Sendable {
@@ -16,25 +16,25 @@ package final class Conditioning: Sendable {
 
   /// All inputs, the text first.
   ///
-  /// The text is its hidden states, or what the network's layers make of them. What is read with the
-  /// time is the pooled text and the sizes, or a guidance scale.
+  /// The text input contains hidden states, or values that the network's layers compute from them.
+  /// Inputs that belong to the timestep are the pooled text and the sizes, or a guidance scale.
   package let inputs: [Input]
-  /// All but the text.
+  /// All inputs except the text.
   package let timeInputs: [Input]
-  /// The chunks of the text.
+  /// The number of chunks of the text.
   package let chunkCount: Int
 
   /// - Parameters:
-  ///   - text: what attention reads.
-  ///   - timeInputs: what is read with the time.
-  ///   - chunkCount: the chunks of the text.
+  ///   - text: the input of attention.
+  ///   - timeInputs: the inputs that belong to the timestep.
+  ///   - chunkCount: the number of chunks of the text.
   package init(text: Input, timeInputs: [Input], chunkCount: Int) {
     inputs = [text] + timeInputs
     self.timeInputs = timeInputs
     self.chunkCount = chunkCount
   }
 
-  /// The elements of an input, or nil where there is none of that name.
+  /// The elements of an input, or nil if there is none with that name.
   package func elements(of name: PortName) -> ContiguousArray<Float>? {
     inputs.first { $0.name == name }?.elements
   }

@@ -1,15 +1,15 @@
 internal import FlowCore
 internal import FlowGraph
 
-/// What layers make of one input that does not depend on the sample: the keys and values of a
-/// text, the shifts or the modulation of a time.
+/// The outputs of layers whose input does not depend on the sample: the keys and values of a text,
+/// the shifts or the modulation of a timestep.
 ///
-/// They can be computed in the graph at every tick, or once, by a graph of their own, into a table
-/// that ticks read.
+/// They are computed in the graph in every tick, or once, by a separate graph, into a table that
+/// ticks read.
 enum LayerTable {
-  /// The input; each layer computes its part at every run.
+  /// The input; each layer computes its part in every run.
   case input(Value)
-  /// The parts of all layers side by side on the last axis, computed before.
+  /// The concatenated parts of all layers, precomputed.
   case computed(Value, places: [String: Range<Int>])
 
   /// The part of one layer.
@@ -25,9 +25,9 @@ enum LayerTable {
     }
   }
 
-  /// Where each layer's part is in a table.
+  /// The position of each layer's part in a table.
   ///
-  /// - Throws: a `GraphError` where a layer has no weight.
+  /// - Throws: a `GraphError` if a layer has no weight.
   static func places(of layers: [WeightScope]) throws(GraphError) -> [String: Range<Int>] {
     var places: [String: Range<Int>] = [:]
     var start = 0
@@ -44,7 +44,7 @@ enum LayerTable {
     places.values.reduce(0) { $0 + $1.count }
   }
 
-  /// The parts of all layers side by side on the last axis: a table to be read later.
+  /// The concatenated parts of all layers: a table for later reading.
   func table(of layers: [WeightScope]) throws(GraphError) -> Value {
     let parts = try layers.map { layer throws(GraphError) in try part(of: layer) }
     return try .concatenated(parts, axis: -1)

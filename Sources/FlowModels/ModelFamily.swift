@@ -1,69 +1,70 @@
 package import FlowCore
 package import FlowGraph
 
-/// A family of models: everything that tells it from others, so that the rest of the package knows
-/// none by name.
+/// A family of models.
 ///
-/// A family is a folder and a line of ``ModelFamilies``.
+/// It contains everything specific to the family, so that the rest of the package needs no names of
+/// models.
+///
+/// A family is a folder and an entry of ``ModelFamilies``.
 package protocol ModelFamily: Sendable {
   // MARK: On disk
 
-  /// The pipelines of diffusers whose folders are of this family.
+  /// The diffusers pipelines of this family.
   static var pipelines: [String] { get }
-  /// What models of the family were distilled to, and how that is seen.
+  /// The kinds of models in the family (what they were distilled to), and how they are detected.
   static var kinds: [ModelKind] { get }
-  /// Whether a file in the original names holds a model of this family, or most of one.
+  /// Whether a file with original names contains a model of this family, or most of one.
   static func recognizes(_ store: WeightStore) -> Bool
-  /// Reads a model's parts.
+  /// Loads a model's parts.
   ///
-  /// - Throws: a `ModelError` for what is missing or not supported.
+  /// - Throws: a `ModelError` for missing or unsupported parts.
   static func open(_ source: ModelSource, _ options: LoadOptions) throws -> ModelParts
 
   // MARK: What it computes
 
-  /// The latents that it works on.
+  /// The latents of the family.
   var latentSpace: LatentSpace { get }
   /// The text encoders, in the order of their components.
   var textEncoders: [any TextEncoding] { get }
   /// How conditionings of different lengths share a batch.
   var conditioningLayout: ConditioningLayout { get }
-  /// The tokens that one chunk of a conditioning's text has.
+  /// The number of tokens in one chunk of a conditioning's text.
   var chunkTokenCount: Int { get }
-  /// How the times of flow matching are laid out where a request does not say.
+  /// The default spacing of flow-matching times.
   var spacing: FlowMatchingSchedule.Spacing { get }
-  /// The image tokens that the network makes of latents, by whose number schedules shift.
+  /// The number of image tokens for latents, by which schedules shift.
   ///
   /// - Parameter latentPixels: the latents' height times their width.
   func imageTokenCount(latentPixels: Int) -> Int
-  /// The shift of flow matching, where that is the family's own and not what the scheduler's file
-  /// says.
+  /// The family's own shift of flow matching, if it replaces the one of the scheduler's file.
   func timeShift(stepCount: Int, imageTokenCount: Int) -> TimeShift?
   /// Whether the network reads the guidance scale itself.
   var readsGuidanceScale: Bool { get }
   /// Whether an absent negative prompt is a conditioning of zeros instead of an encoded empty text.
   var zeroesEmptyPrompt: Bool { get }
 
-  /// What all text encoders made of a prompt, as the network's conditioning needs it.
+  /// Combines the outputs of all text encoders for a prompt into the states that the network reads.
   func states(of encoded: [EncodedText]) throws(ModelError) -> TextStates
-  /// What the network reads of a prompt.
+  /// The conditioning of a prompt.
   ///
   /// - Parameters:
-  ///   - states: what the text encoders made of it; nil for a conditioning of zeros.
+  ///   - states: the combined text states; nil for a conditioning of zeros.
   ///   - guidanceScale: the scale, for a network that reads it.
   ///   - size: the size of the image.
   func conditioning(
     of states: TextStates?, guidanceScale: Float, size: PixelSize
   ) -> Conditioning
 
-  /// Writes the network down: `sample`, `timestep` and the inputs of ``conditioning(of:guidanceScale:size:)``
-  /// to `output`.
+  /// Builds the network: `sample`, `timestep` and the inputs of
+  /// ``conditioning(of:guidanceScale:size:)`` to `output`.
   ///
   /// - Parameters:
-  ///   - shape: the batch.
+  ///   - shape: the shapes of the batch.
   ///   - precomputed: the inputs that are read from tables (``precomputedInputs(_:weights:)``).
-  ///   - adapters: what is attached to the network.
+  ///   - adapters: the attached adapters.
   ///   - weights: its weights.
-  /// - Throws: a `GraphError` for weights that do not fit.
+  /// - Throws: a `GraphError` for weights that do not match.
   func network(
     _ shape: BatchShape, precomputed: Set<PortName>, adapters: [any NetworkAdapter],
     weights: WeightScope
@@ -72,35 +73,34 @@ package protocol ModelFamily: Sendable {
   /// The inputs that are computed once, before the ticks.
   ///
   /// - Parameters:
-  ///   - shape: one row.
-  ///   - only: which of them; nil for those that pay at this shape.
+  ///   - shape: the shapes of one row.
+  ///   - only: the requested inputs; nil for those that are worthwhile at this shape.
   ///   - weights: its weights.
-  /// - Throws: a `GraphError` for weights that do not fit.
+  /// - Throws: a `GraphError` for weights that do not match.
   func precomputedInputs(
     _ shape: BatchShape, only: Set<PortName>?, weights: WeightScope
   ) throws(GraphError) -> [PrecomputedInput]
 
   // MARK: For all components
 
-  /// The bytes, about, that the activations of a batch row take.
+  /// The approximate bytes of activations per batch row.
   ///
   /// - Parameter latentPixels: the latents' height times their width.
   func activationByteCount(latentPixels: Double) -> Double
-  /// The name in this package of a layer that a LoRA names as the original repositories do.
+  /// The name in this package of a layer that a LoRA names in the original scheme.
   func layerName(ofOriginal name: String) -> String?
-  /// The layers in this package of a layer that a LoRA names as the original repositories do, where
-  /// that may be several.
+  /// The layers in this package of a layer that a LoRA names in the original scheme, if there may
+  /// be several.
   func layerParts(ofOriginal name: String) -> LayerParts?
-  /// The width of the texts that the network reads.
+  /// The width of the text states that the network reads.
   var textWidth: Int { get }
   /// Whether the network reads a pooled text.
   var readsPooledText: Bool { get }
-  /// Which of the family's published networks is built like the model's, where the configuration
-  /// tells them apart.
+  /// The published network with the model's configuration, if the configuration distinguishes them.
   var variant: String? { get }
-  /// The layers of the network that compute in float32 in any case.
+  /// The layers of the network that always compute in float32.
   ///
-  /// - Throws: a `GraphError` for weights that do not fit.
+  /// - Throws: a `GraphError` for weights that do not match.
   func floatLayers(weights: WeightScope) throws(GraphError) -> Set<String>
 }
 
@@ -115,12 +115,12 @@ extension ModelFamily {
   package func timeShift(stepCount: Int, imageTokenCount: Int) -> TimeShift? { nil }
 }
 
-/// The families that are known.
+/// The supported families.
 package enum ModelFamilies {
-  /// The one table of signs on disk: the first family that recognizes a source reads it.
+  /// The first family in this list that recognizes a source reads it.
   ///
-  /// ``StableDiffusion`` takes every file whose network has the prefix of the original
-  /// repositories, and comes after those that look closer.
+  /// ``StableDiffusion`` accepts every file whose network has the prefix of the original
+  /// repositories, so more specific families come before it.
   package static let all: [any ModelFamily.Type] = [
     Flux.self, Flux2.self, ZImage.self, StableDiffusion3.self, StableDiffusion.self,
   ]
@@ -130,7 +130,7 @@ package enum ModelFamilies {
     all.first { $0.pipelines.contains(name) }
   }
 
-  /// The family of a file in the original names.
+  /// The family of a file with original names.
   package static func family(of store: WeightStore) -> (any ModelFamily.Type)? {
     all.first { $0.recognizes(store) }
   }
@@ -163,10 +163,9 @@ package struct LatentSpace: Equatable, Sendable {
   package let height: Int
   /// The width in latent pixels that the network was trained for.
   package let width: Int
-  /// Which of the published tiny autoencoders is of these latents, if any is.
+  /// The published tiny autoencoder for these latents, if there is one.
   package let published: PublishedAutoencoder?
-  /// What height and width are multiples of, in latent pixels: 2 where the network reads patches of
-  /// 2 x 2.
+  /// The alignment of height and width in latent pixels: 2 if the network reads patches of 2 x 2.
   package let alignment: Int
 
   package init(
@@ -180,11 +179,11 @@ package struct LatentSpace: Equatable, Sendable {
   }
 }
 
-/// A model's parts, as a family reads them.
+/// A model's parts as loaded by a family.
 package struct ModelParts {
   package let pipelineName: String
   package let family: any ModelFamily
-  /// All but the autoencoder.
+  /// All components except the autoencoder.
   package var components: [Component]
   package let autoencoder: AutoencoderParts
   package let scheduler: SchedulerConfiguration

@@ -1,11 +1,12 @@
 internal import FlowCore
 
-/// What a model was distilled to, how that is seen, and what suits it.
+/// A kind of distilled or base model, its detection, and its defaults.
 ///
-/// A folder rarely says what it was distilled to: PeRFlow's names a scheduler that it is not to be
-/// run with. The kinds of a family are tried in order, and the first that matches is the model's.
+/// A folder rarely specifies what a model was distilled to: PeRFlow's names a scheduler that must
+/// not be used with it. The kinds of a family are tried in order, and the first match is the
+/// model's kind.
 package struct ModelKind: Sendable {
-  /// What the rows look at.
+  /// The evidence that detection uses.
   struct Evidence {
     let pipelineName: String
     let schedulerName: String
@@ -15,7 +16,7 @@ package struct ModelKind: Sendable {
     let name: String
     /// The names of the LoRAs over it, in lower case.
     let loraNames: [String]
-    /// The width of the texts that the network reads: 768 is Stable Diffusion 1, 1024 is 2, 2048 is XL.
+    /// The width of the text states: 768 is Stable Diffusion 1, 1024 is 2, 2048 is XL.
     let textWidth: Int
     /// Whether the network reads a pooled text.
     let readsPooledText: Bool
@@ -23,29 +24,29 @@ package struct ModelKind: Sendable {
     let readsGuidance: Bool
     /// The kinds of the model's family.
     let kinds: [ModelKind]
-    /// Which of the family's published networks is built like the model's, where that is told.
+    /// The published network with the model's configuration, if it can be distinguished.
     var variant: String?
   }
 
   /// The kind's name.
   let name: String
-  /// What on disk tells the kind.
+  /// The evidence for the kind.
   let sign: String
   let schedule: ScheduleChoice
   let stepCount: Int
   let guidanceScale: Float
   private let matches: @Sendable (Evidence) -> Bool
 
-  /// The first kind whose signs are there.
+  /// The first kind whose evidence is present.
   static func of(_ evidence: Evidence) -> ModelKind? {
     evidence.kinds.first { $0.matches(evidence) }
   }
 
-  /// What suits a sampling schedule that the user chose, whatever the kind.
+  /// The defaults for a sampling schedule chosen by the user.
   static func defaults(of choice: ScheduleChoice, _ evidence: Evidence) -> GenerationDefaults {
     let own = of(evidence)
-    // The kind's own numbers where it goes that way, else those of the first row that does; a
-    // model is not turbo for being stepped by Euler.
+    // The kind's own defaults if it has that schedule, else those of the first kind that has; a
+    // model is not turbo just because Euler steps are chosen.
     let row = (own.map { [$0] } ?? []) + evidence.kinds.filter { !$0.name.hasSuffix("-Turbo") }
     let kind = row.first { $0.schedule == choice } ?? row.first { $0.schedule.isKind(of: choice) }
     return GenerationDefaults(
@@ -67,12 +68,12 @@ package struct ModelKind: Sendable {
 }
 
 extension ScheduleChoice {
-  /// The fewest steps that have a plan.
+  /// The minimum number of steps that the schedule supports.
   fileprivate var leastStepCount: Int {
     if case .piecewise(let schedule) = self { schedule.windowCount } else { 1 }
   }
 
-  /// Whether two choices are of one kind: PeRFlow's of one prediction, whatever the windows.
+  /// Whether two choices are of one kind: PeRFlow with the same prediction and any windows.
   fileprivate func isKind(of other: ScheduleChoice) -> Bool {
     switch (self, other) {
     case (.piecewise(let left), .piecewise(let right)): left.prediction == right.prediction

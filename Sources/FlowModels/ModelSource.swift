@@ -1,6 +1,6 @@
 package import FlowGraph
 
-/// Where a model's parts are read from.
+/// The source of a model's parts.
 package enum ModelSource {
   /// A folder in diffusers' layout, with its `model_index.json`.
   case folder(String, index: ConfigurationFile)
@@ -15,10 +15,10 @@ package enum ModelSource {
   }
 }
 
-/// Which of a model's files are read.
+/// The choice of a model's files.
 package struct LoadOptions {
   /// The autoencoder.
   var autoencoder = AutoencoderChoice.automatic
-  /// The middle of the weights' file names, such as `fp16`.
+  /// The variant in the weights' file names, such as `fp16`.
   var variant: String?
 }

@@ -1,19 +1,20 @@
 package import FlowGraph
 
-/// An input of the network that is computed once, before the ticks, by a graph of its own.
+/// A network input that a separate graph computes once, before the ticks.
 package struct PrecomputedInput {
-  /// What it depends on, and so how often it is computed.
+  /// What it depends on, which determines how often it is computed.
   package enum Dependency: Sendable {
-    /// The text: once for each prompt. The graph reads one chunk of the conditioning's first input.
+    /// The text: computed once per prompt. The graph reads one chunk of the conditioning's first
+    /// input.
     case text
-    /// The timestep, and what is read with it: once for each of them.
+    /// The timestep and the inputs that belong to it: computed once for each of them.
     case timestep
   }
 
-  /// The input of the network: `texts`.
+  /// The name of the network's input: `texts`.
   package let name: PortName
   /// What it depends on.
   package let dependency: Dependency
-  /// One row of the inputs that it is made of, to `table`.
+  /// The graph from one row of its own inputs to `table`.
   package let graph: Graph
 }

@@ -1,7 +1,7 @@
 package import FlowGraph
 package import FlowText
 
-/// A text encoder: how prompts become its tokens, and the graph that makes states of them.
+/// A text encoder: its tokenization, and the graph that computes hidden states.
 package protocol TextEncoding: Sendable {
   /// Its component: `text_encoder`, `text_encoder_2`.
   var name: String { get }
@@ -9,39 +9,39 @@ package protocol TextEncoding: Sendable {
   var architecture: String { get }
   /// The width of a hidden state.
   var width: Int { get }
-  /// The tokens of a chunk, the start and end tokens included.
+  /// The number of tokens per chunk, including start and end tokens.
   var tokenCount: Int { get }
-  /// The layers that may be left out but one (clip skip).
+  /// The number of layers, one of which must remain with clip skip.
   var layerCount: Int { get }
 
   /// The chunks of a prompt.
   func chunks(of prompt: String, syntax: PromptSyntax) -> ChunkedPrompt
-  /// What the graph reads of a chunk, by the names of its inputs.
+  /// The graph's inputs for a chunk, by name.
   func inputs(of chunk: ChunkedPrompt.Chunk) -> [(name: PortName, elements: [Int64])]
-  /// The tokens that the weights know.
+  /// The size of the vocabulary in the weights.
   ///
-  /// - Throws: a `GraphError` where they are missing.
+  /// - Throws: a `GraphError` if they are missing.
   func vocabularyCount(weights: WeightScope) throws(GraphError) -> Int
-  /// Writes the encoder down, one chunk to `hidden` and, where it has one, `pooled`.
+  /// Builds the encoder, one chunk to `hidden` and, if it has one, `pooled`.
   ///
   /// - Parameters:
-  ///   - skippedLayers: how many of the last layers are left out.
+  ///   - skippedLayers: the number of last layers to skip.
   ///   - weights: its weights.
-  /// - Throws: a `GraphError` for weights that do not fit.
+  /// - Throws: a `GraphError` for weights that do not match.
   func graph(skippedLayers: Int, weights: WeightScope) throws(GraphError) -> Graph
 }
 
-/// What a text encoder makes of a prompt.
+/// A prompt encoded by one text encoder.
 package struct EncodedText {
   /// The width of a hidden state.
   let width: Int
   /// The hidden states of all chunks, weighted, `[chunks * tokens, width]`.
   let hidden: [Float]
-  /// The pooled state of the first chunk; empty where the encoder has none.
+  /// The pooled state of the first chunk; empty if the encoder has none.
   let pooled: [Float]
   /// The number of chunks.
   let chunkCount: Int
-  /// The tokens of the first chunk up to its end token, padding left out.
+  /// The number of tokens of the first chunk up to its end token, without padding.
   let tokenCount: Int
 
   package init(width: Int, hidden: [Float], pooled: [Float], chunkCount: Int, tokenCount: Int) {
@@ -53,7 +53,7 @@ package struct EncodedText {
   }
 }
 
-/// What the text encoders of a model make of a prompt, or of several mixed.
+/// A prompt, or a blend of several, encoded by all text encoders of a model.
 package final class TextStates: Sendable {
   /// The hidden states that the network reads, `[chunks * tokens, width]`.
   package let hidden: [Float]
@@ -63,7 +63,7 @@ package final class TextStates: Sendable {
   package let chunkCount: Int
   /// The width of a token's states.
   package let width: Int
-  /// The tokens that are a prompt's own and no padding, for a network that tells them apart.
+  /// The number of tokens without padding, for networks that mask padding.
   package let tokenCount: Int
 
   package init(

@@ -163,8 +163,8 @@ import Testing
   @Test(
     "An autoencoder of another family's latents is refused, and the one that fits is named",
     arguments: [
-      ("0.3611", "with scaling_factor 0.3611 goes with FLUX.1 and Z-Image"),
-      ("0.18215", "with scaling_factor 0.18215 goes with Stable Diffusion 1 and 2"),
+      ("0.3611", "with scaling_factor 0.3611 is for FLUX.1 and Z-Image"),
+      ("0.18215", "with scaling_factor 0.18215 is for Stable Diffusion 1 and 2"),
     ])
   func pairing(scale: String, problem: String) throws {
     let temporary = try TemporaryFolder()

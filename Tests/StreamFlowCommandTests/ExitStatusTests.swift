@@ -75,7 +75,7 @@ import Testing
     process.waitUntilExit()
     let message = String(decoding: bytes, as: UTF8.self)
     #expect(process.terminationReason == .exit && process.terminationStatus == EX_NOINPUT)
-    #expect(message.hasPrefix("error: 'starter', which comes with this package, is missing"))
+    #expect(message.hasPrefix("error: 'starter', a resource of this package, is missing"))
     #expect(message.contains("StreamFlow_FlowModels.") && message.contains(runner.folder.path))
   }
 

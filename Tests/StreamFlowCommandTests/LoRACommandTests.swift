@@ -73,7 +73,7 @@ import Testing
     #expect(wrong.status == 65)
     #expect(
       wrong.error
-        == "error: 'delta.safetensors' is no LoRA: none of its 1 tensors has a name as LoRAs have, "
+        == "error: 'delta.safetensors' is not a LoRA: none of its 1 tensors has a LoRA name, "
         + "such as 'unet.conv_in.lora_A.weight'; whole differences are delta weights (--lora, "
         + "--delta-weights)\n")
     let absent = try runner.run(["generate", "fox", "--lora", "gone.safetensors:0.5"])

@@ -62,7 +62,7 @@ import Testing
     #expect(tagged.status == 0)
     #expect(
       tagged.error
-        == "warning: the prompt asks for the LoRA 'watercolor' with weight 0.8 "
+        == "warning: the prompt requests the LoRA 'watercolor' with weight 0.8 "
         + "(<lora:watercolor:0.8>), which a prompt cannot load; 'watercolor' is not loaded, and the "
         + "tag was removed from the prompt; load it with --lora FILE:0.8\n")
     _ = try runner.run(["generate", "a fox"] + plain + ["b.png"])

@@ -160,14 +160,16 @@ import Testing
     "A mistake is one line and an exit code",
     arguments: [
       (["pull", "name"], [:], 64, "error: 'name' is no model of a hub; expected org/name"),
-      (["pull", "org/name", "--revision", "../x"], [:], 64, "error: '../x' is no revision"),
+      (["pull", "org/name", "--revision", "../x"], [:], 64, "error: '../x' is not a revision"),
       (
         ["pull", "org/name"], ["HF_HUB_OFFLINE": "1"], 69,
         "error: HF_HUB_OFFLINE is '1', so nothing is downloaded; unset it to pull models"
       ),
       (["pull", "org/name"], ["HF_HUB_CACHE": "/dev/null/x"], 73, "error: cannot make the folder"),
       (["pull", "org/other"], [:], 66, "error: there is no 'org/other' at http"),
-      (["pull", "org/name", "--include", "*.bin"], [:], 65, "error: no file of 'org/name' matches"),
+      (
+        ["pull", "org/name", "--include", "*.bin"], [:], 65, "error: no file of 'org/name' matches"
+      ),
     ] as [([String], [String: String], Int32, String)])
   func mistakes(
     arguments: [String], environment: [String: String], status: Int32, expected: String

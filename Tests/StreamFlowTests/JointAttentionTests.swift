@@ -147,7 +147,7 @@ import Testing
     for try await event in events {
       if case .failed(_, let error) = event { failures.append("\(error)") }
     }
-    #expect(failures.count == 1 && failures[0].contains("chunks of tokens, which must be as many"))
+    #expect(failures.count == 1 && failures[0].contains("chunks of tokens, which must be equal"))
   }
 
   /// Adds an input to a value at a hook.

@@ -124,7 +124,7 @@ import Testing
     let other = try Checkpoint(folder: folder, name: "dreamshaper")
     #expect(other.scheduleFinding.schedule == nil)
     #expect(other.scheduleFinding.reason.contains("names DEISMultistepScheduler"))
-    #expect(other.scheduleFinding.reason.contains("or note it there for good"))
+    #expect(other.scheduleFinding.reason.contains("or set it in streamflow.json"))
 
     let choice = try #require(ScheduleChoice("perflow:windows=2,prediction=ddim_eps"))
     let notes = try other.noting(schedule: choice, stepCount: 8)

@@ -28,7 +28,7 @@ import Testing
     let unused = starter.unusedTags(in: "a fox <lora:watercolor:0.8> <lora:watercolor:0.8>")
     #expect(
       unused.map(\.message) == [
-        "the prompt asks for the LoRA 'watercolor' with weight 0.8 (<lora:watercolor:0.8>), which a "
+        "the prompt requests the LoRA 'watercolor' with weight 0.8 (<lora:watercolor:0.8>), which a "
           + "prompt cannot load; 'watercolor' is not loaded, and the tag was removed from the prompt"
       ])
     #expect(starter.unusedTags(in: "a fox <lora:watercolor:0.8>", syntax: .plain).isEmpty)

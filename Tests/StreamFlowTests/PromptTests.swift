@@ -126,7 +126,7 @@ import Testing
     #expect(try family.states(of: [text(2)]).chunkCount == 2)
     let error = #expect(throws: ModelError.self) { try family.states(of: [text(1), text(2)]) }
     #expect(error?.code == .requestInvalid)
-    #expect(error?.message.hasPrefix("the text encoders cut a prompt into [1, 2] chunks") == true)
+    #expect(error?.message.hasPrefix("the text encoders split a prompt into [1, 2] chunks") == true)
   }
 }
 

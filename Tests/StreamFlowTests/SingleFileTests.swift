@@ -228,7 +228,7 @@ import Testing
     let path = try write("sd2")
     let unknown = try Checkpoint(file: path)
     #expect(unknown.scheduleFinding.schedule == nil)
-    #expect(unknown.scheduleFinding.reason.hasPrefix("'\(path)' brings no scheduler, and neither"))
+    #expect(unknown.scheduleFinding.reason.hasPrefix("'\(path)' has no scheduler, and neither"))
     let notes = try unknown.noting(schedule: .consistency)
     #expect(notes.path.hasSuffix("/my sd2.streamflow.json"))
     _ = try folder.write(notes.bytes, as: "my sd2.streamflow.json")
@@ -248,16 +248,16 @@ import Testing
     #expect(
       error?.message
         == "the tokenizer gives token 49406, and text_encoder knows 64 (its table of token "
-        + "embeddings); they are not of one model")
+        + "embeddings); they do not match")
   }
 
   @Test(
     "A file that is not whole says what is missing, and what helps",
     arguments: [
       ("sd1", "first_stage_model.", "has no autoencoder (first_stage_model.*): it is pruned"),
-      ("sd1", "model.diffusion_model.", "is no whole model: it has no network"),
-      ("sd2", "cond_stage_model.", "has a network and no text encoder that is known"),
-      ("sdxl", "conditioner.embedders.0.", "has a network and no text encoder that is known"),
+      ("sd1", "model.diffusion_model.", "is not a complete model: it has no network"),
+      ("sd2", "cond_stage_model.", "has a network but no known text encoder"),
+      ("sdxl", "conditioner.embedders.0.", "has a network but no known text encoder"),
       (
         "sdxl", "conditioner.embedders.1.model.text_projection",
         "the network reads a pooled text 64 wide"
@@ -284,7 +284,7 @@ import Testing
     #expect(throws: ModelError.self) { try Checkpoint.named(odd, variant: "fp16") }
     let other = try folder.write([1], as: "model.ckpt")
     let kind = #expect(throws: ModelError.self) { try Checkpoint.named(other) }
-    #expect(kind?.message.contains("is a file of another kind; expected a folder") == true)
+    #expect(kind?.message.contains("is not a model file; expected a folder") == true)
   }
 
   @Test(

@@ -129,8 +129,8 @@ import Testing
     }
     #expect(
       error?.message
-        == "'\(path)' changes nothing of starter: none of its 1 layers is one of the model's. It "
-        + "holds LoRA of rank 4, layers: 1 in network and reads texts 2048 wide, where starter "
+        == "'\(path)' changes nothing in starter: none of its 1 layers is one of the model's. It "
+        + "holds LoRA of rank 4, layers: 1 in network; it is for text states of width 2048, and starter "
         + "reads 192; use a LoRA made for this model's family, or the model that it was made for")
     #expect(error?.code == .fileInvalid)
   }

@@ -1,13 +1,13 @@
 extension Guidance {
-  /// Where the unprompted side comes from, as people choose it.
+  /// The source of the unconditional prediction, as users choose it.
   public enum Kind: String, Sendable, CaseIterable {
-    /// There is none.
+    /// No guidance.
     case none
     /// It is evaluated.
     case full
-    /// It leads to the image that is started from.
+    /// It points to the input image.
     case selfNegative = "self-negative"
-    /// It leads where the first step's leads.
+    /// It points to the image that the first step's prediction leads to.
     case onetimeNegative = "onetime-negative"
 
     /// The guidance of this kind.
@@ -21,7 +21,7 @@ extension Guidance {
     }
   }
 
-  /// Its kind; none where the network reads the scale itself, which nobody chooses.
+  /// Its kind; none if the network reads the scale itself, which is not a user's choice.
   public var kind: Kind? {
     switch self {
     case .none: Kind.none
@@ -32,7 +32,7 @@ extension Guidance {
     }
   }
 
-  /// The part of the unprompted side that is taken away; 1 where that cannot be chosen.
+  /// The factor of the unconditional prediction; 1 if it cannot be chosen.
   public var delta: Float {
     switch self {
     case .selfNegative(_, let delta), .onetimeNegative(_, let delta): delta

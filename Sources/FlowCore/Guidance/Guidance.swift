@@ -1,31 +1,30 @@
-/// How strongly a prompt steers each step, and what that costs.
+/// The guidance of each step by the prompt, and its cost.
 ///
-/// Every kind but `none` and `distilled` extrapolates from an unprompted output to the prompted
-/// one, `unprompted + scale * (prompted - unprompted)`: equation 6 of Ho and Salimans, 2022
-/// (arXiv:2207.12598), with the scale as diffusers counts it, 1 being the prompted output itself.
-/// They differ in where the unprompted output comes from.
+/// Every kind except `none` and `distilled` extrapolates from the unconditional to the conditional
+/// prediction, `unconditional + scale * (conditional - unconditional)`: equation 6 of Ho and
+/// Salimans, 2022 (arXiv:2207.12598), with diffusers' definition of the scale, where 1 is the
+/// conditional prediction itself. They differ in the source of the unconditional prediction.
 public enum Guidance: Equatable, Sendable {
-  /// The prompted output as it is.
+  /// The conditional prediction itself.
   case none
-  /// The unprompted output is evaluated, two rows a step.
+  /// The unconditional prediction is evaluated: two rows per step.
   case full(scale: Float)
-  /// The unprompted output is the one that leads to the reference image, times `delta`; one row
-  /// a step.
+  /// The unconditional prediction points to the reference image, times `delta`: one row per step.
   ///
   /// Residual guidance (Kodaira et al., 2023, arXiv:2312.12491, section 3.2) in closed form: in a
   /// flow the velocity `(sample - reference) / sigma`, see ``StepPlan/Residual``. A delta below 1
-  /// softens what is taken away.
+  /// weakens its effect.
   case selfNegative(scale: Float, delta: Float = 1)
-  /// The unprompted output is evaluated in the first step, and where it leads is the reference of
-  /// the steps after it; one row a step and one more for the first.
+  /// The unconditional prediction is evaluated in the first step, and the image that it leads to is
+  /// the reference of later steps: one row per step and one more for the first.
   case onetimeNegative(scale: Float, delta: Float = 1)
-  /// The network itself reads the scale, as latent consistency models do; one row a step.
+  /// The network itself reads the scale, as latent consistency models do: one row per step.
   case distilled(scale: Float)
 
-  /// The most rows that a step evaluates.
+  /// The maximum number of rows per step.
   public var rowsPerStep: Int { rowCount(atStage: 0) }
 
-  /// How many rows a step evaluates.
+  /// The number of rows of a step.
   ///
   /// - Parameter stage: the index of the plan's row.
   public func rowCount(atStage stage: Int) -> Int {
@@ -36,10 +35,10 @@ public enum Guidance: Equatable, Sendable {
     }
   }
 
-  /// Whether an unprompted conditioning is read.
+  /// Whether the negative prompt is used.
   public var readsUnprompted: Bool { rowsPerStep == 2 }
 
-  /// Whether a reference image must be there from the start.
+  /// Whether a reference image is required from the start.
   public var needsReference: Bool {
     if case .selfNegative = self { true } else { false }
   }
@@ -53,7 +52,7 @@ public enum Guidance: Equatable, Sendable {
     }
   }
 
-  /// Whether its numbers are numbers.
+  /// Whether its parameters are finite.
   public var isFinite: Bool {
     switch self {
     case .selfNegative(let scale, let delta), .onetimeNegative(let scale, let delta):

@@ -1,9 +1,9 @@
-/// What stands for the unprompted side of a trajectory whose unprompted output is not evaluated.
+/// Replaces the unconditional prediction of a trajectory for which it is not evaluated.
 struct ResidualGuidance: Sendable {
-  /// The clean latents that the unprompted output leads to; none before the first step of
+  /// The clean latents that the unconditional prediction leads to; nil before the first step of
   /// `onetimeNegative`.
   private let reference: Latents?
-  /// The noise that the trajectory began with.
+  /// The initial noise of the trajectory.
   private let noise: Latents
 
   init(reference: Latents?, noise: Latents) {
@@ -11,7 +11,7 @@ struct ResidualGuidance: Sendable {
     self.noise = noise
   }
 
-  /// The same, with the place that an unprompted output leads to as the reference.
+  /// The same with the latents that an unconditional prediction leads to as the reference.
   func withReference(
     from output: Latents, at sample: Latents, _ residual: StepPlan.Residual
   ) -> ResidualGuidance {
@@ -19,7 +19,7 @@ struct ResidualGuidance: Sendable {
       reference: residual.reference(of: output, at: sample, noise: noise), noise: noise)
   }
 
-  /// Extrapolates an output (held in `output`, prompted) from the residual one, in place.
+  /// Extrapolates a conditional prediction (in `output`) from the residual one, in place.
   func guide(
     _ output: inout Latents, at sample: Latents, _ residual: StepPlan.Residual, scale: Float,
     delta: Float
@@ -40,7 +40,8 @@ struct ResidualGuidance: Sendable {
 }
 
 extension StepPlan.Residual {
-  /// The clean latents that an output leads to: what the residual is solved for.
+  /// The clean latents that a prediction leads to: the residual's equation solved for the
+  /// reference.
   func reference(of output: Latents, at sample: Latents, noise: Latents) -> Latents {
     var scalars = output.scalars
     let scale = Float(1 / reference)

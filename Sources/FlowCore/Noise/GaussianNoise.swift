@@ -6,17 +6,17 @@
   private import Darwin
 #endif
 
-/// Standard normal numbers that depend on the seed alone.
+/// Standard normal numbers, determined by the seed.
 ///
-/// The same seed and the same calls give the same numbers on every machine, and those that
-/// PyTorch's generators give, so that a seed found elsewhere gives the same image here.
+/// The same seed and calls give the same numbers on every machine, equal to those of PyTorch's
+/// generators, so that a seed from elsewhere gives the same image here.
 public struct GaussianNoise: Sendable {
-  /// Whose numbers to draw.
+  /// The generator to reproduce.
   public enum Source: String, Sendable, CaseIterable {
     /// `torch.randn` with a CPU generator; reads the low 32 bits of the seed.
     case cpu
-    /// `torch.randn` with a CUDA generator, for tensors that the device draws in one sweep (up to
-    /// about a million elements on today's devices); reads all 64 bits of the seed.
+    /// `torch.randn` with a CUDA generator, for tensors that the device draws in one kernel launch
+    /// (up to about a million elements on current devices); reads all 64 bits of the seed.
     case cuda
   }
 
@@ -28,7 +28,7 @@ public struct GaussianNoise: Sendable {
 
   private var state: State
 
-  /// Creates the generator that a seed names.
+  /// Creates the generator of a seed.
   public init(seed: UInt64, source: Source = .cpu) {
     state =
       switch source {
@@ -37,15 +37,15 @@ public struct GaussianNoise: Sendable {
       }
   }
 
-  /// Creates noise on the way from one generator's to another's.
+  /// Creates noise interpolated between two generators.
   ///
-  /// Each draw is mixed along the arc between the two (``ArcMix``), which keeps its spread:
-  /// halfway in a straight line noise would be too weak by a third, and images dull.
+  /// Each draw is a spherical interpolation of the two (``ArcMix``), which preserves the variance:
+  /// halfway along a straight line, noise would be too weak by a third, and images dull.
   ///
   /// - Parameters:
-  ///   - first: what a fraction of 0 gives.
-  ///   - second: what a fraction of 1 gives.
-  ///   - fraction: how far, 0 to 1.
+  ///   - first: the result for a fraction of 0.
+  ///   - second: the result for a fraction of 1.
+  ///   - fraction: the fraction, 0 to 1.
   public init(mixing first: GaussianNoise, with second: GaussianNoise, fraction: Double) {
     state = .mix(first, second, fraction: fraction)
   }
@@ -73,8 +73,8 @@ public struct GaussianNoise: Sendable {
     }
   }
 
-  /// Draws as ATen's `normal_` does on a CPU: in blocks of 16, the last block drawn again where
-  /// the count does not divide, and one by one in double precision below 16.
+  /// Draws like ATen's `normal_` on a CPU: in blocks of 16, with the last 16 drawn again if the
+  /// count is not a multiple, and one by one in double precision below 16.
   private static func draw(
     _ count: Int, from generator: inout MersenneTwister, spare: inout Double?
   ) -> [Float] {
@@ -89,7 +89,7 @@ public struct GaussianNoise: Sendable {
     return scalars
   }
 
-  /// Turns 16 uniform numbers into 16 normal ones (Box and Muller, 1958).
+  /// Converts 16 uniform numbers into 16 normal ones (Box and Muller, 1958).
   private static func boxMuller(_ scalars: inout [Float], at start: Int) {
     for index in start..<start + 8 {
       let radius = (-2 * logf(1 - scalars[index])).squareRoot()
@@ -112,7 +112,7 @@ public struct GaussianNoise: Sendable {
     return radius * cos(angle)
   }
 
-  /// The first normal number of a thread of its own, as cuRAND makes it.
+  /// The first normal number of a separate thread, as in cuRAND.
   private static func philox(seed: UInt64, offset: UInt32, index: UInt64) -> Float {
     let words = Philox.words(
       counter: SIMD4(

@@ -1,26 +1,26 @@
 /// Editing without inversion that stays close to the source.
 ///
 /// FlowAlign (Kim et al., 2025, arXiv:2505.23145; `SD3FlowAlign` in `diffusion/editing/sd3_edit.py`
-/// of FlowAlign/FlowAlign). As ``FlowEdit``, with the source prompt in the place of the
-/// unconditional one, and a pull towards the source: with the difference of velocities `v`,
-/// `next = (1 - pull) * image + pull * source + (next sigma - sigma + pull * sigma) * v`.
-/// A trajectory reads the source's latents and the conditionings of both prompts, three batch rows
-/// a step.
+/// of FlowAlign/FlowAlign). Like ``FlowEdit``, but with the source prompt in place of the
+/// unconditional one, and a pull towards the source: with the difference of velocities `v`, `next =
+/// (1 - pull) * image + pull * source + (next sigma - sigma + pull * sigma) * v`. A trajectory
+/// needs the source's latents and the conditionings of both prompts, and takes three batch rows per
+/// step.
 public struct FlowAlign: Hashable, Sendable {
-  /// How much of the source is mixed in at each step (`zeta`), 0 to 1.
+  /// The fraction of the source that is mixed in at each step (`zeta`), 0 to 1.
   public var pull = 0.01
   /// The guidance scale of the target prompt over the source prompt.
   public var scale = 13.5
 
-  /// Creates the editing of Stable Diffusion 3, which takes 33 steps.
+  /// Creates the settings for Stable Diffusion 3 with 33 steps.
   public init() {}
 
   /// Compiles the plan.
   ///
   /// - Parameters:
   ///   - stepCount: the number of steps.
-  ///   - schedule: the model's.
-  /// - Throws: `PlanError` where the schedule has no such times.
+  ///   - schedule: the model's schedule.
+  /// - Throws: `PlanError` if the schedule has no such times.
   public func plan(
     stepCount: Int, schedule: some FlowSchedule
   ) throws(PlanError) -> StepPlan {

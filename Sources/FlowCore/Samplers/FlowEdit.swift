@@ -1,28 +1,28 @@
 /// Editing without inversion: the image moves along the difference of two velocities.
 ///
 /// FlowEdit (Kulikov et al., 2024, arXiv:2412.08629, algorithm 1; `FlowEdit_utils.py` of
-/// fallenshock/FlowEdit). The velocity under the target prompt at
-/// `image - sigma * source + sigma * noise` less that under the source prompt at
-/// `(1 - sigma) * source + sigma * noise`, with noise drawn for each step. Both are guided.
-/// A trajectory reads the source's latents, the conditionings of both prompts, and the unconditional
-/// one where a scale is not 1.
+/// fallenshock/FlowEdit). The velocity under the target prompt at `image - sigma * source + sigma *
+/// noise` minus the one under the source prompt at `(1 - sigma) * source + sigma * noise`, with new
+/// noise in each step. Both are guided. A trajectory needs the source's latents, the conditionings
+/// of both prompts, and the unconditional one if a scale is not 1.
 public struct FlowEdit: Hashable, Sendable {
-  /// How many steps of the schedule, counted from the clean end, are taken at all (`n_max`).
+  /// The number of steps that run, counted from the clean end of the schedule (`n_max`).
   public var editedSteps = 24
-  /// How many of these, the last ones, follow the target's velocity alone (`n_min`).
+  /// The number of last steps that follow the target's velocity alone (`n_min`).
   public var finalSteps = 0
-  /// The number of draws that a step averages, each a row of the plan (`n_avg`).
+  /// The number of noise draws that a step averages, one row of the plan each (`n_avg`).
   public var drawCount = 1
   /// The guidance scale under the source prompt; 1 for networks that read a scale themselves.
   public var sourceScale = 1.0
   /// The guidance scale under the target prompt; 1 for networks that read a scale themselves.
   public var targetScale = 1.0
 
-  /// Creates the editing of FLUX.1-dev in 28 steps, whose network reads the scales 1.5 for the
-  /// source and 5.5 for the target itself.
+  /// Creates the settings for FLUX.1-dev with 28 steps.
+  ///
+  /// Its network reads the scales itself: 1.5 for the source and 5.5 for the target.
   public init() {}
 
-  /// The editing of Stable Diffusion 3 in 50 steps.
+  /// The settings for Stable Diffusion 3 with 50 steps.
   public static let stableDiffusion3: FlowEdit = {
     var edit = FlowEdit()
     (edit.editedSteps, edit.sourceScale, edit.targetScale) = (33, 3.5, 13.5)
@@ -32,9 +32,9 @@ public struct FlowEdit: Hashable, Sendable {
   /// Compiles the plan.
   ///
   /// - Parameters:
-  ///   - stepCount: the steps of the whole schedule, `editedSteps` or more.
-  ///   - schedule: the model's.
-  /// - Throws: `PlanError` where the numbers of steps do not go together.
+  ///   - stepCount: the steps of the whole schedule, at least `editedSteps`.
+  ///   - schedule: the model's schedule.
+  /// - Throws: `PlanError` if the numbers of steps are inconsistent.
   public func plan(
     stepCount: Int, schedule: some FlowSchedule
   ) throws(PlanError) -> StepPlan {
@@ -63,8 +63,7 @@ public struct FlowEdit: Hashable, Sendable {
       rows += edit(from: sigma, to: next, schedule)
     }
     if first < firstFinal, finalSteps > 0 {
-      // From here on the sample is noisy: the image, with the noise of this sigma in place of
-      // none.
+      // From here on the sample is noisy: the image plus the noise of this sigma.
       rows[rows.count - 1 - finalSteps].source = -grid.sigmas[firstFinal]
       rows[rows.count - 1 - finalSteps].noise = grid.sigmas[firstFinal]
     }
@@ -74,7 +73,7 @@ public struct FlowEdit: Hashable, Sendable {
         ? StepPlan.Start(reference: 1, noise: 0) : .flow(sigma: grid.sigmas[first]))
   }
 
-  /// The rows of a step, one for each draw; the sum over the earlier ones is in the memory.
+  /// The rows of a step, one per draw; the memory holds the sum over earlier draws.
   private func edit(
     from sigma: Double, to next: Double, _ schedule: some FlowSchedule
   ) -> [StepPlan.Row] {
@@ -93,7 +92,7 @@ public struct FlowEdit: Hashable, Sendable {
     }
   }
 
-  /// `unconditional + scale * (prompt - unconditional)`, without what has no weight.
+  /// `unconditional + scale * (prompt - unconditional)`, without terms of weight 0.
   private func guided(
     _ role: StepPlan.Evaluation.Role, by scale: Double, sample: Double, source: Double = 0,
     noise: Double = 0

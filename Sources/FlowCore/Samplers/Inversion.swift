@@ -1,19 +1,19 @@
 extension FlowSchedule {
-  /// Compiles the plan from an image's clean latents to noise: sigma rises.
+  /// Compiles the plan from an image's clean latents to noise, with rising sigma.
   ///
-  /// The trajectory follows the velocity under a prompt that describes the image, without
-  /// guidance. Its last sample is where a plan of the same steps and strength begins that comes
-  /// back to the image (`Trajectory(initial:)`). The error of the way there and back falls with
-  /// the solver's order: RF-Solver (Wang et al., 2024, arXiv:2411.04746) inverts with `midpoint`,
-  /// FireFlow (Deng et al., 2024, arXiv:2412.07517) with `fireFlow`.
+  /// The trajectory follows the velocity under a prompt that describes the image, without guidance.
+  /// A plan with the same steps and strength that starts at its last sample returns to the image
+  /// (`Trajectory(initial:)`). The error of the round trip decreases with the solver's order:
+  /// RF-Solver (Wang et al., 2024, arXiv:2411.04746) inverts with `midpoint`, FireFlow (Deng et
+  /// al., 2024, arXiv:2412.07517) with `fireFlow`.
   ///
   /// - Parameters:
-  ///   - stepCount: the number of steps, those of ``grid(stepCount:strength:)`` backwards.
-  ///   - solver: how the velocity is followed; one that draws no noise.
-  ///   - strength: how far, above 0 and at most 1: the way back of that denoising strength.
-  ///   - firstSigma: the sigma as which the clean latents are read, below that of the second time;
-  ///     a little above 0 for networks that were not trained at 0.
-  /// - Throws: `PlanError` where the schedule has no such times, or the solver draws noise.
+  ///   - stepCount: the number of steps, those of ``grid(stepCount:strength:)`` in reverse.
+  ///   - solver: the solver, which must not draw noise.
+  ///   - strength: the denoising strength of the way back, above 0 and at most 1.
+  ///   - firstSigma: the sigma at which the clean latents are read, below that of the second time;
+  ///     slightly above 0 for networks that were not trained at 0.
+  /// - Throws: `PlanError` if the schedule has no such times, or the solver draws noise.
   public func inversion(
     stepCount: Int, solver: Solver = .euler, strength: Double = 1, from firstSigma: Double = 0
   ) throws(PlanError) -> StepPlan {

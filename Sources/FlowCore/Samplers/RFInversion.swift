@@ -1,28 +1,28 @@
-/// Editing by a controlled inversion: towards noise, and back towards the source for a while.
+/// Editing by a controlled inversion: to noise, and back, with a pull towards the source at first.
 ///
 /// RF-Inversion (Rout et al., 2024, arXiv:2410.10792, algorithms 1 and 2;
 /// `pipeline_rf_inversion_sde.py` of LituRout/RF-Inversion).
 public struct RFInversion: Hashable, Sendable {
-  /// How much of the way to the noise is straight (`gamma`), 0 to 1; the rest follows the network.
+  /// The weight of the straight path to the noise (`gamma`), 0 to 1; the rest follows the network.
   public var noisePull = 0.5
-  /// How much of the way back is straight to the source (`eta`), 0 to 1, while it is pulled.
+  /// The weight of the straight path to the source (`eta`), 0 to 1, while the pull is active.
   public var sourcePull = 0.9
-  /// The part of the steps back, from noise on, that are pulled to the source, 0 to 1.
+  /// The fraction of the steps back, starting at noise, with an active pull, 0 to 1.
   public var pulledPart = 0.25
 
-  /// Creates the editing of FLUX.1-dev, which takes 28 steps each way.
+  /// Creates the settings for FLUX.1-dev with 28 steps in each direction.
   public init() {}
 
   /// Compiles the plan from the source's clean latents to noise.
   ///
-  /// `v` being the velocity without a prompt and y the noise that the trajectory began with,
-  /// `next = sample + (next sigma - sigma) * (v + pull * ((y - sample) / (1 - sigma) - v))`.
-  /// A trajectory reads the unconditional conditioning alone.
+  /// With `v` the velocity without a prompt and y the initial noise of the trajectory, `next =
+  /// sample + (next sigma - sigma) * (v + pull * ((y - sample) / (1 - sigma) - v))`. A trajectory
+  /// needs the unconditional conditioning only.
   ///
   /// - Parameters:
   ///   - stepCount: the number of steps.
-  ///   - schedule: the model's.
-  /// - Throws: `PlanError` where the schedule has no such times.
+  ///   - schedule: the model's schedule.
+  /// - Throws: `PlanError` if the schedule has no such times.
   public func inversion(
     stepCount: Int, schedule: some FlowSchedule
   ) throws(PlanError) -> StepPlan {
@@ -41,12 +41,12 @@ public struct RFInversion: Hashable, Sendable {
 
   /// Compiles the plan back to an image, under the target prompt and the trajectory's guidance.
   ///
-  /// A trajectory reads the source's latents, and begins where the inversion ended.
+  /// A trajectory needs the source's latents, and starts at the end of the inversion.
   ///
   /// - Parameters:
   ///   - stepCount: the number of steps.
-  ///   - schedule: the model's.
-  /// - Throws: `PlanError` where the schedule has no such times.
+  ///   - schedule: the model's schedule.
+  /// - Throws: `PlanError` if the schedule has no such times.
   public func plan(
     stepCount: Int, schedule: some FlowSchedule
   ) throws(PlanError) -> StepPlan {
@@ -61,8 +61,9 @@ public struct RFInversion: Hashable, Sendable {
 }
 
 extension FlowSchedule {
-  /// Euler's step along the velocity, in part replaced by the one straight to the source:
-  /// `v + pull * ((sample - source) / sigma - v)`.
+  /// Euler's step along the velocity, partly replaced by the straight step to the source.
+  ///
+  /// It follows `v + pull * ((sample - source) / sigma - v)`.
   func row(from sigma: Double, to next: Double, pull: Double) -> StepPlan.Row {
     let straight = pull * (next - sigma) / sigma
     var row = row(at: sigma, sample: 1 + straight, velocity: (1 - pull) * (next - sigma))

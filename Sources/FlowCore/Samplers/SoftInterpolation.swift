@@ -6,29 +6,29 @@
   private import Darwin
 #endif
 
-/// Editing from pure noise that is pulled to the source at first, and ever less.
+/// Editing from pure noise with a pull towards the source that decreases over time.
 ///
 /// `examples/editing_flux_dev.ipynb` of lqiang67/rectified-flow: the pull at `t = 1 - sigma` is
 /// `pull * (1 - (exp(decay * t / end) - 1) / (exp(decay) - 1))`, and 0 beyond the end.
 public struct SoftInterpolation: Hashable, Sendable {
-  /// How much of the first step is straight to the source, 0 to 1.
+  /// The weight of the straight path to the source in the first step, 0 to 1.
   public var pull = 0.93
-  /// Where the pull ends, as a part of the way from noise to data, above 0 and at most 1.
+  /// The end of the pull, as a fraction of the steps from noise to data, above 0 and at most 1.
   public var end = 0.25
-  /// How the pull falls: 0 evenly, above 0 slowly at first.
+  /// The shape of the decrease: 0 is linear, larger values decrease slowly at first.
   public var decay = 2.0
 
-  /// Creates the notebook's editing of FLUX.1-dev.
+  /// Creates the notebook's settings for FLUX.1-dev.
   public init() {}
 
   /// Compiles the plan, under the target prompt and the trajectory's guidance.
   ///
-  /// A trajectory reads the source's latents, and begins with noise.
+  /// A trajectory needs the source's latents, and starts with noise.
   ///
   /// - Parameters:
   ///   - stepCount: the number of steps.
-  ///   - schedule: the model's.
-  /// - Throws: `PlanError` where the schedule has no such times.
+  ///   - schedule: the model's schedule.
+  /// - Throws: `PlanError` if the schedule has no such times.
   public func plan(
     stepCount: Int, schedule: some FlowSchedule
   ) throws(PlanError) -> StepPlan {

@@ -1,12 +1,12 @@
 extension Solver {
-  /// One evaluation and the move that follows it, where the output is the velocity.
+  /// One evaluation of the velocity and the move along it.
   struct Move {
     var sample = 1.0
     var output: Double
     var noise = 0.0
 
-    /// The expected data and noise, mixed anew at another sigma: `kept` of the noise stays, and
-    /// `fresh` noise is added.
+    /// Mixes the predicted data and noise at another sigma: `kept` of the noise stays, and `fresh`
+    /// noise is added.
     static func refreshing(
       from sigma: Double, to next: Double, kept: Double, fresh: Double
     ) -> Move {
@@ -16,7 +16,7 @@ extension Solver {
     }
   }
 
-  /// The move of a solver whose steps draw noise; of others, Euler's.
+  /// The move of a solver that draws noise; for others, Euler's.
   func stochasticMove(from sigma: Double, to next: Double) -> Move {
     switch self {
     case .noiseRefresh(let rate):

@@ -3,14 +3,14 @@ extension Solver {
   ///
   /// - Parameters:
   ///   - grid: the times, in sigma.
-  ///   - sign: 1 where the output is `noise - data`, -1 where it is `data - noise`.
-  ///   - timestep: the number the network reads for a sigma.
-  /// - Precondition: the times fall, unless the solver draws no noise.
+  ///   - sign: 1 if the output is `noise - data`, -1 if it is `data - noise`.
+  ///   - timestep: the number that the network reads for a sigma.
+  /// - Precondition: the times descend, unless the solver draws no noise.
   func rows(
     over grid: TimeGrid, sign: Double = 1, timestep: (Double) -> Float
   ) -> [StepPlan.Row] {
     precondition(!grid.isRising || !isStochastic, "\(rawValue) needs times that fall")
-    /// A row at a sigma; all coefficients are those of the velocity.
+    /// A row at a sigma. All coefficients refer to the velocity.
     func row(
       at sigma: Double, sample: Double = 1, output: Double, memory: Double = 0, noise: Double = 0
     ) -> StepPlan.Row {
@@ -24,7 +24,7 @@ extension Solver {
     case .heun:
       return steps.flatMap { step -> [StepPlan.Row] in
         let first = row(at: step.start, output: step.length)
-        // At the clean end the network has nothing left to say (k-diffusion ends so too).
+        // At the clean end there is no second evaluation (as in k-diffusion).
         guard step.end > 0 else { return [first] }
         return [first, row(at: step.end, output: step.length / 2, memory: -step.length / 2)]
       }
@@ -43,7 +43,7 @@ extension Solver {
         ]
       }
     case .fireFlow:
-      // Between rows the sample is held in the middle of a step.
+      // Between rows the sample is held at the midpoint of a step.
       let first = row(at: steps[0].start, output: steps[0].length / 2)
       return [first]
         + steps.indices.map { index in
@@ -81,14 +81,14 @@ extension Solver {
     let start: Double
     let end: Double
 
-    /// Below 0 where the times fall.
+    /// Negative if the times descend.
     var length: Double { end - start }
     var middle: Double { start + length / 2 }
   }
 
-  /// The number of rows, and so of guided evaluations, of so many steps down to data.
+  /// The number of rows, and thus of guided evaluations, for a number of steps down to data.
   ///
-  /// - Parameter stepCount: the number of steps, 1 or more.
+  /// - Parameter stepCount: the number of steps, at least 1.
   public func rowCount(stepCount: Int) -> Int {
     switch self {
     case .heun: 2 * stepCount - 1

@@ -1,5 +1,5 @@
 extension Solver: RawRepresentable {
-  /// The ways of writing a solver, for help and errors.
+  /// The notation of solvers, for help and errors.
   public static let spellings =
     "euler, heun, ab2, midpoint, fireflow, noise-refresh[:rate=0.5], "
     + "stochastic-curved[:rate=0.5|ddpm], overshooting[:scale=1], "
@@ -7,8 +7,8 @@ extension Solver: RawRepresentable {
     + "sde-euler[:step=euler|curved,scale=1,power=1], ema[:gain=1,decay=0.9] or "
     + "taylorseer[:interval=3,first=6,last=2]"
 
-  /// Reads a solver as it is written on the command line, over HTTP and in files: a name, and
-  /// where the parameters are not the published ones a colon and `name=value` pairs.
+  /// Parses the notation of the command line, HTTP and files: a name, followed, if parameters
+  /// differ from the published ones, by a colon and `name=value` pairs.
   public init?(rawValue: String) {
     let parts = rawValue.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
     let name = String(parts[0])
@@ -19,7 +19,7 @@ extension Solver: RawRepresentable {
     self = solver
   }
 
-  /// The solver as it is written: its name, and the parameters that are not the published ones.
+  /// The solver's notation: its name, and the parameters that differ from the published ones.
   public var rawValue: String {
     let options: [(name: String, value: String, usual: String)] =
       switch self {
@@ -64,7 +64,7 @@ extension Solver: RawRepresentable {
 
   private var hasValidParameters: Bool { (try? check()) != nil }
 
-  /// The same with the parameters that are given; nothing where one cannot be read.
+  /// The same solver with the given parameters; nil if one is invalid.
   private func replacing(_ options: inout SolverOptions) -> Solver? {
     switch self {
     case .euler, .heun, .adamsBashforth2, .midpoint, .fireFlow: return self
@@ -97,11 +97,11 @@ extension Solver: RawRepresentable {
   }
 }
 
-/// The parameters of a solver as they are written: `name=value`, separated by commas.
+/// The parameters of a solver in the notation `name=value`, separated by commas.
 private struct SolverOptions {
   private var values: [Substring: Substring] = [:]
 
-  /// Nothing where the text is no list of pairs, or names one twice.
+  /// Nil if the text is not a list of pairs, or contains a name twice.
   init?(_ text: Substring?) {
     guard let text else { return }
     for option in text.split(separator: ",", omittingEmptySubsequences: false) {

@@ -1,67 +1,70 @@
-/// How a velocity is followed from one time to the next.
+/// The ODE or SDE solver that follows a velocity.
 ///
-/// The stochastic ones replace a part of the noise that is left in the sample by fresh noise, so
-/// that errors of earlier steps are forgotten; they need a flow from Gaussian noise to data, and
-/// times that fall. Where the part shrinks with the step, as in all but the two with a constant
-/// rate, many small steps have the distributions of the flow. A constant rate is for few steps: it
-/// lowers the variance at each, however small, for Gaussian data by `A * B * (1 - q)^2 / (A + B)`,
-/// q being what stays of the noise, A and B the variances of data and noise in the sample.
+/// The stochastic solvers replace a part of the sample's remaining noise by fresh noise, so that
+/// errors of earlier steps are forgotten. They need a flow from Gaussian noise to data, and
+/// descending times. If the part shrinks with the step, as in all but the two with a constant rate,
+/// many small steps have the distributions of the flow. A constant rate is for few steps: each step
+/// lowers the variance, however small it is, for Gaussian data by `A * B * (1 - q)^2 / (A + B)`,
+/// with q the fraction of noise that remains, and A and B the variances of data and noise in the
+/// sample.
 public enum Solver: Hashable, Sendable {
-  /// A straight line along the velocity; first order, exact when the flow is straight.
+  /// Euler's method: a straight line along the velocity; first order, exact if the flow is
+  /// straight.
   case euler
-  /// The mean of the velocities at both ends; second order, two evaluations a step but the last.
+  /// The mean of the velocities at both ends; second order, two evaluations per step except the
+  /// last.
   case heun
   /// Two-step Adams-Bashforth: extrapolates from the last two velocities; second order, one
-  /// evaluation a step, the first step Euler's.
+  /// evaluation per step; the first step is Euler's.
   case adamsBashforth2
-  /// The velocity in the middle of the step, `next = x + h * v(x + h / 2 * v(x))`; second order,
-  /// two evaluations a step.
+  /// The velocity at the midpoint of the step, `next = x + h * v(x + h / 2 * v(x))`; second order,
+  /// two evaluations per step.
   ///
-  /// RF-Solver (Wang et al., 2024, arXiv:2411.04746), whose second derivative is taken over half a
-  /// step by wangjiangshan0725/RF-Solver-Edit.
+  /// RF-Solver (Wang et al., 2024, arXiv:2411.04746), whose second derivative
+  /// wangjiangshan0725/RF-Solver-Edit takes over half a step.
   case midpoint
-  /// The velocity in the middle of the step, where the middle is found with the velocity of the
-  /// step before; second order, one evaluation a step and one more for the first.
+  /// The velocity at the midpoint of the step, which is found with the velocity of the previous
+  /// step; second order, one evaluation per step and one more for the first.
   ///
   /// FireFlow (Deng et al., 2024, arXiv:2412.07517;
   /// HolmesShuan/FireFlow-Fast-Inversion-of-Rectified-Flow-for-Image-Semantic-Editing):
   /// `middle = x + h / 2 * previous v(middle)`, `next = x + h * v(middle)`.
   case fireFlow
-  /// Euler's step with part of the expected noise replaced: `sqrt(1 - rate^2)` of it stays, and
+  /// Euler's step with part of the predicted noise replaced: `sqrt(1 - rate^2)` of it stays, and
   /// `rate` times fresh noise is added.
   ///
-  /// `rectified_flow/samplers/noise_refresh_sampler.py` of lqiang67/rectified-flow. The rate is
-  /// 0, which is Euler's step, to 1, which keeps none of the noise.
+  /// `rectified_flow/samplers/noise_refresh_sampler.py` of lqiang67/rectified-flow. The rate ranges
+  /// from 0, which is Euler's step, to 1, which keeps none of the noise.
   case noiseRefresh(rate: Double = 0.5)
-  /// Euler's step with part of the expected noise replaced: `1 - rate` of it stays, and
-  /// `sqrt(1 - (1 - rate)^2)` times fresh noise is added.
+  /// Euler's step with part of the predicted noise replaced: `1 - rate` of it stays, and `sqrt(1 -
+  /// (1 - rate)^2)` times fresh noise is added.
   ///
   /// `rectified_flow/samplers/stochastic_curved_euler_sampler.py` of lqiang67/rectified-flow.
   case stochasticCurved(rate: ReplacementRate = .constant(0.5))
-  /// Euler's step past the next sigma, to `next * (1 - scale * h)`, and noise that leads back.
+  /// Euler's step beyond the next sigma, to `next * (1 - scale * h)`, and noise that leads back.
   ///
   /// Hu et al., 2024 (arXiv:2411.19415), and
   /// `rectified_flow/samplers/overshooting_sampler.py` of lqiang67/rectified-flow. A scale of 0 is
   /// Euler's step.
   case overshooting(scale: Double = 1)
-  /// A stochastic differential equation of the same marginal distributions.
+  /// A stochastic differential equation with the same marginal distributions.
   case stochastic(StochasticEquation)
-  /// Euler's step along the velocity, extrapolated from an average of the velocities before:
-  /// `average + gain * (velocity - average)`.
+  /// Euler's step along the velocity, extrapolated from an average of earlier velocities: `average
+  /// + gain * (velocity - average)`.
   ///
   /// `rectified_flow/samplers/ema_sampler.py` of lqiang67/rectified-flow. A gain of 1 is Euler's
-  /// step, one above 1 is history guidance; the decay, 0 to 1, is what stays of the average in a
-  /// step.
+  /// step, larger ones are history guidance; the decay, 0 to 1, is the fraction of the average that
+  /// remains after a step.
   case velocityAveraging(gain: Double = 1, decay: Double = 0.9)
-  /// Euler's steps, of which only some evaluate the velocity; in between it is extrapolated from
-  /// the last two.
+  /// Euler's steps of which only some evaluate the velocity; others extrapolate it from the last
+  /// two evaluations.
   case taylorSeer(TaylorSeer = TaylorSeer())
 
-  /// How much of the expected noise a step replaces.
+  /// The part of the predicted noise that a step replaces.
   public enum ReplacementRate: Hashable, Sendable {
-    /// The same part in every step: 0, which is Euler's step, to 1.
+    /// The same part in every step, from 0, which is Euler's step, to 1.
     case constant(Double)
-    /// As much as the steps of denoising diffusion models do (Ho et al., 2020, arXiv:2006.11239).
+    /// The part that denoising diffusion models replace (Ho et al., 2020, arXiv:2006.11239).
     case ddpm
   }
 }

@@ -6,46 +6,46 @@
   private import Darwin
 #endif
 
-/// The stochastic differential equation that has a flow's marginal distributions, and its step.
+/// A stochastic differential equation with the marginal distributions of a flow, and its step.
 ///
 /// `rectified_flow/samplers/sde_sampler.py` of lqiang67/rectified-flow: before the sample follows
-/// the velocity, `w = min(scale * h * sigma^power, sigma)` of the expected noise is taken away
-/// and fresh noise added, h being the length of the step in sigma.
+/// the velocity, `w = min(scale * h * sigma^power, sigma)` of the predicted noise is removed and
+/// fresh noise is added, with h the length of the step in sigma.
 public struct StochasticEquation: Hashable, Sendable {
-  /// How much fresh noise is added.
+  /// The amount of fresh noise.
   public enum Noise: String, Sendable, CaseIterable {
-    /// As much as keeps the spread: `sqrt(sigma^2 - (sigma - w)^2)`.
+    /// The amount that preserves the variance: `sqrt(sigma^2 - (sigma - w)^2)`.
     case stable
-    /// What the Euler-Maruyama method adds: `sqrt(2 * sigma * w)`, the same for small steps.
+    /// The amount of the Euler-Maruyama method: `sqrt(2 * sigma * w)`, equal for small steps.
     case euler
   }
 
-  /// How the sample follows the velocity.
+  /// The step of the sample along the velocity.
   public enum Step: String, Sendable, CaseIterable {
-    /// From the expected data and the noise that was refreshed, mixed anew at the next sigma: the
-    /// step down to data takes the fresh noise away again.
+    /// Mixes the predicted data and the refreshed noise at the next sigma: the step down to data
+    /// removes the fresh noise again.
     case curved
-    /// Along the velocity as it was before the noise was refreshed: the step down to data leaves
-    /// the fresh noise in the sample.
+    /// Along the velocity before the noise was refreshed: the step down to data leaves the fresh
+    /// noise in the sample.
     case euler
   }
 
-  /// How much fresh noise is added.
+  /// The amount of fresh noise.
   public var noise: Noise
-  /// How the sample follows the velocity.
+  /// The step of the sample along the velocity.
   public var step: Step
-  /// The factor of the noise that is replaced, 0 or more; 0 is Euler's step.
+  /// The factor of the noise that is replaced, at least 0; 0 is Euler's step.
   public var scale = 1.0
-  /// The power of sigma in the noise that is replaced.
+  /// The power of sigma in the amount of noise that is replaced.
   public var power = 1.0
 
-  /// Creates an equation's step.
+  /// Creates an equation.
   public init(noise: Noise, step: Step) {
     self.noise = noise
     self.step = step
   }
 
-  /// The repository's own choice: stable noise, a curved step.
+  /// The repository's default: stable noise, a curved step.
   public static let stable = StochasticEquation(noise: .stable, step: .curved)
   /// The Euler-Maruyama method; its last step leaves noise in the sample.
   public static let euler = StochasticEquation(noise: .euler, step: .euler)

@@ -6,16 +6,16 @@
   private import Darwin
 #endif
 
-/// A place on the arc between two vectors: their spherical mix.
+/// Spherical linear interpolation (slerp) of two vectors.
 ///
 /// `sin((1 - f) * angle) / sin(angle) * first + sin(f * angle) / sin(angle) * second` (Shoemake,
-/// 1985, "Animating rotation with quaternion curves"), with the angle between the two. Lengths in
-/// between stay between the two lengths, where a straight line would cut the corner. Vectors of one
-/// direction, and opposite ones, are mixed along the line.
+/// 1985, "Animating rotation with quaternion curves"), with the angle between the two. The norm
+/// stays between the two norms, where a straight line would shorten the vector. Parallel and
+/// opposite vectors are interpolated linearly.
 public struct ArcMix: Sendable {
-  /// What the first is multiplied by.
+  /// The coefficient of the first vector.
   public let first: Float
-  /// What the second is multiplied by.
+  /// The coefficient of the second vector.
   public let second: Float
 
   /// Measures the angle between two vectors.
@@ -41,7 +41,7 @@ public struct ArcMix: Sendable {
     second = Float(sin(fraction * angle) / sin(angle))
   }
 
-  /// One element of the mix.
+  /// One element of the interpolation.
   public func callAsFunction(_ one: Float, _ other: Float) -> Float {
     first * one + second * other
   }

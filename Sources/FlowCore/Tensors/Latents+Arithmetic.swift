@@ -51,10 +51,11 @@ extension Latents {
     for index in sample.indices { sample[index] = held * sample[index] + factor * other[index] }
   }
 
-  /// Extrapolates from an unprompted output (held here) towards a prompted one, in place.
+  /// Extrapolates from an unconditional prediction (held here) towards a conditional one, in place.
   ///
-  /// `unprompted + scale * (prompted - unprompted)`, equation 6 of Ho and Salimans, 2022
-  /// (arXiv:2207.12598) with the scale counted as diffusers does: 1 is the prompted output itself.
+  /// `unconditional + scale * (conditional - unconditional)`, equation 6 of Ho and Salimans, 2022
+  /// (arXiv:2207.12598) with diffusers' definition of the scale, where 1 is the conditional
+  /// prediction itself.
   mutating func extrapolate(towards prompted: Span<Float>, scale: Float) {
     precondition(scalars.count == prompted.count, "the two outputs differ in count")
     var output = scalars.mutableSpan

@@ -1,4 +1,4 @@
-/// A sample in the autoencoder's space, or anything of its size: noise, a velocity, an output.
+/// A sample in the autoencoder's latent space, or noise, velocity or output of the same shape.
 public struct Latents: Equatable, Sendable {
   /// The extents of one sample without a row axis: `[channels, height, width]`.
   public let shape: Shape
@@ -7,7 +7,7 @@ public struct Latents: Equatable, Sendable {
 
   /// Creates latents from their elements.
   ///
-  /// - Precondition: there are as many elements as the shape asks for.
+  /// - Precondition: the number of elements matches the shape.
   public init(shape: Shape, scalars: [Float]) {
     precondition(
       scalars.count == shape.elementCount,
@@ -16,11 +16,11 @@ public struct Latents: Equatable, Sendable {
     self.scalars = scalars
   }
 
-  /// Creates latents that are 0 everywhere.
+  /// Creates latents filled with zeros.
   public init(zeros shape: Shape) {
     self.init(shape: shape, scalars: [Float](repeating: 0, count: shape.elementCount))
   }
 
-  /// Whether every element is a number: neither NaN nor infinite.
+  /// Whether no element is NaN or infinite.
   public var isFinite: Bool { scalars.allSatisfy(\.isFinite) }
 }

@@ -15,6 +15,6 @@ public struct PixelSize: Hashable, Codable, Sendable, CustomStringConvertible {
     self.height = height
   }
 
-  /// As it is written: `64x48`.
+  /// The size in the form `64x48`.
   public var description: String { "\(width)x\(height)" }
 }

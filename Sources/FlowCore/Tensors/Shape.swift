@@ -5,8 +5,8 @@ public struct Shape: Hashable, Sendable, ExpressibleByArrayLiteral, CustomString
 
   /// Creates a shape from its extents.
   ///
-  /// - Precondition: no extent is negative, and their product fits an `Int`; check a file's
-  ///   numbers with ``init(checking:)`` first.
+  /// - Precondition: no extent is negative, and their product fits an `Int`; validate untrusted
+  ///   numbers with ``init(checking:)``.
   public init(_ dimensions: [Int]) {
     guard let shape = Shape(checking: dimensions) else {
       preconditionFailure(
@@ -15,9 +15,9 @@ public struct Shape: Hashable, Sendable, ExpressibleByArrayLiteral, CustomString
     self = shape
   }
 
-  /// Creates a shape from numbers that come from outside, or nothing where they make no shape.
+  /// Creates a shape from untrusted numbers, or returns nil if they are invalid.
   public init?(checking dimensions: [Int]) {
-    // An extent of 0 must not hide others whose product is beyond an Int.
+    // An extent of 0 must not hide an overflow of the others.
     var product = 1
     for dimension in dimensions {
       guard dimension >= 0 else { return nil }

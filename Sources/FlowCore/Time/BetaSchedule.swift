@@ -1,14 +1,14 @@
-/// How a diffusion model's training mixed noise in: what is left of the data at each timestep.
+/// The noise schedule of a diffusion model's training: the remaining signal at each timestep.
 ///
-/// Ho et al., 2020 (arXiv:2006.11239): a sample at a timestep is
-/// `sqrt(alpha) * data + sqrt(1 - alpha) * noise`, with alpha the product of `1 - beta` up to there
-/// (`alphas_cumprod` in diffusers).
+/// Ho et al., 2020 (arXiv:2006.11239): a sample at a timestep is `sqrt(alpha) * data + sqrt(1 -
+/// alpha) * noise`, with alpha the cumulative product of `1 - beta` (`alphas_cumprod` in
+/// diffusers).
 public struct BetaSchedule: Equatable, Sendable {
-  /// How the betas rise from the first to the last.
+  /// The spacing of the betas.
   public enum Kind: String, Sendable, CaseIterable {
-    /// Evenly.
+    /// Linear.
     case linear
-    /// Evenly in their square roots, as Stable Diffusion was trained.
+    /// Linear in the square root, as in Stable Diffusion's training.
     case scaledLinear = "scaled_linear"
   }
 
@@ -16,7 +16,7 @@ public struct BetaSchedule: Equatable, Sendable {
   public var start = 0.00085
   /// The last beta, below 1.
   public var end = 0.012
-  /// How betas rise.
+  /// The spacing of the betas.
   public var kind = Kind.scaledLinear
   /// The number of training timesteps.
   public var count = 1000
@@ -26,7 +26,7 @@ public struct BetaSchedule: Equatable, Sendable {
   /// Creates the schedule of Stable Diffusion.
   public init() {}
 
-  /// Alpha at each training timestep, falling.
+  /// Alpha at each training timestep, descending.
   public func alphas() -> [Double] {
     let betas =
       switch kind {
@@ -50,7 +50,7 @@ public struct BetaSchedule: Equatable, Sendable {
   }
 }
 
-/// How the output of a network that was trained as a diffusion model is read.
+/// The meaning of a diffusion network's output.
 public enum DiffusionPrediction: String, Sendable, CaseIterable {
   /// The noise in the sample.
   case epsilon
@@ -69,8 +69,8 @@ public enum DiffusionPrediction: String, Sendable, CaseIterable {
     }
   }
 
-  /// The output that a sample with this reference as its data would have: what residual guidance
-  /// takes for the unprompted side.
+  /// The output that a sample has if its data is this reference: residual guidance uses it as the
+  /// unconditional prediction.
   func residual(alpha: Double) -> StepPlan.Residual {
     let (signal, noise) = (alpha.squareRoot(), (1 - alpha).squareRoot())
     return switch self {

@@ -1,9 +1,8 @@
-/// The times at which a sampler stops on its way from noise to data, or back.
+/// The times of a sampler between noise and data, in either direction.
 ///
-/// Times are counted in sigma, the fraction of noise: a sample at sigma is
-/// `(1 - sigma) * data + sigma * noise`, its velocity `noise - data`. A grid falls from its
-/// noisiest time to the time where sampling ends, usually 0; that of an inversion rises. N steps
-/// have N + 1 times.
+/// Times are measured in sigma, the fraction of noise: a sample at sigma is `(1 - sigma) * data +
+/// sigma * noise`, its velocity `noise - data`. A grid descends from its noisiest time to the final
+/// time, usually 0; that of an inversion ascends. N steps have N + 1 times.
 public struct TimeGrid: Equatable, Sendable {
   /// The times, strictly descending or strictly ascending, all in `0...1`.
   public let sigmas: [Double]
@@ -41,10 +40,10 @@ public struct TimeGrid: Equatable, Sendable {
 
   private init(_ sigmas: [Double]) { self.sigmas = sigmas }
 
-  /// The same times the other way round.
+  /// The same times in reverse order.
   public var reversed: TimeGrid { TimeGrid(sigmas.reversed()) }
 
-  /// Whether the times rise, from data to noise.
+  /// Whether the times ascend, from data to noise.
   public var isRising: Bool { sigmas[0] < sigmas[1] }
 
   /// The number of steps: one less than the number of times.

@@ -6,15 +6,15 @@
   private import Darwin
 #endif
 
-/// How a grid is crowded towards noise, as larger images need.
+/// A shift of a grid towards noise, which larger images need.
 public enum TimeShift: Equatable, Sendable {
   /// A ratio: `s` becomes `ratio * s / (1 + (ratio - 1) * s)`, equation 23 of Esser et al., 2024
   /// (arXiv:2403.03206). A ratio of 1 changes nothing.
   case ratio(Double)
-  /// An exponent `mu`: the ratio is `exp(mu)`, as FLUX writes it.
+  /// An exponent `mu`: the ratio is `exp(mu)`, FLUX's notation.
   case exponential(mu: Double)
 
-  /// The ratio by which odds of noise against data grow.
+  /// The factor by which the odds of noise to data increase.
   public var ratio: Double {
     switch self {
     case .ratio(let ratio): ratio
@@ -22,19 +22,19 @@ public enum TimeShift: Equatable, Sendable {
     }
   }
 
-  /// Moves one time; 0 and 1 stay where they are.
+  /// Shifts one time; 0 and 1 are unchanged.
   public func callAsFunction(_ sigma: Double) -> Double {
     ratio * sigma / (1 + (ratio - 1) * sigma)
   }
 }
 
-/// A shift that grows with the image, as FLUX.1-dev uses it.
+/// A shift that increases with image size, as in FLUX.1-dev.
 ///
-/// The exponent (or, for `linear`, the ratio) is a straight line through
-/// (`baseLength`, `baseShift`) and (`maximumLength`, `maximumShift`) at the length of the sequence
-/// of image tokens; `calculate_shift` of diffusers' FLUX pipeline.
+/// The exponent (or, for `linear`, the ratio) is a linear function of the number of image tokens
+/// through (`baseLength`, `baseShift`) and (`maximumLength`, `maximumShift`); `calculate_shift` of
+/// diffusers' FLUX pipeline.
 public struct DynamicTimeShift: Equatable, Sendable {
-  /// What the line gives.
+  /// The value of the linear function.
   public enum Kind: Sendable { case exponential, linear }
 
   /// The number of image tokens at which the shift is `baseShift`.
@@ -45,13 +45,13 @@ public struct DynamicTimeShift: Equatable, Sendable {
   public var baseShift = 0.5
   /// The shift at `maximumLength`.
   public var maximumShift = 1.15
-  /// Whether the line gives an exponent or a ratio.
+  /// Whether the linear function gives an exponent or a ratio.
   public var kind = Kind.exponential
 
-  /// Creates the shift that FLUX.1-dev was trained with.
+  /// Creates the shift of FLUX.1-dev's training.
   public init() {}
 
-  /// The shift for an image of so many image tokens.
+  /// The shift for a number of image tokens.
   public func shift(imageSequenceLength: Int) -> TimeShift {
     let slope = (maximumShift - baseShift) / (maximumLength - baseLength)
     let value = baseShift + (Double(imageSequenceLength) - baseLength) * slope

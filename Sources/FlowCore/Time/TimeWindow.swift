@@ -1,6 +1,6 @@
-/// A stretch of time over which a piecewise rectified flow was trained to be straight.
+/// An interval of time in which a piecewise rectified flow was trained to be straight.
 ///
-/// PeRFlow (Yan et al., 2024, arXiv:2405.07510) cuts time into windows, noisiest first; inside a
+/// PeRFlow (Yan et al., 2024, arXiv:2405.07510) splits time into windows, noisiest first; inside a
 /// window the velocity is constant.
 public struct TimeWindow: Equatable, Sendable {
   /// The noisier end, in `0...1`.
@@ -8,7 +8,7 @@ public struct TimeWindow: Equatable, Sendable {
   /// The cleaner end, below `start`.
   public let end: Double
 
-  /// Cuts `1...0` into windows of equal length, noisiest first.
+  /// Splits `1...0` into windows of equal length, noisiest first.
   ///
   /// - Precondition: `count` is positive.
   public static func uniform(count: Int) -> [TimeWindow] {

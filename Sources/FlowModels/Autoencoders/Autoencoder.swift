@@ -1,9 +1,9 @@
 internal import FlowCore
 package import FlowGraph
 
-/// What is known of a checkpoint's autoencoder, full or tiny.
+/// The configuration of a checkpoint's autoencoder, full or tiny.
 public struct AutoencoderConfiguration: Equatable, Sendable {
-  /// Which of the two, and what its file says.
+  /// The kind with its configuration.
   package enum Kind: Equatable {
     /// `AutoencoderTiny`.
     case tiny(TinyAutoencoderConfiguration)
@@ -12,7 +12,7 @@ public struct AutoencoderConfiguration: Equatable, Sendable {
   }
 
   package let kind: Kind
-  /// Which of the published tiny ones it is, where its file or folder has that name.
+  /// The published tiny autoencoder, if its file or folder has that name.
   var published: PublishedAutoencoder?
 
   init(_ kind: Kind, published: PublishedAutoencoder? = nil) {
@@ -32,7 +32,8 @@ public struct AutoencoderConfiguration: Equatable, Sendable {
     }
   }
 
-  /// Pixels a side for each latent: 8 for Stable Diffusion and for TAESD, 16 for FLUX.2.
+  /// Image pixels per latent pixel in each direction: 8 for Stable Diffusion and TAESD, 16 for
+  /// FLUX.2.
   public var factor: Int {
     switch kind {
     case .tiny(let configuration): 1 << (configuration.decoderChannels.count - 1)
@@ -59,7 +60,7 @@ public struct AutoencoderConfiguration: Equatable, Sendable {
   }
 }
 
-/// An autoencoder's graphs, pixels in and pixels out.
+/// The graphs of an autoencoder.
 package struct Autoencoder {
   package let configuration: AutoencoderConfiguration
   let weights: WeightScope
@@ -69,7 +70,7 @@ package struct Autoencoder {
     self.weights = weights
   }
 
-  /// Writes the decoder down: latents as the network gives them to 8-bit RGB pictures.
+  /// Builds the decoder: latents as the network produces them to 8-bit RGB images.
   package func decoderGraph(rows: Int, height: Int, width: Int) throws(GraphError) -> Graph {
     let graph = Graph(name: "vae_decoder_\(rows)x\(height)x\(width)")
     let latents = graph.input(
@@ -87,20 +88,20 @@ package struct Autoencoder {
     return graph
   }
 
-  /// Names a decoded image, about within 0 and 1, as 8-bit RGB, made smaller by area if asked.
+  /// Adds a decoded image, in the range of about 0 to 1, as an 8-bit RGB output, reduced if requested.
   static func output(
     _ decoded: Value, averagedBy factor: Int = 1, of graph: Graph
   ) throws(GraphError) {
     let image = try decoded.clamped(to: 0...1).averaged(by: factor) * 255
     let pixels = try image.rounded().transposed([0, 2, 3, 1]).cast(to: .uint8)
     graph.output(pixels, as: "pixels")
-    // A number that is none would be black once it is 8 bits: the sum of each row tells.
+    // NaN would become black in 8 bits; the sum of each row reveals it.
     graph.output(try decoded.rowSums(), as: "sums")
   }
 
-  /// Writes the encoder down: 8-bit RGB pictures to latents, whose height and width are given.
+  /// Builds the encoder: 8-bit RGB images to latents of the given height and width.
   ///
-  /// A full autoencoder gives the mean as `latents`, and the spread around it as `deviation`.
+  /// A full autoencoder outputs the mean as `latents`, and the standard deviation as `deviation`.
   package func encoderGraph(rows: Int, height: Int, width: Int) throws(GraphError) -> Graph {
     let graph = Graph(name: "vae_encoder_\(rows)x\(height)x\(width)")
     let factor = configuration.factor

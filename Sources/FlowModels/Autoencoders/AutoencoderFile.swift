@@ -2,24 +2,25 @@ internal import FlowCore
 internal import FlowGraph
 internal import Foundation
 
-/// A file that holds an autoencoder, told by the names of its tensors.
+/// A file that contains an autoencoder, detected by the names of its tensors.
 struct AutoencoderFile {
-  /// How an autoencoder is written down.
+  /// The naming scheme of an autoencoder's tensors.
   enum Layout: Equatable {
-    /// `AutoencoderKL` in the names of the original repositories (LDM), behind a prefix.
+    /// `AutoencoderKL` in the names of the original repositories (LDM), with a prefix.
     case original(prefix: String)
     /// `AutoencoderKL` in diffusers' names.
     case full
     /// `AutoencoderTiny` in diffusers' names.
     case tiny
-    /// The decoder of a tiny one, whose layers are numbered from 1, as its author publishes it.
+    /// The decoder of a tiny autoencoder with layers numbered from 1, as its author publishes it.
     case publishedDecoder
   }
 
-  /// The layouts in words, for error messages.
+  /// Descriptions of the layouts, for error messages.
   static let kinds =
     "an AutoencoderKL in the original names or in diffusers', alone or in a whole model's file, or "
-    + "the decoder of a tiny autoencoder (\(PublishedAutoencoder.allCases.map(\.rawValue).joined(separator: ", ")))"
+    + "the decoder of a tiny autoencoder "
+    + "(\(PublishedAutoencoder.allCases.map(\.rawValue).joined(separator: ", ")))"
 
   let path: String
   let layout: Layout
@@ -27,7 +28,7 @@ struct AutoencoderFile {
 
   /// Maps a file.
   ///
-  /// - Throws: `unsupported` where it holds no autoencoder.
+  /// - Throws: `unsupported` if it contains no autoencoder.
   init(path: String) throws {
     store = try WeightStore(file: path)
     self.path = path
@@ -61,8 +62,8 @@ struct AutoencoderFile {
 
   /// The autoencoder.
   ///
-  /// - Parameter latents: whose latents the network works on; families scale them differently, and
-  ///   the tensors are alike.
+  /// - Parameter latents: the latents of the network. Families scale them differently, and the
+  ///   tensors do not show how.
   func parts(latents: PublishedAutoencoder?) throws -> AutoencoderParts {
     switch layout {
     case .original(let prefix):
@@ -86,7 +87,7 @@ struct AutoencoderFile {
     }
   }
 
-  /// An autoencoder in the original names behind a prefix.
+  /// An autoencoder in the original names with a prefix.
   static func original(
     _ store: WeightStore, path: String, prefix: String, latents: PublishedAutoencoder?
   ) throws -> AutoencoderParts {
@@ -101,11 +102,11 @@ struct AutoencoderFile {
     }
     let weights = try store.mapped { (weight) throws(GraphError) in
       guard weight.name.hasPrefix(prefix),
-        // What is no part of it is of its training.
+        // Other tensors belong to training.
         let name = OriginalNames.autoencoder(
           String(weight.name.dropFirst(prefix.count)), levelCount: last + 1)
       else { return [] }
-      // Convolutions of one position there, linear layers here.
+      // Layers that are 1x1 convolutions there and linear here.
       let isLinear = name.contains(".attentions.") && weight.shape.rank > 2
       let shape = Shape(Array(weight.shape.dimensions.prefix(2)))
       return [try (isLinear ? weight.reshaped(shape) : weight).named(name)]
@@ -116,7 +117,7 @@ struct AutoencoderFile {
       configuration: try AutoencoderConfiguration(file), weights: weights)
   }
 
-  /// The `config.json` beside the file, if it is one of a class.
+  /// The `config.json` beside the file, if it is of a given class.
   private func configuration(of className: String) throws -> ConfigurationFile? {
     let place = URL(filePath: path).deletingLastPathComponent().appending(path: "config.json").path
     guard ConfigurationFile.exists(place) else { return nil }
@@ -141,13 +142,13 @@ struct AutoencoderFile {
 
   private var fileName: String { URL(filePath: path).lastPathComponent }
 
-  /// The published autoencoder whose name is part of the file's.
+  /// The published autoencoder whose name is part of the file's name.
   private var publishedName: PublishedAutoencoder? {
     PublishedAutoencoder.allCases.sorted { $0.rawValue.count > $1.rawValue.count }
       .first { fileName.lowercased().contains($0.rawValue) }
   }
 
-  /// The encoder's file beside a decoder's, if it is there.
+  /// The encoder's file beside a decoder's, if it exists.
   private var encoderPath: String? {
     guard let word = fileName.range(of: "decoder", options: .backwards) else { return nil }
     let name = fileName.replacingCharacters(in: word, with: "encoder")

@@ -2,7 +2,7 @@ internal import FlowCore
 internal import FlowGraph
 internal import Foundation
 
-/// Which autoencoder goes with a model.
+/// The choice of a model's autoencoder.
 public enum AutoencoderChoice: Equatable, Sendable {
   /// The model's own, in `vae/`.
   case automatic
@@ -10,27 +10,27 @@ public enum AutoencoderChoice: Equatable, Sendable {
   case full
   /// The tiny one beside it, in `vae_tiny/` or `vae/`.
   case tiny
-  /// Another autoencoder: a folder of diffusers (the autoencoder's or the whole model's), a folder
+  /// Another autoencoder: a diffusers folder (the autoencoder's or the whole model's), a folder
   /// with `taesd_decoder.safetensors` and, for image-to-image, `taesd_encoder.safetensors` (also of
-  /// taesdxl, taesd3 and taef1), or a file, told by its contents: an `AutoencoderKL` in the original
-  /// names or in diffusers', alone or in a whole model, or the decoder of a tiny autoencoder.
+  /// taesdxl, taesd3 and taef1), or a file, identified by its contents: an `AutoencoderKL` in the
+  /// original names or in diffusers', alone or in a whole model, or the decoder of a tiny
+  /// autoencoder.
   case path(String)
 }
 
-/// An autoencoder as it is read.
+/// A loaded autoencoder.
 package struct AutoencoderParts {
   var configuration: AutoencoderConfiguration
   let weights: WeightStore
 
-  /// The autoencoder that is asked for, of a model in a folder.
+  /// The chosen autoencoder of a model in a folder.
   ///
   /// - Parameters:
   ///   - folder: the model's.
-  ///   - choice: which of its autoencoders, or which other.
-  ///   - variant: the middle of the weights' file names.
-  ///   - latents: whose latents the network works on, for a file that does not say how it scales
-  ///     them.
-  /// - Throws: a `ModelError` where there is none.
+  ///   - choice: the choice of the autoencoder.
+  ///   - variant: the variant in the weights' file names.
+  ///   - latents: the latents of the network, for a file that does not specify its scaling.
+  /// - Throws: a `ModelError` if there is none.
   static func find(
     folder: String, choice: AutoencoderChoice, variant: String?,
     latents: PublishedAutoencoder? = nil
@@ -118,7 +118,7 @@ package struct AutoencoderParts {
 }
 
 extension Checkpoint {
-  /// Whether pictures can be started from pictures: whether the autoencoder can encode.
+  /// Whether image-to-image is possible: whether the autoencoder has an encoder.
   public var hasEncoder: Bool {
     autoencoderWeights.weights.keys.contains { $0.hasPrefix("encoder.") }
   }

@@ -1,30 +1,30 @@
 internal import FlowCore
 package import FlowGraph
 
-/// A part of a decoder that is run over a picture tile by tile.
+/// A part of a decoder that processes an image tile by tile.
 ///
-/// What it gives at a place depends on the places around it, no further than its margin, and on
-/// statistics of the whole picture, which are given. So a tile with that margin around it comes
-/// out as it would of the whole, and tiles join without a seam.
+/// Its output at a position depends on input positions within its margin, and on statistics of the
+/// whole image, which are inputs. A tile with that margin therefore gives the same result as the
+/// whole image, and tiles join without a seam.
 package struct DecoderStage {
-  /// What becomes of the tensor that a stage reads.
+  /// What happens to the tensor that a stage reads.
   package enum Use {
-    /// It is not needed any more.
+    /// It is no longer needed.
     case consumed
-    /// It is kept, for the stage that ends the residual block.
+    /// It is kept for the stage that ends the residual block.
     case kept
-    /// It is not needed any more, nor is the one that was kept, which is read too.
+    /// It is no longer needed, nor is the kept tensor, which the stage reads too.
     case joined(keptChannels: Int)
   }
 
-  /// What a stage's graph reads, as values.
+  /// The inputs of a stage's graph.
   struct Inputs {
     let hidden: Value
     let kept: Value?
     let mean: Value?
     let inverseDeviation: Value?
 
-    /// The input, group-normalized as the whole picture is, and activated.
+    /// The input after group normalization with the whole image's statistics, and activation.
     func normalized(by layer: WeightScope) throws(GraphError) -> Value {
       guard let mean, let inverseDeviation else {
         preconditionFailure("\(layer.path): the stage reads no statistics")
@@ -36,23 +36,22 @@ package struct DecoderStage {
   let name: String
   let inputChannels: Int
   package let outputChannels: Int
-  /// How many places of the input around a place have a say in what comes out there; nothing
-  /// where all of them have.
+  /// The radius of input positions that affect an output position; nil if all of them do.
   package let margin: Int?
-  /// How many places of the output, each way, one of the input becomes.
+  /// The upscaling factor in each direction.
   package var enlargement = 1
-  /// The groups of the normalization that the stage begins with, if it does.
+  /// The number of groups of the stage's initial normalization, if any.
   package var normGroups: Int?
   package var use = Use.consumed
-  /// Whether it ends in a picture.
+  /// Whether its output is an image.
   var isLast = false
   let body: (Inputs) throws(GraphError) -> Value
 
-  /// The inputs that take the statistics of each channel.
+  /// The inputs for the statistics of each channel.
   package static let statisticsInputs: [PortName] = ["mean", "inverse_deviation"]
 
-  /// Writes the stage down for one tile: `hidden`, then `kept`, then `mean` and
-  /// `inverse_deviation` of each channel, where it reads them.
+  /// Builds the stage for one tile: `hidden`, followed by `kept`, `mean` and `inverse_deviation` of
+  /// each channel if it reads them.
   package func graph(height: Int, width: Int) throws(GraphError) -> Graph {
     let graph = Graph(name: "vae_decoder_\(name)_\(height)x\(width)")
     let hidden = graph.input("hidden", shape: [1, inputChannels, height, width])
@@ -87,8 +86,8 @@ package struct DecoderStage {
 }
 
 extension Autoencoder {
-  /// The decoder in stages, which one after another do what ``decoderGraph(rows:height:width:)``
-  /// does in one.
+  /// The decoder in stages, which together compute the same as
+  /// ``decoderGraph(rows:height:width:)``.
   package var decoderStages: [DecoderStage] {
     switch configuration.kind {
     case .tiny(let configuration):
@@ -100,13 +99,13 @@ extension Autoencoder {
 }
 
 extension TinyAutoencoder {
-  /// The decoder, a stage a level.
+  /// The decoder, one stage per level.
   var decoderStages: [DecoderStage] {
     let channels = configuration.decoderChannels
     let last = channels.count - 1
     return channels.indices.map { level in
-      // Each convolution sees one place further: one at the start, three a block, one at the end
-      // (after an enlargement half a place).
+      // Each convolution extends the radius by one position: one at the start, three per block, one
+      // at the end (after upscaling, half a position).
       let margin = (level == 0 ? 1 : 0) + 3 * configuration.decoderBlocks[level] + 1
       var stage = DecoderStage(
         name: "level\(level)",
@@ -121,12 +120,13 @@ extension TinyAutoencoder {
 }
 
 extension FullAutoencoder {
-  /// The levels of the decoder that are run in tiles: the last two, nearly all of its memory.
+  /// The levels of the decoder that run in tiles: the last two, which take nearly all of its
+  /// memory.
   static let tiledLevelCount = 2
 
-  /// The decoder, cut at every normalization from the last but one level on.
+  /// The decoder, split at every normalization from the second to last level on.
   ///
-  /// What is before, with its attention over the whole picture, is one stage.
+  /// The part before, which includes the attention over the whole image, is one stage.
   var decoderStages: [DecoderStage] {
     let widths = Array(configuration.decoderChannels.reversed())
     let first = max(widths.count - Self.tiledLevelCount, 0)
@@ -165,7 +165,7 @@ extension FullAutoencoder {
     return stages + [output]
   }
 
-  /// A residual block in two stages, each of a normalization and a convolution.
+  /// A residual block in two stages, each with a normalization and a convolution.
   private func residualStages(
     level: Int, layer: Int, from incoming: Int, to outgoing: Int
   ) -> [DecoderStage] {

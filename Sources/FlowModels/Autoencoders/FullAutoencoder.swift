@@ -1,22 +1,22 @@
 internal import FlowCore
 internal import FlowGraph
 
-/// What `vae/config.json` says of an `AutoencoderKL` or an `AutoencoderKLFlux2`, checked.
+/// The validated `vae/config.json` of an `AutoencoderKL` or an `AutoencoderKLFlux2`.
 package struct FullAutoencoderConfiguration: Equatable, Sendable {
-  /// The patches of latents that are the network's latent pixels, normalized (FLUX.2).
+  /// The patches of latents that form one latent pixel of the network, normalized (FLUX.2).
   struct Patches: Equatable {
     /// The side of a patch.
     let side: Int
-    /// What is added to the variance of each of a patch's elements.
+    /// The epsilon that is added to the variance of each patch element.
     let epsilon: Float
   }
 
-  /// The encoder's widths, from the image on.
+  /// The encoder's widths, starting at the image.
   let channels: [Int]
-  /// The decoder's widths, from the image on; smaller than the encoder's in a small decoder.
+  /// The decoder's widths, starting at the image; a small decoder has smaller ones.
   package let decoderChannels: [Int]
   let layerCount: Int
-  /// The channels of the encoder's output and the decoder's input, before latents are patches.
+  /// The channels of the encoder's output and the decoder's input, before patches are formed.
   let latentChannels: Int
   let patches: Patches?
   let normGroups: Int
@@ -61,7 +61,7 @@ package struct FullAutoencoderConfiguration: Equatable, Sendable {
         throw file.unsupported("patch_size", expected: "two that are the same")
       }
       patches = Patches(side: sides[0], epsilon: epsilon)
-      // Latents are normalized by the statistics in the file instead.
+      // Latents are normalized with the statistics in the file instead.
       for key in ["scaling_factor", "shift_factor"] { try file.require(key, isOneOf: []) }
       (scalingFactor, shiftFactor) = (1, 0)
     } else {
@@ -77,7 +77,7 @@ package struct FullAutoencoderConfiguration: Equatable, Sendable {
     }
   }
 
-  /// The class of FLUX.2's in diffusers.
+  /// The class of FLUX.2's autoencoder in diffusers.
   static let flux2 = "AutoencoderKLFlux2"
 
   /// The class in diffusers.
@@ -92,21 +92,21 @@ package struct FullAutoencoder {
   let configuration: FullAutoencoderConfiguration
   let weights: WeightScope
 
-  /// The most products of queries and keys at once, 64 MB of them.
+  /// The maximum number of simultaneous attention scores, 64 MB.
   ///
-  /// The engine does not fuse one head of such a width: at 2048 pixels a side all of the products
+  /// The engine does not fuse a single head of this width: at 2048x2048 pixels all scores together
   /// would take 17 GB.
   var productCount = 1 << 24
 
   package static let epsilon: Float = 1e-6
 
-  /// From latents to a picture about within 0 and 1.
+  /// Decodes latents to an image in the range of about 0 to 1.
   func decode(_ latents: Value) throws(GraphError) -> Value {
     let hidden = try decode(latents, levels: configuration.decoderChannels.count)
     return try output(hidden, weights["decoder"]) * 0.5 + 0.5
   }
 
-  /// The decoder's beginning, up to the end of so many levels.
+  /// The first levels of the decoder.
   func decode(_ latents: Value, levels: Int) throws(GraphError) -> Value {
     let decoder = weights["decoder"]
     let unscaled = try unscaled(latents)
@@ -123,13 +123,13 @@ package struct FullAutoencoder {
     return hidden
   }
 
-  /// What the decoder does between a level and the next, twice as large.
+  /// The transition between decoder levels, with upscaling by 2.
   func enlarged(_ hidden: Value, after level: Int) throws(GraphError) -> Value {
     try hidden.upsampledNearest(height: hidden.shape[2] * 2, width: hidden.shape[3] * 2)
       .convolution(weights["decoder"]["up_blocks"][level]["upsamplers"][0]["conv"], padding: 1)
   }
 
-  /// From a picture within 0 and 1 to the mean and the spread of its latents.
+  /// Encodes an image in the range 0 to 1 to the mean and standard deviation of its latents.
   func encode(_ picture: Value) throws(GraphError) -> (mean: Value, deviation: Value) {
     let encoder = weights["encoder"]
     var hidden = try (picture * 2 + -1).convolution(encoder["conv_in"], padding: 1)
@@ -155,7 +155,7 @@ package struct FullAutoencoder {
 
   // MARK: - Scales
 
-  /// The encoder's latents from the network's.
+  /// Converts the network's latents to the encoder's.
   private func unscaled(_ latents: Value) throws(GraphError) -> Value {
     guard let patches = configuration.patches else {
       return try latents * (1 / configuration.scalingFactor) + configuration.shiftFactor
@@ -167,7 +167,7 @@ package struct FullAutoencoder {
         side: side, order: .channelsFirst, height: side * height, width: side * width)
   }
 
-  /// The network's latents from the encoder's.
+  /// Converts the encoder's latents to the network's.
   private func scaled(
     mean: Value, deviation: Value
   ) throws(GraphError) -> (mean: Value, deviation: Value) {
@@ -188,8 +188,8 @@ package struct FullAutoencoder {
     )
   }
 
-  /// The mean and the spread of each element of a patch, as the training's images had them, each
-  /// `[1, elements, 1, 1]`.
+  /// The mean and standard deviation of each patch element over the training images, each `[1,
+  /// elements, 1, 1]`.
   private func statistics(
     _ patches: FullAutoencoderConfiguration.Patches, in graph: Graph
   ) throws(GraphError) -> (mean: Value, deviation: Value) {
@@ -243,7 +243,7 @@ package struct FullAutoencoder {
 }
 
 extension WeightStore {
-  /// The weights with the names that diffusers gives attention today; files of 2022 have others.
+  /// The weights with diffusers' current names of attention layers; files of 2022 have older ones.
   func withCurrentAttentionNames() -> WeightStore {
     let current = ["query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"]
     return renamed { name in

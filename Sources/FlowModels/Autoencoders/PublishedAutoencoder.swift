@@ -2,16 +2,16 @@ internal import FlowCore
 internal import FlowGraph
 internal import Foundation
 
-/// The tiny autoencoders of one author (github.com/madebyollin/taesd), by the names of their files.
+/// The published tiny autoencoders (github.com/madebyollin/taesd), by file name.
 ///
-/// They look alike; what tells which latents one is for is its name.
+/// They have the same structure; only the name tells for which latents one was trained.
 package enum PublishedAutoencoder: String, CaseIterable, Sendable {
   case taesd
   case taesdxl
   case taesd3
   case taef1
 
-  /// The models that it goes with.
+  /// The compatible models.
   var family: String {
     switch self {
     case .taesd: "Stable Diffusion 1 and 2"
@@ -21,7 +21,7 @@ package enum PublishedAutoencoder: String, CaseIterable, Sendable {
     }
   }
 
-  /// What the full autoencoders of these models multiply latents by, and what they subtract before.
+  /// The scaling factor and the shift of the corresponding full autoencoders.
   var fullScale: (scalingFactor: Double, shiftFactor: Double) {
     switch self {
     case .taesd: (0.18215, 0)
@@ -31,23 +31,23 @@ package enum PublishedAutoencoder: String, CaseIterable, Sendable {
     }
   }
 
-  /// All of them with what they go with, for error messages.
+  /// All of them with their compatible models, for error messages.
   static var pairs: String {
     allCases.map { "\($0.rawValue) with \($0.family)" }.joined(separator: ", ")
   }
 
-  /// The one that a folder is called after.
+  /// The one with the name of a folder.
   init?(folder: String) {
     self.init(rawValue: URL(filePath: folder).standardizedFileURL.lastPathComponent)
   }
 
-  /// The files of the author in a folder: decoders, each perhaps with an encoder beside it.
+  /// The author's decoder files in a folder, each optionally accompanied by an encoder.
   static func decoders(in folder: String) -> [String] {
     allCases.map { "\(folder)/\($0.rawValue)_decoder.safetensors" }
       .filter(ConfigurationFile.exists)
   }
 
-  /// Opens a decoder's file and the encoder's, if there is one.
+  /// Opens a decoder's file and, if it exists, the encoder's.
   static func parts(
     decoder file: String, encoder: String?, published: PublishedAutoencoder?
   ) throws -> AutoencoderParts {
@@ -68,7 +68,7 @@ package enum PublishedAutoencoder: String, CaseIterable, Sendable {
 }
 
 extension Checkpoint {
-  /// Checks that the autoencoder speaks of the latents that the network makes.
+  /// Checks that the autoencoder matches the network's latents.
   func checkPairing() throws(ModelError) {
     func unfitting(_ problem: String) -> ModelError {
       ModelError(
@@ -80,13 +80,13 @@ extension Checkpoint {
     guard autoencoder.latentChannels == latents.channels else {
       throw unfitting(
         "the autoencoder has \(autoencoder.latentChannels) latent channels, the network "
-          + "\(latents.channels); they are not of one family")
+          + "\(latents.channels); they are of different families")
     }
     guard let fitting = latents.published else { return }
     if let published = autoencoder.published, published != fitting {
       throw unfitting(
-        "the autoencoder '\(published.rawValue)' goes with \(published.family), and this network "
-          + "is of \(fitting.family), which '\(fitting.rawValue)' goes with")
+        "the autoencoder '\(published.rawValue)' is for \(published.family), and this network "
+          + "is of \(fitting.family); use '\(fitting.rawValue)'")
     }
     if case .full(let configuration) = autoencoder.kind,
       let other = PublishedAutoencoder.allCases.first(where: {
@@ -94,7 +94,7 @@ extension Checkpoint {
       }), other != fitting
     {
       throw unfitting(
-        "an AutoencoderKL with scaling_factor \(configuration.scalingFactor) goes with "
+        "an AutoencoderKL with scaling_factor \(configuration.scalingFactor) is for "
           + "\(other.family), and this network is of \(fitting.family)")
     }
   }

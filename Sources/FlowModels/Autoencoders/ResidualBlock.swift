@@ -5,11 +5,11 @@ extension Value {
   /// A residual block of two convolutions (`ResnetBlock2D`).
   ///
   /// - Parameters:
-  ///   - layer: its weights: `norm1`, `conv1`, `norm2`, `conv2`, and where widths differ
+  ///   - layer: its weights: `norm1`, `conv1`, `norm2`, `conv2`, and if the widths differ
   ///     `conv_shortcut`.
   ///   - groups: the groups of its normalizations.
-  ///   - epsilon: what their variances are kept from zero by.
-  ///   - shift: what the time adds between the convolutions, `[rows, width]`, if it reads one.
+  ///   - epsilon: the epsilon of its normalizations.
+  ///   - shift: the time embedding that is added between the convolutions, `[rows, width]`, if any.
   func residualBlock(
     _ layer: WeightScope, groups: Int, epsilon: Float, shift: Value? = nil
   ) throws(GraphError) -> Value {
@@ -24,12 +24,13 @@ extension Value {
     return try convolution(layer["conv_shortcut"]) + hidden
   }
 
-  /// A picture's places as tokens: `[rows, channels, height, width]` to `[rows, places, channels]`.
+  /// The pixels of an image as tokens: `[rows, channels, height, width]` to `[rows, positions,
+  /// channels]`.
   func flattenedToTokens() throws(GraphError) -> Value {
     try reshaped([shape[0], shape[1], shape[2] * shape[3]]).transposed([0, 2, 1])
   }
 
-  /// Tokens as the places of a picture, the reverse of ``flattenedToTokens()``.
+  /// Tokens as the pixels of an image, the inverse of ``flattenedToTokens()``.
   func unflattened(height: Int, width: Int) throws(GraphError) -> Value {
     try transposed([0, 2, 1]).reshaped([shape[0], shape[2], height, width])
   }

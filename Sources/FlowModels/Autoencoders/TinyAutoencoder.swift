@@ -1,7 +1,7 @@
 internal import FlowCore
 internal import FlowGraph
 
-/// What `vae/config.json` says of an `AutoencoderTiny`, checked.
+/// The validated `vae/config.json` of an `AutoencoderTiny`.
 package struct TinyAutoencoderConfiguration: Equatable, Sendable {
   let encoderChannels: [Int]
   let encoderBlocks: [Int]
@@ -51,7 +51,7 @@ package struct TinyAutoencoderConfiguration: Equatable, Sendable {
     shiftFactor = 0
   }
 
-  /// TAESD as its author publishes it, whose files come without a configuration.
+  /// TAESD in its author's format, whose files have no configuration.
   static func taesd(latentChannels: Int) -> TinyAutoencoderConfiguration {
     TinyAutoencoderConfiguration(latentChannels: latentChannels)
   }
@@ -62,7 +62,7 @@ package struct TinyAutoencoder {
   let configuration: TinyAutoencoderConfiguration
   let weights: WeightScope
 
-  /// From a picture within 0 and 1 to latents.
+  /// Encodes an image in the range 0 to 1.
   func encode(_ picture: Value) throws(GraphError) -> Value {
     let layers = weights["encoder"]["layers"]
     var index = 0
@@ -79,17 +79,17 @@ package struct TinyAutoencoder {
     return try (latents + -configuration.shiftFactor) * configuration.scalingFactor
   }
 
-  /// From latents to a picture about within 0 and 1.
+  /// Decodes latents to an image in the range of about 0 to 1.
   func decode(_ latents: Value) throws(GraphError) -> Value {
     var hidden = latents
     for level in configuration.decoderBlocks.indices { hidden = try decode(hidden, level: level) }
     return hidden
   }
 
-  /// One level of the decoder; the first begins with latents, the last ends with a picture.
+  /// One level of the decoder; the first one reads latents, the last one outputs an image.
   func decode(_ input: Value, level: Int) throws(GraphError) -> Value {
     let layers = weights["decoder"]["layers"]
-    // Every layer has a number; so have the activation of the first and each enlargement.
+    // All layers are numbered, including the first activation and each upscaling.
     var index = level == 0 ? 0 : 2 + configuration.decoderBlocks[..<level].reduce(0) { $0 + $1 + 2 }
     func next() -> WeightScope {
       defer { index += 1 }
@@ -120,10 +120,10 @@ package struct TinyAutoencoder {
 }
 
 extension WeightStore {
-  /// The weights of TAESD's own files, `taesd_encoder` and `taesd_decoder`, under diffusers' names.
+  /// The weights of TAESD's own files, `taesd_encoder` and `taesd_decoder`, with diffusers' names.
   ///
-  /// Those files number the layers of a plain sequence; in the decoder a clamp stands first, so
-  /// that its numbers are one higher.
+  /// Those files number the layers of a plain sequence. The decoder starts with a clamp, so its
+  /// numbers are higher by one.
   static func taesd(encoder: WeightStore?, decoder: WeightStore) throws(GraphError) -> WeightStore {
     func renumbered(_ store: WeightStore, _ part: String, shift: Int) -> WeightStore {
       store.renamed { name in

@@ -39,8 +39,8 @@ extension Flux {
       scheduler: file.scheduler(configuration), path: file.path)
   }
 
-  /// CLIP's text encoder of a folder, which gives its pooled text as it is, whether or not the
-  /// folder has a projection for it.
+  /// CLIP's text encoder in a folder, with its pooled text unprojected even if the folder has a
+  /// projection.
   static func clip(
     folder: String, variant: String?
   ) throws -> (encoding: CLIPTextEncoding, weights: WeightStore) {
@@ -55,7 +55,7 @@ extension Flux {
     return (encoding, weights)
   }
 
-  /// T5's encoder of a folder.
+  /// T5's encoder in a folder.
   static func t5(
     folder: String, _ transformer: FluxTransformerConfiguration, variant: String?
   ) throws -> (encoding: T5TextEncoding, weights: WeightStore) {
@@ -66,7 +66,7 @@ extension Flux {
 }
 
 extension WeightStore {
-  /// The weights of a CLIP text encoder whose pooled text is read as it is.
+  /// The weights of a CLIP text encoder whose pooled text is not projected.
   func withoutTextProjection() -> WeightStore {
     renamed { $0 == CLIPTextConfiguration.projection ? nil : $0 }
   }

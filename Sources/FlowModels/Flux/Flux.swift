@@ -6,14 +6,14 @@ internal import FlowGraph
 struct Flux: ModelFamily {
   static let pipelines = ["FluxPipeline", "FluxKontextPipeline"]
 
-  /// What `transformer/config.json` says.
+  /// The configuration of `transformer/config.json`.
   let transformer: FluxTransformerConfiguration
-  /// The text encoder whose pooled text is read.
+  /// The text encoder of the pooled text.
   let clip: CLIPTextEncoding
-  /// The text encoder whose hidden states are read.
+  /// The text encoder of the hidden states.
   let t5: T5TextEncoding
 
-  /// - Throws: `fileInvalid` where network and text encoders do not fit each other.
+  /// - Throws: `fileInvalid` if network and text encoders do not match.
   init(
     _ transformer: FluxTransformerConfiguration, clip: CLIPTextEncoding, t5: T5TextEncoding,
     path: String
@@ -26,7 +26,7 @@ struct Flux: ModelFamily {
         throw ModelError(
           code: .fileInvalid,
           message: "'\(path)': \(encoder) is \(width) wide, the network reads \(read) (\(key)); "
-            + "they are not of one model")
+            + "they do not match")
       }
     }
     try check(
@@ -34,8 +34,8 @@ struct Flux: ModelFamily {
     try check(t5.width, of: t5.name, is: transformer.textWidth, "joint_attention_dim")
   }
 
-  /// The tokens of a prompt that the network was trained to read of T5: half as many where it was
-  /// distilled to few steps.
+  /// The number of T5 tokens with which the network was trained: half as many for models distilled
+  /// to few steps.
   static func tokenCount(_ transformer: FluxTransformerConfiguration) -> Int {
     transformer.readsGuidance ? 512 : 256
   }
@@ -50,7 +50,7 @@ struct Flux: ModelFamily {
   var readsPooledText: Bool { true }
 
   var latentSpace: LatentSpace {
-    // 1024 pixels, which no file says.
+    // 1024 pixels, which no file specifies.
     LatentSpace(
       channels: transformer.channels, height: 128, width: 128, published: .taef1,
       alignment: FluxTransformerConfiguration.patchSide)
@@ -85,7 +85,7 @@ struct Flux: ModelFamily {
       adapters: adapters)
   }
 
-  /// The modulation, at every size: its weights are a quarter of the network's, and each row of a
+  /// The modulation, at every size: its weights are a quarter of the network's, and every row of a
   /// batch would read all of them.
   func precomputedInputs(
     _ shape: BatchShape, only: Set<PortName>?, weights: WeightScope
@@ -100,8 +100,8 @@ struct Flux: ModelFamily {
 
   // MARK: - Components
 
-  /// Some two dozen tensors of all tokens: those of a single block's feed-forward are four times as
-  /// wide, and the products of attention are never whole in memory.
+  /// About two dozen tensors over all tokens: those of a single block's feed-forward are four times
+  /// as wide, and attention scores are never materialized.
   func activationByteCount(latentPixels: Double) -> Double {
     let area = Double(
       FluxTransformerConfiguration.patchSide * FluxTransformerConfiguration.patchSide)
@@ -118,8 +118,8 @@ struct Flux: ModelFamily {
 }
 
 extension FluxTransformer {
-  /// The layers that compute in float32 in any case: the first and the last, and what is computed
-  /// once a prompt or a timestep.
+  /// The layers that always compute in float32: the first and the last, and those that run once per
+  /// prompt or timestep.
   func floatLayers() -> Set<String> {
     let names =
       ["timestep_embedder", "text_embedder"]

@@ -1,12 +1,12 @@
-/// What `transformer/config.json` says of a `FluxTransformer2DModel`, checked.
+/// The validated `transformer/config.json` of a `FluxTransformer2DModel`.
 public struct FluxTransformerConfiguration: Equatable, Sendable {
-  /// The blocks in which image and text have layers of their own.
+  /// The number of blocks with separate layers for image and text.
   let doubleBlockCount: Int
-  /// The blocks in which image and text are one sequence.
+  /// The number of blocks with image and text in one sequence.
   let singleBlockCount: Int
   let headCount: Int
   let headWidth: Int
-  /// The channels of the latents, of which a token has those of 2 x 2 places.
+  /// The channels of the latents; a token contains those of 2 x 2 latent pixels.
   let channels: Int
   /// The width of a text's hidden states.
   let textWidth: Int
@@ -14,12 +14,12 @@ public struct FluxTransformerConfiguration: Equatable, Sendable {
   let pooledWidth: Int
   /// Whether the network reads the guidance scale.
   let readsGuidance: Bool
-  /// The elements of a head that each axis of a position turns: which image, row, column.
+  /// The elements of a head that each axis of a position rotates: image index, row, column.
   let rotaryAxes: [Int]
 
   /// The width of a token's states.
   var width: Int { headCount * headWidth }
-  /// The side of the patch of latents that is a token.
+  /// The side of the patch of latents that forms a token.
   static let patchSide = 2
   /// The base of the rotary embedding's frequencies.
   static let theta = 10000.0

@@ -3,22 +3,22 @@ internal import FlowGraph
 internal import FlowText
 internal import Foundation
 
-/// FLUX.1 in one file, in the names of the original repository: its transformer, and perhaps all
-/// else.
+/// FLUX.1 in one file with the names of the original repository: its transformer, and possibly the
+/// other components.
 ///
-/// What the file does not hold is read from the folders beside it, as the published repositories
-/// have them: `text_encoder`, `text_encoder_2`, `tokenizer_2` and `vae` (or `ae.safetensors`).
+/// Components that the file lacks are read from the folders beside it, as in the published
+/// repositories: `text_encoder`, `text_encoder_2`, `tokenizer_2` and `vae` (or `ae.safetensors`).
 struct FluxFile {
   let path: String
   private let store: WeightStore
-  /// What stands before the transformer's names.
+  /// The prefix of the transformer's names.
   private let prefix: String
 
   private static let clip = "text_encoders.clip_l.transformer."
   private static let t5 = "text_encoders.t5xxl.transformer."
   private static let autoencoder = "vae."
 
-  /// What stands before the names of a transformer of this family; nil where there is none.
+  /// The prefix of the names of a transformer of this family; nil if there is none.
   static func prefix(in store: WeightStore) -> String? {
     ["", "model.diffusion_model."].first { prefix in
       // Later families have one modulation for all blocks, or none.
@@ -49,14 +49,14 @@ struct FluxFile {
   private func missing(_ what: String, _ places: String) -> ModelError {
     ModelError(
       code: .fileMissing,
-      message: "'\(path)' has no \(what), and there is none beside it: expected \(places) in "
+      message: "'\(path)' has no \(what), and there is none beside it; expected \(places) in "
         + "'\(folder)', as the published repositories of FLUX.1 have them")
   }
 
   /// The network.
   func transformer() throws -> (FluxTransformerConfiguration, WeightStore) {
     let (own, path) = (part(prefix), path)
-    // Without a prefix, what is of other parts is recognized by its names.
+    // Without a prefix, tensors of other components are recognized by their names.
     let others = ["text_encoders.", Self.autoencoder]
     let named = try own.mapped { (weight) throws(GraphError) in
       guard !others.contains(where: { weight.name.hasPrefix($0) }) else { return [] }
@@ -96,7 +96,7 @@ struct FluxFile {
     return (encoding, weights)
   }
 
-  /// T5's encoder, whose tokenizer no file holds.
+  /// T5's encoder; its tokenizer is always in a folder.
   func t5(
     _ transformer: FluxTransformerConfiguration
   ) throws -> (encoding: T5TextEncoding, weights: WeightStore) {
@@ -136,7 +136,7 @@ struct FluxFile {
     return try .find(folder: folder, choice: choice, variant: nil, latents: .taef1)
   }
 
-  /// The published scheduler: dev's shifts by the size of the image, schnell's does not.
+  /// The published scheduler: dev's shifts by image size, schnell's does not.
   func scheduler(
     _ transformer: FluxTransformerConfiguration
   ) throws(ModelError) -> SchedulerConfiguration {

@@ -1,18 +1,18 @@
 internal import FlowGraph
 
-/// The names that layers of FLUX.1 have in the original repository, as diffusers has them.
+/// Converts layer names of FLUX.1's original repository to diffusers' names.
 ///
-/// Checkpoints in one file are written in them, and so are LoRAs that were trained on those: there
-/// the names' parts are joined by underscores, here by either.
+/// Single-file checkpoints use the original names, and so do LoRAs trained on them. LoRAs join the
+/// components of names with underscores; both separators are accepted here.
 enum FluxNames {
-  /// A layer of the transformer; nothing where it is none.
+  /// A layer of the transformer; nil for other names.
   static func layer(_ name: String) -> LayerParts? {
     var reader = NameReader(name)
     for (original, current) in plain where reader.take(original) {
       return reader.isAtEnd ? LayerParts(current) : nil
     }
     if reader.take("final_layer.adaLN_modulation.1") {
-      // Shift first there, scale first here.
+      // The original order is shift, scale; here it is scale, shift.
       return reader.isAtEnd ? LayerParts("norm_out.linear", areHalvesSwapped: true) : nil
     }
     if reader.take("double_blocks"), let index = reader.takeNumber() {
@@ -24,7 +24,7 @@ enum FluxNames {
     return nil
   }
 
-  /// The weights that a weight of the transformer stands for; none where it is no weight of it.
+  /// The weights that a weight of the transformer corresponds to; empty for other names.
   static func weights(_ weight: Weight, named name: String) throws(GraphError) -> [Weight] {
     guard let dot = name.lastIndex(of: "."), let parts = layer(String(name[..<dot])) else {
       return []
@@ -80,7 +80,7 @@ enum FluxNames {
     ("img_attn.proj", ["attn.to_out.0"]), ("txt_attn.proj", ["attn.to_add_out"]),
     ("img_mlp.0", ["ff.net.0.proj"]), ("img_mlp.2", ["ff.net.2"]),
     ("txt_mlp.0", ["ff_context.net.0.proj"]), ("txt_mlp.2", ["ff_context.net.2"]),
-    // The attention's processors of XLabs: 1 is the image's, 2 the text's.
+    // XLabs' attention processors: 1 is the image's, 2 the text's.
     ("qkv.1", heads), ("qkv.2", textHeads), ("proj.1", ["attn.to_out.0"]),
     ("proj.2", ["attn.to_add_out"]),
   ]
@@ -90,7 +90,7 @@ enum FluxNames {
     ("linear1", heads + ["proj_mlp"], [1, 1, 1, 4]), ("linear2", ["proj_out"], [1]),
     ("modulation.lin", ["norm.linear"], [1]), ("norm.query_norm", ["attn.norm_q"], [1]),
     ("norm.key_norm", ["attn.norm_k"], [1]),
-    // The attention's processors of XLabs.
+    // XLabs' attention processors.
     ("qkv", heads, [1, 1, 1]), ("proj", ["proj_out"], [1]),
   ]
 }

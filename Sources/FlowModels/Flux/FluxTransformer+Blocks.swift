@@ -2,25 +2,23 @@ internal import FlowCore
 internal import FlowGraph
 
 extension FluxTransformer {
-  /// The tokens of the text and of the image, `[rows, tokens, width]`, which have layers of their
-  /// own.
+  /// The tokens of the text and of the image, `[rows, tokens, width]`, which have separate layers.
   struct Streams {
     var text: Value
     var image: Value
   }
 
-  /// Layer normalization, which the modulation scales and shifts.
+  /// Layer normalization, before scale and shift by the modulation.
   func norm(_ tokens: Value) throws(GraphError) -> Value {
     try tokens.layerNorm(epsilon: 1e-6)
   }
 
-  /// Both streams attend to each other, and go through feed-forwards of their own
-  /// (`FluxTransformerBlock`).
+  /// Joint attention of both streams, and separate feed-forwards (`FluxTransformerBlock`).
   func doubleBlock(
     _ streams: Streams, _ block: WeightScope, _ time: LayerTable, _ rotary: RotaryTable
   ) throws(GraphError) -> Streams {
     let attention = block["attn"]
-    // Shift, scale and gate of attention, then those of the feed-forward.
+    // Shift, scale and gate of attention, followed by those of the feed-forward.
     let image = try time.modulation(of: block["norm1"]["linear"], into: 6)
     let text = try time.modulation(of: block["norm1_context"]["linear"], into: 6)
     let imageHeads = try heads(
@@ -50,7 +48,7 @@ extension FluxTransformer {
       + modulation[5] * widened.gelu(approximately: true).linear(layer["net"][2])
   }
 
-  /// Attention and feed-forward of all tokens side by side, with one layer behind both
+  /// Parallel attention and feed-forward of all tokens, with one common output layer
   /// (`FluxSingleTransformerBlock`).
   func singleBlock(
     _ tokens: Value, _ block: WeightScope, _ time: LayerTable, _ rotary: RotaryTable

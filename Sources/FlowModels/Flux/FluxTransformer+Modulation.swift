@@ -2,10 +2,10 @@ internal import FlowCore
 internal import FlowGraph
 
 extension FluxTransformer {
-  /// The layers that read the time, the pooled text and the guidance alone, in the order of the
+  /// The layers that read only the timestep, the pooled text and the guidance, in the order of the
   /// table: shifts, scales and gates of every block.
   ///
-  /// They hold 27 % of FLUX's weights.
+  /// They contain 27 % of FLUX's weights.
   func modulationLayers() -> [WeightScope] {
     let doubles = (0..<configuration.doubleBlockCount).flatMap { index in
       let block = weights["transformer_blocks"][index]
@@ -17,8 +17,8 @@ extension FluxTransformer {
     return doubles + singles + [weights["norm_out"]["linear"]]
   }
 
-  /// Writes down what makes the table of a time: `timestep`, `pooled` and where the network reads
-  /// it `guidance`, one row, to `table`.
+  /// Builds the graph that computes the table of a timestep: `timestep`, `pooled` and, if the
+  /// network reads it, `guidance`, one row, to `table`.
   func modulationGraph() throws(GraphError) -> Graph {
     let graph = Graph(name: "flux_modulation")
     let time = try modulation(rows: 1, isRead: false, in: graph)
@@ -26,7 +26,7 @@ extension FluxTransformer {
     return graph
   }
 
-  /// What modulates the tokens, read from a table or computed in the graph.
+  /// The modulation of the tokens, read from a table or computed in the graph.
   func modulation(rows: Int, isRead: Bool, in graph: Graph) throws(GraphError) -> LayerTable {
     guard isRead else {
       return .input(

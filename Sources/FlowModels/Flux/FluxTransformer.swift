@@ -4,32 +4,32 @@ internal import FlowGraph
 /// The network of FLUX.1: `FluxTransformer2DModel`.
 ///
 /// A transformer over one sequence of text and image (Esser et al., 2024, arXiv:2403.03206) whose
-/// later blocks compute attention and feed-forward side by side (Dehghani et al., 2023,
+/// later blocks compute attention and feed-forward in parallel (Dehghani et al., 2023,
 /// arXiv:2302.05442); layer names and order as in diffusers.
 struct FluxTransformer {
   let configuration: FluxTransformerConfiguration
   let weights: WeightScope
 
-  /// The input of the network that is read from a table: what modulates its tokens at a time.
+  /// The precomputed input: the modulation of the tokens at a timestep.
   static let modulationInput: PortName = "modulation"
 
-  /// The input that takes the latents of a reference image, from 0 (FLUX.1 Kontext; Labs et al.,
+  /// The input for the latents of a reference image, numbered from 0 (FLUX.1 Kontext; Labs et al.,
   /// 2025, arXiv:2506.15742).
   static func referenceInput(_ index: Int) -> PortName { PortName("reference\(index)") }
 
-  /// Writes the network down, with `output`, `[rows, channels, height, width]`, to come out.
+  /// Builds the network, with the output `output`, `[rows, channels, height, width]`.
   ///
-  /// It takes the latents `sample`, of the same shape, and those of the reference images; `hidden`,
-  /// the text's hidden states, `[rows, tokens, width]`; and `modulation`, or what it is made of:
-  /// `timestep`, which is a thousand times sigma, `pooled`, and where the network reads it
-  /// `guidance`, the scale itself.
+  /// It reads the latents `sample`, of the same shape, and those of the reference images; `hidden`,
+  /// the text's hidden states, `[rows, tokens, width]`; and `modulation`, or its inputs:
+  /// `timestep`, which is a thousand times sigma, `pooled`, and `guidance`, the scale, if the
+  /// network reads it.
   ///
   /// - Parameters:
   ///   - size: the shapes; height and width of latents are even.
-  ///   - references: the latents' sizes of the reference images, of which each row has its own.
+  ///   - references: the sizes of the reference images' latents; each row has its own images.
   ///   - readsModulation: whether the modulation is read from a table.
-  ///   - adapters: what is attached.
-  /// - Throws: a `GraphError` for weights that do not fit.
+  ///   - adapters: the attached adapters.
+  /// - Throws: a `GraphError` for weights that do not match.
   func graph(
     _ size: BatchShape, references: [LatentSize] = [], readsModulation: Bool = false,
     adapters: [any NetworkAdapter] = []
@@ -95,7 +95,7 @@ struct FluxTransformer {
     }
     let image = try tokens.sliced(
       axis: 1, from: imageInBoth.lowerBound, to: imageInBoth.upperBound)
-    // Scale first here, and shift first everywhere else.
+    // The order here is scale, shift; everywhere else it is shift, scale.
     let final = try time.modulation(of: weights["norm_out"]["linear"], into: 2)
     return try norm(image).modulated(scale: final[0], shift: final[1])
       .linear(weights["proj_out"])

@@ -2,9 +2,9 @@ internal import FlowCore
 internal import FlowGraph
 
 extension FluxTransformerConfiguration {
-  /// What the shapes of a transformer's weights say of it, as its `config.json` would.
+  /// The configuration of a transformer, derived from the shapes of its weights.
   ///
-  /// They do not say how positions divide a head: that is as published.
+  /// The shapes do not show how positions divide a head; the published values are used.
   static func values(of shapes: [String: Shape]) -> [String: ConfigurationFile.Value] {
     func extent(_ name: String, _ axis: Int) -> ConfigurationFile.Value {
       .integer(shapes.extent(name, axis) ?? 0)
@@ -23,9 +23,9 @@ extension FluxTransformerConfiguration {
     ]
   }
 
-  /// The weights of a transformer, all of which are there, and no other.
+  /// The weights of a transformer, which must be complete and contain no others.
   ///
-  /// - Throws: a `GraphError` where a weight is missing or unknown.
+  /// - Throws: a `GraphError` if a weight is missing or unknown.
   func weights(_ store: WeightStore) throws(GraphError) -> WeightStore {
     try store.restricted(to: weightNames, ignoring: { _ in false }, of: "FLUX's transformer")
   }

@@ -1,28 +1,28 @@
 internal import FlowCore
 internal import FlowGraph
 
-/// FLUX.2 klein and klein base: a `Flux2Transformer2DModel` that reads three of Qwen3's hidden states
+/// FLUX.2 klein and klein base: a `Flux2Transformer2DModel` that reads three hidden states of Qwen3
 /// in one sequence with the image.
 struct Flux2: ModelFamily {
   static let pipelines = ["Flux2KleinPipeline"]
 
-  /// What `transformer/config.json` says.
+  /// The configuration of `transformer/config.json`.
   let transformer: Flux2TransformerConfiguration
-  /// The text encoder whose hidden states are read.
+  /// The text encoder of the hidden states.
   let qwen: Qwen3TextEncoding
-  /// ``distilled``, where it was distilled to few steps without guidance.
+  /// ``distilled`` if the model was distilled to few steps without guidance.
   let variant: String?
-  /// Whether the scheduler shifts times by the image's size.
+  /// Whether the scheduler shifts times by image size.
   let shiftsDynamically: Bool
 
-  /// The variant that is run in few steps without guidance.
+  /// The variant for few steps without guidance.
   static let distilled = "distilled"
-  /// The tokens of a prompt, template and padding included; all of them are read.
+  /// The tokens of a prompt including template and padding; all of them are read.
   static let tokenCount = 512
-  /// The hidden states that are joined to one.
+  /// The hidden states that are concatenated.
   static let textStates = [9, 18, 27]
 
-  /// - Throws: `fileInvalid` where network and text encoder do not fit each other.
+  /// - Throws: `fileInvalid` if network and text encoder do not match.
   init(
     _ transformer: Flux2TransformerConfiguration, qwen: Qwen3TextEncoding, isDistilled: Bool,
     shiftsDynamically: Bool, path: String
@@ -36,7 +36,7 @@ struct Flux2: ModelFamily {
         code: .fileInvalid,
         message: "'\(path)': \(Self.textStates.count) hidden states of \(qwen.name) are "
           + "\(qwen.width) wide together (hidden_size), the network reads "
-          + "\(transformer.textWidth) (joint_attention_dim); they are not of one model")
+          + "\(transformer.textWidth) (joint_attention_dim); they do not match")
     }
   }
 
@@ -49,14 +49,15 @@ struct Flux2: ModelFamily {
   var readsPooledText: Bool { false }
 
   var latentSpace: LatentSpace {
-    // 1024 pixels, which no file says. A latent pixel is a patch of the autoencoder's.
+    // 1024 pixels, which no file specifies. A latent pixel is a patch of the autoencoder's latents.
     LatentSpace(channels: transformer.channels, height: 64, width: 64, published: nil)
   }
 
   func imageTokenCount(latentPixels: Int) -> Int { latentPixels }
 
-  /// A line in the number of steps between two lines in the number of tokens, which were fitted to
-  /// 10 and 200 steps; the second alone for large images (`compute_empirical_mu`).
+  /// Interpolates, by the number of steps, between two linear functions of the number of tokens,
+  /// which were fitted to 10 and 200 steps; for large images, the second function alone
+  /// (`compute_empirical_mu`).
   func timeShift(stepCount: Int, imageTokenCount: Int) -> TimeShift? {
     guard shiftsDynamically else { return nil }
     let tokens = Double(imageTokenCount)
@@ -106,22 +107,22 @@ struct Flux2: ModelFamily {
 
   // MARK: - Components
 
-  /// Some two dozen tensors of all tokens: that of a single block's first layer is nine times as wide,
-  /// and the products of attention are never whole in memory.
+  /// About two dozen tensors over all tokens: that of a single block's first layer is nine times as
+  /// wide, and attention scores are never materialized.
   func activationByteCount(latentPixels: Double) -> Double {
     (latentPixels + Double(Self.tokenCount)) * Double(transformer.width) * 4 * 24
   }
 
   func layerName(ofOriginal name: String) -> String? { nil }
 
-  /// The first layers and the last, and what is computed once a timestep.
+  /// The first and the last layers, and those that run once per timestep.
   func floatLayers(weights: WeightScope) throws(GraphError) -> Set<String> {
     Flux2Transformer(configuration: transformer, weights: weights).floatLayers
   }
 }
 
 extension Flux2Transformer {
-  /// The layers that compute in float32 in any case.
+  /// The layers that always compute in float32.
   var floatLayers: Set<String> {
     let embedders = ["timestep_embedder", "guidance_embedder"].flatMap { name in
       ["linear_1", "linear_2"].map { weights["time_guidance_embed"][name][$0] }

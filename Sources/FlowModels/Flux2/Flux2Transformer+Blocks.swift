@@ -2,16 +2,16 @@ internal import FlowCore
 internal import FlowGraph
 
 extension Flux2Transformer {
-  /// A block of two streams that attend to each other: shift, scale and gate of attention, then of
-  /// feed-forward, for each.
+  /// A block of two streams with joint attention: shift, scale and gate of attention and of
+  /// feed-forward for each stream.
   ///
   /// - Parameters:
-  ///   - image: the tokens of image and references.
+  ///   - image: the tokens of the image and its references.
   ///   - text: the tokens of the text.
   ///   - layer: the block's weights.
   ///   - rotary: the positions of text, image and references.
-  ///   - modulation: what is read of the time.
-  /// - Throws: a `GraphError` for weights that do not fit.
+  ///   - modulation: the modulation at the timestep.
+  /// - Throws: a `GraphError` for weights that do not match.
   func doubleBlock(
     image: Value, text: Value, _ layer: WeightScope, rotary: RotaryTable, modulation: LayerTable
   ) throws(GraphError) -> (image: Value, text: Value) {
@@ -34,15 +34,15 @@ extension Flux2Transformer {
     )
   }
 
-  /// A block of one stream, text first: attention and feed-forward read the same, and one layer
-  /// joins them (Dehghani et al., 2023, arXiv:2302.05442).
+  /// A block of one stream, text first: parallel attention and feed-forward with common input and
+  /// output layers (Dehghani et al., 2023, arXiv:2302.05442).
   ///
   /// - Parameters:
   ///   - tokens: the tokens of text, image and references.
   ///   - layer: the block's weights.
   ///   - rotary: their positions.
-  ///   - modulation: what is read of the time.
-  /// - Throws: a `GraphError` for weights that do not fit.
+  ///   - modulation: the modulation at the timestep.
+  /// - Throws: a `GraphError` for weights that do not match.
   func singleBlock(
     _ tokens: Value, _ layer: WeightScope, rotary: RotaryTable, modulation: LayerTable
   ) throws(GraphError) -> Value {
@@ -69,14 +69,14 @@ extension Flux2Transformer {
     return try tokens + parts[2] * change
   }
 
-  /// The tokens normalized, scaled and shifted; the shift is first.
+  /// The tokens normalized, scaled and shifted; the order is shift, scale.
   private func normed(_ tokens: Value, _ parts: ArraySlice<Value>) throws(GraphError) -> Value {
     let first = parts.startIndex
     return try tokens.layerNorm(epsilon: configuration.epsilon)
       .modulated(scale: parts[first + 1], shift: parts[first])
   }
 
-  /// The tokens with what the feed-forward makes of them.
+  /// The tokens plus the output of the feed-forward.
   private func fed(
     _ tokens: Value, _ layer: WeightScope, _ parts: ArraySlice<Value>
   ) throws(GraphError) -> Value {

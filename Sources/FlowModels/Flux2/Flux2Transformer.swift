@@ -3,32 +3,32 @@ internal import FlowGraph
 
 /// The network of FLUX.2: `Flux2Transformer2DModel` (Black Forest Labs, 2025).
 ///
-/// Image and text pass through blocks of two streams, then through blocks of one, which all share
-/// one modulation each. Reference images are tokens behind the image's.
+/// Image and text pass through blocks of two streams, followed by blocks of one; each kind of block
+/// shares one modulation. Reference images are tokens after the image's.
 struct Flux2Transformer {
   let configuration: Flux2TransformerConfiguration
   let weights: WeightScope
 
-  /// The input that is read from a table where the modulation is computed before.
+  /// The input that replaces the timestep if the modulation is precomputed.
   static let modulationInput: PortName = "modulation"
 
-  /// How far reference images stand from each other, and the first from the image, on the first
-  /// axis of the positions.
+  /// The distance of reference images from each other, and of the first from the image, on the
+  /// first axis of the positions.
   private static let referenceDistance = 10
 
-  /// The input that takes a reference image, `[rows, channels, height, width]`.
+  /// The input of a reference image, `[rows, channels, height, width]`.
   static func referenceInput(_ index: Int) -> PortName { PortName("reference\(index)") }
 
-  /// Writes the network down: `sample` `[rows, channels, height, width]`, `timestep` (a thousand
-  /// times sigma) and where it is read `guidance` (the scale), or `modulation` instead of both,
-  /// `hidden` `[rows, tokens, width]`, and the reference images, to `output`, the velocity.
+  /// Builds the network: `sample` `[rows, channels, height, width]`, `timestep` (a thousand times
+  /// sigma) and, if read, `guidance` (the scale), or `modulation` instead of both, `hidden` `[rows,
+  /// tokens, width]`, and the reference images, to `output`, the velocity.
   ///
   /// - Parameters:
   ///   - size: the shapes.
-  ///   - references: the latents' sizes of the reference images, of which each row has its own.
+  ///   - references: the sizes of the reference images' latents; each row has its own images.
   ///   - readsModulation: whether the modulation is read from a table.
-  ///   - adapters: what is attached.
-  /// - Throws: a `GraphError` for weights that do not fit.
+  ///   - adapters: the attached adapters.
+  /// - Throws: a `GraphError` for weights that do not match.
   func graph(
     _ size: BatchShape, references: [LatentSize] = [], readsModulation: Bool = false,
     adapters: [any NetworkAdapter] = []
@@ -97,7 +97,7 @@ struct Flux2Transformer {
 
   // MARK: - Modulation
 
-  /// The layers that read the time alone.
+  /// The layers that read only the timestep.
   var timeLayers: [WeightScope] {
     [
       weights["double_stream_modulation_img"]["linear"],
@@ -106,7 +106,7 @@ struct Flux2Transformer {
     ]
   }
 
-  /// The time, and the guidance scale where it is read, as those layers read them.
+  /// The embedding of the timestep and, if read, the guidance scale.
   private func modulation(_ rows: Int, in graph: Graph) throws(GraphError) -> LayerTable {
     let layers = weights["time_guidance_embed"]
     func embedding(_ number: Value, _ layer: WeightScope) throws(GraphError) -> Value {
@@ -130,10 +130,10 @@ struct Flux2Transformer {
     )
   }
 
-  /// Writes down what makes the modulation of a time: `timestep` and where it is read `guidance`,
-  /// one row, to `table`.
+  /// Builds the graph of the modulation at a timestep: `timestep` and, if read, `guidance`, one
+  /// row, to `table`.
   ///
-  /// - Throws: a `GraphError` for weights that do not fit.
+  /// - Throws: a `GraphError` for weights that do not match.
   func modulationGraph() throws(GraphError) -> Graph {
     let graph = Graph(name: "flux2_modulation")
     graph.output(try modulation(1, in: graph).table(of: timeLayers), as: "table")

@@ -1,9 +1,9 @@
 internal import FlowGraph
 
 extension Flux2TransformerConfiguration {
-  /// The weights of a network, all of which are there, and no other.
+  /// The weights of a network, which must be complete and contain no others.
   ///
-  /// - Throws: a `GraphError` where a weight is missing or unknown.
+  /// - Throws: a `GraphError` if a weight is missing or unknown.
   func weights(_ store: WeightStore) throws(GraphError) -> WeightStore {
     var layers = [
       "x_embedder", "context_embedder", "norm_out.linear", "proj_out",

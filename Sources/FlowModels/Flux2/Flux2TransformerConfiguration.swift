@@ -1,20 +1,21 @@
 internal import FlowCore
 
-/// What `transformer/config.json` says of a `Flux2Transformer2DModel`, checked.
+/// The validated `transformer/config.json` of a `Flux2Transformer2DModel`.
 package struct Flux2TransformerConfiguration: Equatable, Sendable {
   /// The channels of the latents.
   package let channels: Int
-  /// The blocks that image and text pass through with weights of their own.
+  /// The number of blocks with separate weights for image and text.
   let layerCount: Int
-  /// The blocks that image and text pass through as one sequence.
+  /// The number of blocks with image and text in one sequence.
   let singleLayerCount: Int
   let headCount: Int
   let headWidth: Int
   /// The width of the text's hidden states.
   package let textWidth: Int
-  /// The sinusoids of a timestep and of a guidance scale.
+  /// The number of sinusoids of a timestep and of a guidance scale.
   let timeWidth: Int
-  /// The elements of a head that each axis of the positions turns: image, row, column, text token.
+  /// The elements of a head that each axis of the positions rotates: image, row, column, text
+  /// token.
   let axes: [Int]
   let theta: Double
   let epsilon: Float

@@ -1,10 +1,10 @@
 public import FlowCore
 
-/// The sampling schedule of a checkpoint where the user names none, and why.
+/// The detected sampling schedule of a checkpoint, and the reason.
 public struct ScheduleFinding: Equatable, Sendable {
-  /// The schedule, or nil where it cannot be known.
+  /// The schedule, or nil if it is unknown.
   public let schedule: ScheduleChoice?
-  /// What was found, in words.
+  /// The evidence, as text.
   public let reason: String
 }
 
@@ -19,7 +19,7 @@ extension Checkpoint {
       variant: family.variant)
   }
 
-  /// The sampling schedule that suits the model, and why.
+  /// The model's detected sampling schedule, and the reason.
   public var scheduleFinding: ScheduleFinding {
     if let noted = notes.schedule {
       return ScheduleFinding(schedule: noted, reason: "'\(notes.path)' says so")
@@ -28,15 +28,16 @@ extension Checkpoint {
       return ScheduleFinding(
         schedule: nil,
         reason: "'\(scheduler.path)' \(scheduler.words), and neither its name nor a "
-          + "streamflow.json says which flow it is; choose a "
-          + "schedule (\(ScheduleChoice.spellings)), or note it there for good")
+          + "streamflow.json specifies its kind; choose a "
+          + "schedule (\(ScheduleChoice.spellings)), or set it in streamflow.json")
     }
     return ScheduleFinding(schedule: kind.schedule, reason: "\(kind.name): \(kind.sign)")
   }
 
-  /// What suits the model with the sampling schedule that was chosen.
+  /// The defaults of the model for a chosen sampling schedule.
   ///
-  /// The notes' numbers where they say any and the way is the noted one, else those of its kind.
+  /// Values of `streamflow.json` apply if they exist and the schedule is the one specified there;
+  /// otherwise those of the model's kind.
   public func defaults(for choice: ScheduleChoice = .automatic) -> GenerationDefaults {
     let chosen = choice == .automatic ? scheduleFinding.schedule ?? .automatic : choice
     var defaults = ModelKind.defaults(of: chosen, evidence)
@@ -46,8 +47,8 @@ extension Checkpoint {
     return defaults
   }
 
-  /// The guidance that a scale means to this model: none at 1 and below, as in diffusers (model
-  /// cards write 0 for none), and distilled where the network reads the scale itself.
+  /// The guidance that a scale means for this model: none at 1 and below, as in diffusers (model
+  /// cards write 0 for none), and distilled if the network reads the scale itself.
   public func guidance(scale: Float) -> Guidance {
     if family.readsGuidanceScale { return .distilled(scale: scale) }
     return scale <= 1 ? .none : .full(scale: scale)

@@ -3,13 +3,13 @@ internal import FlowText
 internal import Foundation
 
 extension Checkpoint {
-  /// Opens a model's folder in diffusers' layout.
+  /// Opens a model folder in diffusers' layout.
   ///
   /// - Parameters:
   ///   - folder: the folder with `model_index.json`.
-  ///   - name: the name that images are marked with; nil for the folder's.
-  ///   - autoencoder: which autoencoder.
-  ///   - variant: the middle of the weights' file names, such as `fp16`.
+  ///   - name: the model name recorded in images; nil for the folder's name.
+  ///   - autoencoder: the choice of the autoencoder.
+  ///   - variant: the variant in the weights' file names, such as `fp16`.
   public init(
     folder: String, name: String? = nil, autoencoder: AutoencoderChoice = .automatic,
     variant: String? = nil
@@ -24,7 +24,7 @@ extension Checkpoint {
     guard isFolder.boolValue else {
       throw ModelError(
         code: .unsupported,
-        message: "'\(folder)' is a file of another kind; expected a folder in diffusers' "
+        message: "'\(folder)' is not a model file; expected a folder in diffusers' "
           + "layout (with model_index.json), or a .safetensors or .gguf file", settings: [.model])
     }
     let index = try ConfigurationFile(path: "\(folder)/model_index.json")
@@ -48,11 +48,11 @@ extension Checkpoint {
   /// Opens a model in one file.
   ///
   /// - Parameters:
-  ///   - file: a file of a whole model in safetensors or GGUF, in the names of the original
+  ///   - file: a safetensors or GGUF file of a whole model, in the names of the original
   ///     repositories.
-  ///   - autoencoder: which autoencoder; a tiny one is another's folder.
-  /// - Throws: `fileMissing`, `fileInvalid`, or `unsupported` where it is no whole model of a family
-  ///   that is known.
+  ///   - autoencoder: the choice of the autoencoder; a tiny one must be in another folder.
+  /// - Throws: `fileMissing`, `fileInvalid`, or `unsupported` if it is not a complete model of a
+  ///   supported family.
   public init(
     file: String, autoencoder: AutoencoderChoice = .automatic
   ) throws(ModelError) {
@@ -65,8 +65,9 @@ extension Checkpoint {
         throw ModelError(
           code: .unsupported,
           message:
-            "'\(file)' is no whole model: it has no network (\(SingleFile.network)*). A LoRA is "
-            + "an adapter of a model, an autoencoder replaces a model's; a part of a model in "
+            "'\(file)' is not a complete model: it has no network (\(SingleFile.network)*). A LoRA "
+            + "is "
+            + "an adapter, an autoencoder replaces a model's; a component in "
             + "diffusers' names needs its folder, with model_index.json",
           settings: [.model, .adapters, .autoencoder])
       }
@@ -77,12 +78,12 @@ extension Checkpoint {
     } catch { throw Self.wrapped(error) }
   }
 
-  /// The model that comes with this package: 64-pixel pictures of things and faces.
+  /// The model that is embedded in this package: 64-pixel images of things and faces.
   public static func starter() throws(ModelError) -> Checkpoint {
     try Checkpoint(folder: PackageFolder.path("starter"), name: "starter")
   }
 
-  /// Opens the model that a user names, wherever ``ModelLocation`` finds it.
+  /// Opens the model that a user names, as located by ``ModelLocation``.
   public static func named(
     _ name: String, autoencoder: AutoencoderChoice = .automatic, variant: String? = nil
   ) throws(ModelError) -> Checkpoint {
@@ -110,7 +111,7 @@ extension Checkpoint {
     return try Checkpoint(file: place.path, autoencoder: autoencoder)
   }
 
-  /// Another part's error as this one's.
+  /// Converts an error of another module to this one's.
   static func wrapped(_ error: any Error) -> ModelError {
     switch error {
     case let error as ModelError: error

@@ -4,14 +4,14 @@ public import FlowText
 internal import Foundation
 
 extension Checkpoint {
-  /// A tag in a prompt that has no effect.
+  /// A prompt tag that has no effect.
   public struct UnusedTag: Hashable, Sendable {
     /// The tag.
     public let tag: NetworkTag
-    /// The weight of a LoRA of that name that is loaded with another weight.
+    /// The weight of a loaded LoRA with that name, if it differs from the tag's.
     public let loadedWeight: Float?
 
-    /// What happened, in a sentence without its end.
+    /// The message, without a final period.
     public var message: String {
       let kind = tag.kind == .hypernet ? "hypernetwork" : "LoRA"
       let state =
@@ -19,8 +19,9 @@ extension Checkpoint {
         ? "hypernetworks are not supported"
         : loadedWeight.map { "'\(tag.name)' is loaded with weight \(number($0))" }
           ?? "'\(tag.name)' is not loaded"
-      return "the prompt asks for the \(kind) '\(tag.name)' with weight \(number(tag.weight)) "
-        + "(\(tag.text)), which a prompt cannot load; \(state), and the tag was removed from the prompt"
+      return "the prompt requests the \(kind) '\(tag.name)' with weight \(number(tag.weight)) "
+        + "(\(tag.text)), which a prompt cannot load; \(state), and the tag was removed from the "
+        + "prompt"
     }
 
     private func number(_ value: Float) -> String {
@@ -28,11 +29,10 @@ extension Checkpoint {
     }
   }
 
-  /// The tags of a prompt, such as `<lora:watercolor:0.8>`, that ask for what is not loaded; each
+  /// The tags of a prompt, such as `<lora:watercolor:0.8>`, that request unloaded networks; each
   /// once.
   ///
-  /// A tag that names a LoRA that is loaded with the same weight is not among them. In plain syntax
-  /// a tag is text.
+  /// Tags of LoRAs that are loaded with the same weight are omitted. In plain syntax a tag is text.
   public func unusedTags(in prompt: String, syntax: PromptSyntax = .weighted) -> [UnusedTag] {
     guard syntax == .weighted, prompt.contains("<") else { return [] }
     var seen: Set<UnusedTag> = []
@@ -50,8 +50,8 @@ extension Checkpoint {
 }
 
 extension AppliedWeights {
-  /// Whether a file is of a name that a tag says: its own without the extension, or its folder's
-  /// where that alone tells it from others.
+  /// Whether a file has the name in a tag: its own without the extension, or its folder's if only
+  /// that distinguishes it.
   fileprivate func isNamed(_ name: String) -> Bool {
     let place = URL(filePath: path).standardizedFileURL
     let folder = isNamedByFolder ? place.deletingLastPathComponent().lastPathComponent : nil

@@ -1,42 +1,43 @@
 public import FlowCore
 public import FlowGraph
 
-/// A model on disk: its configurations read, its weights mapped.
+/// A model on disk, with its configurations read and its weights mapped.
 public struct Checkpoint: Sendable {
-  /// The name that pictures are marked with: the folder's or the file's.
+  /// The model name recorded in images: the folder's or the file's.
   public let name: String
-  /// The folder, or the file of a model in one file.
+  /// The folder, or the file of a single-file model.
   public let folder: String
-  /// The pipeline that `model_index.json` names, or that a single file is one of.
+  /// The pipeline in `model_index.json`, or the pipeline that a single file corresponds to.
   public let pipelineName: String
   /// Its networks with their weights.
   public internal(set) var components: [Component]
   /// The autoencoder.
   public let autoencoder: AutoencoderConfiguration
 
-  /// The phrases that it was trained on, if it says so: any other prompt is likely to disappoint.
+  /// The phrases that it was trained on, if it lists them: other prompts are likely to give poor
+  /// results.
   public let vocabulary: PromptVocabulary?
 
-  /// The autoencoder that was asked for.
+  /// The requested autoencoder.
   public internal(set) var autoencoderChoice = AutoencoderChoice.automatic
 
-  /// What was added to its weights, in order.
+  /// The applied adapters and weight differences, in order.
   public internal(set) var additions: [AppliedWeights] = []
 
-  /// What the folder's `streamflow.json` says of the model.
+  /// The settings in the folder's `streamflow.json`.
   package let notes: ModelNotes
   package let scheduler: SchedulerConfiguration
-  /// What it is.
+  /// The model family.
   package let family: any ModelFamily
 
-  /// Puts a model together from its parts.
+  /// Assembles a model from its parts.
   ///
   /// - Parameters:
-  ///   - name: the name that images are marked with.
+  ///   - name: the model name recorded in images.
   ///   - folder: the folder or the file.
-  ///   - parts: what a family read.
-  ///   - notes: what a person knows of it.
-  /// - Throws: `unsupported` where the autoencoder is of other latents than the network.
+  ///   - parts: the parts that a family has loaded.
+  ///   - notes: the settings in `streamflow.json`.
+  /// - Throws: `unsupported` if the latents of autoencoder and network differ.
   init(
     name: String, folder: String, _ parts: ModelParts, notes: ModelNotes
   ) throws(ModelError) {
@@ -60,18 +61,18 @@ public struct Checkpoint: Sendable {
   /// Its text encoders, in the order of their components.
   package var textEncoders: [any TextEncoding] { family.textEncoders }
 
-  /// The tokens that the network reads of a chunk of a prompt, the start and end tokens included.
+  /// The number of tokens in a chunk of a prompt, including start and end tokens.
   public var tokenCount: Int { family.chunkTokenCount }
 
-  /// What width and height of an image are multiples of, in pixels.
+  /// The alignment of an image's width and height in pixels.
   public var sizeMultiple: Int { autoencoder.factor * family.latentSpace.alignment }
 
-  /// The size of images that the network was trained for.
+  /// The image size that the network was trained for.
   public var nativeSize: PixelSize {
     let (latents, factor) = (family.latentSpace, autoencoder.factor)
     return PixelSize(width: latents.width * factor, height: latents.height * factor)
   }
 
-  /// The schedule's class as the checkpoint names it.
+  /// The class of the checkpoint's scheduler.
   public var schedulerName: String { scheduler.className }
 }

@@ -1,7 +1,7 @@
 internal import FlowText
 internal import Foundation
 
-/// A `config.json` as people have it: read key by key, absent keys at the library's defaults.
+/// A `config.json`, read key by key; absent keys have the library's defaults.
 package struct ConfigurationFile: Sendable {
   indirect enum Value: Decodable, Equatable, Sendable {
     case null
@@ -49,7 +49,7 @@ package struct ConfigurationFile: Sendable {
   let path: String
   private let values: [String: Value]
 
-  /// What such a file would say, of a model that brings none.
+  /// The values of such a file for a model that has none.
   init(path: String, values: [String: Value]) {
     self.path = path
     self.values = values
@@ -60,7 +60,7 @@ package struct ConfigurationFile: Sendable {
     guard FileManager.default.fileExists(atPath: path) else {
       throw ModelError(
         code: .fileMissing,
-        message: "'\(path)' is missing; a model in diffusers' layout has it")
+        message: "'\(path)' is missing; diffusers' layout requires it")
     }
     do {
       let data = try Data(contentsOf: URL(filePath: path))
@@ -80,15 +80,15 @@ package struct ConfigurationFile: Sendable {
     }
   }
 
-  /// Whether there is such a file.
+  /// Whether such a file exists.
   package static func exists(_ path: String) -> Bool {
     FileManager.default.fileExists(atPath: path)
   }
 
-  /// The keys that the file has.
+  /// The keys of the file.
   var keys: [String] { values.keys.sorted() }
 
-  /// The value under a key, nothing where it is absent or null.
+  /// The value of a key, nil if it is absent or null.
   subscript(key: String) -> Value? {
     let value = values[key]
     return value == .null ? nil : value
@@ -136,7 +136,7 @@ package struct ConfigurationFile: Sendable {
     }
   }
 
-  /// A list of whole numbers; one number stands for `count` of itself.
+  /// A list of integers; a single number stands for `count` equal ones.
   func integers(
     _ key: String, default standard: [Int], count: Int?, in range: ClosedRange<Int>
   ) throws(ModelError) -> [Int] {
@@ -173,7 +173,7 @@ package struct ConfigurationFile: Sendable {
     }
   }
 
-  /// A text that names one of a few.
+  /// A text that is one of several choices.
   func choice<Choice: RawRepresentable<String> & CaseIterable>(
     _ key: String, default standard: Choice
   ) throws(ModelError) -> Choice {
@@ -185,7 +185,7 @@ package struct ConfigurationFile: Sendable {
     return choice
   }
 
-  /// Refuses every value but those given; an absent key is fine.
+  /// Rejects every value except the given ones; an absent key is accepted.
   func require(_ key: String, isOneOf allowed: [Value]) throws(ModelError) {
     guard let value = self[key], !allowed.contains(value) else { return }
     throw unsupported(key, expected: (allowed.map(\.words) + ["null"]).joined(separator: " or "))

@@ -2,22 +2,23 @@ public import Foundation
 
 /// The name of a model on a hub: `org/name`.
 public struct HubModelName: Hashable, Sendable, CustomStringConvertible {
-  /// Whose model it is.
+  /// The owner of the model.
   public let organization: String
   /// The model's own name.
   public let name: String
 
-  /// Reads `org/name`; nil where the text is no such name.
+  /// Parses `org/name`; nil if the text is not such a name.
   ///
-  /// Each half is 1 to 96 of ASCII letters, digits, `.`, `_` and `-`, neither begins nor ends with
-  /// `.` or `-`, and holds no `..` or `--`: the hub's own rules, under which a name is one folder.
+  /// Each part has 1 to 96 ASCII letters, digits, `.`, `_` and `-`, does not begin or end with `.`
+  /// or `-`, and contains no `..` or `--`. By these rules of the hub, a name corresponds to one
+  /// folder.
   public init?(_ text: String) {
     let halves = text.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
     guard halves.count == 2, halves.allSatisfy(Self.isHalf) else { return nil }
     (organization, name) = (halves[0], halves[1])
   }
 
-  /// The name as it is written: `org/name`.
+  /// The full name: `org/name`.
   public var description: String { "\(organization)/\(name)" }
 
   private static func isHalf(_ text: String) -> Bool {
@@ -29,15 +30,15 @@ public struct HubModelName: Hashable, Sendable, CustomStringConvertible {
 
 /// The cache of downloaded models that Hugging Face's tools share.
 ///
-/// `models--org--name/` holds `blobs/<etag>`, `snapshots/<commit>/<path>` as links to blobs, and
-/// `refs/<revision>`, a commit in text.
+/// `models--org--name/` contains `blobs/<etag>`, `snapshots/<commit>/<path>` as links to blobs, and
+/// `refs/<revision>` with a commit as text.
 public struct HubCache: Equatable, Sendable {
   /// The folder of the repositories.
   public let folder: String
-  /// The file that holds the user's token, if there is one.
+  /// The file of the user's token, which may not exist.
   public let tokenPath: String
 
-  /// Finds the cache as Hugging Face's own library does: `$HF_HUB_CACHE`, else `$HF_HOME/hub`, else
+  /// Locates the cache like Hugging Face's own library: `$HF_HUB_CACHE`, else `$HF_HOME/hub`, else
   /// `$XDG_CACHE_HOME/huggingface/hub`, else `~/.cache/huggingface/hub`.
   public init(environment: [String: String] = ProcessInfo.processInfo.environment) {
     let user =
@@ -54,24 +55,24 @@ public struct HubCache: Equatable, Sendable {
     tokenPath = path("HF_TOKEN_PATH") ?? "\(home)/token"
   }
 
-  /// The folder of a model's repository, whether it is there or not.
+  /// The folder of a model's repository, which may not exist.
   public func repositoryFolder(of model: HubModelName) -> String {
     "\(folder)/models--\(model.organization)--\(model.name)"
   }
 
-  /// The folder of a model's files at a revision; nil where the cache has none.
+  /// The folder of a model's files at a revision; nil if the cache has none.
   ///
   /// - Parameters:
   ///   - model: the model.
-  ///   - revision: a branch, a tag or a commit. Where `main` was never looked up, the only
-  ///     snapshot that is there will do.
+  ///   - revision: a branch, a tag or a commit. If `main` was never resolved, a single existing
+  ///     snapshot is used.
   public func snapshot(
     of model: HubModelName, revision: String = Self.defaultRevision
   ) throws(ModelError) -> String? {
     guard Self.isRevision(revision) else {
       throw ModelError(
         code: .requestInvalid,
-        message: "'\(revision)' is no revision of '\(model)'; give a branch, a tag or a commit")
+        message: "'\(revision)' is not a revision of '\(model)'; give a branch, a tag or a commit")
     }
     let repository = repositoryFolder(of: model)
     guard let commit = try commit(of: revision, in: repository) else { return nil }
@@ -97,21 +98,21 @@ public struct HubCache: Equatable, Sendable {
     guard Self.isFileName(commit) else {
       throw ModelError(
         code: .fileInvalid,
-        message: "'\(reference)' holds no commit; remove it and pull the model again")
+        message: "'\(reference)' does not contain a commit; remove it and pull the model again")
     }
     return commit
   }
 
-  /// The revision that is meant where none is named.
+  /// The default revision.
   public static let defaultRevision = "main"
 
-  /// Whether a text is a whole commit: 40 hexadecimal digits.
+  /// Whether a text is a complete commit hash: 40 hexadecimal digits.
   public static func isCommit(_ text: String) -> Bool {
     text.utf8.count == 40
       && text.utf8.allSatisfy { (48...57).contains($0) || (97...102).contains($0) }
   }
 
-  /// Whether a text can be a revision's name: file names, apart by `/`.
+  /// Whether a text can be a revision's name: file names separated by `/`.
   public static func isRevision(_ text: String) -> Bool {
     text.utf8.count <= 255
       && text.split(separator: "/", omittingEmptySubsequences: false)

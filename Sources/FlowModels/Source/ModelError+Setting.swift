@@ -1,37 +1,38 @@
 extension ModelError {
-  /// Something that a user sets, and that another value of mends a failure.
+  /// A user's setting that can fix a failure.
   ///
-  /// Messages name it in words; a program that reads it from options or fields adds their names.
+  /// Messages describe the setting; a program that reads it from options or fields adds their
+  /// names.
   public enum Setting: Equatable, Sendable {
-    /// Which model.
+    /// The choice of the model.
     case model
-    /// A model of a hub, which is to be downloaded; nil for any.
+    /// A model of a hub, which must be downloaded; nil for any.
     case download(HubModelName?, revision: String?)
-    /// The folders that come with this package.
+    /// The resource folders of this package.
     case packageFolder
-    /// Which autoencoder.
+    /// The choice of the autoencoder.
     case autoencoder
-    /// Which of a folder's weights.
+    /// The variant of a folder's weights.
     case variant
-    /// Adapters: LoRAs and their relatives.
+    /// Adapters: LoRAs and similar files.
     case adapters
-    /// Whole differences that are added to the network's weights.
+    /// Full differences that are added to the network's weights.
     case deltaWeights
     /// The 8-bit scales of a model.
     case quantization
     /// The sampling schedule.
     case schedule
-    /// How a prompt is read.
+    /// The syntax of prompts.
     case promptSyntax
     /// The size of pictures.
     case size
-    /// The rows of a tick.
+    /// The batch size.
     case rowCapacity
-    /// The size of tiles that a picture is decoded in.
+    /// The tile size of decoding.
     case tileSize
-    /// The frames of a live stream that are admitted together.
+    /// The number of frames of a live stream that are admitted together.
     case frameBuffer
-    /// The pictures of a live stream that are decoded together.
+    /// The number of images of a live stream that are decoded together.
     case decodeBatch
     /// Which part of a run this process makes.
     case share

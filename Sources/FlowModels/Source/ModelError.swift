@@ -1,30 +1,30 @@
 public import Foundation
 
-/// What went wrong between a model's files and a picture.
+/// An error while a model is loaded or an image is generated.
 public struct ModelError: Error, Equatable, Sendable, CustomStringConvertible {
   /// The kind of failure.
   public enum Code: Sendable, CaseIterable {
     /// There is no model at a path, or a file of it is missing.
     case fileMissing
-    /// A file of the model does not say what such a file must say.
+    /// The content of a model file is invalid.
     case fileInvalid
-    /// The model asks for something that this version cannot do.
+    /// The model requires something that this version does not support.
     case unsupported
-    /// A request cannot be met: a size, a number of steps, a combination.
+    /// A request cannot be fulfilled: a size, a number of steps, a combination.
     case requestInvalid
-    /// The machine has not the memory that the work needs.
+    /// The machine does not have enough memory for the work.
     case memoryInsufficient
     /// An image contains NaN or infinity.
     case notFinite
   }
 
-  /// The kind of failure, to decide what to do about it.
+  /// The kind of failure, for programmatic handling.
   public let code: Code
-  /// The failure in words, with the values that clashed and how to mend it.
+  /// The message, with the conflicting values and a remedy.
   public let message: String
-  /// What to set otherwise, where that mends it.
+  /// The settings that can fix the failure.
   public let settings: [Setting]
-  /// What caused it, where another part of the package did.
+  /// The underlying error of another part of the package, if any.
   public let cause: (any Error)?
 
   package init(
@@ -36,16 +36,16 @@ public struct ModelError: Error, Equatable, Sendable, CustomStringConvertible {
     self.cause = cause
   }
 
-  /// Whether two errors are of one kind and say the same.
+  /// Whether code and message of two errors are equal.
   public static func == (left: Self, right: Self) -> Bool {
     left.code == right.code && left.message == right.message
   }
 
-  /// The failure in words.
+  /// The message.
   public var description: String { message }
 }
 
 extension ModelError: LocalizedError {
-  /// The failure in words.
+  /// The message.
   public var errorDescription: String? { message }
 }

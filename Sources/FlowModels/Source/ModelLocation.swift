@@ -1,10 +1,10 @@
 public import Foundation
 
-/// Where the model is that a user names.
+/// The location of the model that a user names.
 public struct ModelLocation: Equatable, Sendable {
-  /// What is there.
+  /// The kind of a location.
   public enum Kind: Sendable {
-    /// The model that comes with this package.
+    /// The embedded model.
     case starter
     /// A folder.
     case folder
@@ -12,18 +12,18 @@ public struct ModelLocation: Equatable, Sendable {
     case file
   }
 
-  /// What is there.
+  /// The kind of the location.
   public let kind: Kind
   /// The folder or the file.
   public let path: String
-  /// The name that pictures are marked with.
+  /// The model name recorded in images.
   public let name: String
 
-  /// Finds a model by what a user wrote.
+  /// Finds a model by a user's text.
   ///
-  /// It is at the first of these places where there is something:
+  /// The first existing location is used:
   ///
-  /// 1. `starter`, the model that comes with this package;
+  /// 1. `starter`, the embedded model;
   /// 2. the path of a folder or of a file;
   /// 3. a folder, or a file without its `.safetensors` or `.gguf`, in the folder `$STREAMFLOW_MODELS`;
   /// 4. `org/name` or `org/name@revision` in the Hugging Face cache (``HubCache``).
@@ -59,7 +59,8 @@ public struct ModelLocation: Equatable, Sendable {
     throw ModelError(
       code: .fileMissing,
       message: "there is no model at '\(text)'; expected a folder in diffusers' layout, "
-        + "a .safetensors or .gguf file, 'starter', a name in the folder $STREAMFLOW_MODELS, or org/name of "
+        + "a .safetensors or .gguf file, 'starter', a name in the folder $STREAMFLOW_MODELS, or "
+        + "org/name of "
         + "the Hugging Face cache, once it is downloaded (looked at "
         + "\(places.map { "'\($0)'" }.joined(separator: ", ")))",
       settings: [.model, download])
@@ -71,7 +72,7 @@ public struct ModelLocation: Equatable, Sendable {
     self.name = name
   }
 
-  /// The places of a name in the user's folder of models; none for a path that leads out of it.
+  /// The candidates of a name in the user's folder of models; none for a path that leads out of it.
   private static func places(of text: String, in folder: String?) -> [String] {
     guard let folder, !folder.isEmpty else { return [] }
     let parts = text.split(separator: "/", omittingEmptySubsequences: false)
@@ -87,7 +88,7 @@ public struct ModelLocation: Equatable, Sendable {
     return isFolder.boolValue ? .folder : .file
   }
 
-  /// Reads `org/name` and `org/name@revision`.
+  /// Parses `org/name` and `org/name@revision`.
   private static func hubName(_ text: String) -> (model: HubModelName, revision: String)? {
     let halves = text.split(separator: "@", maxSplits: 1, omittingEmptySubsequences: false)
     guard let model = HubModelName(String(halves[0])) else { return nil }

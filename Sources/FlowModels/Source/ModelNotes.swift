@@ -1,24 +1,24 @@
 internal import FlowCore
 internal import Foundation
 
-/// What a person knows of a model and its own files do not say: `streamflow.json` beside
-/// `model_index.json`, or `NAME.streamflow.json` beside a model in one file.
+/// The user's settings for a model, which supplement its own files: `streamflow.json` beside
+/// `model_index.json`, or `NAME.streamflow.json` beside a single-file model.
 ///
-/// Every key is optional: `schedule`, written as on the command line (`perflow:windows=4`),
-/// `steps`, `guidance_scale`.
+/// All keys are optional: `schedule` in command-line notation (`perflow:windows=4`), `steps`,
+/// `guidance_scale`.
 package struct ModelNotes: Equatable, Sendable {
-  /// The file, whether or not it is there.
+  /// The path of the file, which may not exist.
   package let path: String
-  /// Whether it is there.
+  /// Whether the file exists.
   private(set) var isPresent = false
   /// The sampling schedule.
   package var schedule: ScheduleChoice?
   /// The number of steps.
   package var stepCount: Int?
-  /// The guidance scale; 1 means none.
+  /// The guidance scale; 1 disables guidance.
   package var guidanceScale: Float?
 
-  /// Reads the file, if it is there.
+  /// Reads the file if it exists.
   init(path: String) throws(ModelError) {
     self.path = path
     guard ConfigurationFile.exists(path) else { return }
@@ -51,10 +51,10 @@ extension ModelNotes {
   }
 }
 
-/// What suits a model where the user says nothing.
+/// The defaults of a model.
 public struct GenerationDefaults: Equatable, Sendable {
   /// The number of steps.
   public var stepCount: Int
-  /// The guidance scale; 1 means none.
+  /// The guidance scale; 1 disables guidance.
   public var guidanceScale: Float
 }

@@ -1,4 +1,4 @@
-/// Takes a name apart from the front; a dot stands for an underscore too.
+/// Parses a name from the front; a dot also matches an underscore.
 struct NameReader {
   private var left: Substring
 
@@ -7,13 +7,13 @@ struct NameReader {
     skipSeparator()
   }
 
-  /// What is left, with the separator before it.
+  /// The remaining text, with the separator before it.
   var rest: String { left.isEmpty ? "" : ".\(left)" }
 
-  /// Whether nothing is left.
+  /// Whether the whole name was consumed.
   var isAtEnd: Bool { left.isEmpty }
 
-  /// Takes whole parts off the front, if they are there.
+  /// Consumes complete components at the front if they match.
   mutating func take(_ words: String) -> Bool {
     var place = left.startIndex
     for word in words {
@@ -27,7 +27,7 @@ struct NameReader {
     return true
   }
 
-  /// Takes a whole number off the front, if there is one.
+  /// Consumes an integer at the front, if there is one.
   mutating func takeNumber() -> Int? {
     let digits = left.prefix { $0.isASCII && $0.isNumber }
     guard let number = Int(digits), take(String(digits)) else { return nil }

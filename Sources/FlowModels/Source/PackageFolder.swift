@@ -1,13 +1,13 @@
 internal import Foundation
 
-/// The folders that come with this package.
+/// The resource folders of this package.
 ///
-/// They are looked for without `Bundle.module`, which traps where they are not.
+/// They are located without `Bundle.module`, which traps if they are missing.
 enum PackageFolder {
   /// Finds a folder.
   static func path(_ name: String) throws(ModelError) -> String {
     for bundle in places.map({ $0.appending(path: bundleName) }) {
-      // Xcode puts contents below the bundle, SwiftPM into it.
+      // Xcode stores contents in a subfolder of the bundle, SwiftPM directly in it.
       for inner in [name, "Contents/Resources/\(name)"] {
         let folder = bundle.appending(path: inner)
         if FileManager.default.fileExists(atPath: folder.path) { return folder.path }
@@ -16,7 +16,7 @@ enum PackageFolder {
     let looked = places.map { "'\($0.path)'" }.joined(separator: ", ")
     throw ModelError(
       code: .fileMissing,
-      message: "'\(name)', which comes with this package, is missing: there is no '\(bundleName)' "
+      message: "'\(name)', a resource of this package, is missing: there is no '\(bundleName)' "
         + "with it beside the program (looked in \(looked)); copy that folder there from the build",
       settings: [.packageFolder])
   }
@@ -29,7 +29,7 @@ enum PackageFolder {
     #endif
   }
 
-  /// The folders that the bundle may be in, each once.
+  /// The folders that may contain the bundle, without duplicates.
   private static var places: [URL] {
     var places = [
       Bundle.main.executableURL?.resolvingSymlinksInPath().deletingLastPathComponent(),
@@ -37,7 +37,7 @@ enum PackageFolder {
       Bundle.main.resourceURL?.resolvingSymlinksInPath(),
     ].compactMap { $0 }
     #if canImport(Darwin)
-      // Tests are a bundle there, which another program loads.
+      // Tests are a bundle that another program loads.
       let own = Bundle(for: Anchor.self)
       places += [own.bundleURL.deletingLastPathComponent(), own.bundleURL]
       places += [own.resourceURL].compactMap { $0 }

@@ -1,9 +1,9 @@
 extension String {
-  /// The text with every character escaped that could command a terminal or reorder a line.
+  /// The text with escaped characters that could control a terminal or reorder a line.
   ///
-  /// Names, answers of servers and the settings in images are written by strangers. Control
-  /// characters (C0 but for line feeds and tabs, DEL, C1), separators of lines and paragraphs, and
-  /// the marks that change the direction of writing (Unicode Standard Annex 9) appear as `\u{1b}`.
+  /// Names, responses of servers and the settings in images are untrusted. Control characters (C0
+  /// except line feed and tab, DEL, C1), line and paragraph separators, and the marks that change
+  /// the writing direction (Unicode Standard Annex 9) are written as `\u{1b}`.
   package var printable: String {
     guard unicodeScalars.contains(where: \.isUnsafeToPrint) else { return self }
     return unicodeScalars.reduce(into: "") { text, scalar in
@@ -17,7 +17,7 @@ extension String {
 }
 
 extension Unicode.Scalar {
-  /// Whether the character could command a terminal, or reorder the characters around it.
+  /// Whether the character could control a terminal, or reorder the characters around it.
   package var isUnsafeToPrint: Bool {
     switch value {
     case 0x09, 0x0A: false

@@ -1,10 +1,10 @@
 public import FlowCore
 
-/// Which schedule a trajectory follows.
+/// The choice of the sampling schedule.
 public enum ScheduleChoice: Equatable, Sendable {
-  /// What the checkpoint's own files, its notes or its name say.
+  /// Detected from the checkpoint's files, its `streamflow.json` or its name.
   case automatic
-  /// Flow matching, with the options of the checkpoint's scheduler file where it has them.
+  /// Flow matching, with the options of the checkpoint's scheduler file if it has them.
   case flowMatching
   /// PeRFlow's windows.
   case piecewise(PiecewiseFlowSchedule)
@@ -17,11 +17,11 @@ public enum ScheduleChoice: Equatable, Sendable {
 }
 
 extension ScheduleChoice: LosslessStringConvertible {
-  /// The ways of writing a choice, for help and errors.
+  /// The notation of choices, for help and errors.
   public static let spellings =
     "flow-match, rectified, perflow[:windows=4,prediction=diff_eps], lcm, euler or euler-ancestral"
 
-  /// Reads a choice as it is written on the command line and in `streamflow.json`.
+  /// Parses the notation of the command line and of `streamflow.json`.
   public init?(_ description: String) {
     let parts = description.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
     switch (parts.first, parts.count) {
@@ -48,7 +48,7 @@ extension ScheduleChoice: LosslessStringConvertible {
         guard let count = Int(pair[1]), (1...100).contains(count) else { return nil }
         schedule.windowCount = count
       case "prediction":
-        // Old model cards write epsilon for what the code calls diff_eps.
+        // Old model cards write epsilon for the value that the code calls diff_eps.
         let name = pair[1] == "epsilon" ? "diff_eps" : pair[1]
         guard let prediction = Prediction(rawValue: name) else { return nil }
         schedule.prediction = prediction
@@ -58,7 +58,7 @@ extension ScheduleChoice: LosslessStringConvertible {
     return schedule
   }
 
-  /// The choice as it is written on the command line.
+  /// The choice in command-line notation.
   public var description: String {
     switch self {
     case .automatic: "auto"

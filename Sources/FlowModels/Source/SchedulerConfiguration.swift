@@ -1,8 +1,8 @@
 package import FlowCore
 
-/// What `scheduler/scheduler_config.json` says of the sampling schedule.
+/// The sampling schedule in `scheduler/scheduler_config.json`.
 package struct SchedulerConfiguration: Sendable {
-  /// The scheduler's class, as the file names it.
+  /// The scheduler's class.
   let className: String
   /// The file.
   let path: String
@@ -18,7 +18,7 @@ package struct SchedulerConfiguration: Sendable {
     (consistency, diffusion) = try Self.diffusion(file, className: className)
   }
 
-  /// Where there is no such file: a model in one file.
+  /// For a single-file model, which has no such file.
   init(ofModelAt path: String) {
     self.path = path
     className = Self.absent
@@ -28,10 +28,10 @@ package struct SchedulerConfiguration: Sendable {
     diffusion = DiffusionSchedule()
   }
 
-  /// What it says of the sampling schedule where that is not one of a flow.
+  /// A description of the scheduler, if it is not a flow's.
   var words: String {
     className == Self.absent
-      ? "brings no scheduler" : "names \(className), which is no schedule of a flow"
+      ? "has no scheduler" : "names \(className), which is no schedule of a flow"
   }
 
   private static let absent = "none"
@@ -68,8 +68,9 @@ package struct SchedulerConfiguration: Sendable {
     return (schedule, dynamic)
   }
 
-  /// The schedules of diffusion models, which read the same keys; those of other schedulers'
-  /// files too, for a user who chooses the schedule.
+  /// The options of diffusion schedules.
+  ///
+  /// Other schedulers' files have the same keys, for a user who chooses such a schedule.
   private static func diffusion(
     _ file: ConfigurationFile, className: String
   ) throws(ModelError) -> (ConsistencySchedule, DiffusionSchedule) {
@@ -111,12 +112,12 @@ package struct SchedulerConfiguration: Sendable {
     return (consistency, diffusion)
   }
 
-  /// The schedule of one size.
+  /// The schedule for one size.
   ///
   /// - Parameters:
-  ///   - choice: which; not automatic.
-  ///   - spacing: the layout of the times of flow matching.
-  ///   - imageTokenCount: the image tokens, by whose number times may be shifted.
+  ///   - choice: the schedule, not automatic.
+  ///   - spacing: the spacing of flow-matching times.
+  ///   - imageTokenCount: the number of image tokens, by which times may be shifted.
   ///   - shift: the shift of a family that has its own.
   package func schedule(
     _ choice: ScheduleChoice, spacing: FlowMatchingSchedule.Spacing, imageTokenCount: Int,

@@ -1,11 +1,11 @@
 internal import FlowGraph
 internal import Foundation
 
-/// A file that is added to a model's weights, and how much of it.
+/// An adapter or weight difference, with its scale.
 public struct WeightAddition: Equatable, Sendable {
-  /// A safetensors file, or a folder that holds one.
+  /// A safetensors file, or a folder that contains one.
   public var path: String
-  /// What the file's own strength is multiplied by.
+  /// The factor of the file's own strength.
   public var scale: Float
 
   /// Creates an addition.
@@ -14,7 +14,7 @@ public struct WeightAddition: Equatable, Sendable {
     self.scale = scale
   }
 
-  /// The file itself: in a folder, the one that diffusers writes, or the only one.
+  /// The file: in a folder, the one that diffusers writes, or the only one.
   func file() throws(ModelError) -> String {
     guard scale.isFinite else {
       throw ModelError(
@@ -42,16 +42,16 @@ public struct WeightAddition: Equatable, Sendable {
 }
 
 extension Checkpoint {
-  /// The same model with more added to its weights.
+  /// The same model with adapters and weight differences applied.
   ///
-  /// Nothing is computed or copied here: what is added becomes part of the graphs, and the engine
-  /// folds it when it compiles. What became of each file is in ``additions``.
+  /// Nothing is computed or copied here: the changes become part of the graphs, and the engine
+  /// folds them when it compiles. The result for each file is in ``additions``.
   ///
   /// - Parameters:
-  ///   - loras: LoRAs and their relatives, in any format; those of one layer add up.
-  ///   - deltas: whole differences under the network's own names, such as PeRFlow's; they are part
+  ///   - loras: LoRAs and similar files, in any format; changes of the same layer add up.
+  ///   - deltas: full differences under the network's own names, such as PeRFlow's; they are part
   ///     of the weights that LoRAs change.
-  /// - Throws: `fileInvalid` for a file that changes nothing, or that does not fit.
+  /// - Throws: `fileInvalid` for a file that changes nothing, or that does not match.
   public func applying(
     loras: [WeightAddition], deltas: [WeightAddition] = []
   ) throws(ModelError) -> Checkpoint {
@@ -96,19 +96,19 @@ extension Checkpoint {
       })
   }
 
-  /// The names that tell what LoRAs are: the files', or where those are everybody's the folders'
-  /// that they came in.
+  /// The names that identify LoRAs: the files' names, or for generic file names, those of their
+  /// folders.
   var loraNames: [String] {
     additions.filter { $0.kind == .lora && $0.scale != 0 }.map { addition in
       let place = URL(filePath: addition.path).standardizedFileURL
       let isEverybodys = place.lastPathComponent == "pytorch_lora_weights.safetensors"
-      // A hub's cache keeps a snapshot in org--name/snapshots/commit.
+      // A hub's cache stores a snapshot in org--name/snapshots/commit.
       let count = isEverybodys ? 4 : addition.isNamedByFolder ? 2 : 1
       return place.pathComponents.suffix(count).joined(separator: "/").lowercased()
     }
   }
 
-  /// The names of the delta weights.
+  /// The names of the weight differences.
   package var deltaNames: [String] { additions.filter { $0.kind == .delta }.map(\.name) }
 
   private func strange(_ lora: LoRA) -> ModelError {
@@ -121,17 +121,18 @@ extension Checkpoint {
     guard !lora.modules.isEmpty else {
       return ModelError(
         code: .fileInvalid,
-        message: "'\(lora.path)' is no LoRA: none of its \(lora.tensorCount) tensors has a name as "
-          + "LoRAs have, such as 'unet.conv_in.lora_A.weight'; whole differences are "
+        message:
+          "'\(lora.path)' is not a LoRA: none of its \(lora.tensorCount) tensors has a LoRA "
+          + "name, such as 'unet.conv_in.lora_A.weight'; whole differences are "
           + "delta weights", settings: [.adapters, .deltaWeights])
     }
     let width = lora.textWidth.map {
-      " and reads texts \($0) wide, where \(name) reads \(family.textWidth)"
+      "; it is for text states of width \($0), and \(name) reads \(family.textWidth)"
     }
     return ModelError(
       code: .fileInvalid,
       message:
-        "'\(lora.path)' changes nothing of \(name): none of its \(lora.modules.count) layers "
+        "'\(lora.path)' changes nothing in \(name): none of its \(lora.modules.count) layers "
         + "is one of the model's. It holds \(lora.summary)\(width ?? ""); use a LoRA made for this "
         + "model's family, or the model that it was made for",
       settings: [.adapters, .model])
@@ -141,14 +142,14 @@ extension Checkpoint {
     ModelError(
       code: .fileInvalid,
       message:
-        "'\(report.path)' changes nothing of \(name): none of its \(report.tensorCount) tensors "
+        "'\(report.path)' changes nothing in \(name): none of its \(report.tensorCount) tensors "
         + "has a name of the network's, such as 'conv_in.weight'; LoRAs are adapters",
       settings: [.deltaWeights, .adapters])
   }
 }
 
 extension Component.Role {
-  /// What adapters call it, where they change it.
+  /// The component's name in adapters, if they can change it.
   fileprivate var adapted: LoRA.Component? {
     switch self {
     case .network: .network

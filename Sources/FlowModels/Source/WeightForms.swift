@@ -1,25 +1,26 @@
 internal import FlowCore
 internal import FlowGraph
 
-/// How the engines of a model hold the matrices of its network and of its text encoders.
+/// How a model's engines store the matrices of its network and text encoders.
 ///
-/// Arithmetic stays in floats; what is rounded are the weights. Large transformers take four bytes a
+/// Arithmetic stays in floats; only the weights are rounded. Large transformers take four bytes per
 /// weight in floats, one in int8 and about half of one in int4.
 public struct WeightForms: Equatable, Sendable {
-  /// How matrices are held.
+  /// A storage form of matrices.
   public enum Form: String, CaseIterable, Sendable {
-    /// The first of floats, stored, int8 and int4 that fits into the memory that is free.
+    /// The first of floats, stored, int8 and int4 that fits the free memory.
     case automatic = "auto"
-    /// As floats, which round nothing.
+    /// float32, without rounding.
     case floats = "f32"
-    /// What a file holds in few bits (GGUF, ComfyUI's int8) stays so; all else as floats.
+    /// Matrices that their file stores with few bits (GGUF, ComfyUI's int8) stay as they are;
+    /// others are floats.
     case stored
-    /// As 8-bit whole numbers with a scale for each output.
+    /// int8 with a scale for each output.
     case int8
-    /// As 4-bit whole numbers with a scale for 128 weights.
+    /// int4 with a scale for 128 weights.
     case int4
 
-    /// The compression of the form; nil for floats, and where it is yet to be chosen.
+    /// The compression of the form; nil for floats and for automatic.
     var compression: WeightCompression? {
       switch self {
       case .automatic, .floats: nil
@@ -30,27 +31,27 @@ public struct WeightForms: Equatable, Sendable {
     }
   }
 
-  /// The network's.
+  /// The form of the network.
   public var network: Form
-  /// The text encoders'.
+  /// The form of the text encoders.
   public var texts: Form
 
   /// Creates forms.
   ///
   /// - Parameters:
-  ///   - network: the network's.
-  ///   - texts: the text encoders'.
+  ///   - network: the form of the network.
+  ///   - texts: the form of the text encoders.
   public init(network: Form = .automatic, texts: Form = .automatic) {
     (self.network, self.texts) = (network, texts)
   }
 }
 
 extension WeightForms: LosslessStringConvertible {
-  /// How forms are written, for help and errors.
+  /// The notation of forms, for help and errors.
   public static let spellings =
-    "auto, f32, stored, int8 or int4, or of each part, as in network=int4,text=int8"
+    "auto, f32, stored, int8 or int4, or separately, as in network=int4,text=int8"
 
-  /// Reads `int8`, or `network=int4,text=int8`.
+  /// Parses `int8`, or `network=int4,text=int8`.
   public init?(_ description: String) {
     self.init()
     if let form = Form(rawValue: description) {
@@ -68,7 +69,7 @@ extension WeightForms: LosslessStringConvertible {
     }
   }
 
-  /// As it is written.
+  /// The forms in this notation.
   public var description: String {
     network == texts
       ? network.rawValue : "network=\(network.rawValue),text=\(texts.rawValue)"
@@ -76,12 +77,12 @@ extension WeightForms: LosslessStringConvertible {
 }
 
 extension Checkpoint {
-  /// The model with its matrices held in some forms.
+  /// The model with its matrices stored in the given forms.
   ///
   /// - Parameters:
-  ///   - forms: how; where that is automatic, a model of less than 4 GB in floats stays so, and so
-  ///     does one that computes layers in 8 bits.
-  ///   - available: the free memory in bytes, where the system tells.
+  ///   - forms: the forms. With automatic, a model of less than 4 GB in floats stays in floats, and
+  ///     so does one with int8 layers.
+  ///   - available: the free memory in bytes, if known.
   public func holdingWeights(_ forms: WeightForms, available: Int?) -> Checkpoint {
     let chosen = chosen(forms, available: available)
     var checkpoint = self
@@ -98,7 +99,7 @@ extension Checkpoint {
     return checkpoint
   }
 
-  /// How its engines hold matrices.
+  /// The forms in which its engines store matrices.
   public var weightForms: WeightForms {
     func form(_ stores: [WeightStore]) -> WeightForms.Form {
       stores.lazy.compactMap(\.compressionForm).first.flatMap {
@@ -110,8 +111,10 @@ extension Checkpoint {
       texts: form(textEncoders.indices.map { weights(of: .textEncoder($0)) }))
   }
 
-  /// What is yet to be chosen, chosen: compiling takes about two and a half times what an engine
-  /// holds, and text encoders are released before the network is compiled where both do not fit.
+  /// Replaces automatic forms: compiling takes about two and a half times the memory of an engine.
+  ///
+  /// If network and text encoders do not both fit, the encoders are released before the network is
+  /// compiled.
   private func chosen(_ forms: WeightForms, available: Int?) -> WeightForms {
     var chosen = forms
     func choice(_ stores: [WeightStore]) -> WeightForms.Form {

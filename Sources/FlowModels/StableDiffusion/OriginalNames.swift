@@ -1,11 +1,11 @@
-/// The names that layers have in the original repositories (LDM, sgm), as diffusers has them.
+/// Converts layer names of the original repositories (LDM, sgm) to diffusers' names.
 ///
-/// Checkpoints in one file are written in them, and so are LoRAs that were trained on those: there
-/// the names' parts are joined by underscores, here by either.
+/// Single-file checkpoints use the original names, and so do LoRAs trained on them. LoRAs join the
+/// components of names with underscores; both separators are accepted here.
 enum OriginalNames {
-  /// A name of a UNet; nothing where it is none.
+  /// A name of a UNet; nil for other names.
   ///
-  /// - Parameter layersPerBlock: the residual blocks of each level on the way down.
+  /// - Parameter layersPerBlock: the residual blocks of each downsampling level.
   static func unet(_ name: String, layersPerBlock: Int) -> String? {
     var reader = NameReader(name)
     for (original, current) in plain where reader.take(original) { return current + reader.rest }
@@ -32,14 +32,14 @@ enum OriginalNames {
       let block = "up_blocks.\(index / count)"
       let layer = index % count
       if part == 0 { return residual(reader.rest).map { "\(block).resnets.\(layer)\($0)" } }
-      // The enlargement is third where there is attention, and second where there is none.
+      // The upscaling layer is third if there is attention, else second.
       if reader.take("conv") { return "\(block).upsamplers.0.conv\(reader.rest)" }
       return part == 1 ? "\(block).attentions.\(layer)\(reader.rest)" : nil
     }
     return nil
   }
 
-  /// A name of a full autoencoder with so many levels; nothing where it is none.
+  /// A name of a full autoencoder with `levelCount` levels; nil for other names.
   static func autoencoder(_ name: String, levelCount: Int) -> String? {
     var reader = NameReader(name)
     for layer in ["quant_conv", "post_quant_conv"] where reader.take(layer) {
@@ -69,7 +69,7 @@ enum OriginalNames {
     return "\(block).resnets.\(layer)\(shortcut(reader.rest))"
   }
 
-  /// A name of OpenCLIP's text encoder, as transformers' CLIP has it; nothing where it is none.
+  /// A name of OpenCLIP's text encoder in transformers' CLIP naming; nil for other names.
   ///
   /// The queries, keys and values of a layer, which are one tensor there, keep that name.
   static func openCLIP(_ name: String) -> String? {

@@ -1,8 +1,8 @@
 internal import FlowCore
 internal import FlowGraph
 
-// What a checkpoint in one file says of its networks by the shapes of their tensors, as the
-// `config.json` that diffusers would have. The rest is as published.
+// Derives the `config.json` of each network from the shapes of its tensors, as diffusers would have
+// it. Other values are the published ones.
 
 extension WeightStore {
   /// The shapes by name.
@@ -10,7 +10,7 @@ extension WeightStore {
 }
 
 extension [String: Shape] {
-  /// How many there are of a numbered layer.
+  /// The number of entries of a numbered layer.
   func count(of layer: String) -> Int {
     let prefix = layer + "."
     let numbers = keys.lazy.filter { $0.hasPrefix(prefix) }
@@ -18,7 +18,7 @@ extension [String: Shape] {
     return Set(numbers).count
   }
 
-  /// An extent of a tensor, or none where there is no such tensor or axis.
+  /// An extent of a tensor, or nil if there is no such tensor or axis.
   func extent(_ name: String, _ axis: Int) -> Int? {
     guard let shape = self[name], axis < shape.rank else { return nil }
     return shape[axis]
@@ -32,7 +32,7 @@ extension ConfigurationFile.Value {
 }
 
 extension UNetConfiguration {
-  /// The number of heads of Stable Diffusion 1, and the width of a head of the later ones.
+  /// The number of heads of Stable Diffusion 1, and the head width of later versions.
   private static let (headCount, headWidth) = (8, 64)
 
   static func values(
@@ -84,7 +84,7 @@ extension FullAutoencoderConfiguration {
   static func values(
     of shapes: [String: Shape], latents: PublishedAutoencoder?
   ) -> [String: ConfigurationFile.Value] {
-    // From the decoder: a file may be without what only reads pictures.
+    // From the decoder: a file may lack the encoder.
     let count = shapes.count(of: "decoder.up_blocks")
     let channels = (0..<count).map { level in
       shapes.extent("decoder.up_blocks.\(count - 1 - level).resnets.0.conv1.weight", 0) ?? 0
@@ -113,12 +113,12 @@ extension FullAutoencoderConfiguration {
     return values
   }
 
-  /// Whether weights are of FLUX.2's autoencoder, whose latents are normalized by statistics.
+  /// Whether the weights are FLUX.2's autoencoder, whose latents are normalized by statistics.
   static func isFlux2(_ shapes: [String: Shape]) -> Bool { shapes["bn.running_mean"] != nil }
 }
 
 extension CLIPTextConfiguration {
-  /// The width of a head in every encoder of these families.
+  /// The head width of all encoders of these families.
   private static let headWidth = 64
 
   static func values(

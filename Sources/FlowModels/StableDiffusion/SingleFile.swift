@@ -3,11 +3,11 @@ internal import FlowGraph
 internal import FlowText
 internal import Foundation
 
-/// A checkpoint in one file, in the names of the original repositories (LDM, sgm, OpenCLIP).
+/// A single-file checkpoint in the names of the original repositories (LDM, sgm, OpenCLIP).
 ///
-/// It gives its parts as diffusers has them. Nothing is converted on disk, and nothing is copied.
+/// It provides its parts under diffusers' names. Nothing is converted on disk or copied.
 struct SingleFile {
-  /// Which of the models that are written so.
+  /// The model family of a file.
   enum Family: String {
     case sd1 = "Stable Diffusion 1"
     case sd2 = "Stable Diffusion 2"
@@ -25,7 +25,7 @@ struct SingleFile {
   private static let clipXL = "conditioner.embedders.0.transformer."
   private static let openCLIPXL = "conditioner.embedders.1.model."
 
-  /// Tells a file's family by its names.
+  /// Detects a file's family by its names.
   init(path: String, _ store: WeightStore) throws(ModelError) {
     func has(_ prefix: String) -> Bool { store.weights.keys.contains { $0.hasPrefix(prefix) } }
     if has(Self.clip1) {
@@ -37,9 +37,10 @@ struct SingleFile {
     } else {
       throw ModelError(
         code: .unsupported,
-        message: "'\(path)' has a network and no text encoder that is known: \(Self.clip1)* "
+        message: "'\(path)' has a network but no known text encoder: \(Self.clip1)* "
           + "(Stable Diffusion 1), \(Self.openCLIP2)* (2), or \(Self.clipXL)* with "
-          + "\(Self.openCLIPXL)* (XL). It is pruned, or of another family; take a whole file, or a "
+          + "\(Self.openCLIPXL)* (XL). It is pruned, or of another family; use a complete file, or "
+          + "a "
           + "folder in diffusers' layout")
     }
     self.path = path
@@ -52,7 +53,7 @@ struct SingleFile {
     let numbers = store.weights.keys.compactMap {
       Self.number(in: $0, after: own + "input_blocks.")
     }
-    // The first level ends where the picture is made smaller.
+    // The first level ends at the first downsampling.
     let shrinking = numbers.filter {
       store.weights["\(own)input_blocks.\($0).0.op.weight"] != nil
     }
@@ -61,7 +62,8 @@ struct SingleFile {
       guard let name = OriginalNames.unet(name, layersPerBlock: layersPerBlock) else {
         throw GraphError(
           code: .weightsInvalid,
-          message: "'\(path)': the network has '\(name)', which no \(family.rawValue) has; it is "
+          message:
+            "'\(path)': the network has '\(name)', which \(family.rawValue) does not have; it is "
             + "of a kind that is not supported")
       }
       return [weight.named(name)]
@@ -112,12 +114,12 @@ struct SingleFile {
     .withoutTextModelPrefix()
   }
 
-  /// A text encoder in OpenCLIP's names: queries, keys and values of a layer are one tensor there.
+  /// A text encoder in OpenCLIP's names, where a layer's queries, keys and values are one tensor.
   private func openCLIP(_ prefix: String) throws(GraphError) -> WeightStore {
     let layers = store.weights.keys.compactMap {
       Self.number(in: $0, after: prefix + "transformer.resblocks.")
     }
-    // Stable Diffusion 2 was trained on what comes before the last layer, so that it is never run.
+    // Stable Diffusion 2 was trained on the output before the last layer, which is never run.
     let unread = family == .sd2 ? layers.max().map { "encoder.layers.\($0)." } : nil
     return try part(prefix) { (name, weight) throws(GraphError) in
       guard let name = OriginalNames.openCLIP(name) else { return [] }
@@ -138,7 +140,7 @@ struct SingleFile {
     }
   }
 
-  /// The weights behind a prefix, under what they are called here.
+  /// The weights with a prefix, under the names used here.
   private func part(
     _ prefix: String, _ read: (String, Weight) throws(GraphError) -> [Weight]
   ) throws(GraphError) -> WeightStore {
@@ -148,7 +150,7 @@ struct SingleFile {
     }
   }
 
-  /// The number that a layer has, if it is one that a network can have.
+  /// The number of a layer, if it is a plausible one.
   static func number(in name: String, after prefix: String) -> Int? {
     guard name.hasPrefix(prefix),
       let number = Int(name.dropFirst(prefix.count).prefix { $0 != "." })

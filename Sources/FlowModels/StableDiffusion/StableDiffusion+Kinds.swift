@@ -1,6 +1,6 @@
 internal import FlowCore
 
-/// What was distilled from Stable Diffusion, and the models themselves.
+/// The models of the family, and their distilled variants.
 extension StableDiffusion {
   static let kinds: [ModelKind] = [
     ModelKind(

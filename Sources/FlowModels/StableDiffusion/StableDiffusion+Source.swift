@@ -61,7 +61,7 @@ extension StableDiffusion {
       case .tiny:
         throw ModelError(
           code: .fileMissing,
-          message: "'\(file.path)' has no tiny autoencoder; name the place of one",
+          message: "'\(file.path)' has no tiny autoencoder; give the path of one",
           settings: [.autoencoder])
       }
     return try ModelParts(
@@ -73,7 +73,7 @@ extension StableDiffusion {
 }
 
 extension UNetConfiguration {
-  /// Which hidden states of its text encoders the network reads.
+  /// The hidden states of its text encoders that the network reads.
   var hiddenState: CLIPText.HiddenState { addition == nil ? .last : .penultimate }
 }
 

@@ -1,7 +1,7 @@
 internal import FlowCore
 internal import FlowGraph
 
-/// Stable Diffusion 1, 2 and XL, and what was distilled from them: a `UNet2DConditionModel` that
+/// Stable Diffusion 1, 2 and XL, and models distilled from them: a `UNet2DConditionModel` that
 /// attends to the hidden states of one or two CLIP text encoders.
 struct StableDiffusion: ModelFamily {
   static let pipelines = [
@@ -9,12 +9,12 @@ struct StableDiffusion: ModelFamily {
     "LatentConsistencyModelPipeline",
   ]
 
-  /// What `unet/config.json` says.
+  /// The configuration of `unet/config.json`.
   let unet: UNetConfiguration
   let encoders: [CLIPTextEncoding]
   let zeroesEmptyPrompt: Bool
 
-  /// - Throws: `fileInvalid` where network and text encoders do not fit each other.
+  /// - Throws: `fileInvalid` if network and text encoders do not match.
   init(
     _ unet: UNetConfiguration, encoders: [CLIPTextEncoding], zeroesEmptyPrompt: Bool, path: String
   ) throws(ModelError) {
@@ -47,7 +47,7 @@ struct StableDiffusion: ModelFamily {
     }
   }
 
-  /// Whether it is Stable Diffusion XL or a relative: its network reads a pooled text and sizes.
+  /// Whether it is Stable Diffusion XL or similar: its network reads a pooled text and sizes.
   var isXL: Bool { unet.addition != nil }
 
   var textEncoders: [any TextEncoding] { encoders }
@@ -57,19 +57,19 @@ struct StableDiffusion: ModelFamily {
   var readsPooledText: Bool { isXL }
 
   var latentSpace: LatentSpace {
-    // The autoencoder of each of them makes an eighth of each side.
+    // The autoencoders of all these models reduce each side to an eighth.
     LatentSpace(
       channels: unet.inputChannels, height: unet.sampleSize[0], width: unet.sampleSize[1],
       published: unet.inputChannels != 4 ? nil : isXL ? .taesdxl : .taesd)
   }
 
-  /// The states of all encoders side by side; the pooled state is the last one's.
+  /// The concatenated states of all encoders; the pooled state is the last one's.
   func states(of encoded: [EncodedText]) throws(ModelError) -> TextStates {
     let counts = Set(encoded.map(\.chunkCount))
     guard counts.count == 1, let chunkCount = counts.first else {
       throw ModelError(
         code: .requestInvalid,
-        message: "the text encoders cut a prompt into \(counts.sorted()) chunks, since their "
+        message: "the text encoders split a prompt into \(counts.sorted()) chunks, since their "
           + "tokenizers differ; shorten it, or read it as plain", settings: [.promptSyntax])
     }
     let tokens = chunkCount * encoders[0].tokenCount
@@ -95,7 +95,8 @@ struct StableDiffusion: ModelFamily {
     var timeInputs: [Conditioning.Input] = []
     if let addition = unet.addition {
       let zeros = [Float](repeating: 0, count: addition.pooledWidth)
-      // Original size, top left of the crop, target size, as Stable Diffusion XL reads them.
+      // Original size, top left corner of the crop, and target size, as Stable Diffusion XL reads
+      // them.
       let sizes = [size.height, size.width, 0, 0, size.height, size.width].map(Float.init)
       timeInputs += [.init("pooled", states?.pooled ?? zeros), .init("sizes", sizes)]
     }
@@ -135,8 +136,9 @@ struct StableDiffusion: ModelFamily {
 
   // MARK: - Components
 
-  /// Some two dozen tensors of the first level: the products of attention are never whole in memory,
-  /// since the engine fuses them away.
+  /// About two dozen tensors of the first level.
+  ///
+  /// Attention scores are never materialized, since the engine fuses attention.
   func activationByteCount(latentPixels: Double) -> Double {
     latentPixels * Double(unet.levels[0].channels) * 4 * 24
   }

@@ -3,15 +3,16 @@ internal import FlowGraph
 internal import FlowText
 internal import Foundation
 
-/// Stable Diffusion 3 in one file, in the names of the original repository: its transformer, and
-/// perhaps all else.
+/// Stable Diffusion 3 in one file with the names of the original repository: its transformer, and
+/// possibly the other components.
 ///
-/// What the file does not hold is read from the folders beside it, as the published repositories
-/// have them: `text_encoder`, `text_encoder_2`, `text_encoder_3` with their tokenizers, and `vae`.
+/// Components that the file lacks are read from the folders beside it, as in the published
+/// repositories: `text_encoder`, `text_encoder_2`, `text_encoder_3` with their tokenizers, and
+/// `vae`.
 struct SD3File {
   let path: String
   private let store: WeightStore
-  /// What stands before the transformer's names.
+  /// The prefix of the transformer's names.
   private let prefix: String
 
   private static let clip = [
@@ -20,7 +21,7 @@ struct SD3File {
   private static let t5 = "text_encoders.t5xxl.transformer."
   private static let autoencoder = "first_stage_model."
 
-  /// What stands before the names of a transformer of this family; nil where there is none.
+  /// The prefix of the names of a transformer of this family; nil if there is none.
   static func prefix(in store: WeightStore) -> String? {
     ["model.diffusion_model.", ""].first { prefix in
       store.weights["\(prefix)joint_blocks.0.context_block.attn.qkv.weight"] != nil
@@ -58,7 +59,7 @@ struct SD3File {
   func transformer() throws -> (SD3TransformerConfiguration, WeightStore) {
     let (own, path) = (part(prefix), path)
     let lastBlock = own.shapes.count(of: "joint_blocks") - 1
-    // Without a prefix, what is of other parts is recognized by its names.
+    // Without a prefix, tensors of other components are recognized by their names.
     let others = ["text_encoders.", Self.autoencoder]
     let named = try own.mapped { (weight) throws(GraphError) in
       guard !others.contains(where: { weight.name.hasPrefix($0) }) else { return [] }
@@ -66,7 +67,8 @@ struct SD3File {
       guard !parts.isEmpty else {
         throw GraphError(
           code: .weightsInvalid,
-          message: "'\(path)': the network has '\(weight.name)', which no Stable Diffusion 3 has; "
+          message:
+            "'\(path)': the network has '\(weight.name)', which Stable Diffusion 3 does not have; "
             + "it is of a kind that is not supported")
       }
       return parts
@@ -76,7 +78,7 @@ struct SD3File {
     return (configuration, try configuration.weights(named))
   }
 
-  /// CLIP's two text encoders, of which the first gives its pooled text as it is.
+  /// CLIP's two text encoders; the first one's pooled text is unprojected.
   func clip() throws -> [(encoding: CLIPTextEncoding, weights: WeightStore)] {
     try Self.clip.enumerated().map { index, prefix in
       let suffix = index == 0 ? "" : "_2"
@@ -106,7 +108,7 @@ struct SD3File {
     }
   }
 
-  /// T5's encoder, whose tokenizer no file holds; nil where the model is without.
+  /// T5's encoder, whose tokenizer is always in a folder; nil if the model has none.
   func t5() throws -> (encoding: T5TextEncoding, weights: WeightStore)? {
     let (name, tokenizer) = ("text_encoder_3", "tokenizer_3")
     guard has(Self.t5) else {
@@ -153,10 +155,10 @@ struct SD3File {
 }
 
 extension SD3TransformerConfiguration {
-  /// What the shapes of a transformer's weights say of it, as its `config.json` would.
+  /// The configuration of a transformer, derived from the shapes of its weights.
   ///
-  /// They do not say how wide a head is where queries are not normalized, nor the size of latents
-  /// it was trained for: those are as published.
+  /// The shapes do not show the head width if queries are not normalized, nor the size of latents
+  /// in training; the published values are used.
   static func values(of shapes: [String: Shape]) -> [String: ConfigurationFile.Value] {
     let width = shapes.extent("pos_embed.proj.weight", 0) ?? 0
     let norm = shapes.extent("transformer_blocks.0.attn.norm_q.weight", 0)

@@ -1,24 +1,23 @@
 internal import FlowGraph
 
-/// The names that layers of Stable Diffusion 3 have in the original repository, as diffusers has
-/// them.
+/// Converts layer names of Stable Diffusion 3's original repository to diffusers' names.
 ///
-/// Checkpoints in one file are written in them, and so are LoRAs that were trained on those: there
-/// the names' parts are joined by underscores, here by either.
+/// Single-file checkpoints use the original names, and so do LoRAs trained on them. LoRAs join the
+/// components of names with underscores; both separators are accepted here.
 enum SD3Names {
-  /// A layer of the transformer; nothing where it is none.
+  /// A layer of the transformer; nil for other names.
   ///
   /// - Parameters:
   ///   - name: its original name.
-  ///   - lastBlock: the last block, whose text has two vectors of modulation; nil where no number is
-  ///     known to be the last.
+  ///   - lastBlock: the index of the last block, whose text has two modulation vectors; nil if it
+  ///     is unknown.
   static func layer(_ name: String, lastBlock: Int?) -> LayerParts? {
     var reader = NameReader(name)
     for (original, current) in plain where reader.take(original) {
       return reader.isAtEnd ? LayerParts(current) : nil
     }
     if reader.take("final_layer.adaLN_modulation.1") {
-      // Shift first there, scale first here.
+      // The original order is shift, scale; here it is scale, shift.
       return reader.isAtEnd ? LayerParts("norm_out.linear", areHalvesSwapped: true) : nil
     }
     guard reader.take("joint_blocks"), let index = reader.takeNumber() else { return nil }
@@ -34,9 +33,9 @@ enum SD3Names {
     return nil
   }
 
-  /// The weights that a weight of the transformer stands for; none where it is no weight of it.
+  /// The weights that a weight of the transformer corresponds to; empty for other names.
   ///
-  /// - Throws: a `GraphError` where its rows do not divide.
+  /// - Throws: a `GraphError` if its rows cannot be divided.
   static func weights(_ weight: Weight, lastBlock: Int) throws(GraphError) -> [Weight] {
     let name = weight.name
     if name == "pos_embed" { return [weight.named("pos_embed.pos_embed")] }

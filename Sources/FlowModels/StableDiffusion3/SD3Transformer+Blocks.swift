@@ -2,8 +2,8 @@ internal import FlowCore
 internal import FlowGraph
 
 extension SD3Transformer {
-  /// What stands around a layer: shift and scale before it, a gate behind it (adaLN-Zero; Peebles
-  /// and Xie, 2022, arXiv:2212.09748), `[rows, 1, width]` each.
+  /// The modulation of a layer: shift and scale before it, a gate after it (adaLN-Zero; Peebles and
+  /// Xie, 2022, arXiv:2212.09748), `[rows, 1, width]` each.
   private struct Modulation {
     let shift: Value
     let scale: Value
@@ -14,16 +14,16 @@ extension SD3Transformer {
       (shift, scale, gate) = (parts[0], parts[1], parts[2])
     }
 
-    /// The layer's input, of tokens that are normalized already.
+    /// The layer's input, from normalized tokens.
     func entering(_ normed: Value) throws(GraphError) -> Value {
       try normed.modulated(scale: scale, shift: shift)
     }
   }
 
-  /// A block of two streams that attend to each other (`JointTransformerBlock`), `[rows, tokens,
-  /// width]` each.
+  /// A block of two streams with joint attention (`JointTransformerBlock`), `[rows, tokens, width]`
+  /// each.
   ///
-  /// The last one leaves the text as it is: nothing reads it afterwards.
+  /// The last block does not update the text, which nothing reads afterwards.
   func block(
     _ index: Int, _ image: inout Value, _ text: inout Value, time: LayerTable
   ) throws(GraphError) {
@@ -38,7 +38,7 @@ extension SD3Transformer {
     let attention = Modulation(parts[0..<3])
     let attended = try jointAttention(
       attention.entering(normed),
-      // In the last block the scale stands before the shift.
+      // In the last block the order is scale, shift.
       isLast
         ? normedText.modulated(scale: textParts[0], shift: textParts[1])
         : Modulation(textParts[0..<3]).entering(normedText),
@@ -67,7 +67,7 @@ extension SD3Transformer {
 
   /// Attention of image and text to both of them as one sequence.
   ///
-  /// Without a text to give, the text's queries have no reader and are not computed.
+  /// If the text is not updated, its queries are not computed.
   private func jointAttention(
     _ image: Value, _ text: Value, _ layer: WeightScope, givesText: Bool
   ) throws(GraphError) -> (image: Value, text: Value?) {
@@ -102,7 +102,7 @@ extension SD3Transformer {
       .joinedHeads().linear(layer["to_out"][0])
   }
 
-  /// The heads of a projection, normalized where queries and keys are.
+  /// The heads of a projection, normalized if queries and keys are.
   private func heads(
     of tokens: Value, _ projection: WeightScope, norm: WeightScope? = nil
   ) throws(GraphError) -> Value {
@@ -111,7 +111,7 @@ extension SD3Transformer {
     return try heads.rmsNorm(norm, epsilon: Self.epsilon)
   }
 
-  /// Two layers over each token, `x * Phi(x)` in its tanh form between them.
+  /// The feed-forward of each token: two layers with GELU in its tanh form between them.
   private func feedForward(
     _ tokens: Value, _ layer: WeightScope, _ modulation: Modulation
   ) throws(GraphError) -> Value {

@@ -2,7 +2,7 @@ internal import FlowCore
 internal import FlowGraph
 
 extension SD3Transformer {
-  /// Latents as tokens that know where they are (`PatchEmbed`): `[rows, channels, height, width]`
+  /// Latents as tokens with position embeddings (`PatchEmbed`): `[rows, channels, height, width]`
   /// to `[rows, tokens, width]`, row by row.
   func patches(of sample: Value) throws(GraphError) -> Value {
     let size = configuration.patchSize
@@ -12,10 +12,9 @@ extension SD3Transformer {
     return try tokens + positions(of: patches, in: sample.graph)
   }
 
-  /// The middle of the table of positions, `[tokens, width]`.
+  /// The center of the table of positions, `[tokens, width]`.
   ///
-  /// The whole table can be 0.9 GB of float32 (384 x 384 x 1536); only the rows that are needed are
-  /// read.
+  /// The whole table can be 0.9 GB of float32 (384 x 384 x 1536); only the required rows are read.
   private func positions(of patches: LatentSize, in graph: Graph) throws(GraphError) -> Value {
     let side = configuration.tableSize
     let (rows, columns) = (patches.height, patches.width)
@@ -24,7 +23,8 @@ extension SD3Transformer {
       throw GraphError(
         code: .shapeMismatch,
         message: "latents of \(columns * size) x \(rows * size) are larger than the network's "
-          + "positions, \(side * size) x \(side * size) (pos_embed_max_size); choose a smaller image"
+          + "positions, \(side * size) x \(side * size) (pos_embed_max_size); choose a smaller "
+          + "image"
       )
     }
     let (top, left) = ((side - rows) / 2, (side - columns) / 2)

@@ -3,33 +3,33 @@ internal import FlowGraph
 
 /// The network of Stable Diffusion 3 and 3.5: `SD3Transformer2DModel`.
 ///
-/// Image and text are tokens of two streams with weights of their own that attend to each other in
-/// one sequence (MMDiT; Esser et al., 2024, arXiv:2403.03206); layer names as in diffusers.
+/// Image and text are tokens of two streams with separate weights and joint attention (MMDiT; Esser
+/// et al., 2024, arXiv:2403.03206); layer names as in diffusers.
 struct SD3Transformer {
   let configuration: SD3TransformerConfiguration
   let weights: WeightScope
-  /// The blocks that are left out, for skip-layer guidance.
+  /// The blocks that are skipped, for skip-layer guidance.
   var skippedBlocks: Set<Int> = []
   /// Whether the last block changes the text like all others, as in a ControlNet.
   var endsWithText = false
 
-  /// The input that is read from a table: what the layers of modulation make of the time.
+  /// The precomputed input: the modulation at a timestep.
   static let modulationInput: PortName = "modulation"
-  /// What is added to the variance of every normalization.
+  /// The epsilon of every normalization.
   static let epsilon: Float = 1e-6
 
-  /// Writes the network down, with `output` to come out.
+  /// Builds the network, with the output `output`.
   ///
-  /// It takes `sample`, the latents; `timestep`, a thousand times sigma, or `modulation` where that
-  /// is read from a table; `hidden`, the text's hidden states; and unless modulation is read from a
-  /// table `pooled`.
+  /// It reads `sample`, the latents; `timestep`, a thousand times sigma, or `modulation` if it is
+  /// precomputed; `hidden`, the text's hidden states; and `pooled`, unless modulation is
+  /// precomputed.
   ///
   /// - Parameters:
   ///   - size: the shapes.
   ///   - readsModulation: whether modulation is read from a table.
-  ///   - adapters: what is attached.
-  /// - Throws: a `GraphError` for weights that do not fit, and for a size that the network has no
-  ///   positions for.
+  ///   - adapters: the attached adapters.
+  /// - Throws: a `GraphError` for weights that do not match, and for a size beyond the network's
+  ///   positions.
   func graph(
     _ size: BatchShape, readsModulation: Bool = false, adapters: [any NetworkAdapter] = []
   ) throws(GraphError) -> Graph {
@@ -58,7 +58,8 @@ struct SD3Transformer {
     return graph
   }
 
-  /// Writes down what makes the table of a time: `timestep` and `pooled`, one row, to `table`.
+  /// Builds the graph that computes the table of a timestep: `timestep` and `pooled`, one row, to
+  /// `table`.
   func modulationGraph() throws(GraphError) -> Graph {
     let graph = Graph(name: "sd3_modulation")
     let time = LayerTable.input(
@@ -67,8 +68,9 @@ struct SD3Transformer {
     return graph
   }
 
-  /// The layers that read the time alone, in the order of the table; those of skipped blocks too,
-  /// so that networks with and without them share tables.
+  /// The layers that read only the timestep, in the order of the table.
+  ///
+  /// Those of skipped blocks are included, so that networks with and without them share tables.
   func modulationLayers() -> [WeightScope] {
     (0..<configuration.layerCount).flatMap { index in
       let block = weights["transformer_blocks"][index]
@@ -92,12 +94,12 @@ struct SD3Transformer {
       if !skippedBlocks.contains(index) { try block(index, &image, &text, time: time) }
       image = try hooks(.block(index), image)
     }
-    // Here, as in the last block's text, the scale stands before the shift.
+    // Here, as in the last block's text, the order is scale, shift.
     let parts = try modulation(of: weights["norm_out"], time, count: 2)
     let output = try image.layerNorm(epsilon: Self.epsilon)
       .modulated(scale: parts[0], shift: parts[1])
       .linear(weights["proj_out"])
-    // What comes out of a token has its channels last, unlike what goes in.
+    // The output of a token has its channels last, unlike the input.
     return try output.joinedPatches(
       side: configuration.patchSize, order: .channelsLast, height: sample.shape[2],
       width: sample.shape[3])
@@ -123,7 +125,7 @@ struct SD3Transformer {
       .silu()
   }
 
-  /// The vectors that a layer of modulation makes of the time, `[rows, 1, width]` each.
+  /// The outputs of a modulation layer, `[rows, 1, width]` each.
   func modulation(
     of norm: WeightScope, _ time: LayerTable, count: Int
   ) throws(GraphError) -> [Value] {
@@ -133,7 +135,7 @@ struct SD3Transformer {
       throw GraphError(
         code: .shapeMismatch,
         message: "\(layer.path) gives \(width), expected \(count) of \(configuration.width); the "
-          + "weights and the configuration are not of one model")
+          + "weights and the configuration do not match")
     }
     return try time.modulation(of: layer, into: count)
   }

@@ -1,9 +1,9 @@
 internal import FlowGraph
 
 extension SD3TransformerConfiguration {
-  /// The weights of a transformer, all of which are there, and no other.
+  /// The weights of a transformer, which must be complete and contain no others.
   ///
-  /// - Throws: a `GraphError` where a weight is missing or unknown.
+  /// - Throws: a `GraphError` if a weight is missing or unknown.
   func weights(_ store: WeightStore) throws(GraphError) -> WeightStore {
     try store.restricted(
       to: weightNames, ignoring: { _ in false }, of: "Stable Diffusion 3's transformer")
@@ -44,8 +44,8 @@ extension SD3TransformerConfiguration {
 }
 
 extension SD3Transformer {
-  /// The layers that compute in float32 in any case: the first and the last, and what is computed
-  /// once a prompt or a timestep.
+  /// The layers that always compute in float32: the first and the last, and those that run once per
+  /// prompt or timestep.
   func floatLayers() -> Set<String> {
     let embeddings = ["timestep_embedder", "text_embedder"].flatMap { name in
       ["linear_1", "linear_2"].map { weights["time_text_embed"][name][$0].path }

@@ -1,6 +1,6 @@
-/// What `transformer/config.json` says of an `SD3Transformer2DModel`, checked.
+/// The validated `transformer/config.json` of an `SD3Transformer2DModel`.
 struct SD3TransformerConfiguration: Equatable, Sendable {
-  /// The height and width of the latents that it was trained for.
+  /// The height and width of the latents in training.
   let sampleSize: Int
   /// The height and width of a patch of latents, which is one token.
   let patchSize: Int
@@ -9,13 +9,13 @@ struct SD3TransformerConfiguration: Equatable, Sendable {
   let layerCount: Int
   let headCount: Int
   let headWidth: Int
-  /// The width of the texts that it reads.
+  /// The width of the text states.
   let textWidth: Int
-  /// The width of the pooled texts that it reads.
+  /// The width of the pooled text.
   let pooledWidth: Int
   /// The height and width of the table of positions, in tokens.
   let tableSize: Int
-  /// The blocks whose image tokens also attend to themselves alone.
+  /// The blocks with an additional self-attention of image tokens.
   let dualLayers: Set<Int>
   /// Whether queries and keys are normalized.
   let normalizesQueries: Bool
@@ -23,17 +23,17 @@ struct SD3TransformerConfiguration: Equatable, Sendable {
   /// The width of a token.
   var width: Int { headCount * headWidth }
 
-  /// The networks that were published.
+  /// The published networks.
   enum Variant: String {
     case sd3 = "Stable Diffusion 3"
     case medium = "Stable Diffusion 3.5 Medium"
     case large = "Stable Diffusion 3.5 Large"
   }
 
-  /// Which of the published networks is built like it.
+  /// The published network with this configuration.
   var variant: Variant { !dualLayers.isEmpty ? .medium : normalizesQueries ? .large : .sd3 }
 
-  /// - Throws: `unsupported` for what no graph is written for.
+  /// - Throws: `unsupported` for unsupported values.
   init(_ file: ConfigurationFile) throws(ModelError) {
     try file.require("_class_name", isOneOf: [.text("SD3Transformer2DModel")])
     let known: Set = [
@@ -45,7 +45,7 @@ struct SD3TransformerConfiguration: Equatable, Sendable {
       try file.require(key, isOneOf: [])
     }
     try file.require("qk_norm", isOneOf: [.text("rms_norm")])
-    // Without one, positions are computed for another size by interpolation.
+    // Without one, positions for other sizes would be interpolated.
     guard file["pos_embed_max_size"] != nil || !file.keys.contains("pos_embed_max_size") else {
       throw file.unsupported("pos_embed_max_size", expected: "the side of the position table")
     }

@@ -1,4 +1,4 @@
-/// The models of the family, and what was distilled from them.
+/// The models of the family, and their distilled variants.
 extension StableDiffusion3 {
   static let kinds: [ModelKind] = [
     ModelKind(

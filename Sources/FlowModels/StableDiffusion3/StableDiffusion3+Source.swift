@@ -54,14 +54,15 @@ extension StableDiffusion3 {
       path: file.path)
   }
 
-  /// Whether the index names a third text encoder; a model without one has null in its place.
+  /// Whether the index lists a third text encoder; a model without one has null there.
   private static func hasT5(_ index: ConfigurationFile, in folder: String) throws -> Bool {
     guard ![nil, .list([.null, .null])].contains(index["text_encoder_3"]) else { return false }
     guard ConfigurationFile.exists("\(folder)/text_encoder_3/config.json") else {
       throw ModelError(
         code: .fileMissing,
         message: "'\(folder)/text_encoder_3/config.json' is missing, and '\(index.path)' names T5; "
-          + "fetch text_encoder_3 and tokenizer_3, or make text_encoder_3 [null, null] there to run "
+          + "fetch text_encoder_3 and tokenizer_3, or make text_encoder_3 [null, null] there to "
+          + "run "
           + "without T5")
     }
     return true
@@ -69,8 +70,7 @@ extension StableDiffusion3 {
 }
 
 extension CLIPTextEncoding {
-  /// Reads an encoder of a folder whose last hidden state but one the network reads, and whose
-  /// pooled state is projected.
+  /// Opens a folder's encoder with its second to last hidden state and its projected pooled state.
   static func open(
     folder: String, name: String, tokenizer: String, variant: String?
   ) throws -> (encoding: CLIPTextEncoding, weights: WeightStore) {

@@ -1,22 +1,22 @@
 internal import FlowCore
 internal import FlowGraph
 
-/// Stable Diffusion 3 and 3.5: a transformer in which image and text are one sequence, with two CLIP
+/// Stable Diffusion 3 and 3.5: a transformer over one sequence of image and text, with two CLIP
 /// text encoders and T5 (Esser et al., 2024, arXiv:2403.03206).
 struct StableDiffusion3: ModelFamily {
   static let pipelines = ["StableDiffusion3Pipeline"]
 
-  /// What `transformer/config.json` says.
+  /// The configuration of `transformer/config.json`.
   let transformer: SD3TransformerConfiguration
-  /// CLIP's two encoders, of which each reads one chunk of a prompt.
+  /// The two CLIP encoders, each of which reads one chunk of a prompt.
   let clip: [CLIPTextEncoding]
-  /// T5; without it, the network reads as many tokens of zeros.
+  /// T5; if nil, the network reads the same number of tokens of zeros.
   let t5: T5TextEncoding?
 
-  /// The tokens of T5, as diffusers' pipeline has them by default (`max_sequence_length`).
+  /// The number of T5 tokens, diffusers' default (`max_sequence_length`).
   static let t5TokenCount = 256
 
-  /// - Throws: `fileInvalid` where network and text encoders do not fit each other.
+  /// - Throws: `fileInvalid` if network and text encoders do not match.
   init(
     _ transformer: SD3TransformerConfiguration, clip: [CLIPTextEncoding], t5: T5TextEncoding?,
     path: String
@@ -33,7 +33,7 @@ struct StableDiffusion3: ModelFamily {
       width <= transformer.textWidth,
       "the CLIP encoders are \(width) wide together (hidden_size), the network reads "
         + "\(transformer.textWidth) (joint_attention_dim)")
-    // An encoder without a projection gives its pooled text as it is.
+    // An encoder without a projection returns its pooled text unprojected.
     let pooledWidth = clip.reduce(0) { $0 + ($1.configuration.projectionWidth ?? $1.width) }
     try check(
       pooledWidth == transformer.pooledWidth,
@@ -73,8 +73,8 @@ struct StableDiffusion3: ModelFamily {
     latentPixels / (transformer.patchSize * transformer.patchSize)
   }
 
-  /// CLIP's states side by side, zeros to their right up to T5's width, and T5's states below them;
-  /// the pooled states side by side.
+  /// CLIP's states, concatenated by width and padded with zeros to T5's width, followed by T5's
+  /// states; the pooled states are concatenated.
   func states(of encoded: [EncodedText]) throws(ModelError) -> TextStates {
     precondition(
       encoded.count == textEncoders.count && encoded.allSatisfy { $0.chunkCount == 1 },
@@ -120,7 +120,7 @@ struct StableDiffusion3: ModelFamily {
       adapters: adapters)
   }
 
-  /// The modulation, at every size: a third of the weights that no tick has to read.
+  /// The modulation, at every size: ticks need not read its weights, a third of the network's.
   func precomputedInputs(
     _ shape: BatchShape, only: Set<PortName>?, weights: WeightScope
   ) throws(GraphError) -> [PrecomputedInput] {
@@ -135,8 +135,8 @@ struct StableDiffusion3: ModelFamily {
 
   // MARK: - Components
 
-  /// Some sixteen tensors as wide as a token, of which the feed-forward layers' are four wide each;
-  /// the products of attention are never whole in memory.
+  /// About sixteen tensors of token width, where those of feed-forward layers count fourfold;
+  /// attention scores are never materialized.
   func activationByteCount(latentPixels: Double) -> Double {
     let area = Double(transformer.patchSize * transformer.patchSize)
     return (latentPixels / area + Double(chunkTokenCount)) * Double(transformer.width) * 4 * 16

@@ -1,11 +1,11 @@
 internal import FlowCore
 internal import FlowGraph
 
-/// What `text_encoder/config.json` says of a `CLIPTextModel`, checked.
+/// The validated `text_encoder/config.json` of a `CLIPTextModel`.
 public struct CLIPTextConfiguration: Equatable, Sendable {
   /// The width of a hidden state.
   public let width: Int
-  /// The number of tokens the model was trained with, its marks of start and end included.
+  /// The trained sequence length, including start and end tokens.
   public let tokenCount: Int
   /// The width of the projected pooled state of a `CLIPTextModelWithProjection`.
   public let projectionWidth: Int?
@@ -16,7 +16,7 @@ public struct CLIPTextConfiguration: Equatable, Sendable {
 
   /// - Parameters:
   ///   - file: the configuration.
-  ///   - weights: the weights, which tell whether there is a projection.
+  ///   - weights: the weights, which show whether there is a projection.
   init(_ file: ConfigurationFile, weights: WeightStore) throws(ModelError) {
     projectionWidth = weights.weights[Self.projection]?.shape.dimensions.first
     width = try file.integer("hidden_size", default: 512, in: 1...65536)
@@ -32,7 +32,7 @@ public struct CLIPTextConfiguration: Equatable, Sendable {
 }
 
 extension CLIPTextConfiguration {
-  /// The weight that makes a `CLIPTextModel` one with a projection.
+  /// The projection weight of a `CLIPTextModelWithProjection`.
   static let projection = "text_projection.weight"
 }
 
@@ -42,25 +42,25 @@ struct CLIPText {
   let configuration: CLIPTextConfiguration
   let weights: WeightScope
 
-  /// Which of the hidden states a model was trained to read.
+  /// The hidden state that a model was trained to read.
   enum HiddenState: Hashable {
     /// The last one, normalized: Stable Diffusion 1 and 2.
     case last
-    /// The last but one, as it is: Stable Diffusion XL and 3.
+    /// The second to last one, not normalized: Stable Diffusion XL and 3.
     case penultimate
-    /// None: FLUX reads the pooled state alone.
+    /// None: FLUX reads only the pooled state.
     case unread
   }
 
-  /// Writes the encoder down: `tokens` and `end` to `hidden` and `pooled`.
+  /// Builds the encoder: `tokens` and `end` to `hidden` and `pooled`.
   ///
-  /// The pooled state is that of the whole encoder, projected where there is a projection.
+  /// The pooled state is that of the whole encoder, projected if there is a projection.
   ///
   /// - Parameters:
   ///   - rows: the number of prompts.
-  ///   - state: which hidden state.
-  ///   - skippedLayers: how many layers earlier it is taken (clip skip); a last state is normalized
-  ///     all the same, as diffusers does.
+  ///   - state: the hidden state.
+  ///   - skippedLayers: the number of layers before that state (clip skip); a last state is
+  ///     normalized in any case, as in diffusers.
   func graph(
     rows: Int, state: HiddenState = .last, skippedLayers: Int = 0
   ) throws(GraphError) -> Graph {
@@ -116,7 +116,7 @@ struct CLIPText {
     return try hidden + activated.linear(layer["mlp"]["fc2"])
   }
 
-  /// Hides from each token those that come after it.
+  /// Masks later tokens for each token.
   private func causalMask(in graph: Graph) -> Value {
     let count = configuration.tokenCount
     let scalars = (0..<count).flatMap { row in
@@ -127,7 +127,7 @@ struct CLIPText {
 }
 
 extension WeightStore {
-  /// The weights without the `text_model.` that older files put before every name.
+  /// The weights without the prefix `text_model.` of older files.
   func withoutTextModelPrefix() -> WeightStore {
     let prefix = "text_model."
     return renamed { $0.hasPrefix(prefix) ? String($0.dropFirst(prefix.count)) : $0 }

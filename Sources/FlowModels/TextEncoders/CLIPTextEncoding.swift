@@ -2,16 +2,16 @@ internal import FlowCore
 internal import FlowGraph
 internal import FlowText
 
-/// A CLIP text encoder of a model, with the tokenizer that feeds it.
+/// A model's CLIP text encoder with its tokenizer.
 struct CLIPTextEncoding: TextEncoding {
   let name: String
-  /// What its file says.
+  /// The configuration.
   let configuration: CLIPTextConfiguration
   /// Its tokenizer.
   let tokenizer: CLIPTokenizer
-  /// Which of its hidden states the network was trained to read.
+  /// The hidden state that the network was trained to read.
   let state: CLIPText.HiddenState
-  /// The most chunks of a prompt that it reads.
+  /// Maximum number of chunks of a prompt.
   var chunkLimit = CLIPTokenizer.chunkLimit
 
   var architecture: String {
@@ -23,7 +23,7 @@ struct CLIPTextEncoding: TextEncoding {
     switch state {
     case .last: configuration.layerCount
     case .penultimate: configuration.layerCount - 1
-    // The pooled state is that of the last layer, whatever is skipped.
+    // The pooled state is that of the last layer, even if layers are skipped.
     case .unread: 1
     }
   }

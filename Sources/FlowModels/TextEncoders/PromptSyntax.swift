@@ -1,20 +1,20 @@
 internal import FlowText
 
-/// How a prompt is read.
+/// The syntax of prompts.
 public enum PromptSyntax: String, CaseIterable, Sendable {
-  /// `(more)`, `[less]` and `(just so:1.2)` weigh words, `BREAK` begins a chunk, and long prompts
-  /// go on in further chunks, as AUTOMATIC1111's web UI reads them.
+  /// `(more)`, `[less]` and `(just so:1.2)` set weights, `BREAK` starts a chunk, and long prompts
+  /// continue in further chunks, as in AUTOMATIC1111's web UI.
   case weighted
-  /// Every character is text, and what one chunk has no room for is cut, as diffusers does.
+  /// Every character is text, and the text is truncated to one chunk, as in diffusers.
   case plain
 
-  /// The chunks that a text encoder of so many tokens reads.
+  /// The chunks of a prompt for a text encoder.
   ///
   /// - Parameters:
   ///   - prompt: the prompt.
-  ///   - tokenizer: the encoder's.
-  ///   - tokenCount: the tokens of a chunk.
-  ///   - chunkLimit: the most chunks; what they have no room for is truncated.
+  ///   - tokenizer: the encoder's tokenizer.
+  ///   - tokenCount: the number of tokens per chunk.
+  ///   - chunkLimit: the maximum number of chunks; longer prompts are truncated.
   func chunks(
     of prompt: String, tokenizer: CLIPTokenizer, tokenCount: Int,
     chunkLimit: Int = CLIPTokenizer.chunkLimit

@@ -1,12 +1,12 @@
 internal import FlowGraph
 
-/// What `text_encoder/config.json` says of a `Qwen3ForCausalLM` or `Qwen3Model`, checked.
+/// The validated `text_encoder/config.json` of a `Qwen3ForCausalLM` or `Qwen3Model`.
 struct Qwen3Configuration: Equatable {
   /// The width of a hidden state.
   let width: Int
   let layerCount: Int
   let headCount: Int
-  /// The heads of keys and values, each shared by as many heads of queries.
+  /// The number of key and value heads, each shared by several query heads.
   let sharedHeadCount: Int
   let headWidth: Int
   let feedForwardWidth: Int
@@ -25,7 +25,7 @@ struct Qwen3Configuration: Equatable {
     width = try file.integer("hidden_size", default: 4096, in: 1...65536)
     layerCount = try file.integer("num_hidden_layers", default: 32, in: 1...256)
     headCount = try file.integer("num_attention_heads", default: 32, in: 1...4096)
-    // What is absent and what is null are two things here: the library's default, and all heads.
+    // Absent and null differ here: the library's default, or all heads.
     let isNull = file.keys.contains("num_key_value_heads") && file["num_key_value_heads"] == nil
     sharedHeadCount = try file.integer(
       "num_key_value_heads", default: isNull ? headCount : 32, in: 1...headCount)
@@ -43,7 +43,8 @@ struct Qwen3Configuration: Equatable {
     theta = try Self.theta(file)
   }
 
-  /// The base of the frequencies: `rope_theta`, or since transformers 5 that of `rope_parameters`.
+  /// The base of the frequencies: `rope_theta`, or since transformers 5 the one in
+  /// `rope_parameters`.
   private static func theta(_ file: ConfigurationFile) throws(ModelError) -> Double {
     try file.require("rope_scaling", isOneOf: [])
     var theta = try file.number("rope_theta", default: 10_000)
@@ -68,11 +69,11 @@ struct Qwen3Configuration: Equatable {
     return theta
   }
 
-  /// An encoder's own weights without the `model.` that most files put before every name.
+  /// The encoder's weights without the prefix `model.` of most files.
   ///
-  /// The head that predicts tokens is left out.
+  /// The token prediction head is dropped.
   ///
-  /// - Throws: a `GraphError` where a weight is missing or unknown.
+  /// - Throws: a `GraphError` if a weight is missing or unknown.
   func weights(_ store: WeightStore) throws(GraphError) -> WeightStore {
     var names: Set = ["embed_tokens.weight", "norm.weight"]
     for layer in 0..<layerCount {

@@ -15,20 +15,21 @@ struct Qwen3Text {
   let configuration: Qwen3Configuration
   let weights: WeightScope
 
-  /// Writes the encoder down: `tokens` and `mask` `[rows, tokenCount]` to `hidden`
-  /// `[rows, tokenCount, states * width]`.
+  /// Builds the encoder: `tokens` and `mask` `[rows, tokenCount]` to `hidden` `[rows, tokenCount,
+  /// states * width]`.
   ///
-  /// The mask is 1 for a prompt's tokens and 0 for the padding after them. A token sees those before
-  /// it and itself; padding sees the prompt alone, not even itself, as transformers has it.
+  /// The mask is 1 for a prompt's tokens and 0 for the padding after them. A token attends to
+  /// itself and earlier tokens; padding attends to the prompt only, not even to itself, as in
+  /// transformers.
   ///
   /// - Parameters:
   ///   - rows: the number of prompts.
-  ///   - tokenCount: the tokens of each, padding included.
-  ///   - states: which hidden states, joined along the last axis in this order: 0 for the tokens'
-  ///     embeddings, n for what the n-th layer gives; the last layer's is normalized.
-  /// - Throws: a `GraphError` for weights that do not fit.
+  ///   - tokenCount: the number of tokens of each prompt, including padding.
+  ///   - states: the hidden states, concatenated along the last axis in this order: 0 for the token
+  ///     embeddings, n for the output of the n-th layer; the last layer's is normalized.
+  /// - Throws: a `GraphError` for weights that do not match.
   func graph(rows: Int, tokenCount: Int, states: [Int]) throws(GraphError) -> Graph {
-    precondition(rows > 0 && tokenCount > 0, "there is nothing to encode")
+    precondition(rows > 0 && tokenCount > 0, "rows and tokens must be positive")
     precondition(
       !states.isEmpty && states.allSatisfy((0...configuration.layerCount).contains),
       "hidden states are 0 to \(configuration.layerCount), got \(states)")
@@ -52,10 +53,10 @@ struct Qwen3Text {
     return graph
   }
 
-  /// What is added to the products of queries and keys, `[rows, 1, tokens, tokens]`.
+  /// The mask that is added to attention scores, `[rows, 1, tokens, tokens]`.
   private func mask(_ mask: Value, in graph: Graph) throws(GraphError) -> Value {
     let (rows, count) = (mask.shape[0], mask.shape[1])
-    // Half of the largest number, so that a key that is hidden twice is so by a finite number.
+    // Half of the largest number, so that the sum of two masks stays finite.
     let hidden = Float.greatestFiniteMagnitude / 2
     let causal = (0..<count).flatMap { query in
       (0..<count).map { key in key > query ? -hidden : 0 }
@@ -102,14 +103,14 @@ struct Qwen3Text {
     return try projected.splitIntoHeads(count)
   }
 
-  /// The rotary embedding of positions from 0 on, whose pairs are the halves of a head.
+  /// The rotary embedding of positions from 0, whose pairs are the halves of a head.
   private struct Rotation {
     let cosine: Value
     let sine: Value
 
     init(_ configuration: Qwen3Configuration, tokenCount: Int, in graph: Graph) {
       let width = configuration.headWidth
-      // In single precision, as transformers computes it.
+      // In float32, like transformers.
       let frequencies = (0..<width / 2).map { pair in
         1 / powf(Float(configuration.theta), Float(2 * pair) / Float(width))
       }

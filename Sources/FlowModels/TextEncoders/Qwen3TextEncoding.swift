@@ -2,28 +2,28 @@ internal import FlowCore
 internal import FlowGraph
 internal import FlowText
 
-/// A Qwen3 of a model as its text encoder, with the tokenizer that feeds it.
+/// A model's Qwen3 text encoder with its tokenizer.
 ///
-/// A prompt is a user's message in one chunk, padded and truncated on the right. It is plain text in
-/// either syntax: brackets are for the language model to read. Tags of extra networks are taken out
-/// in ``PromptSyntax/weighted`` syntax.
+/// A prompt is a user message in one chunk, padded and truncated on the right. It is plain text in
+/// either syntax: brackets are left to the language model. Tags of extra networks are removed in
+/// ``PromptSyntax/weighted`` syntax.
 struct Qwen3TextEncoding: TextEncoding {
   let name: String
-  /// What its file says.
+  /// The configuration.
   let configuration: Qwen3Configuration
   /// Its tokenizer.
   let tokenizer: QwenTokenizer
-  /// What stands around a prompt.
+  /// The template around a prompt.
   let template: ChatTemplate
-  /// The hidden states that the network reads, joined along the last axis: 0 for the tokens'
-  /// embeddings, n for what the n-th layer gives.
+  /// The hidden states that the network reads, concatenated along the last axis: 0 for the token
+  /// embeddings, n for the output of the n-th layer.
   let states: [Int]
-  /// The tokens of a prompt, the template and padding included.
+  /// The number of tokens of a prompt, including template and padding.
   let tokenCount: Int
 
   var architecture: String { "Qwen3ForCausalLM" }
   var width: Int { configuration.width * states.count }
-  /// Clip skip is for CLIP: the states are those that the network was trained with.
+  /// Clip skip applies to CLIP only: the states are those of training.
   var layerCount: Int { 1 }
 
   func chunks(of prompt: String, syntax: PromptSyntax) -> ChunkedPrompt {
@@ -46,7 +46,7 @@ struct Qwen3TextEncoding: TextEncoding {
     try weights["embed_tokens"].shape(of: "weight")[0]
   }
 
-  /// Writes the encoder down, `tokens` and `mask` to `hidden`; it has no pooled state.
+  /// Builds the encoder, `tokens` and `mask` to `hidden`; it has no pooled state.
   ///
   /// - Precondition: no layer is skipped.
   func graph(skippedLayers: Int, weights: WeightScope) throws(GraphError) -> Graph {
@@ -55,15 +55,15 @@ struct Qwen3TextEncoding: TextEncoding {
       .graph(rows: 1, tokenCount: tokenCount, states: states)
   }
 
-  /// Reads an encoder of a model's folder, and its weights.
+  /// Opens an encoder in a model's folder, with its weights.
   ///
   /// - Parameters:
-  ///   - folder: the model's folder, with `text_encoder` and `tokenizer` in it.
-  ///   - template: what stands around a prompt.
-  ///   - states: the hidden states that the network reads, of a model of that many layers.
+  ///   - folder: the model's folder, which contains `text_encoder` and `tokenizer`.
+  ///   - template: the template around a prompt.
+  ///   - states: the hidden states that the network reads.
   ///   - tokenCount: the tokens of a prompt.
-  ///   - variant: which of the folder's weights.
-  /// - Throws: a `ModelError`, `GraphError` or `TextError` for what is missing or not supported.
+  ///   - variant: the variant of the folder's weights.
+  /// - Throws: a `ModelError`, `GraphError` or `TextError` for missing or unsupported parts.
   static func open(
     folder: String, template: ChatTemplate, states: (_ layerCount: Int) -> [Int],
     tokenCount: Int, variant: String?

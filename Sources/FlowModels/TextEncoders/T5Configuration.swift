@@ -9,9 +9,9 @@ internal import FlowGraph
   private import Darwin
 #endif
 
-/// What `text_encoder_3/config.json` says of a `T5EncoderModel`, checked.
+/// The validated `text_encoder_3/config.json` of a `T5EncoderModel`.
 ///
-/// The encoder is that of T5 1.1, whose feed-forward layers are gated; the first T5's are not.
+/// The encoder is that of T5 1.1, which has gated feed-forward layers; the first T5 does not.
 struct T5Configuration: Equatable {
   /// The width of a hidden state.
   let width: Int
@@ -20,7 +20,7 @@ struct T5Configuration: Equatable {
   let headWidth: Int
   let feedForwardWidth: Int
   let epsilon: Float
-  /// How distances between tokens are sorted.
+  /// The buckets of distances between tokens.
   let buckets: T5Buckets
 
   init(_ file: ConfigurationFile) throws(ModelError) {
@@ -51,7 +51,7 @@ struct T5Configuration: Equatable {
     buckets = T5Buckets(count: count, distance: distance)
   }
 
-  /// What the shapes of an encoder's weights say of it, as its `config.json` would.
+  /// The configuration of an encoder, derived from the shapes of its weights.
   static func values(of shapes: [String: Shape]) -> [String: ConfigurationFile.Value] {
     let layers = "encoder.block.0.layer"
     let table = "\(layers).0.SelfAttention.relative_attention_bias.weight"
@@ -69,11 +69,11 @@ struct T5Configuration: Equatable {
     ]
   }
 
-  /// An encoder's own weights, under their names in the encoder.
+  /// The encoder's weights, under their names in the encoder.
   ///
-  /// The token table is found under either of its names. The decoder of a whole T5 is left out.
+  /// The token table is found under either of its names. The decoder of a whole T5 is dropped.
   ///
-  /// - Throws: a `GraphError` where a weight is missing or unknown.
+  /// - Throws: a `GraphError` if a weight is missing or unknown.
   func weights(_ store: WeightStore) throws(GraphError) -> WeightStore {
     let table = "shared.weight"
     let isNamedOtherwise = store.weights[table] == nil
@@ -99,24 +99,24 @@ struct T5Configuration: Equatable {
   }
 }
 
-/// The sorting of distances between two tokens, each kind of which has a bias of its own (Raffel et
-/// al., 2020, arXiv:1910.10683, section 2.1).
+/// The buckets of distances between two tokens, each of which has a bias (Raffel et al., 2020,
+/// arXiv:1910.10683, section 2.1).
 struct T5Buckets: Equatable {
-  /// The number of buckets, one half for keys before the query and one for those after it.
+  /// The number of buckets, half of them for keys before the query and half for keys after it.
   let count: Int
-  /// The distance from which on all are sorted alike.
+  /// The distance from which all distances share a bucket.
   let distance: Int
 
-  /// The bucket of a key that stands `offset` tokens after the query.
+  /// The bucket of a key that is `offset` tokens after the query.
   ///
-  /// The first half of each side is for one distance each, the rest grows with the logarithm.
+  /// The first half of each side has one bucket per distance, the rest grow logarithmically.
   func bucket(of offset: Int) -> Int {
     let half = count / 2
     let exact = half / 2
     let side = offset > 0 ? half : 0
     let length = abs(offset)
     guard length >= exact else { return side + length }
-    // In single precision, as transformers computes it.
+    // In float32, like transformers.
     let growth =
       logf(Float(length) / Float(exact)) / Float(log(Double(distance) / Double(exact)))
       * Float(half - exact)

@@ -7,18 +7,17 @@ struct T5Text {
   let configuration: T5Configuration
   let weights: WeightScope
 
-  /// Writes the encoder down: `tokens` `[rows, tokenCount]` to `hidden`
-  /// `[rows, tokenCount, width]`.
+  /// Builds the encoder: `tokens` `[rows, tokenCount]` to `hidden` `[rows, tokenCount, width]`.
   ///
-  /// There is no mask: padding is attended to, and attends, as the pipelines of Stable Diffusion 3
-  /// and FLUX have it.
+  /// There is no mask: padding takes part in attention, as in the pipelines of Stable Diffusion 3
+  /// and FLUX.
   ///
   /// - Parameters:
   ///   - rows: the number of prompts.
-  ///   - tokenCount: the tokens of each, padding included.
-  /// - Throws: a `GraphError` for weights that do not fit.
+  ///   - tokenCount: the number of tokens of each prompt, including padding.
+  /// - Throws: a `GraphError` for weights that do not match.
   func graph(rows: Int, tokenCount: Int) throws(GraphError) -> Graph {
-    precondition(rows > 0 && tokenCount > 0, "there is nothing to encode")
+    precondition(rows > 0 && tokenCount > 0, "rows and tokens must be positive")
     let graph = Graph(name: "t5_\(rows)x\(tokenCount)")
     let tokens = graph.input("tokens", shape: [rows, tokenCount], type: .int64)
     let bias = try positionBias(tokenCount: tokenCount, in: graph)
@@ -32,8 +31,8 @@ struct T5Text {
     return graph
   }
 
-  /// What each head adds to the products for the distance of query and key,
-  /// `[1, heads, tokens, tokens]`; the first layer's table counts for all of them.
+  /// The bias of each head for the distance of query and key, `[1, heads, tokens, tokens]`; the
+  /// first layer's table applies to all layers.
   private func positionBias(tokenCount: Int, in graph: Graph) throws(GraphError) -> Value {
     let buckets = (0..<tokenCount).flatMap { query in
       (0..<tokenCount).map { key in configuration.buckets.bucket(of: key - query) }
@@ -61,7 +60,7 @@ struct T5Text {
   ) throws(GraphError) -> Value {
     let attention = layers[0]["SelfAttention"]
     let normed = try norm(input, layers[0]["layer_norm"])
-    // The products are not scaled: the initial weights are smaller by as much instead.
+    // The scores are not scaled; the initial weights are scaled down instead.
     let hidden =
       try input
       + heads(normed, attention["q"]).headAttention(

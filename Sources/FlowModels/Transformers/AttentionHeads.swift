@@ -7,7 +7,7 @@ struct AttentionHeads {
   let key: Value
   let value: Value
 
-  /// The names of the layers that make them, and of the norms of queries and keys.
+  /// The names of the projection layers, and of the norms of queries and keys.
   struct Layers {
     let query: String
     let key: String
@@ -15,31 +15,31 @@ struct AttentionHeads {
     let queryNorm: String
     let keyNorm: String
 
-    /// Of the image, or of all tokens.
+    /// The layers of the image, or of all tokens.
     static let image = Layers(
       query: "to_q", key: "to_k", value: "to_v", queryNorm: "norm_q", keyNorm: "norm_k")
-    /// Of the text, where it has its own.
+    /// The layers of the text, if they are separate.
     static let text = Layers(
       query: "add_q_proj", key: "add_k_proj", value: "add_v_proj", queryNorm: "norm_added_q",
       keyNorm: "norm_added_k")
   }
 
-  /// Takes heads that are apart.
+  /// Creates heads from separate tensors.
   init(query: Value, key: Value, value: Value) {
     self.query = query
     self.key = key
     self.value = value
   }
 
-  /// Makes them of tokens, `[rows, tokens, width]`.
+  /// Projects tokens, `[rows, tokens, width]`.
   ///
   /// - Parameters:
   ///   - tokens: the tokens.
-  ///   - attention: the layers.
-  ///   - layers: which of them.
+  ///   - attention: the scope of the layers.
+  ///   - layers: the names of the layers.
   ///   - count: the number of heads.
-  ///   - normEpsilon: of the norms of queries and keys; nil where there are none.
-  /// - Throws: a `GraphError` for weights that do not fit.
+  ///   - normEpsilon: the epsilon of the norms of queries and keys; nil if there are none.
+  /// - Throws: a `GraphError` for weights that do not match.
   init(
     _ tokens: Value, _ attention: WeightScope, _ layers: Layers, count: Int, normEpsilon: Float?
   ) throws(GraphError) {
@@ -53,7 +53,7 @@ struct AttentionHeads {
     value = try split(layers.value)
   }
 
-  /// These tokens, and others behind them.
+  /// These tokens followed by others.
   func joined(with other: AttentionHeads) throws(GraphError) -> AttentionHeads {
     AttentionHeads(
       query: try .concatenated([query, other.query], axis: 2),
@@ -61,11 +61,11 @@ struct AttentionHeads {
       value: try .concatenated([value, other.value], axis: 2))
   }
 
-  /// What all tokens make of each other, `[rows, tokens, heads * width]`.
+  /// The attention output of all tokens, `[rows, tokens, heads * width]`.
   ///
   /// - Parameters:
   ///   - rotary: the tokens' positions.
-  ///   - mask: what hides tokens from others.
+  ///   - mask: the attention mask.
   func attention(_ rotary: RotaryTable, mask: Value? = nil) throws(GraphError) -> Value {
     try rotary(query).headAttention(key: rotary(key), value: value, mask: mask).joinedHeads()
   }

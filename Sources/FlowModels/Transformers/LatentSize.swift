@@ -16,17 +16,18 @@ struct LatentSize: Hashable {
     self.width = width
   }
 
-  /// The number of places.
+  /// The number of positions.
   var count: Int { height * width }
 
-  /// Rows and columns of square patches.
+  /// The size in square patches.
   ///
-  /// - Throws: a `GraphError` where an extent is no multiple of their side.
+  /// - Throws: a `GraphError` if an extent is not a multiple of the patch side.
   func patches(side: Int) throws(GraphError) -> LatentSize {
     guard height.isMultiple(of: side), width.isMultiple(of: side) else {
       throw GraphError(
         code: .shapeMismatch,
-        message: "latents of \(height) x \(width) cannot be cut into patches of \(side) x \(side)")
+        message:
+          "latents of \(height) x \(width) cannot be split into patches of \(side) x \(side)")
     }
     return LatentSize(height: height / side, width: width / side)
   }

@@ -1,7 +1,7 @@
 internal import FlowCore
 internal import FlowGraph
 
-/// In which order the elements of a patch of latent pixels make the channels of a token.
+/// The order of a patch's elements in the channels of a token.
 enum PatchOrder {
   /// Channel, row, column: the order of a convolution's weight.
   case channelsFirst
@@ -10,10 +10,10 @@ enum PatchOrder {
 }
 
 extension Value {
-  /// Square patches of latent pixels as tokens, `[rows, channels, height, width]` to
-  /// `[rows, tokens, channels * side * side]`, row by row.
+  /// Splits latents into square patches as tokens, `[rows, channels, height, width]` to `[rows,
+  /// tokens, channels * side * side]`, row by row.
   ///
-  /// - Throws: a `GraphError` where patches do not divide height and width.
+  /// - Throws: a `GraphError` if the side does not divide height and width.
   func patches(side: Int, order: PatchOrder) throws(GraphError) -> Value {
     let (rows, channels) = (shape[0], shape[1])
     let (height, width) = (shape[2] / side, shape[3] / side)
@@ -22,14 +22,14 @@ extension Value {
       .reshaped([rows, height * width, channels * side * side])
   }
 
-  /// Tokens as the latent pixels of their patches, the reverse of ``patches(side:order:)``.
+  /// Joins tokens to latents, the inverse of ``patches(side:order:)``.
   ///
   /// - Parameters:
   ///   - side: the side of a patch.
   ///   - order: the order of its elements.
   ///   - height: the height in latent pixels.
   ///   - width: the width in latent pixels.
-  /// - Throws: a `GraphError` where the tokens are not as many.
+  /// - Throws: a `GraphError` for another number of tokens.
   func joinedPatches(
     side: Int, order: PatchOrder, height: Int, width: Int
   ) throws(GraphError) -> Value {

@@ -9,8 +9,8 @@ internal import FlowGraph
   private import Darwin
 #endif
 
-/// The rotary position embedding of a sequence of tokens whose positions have several axes (Su et
-/// al., 2021, arXiv:2104.09864): each axis turns its own part of a head, in adjacent pairs.
+/// The rotary position embedding of tokens with several position axes (Su et al., 2021,
+/// arXiv:2104.09864): each axis rotates its own part of a head, in adjacent pairs.
 struct RotaryTable {
   /// The cosines, `[tokens, head width]`, each angle in both elements of its pair.
   let cosine: Value
@@ -21,9 +21,9 @@ struct RotaryTable {
   ///
   /// - Parameters:
   ///   - positions: the position of each token on every axis.
-  ///   - axes: the elements of a head that each axis turns, even.
+  ///   - axes: the number of elements of a head that each axis rotates, even.
   ///   - theta: the base of the frequencies: `theta^(-2i / elements)` for the i-th pair of an axis.
-  ///   - graph: the graph that carries it.
+  ///   - graph: the graph of the table.
   init(positions: [[Int]], axes: [Int], theta: Double, in graph: Graph) {
     let frequencies = axes.map { width in
       (0..<width / 2).map { pow(theta, -2 * Double($0) / Double(width)) }
@@ -48,15 +48,15 @@ struct RotaryTable {
     sine = graph.constant(sines, shape: shape)
   }
 
-  /// A table that is made in the graph, each stretched to `[rows, heads, tokens, width]`.
+  /// A table computed in the graph, each tensor broadcast to `[rows, heads, tokens, width]`.
   init(cosine: Value, sine: Value) {
     self.cosine = cosine
     self.sine = sine
   }
 
-  /// The table of a part of the tokens.
+  /// The table of a range of tokens.
   ///
-  /// - Throws: a `GraphError` for a part that is not there.
+  /// - Throws: a `GraphError` for a range out of bounds.
   func tokens(_ part: Range<Int>) throws(GraphError) -> RotaryTable {
     func some(of table: Value) throws(GraphError) -> Value {
       try table.sliced(
@@ -65,7 +65,7 @@ struct RotaryTable {
     return RotaryTable(cosine: try some(of: cosine), sine: try some(of: sine))
   }
 
-  /// The heads `[rows, heads, tokens, width]` turned by their positions.
+  /// The heads `[rows, heads, tokens, width]` rotated by their positions.
   ///
   /// - Throws: a `GraphError` for heads of another width or number of tokens.
   func callAsFunction(_ heads: Value) throws(GraphError) -> Value {

@@ -11,7 +11,7 @@ extension PromptVocabulary {
     let sizes: [String]?
   }
 
-  /// Reads the vocabulary that lies beside a model's notes, if there is one.
+  /// Reads the vocabulary beside a model's `streamflow.json`, if there is one.
   init?(besideNotesAt path: String) throws(ModelError) {
     let place =
       path.hasSuffix("/streamflow.json")
@@ -27,7 +27,8 @@ extension PromptVocabulary {
       ModelError(
         code: .fileInvalid,
         message: "'\(path)' \(problem); expected an object with 'subjects' (arrays of names), "
-          + "'backgrounds', 'ignored', 'template' and optionally 'sizes'. Correct or remove the file",
+          + "'backgrounds', 'ignored', 'template' and optionally 'sizes'. Correct or remove the "
+          + "file",
         cause: cause)
     }
     let file: File

@@ -1,7 +1,7 @@
 extension PromptVocabulary {
-  /// What the vocabulary has for a word that it does not know: the word in the other number, the
-  /// shortest name that the word is a part of, or else the word whose spelling or sound is near
-  /// enough for a slip of the keyboard.
+  /// The suggestion for an unknown word: its other grammatical number, the shortest name that
+  /// contains the word, or else the word whose spelling or sound is close enough for a typing
+  /// error.
   ///
   /// - Complexity: O(*n*) in the words of the vocabulary.
   public func nearest(to word: String) -> String? {
@@ -19,7 +19,7 @@ extension PromptVocabulary {
     var best: (cost: Int, rank: Int, word: String)?
     for candidate in words.union(ignored) where Spelling.isWord(candidate) {
       let letters = Array(candidate.utf8)
-      // Part of a name draws little by itself; only a long word is likely to be meant.
+      // Part of a name draws little by itself; only a long word is likely to be intended.
       let isWhole = wholes.contains(candidate)
       guard isWhole || letters.count >= 6, abs(letters.count - written.count) <= 4 else { continue }
       let hasSameStart = letters.first == written.first
@@ -34,24 +34,23 @@ extension PromptVocabulary {
   }
 }
 
-/// How far spellings are apart.
+/// Distances between spellings.
 enum Spelling {
-  /// Twice the distance up to which a word of so many letters is a slip of another; one more where
-  /// only the sound is compared.
+  /// Twice the maximum distance of a typing error for a word of `count` letters; one more if only
+  /// the sound is compared.
   ///
-  /// Slips seldom change the first letter.
+  /// Typing errors rarely change the first letter.
   static func costLimit(_ count: Int, hasSameStart: Bool) -> Int {
     guard hasSameStart else { return count >= 5 ? 2 : 1 }
     return count <= 6 ? 2 : count <= 9 ? 4 : 6
   }
 
-  /// Whether a word is worth suggesting: letters alone, three or more.
+  /// Whether a word is worth suggesting: three or more letters.
   static func isWord(_ word: String) -> Bool {
     word.utf8.count >= 3 && word.utf8.allSatisfy { $0 >= UInt8(ascii: "a") }
   }
 
-  /// The fewest letters to insert, delete, replace or swap with a neighbor that make one word of
-  /// another.
+  /// The edit distance of two words: insertions, deletions, substitutions and swaps of neighbors.
   static func distance(_ left: [UInt8], _ right: [UInt8]) -> Int {
     var beforeLast: [Int] = []
     var last = Array(0...right.count)
@@ -70,7 +69,7 @@ enum Spelling {
     return last[right.count]
   }
 
-  /// A spelling that words of the same sound share: `foks` and `fox`, `elefant` and `elephant`.
+  /// A spelling shared by words of the same sound: `foks` and `fox`, `elefant` and `elephant`.
   static func sound(of word: [UInt8]) -> [UInt8] {
     var text = String(decoding: word, as: UTF8.self)
     for (written, heard) in [

@@ -1,38 +1,38 @@
-/// The phrases and sizes that a small model was trained on, for a model that knows too few to take any
-/// prompt.
+/// The phrases and sizes that a small model was trained on, for a model that does not handle
+/// arbitrary prompts.
 ///
-/// A model brings one as `streamflow-vocabulary.json` beside `model_index.json`: an object with
-/// `subjects` (an array of arrays: a name, then its other names), `backgrounds`, `ignored` (words
-/// that a prompt may contain without being drawn), `template`, such as
-/// `"{subject} on a {background} background"`, and optionally `sizes`, such as `["64x64"]`.
+/// A model contains one as `streamflow-vocabulary.json` beside `model_index.json`: an object with
+/// `subjects` (an array of arrays: a name followed by alternatives), `backgrounds`, `ignored`
+/// (words that a prompt may contain without being drawn), `template`, such as `"{subject} on a
+/// {background} background"`, and optionally `sizes`, such as `["64x64"]`.
 ///
-/// Words are compared in lower case and without punctuation. A plural is another word: a model that
-/// was trained on `fox` alone does not draw `foxes`.
+/// Words are compared in lower case and without punctuation. A plural is a different word: a model
+/// that was trained on `fox` alone does not draw `foxes`.
 public struct PromptVocabulary: Equatable, Sendable {
-  /// One thing that the model draws.
+  /// A subject that the model draws.
   public struct Subject: Equatable, Sendable {
     /// Its name.
     public let name: String
-    /// Other phrases for it.
+    /// Alternative phrases for it.
     public let otherNames: [String]
   }
 
-  /// What the model draws, in the order of the file.
+  /// The subjects that the model draws, in the order of the file.
   public let subjects: [Subject]
-  /// The backgrounds that it draws them on.
+  /// The backgrounds of its images.
   public let backgrounds: [String]
-  /// How a prompt is put together, with `{subject}` and `{background}`.
+  /// The template of prompts, with `{subject}` and `{background}`.
   public let template: String
-  /// The only sizes in pixels that it draws well; any near its own where there are none.
+  /// The sizes in pixels that it draws well; if empty, all sizes near its own.
   public let sizes: [(width: Int, height: Int)]
 
   /// Words that are never reported and draw nothing.
   let ignored: Set<String>
   /// The words of all phrases, and the backgrounds.
   let words: Set<String>
-  /// The phrases by words, with the positions of their subjects.
+  /// The positions of the subjects that each phrase may mean.
   private let phrases: [[String]: Set<Int>]
-  /// The words of the longest phrase.
+  /// The number of words of the longest phrase.
   private let phraseLimit: Int
 
   init(
@@ -55,7 +55,7 @@ public struct PromptVocabulary: Equatable, Sendable {
     words = Set(phrases.keys.joined()).union(backgrounds.flatMap { PromptWord.pieces(of: $0) })
   }
 
-  /// Whether two vocabularies are the same.
+  /// Whether two vocabularies are equal.
   public static func == (left: Self, right: Self) -> Bool {
     left.subjects == right.subjects && left.backgrounds == right.backgrounds
       && left.template == right.template && left.ignored == right.ignored
@@ -64,28 +64,28 @@ public struct PromptVocabulary: Equatable, Sendable {
 
   // MARK: - Reading prompts
 
-  /// What a prompt says to the model.
+  /// The interpretation of a prompt.
   package struct Reading: Equatable {
-    /// The words that are no part of a known phrase, in order, each once, in lower case.
+    /// The words that belong to no known phrase, in order, each once, in lower case.
     package var unknownWords: [String] = []
-    /// The subjects that are named, in order: the positions that each phrase may mean.
+    /// The named subjects in order: the positions that each phrase may mean.
     package var subjects: [Set<Int>] = []
   }
 
-  /// The words of a prompt that the model was not trained on, or knows as parts of longer names
-  /// only: in order, each once, in lower case.
+  /// The words of a prompt that the model was not trained on, or knows only as parts of longer
+  /// names: in order, each once, in lower case.
   ///
-  /// - Parameter prompt: the prompt without signs of weight.
+  /// - Parameter prompt: the prompt without weight markup.
   public func unknownWords(in prompt: String) -> [String] { reading(of: prompt).unknownWords }
 
-  /// The names of the things in a prompt that the model draws, in order.
+  /// The subjects in a prompt that the model draws, in order.
   ///
-  /// - Parameter prompt: the prompt without signs of weight.
+  /// - Parameter prompt: the prompt without weight markup.
   public func subjects(in prompt: String) -> [Subject] {
     reading(of: prompt).subjects.compactMap { $0.min().map { subjects[$0] } }
   }
 
-  /// Reads a prompt without signs of weight: the longest known phrase from each word on.
+  /// Interprets a prompt without weight markup: at each word, the longest known phrase.
   package func reading(of prompt: String) -> Reading {
     let words = PromptWord.words(of: prompt)
     let isPlace = backgroundPlaces(words)
@@ -111,7 +111,7 @@ public struct PromptVocabulary: Equatable, Sendable {
         index += 1
         continue
       }
-      // "an orange fox" names one thing, "an orange" another.
+      // "an orange fox" contains one subject, "an orange" another.
       let isColor = count == 1 && backgrounds.contains(words[index].spelling)
       add(found, to: &colors, if: isColor)
       add(found, to: &reading.subjects, if: !isColor)
@@ -121,7 +121,7 @@ public struct PromptVocabulary: Equatable, Sendable {
     return reading
   }
 
-  /// Adds a subject, or narrows down one that is named a second time.
+  /// Adds a subject, or narrows one that is named again.
   private func add(_ found: Set<Int>, to subjects: inout [Set<Int>], if isMeant: Bool) {
     guard isMeant else { return }
     if let index = subjects.firstIndex(where: { !$0.isDisjoint(with: found) }) {
@@ -131,7 +131,7 @@ public struct PromptVocabulary: Equatable, Sendable {
     }
   }
 
-  /// Whether each word is a background where one belongs: `on (a) red`, `red background`.
+  /// Whether each word is a background in a suitable position: `on (a) red`, `red background`.
   private func backgroundPlaces(_ words: [PromptWord]) -> [Bool] {
     var before = ""
     return words.indices.map { index in
@@ -152,9 +152,9 @@ public struct PromptVocabulary: Equatable, Sendable {
       .replacing("{subject}", with: "\(isVowel ? "an" : "a") \(subject.name)")
   }
 
-  /// A prompt that the model knows.
+  /// A random prompt that the model knows.
   ///
-  /// - Parameter generator: where the choice comes from.
+  /// - Parameter generator: the random number generator.
   public func randomPrompt(using generator: inout some RandomNumberGenerator) -> String {
     guard let subject = subjects.randomElement(using: &generator) else { return "" }
     let background = backgrounds.randomElement(using: &generator) ?? ""

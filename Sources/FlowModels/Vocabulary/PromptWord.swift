@@ -5,7 +5,7 @@ struct PromptWord: Equatable {
 
   /// The words of a text: its runs of letters and digits.
   ///
-  /// A possessive `'s` is left out.
+  /// A possessive `'s` is dropped.
   static func words(of text: String) -> [PromptWord] {
     let isApostrophe: (Character) -> Bool = { $0 == "'" || $0 == "\u{2019}" }
     return text.lowercased().split { !$0.isLetter && !$0.isNumber && !isApostrophe($0) }
@@ -20,7 +20,7 @@ struct PromptWord: Equatable {
   /// The spellings of a text's words.
   static func pieces(of text: String) -> [String] { words(of: text).map(\.spelling) }
 
-  /// What an English word may be in the other number, singulars first.
+  /// Possible forms of an English word in the other grammatical number, singulars first.
   static func otherNumbers(of word: String) -> [String] {
     var forms: [String] = []
     func replace(_ ending: String, with other: String) {

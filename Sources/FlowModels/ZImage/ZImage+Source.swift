@@ -24,7 +24,7 @@ extension ZImage {
       WeightStore(
         folder: "\(folder)/transformer", stem: "diffusion_pytorch_model",
         variant: options.variant))
-    // The last hidden state but one, not normalized.
+    // The second to last hidden state, not normalized.
     let qwen = try Qwen3TextEncoding.open(
       folder: folder, template: .qwen3, states: { [$0 - 1] }, tokenCount: tokenCount,
       variant: options.variant)
@@ -45,7 +45,7 @@ extension ZImage {
         ConfigurationFile(path: "\(folder)/scheduler/scheduler_config.json")))
   }
 
-  /// Scales are this package's: what diffusers' pipeline adds to a prediction is the scale less 1.
+  /// Scales follow this package's convention: diffusers' pipeline uses the scale minus 1.
   static let kinds: [ModelKind] = [
     ModelKind(
       name: "Z-Image-Turbo", sign: "the name has 'turbo'", schedule: .flowMatching, stepCount: 8,

@@ -6,15 +6,15 @@ internal import FlowGraph
 struct ZImage: ModelFamily {
   static let pipelines = ["ZImagePipeline"]
 
-  /// What `transformer/config.json` says.
+  /// The configuration of `transformer/config.json`.
   let transformer: ZImageTransformerConfiguration
-  /// The text encoder whose hidden states are read.
+  /// The text encoder of the hidden states.
   let qwen: Qwen3TextEncoding
 
-  /// The most tokens of a prompt, the template around it included.
+  /// Maximum number of tokens of a prompt, including the template.
   static let tokenCount = 512
 
-  /// - Throws: `fileInvalid` where network and text encoder do not fit each other.
+  /// - Throws: `fileInvalid` if network and text encoder do not match.
   init(
     _ transformer: ZImageTransformerConfiguration, qwen: Qwen3TextEncoding, path: String
   ) throws(ModelError) {
@@ -24,7 +24,7 @@ struct ZImage: ModelFamily {
       throw ModelError(
         code: .fileInvalid,
         message: "'\(path)': \(qwen.name) is \(qwen.width) wide (hidden_size), the network reads "
-          + "\(transformer.textWidth) (cap_feat_dim); they are not of one model")
+          + "\(transformer.textWidth) (cap_feat_dim); they do not match")
     }
   }
 
@@ -38,13 +38,13 @@ struct ZImage: ModelFamily {
   var readsPooledText: Bool { false }
 
   var latentSpace: LatentSpace {
-    // 1024 pixels, which no file says.
+    // 1024 pixels, which no file specifies.
     LatentSpace(
       channels: transformer.channels, height: 128, width: 128, published: .taef1,
       alignment: ZImageTransformerConfiguration.patchSide)
   }
 
-  /// The states of the prompt's own tokens, and zeros up to a multiple of 32.
+  /// The states of the prompt's own tokens, padded with zeros to a multiple of 32.
   func states(of encoded: [EncodedText]) throws(ModelError) -> TextStates {
     let (text, width) = (encoded[0], textWidth)
     let chunkCount = (text.tokenCount + chunkTokenCount - 1) / chunkTokenCount
@@ -93,8 +93,8 @@ struct ZImage: ModelFamily {
 
   // MARK: - Components
 
-  /// Some two dozen tensors of all tokens: those of the feed-forward are nearly three times as wide,
-  /// and the products of attention are never whole in memory.
+  /// About two dozen tensors over all tokens: those of the feed-forward are nearly three times as
+  /// wide, and attention scores are never materialized.
   func activationByteCount(latentPixels: Double) -> Double {
     let side = Double(ZImageTransformerConfiguration.patchSide)
     let tokens = latentPixels / (side * side) + Double(Self.tokenCount)
@@ -103,14 +103,14 @@ struct ZImage: ModelFamily {
 
   func layerName(ofOriginal name: String) -> String? { nil }
 
-  /// The first layers and the last, and what is computed once a timestep.
+  /// The first and the last layers, and those that run once per timestep.
   func floatLayers(weights: WeightScope) throws(GraphError) -> Set<String> {
     ZImageTransformer(configuration: transformer, weights: weights).floatLayers
   }
 }
 
 extension ZImageTransformer {
-  /// The layers that compute in float32 in any case.
+  /// The layers that always compute in float32.
   var floatLayers: Set<String> {
     let time = [weights["t_embedder"]["mlp"][0], weights["t_embedder"]["mlp"][2]] + timeLayers
     let ends = [

@@ -2,19 +2,19 @@ internal import FlowCore
 internal import FlowGraph
 
 extension ZImageTransformer {
-  /// The same for the norms of queries and keys, whatever the others have.
+  /// The same for all norms of queries and keys, independently of the others.
   private static let headEpsilon: Float = 1e-5
 
-  /// Attention and feed-forward, each between two norms, scaled and gated by the time where it is
-  /// read.
+  /// Attention and feed-forward, each between two norms, scaled and gated by the modulation if
+  /// there is one.
   ///
   /// - Parameters:
   ///   - input: the tokens, `[rows, tokens, width]`.
   ///   - layer: the block's weights.
   ///   - rotary: the tokens' positions.
-  ///   - mask: what hides tokens from others.
-  ///   - modulation: what is read of the time; nil for a block that does not read it.
-  /// - Throws: a `GraphError` for weights that do not fit.
+  ///   - mask: the attention mask.
+  ///   - modulation: the modulation; nil for a block without it.
+  /// - Throws: a `GraphError` for weights that do not match.
   func block(
     _ input: Value, _ layer: WeightScope, rotary: RotaryTable, mask: Value? = nil,
     modulation: LayerTable? = nil
@@ -25,7 +25,7 @@ extension ZImageTransformer {
     } else {
       parts = nil
     }
-    /// What a layer between two norms changes.
+    /// The residual branch of a layer between two norms.
     func change(
       _ tokens: Value, _ name: String, scale: Value?, gate: Value?,
       _ inner: (Value) throws(GraphError) -> Value

@@ -2,7 +2,7 @@ internal import FlowCore
 internal import FlowGraph
 
 extension ZImageTransformer {
-  /// The latents' patches, padded to a multiple of 32 by a token that was learned.
+  /// The latents' patches, padded to a multiple of 32 with a learned token.
   func imageTokens(_ sample: Value) throws(GraphError) -> Value {
     let patches = try sample.patches(side: Self.side, order: .channelsLast)
       .linear(weights["all_x_embedder"][Self.patch])
@@ -14,7 +14,7 @@ extension ZImageTransformer {
     return try .concatenated([patches, zeros + padding("x_pad_token", in: sample.graph)], axis: 1)
   }
 
-  /// The text's states as tokens; from a row's count on, a token that was learned instead.
+  /// The text's states as tokens; from a row's count on, a learned padding token.
   func textTokens(_ hidden: Value, count: Value) throws(GraphError) -> Value {
     let layers = weights["cap_embedder"]
     let tokens = try hidden.rmsNorm(layers[0], epsilon: configuration.normEpsilon)
@@ -24,13 +24,13 @@ extension ZImageTransformer {
       + padding("cap_pad_token", in: hidden.graph) * (isText * -1 + 1)
   }
 
-  /// 1 for each row's tokens before its count, 0 for the others, `[rows, tokens, 1]`.
+  /// 1 for each row's tokens before its count, 0 for others, `[rows, tokens, 1]`.
   private static func isWithin(_ count: Value, tokens: Int) throws(GraphError) -> Value {
     let indices = count.graph.constant((0..<tokens).map(Float.init), shape: [1, tokens, 1])
     return try (count.reshaped([count.shape[0], 1, 1]) - indices).clamped(to: 0...1)
   }
 
-  /// What hides the tokens behind each row's text from all others, `[rows, 1, 1, tokens]`.
+  /// The mask of the tokens after each row's text, `[rows, 1, 1, tokens]`.
   func mask(count: Value, image: Value, text: Value) throws(GraphError) -> Value {
     let (rows, tokens) = (text.shape[0], text.shape[1])
     let hides = try (Self.isWithin(count, tokens: tokens) + -1) * Float.greatestFiniteMagnitude
@@ -48,9 +48,9 @@ extension ZImageTransformer {
     return (count + multiple - 1) / multiple * multiple
   }
 
-  /// The positions of all tokens, the image's first, `[rows, 1, tokens, width]`: text counts from 1
-  /// on, its padding too; the image stands at the number behind, which differs by row; the image's
-  /// padding at 0.
+  /// The positions of all tokens, the image's first, `[rows, 1, tokens, width]`: text positions
+  /// count from 1, including padding; the image follows at the next number, which differs by row;
+  /// the image's padding is at 0.
   func rotary(_ size: BatchShape, count: Value) throws(GraphError) -> RotaryTable {
     func table(_ positions: [[Int]]) -> RotaryTable {
       RotaryTable(
@@ -61,7 +61,7 @@ extension ZImageTransformer {
     let image = (0..<height * width).map { [0, $0 / width, $0 % width] }
     let padding = [[Int]](repeating: [0, 0, 0], count: Self.padded(image.count) - image.count)
     let known = table(image + padding + (0..<size.tokens).map { [$0 + 1, 0, 0] })
-    // The first axis of the image, for each length that a text may have: a row's own is chosen.
+    // The first axis of the image for each possible text length; each row's own is selected.
     let multiple = ZImageTransformerConfiguration.tokenMultiple
     let lengths = stride(from: multiple, through: size.tokens, by: multiple).map { $0 }
     let starts = table(lengths.map { [$0 + 1, 0, 0] })

@@ -2,33 +2,34 @@ internal import FlowCore
 internal import FlowGraph
 
 /// The network of Z-Image: `ZImageTransformer2DModel` (Z-Image Team, 2025, arXiv:2511.22699), one
-/// sequence of image tokens and text tokens.
+/// sequence of image and text tokens.
 struct ZImageTransformer {
   let configuration: ZImageTransformerConfiguration
   let weights: WeightScope
 
-  /// The input that is read from a table where the modulation is computed before.
+  /// The input that replaces the timestep if the modulation is precomputed.
   static let modulationInput: PortName = "modulation"
 
-  /// The patches in the names of the layers that read and write them: 2 x 2 pixels of one image.
+  /// The patch size in the names of the input and output layers: 2 x 2 pixels of one image.
   static let patch = "2-1"
   /// The side of a patch.
   static let side = ZImageTransformerConfiguration.patchSide
 
-  /// Writes the network down: `sample` `[rows, channels, height, width]`, `timestep` (a thousand
-  /// times sigma) or `modulation`, `hidden` `[rows, tokens, width]`, `count` and `realCount`, to
+  /// Builds the network: `sample` `[rows, channels, height, width]`, `timestep` (a thousand times
+  /// sigma) or `modulation`, `hidden` `[rows, tokens, width]`, `count` and `realCount`, to
   /// `output`, the velocity.
   ///
-  /// A row's text is its first `realCount` tokens; from there to `count`, a multiple of 32, stands
-  /// padding that the network was trained with; what is behind is as if it were not there.
+  /// A row's text is its first `realCount` tokens. Padding that the network was trained with
+  /// follows up to `count`, a multiple of 32. Later tokens are masked.
   ///
-  /// The network was trained to read `1 - sigma` and to give data less noise; both are turned here.
+  /// The network was trained to read `1 - sigma` and to predict data minus noise; both are inverted
+  /// here.
   ///
   /// - Parameters:
   ///   - size: the shapes; a multiple of 32 tokens.
   ///   - readsModulation: whether the modulation is read from a table.
-  ///   - adapters: what is attached.
-  /// - Throws: a `GraphError` for weights or sizes that do not fit.
+  ///   - adapters: the attached adapters.
+  /// - Throws: a `GraphError` for weights or sizes that do not match.
   func graph(
     _ size: BatchShape, readsModulation: Bool = false, adapters: [any NetworkAdapter] = []
   ) throws(GraphError) -> Graph {
@@ -108,7 +109,7 @@ struct ZImageTransformer {
 
   // MARK: - Modulation
 
-  /// What blocks and output layer read of the time.
+  /// The modulation of blocks and output layer.
   private struct Modulation {
     let blocks: LayerTable
     let output: LayerTable
@@ -120,7 +121,7 @@ struct ZImageTransformer {
     return (refiners + blocks).map { $0["adaLN_modulation"][0] }
   }
 
-  /// The layers that read the time alone.
+  /// The layers that read only the timestep.
   var timeLayers: [WeightScope] { blockLayers + [outputLayer] }
 
   private var outputLayer: WeightScope {
@@ -143,9 +144,9 @@ struct ZImageTransformer {
     return Modulation(blocks: table, output: table)
   }
 
-  /// Writes down what makes the modulation of a time: `timestep`, one row, to `table`.
+  /// Builds the graph of the modulation at a timestep: `timestep`, one row, to `table`.
   ///
-  /// - Throws: a `GraphError` for weights that do not fit.
+  /// - Throws: a `GraphError` for weights that do not match.
   func modulationGraph() throws(GraphError) -> Graph {
     let graph = Graph(name: "zimage_modulation")
     let modulation = try modulation(1, in: graph)

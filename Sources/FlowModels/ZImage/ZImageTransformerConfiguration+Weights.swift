@@ -1,9 +1,9 @@
 internal import FlowGraph
 
 extension ZImageTransformerConfiguration {
-  /// The weights of a network, all of which are there, and no other.
+  /// The weights of a network, which must be complete and contain no others.
   ///
-  /// - Throws: a `GraphError` where a weight is missing or unknown.
+  /// - Throws: a `GraphError` if a weight is missing or unknown.
   func weights(_ store: WeightStore) throws(GraphError) -> WeightStore {
     let patch = ZImageTransformer.patch
     var names: Set = ["x_pad_token", "cap_pad_token", "cap_embedder.0.weight"]

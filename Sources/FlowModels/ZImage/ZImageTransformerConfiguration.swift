@@ -1,17 +1,17 @@
 internal import FlowCore
 
-/// What `transformer/config.json` says of a `ZImageTransformer2DModel`, checked.
+/// The validated `transformer/config.json` of a `ZImageTransformer2DModel`.
 package struct ZImageTransformerConfiguration: Equatable, Sendable {
   /// The channels of the latents.
   package let channels: Int
   /// The side of a patch of latent pixels, which is one token.
   static let patchSide = 2
-  /// Tokens of image and text are padded to a multiple of this.
+  /// Image and text tokens are padded to a multiple of this.
   package static let tokenMultiple = 32
   /// The width of a token.
   let width: Int
   let layerCount: Int
-  /// The blocks that image and text pass through apart, before they are joined.
+  /// The number of blocks for image and text each, before they are joined.
   let refinerCount: Int
   let headCount: Int
   let normEpsilon: Float
@@ -20,18 +20,18 @@ package struct ZImageTransformerConfiguration: Equatable, Sendable {
   /// The width of the text's hidden states.
   package let textWidth: Int
   let theta: Double
-  /// What `1 - sigma` is multiplied by to be the timestep.
+  /// The factor from `1 - sigma` to the timestep.
   let timeScale: Float
-  /// The elements of a head that each axis of the positions turns: text and image, row, column.
+  /// The elements of a head that each axis of the positions rotates: text and image, row, column.
   let axes: [Int]
-  /// The positions of each axis.
+  /// The number of positions of each axis.
   let axisLengths: [Int]
 
   package init(_ file: ConfigurationFile) throws(ModelError) {
     try file.require("_class_name", isOneOf: [.text("ZImageTransformer2DModel")])
     try file.require("all_patch_size", isOneOf: [.list([.integer(Self.patchSide)])])
     try file.require("all_f_patch_size", isOneOf: [.list([.integer(1)])])
-    // Images besides the text, of the variant that edits them.
+    // Only the editing variant reads images besides the text.
     try file.require("siglip_feat_dim", isOneOf: [])
     channels = try file.integer("in_channels", default: 16, in: 1...4096)
     width = try file.integer("dim", default: 3840, in: 1...65536)
