@@ -590,7 +590,7 @@ def small_images_say_their_true_size(page, server):
     page.wait_for_pictures(1)
     assert page.run("return getComputedStyle(document.querySelector('.cell img')).imageRendering") == "pixelated"
     page.find(".cell").click()
-    page.wait("the size", "return /^64 × 64 pixels, shown [0-9.]+ times as large[.]$/.test("
+    page.wait("the size", "return /^64 × 64 pixels, enlarged [0-9.]+ times[.]$/.test("
               "document.getElementById('viewer-size').textContent)")
 
 

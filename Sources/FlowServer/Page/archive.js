@@ -1,9 +1,9 @@
-// The full images of earlier orders, stored by the browser up to a size.
+// The full images of earlier orders, stored by the browser up to a total size.
 
 const databaseName = "streamflow";
 const storeName = "images";
 
-/** The most bytes of images that are stored. */
+/** The maximum number of stored bytes. */
 export const capacity = 256 * 2 ** 20;
 
 const finished = (request) => new Promise((resolve, reject) => {
@@ -44,7 +44,7 @@ export async function save(id, images) {
   }
 }
 
-/** The images of an order, or null where they are not stored. */
+/** The images of an order, or null if they are not stored. */
 export async function load(id) {
   try {
     return (await finished((await store("readonly")).get(id)))?.images ?? null;
@@ -54,9 +54,9 @@ export async function load(id) {
 }
 
 /**
- * Deletes the images of all other orders, and the oldest beyond the capacity.
+ * Deletes the images of all other orders, and the oldest ones beyond the capacity.
  *
- * @param {string[]} ids the orders whose images are wanted, newest first
+ * @param {string[]} ids the orders to keep, newest first
  */
 export async function prune(ids) {
   try {

@@ -1,4 +1,4 @@
-// Create: type, and images follow.
+// Create: generates images while the user types.
 
 import {
   byId, counted, debounced, fill, isTouched, randomSeed, say, sayInForm, seedOf, sizes,
@@ -17,10 +17,10 @@ const field = (name) => form.elements[name];
 const gallery = new Gallery(byId("gallery"));
 
 let models = [];
-let changed = new Set();  // The fields that a person set, which a model's own values leave alone.
-let running = null;       // The abort controller of the order under way.
+let changed = new Set();  // The fields that the user set, which a model's defaults do not replace.
+let running = null;       // The abort controller of the order in progress.
 let isLocked = false;
-let suited = null;        // The state of the model that the fields were brought to.
+let suited = null;        // The model state for which the fields were initialized.
 
 const loadingText = "The model is loading.";
 
@@ -30,7 +30,7 @@ const follow = debounced(300, () => make({ isTyped: true }));
 
 const model = () => models.find(({ id }) => id === field("model").value)?.streamflow;
 
-/** Takes the models that the server offers. */
+/** Updates the models that the server offers. */
 export function offer(all) {
   models = all;
   const before = field("model").value;
@@ -43,10 +43,10 @@ export function offer(all) {
   if (state === "loading" || isWaiting) progress(state === "loading" ? loadingText : "");
 }
 
-/** Says why there are no models. */
+/** Shows why there are no models. */
 export function refuse(error) { say(byId("order-error"), error.message); }
 
-// Brings the fields to what suits the model.
+// Sets the fields to the model's defaults.
 function suit() {
   const chosen = model();
   if (!chosen) return;
@@ -69,7 +69,7 @@ function offerSizes(chosen, only) {
   if (!changed.has("size")) field("size").selectedIndex = 0;
 }
 
-// What only a model that is loaded can say.
+// Available only from a loaded model.
 async function suitPrompts(chosen) {
   if (chosen.state !== "ready") return;
   const name = field("model").value;
@@ -94,15 +94,15 @@ function settings() {
   };
 }
 
-// What is wrong with a field before the server has to say it.
+// Validates a field before the server does.
 function mistake() {
   for (const { name, type, min, max, step, validity, value, labels } of form.elements) {
     if (type !== "number" || (validity.valid && value !== "")) continue;
-    const kind = step === "1" ? "a whole number" : "a number";
+    const kind = step === "1" ? "an integer" : "a number";
     return new ServerError(`${labels[0].textContent} must be ${kind} from ${min} to ${max}.`, { parameter: name });
   }
   if (seedOf(field("seed")) === null) {
-    return new ServerError("The seed must be a whole number, at most 9007199254740991.", { parameter: "seed" });
+    return new ServerError("The seed must be an integer of at most 9007199254740991.", { parameter: "seed" });
   }
   if (!/^(\d+x\d+|auto)$/.test(size())) {
     return new ServerError("The size must be width x height, such as 64x64.", { parameter: "size" });
@@ -114,7 +114,7 @@ function summarize() {
   const { n, size, steps, guidance_scale: scale, seed } = settings();
   byId("settings-summary").textContent = [
     counted(n, "image"), size.replace("x", " × "), counted(steps, "step"), `guidance ${scale}`,
-    isLocked ? `seed ${seed}` : "new seed each time",
+    isLocked ? `seed ${seed}` : "random seed",
   ].join(" · ");
 }
 
@@ -130,9 +130,9 @@ function lock(isOn) {
 function progress(text) { byId("order-progress").textContent = text; }
 
 /**
- * Makes images of what the form says, in the place of those under way.
+ * Generates images from the form, in place of those in progress.
  *
- * @param {{isTyped: boolean}} how whether it was made while typing
+ * @param {{isTyped: boolean}} how whether it was started while typing
  */
 async function make({ isTyped = false } = {}) {
   follow.cancel();
@@ -165,7 +165,7 @@ async function make({ isTyped = false } = {}) {
   }
 }
 
-// Sends an order, again where the server is busy or away, until it is made.
+// Sends an order, and repeats it while the server is busy or unreachable.
 async function fulfil(order, signal, isTyped) {
   for (;;) {
     try {
@@ -199,7 +199,7 @@ async function receive(order, signal, isTyped) {
   }
 }
 
-// Takes the events of an order until it is made.
+// Receives the events of an order until it is finished.
 async function take(order, signal, isTyped, meter) {
   const begin = performance.now();
   const partials = Math.min(Number(field("partial_images").value), order.steps - 1);
@@ -233,7 +233,7 @@ async function take(order, signal, isTyped, meter) {
   }
   if (signal.aborted) return;
   if (ended < order.n) {
-    throw new ServerError("The server ended before all images were made.", { status: 503, retryAfter: 1 });
+    throw new ServerError("The server stopped before all images were finished.", { status: 503, retryAfter: 1 });
   }
   const seconds = ((performance.now() - begin) / 1000).toFixed(1);
   const made = images.filter(Boolean);
@@ -258,7 +258,7 @@ function stop(message) {
 
 // MARK: - The input image
 
-/** Takes an image to start from, and starts. */
+/** Sets the input image, and starts. */
 export async function use(file) {
   await startFrom(file);
   prompt.focus();
@@ -267,7 +267,7 @@ export async function use(file) {
 
 function showStrength() { byId("order-strength-value").value = Number(field("strength").value).toFixed(2); }
 
-// MARK: - Beginning
+// MARK: - Setup
 
 function restore(past, images) {
   const { model: name, hasInput, ...values } = past;
@@ -300,7 +300,7 @@ function grow() {
   prompt.style.height = `${prompt.scrollHeight}px`;
 }
 
-/** Readies the page. */
+/** Sets up the page. */
 export function start() {
   byId("settings").open = matchMedia("(min-width: 761px)").matches;
   form.addEventListener("submit", (event) => {
@@ -369,7 +369,7 @@ export function show() {
   if (!isTouched()) prompt.focus();
 }
 
-/** Stops what is under way. */
+/** Stops the order in progress. */
 export function escape() {
   if (running) stop("Stopped.");
 }

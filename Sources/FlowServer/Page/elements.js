@@ -1,14 +1,14 @@
-// What every page needs of the document.
+// Document helpers for all pages.
 
-/** The element of an id. */
+/** The element with an id. */
 export const byId = (id) => document.getElementById(id);
 
 /**
- * Makes an element.
+ * Creates an element.
  *
  * @param {string} name its tag, with classes after dots: "span.name"
- * @param {object} properties of the element; those with a dash are attributes
- * @param {...(Node|string)} children what it holds
+ * @param {object} properties of the element; those with a hyphen are attributes
+ * @param {...(Node|string)} children its content
  */
 export function element(name, properties = {}, ...children) {
   const [tag, ...classes] = name.split(".");
@@ -22,7 +22,7 @@ export function element(name, properties = {}, ...children) {
   return made;
 }
 
-/** Makes an SVG element with attributes. */
+/** Creates an SVG element with attributes. */
 export function drawn(tag, attributes = {}, text = "") {
   const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
   for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
@@ -33,7 +33,7 @@ export function drawn(tag, attributes = {}, text = "") {
 /** A count with its noun: "1 image", "3 images". */
 export const counted = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;
 
-/** A function that calls another one when it was not called for a while. */
+/** A debounced version of a function. */
 export function debounced(milliseconds, action) {
   let timer;
   const later = (...values) => {
@@ -47,39 +47,39 @@ export function debounced(milliseconds, action) {
 /** A random seed. */
 export const randomSeed = () => crypto.getRandomValues(new Uint32Array(1))[0];
 
-/** The number that a seed's field says, or null. */
+/** The number in a seed's field, or null. */
 export function seedOf(field) {
   const seed = Number(field.value.trim());
   return /^\d+$/.test(field.value.trim()) && Number.isSafeInteger(seed) ? seed : null;
 }
 
-/** Saves a file as the browser saves downloads. */
+/** Saves a file as a browser download. */
 export function download(file, name) {
   const link = element("a", { href: URL.createObjectURL(file), download: name });
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }
 
-/** A file's name for a text. */
+/** A file name for a text. */
 export const fileName = (text) =>
   text.toLowerCase().normalize("NFKD").replace(/[^a-z0-9]+/g, "-").replace(/^-|-$/g, "").slice(0, 60)
   || "image";
 
-/** Whether typing would bring up a keyboard on the screen. */
+/** Whether the device uses an on-screen keyboard. */
 export const isTouched = () => matchMedia("(pointer: coarse)").matches;
 
-/** Shows an error at its place, or takes it away. */
+/** Shows or clears an error in an element. */
 export function say(place, message) {
   place.textContent = message ?? "";
   place.hidden = !message;
 }
 
 /**
- * Shows an error below the field that caused it, or at a form's own place where none did.
+ * Shows an error below the field that caused it, or else in the form's own element.
  *
  * @param {HTMLFormElement} form whose fields are named as the server's parameters
- * @param {HTMLElement} place where other errors go
- * @param {?{message: string, parameter: ?string}} error what is wrong; null takes errors away
+ * @param {HTMLElement} place for other errors
+ * @param {?{message: string, parameter: ?string}} error the error; null clears errors
  */
 export function sayInForm(form, place, error) {
   for (const field of form.querySelectorAll("[aria-invalid]")) {
@@ -100,7 +100,7 @@ export function sayInForm(form, place, error) {
   }
 }
 
-/** Fills a choice, keeping what was chosen where it is still there. */
+/** Fills a select element, and keeps the selection if it still exists. */
 export function fill(select, options) {
   const before = select.value;
   select.replaceChildren(
@@ -108,7 +108,7 @@ export function fill(select, options) {
   if (options.some(([value]) => value === before)) select.value = before;
 }
 
-/** The sizes that suit a model, its own first; `only` lists the sizes that it was trained for, if so few. */
+/** The suggested sizes for a model, its own first; `only` lists the sizes that it was trained for, if it is limited. */
 export function sizes({ width, height, size_multiple: multiple, max_side: most }, only = []) {
   if (!width) return [["auto", "Automatic"]];  // The model is loading.
   const found = new Map([[`${width}x${height}`, `${width} × ${height}`]]);
@@ -120,7 +120,7 @@ export function sizes({ width, height, size_multiple: multiple, max_side: most }
   return [...found];
 }
 
-/** The proportions of a size such as 96x64. */
+/** The aspect ratio of a size such as 96x64. */
 export function aspectOf(size) {
   const [width, height] = size.split("x").map(Number);
   return width > 0 && height > 0 ? width / height : 1;

@@ -1,8 +1,8 @@
-// Images in a grid that fills as they finish, and one of them in full.
+// A grid of images that fills as they finish, and a viewer for one of them.
 
 import { byId, element, fileName } from "./elements.js";
 
-/** The file of an image that came as base64. */
+/** The file of a base64-encoded image. */
 export function fileOf(base64, format) {
   const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
   return new Blob([bytes], { type: `image/${format}` });
@@ -10,13 +10,13 @@ export function fileOf(base64, format) {
 
 const smallWidth = 128;
 
-/** A grid of images under way and finished. */
+/** A grid of finished images and images in progress. */
 export class Gallery {
   #list;
   #cells = [];
   #order = null;
 
-  /** @param {HTMLElement} list that the grid fills */
+  /** @param {HTMLElement} list the element of the grid */
   constructor(list) {
     this.#list = list;
     list.addEventListener("keydown", (event) => this.#move(event));
@@ -26,7 +26,7 @@ export class Gallery {
   get pictures() { return this.#cells.map((cell) => cell.picture).filter(Boolean); }
 
   /**
-   * Makes room for the images of an order; those of the one before stay, paler, until replaced.
+   * Prepares the grid for an order; images of the previous one stay, dimmed, until replaced.
    *
    * @param {{prompt: string, n: number, aspect: number, facts: string}} order
    */
@@ -47,7 +47,7 @@ export class Gallery {
     }
   }
 
-  /** Shows how far an image is: `done` is the part of its steps. */
+  /** Shows the progress of an image: `done` is the fraction of its steps. */
   preview(index, file, done) {
     const cell = this.#cells[index];
     if (!cell || cell.picture) return;
@@ -74,7 +74,7 @@ export class Gallery {
     images.forEach(({ file, seed }, index) => this.finish(index, file, seed));
   }
 
-  /** Says why an image will not come. */
+  /** Shows why an image failed. */
   fail(index, message) {
     const cell = this.#cells[index];
     if (!cell) return;
@@ -86,7 +86,7 @@ export class Gallery {
     this.#name(cell, "failed");
   }
 
-  /** Ends what is under way; images of an earlier order that were not replaced go. */
+  /** Ends the order; removes images of an earlier order that were not replaced. */
   settle() {
     const unfinished = this.#cells.filter((cell) => !cell.picture && !cell.failure?.isConnected);
     for (const cell of unfinished) cell.item.remove();
@@ -109,7 +109,7 @@ export class Gallery {
       "aria-label", `Image ${cell.index + 1} of ${this.#order.n}, ${state}: ${this.#order.prompt}`);
   }
 
-  // Decoded before it is shown, so that nothing flickers; a later image is never overtaken.
+  // Decoded before display to avoid flicker; never replaces a later image.
   async #put(cell, file) {
     const version = ++cell.version;
     const order = this.#order;
@@ -118,14 +118,14 @@ export class Gallery {
     URL.revokeObjectURL(image.src);
     if (version !== cell.version || order !== this.#order) return;
     cell.button.classList.remove("stale");
-    // Of so few pixels that smoothing would only blur them.
+    // For small images, smoothing would only blur the pixels.
     image.classList.toggle("small", image.naturalWidth < smallWidth);
     if (cell.image) cell.image.replaceWith(image);
     else cell.button.prepend(image);
     cell.image = image;
   }
 
-  // Arrow keys go from image to image, up and down by a line of the grid.
+  // Arrow keys move between images, vertically by a line of the grid.
   #move(event) {
     const cells = this.#cells.filter((cell) => !cell.button.disabled).map((cell) => cell.button);
     const position = cells.indexOf(document.activeElement);
@@ -137,11 +137,11 @@ export class Gallery {
   }
 }
 
-// MARK: - One image in full
+// MARK: - Viewer
 
 let shown = { pictures: [], index: 0, url: null };
 
-/** Shows an image in full. */
+/** Shows an image in the viewer. */
 export function view(pictures, index) {
   shown = { pictures, index, url: null };
   turn(0);
@@ -166,25 +166,25 @@ function turn(distance) {
   byId("viewer-previous").hidden = byId("viewer-next").hidden = count < 2;
 }
 
-/** The name of an image's file. */
+/** The file name of an image. */
 export const nameOf = ({ file, seed, prompt }) =>
   `${fileName(prompt)}-${seed}.${file.type === "image/jpeg" ? "jpg" : "png"}`;
 
-// The true size of the image, and how much larger it is shown.
+// The actual size of the image, and its display scale.
 function showSize() {
   const image = byId("viewer-picture");
   const { naturalWidth: width, naturalHeight: height, clientWidth } = image;
   if (!width) return;
   image.classList.toggle("small", width < smallWidth);
   const scale = clientWidth / width;
-  const enlarged = scale > 1.1 ? `, shown ${scale.toFixed(1)} times as large` : "";
+  const enlarged = scale > 1.1 ? `, enlarged ${scale.toFixed(1)} times` : "";
   byId("viewer-size").textContent = `${width} × ${height} pixels${enlarged}.`;
 }
 
 /**
- * Readies the dialog that shows an image in full.
+ * Sets up the viewer.
  *
- * @param {{use: function(object), keep: function(object)}} actions with the image that is shown
+ * @param {{use: function(object), keep: function(object)}} actions on the displayed image
  */
 export function startViewer({ use, keep }) {
   const dialog = byId("viewer");

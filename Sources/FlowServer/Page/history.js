@@ -22,8 +22,8 @@ function read() {
 /**
  * Shows the history.
  *
- * @param {function(object, ?object[])} restore called with the settings of the entry that is chosen, and
- *   its images where they are stored
+ * @param {function(object, ?object[])} restore called with the settings of the selected entry, and
+ *   its images if they are stored
  */
 export function startHistory(restore) {
   read();
@@ -47,13 +47,13 @@ export function startHistory(restore) {
 }
 
 /**
- * Adds an order whose images are made.
+ * Adds a finished order.
  *
- * One that was typed on from the one before takes its place, so that a sentence is one entry.
+ * An order that continues the text of the previous one replaces it, so that a sentence is one entry.
  *
  * @param {object} settings the order's
  * @param {{file: Blob, seed: number}[]} images of it
- * @param {boolean} isTyped whether it was made while typing
+ * @param {boolean} isTyped whether it was started while typing
  */
 export async function remember(settings, images, isTyped) {
   const thumbnails = await Promise.all(images.slice(0, thumbnailCount).map(({ file }) => thumbnail(file)));
@@ -85,7 +85,7 @@ function keep() {
     try {
       localStorage.setItem(storeName, JSON.stringify(entries.slice(0, count)));
       break;
-    } catch {  // The store is full, or closed to us; the page goes on without.
+    } catch {  // The storage is full or unavailable; the page works without it.
       if (count === 0) break;
     }
   }

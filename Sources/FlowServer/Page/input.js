@@ -1,4 +1,4 @@
-// The input image that images start from.
+// The input image.
 
 import { byId, sayInForm, say } from "./elements.js";
 
@@ -8,7 +8,7 @@ let current = null;
 /** The file of the input image, or null. */
 export const inputFile = () => current?.file ?? null;
 
-/** Takes an image to start from; null takes it away. */
+/** Sets the input image; null removes it. */
 export async function startFrom(file) {
   if (current) URL.revokeObjectURL(current.url);
   current = null;
@@ -38,7 +38,7 @@ async function readable(file) {
   return new Promise((done) => canvas.toBlob(done, "image/jpeg", 0.95));
 }
 
-/** Takes images that are pasted, or dropped on the page. */
+/** Accepts images that are pasted or dropped on the page. */
 export function takeDropped(composer, use) {
   const pictureIn = (transfer) => [...(transfer?.files ?? [])].find(({ type }) => type.startsWith("image/"));
   addEventListener("paste", (event) => {

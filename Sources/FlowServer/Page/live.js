@@ -1,4 +1,4 @@
-// Live: a drawing, a file, the screen or a camera in, images out, everything changeable between.
+// Live: input from a drawing, a file, the screen or a camera; images out; adjustable settings.
 
 import {
   byId, debounced, fill, isTouched, randomSeed, say, sayInForm, seedOf, sizes,
@@ -16,11 +16,11 @@ let models = [];
 let stream = null;
 let rowCount = 0;
 let isEncoding = false;
-let drawingVersion = 0;     // Counts the changes of the drawing,
-let wantedVersion = 0;      // those of the settings,
-let sent = "";              // and says which of both was sent last.
+let drawingVersion = 0;     // Counts changes of the drawing,
+let wantedVersion = 0;      // changes of the settings,
+let sent = "";              // and the versions that were sent last.
 let hasBlended = false;
-let suited = null;          // The state of the model that the fields were brought to.
+let suited = null;          // The model state for which the fields were initialized.
 
 const drawing = new Drawing(() => {
   drawingVersion += 1;
@@ -28,8 +28,8 @@ const drawing = new Drawing(() => {
   else begin();
 });
 const media = new Media(() => {
-  end("What was shared has ended.");
-  say(byId("source-error"), "What was shared has ended; share it again to go on.");
+  end("Sharing has ended.");
+  say(byId("source-error"), "Sharing has ended; share again to continue.");
 });
 
 const source = () => field("source").value;
@@ -38,7 +38,7 @@ const source = () => field("source").value;
 
 const model = () => models.find(({ id }) => id === field("model").value)?.streamflow;
 
-/** Takes the models that the server offers. */
+/** Updates the models that the server offers. */
 export function offer(all) {
   models = all.filter(({ streamflow }) => streamflow.can_edit !== false);
   const before = field("model").value;
@@ -64,7 +64,7 @@ async function suitSizes(chosen) {
   if (prompts && field("model").value === name) fill(field("size"), sizes(chosen, prompts.sizes));
 }
 
-// The settings that fields of the form stand for, by the server's names.
+// The settings in the form, by the server's names.
 const readings = {
   prompt: () => field("prompt").value.trim(),
   negative_prompt: () => field("negative_prompt").value.trim(),
@@ -101,7 +101,7 @@ function settings() {
   };
 }
 
-// Changes are gathered for a moment, so that a slider sends no more than the stream can take.
+// Changes are combined for a moment, so that a slider does not flood the stream.
 const waiting = new Set();
 let flushing = null;
 
@@ -140,16 +140,16 @@ function begin() {
   if (stream) return;
   sayInForm(form, byId("live-error"), null);
   if (!readings.prompt()) {
-    return complain(new ServerError("Say what the images show first.", { parameter: "prompt" }));
+    return complain(new ServerError("Enter a prompt first.", { parameter: "prompt" }));
   }
   if (seedOf(field("seed")) === null) {
-    return complain(new ServerError("The seed must be a whole number.", { parameter: "seed" }));
+    return complain(new ServerError("The seed must be an integer.", { parameter: "seed" }));
   }
   sent = "";
   stream = new LiveSocket(settings(), hear);
   showRunning();
   announce("Starting.");
-  byId("output-empty").textContent = "Starting. The first image takes a little longer.";
+  byId("output-empty").textContent = "Starting. The first image takes longer.";
 }
 
 function end(message, isLeaving = false) {
@@ -181,7 +181,7 @@ function announce(text) { byId("live-progress").textContent = text; }
 
 function complain(error) { sayInForm(form, byId("live-error"), error); }
 
-// MARK: - What the server says
+// MARK: - Server messages
 
 function hear(message, picture) {
   switch (message.type) {
@@ -240,7 +240,7 @@ function showRows({ rows, gain }) {
 let pictureCount = 0;
 let shownPicture = 0;
 
-// An image that is decoded after a later one is not shown.
+// An image that is decoded after a later one is dropped.
 async function put(file) {
   const number = ++pictureCount;
   const picture = await createImageBitmap(file).catch(() => null);
@@ -262,10 +262,10 @@ async function put(file) {
 
 // MARK: - Frames
 
-// As many as keep the server's rows filled.
+// Enough to fill the server's batch.
 const mostUnanswered = () => Math.max(2, rowCount);
 
-// Sends a frame where there is a new one and the server keeps up.
+// Sends a frame if there is a new one and the server keeps up.
 async function pump() {
   if (!stream?.isOpen || isEncoding || stream.unanswered >= mostUnanswered()) return;
   const isDrawn = source() === "draw";
@@ -289,10 +289,10 @@ async function pump() {
 
 // MARK: - Sources
 
-// What each says before it is open, its button then, and its button when it is.
+// For each source: the hint and the button before it is open, and the button when it is.
 const hints = {
   file: ["An image, or a video that plays in a loop.", "Choose an image or video", "Choose another"],
-  screen: ["A window or the whole screen, as you choose next.", "Share the screen", "Share something else"],
+  screen: ["A window or the whole screen, selected in the next step.", "Share the screen", "Share something else"],
   webcam: ["The image stays between this page and your server.", "Start the webcam", "Turn the webcam off"],
 };
 
@@ -332,12 +332,12 @@ function beginOrOpen() {
   else open();
 }
 
-// MARK: - Beginning
+// MARK: - Setup
 
 /**
- * Readies the page.
+ * Sets up the page.
  *
- * @param {function(Blob)} send called with an image that is sent to Create
+ * @param {function(Blob)} send called with an image to send to Create
  */
 export function start(send) {
   startOutput(send);
@@ -361,7 +361,7 @@ export function start(send) {
     else if (target === byId("live-filter")) change("similar");
     else if (target.name === "prompt" || target.name === "negative_prompt") changeSoon(target.name);
     else if (target.name === "seed" && seedOf(target) === null) {
-      complain(new ServerError("The seed must be a whole number.", { parameter: "seed" }));
+      complain(new ServerError("The seed must be an integer.", { parameter: "seed" }));
     } else if (target.name in readings) change(target.name);
   });
   byId("live-toggle").addEventListener("click", () => stream ? end() : beginOrOpen());
@@ -380,7 +380,7 @@ export function start(send) {
     field("source").value = "file";
     open(file);
   });
-  // Videos bring new frames all the time; the server's answers bring the turn to send them.
+  // Videos have new frames all the time; the server's responses determine when to send them.
   setInterval(pump, 33);
   addEventListener("pagehide", () => stream && end("", true));
   showValues();

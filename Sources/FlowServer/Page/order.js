@@ -1,11 +1,11 @@
-// An order for images: its request, what is said of it, and its images in one file.
+// An order for images: its request, its description, and its images in one file.
 
 import { aspectOf, counted, download, fileName } from "./elements.js";
 import { nameOf } from "./gallery.js";
 import { inputFile } from "./input.js";
 import { zip } from "./zip.js";
 
-/** The arguments of `send` for an order: JSON, or a form where there is an input image. */
+/** The arguments of `send` for an order: JSON, or a form if there is an input image. */
 export function requestOf(order, form, partials, signal) {
   const { hasInput, ...fields } = order;
   for (const name of ["model", "guidance", "schedule", "solver", "negative_prompt"]) {
@@ -22,13 +22,13 @@ export function requestOf(order, form, partials, signal) {
   return ["v1/images/edits", { method: "POST", body, signal }];
 }
 
-/** What the gallery says of an order. */
+/** The description of an order in the gallery. */
 export function factsOf({ prompt, n, size, steps, guidance_scale: scale }) {
   const facts = [counted(steps, "step"), `guidance ${scale}`];
   return { prompt, n, aspect: aspectOf(size), facts: facts.join(" · ") };
 }
 
-/** The size of an image in words. */
+/** The size of an image as text. */
 export async function pixelsOf(file) {
   const image = await createImageBitmap(file);
   const { width, height } = image;

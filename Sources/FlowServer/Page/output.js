@@ -1,4 +1,4 @@
-// What can be done with the output of a live stream: a snapshot, a recording, the full screen.
+// Tools for the output of a live stream: snapshot, recording, full screen.
 
 import { byId, download, say } from "./elements.js";
 
@@ -15,7 +15,7 @@ export const photograph = () => canvas.dataset.pictures
 
 let recorder = null;
 
-/** Whether the output is recorded. */
+/** Whether the output is being recorded. */
 export const isRecording = () => recorder !== null;
 
 const recordingType = () => ["video/webm;codecs=vp9", "video/webm", "video/mp4"].find(
@@ -34,7 +34,7 @@ function startRecording() {
     download(new Blob(parts, { type: type.split(";")[0] }), `streamflow-${stamp()}.${ending}`);
   });
   made.addEventListener("error", () => {
-    say(byId("live-error"), "The browser stopped the recording; what it had recorded is saved.");
+    say(byId("live-error"), "The browser stopped the recording; the part so far is saved.");
     stopRecording();
   });
   made.start(1000);
@@ -56,12 +56,12 @@ function showRecording() {
   button.setAttribute("aria-label", button.title);
 }
 
-// MARK: - Beginning
+// MARK: - Setup
 
 /**
- * Readies the tools below the output.
+ * Sets up the tools below the output.
  *
- * @param {function(Blob)} send called with the image that is sent to Create
+ * @param {function(Blob)} send called with the image to send to Create
  */
 export function startOutput(send) {
   const view = byId("output-view");
@@ -78,7 +78,7 @@ export function startOutput(send) {
   byId("output-screen").hidden = !document.fullscreenEnabled;
   byId("output-screen").addEventListener("click", () => {
     if (document.fullscreenElement) document.exitFullscreen();
-    else view.requestFullscreen().catch((error) => say(byId("live-error"), `No full screen: ${error.message}`));
+    else view.requestFullscreen().catch((error) => say(byId("live-error"), `Full screen failed: ${error.message}`));
   });
   addEventListener("pagehide", stopRecording);
   showRecording();

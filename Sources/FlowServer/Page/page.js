@@ -1,4 +1,4 @@
-// The frame of the page: its three pages, the models, the banner and the token.
+// The frame of the web UI: its three pages, the models, the banner and the token.
 
 import * as create from "./create.js";
 import { byId, say } from "./elements.js";
@@ -40,7 +40,7 @@ askWith((isRefused) => new Promise((given) => {
   const field = byId("token");
   field.value = "";
   dialog.returnValue = "";
-  say(byId("token-error"), isRefused ? "The server refused that token; check it and try again." : null);
+  say(byId("token-error"), isRefused ? "The server rejected the token; check it and try again." : null);
   dialog.addEventListener(
     "close", () => given(dialog.returnValue === "use" ? field.value.trim() : null), { once: true });
   dialog.showModal();
@@ -50,7 +50,7 @@ askWith((isRefused) => new Promise((given) => {
 
 let refreshing = false;
 
-/** Reads the models until the first of them is settled. */
+/** Polls the models until the first one is loaded or has failed. */
 async function refreshModels() {
   if (refreshing) return;
   refreshing = true;
@@ -64,7 +64,7 @@ async function refreshModels() {
       await pause(1.5);
     }
   } catch (error) {
-    if (error.code === "connection_lost") return;  // Found again, it calls again.
+    if (error.code === "connection_lost") return;  // Called again when the connection is restored.
     create.refuse(error);
   } finally {
     refreshing = false;
@@ -78,7 +78,7 @@ live.start((file) => {
   create.use(file);
 });
 addEventListener("keydown", (event) => {
-  // A dialog, and the full screen, close by Escape themselves.
+  // Dialogs and full screen handle Escape themselves.
   if (event.key !== "Escape" || event.isComposing || document.fullscreenElement) return;
   if (!document.querySelector("dialog[open]")) pages[current].escape?.();
 });

@@ -1,16 +1,16 @@
-// How far an order is: what is done, and an estimate of the time left.
+// The progress of an order, and an estimate of the remaining time.
 
 import { byId, counted } from "./elements.js";
 
-// The milliseconds that a step of an image took last, by model and size.
+// The latest time of a step in milliseconds, by model and size.
 const paces = new Map();
 
-/** Counts the images of an order as they are generated, and estimates the time left. */
+/** Tracks the images of an order, and estimates the remaining time. */
 export class OrderProgress {
   #order;
   #key;
-  #parts;      // How far each image is, from 0 to 1,
-  #ended = 0;  // and how many have ended.
+  #parts;      // The progress of each image, from 0 to 1,
+  #ended = 0;  // and the number of ended images.
   #first = null;
   #endsAt = null;
   #timer;
@@ -26,13 +26,13 @@ export class OrderProgress {
     this.#show();
   }
 
-  /** Notes that a part of an image's steps is done. */
+  /** Records the progress of an image. */
   advance(index, part) {
     this.#parts[index] = part;
     this.#estimate();
   }
 
-  /** Notes that an image is finished, or failed. */
+  /** Records that an image is finished or failed. */
   finish(index) {
     this.#ended += 1;
     this.advance(index, 1);
@@ -45,7 +45,7 @@ export class OrderProgress {
     byId("order-estimate").textContent = "";
   }
 
-  // From the first sign of life on: before it, engines may have been compiled.
+  // Measured from the first event: before it, engines may have been compiled.
   #estimate() {
     const now = performance.now();
     const done = this.#parts.reduce((sum, part) => sum + part, 0);

@@ -1,11 +1,11 @@
-// What a model was trained on: a random prompt that it knows, and the server's warnings.
+// Random prompts that a model knows, and the server's warnings.
 
 import { byId, element } from "./elements.js";
 import { get, sentence } from "./server.js";
 
 const known = new Map();
 
-/** The prompts that a model was trained on; null where it takes any, or where nothing is known. */
+/** The prompts that a model was trained on; null if it supports any prompt, or if unknown. */
 export async function promptsOf(model) {
   if (!model) return null;
   if (!known.has(model)) {
@@ -36,7 +36,7 @@ export function showWarnings(list, warnings) {
 }
 
 /**
- * Readies the button that fills in a random prompt.
+ * Sets up the button that fills in a random prompt.
  *
  * @param {function(): string} model the model's name
  * @param {function(string)} use called with the prompt
@@ -48,7 +48,7 @@ export function startSurprise(model, use) {
   });
 }
 
-/** Shows the button where a model has prompts to choose from. */
+/** Shows the button if the model lists its prompts. */
 export async function offerSurprise(model) {
   byId("surprise").hidden = (await promptsOf(model)) === null;
 }

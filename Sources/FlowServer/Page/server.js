@@ -1,6 +1,6 @@
-// The server's API: requests with the token, server-sent events, and a connection that comes back.
+// The server's API: requests with the token, server-sent events, and reconnection.
 
-/** What the server says is wrong, or that it does not answer. */
+/** An error that the server reports, or a lost connection. */
 export class ServerError extends Error {
   constructor(message, { status = 0, code = "", parameter = null, retryAfter = null } = {}) {
     super(message);
@@ -11,7 +11,7 @@ export class ServerError extends Error {
   get passes() { return this.status === 429 || this.status === 503; }
 }
 
-/** Tells of `lost` and `found`. */
+/** Dispatches the events `lost` and `found`. */
 export const connection = new EventTarget();
 let isLost = false;
 
@@ -26,10 +26,10 @@ let token = sessionStorage.getItem("streamflow-token");
 let asking = null;
 let ask = async () => null;
 
-/** Sets what asks for the token: a function of whether one was refused. */
+/** Sets the function that asks for the token; its argument is whether one was rejected. */
 export function askWith(question) { ask = question; }
 
-/** The subprotocols of a WebSocket, which carry the token where there is one. */
+/** The subprotocols of a WebSocket, which contain the token if there is one. */
 export const subprotocols = () => ["streamflow", ...(token ? [`bearer.${token}`] : [])];
 
 async function newToken(refused) {
@@ -50,7 +50,7 @@ async function newToken(refused) {
  *
  * @param {string} path below the page, such as "v1/models"
  * @param {object} options those of `fetch`; `json` is a body
- * @throws {ServerError} where the server refuses or does not answer
+ * @throws {ServerError} if the server rejects it or does not respond
  */
 export async function send(path, { json, headers, ...options } = {}) {
   if (json !== undefined) {
@@ -72,7 +72,7 @@ export async function send(path, { json, headers, ...options } = {}) {
   }
 }
 
-/** Sends a request whose answer is JSON. */
+/** Sends a request with a JSON response. */
 export async function get(path, options) {
   const response = await send(path, options);
   try {
@@ -98,7 +98,7 @@ export const sentence = (message) => {
 };
 
 /**
- * The server-sent events of an answer, as they come.
+ * The server-sent events of a response as they arrive.
  *
  * @yields {object} the data of each
  */
@@ -129,14 +129,14 @@ export const models = async () => (await get("v1/models")).data;
 
 // MARK: - The connection
 
-/** Says that the server does not answer, and looks for it until it does. */
+/** Reports the lost connection, and tries to reconnect. */
 export function lose() {
   if (!isLost) {
     isLost = true;
     connection.dispatchEvent(new Event("lost"));
     look();
   }
-  return new ServerError("The server does not answer.", { code: "connection_lost" });
+  return new ServerError("The server does not respond.", { code: "connection_lost" });
 }
 
 async function look() {
@@ -151,7 +151,7 @@ async function look() {
   connection.dispatchEvent(new Event("found"));
 }
 
-/** Resolves when the server answers again, at once where it is not lost. */
+/** Resolves when the server is reachable; at once if it is. */
 export const found = () => isLost
   ? new Promise((done) => connection.addEventListener("found", done, { once: true }))
   : Promise.resolve();
@@ -165,9 +165,9 @@ export function socketAddress(path) {
 
 // MARK: - Live streams
 
-/** A live stream: made when it is opened, and made anew when the server forgot it. */
+/** A live stream, which is created again if the server no longer has it. */
 export class LiveSocket {
-  /** The stream's settings as they are now. */
+  /** The current settings of the stream. */
   settings;
   #hear;
   #id = null;
@@ -181,7 +181,7 @@ export class LiveSocket {
    * Opens a stream.
    *
    * @param {object} settings the body of its request
-   * @param {function(object, ?Blob)} hear called with each message, and the image that it brings;
+   * @param {function(object, ?Blob)} hear called with each message, and its image;
    *   besides the server's own there are `open`, `waiting` and `failed`
    */
   constructor(settings, hear) {
@@ -192,7 +192,7 @@ export class LiveSocket {
 
   get isOpen() { return this.#socket?.readyState === WebSocket.OPEN; }
 
-  /** The frames that were sent and not answered. */
+  /** The number of frames without a response. */
   get unanswered() { return this.#sent - this.#answered; }
 
   /** Sends a frame. */
@@ -211,7 +211,7 @@ export class LiveSocket {
   /**
    * Ends the stream.
    *
-   * @param {boolean} isLeaving whether the page goes away, and cannot wait for the socket to close
+   * @param {boolean} isLeaving whether the page is being closed, and cannot wait for the socket to close
    */
   end(isLeaving = false) {
     this.#isEnded = true;
@@ -253,7 +253,7 @@ export class LiveSocket {
     this.#forget();
   }
 
-  // Finds the stream again with the settings of now, or makes one.
+  // Reconnects to the stream with the current settings, or creates one.
   async #find() {
     if (this.#id) {
       const { model, stages, output_format, ...changeable } = this.settings;
@@ -269,7 +269,7 @@ export class LiveSocket {
     if (!this.#isEnded) this.#hear({ type: "settings", ...made });
   }
 
-  // Talks until the connection ends.
+  // Exchanges messages until the connection ends.
   #talk() {
     return new Promise((ended) => {
       const socket = this.#socket = new WebSocket(socketAddress(`${this.#path}/socket`), subprotocols());

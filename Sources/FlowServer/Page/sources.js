@@ -1,4 +1,4 @@
-// What a live stream is made of: a drawing, a file, the screen or a camera.
+// The sources of a live stream: a drawing, a file, the screen or a camera.
 
 import { byId, element } from "./elements.js";
 
@@ -19,7 +19,7 @@ export class Drawing {
   #isDown = false;
   #changed;
 
-  /** @param {function()} changed called after each change that a person made */
+  /** @param {function()} changed called after each change by the user */
   constructor(changed) {
     this.#changed = changed;
     this.#canvas.after(this.#cursor);
@@ -37,7 +37,7 @@ export class Drawing {
 
   get canvas() { return this.#canvas; }
 
-  /** Takes the last stroke back. */
+  /** Undoes the last stroke. */
   undo() {
     const before = this.#undone.pop();
     byId("undo").disabled = this.#undone.length === 0;
@@ -58,7 +58,7 @@ export class Drawing {
     this.#context.fillRect(0, 0, this.#canvas.width, this.#canvas.height);
   }
 
-  // Something to begin with: a yellow disc on blue.
+  // The initial drawing: a yellow disc on blue.
   #begin() {
     this.#wipe(colors[6]);
     this.#context.fillStyle = colors[4];
@@ -168,7 +168,7 @@ export class Drawing {
 
 // MARK: - Files, screens, cameras
 
-/** An image that stands still, or a video, whatever it comes from. */
+/** A still image or a video from any source. */
 export class Media {
   #video = byId("moving");
   #still = byId("still");
@@ -176,7 +176,7 @@ export class Media {
   #ended;
   #count = 0;
 
-  /** @param {function()} ended called when what was shared ends by itself */
+  /** @param {function()} ended called when sharing ends by itself */
   constructor(ended) {
     this.#ended = ended;
     const count = () => {
@@ -189,16 +189,16 @@ export class Media {
   get isOpen() { return this.#shown !== null; }
   get isMoving() { return this.#shown === this.#video; }
 
-  /** What changes when there is something new to see. */
+  /** A value that changes with each new frame. */
   get version() {
     if (!this.isMoving) return this.#count;
-    // Browsers call back for frames that are shown only.
+    // Browsers call back only for displayed frames.
     const isSeen = !document.hidden && this.#video.offsetParent !== null;
     const isCounted = this.#video.requestVideoFrameCallback && isSeen;
     return isCounted ? this.#count : this.#video.currentTime;
   }
 
-  /** What shows it, with its size. */
+  /** The displaying element, with its size. */
   get view() {
     const { videoWidth, videoHeight, naturalWidth, naturalHeight } = this.#shown ?? {};
     return { shown: this.#shown, width: videoWidth ?? naturalWidth, height: videoHeight ?? naturalHeight };
@@ -234,7 +234,7 @@ export class Media {
     return this.#share("getUserMedia", { video }, "the webcam");
   }
 
-  /** Lets go of everything. */
+  /** Releases everything. */
   close() {
     for (const track of this.#video.srcObject?.getTracks() ?? []) track.stop();
     for (const shown of [this.#video, this.#still]) {
@@ -249,7 +249,7 @@ export class Media {
   async #share(method, wishes, what) {
     if (!navigator.mediaDevices?.[method]) {
       throw new Error(
-        `The browser gives ${what} only to pages of this machine or over HTTPS; open the page at `
+        `The browser allows ${what} only for local pages or over HTTPS; open the page at `
         + `http://localhost:${location.port || 80}, or put the server behind HTTPS.`);
     }
     this.close();
@@ -257,11 +257,11 @@ export class Media {
     try {
       shared = await navigator.mediaDevices[method](wishes);
     } catch (error) {
-      if (error.name === "NotFoundError") throw new Error(`The browser found nothing to open for ${what}.`);
+      if (error.name === "NotFoundError") throw new Error(`The browser did not find ${what}.`);
       if (error.name === "NotReadableError") {
         throw new Error(`Another program uses ${what}; close it there and try again.`);
       }
-      throw new Error(`The browser was not allowed to use ${what}; allow it beside the address and try again.`);
+      throw new Error(`The browser has no permission to use ${what}; allow it in the address bar and try again.`);
     }
     shared.getVideoTracks()[0].addEventListener("ended", () => {
       if (this.#video.srcObject !== shared) return;
@@ -291,7 +291,7 @@ export class Media {
 
 const scratch = document.createElement("canvas");
 
-/** A view as a JPEG file whose longer side is at most so many pixels. */
+/** A view as a JPEG file with a limited longer side. */
 export function photographed(view, width, height, side) {
   const scale = Math.min(1, side / Math.max(width, height));
   scratch.width = Math.max(1, Math.round(width * scale));

@@ -1,11 +1,11 @@
-// Status: what is in flight, how fast it goes, and what is in memory.
+// Status: images in flight, throughput, and models in memory.
 
 import { byId, counted, drawn, element, say } from "./elements.js";
 import { found, get, pause } from "./server.js";
 
 const interval = 0.5;
 const bucketSeconds = 5;
-const mostCells = 40;  // A track of more steps than that is drawn as a bar.
+const mostCells = 40;  // Tracks with more steps are drawn as a bar.
 
 let watching = 0;
 
@@ -76,7 +76,7 @@ const bytes = (count) => count >= 1e9 ? `${(count / 1e9).toFixed(1)} GB` : `${Ma
 
 const hues = new Map();
 
-// Requests that follow each other are far apart on the color wheel.
+// Consecutive requests get distant hues.
 function hueOf(request) {
   if (!hues.has(request)) hues.set(request, (200 + hues.size * 137.5) % 360);
   return hues.get(request);
@@ -90,7 +90,7 @@ function drawBatches(models, streams) {
   for (const batch of batches.filter(({ rows }) => rows.length > 0)) {
     drawings.set(`${batch.model} ${batch.width}x${batch.height}`, batchDrawing(batch));
   }
-  // A stream whose frames are slower than this page asks is seen by its rate.
+  // A slow stream may have no frame in flight when polled, so its rate counts.
   for (const stream of streams.filter((stream) => stream.in_flight > 0 || stream.frames_per_second > 0)) {
     drawings.set(stream.id, streamDrawing(stream));
   }
@@ -108,10 +108,10 @@ function drawBatches(models, streams) {
   if (drawings.size > 0) return;
   byId("batches").append(element(
     "p.empty", {},
-    "Nothing is in flight. Make images under Create, or start a stream under Live, and watch them move."));
+    "No images are in flight. Generate images under Create, or start a stream under Live."));
 }
 
-// A live stream: its frames are in flight for too short a time to draw each.
+// A live stream: its frames are in flight too briefly to draw each.
 function streamDrawing({ id, model, width, height, in_flight: count, frames_per_second: frames, rows }) {
   return element(
     "div.batch", {},
@@ -132,7 +132,7 @@ function batchDrawing({ model, width, height, row_capacity: capacity, tick_secon
     ...sorted.map((row) => line(row, most)),
     ...Array.from({ length: free }, (_, index) => line(null, most, index === 0 ? "free" : "")));
   const facts = [`${rows.length} of ${counted(capacity, "row")}`];
-  if (tick) facts.push(`${(tick * 1000).toFixed(tick < 0.01 ? 1 : 0)} ms a call`);
+  if (tick) facts.push(`${(tick * 1000).toFixed(tick < 0.01 ? 1 : 0)} ms per call`);
   return element(
     "div.batch", {},
     element(
@@ -146,7 +146,7 @@ function inWords(rows, capacity) {
   return `${rows.length} of ${counted(capacity, "row")} in flight, of ${counted(requests, "request")}`;
 }
 
-// A line of the drawing; null is a row that is free.
+// A line of the drawing; null is a free batch row.
 function line(row, most, name = "") {
   const steps = row ? Math.min(row.steps, mostCells) : 0;
   const stage = row ? Math.min(steps - 1, Math.floor(row.stage * steps / row.steps)) : -1;
@@ -170,7 +170,7 @@ function line(row, most, name = "") {
 // MARK: - Throughput
 
 function drawThroughput(buckets) {
-  // As wide as its place, so that its words are as large as the page's.
+  // As wide as its container, so that its text has the page's size.
   const [width, height, left, bottom] = [Math.max(280, byId("throughput").clientWidth), 180, 36, 22];
   const span = 600;
   const rates = buckets.map(({ seconds_ago: ago, pictures }) => ({ ago, rate: pictures / bucketSeconds }));
@@ -178,7 +178,7 @@ function drawThroughput(buckets) {
   const top = roundTop(peak);
   const chart = drawn("svg", {
     class: "chart", viewBox: `0 0 ${width} ${height}`, width, height, role: "img",
-    "aria-label": `Throughput: at most ${rate(peak)} images a second, now ${rate(rates.at(-1)?.rate ?? 0)}`,
+    "aria-label": `Throughput: peak ${rate(peak)} images per second, now ${rate(rates.at(-1)?.rate ?? 0)}`,
   });
   const y = (value) => (height - bottom - 8) * (1 - value / top) + 8;
   for (const value of [0, top / 2, top]) {
@@ -231,7 +231,7 @@ function drawStreams(streams) {
   byId("streams").replaceChildren(...streams.map((stream) => row(
     `${stream.id}, ${stream.model}`, null, [
       `${stream.width} × ${stream.height}`, counted(stream.rows, "row"),
-      `${(stream.frames_per_second ?? 0).toFixed(1)} frames a second`,
+      `${(stream.frames_per_second ?? 0).toFixed(1)} frames per second`,
       `${whole.format(stream.made)} made`, `${whole.format(stream.skipped)} skipped`,
     ])));
   if (streams.length === 0) byId("streams").append(element("li.empty", {}, "None. Start one under Live."));

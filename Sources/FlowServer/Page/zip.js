@@ -13,11 +13,11 @@ export function checksum(bytes) {
   return ~value >>> 0;
 }
 
-// The fields that a local header and an entry of the directory share.
+// The common fields of a local header and a directory entry.
 function common(view, start, { nameBytes, bytes, crc }, date) {
   const time = date.getHours() << 11 | date.getMinutes() << 5 | date.getSeconds() >> 1;
   const day = Math.max(0, date.getFullYear() - 1980) << 9 | date.getMonth() + 1 << 5 | date.getDate();
-  view.setUint16(start, 20, true);          // Version 2.0 reads it.
+  view.setUint16(start, 20, true);          // Requires version 2.0.
   view.setUint16(start + 2, 0x0800, true);  // Names are UTF-8.
   view.setUint16(start + 6, time, true);
   view.setUint16(start + 8, day, true);
@@ -28,10 +28,10 @@ function common(view, start, { nameBytes, bytes, crc }, date) {
 }
 
 /**
- * Packs files.
+ * Creates an archive.
  *
- * @param {{name: string, bytes: Uint8Array}[]} files at most 65,535, of less than 4 GiB together
- * @param {Date} date their time
+ * @param {{name: string, bytes: Uint8Array}[]} files at most 65,535, less than 4 GiB in total
+ * @param {Date} date their modification time
  * @returns {Blob} the archive
  */
 export function zip(files, date = new Date()) {
