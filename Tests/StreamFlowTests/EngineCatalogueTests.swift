@@ -14,9 +14,9 @@ import Testing
   private func catalogue(weightsByteCount: Int) -> EngineCatalogue {
     EngineCatalogue(
       capacity: 6, weightsByteCount: weightsByteCount, provider: provider
-    ) { rows, chunks in
-      let graph = Graph(name: "\(rows)x\(chunks)")
-      graph.output(try graph.input("input", shape: [rows, chunks]).silu(), as: "output")
+    ) { rows, structure in
+      let graph = Graph(name: "\(rows)x\(structure.chunks)")
+      graph.output(try graph.input("input", shape: [rows, structure.chunks]).silu(), as: "output")
       return GraphModule(graph, weightsIdentity: [])
     }
   }
@@ -31,9 +31,9 @@ import Testing
   func small() async throws {
     let catalogue = catalogue(weightsByteCount: 1)
     for (rows, chunks) in [(3, 1), (2, 1), (3, 2), (6, 2), (1, 2), (4, 1), (10, 1)] {
-      try await catalogue.prepare(rows, chunks: chunks)
-      for part in catalogue.parts(for: rows, chunks: chunks) {
-        #expect(part.engine.rows >= part.rows.count && part.engine.chunks == chunks)
+      try await catalogue.prepare(rows, structure: NetworkStructure(chunks: chunks))
+      for part in catalogue.parts(for: rows, structure: NetworkStructure(chunks: chunks)) {
+        #expect(part.engine.rows >= part.rows.count && part.engine.structure.chunks == chunks)
       }
     }
     #expect(provider.log.made.map(\.name) == ["4x1", "4x2", "6x2", "6x1"])
@@ -66,7 +66,7 @@ import Testing
     let given = given()
     given.add(try Self.engine(rows: 4))
     #expect(given.parts(for: 9).map(\.rows) == [0..<4, 4..<8, 8..<9])
-    #expect(!given.hasEngine(chunks: 2) && given.hasEngine(chunks: 1))
+    #expect(!given.hasEngine(NetworkStructure(chunks: 2)) && given.hasEngine(NetworkStructure()))
   }
 
   private static func engine(rows: Int) throws -> RowEngine {
@@ -74,7 +74,7 @@ import Testing
     let input = graph.input("input", shape: [rows, 256, 256])
     graph.output(try input.matrixProduct(input), as: "output")
     let session = try Program.compiled(GraphModule(graph, weightsIdentity: []))
-    return RowEngine(session, rows: rows, chunks: 1)
+    return RowEngine(session, rows: rows, structure: NetworkStructure())
   }
 
   @Test("Of a large network there is one program at a time")
@@ -85,7 +85,7 @@ import Testing
     #expect(first != nil && catalogue.parts(for: 1)[0].engine === first)
     try await catalogue.prepare(1)
     #expect(first != nil)
-    try await catalogue.prepare(1, chunks: 2)
+    try await catalogue.prepare(1, structure: NetworkStructure(chunks: 2))
     #expect(first == nil)
     #expect(provider.log.made.map(\.name) == ["4x1", "1x2"])
     #expect(provider.log.present.map(\.name) == ["1x2"])

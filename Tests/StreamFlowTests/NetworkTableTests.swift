@@ -37,7 +37,7 @@ import Testing
         checkpoint, height: 8, width: 8, precomputed: Set(tables.inputs), provider: provider)
       let network = VelocityNetwork(
         blueprint, times: try await blueprint.timeTable(), rowCapacity: 2)
-      network.chunkCount = 2
+      network.structure.chunks = 2
       let conditioning = Conditioning(text: text, timeInputs: timeInputs, chunkCount: 2)
       try await network.prepare(rowCount: 2)
       network.begin(rowCount: 2)

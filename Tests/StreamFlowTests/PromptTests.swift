@@ -84,7 +84,7 @@ import Testing
     let sample = noise.latents(shape: [4, 16, 16])
     var outputs: [[Float]] = []
     for chunks in [1, 2, 3, 1] {
-      network.chunkCount = chunks
+      network.structure.chunks = chunks
       try await network.prepare(rowCount: 1)
       network.begin(rowCount: 1)
       network.load(

@@ -17,6 +17,10 @@ struct AffineStep: Equatable, Sendable {
   var mostEvaluations = 0
   /// The index of the first guided row from here on.
   var nextGuided: Int?
+  /// The coefficient of the source in the part of the sample that a mask holds, after this row.
+  var heldSource: Float = 1
+  /// The coefficient of the first noise in the part of the sample that a mask holds, after this row.
+  var heldNoise: Float = 0
 
   init(_ row: StepPlan.Row, evaluations: Range<Int>) {
     timestep = row.timestep

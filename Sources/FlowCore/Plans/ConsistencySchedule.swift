@@ -62,6 +62,6 @@ public struct ConsistencySchedule: Schedule, Equatable {
     return StepPlan.Row(
       timestep: Float(timestep), sample: kept * (out * data.sample + skip),
       output: kept * out * data.output, noise: (1 - nextAlpha).squareRoot(),
-      residual: prediction.residual(alpha: alpha))
+      residual: prediction.residual(alpha: alpha), level: .diffusion(alpha: alpha))
   }
 }

@@ -104,6 +104,6 @@ public struct DiffusionSchedule: Schedule, Equatable {
     return StepPlan.Row(
       timestep: Float(timestep), sample: (scale + ratio * (scale - data.sample)) / nextScale,
       output: -ratio * data.output / nextScale, noise: fresh / nextScale,
-      residual: prediction.residual(alpha: alpha))
+      residual: prediction.residual(alpha: alpha), level: .diffusion(alpha: alpha))
   }
 }

@@ -110,7 +110,7 @@ public struct FlowMatchingSchedule: FlowSchedule, Equatable {
     let rows = zip(grid.sigmas, grid.sigmas.dropFirst()).map { sigma, next in
       StepPlan.Row(
         timestep: timestep(sigma: sigma), sample: 1 - next, output: -sigma * (1 - next),
-        noise: next, residual: .velocity(sigma: sigma))
+        noise: next, residual: .velocity(sigma: sigma), level: .flow(sigma: sigma))
     }
     return StepPlan(rows: rows, stepCount: stepCount, start: start)
   }

@@ -28,6 +28,7 @@ extension FlowSchedule {
   ) -> StepPlan.Row {
     StepPlan.Row(
       timestep: timestep(sigma: sigma), sample: sample, output: outputSign * velocity,
-      evaluations: evaluations, residual: .velocity(sigma: sigma, sign: outputSign))
+      evaluations: evaluations, residual: .velocity(sigma: sigma, sign: outputSign),
+      level: .flow(sigma: sigma))
   }
 }

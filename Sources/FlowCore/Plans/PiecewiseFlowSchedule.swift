@@ -100,7 +100,8 @@ public struct PiecewiseFlowSchedule: Schedule, Equatable {
       output: duration * velocity.output,
       residual: .init(
         sample: -scale, reference: scale * end.squareRoot(), noise: scale * (1 - end).squareRoot(),
-        offset: -velocity.sample / velocity.output))
+        offset: -velocity.sample / velocity.output),
+      level: start(at: (timestep, window), alphas))
   }
 
   /// The map of a whole window, `end = lambda * start + eta * output`.

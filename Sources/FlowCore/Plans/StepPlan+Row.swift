@@ -30,12 +30,16 @@ extension StepPlan {
     public var evaluations: [Evaluation]
     /// The output that residual guidance takes for the unconditional prediction.
     public var residual: Residual
+    /// The data and the noise of the sample that this row reads, by which the masked part of an image
+    /// is held to its source; nil where a plan takes no mask.
+    public var level: Start?
 
     /// Creates a row; what is left out is 1 for the sample and q, and 0 for the rest.
     public init(
       timestep: Float, sample: Double = 1, output: Double, memory: Double = 0,
       noise: Double = 0, source: Double = 0, firstNoise: Double = 0, memoryDecay: Double = 0,
-      memoryGain: Double = 1, evaluations: [Evaluation] = [], residual: Residual
+      memoryGain: Double = 1, evaluations: [Evaluation] = [], residual: Residual,
+      level: Start? = nil
     ) {
       self.timestep = timestep
       self.sample = sample
@@ -48,6 +52,7 @@ extension StepPlan {
       self.memoryGain = memoryGain
       self.evaluations = evaluations
       self.residual = residual
+      self.level = level
     }
   }
 

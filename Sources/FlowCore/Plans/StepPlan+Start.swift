@@ -47,6 +47,9 @@ extension StepPlan {
       self.noise = noise
     }
 
+    /// Clean data.
+    static let clean = Start(reference: 1, noise: 0)
+
     /// That of a flow, `(1 - sigma) * data + sigma * noise`.
     static func flow(sigma: Double) -> Start { Start(reference: 1 - sigma, noise: sigma) }
 

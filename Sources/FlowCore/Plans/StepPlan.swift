@@ -17,6 +17,8 @@ public struct StepPlan: Equatable, Sendable {
   /// The first sample where an image is given.
   public var start: Start
 
+  /// Whether a trajectory of the plan can hold a part of the image to its source.
+  public let takesMask: Bool
   let usesMemory: Bool
   let readsSource: Bool
   let readsFirstNoise: Bool
@@ -46,6 +48,7 @@ public struct StepPlan: Equatable, Sendable {
     self.initialNoiseScale = initialNoiseScale
     self.start = start
     let own = rows.flatMap(\.evaluations)
+    takesMask = rows.allSatisfy { $0.level != nil }
     usesMemory = rows.contains { $0.memory != 0 }
     readsSource = rows.contains { $0.source != 0 } || own.contains { $0.source != 0 }
     readsFirstNoise = rows.contains { $0.firstNoise != 0 }
@@ -66,8 +69,21 @@ public struct StepPlan: Equatable, Sendable {
       if rows[index].evaluations.isEmpty { guided = index }
       steps[index].mostEvaluations = most
       steps[index].nextGuided = guided
+      // After the last row the sample is clean.
+      let level = index + 1 < rows.count ? rows[index + 1].level ?? .clean : .clean
+      steps[index].heldSource = Float(level.reference)
+      steps[index].heldNoise = Float(level.noise)
     }
     self.steps = steps
+  }
+
+  /// The plan that goes on with another one where this one ends: an inversion and the way back.
+  ///
+  /// - Precondition: the first row of the other reads no memory, as that of any plan.
+  public func followed(by other: StepPlan) -> StepPlan {
+    StepPlan(
+      rows: rows + other.rows, stepCount: stepCount + other.stepCount,
+      initialNoiseScale: initialNoiseScale, start: start)
   }
 
   /// The batch rows that a row of the plan takes.

@@ -34,9 +34,10 @@ public struct FlowAlign: Hashable, Sendable {
           .init(.source, weight: -1, sample: 0, source: 1 - sigma, noise: sigma),
         ])
       row.source = pull
+      row.level = .clean
       return row
     }
     return StepPlan(
-      rows: rows, stepCount: stepCount, start: StepPlan.Start(reference: 1, noise: 0))
+      rows: rows, stepCount: stepCount, start: .clean)
   }
 }

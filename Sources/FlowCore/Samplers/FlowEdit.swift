@@ -70,7 +70,7 @@ public struct FlowEdit: Hashable, Sendable {
     return StepPlan(
       rows: rows, stepCount: editedSteps,
       start: first < firstFinal
-        ? StepPlan.Start(reference: 1, noise: 0) : .flow(sigma: grid.sigmas[first]))
+        ? .clean : .flow(sigma: grid.sigmas[first]))
   }
 
   /// The rows of a step, one per draw; the memory holds the sum over earlier draws.
@@ -88,6 +88,7 @@ public struct FlowEdit: Hashable, Sendable {
         evaluations: evaluations)
       if isLast, drawCount > 1 { row.memory = row.output }
       row.memoryDecay = draw == 1 ? 0 : 1
+      row.level = .clean
       return row
     }
   }

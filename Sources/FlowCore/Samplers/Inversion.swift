@@ -34,6 +34,6 @@ extension FlowSchedule {
     return StepPlan(
       rows: solver.rows(
         over: TimeGrid(rising: sigmas), sign: outputSign, timestep: timestep(sigma:)),
-      stepCount: stepCount, start: StepPlan.Start(reference: 1, noise: 0))
+      stepCount: stepCount, start: .clean)
   }
 }

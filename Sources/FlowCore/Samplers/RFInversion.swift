@@ -36,7 +36,7 @@ public struct RFInversion: Hashable, Sendable {
       return row
     }
     return StepPlan(
-      rows: rows, stepCount: stepCount, start: StepPlan.Start(reference: 1, noise: 0))
+      rows: rows, stepCount: stepCount, start: .clean)
   }
 
   /// Compiles the plan back to an image, under the target prompt and the trajectory's guidance.

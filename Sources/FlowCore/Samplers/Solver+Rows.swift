@@ -16,7 +16,7 @@ extension Solver {
     ) -> StepPlan.Row {
       StepPlan.Row(
         timestep: timestep(sigma), sample: sample, output: sign * output, memory: sign * memory,
-        noise: noise, residual: .velocity(sigma: sigma, sign: sign))
+        noise: noise, residual: .velocity(sigma: sigma, sign: sign), level: .flow(sigma: sigma))
     }
     let steps = zip(grid.sigmas, grid.sigmas.dropFirst()).map { Step(start: $0, end: $1) }
     switch self {

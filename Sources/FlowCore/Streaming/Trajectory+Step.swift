@@ -73,6 +73,10 @@ extension Trajectory {
     if step.noise != 0 { sample.add(noise.latents(shape: sample.shape), times: step.noise) }
     if step.source != 0, let source { sample.add(source, times: step.source) }
     if step.firstNoise != 0, let firstNoise { sample.add(firstNoise, times: step.firstNoise) }
+    if let mask, let source, let firstNoise {
+      sample.hold(
+        outside: mask, to: source, times: step.heldSource, and: firstNoise, times: step.heldNoise)
+    }
     if plan.usesMemory { remember(step) }
     drawn = nil
     stage += 1

@@ -19,6 +19,8 @@ public struct Trajectory<Conditioning: Sendable>: Sendable {
   let firstNoise: Latents?
   /// The clean latents of the input image, where the plan reads them.
   let source: Latents?
+  /// Where the image is repainted, 0 to 1, one element for each latent pixel; nil for everywhere.
+  let mask: Latents?
   let prompted: Conditioning
   let unprompted: Conditioning?
   let sourcePrompted: Conditioning?
@@ -47,6 +49,9 @@ public struct Trajectory<Conditioning: Sendable>: Sendable {
   ///   - reference: the clean latents of the input image: what it starts from, with as much noise
   ///     mixed in as the plan says, what `selfNegative` guidance leads away from, and the source of
   ///     plans that read one; without it the trajectory starts from noise alone.
+  ///   - mask: where the image is repainted: 1, where it stays as the reference: 0, or between;
+  ///     `[1, height, width]`. After each step the rest is the reference again, with the noise that
+  ///     the trajectory began with as the next step expects it.
   ///   - initial: the first sample, such as where an inversion ended, instead of what the plan
   ///     starts from.
   ///   - noise: the generator; the first draw is the first sample, the later ones are for plans
@@ -58,8 +63,8 @@ public struct Trajectory<Conditioning: Sendable>: Sendable {
   public init(
     id: Int, plan: StepPlan, guidance: Guidance = .none, prompted: Conditioning,
     unprompted: Conditioning? = nil, sourcePrompted: Conditioning? = nil,
-    reference: Latents? = nil, initial: Latents? = nil, noise: GaussianNoise, shape: Shape,
-    keepsEstimate: Bool = false
+    reference: Latents? = nil, mask: Latents? = nil, initial: Latents? = nil,
+    noise: GaussianNoise, shape: Shape, keepsEstimate: Bool = false
   ) {
     precondition(
       !guidance.readsUnprompted || unprompted != nil, "\(guidance) needs an unprompted side")
@@ -71,6 +76,11 @@ public struct Trajectory<Conditioning: Sendable>: Sendable {
       !plan.roles.contains(.source) || sourcePrompted != nil,
       "the plan reads the conditioning of the input image")
     precondition(!plan.readsSource || reference != nil, "the plan reads the input image")
+    if let mask {
+      precondition(plan.takesMask && reference != nil, "a mask needs a reference and a plan for it")
+      precondition(
+        mask.scalars.count * shape[0] == shape.elementCount, "a mask of \(mask.shape) for \(shape)")
+    }
     if case .onetimeNegative = guidance {
       precondition(plan.steps[0].evaluations.isEmpty, "\(guidance) needs a guided first row")
     }
@@ -81,10 +91,11 @@ public struct Trajectory<Conditioning: Sendable>: Sendable {
     self.unprompted = unprompted
     self.sourcePrompted = sourcePrompted
     self.keepsEstimate = keepsEstimate
-    source = plan.readsSource ? reference : nil
+    source = plan.readsSource || mask != nil ? reference : nil
+    self.mask = mask
     self.noise = noise
     var sample = self.noise.latents(shape: shape)
-    firstNoise = keepsEstimate || plan.readsFirstNoise ? sample : nil
+    firstNoise = keepsEstimate || plan.readsFirstNoise || mask != nil ? sample : nil
     switch guidance {
     case .selfNegative: residual = ResidualGuidance(reference: reference, noise: sample)
     case .onetimeNegative: residual = ResidualGuidance(reference: nil, noise: sample)

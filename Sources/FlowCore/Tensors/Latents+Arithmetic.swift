@@ -51,6 +51,25 @@ extension Latents {
     for index in sample.indices { sample[index] = held * sample[index] + factor * other[index] }
   }
 
+  /// Replaces the elements outside a mask by `source * a + noise * b`, in place.
+  ///
+  /// `held + mask * (sample - held)`; the mask is the same for all channels.
+  mutating func hold(
+    outside mask: Latents, to source: Latents, times a: Float, and noise: Latents, times b: Float
+  ) {
+    precondition(scalars.count == source.scalars.count, "the two differ in count")
+    let (mask, source, noise) = (mask.scalars.span, source.scalars.span, noise.scalars.span)
+    var sample = scalars.mutableSpan
+    var place = 0
+    for index in sample.indices {
+      let weight = mask[place]
+      place = place + 1 == mask.count ? 0 : place + 1
+      guard weight != 1 else { continue }
+      let held = a * source[index] + b * noise[index]
+      sample[index] = held + weight * (sample[index] - held)
+    }
+  }
+
   /// Extrapolates from an unconditional prediction (held here) towards a conditional one, in place.
   ///
   /// `unconditional + scale * (conditional - unconditional)`, equation 6 of Ho and Salimans, 2022

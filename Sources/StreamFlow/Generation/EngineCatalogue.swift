@@ -2,19 +2,19 @@ internal import FlowEngine
 internal import FlowGraph
 internal import FlowModels
 
-/// A program of one batch size and one number of chunks, and what its rows hold.
+/// A program of one batch size and one structure, and what its rows hold.
 final class RowEngine {
   let program: Program
   let rows: Int
-  /// The chunks of a row's conditioning.
-  let chunks: Int
+  /// What the network's rows read.
+  let structure: NetworkStructure
   /// What each row's conditioning was when it was last written.
   var conditionings: [Conditioning?]
 
-  init(_ program: Program, rows: Int, chunks: Int) {
+  init(_ program: Program, rows: Int, structure: NetworkStructure) {
     self.program = program
     self.rows = rows
-    self.chunks = chunks
+    self.structure = structure
     conditionings = [Conditioning?](repeating: nil, count: rows)
   }
 }
@@ -23,7 +23,7 @@ final class RowEngine {
 final class EngineCatalogue {
   /// Who makes programs.
   enum Growth {
-    /// The catalogue, when a run needs one (``EngineCatalogue/prepare(_:chunks:isolation:)``). Rows
+    /// The catalogue, when a run needs one (``EngineCatalogue/prepare(_:structure:isolation:)``). Rows
     /// that nobody asked for are computed too where a program has more rows than a run; a smaller
     /// one is made as soon as the time lost so has reached the time it takes to make one, so that
     /// the whole never takes twice what it would with the best choice in hindsight.
@@ -51,14 +51,14 @@ final class EngineCatalogue {
 
   private let growth: Growth
   private let provider: EngineProvider
-  private let module: (_ rows: Int, _ chunks: Int) throws -> GraphModule
+  private let module: (_ rows: Int, _ structure: NetworkStructure) throws -> GraphModule
   private var engines: [RowEngine] = []
   private var lost: [Size: Duration] = [:]
   private var lastPreparation: Duration?
 
   private struct Size: Hashable {
     let rows: Int
-    let chunks: Int
+    let structure: NetworkStructure
   }
 
   /// - Parameters:
@@ -66,10 +66,10 @@ final class EngineCatalogue {
   ///   - weightsByteCount: the bytes of the weights, of which every engine holds a copy.
   ///   - growth: who makes programs.
   ///   - provider: where programs come from.
-  ///   - module: writes the graph of a batch size and a number of chunks.
+  ///   - module: writes the graph of a batch size and a structure.
   init(
     capacity: Int, weightsByteCount: Int, growth: Growth = .asNeeded, provider: EngineProvider,
-    module: @escaping (_ rows: Int, _ chunks: Int) throws -> GraphModule
+    module: @escaping (_ rows: Int, _ structure: NetworkStructure) throws -> GraphModule
   ) {
     precondition(capacity > 0, "an engine needs a row")
     self.capacity = capacity
@@ -84,21 +84,21 @@ final class EngineCatalogue {
   /// Makes the programs that a run of a batch size needs; where programs are given, one of exactly that
   /// size.
   func prepare(
-    _ rowCount: Int, chunks: Int = 1, isolation: isolated (any Actor)? = #isolation
+    _ rowCount: Int, structure: NetworkStructure = NetworkStructure(), isolation: isolated (any Actor)? = #isolation
   ) async throws {
-    if growth == .given { return try await make(Size(rows: rowCount, chunks: chunks)) }
+    if growth == .given { return try await make(Size(rows: rowCount, structure: structure)) }
     for count in Set([min(rowCount, capacity), rowCount % capacity]).sorted(by: >)
     where count > 0 {
-      if let missing = missing(for: count, chunks: chunks) { try await make(missing) }
+      if let missing = missing(for: count, structure: structure) { try await make(missing) }
     }
   }
 
   /// Makes a program of exactly a batch size, if there is none.
   func prepareExactly(
-    _ rowCount: Int, chunks: Int = 1, isolation: isolated (any Actor)? = #isolation
+    _ rowCount: Int, structure: NetworkStructure = NetworkStructure(), isolation: isolated (any Actor)? = #isolation
   ) async throws {
-    guard !engines.contains(where: { $0.rows == rowCount && $0.chunks == chunks }) else { return }
-    try await make(Size(rows: rowCount, chunks: chunks))
+    guard !engines.contains(where: { $0.rows == rowCount && $0.structure == structure }) else { return }
+    try await make(Size(rows: rowCount, structure: structure))
   }
 
   /// Takes a program in that was made elsewhere.
@@ -108,8 +108,8 @@ final class EngineCatalogue {
     engines.sort { $0.rows < $1.rows }
   }
 
-  /// Whether rows of so many chunks can run.
-  func hasEngine(chunks: Int) -> Bool { engines.contains { $0.chunks == chunks } }
+  /// Whether rows of a structure can run.
+  func hasEngine(_ structure: NetworkStructure) -> Bool { engines.contains { $0.structure == structure } }
 
   private func make(
     _ size: Size, isolation: isolated (any Actor)? = #isolation
@@ -119,41 +119,41 @@ final class EngineCatalogue {
       await provider.store.persist()
       engines.removeAll()
     }
-    let program = try await provider.program(for: module(size.rows, size.chunks))
-    add(RowEngine(program, rows: size.rows, chunks: size.chunks))
+    let program = try await provider.program(for: module(size.rows, size.structure))
+    add(RowEngine(program, rows: size.rows, structure: size.structure))
   }
 
   /// The program that must be made before a run of a batch size, if any.
-  private func missing(for rowCount: Int, chunks: Int) -> Size? {
-    let size = size(for: rowCount, chunks: chunks)
-    guard let fitting = fitting(rowCount, chunks: chunks) else { return size }
+  private func missing(for rowCount: Int, structure: NetworkStructure) -> Size? {
+    let size = size(for: rowCount, structure: structure)
+    guard let fitting = fitting(rowCount, structure: structure) else { return size }
     guard keepsSeveral, size.rows < fitting.rows, let cost = lastPreparation,
       lost[size, default: .zero] > cost
     else { return nil }
     return size
   }
 
-  private func fitting(_ rowCount: Int, chunks: Int) -> RowEngine? {
-    engines.first { $0.chunks == chunks && $0.rows >= rowCount }
+  private func fitting(_ rowCount: Int, structure: NetworkStructure) -> RowEngine? {
+    engines.first { $0.structure == structure && $0.rows >= rowCount }
   }
 
-  private func size(for rowCount: Int, chunks: Int) -> Size {
+  private func size(for rowCount: Int, structure: NetworkStructure) -> Size {
     var rows = 1
     while rows < rowCount { rows *= 2 }
-    return Size(rows: min(rows, capacity), chunks: chunks)
+    return Size(rows: min(rows, capacity), structure: structure)
   }
 
   // MARK: - Runs
 
-  /// How a batch runs whose conditionings have a number of chunks.
+  /// How a batch of a structure runs.
   ///
   /// - Precondition: the batch size was prepared for.
-  func parts(for rowCount: Int, chunks: Int = 1) -> [Part] {
-    if growth == .given { return given(for: rowCount, chunks: chunks) }
+  func parts(for rowCount: Int, structure: NetworkStructure = NetworkStructure()) -> [Part] {
+    if growth == .given { return given(for: rowCount, structure: structure) }
     return stride(from: 0, to: rowCount, by: capacity).map { start in
       let rows = start..<min(start + capacity, rowCount)
-      guard let engine = fitting(rows.count, chunks: chunks) else {
-        preconditionFailure("nothing was prepared for \(rows.count) rows of \(chunks) chunks")
+      guard let engine = fitting(rows.count, structure: structure) else {
+        preconditionFailure("nothing was prepared for \(rows.count) rows of \(structure)")
       }
       return Part(engine: engine, rows: rows)
     }
@@ -163,7 +163,7 @@ final class EngineCatalogue {
   func run(_ engine: RowEngine, rowCount: Int) throws(EngineError) {
     let time = try engine.program.run()
     runTime += time
-    let size = size(for: rowCount, chunks: engine.chunks)
+    let size = size(for: rowCount, structure: engine.structure)
     if growth == .asNeeded, size.rows < engine.rows {
       lost[size, default: .zero] += time * (Double(engine.rows - size.rows) / Double(engine.rows))
     }
@@ -171,9 +171,9 @@ final class EngineCatalogue {
 
   /// The parts that take the least time, of the programs that are there: the cheapest way to each
   /// count of rows is the cheapest last part after the cheapest way to what is before it.
-  private func given(for rowCount: Int, chunks: Int) -> [Part] {
-    let usable = engines.filter { $0.chunks == chunks }
-    precondition(!usable.isEmpty, "no engine of \(chunks) chunks was given")
+  private func given(for rowCount: Int, structure: NetworkStructure) -> [Part] {
+    let usable = engines.filter { $0.structure == structure }
+    precondition(!usable.isEmpty, "no engine of \(structure) was given")
     let costs = Self.costs(of: usable)
     if usable.count == 1 || rowCount == usable[0].rows {
       return Self.parts([(usable[0], rowCount)])

@@ -17,24 +17,24 @@ extension Generator {
     try admit(with: stages)
     chooseWaiting()
     var advancing = batch.inFlight.filter { !waiting.contains($0.id) }
-    var lanes = lanes(of: advancing, sharing: stages.network.chunkCount)
+    var lanes = lanes(of: advancing, sharing: stages.network.structure.chunks)
     if lanes.count > 1, !stages.network.catalogue.keepsSeveral {
       // A large network has one engine at a time: the others wait until this length is done.
-      let chosen = lanes.firstIndex { stages.network.catalogue.hasEngine(chunks: $0.chunkCount) }
+      let chosen = lanes.firstIndex { stages.network.catalogue.hasEngine($0.structure) }
       let lane = lanes[chosen ?? 0]
       waiting.formUnion(advancing.map(\.id).filter { !lane.holds($0) })
       advancing.removeAll { !lane.holds($0.id) }
       lanes = [lane]
     }
     for lane in lanes {
-      try await stages.network.prepare(rowCount: lane.rowCount, chunks: lane.chunkCount)
+      try await stages.network.prepare(rowCount: lane.rowCount, structure: lane.structure)
     }
     let shownCount = advancing.count { willShow($0) }
     if shownCount > 0 { try await stages.decoder.prepare(for: shownCount) }
     let start = ContinuousClock.now
     var retired: [Trajectory<Conditioning>] = []
     for lane in lanes {
-      stages.network.chunkCount = lane.chunkCount
+      stages.network.structure = lane.structure
       try batch.advance(along: &stages.network) { waiting.contains($0) || !lane.holds($0) }
       retired += batch.retire()
     }
@@ -56,7 +56,7 @@ extension Generator {
 
   /// What runs through the network together.
   private struct Lane {
-    let chunkCount: Int
+    let structure: NetworkStructure
     let rowCount: Int
     /// The trajectories, or nil for all.
     let ids: Set<Int>?
@@ -64,20 +64,30 @@ extension Generator {
     func holds(_ id: Int) -> Bool { ids?.contains(id) ?? true }
   }
 
-  /// The lanes of a tick: one where conditionings of all lengths share it, else one for each length.
+  /// The lanes of a tick: one for each structure. Conditionings of all lengths share one, unless text
+  /// and image attend to each other.
   private func lanes(
     of advancing: [Trajectory<Conditioning>], sharing chunkCount: Int
   ) -> [Lane] {
     func rows(_ trajectories: [Trajectory<Conditioning>]) -> Int {
       trajectories.reduce(0) { $0 + $1.rowCount }
     }
-    guard layout == .joint else {
-      return [Lane(chunkCount: chunkCount, rowCount: rows(advancing), ids: nil)]
+    func structure(_ trajectory: Trajectory<Conditioning>) -> NetworkStructure {
+      var structure = inFlight[trajectory.id]?.structure ?? NetworkStructure()
+      if layout != .joint { structure.chunks = chunkCount }
+      return structure
     }
-    let groups = Dictionary(grouping: advancing) { inFlight[$0.id]?.chunkCount ?? 1 }
-    return groups.sorted { $0.key < $1.key }.map { count, trajectories in
-      Lane(chunkCount: count, rowCount: rows(trajectories), ids: Set(trajectories.map(\.id)))
+    guard let first = advancing.first.map(structure) else {
+      return [Lane(structure: NetworkStructure(chunks: chunkCount), rowCount: 0, ids: nil)]
     }
+    if advancing.allSatisfy({ structure($0) == first }) {
+      return [Lane(structure: first, rowCount: rows(advancing), ids: nil)]
+    }
+    return Dictionary(grouping: advancing, by: structure).sorted { $0.key < $1.key }
+      .map { structure, trajectories in
+        Lane(
+          structure: structure, rowCount: rows(trajectories), ids: Set(trajectories.map(\.id)))
+      }
   }
 
   private var layout: ConditioningLayout { checkpoint.family.conditioningLayout }
@@ -139,7 +149,9 @@ extension Generator {
     let network = stages.network
     // A large network's engine is compiled again for another count: it goes down when all are done.
     if network.catalogue.keepsSeveral || batch.isEmpty && layout != .masked {
-      network.chunkCount = inFlight.values.reduce(1) { layout.common($0, $1.chunkCount) }
+      network.structure.chunks = inFlight.values.reduce(1) {
+        layout.common($0, $1.structure.chunks)
+      }
     }
     // Prompts take time to encode: those who are in flight do not wait for all of a large job's.
     while batch.isEmpty || ContinuousClock.now - start < Self.longestAdmission,
@@ -159,13 +171,13 @@ extension Generator {
         boxes.put(.failed(index: next.index, error), into: stream)
       }
       guard case .success(let (conditioning, start)) = encoded else { continue }
-      next.chunkCount = conditioning.chunkCount
+      next.structure.chunks = conditioning.chunkCount
       if layout != .joint {
         guard
           let chunks = layout.joined(
-            network.chunkCount, by: next.chunkCount, isAlone: batch.isEmpty)
+            network.structure.chunks, by: next.structure.chunks, isAlone: batch.isEmpty)
         else { break }
-        network.chunkCount = chunks
+        network.structure.chunks = chunks
       }
       batch.admit(
         Trajectory(

@@ -56,8 +56,8 @@ public actor Generator {
     let previewStages: [Int]
     /// Whether each of its steps is an event.
     let reportsSteps: Bool
-    /// The chunks of its conditionings, known when it is admitted.
-    var chunkCount = 1
+    /// What its rows read, known when it is admitted.
+    var structure = NetworkStructure()
   }
 
   /// What makes the images.
@@ -208,11 +208,12 @@ public actor Generator {
     let chunks =
       (try? conditioner.chunkCount(ofFirst: rows, of: upcoming.filter(conditioner.isReady(for:))))
       ?? 1
-    try await network.prepare(rowCount: rows, chunks: chunks)
+    let structure = NetworkStructure(chunks: chunks)
+    try await network.prepare(rowCount: rows, structure: structure)
     try await decoder.prepare(for: pending.count)
     if options.preparesAllRows, network.catalogue.keepsSeveral {
       for count in sequence(first: 1, next: { $0 * 2 }).prefix(while: { $0 < rowCapacity }) {
-        try await network.prepareExactly(rowCount: count, chunks: chunks)
+        try await network.prepareExactly(rowCount: count, structure: structure)
         try await decoder.prepareExactly(for: count)
       }
     }

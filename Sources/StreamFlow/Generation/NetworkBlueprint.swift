@@ -46,10 +46,10 @@ struct NetworkBlueprint: Sendable {
       latentPlaces: places, weightsByteCount: checkpoint.networkWeights.byteCount)
   }
 
-  /// The graph of a batch size and a number of chunks of each conditioning.
-  func module(rows: Int, chunks: Int) throws -> GraphModule {
+  /// The graph of a batch size and a structure.
+  func module(rows: Int, structure: NetworkStructure) throws -> GraphModule {
     let shape = BatchShape(
-      rows: rows, height: height, width: width, tokens: chunks * checkpoint.tokenCount)
+      rows: rows, height: height, width: width, tokens: structure.chunks * checkpoint.tokenCount)
     let graph = try checkpoint.family.network(
       shape, precomputed: precomputed, adapters: [], weights: checkpoint.networkWeights.root)
     return GraphModule(graph, weightsIdentity: checkpoint.networkWeights.identity)

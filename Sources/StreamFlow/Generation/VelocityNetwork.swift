@@ -6,15 +6,15 @@ internal import FlowModels
 /// The network as a field.
 ///
 /// A tick's rows run on one program, or in parts on several
-/// (``EngineCatalogue/parts(for:chunks:)``). What a row's conditioning was is remembered, so that a
+/// (``EngineCatalogue/parts(for:structure:)``). What a row's conditioning was is remembered, so that a
 /// prompt is copied into a row only when it changes.
 final class VelocityNetwork: VelocityField {
   typealias Failure = EngineError
 
   let catalogue: EngineCatalogue
-  /// The chunks of a tick's conditionings; each one's own number divides it, or is no more where
-  /// conditionings are padded.
-  var chunkCount = 1
+  /// What the rows of a tick read. The chunks of each conditioning divide those of the tick, or are
+  /// no more where conditionings are padded.
+  var structure = NetworkStructure()
   /// The most rows of a tick.
   let rowCapacity: Int
   /// How conditionings of different lengths share a tick.
@@ -55,24 +55,24 @@ final class VelocityNetwork: VelocityField {
 
   /// Makes the programs that a tick of a batch size needs.
   func prepare(
-    rowCount: Int, chunks: Int? = nil, isolation: isolated (any Actor)? = #isolation
+    rowCount: Int, structure: NetworkStructure? = nil, isolation: isolated (any Actor)? = #isolation
   ) async throws {
     // Let go of first: a large network's old program must not be there while the next is made.
     parts = []
-    try await catalogue.prepare(rowCount, chunks: chunks ?? chunkCount)
+    try await catalogue.prepare(rowCount, structure: structure ?? self.structure)
   }
 
   /// Makes a program of exactly a batch size.
   func prepareExactly(
-    rowCount: Int, chunks: Int, isolation: isolated (any Actor)? = #isolation
+    rowCount: Int, structure: NetworkStructure, isolation: isolated (any Actor)? = #isolation
   ) async throws {
-    try await catalogue.prepareExactly(min(rowCount, catalogue.capacity), chunks: chunks)
+    try await catalogue.prepareExactly(min(rowCount, catalogue.capacity), structure: structure)
   }
 
   // MARK: - A tick
 
   func begin(rowCount: Int) {
-    parts = catalogue.parts(for: rowCount, chunks: chunkCount)
+    parts = catalogue.parts(for: rowCount, structure: structure)
     loaded.removeAll(keepingCapacity: true)
   }
 

@@ -27,22 +27,22 @@ actor EngineBuilder {
 
   /// The network with one program.
   func network(
-    _ blueprint: NetworkBlueprint, rows: Int, chunks: Int
+    _ blueprint: NetworkBlueprint, rows: Int, structure: NetworkStructure
   ) async throws -> sending VelocityNetwork {
     let network = VelocityNetwork(
       blueprint, times: try await blueprint.timeTable(), rowCapacity: RowChoice.maximum,
       growth: .given)
-    network.catalogue.add(try await engine(blueprint, rows: rows, chunks: chunks))
+    network.catalogue.add(try await engine(blueprint, rows: rows, structure: structure))
     return network
   }
 
   /// One more program of a network.
   func engine(
-    _ blueprint: NetworkBlueprint, rows: Int, chunks: Int
+    _ blueprint: NetworkBlueprint, rows: Int, structure: NetworkStructure
   ) async throws -> sending RowEngine {
-    let module = try blueprint.module(rows: rows, chunks: chunks)
+    let module = try blueprint.module(rows: rows, structure: structure)
     let engine = RowEngine(
-      try await provider.program(for: module), rows: rows, chunks: chunks)
+      try await provider.program(for: module), rows: rows, structure: structure)
     // A first run is slow: what it takes is known from the ones after it, before the choice among
     // several is made by it.
     if blueprint.keepsSeveral { for _ in 0..<3 { try engine.program.run() } }
@@ -73,12 +73,12 @@ actor EngineBuilder {
   /// - Parameters:
   ///   - blueprint: the network at a size.
   ///   - candidates: the row counts.
-  ///   - chunks: the chunks of a conditioning.
+  ///   - structure: what the rows read.
   /// - Returns: the seconds of a run of each.
   func calibrate(
-    _ blueprint: NetworkBlueprint, candidates: [Int], chunks: Int
+    _ blueprint: NetworkBlueprint, candidates: [Int], structure: NetworkStructure
   ) async throws -> RowCalibration {
-    let kind = try blueprint.module(rows: 1, chunks: chunks)
+    let kind = try blueprint.module(rows: 1, structure: structure)
     var seconds = try await provider.store.measurements(of: kind)
     let missing = candidates.filter { seconds[$0] == nil }
     // In turns, so that what else the machine does befalls all alike; of a large network one after
@@ -86,7 +86,7 @@ actor EngineBuilder {
     for rows in blueprint.keepsSeveral ? [missing] : missing.map({ [$0] }) {
       var engines: [RowEngine] = []
       for count in rows {
-        engines.append(try await engine(blueprint, rows: count, chunks: chunks))
+        engines.append(try await engine(blueprint, rows: count, structure: structure))
       }
       for (engine, time) in zip(engines, try Self.seconds(of: engines)) {
         seconds[engine.rows] = time

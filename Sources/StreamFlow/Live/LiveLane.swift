@@ -1,11 +1,11 @@
 internal import FlowCore
 internal import FlowModels
 
-/// What engines of the network are made for: images of one size, conditionings of one length.
+/// What engines of the network are made for: images of one size, rows of one structure.
 struct LaneKey: Hashable, Sendable {
   let size: PixelSize
-  /// The chunks of a conditioning.
-  let chunks: Int
+  /// What the network reads.
+  let structure: NetworkStructure
 }
 
 /// Settings with all that is worked out of them once, for every input that they are used for.

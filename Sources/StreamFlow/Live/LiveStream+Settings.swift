@@ -141,7 +141,7 @@ extension LiveStream {
   private func lane(of settings: LiveSettings) async throws -> LaneKey {
     LaneKey(
       size: checkpoint.size(of: settings),
-      chunks: try await encoding.chunkCount(of: settings.request))
+      structure: NetworkStructure(chunks: try await encoding.chunkCount(of: settings.request)))
   }
 
   // MARK: - Engines
@@ -180,14 +180,14 @@ extension LiveStream {
     }
     let rows = try await rows(of: lane, blueprint, settings: settings, isFirst: isFirst)
     try await ticking.add(
-      builder.network(blueprint, rows: rows, chunks: lane.chunks), to: lane)
+      builder.network(blueprint, rows: rows, structure: lane.structure), to: lane)
     readyLanes.append(lane)
     let smaller = blueprint.smallerRowCounts(than: rows)
     let byteCount = checkpoint.liveByteCount(networkCount: smaller.count + 1)
     spareLaneCount = min(spareByteCount / byteCount, 12)
     let others = Task {
       for rows in smaller {
-        try await ticking.add(builder.engine(blueprint, rows: rows, chunks: lane.chunks), to: lane)
+        try await ticking.add(builder.engine(blueprint, rows: rows, structure: lane.structure), to: lane)
       }
     }
     if isFirst { try await others.value }
@@ -211,7 +211,7 @@ extension LiveStream {
       return min(rowCapacity, blueprint.mostRows)
     }
     let calibration = try await builder.calibrate(
-      blueprint, candidates: candidates, chunks: lane.chunks)
+      blueprint, candidates: candidates, structure: lane.structure)
     rowCapacity = calibration.rows
     statistics.calibration = calibration
     statistics.rowCapacity = calibration.rows

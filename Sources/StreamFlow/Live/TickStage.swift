@@ -39,7 +39,7 @@ actor TickStage {
 
   /// Takes a lane's network in, with an engine at least.
   func add(_ network: sending VelocityNetwork, to key: LaneKey) {
-    network.chunkCount = key.chunks
+    network.structure = key.structure
     lanes[key] = Lane(network)
   }
 
