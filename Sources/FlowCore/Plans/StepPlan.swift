@@ -77,6 +77,9 @@ public struct StepPlan: Equatable, Sendable {
     self.steps = steps
   }
 
+  /// Whether a row evaluates the network under a conditioning, beside those of guidance.
+  public func reads(_ role: Evaluation.Role) -> Bool { roles.contains(role) }
+
   /// The plan that goes on with another one where this one ends: an inversion and the way back.
   ///
   /// - Precondition: the first row of the other reads no memory, as that of any plan.
@@ -94,6 +97,13 @@ public struct StepPlan: Equatable, Sendable {
   public func rowCount(atStage stage: Int, guidance: Guidance) -> Int {
     let count = steps[stage].evaluations.count
     return count > 0 ? count : guidance.rowCount(atStage: stage)
+  }
+
+  /// The batch rows that all rows of the plan take together.
+  ///
+  /// - Parameter guidance: the guidance of the trajectory, for rows without evaluations of their own.
+  public func rowCount(guidance: Guidance) -> Int {
+    rows.indices.reduce(0) { $0 + rowCount(atStage: $1, guidance: guidance) }
   }
 
   /// The most batch rows that a row of the plan takes, from a stage on.

@@ -29,7 +29,7 @@ public struct FlowEdit: Hashable, Sendable {
     return edit
   }()
 
-  /// Compiles the plan.
+  /// Compiles the plan of the last steps of a schedule, as the paper counts them.
   ///
   /// - Parameters:
   ///   - stepCount: the steps of the whole schedule, at least `editedSteps`.
@@ -39,20 +39,43 @@ public struct FlowEdit: Hashable, Sendable {
     stepCount: Int, schedule: some FlowSchedule
   ) throws(PlanError) -> StepPlan {
     let grid = try schedule.grid(stepCount: stepCount, strength: 1)
-    guard (1...stepCount).contains(editedSteps), (0...editedSteps).contains(finalSteps),
-      drawCount >= 1
-    else {
+    guard (1...stepCount).contains(editedSteps) else {
       throw PlanError(
         code: .stepCountInvalid,
-        message: "FlowEdit takes 1 to \(stepCount) steps of \(stepCount), the last 0 or more of "
-          + "these with the target alone, and 1 draw or more; got \(editedSteps), \(finalSteps) "
-          + "and \(drawCount)")
+        message: "FlowEdit takes 1 to \(stepCount) steps of \(stepCount), got \(editedSteps)")
     }
-    let first = stepCount - editedSteps
+    return try plan(sigmas: Array(grid.sigmas.suffix(editedSteps + 1)), schedule: schedule)
+  }
+
+  /// Compiles the plan of so many steps over the last part of a schedule.
+  ///
+  /// - Parameters:
+  ///   - stepCount: the steps that are taken, in place of `editedSteps`.
+  ///   - strength: the part of the way from noise to data that they cover, above 0 and at most 1:
+  ///     `n_max` over all steps.
+  ///   - schedule: the model's.
+  /// - Throws: `PlanError` where the schedule has no such times.
+  public func plan(
+    stepCount: Int, strength: Double, schedule: some FlowSchedule
+  ) throws(PlanError) -> StepPlan {
+    try plan(
+      sigmas: schedule.grid(stepCount: stepCount, strength: strength).sigmas, schedule: schedule)
+  }
+
+  private func plan(
+    sigmas: [Double], schedule: some FlowSchedule
+  ) throws(PlanError) -> StepPlan {
+    let stepCount = sigmas.count - 1
+    guard (0...stepCount).contains(finalSteps), drawCount >= 1 else {
+      throw PlanError(
+        code: .stepCountInvalid,
+        message: "of \(stepCount) steps FlowEdit takes the last 0 to \(stepCount) with the target "
+          + "alone, and 1 draw or more; got \(finalSteps) and \(drawCount)")
+    }
     let firstFinal = stepCount - finalSteps
     var rows: [StepPlan.Row] = []
-    for step in first..<stepCount {
-      let (sigma, next) = (grid.sigmas[step], grid.sigmas[step + 1])
+    for step in 0..<stepCount {
+      let (sigma, next) = (sigmas[step], sigmas[step + 1])
       guard step < firstFinal else {
         rows.append(
           schedule.row(
@@ -62,15 +85,14 @@ public struct FlowEdit: Hashable, Sendable {
       }
       rows += edit(from: sigma, to: next, schedule)
     }
-    if first < firstFinal, finalSteps > 0 {
-      // From here on the sample is noisy: the image plus the noise of this sigma.
-      rows[rows.count - 1 - finalSteps].source = -grid.sigmas[firstFinal]
-      rows[rows.count - 1 - finalSteps].noise = grid.sigmas[firstFinal]
+    if firstFinal > 0, finalSteps > 0 {
+      // From here on the sample is noisy: the image, with the noise of this sigma in place of
+      // none.
+      rows[rows.count - 1 - finalSteps].source = -sigmas[firstFinal]
+      rows[rows.count - 1 - finalSteps].noise = sigmas[firstFinal]
     }
     return StepPlan(
-      rows: rows, stepCount: editedSteps,
-      start: first < firstFinal
-        ? .clean : .flow(sigma: grid.sigmas[first]))
+      rows: rows, stepCount: stepCount, start: firstFinal > 0 ? .clean : .flow(sigma: sigmas[0]))
   }
 
   /// The rows of a step, one per draw; the memory holds the sum over earlier draws.

@@ -21,12 +21,13 @@ public struct RFInversion: Hashable, Sendable {
   ///
   /// - Parameters:
   ///   - stepCount: the number of steps.
-  ///   - schedule: the model's schedule.
-  /// - Throws: `PlanError` if the schedule has no such times.
+  ///   - strength: how much of the way from noise to data they cover, above 0 and at most 1.
+  ///   - schedule: the model's.
+  /// - Throws: `PlanError` where the schedule has no such times.
   public func inversion(
-    stepCount: Int, schedule: some FlowSchedule
+    stepCount: Int, strength: Double = 1, schedule: some FlowSchedule
   ) throws(PlanError) -> StepPlan {
-    let sigmas = try schedule.grid(stepCount: stepCount, strength: 1).reversed.sigmas
+    let sigmas = try schedule.grid(stepCount: stepCount, strength: strength).reversed.sigmas
     let rows = zip(sigmas, sigmas.dropFirst()).map { sigma, next in
       let straight = noisePull * (next - sigma) / (1 - sigma)
       var row = schedule.row(
@@ -45,13 +46,14 @@ public struct RFInversion: Hashable, Sendable {
   ///
   /// - Parameters:
   ///   - stepCount: the number of steps.
-  ///   - schedule: the model's schedule.
-  /// - Throws: `PlanError` if the schedule has no such times.
+  ///   - strength: how much of the way from noise to data they cover, above 0 and at most 1.
+  ///   - schedule: the model's.
+  /// - Throws: `PlanError` where the schedule has no such times.
   public func plan(
-    stepCount: Int, schedule: some FlowSchedule
+    stepCount: Int, strength: Double = 1, schedule: some FlowSchedule
   ) throws(PlanError) -> StepPlan {
     let pulledCount = Int(pulledPart * Double(stepCount))
-    let sigmas = try schedule.grid(stepCount: stepCount, strength: 1).sigmas
+    let sigmas = try schedule.grid(stepCount: stepCount, strength: strength).sigmas
     let rows = (0..<stepCount).map { step in
       schedule.row(
         from: sigmas[step], to: sigmas[step + 1], pull: step < pulledCount ? sourcePull : 0)

@@ -27,12 +27,13 @@ public struct SoftInterpolation: Hashable, Sendable {
   ///
   /// - Parameters:
   ///   - stepCount: the number of steps.
-  ///   - schedule: the model's schedule.
-  /// - Throws: `PlanError` if the schedule has no such times.
+  ///   - strength: how much of the way from noise to data they cover, above 0 and at most 1.
+  ///   - schedule: the model's.
+  /// - Throws: `PlanError` where the schedule has no such times.
   public func plan(
-    stepCount: Int, schedule: some FlowSchedule
+    stepCount: Int, strength: Double = 1, schedule: some FlowSchedule
   ) throws(PlanError) -> StepPlan {
-    let sigmas = try schedule.grid(stepCount: stepCount, strength: 1).sigmas
+    let sigmas = try schedule.grid(stepCount: stepCount, strength: strength).sigmas
     let rows = zip(sigmas, sigmas.dropFirst()).map { sigma, next in
       schedule.row(from: sigma, to: next, pull: pull(at: sigma))
     }

@@ -13,7 +13,7 @@ extension Solver: RawRepresentable {
     let parts = rawValue.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
     let name = String(parts[0])
     guard let known = Self.allCases.first(where: { $0.name == name }),
-      var options = SolverOptions(parts.count == 2 ? parts[1] : nil),
+      var options = NamedOptions(parts.count == 2 ? parts[1] : nil),
       let solver = known.replacing(&options), options.areAllRead, solver.hasValidParameters
     else { return nil }
     self = solver
@@ -64,8 +64,8 @@ extension Solver: RawRepresentable {
 
   private var hasValidParameters: Bool { (try? check()) != nil }
 
-  /// The same solver with the given parameters; nil if one is invalid.
-  private func replacing(_ options: inout SolverOptions) -> Solver? {
+  /// The same with the parameters that are given; nothing where one cannot be read.
+  private func replacing(_ options: inout NamedOptions) -> Solver? {
     switch self {
     case .euler, .heun, .adamsBashforth2, .midpoint, .fireFlow: return self
     case .noiseRefresh(let rate):
@@ -94,39 +94,5 @@ extension Solver: RawRepresentable {
       (plan.interval, plan.first, plan.last) = (interval, first, last)
       return .taylorSeer(plan)
     }
-  }
-}
-
-/// The parameters of a solver in the notation `name=value`, separated by commas.
-private struct SolverOptions {
-  private var values: [Substring: Substring] = [:]
-
-  /// Nil if the text is not a list of pairs, or contains a name twice.
-  init?(_ text: Substring?) {
-    guard let text else { return }
-    for option in text.split(separator: ",", omittingEmptySubsequences: false) {
-      let pair = option.split(separator: "=", maxSplits: 1)
-      guard pair.count == 2, values.updateValue(pair[1], forKey: pair[0]) == nil else {
-        return nil
-      }
-    }
-  }
-
-  var areAllRead: Bool { values.isEmpty }
-
-  mutating func number(_ name: Substring, _ usual: Double) -> Double? {
-    guard let text = values.removeValue(forKey: name) else { return usual }
-    return Double(text).flatMap { $0.isFinite ? $0 : nil }
-  }
-
-  mutating func count(_ name: Substring, _ usual: Int) -> Int? {
-    guard let text = values.removeValue(forKey: name) else { return usual }
-    return Int(text).flatMap { (0...1000).contains($0) ? $0 : nil }
-  }
-
-  mutating func take(_ name: Substring, ifIs value: String) -> Bool {
-    guard let text = values[name], text == value else { return false }
-    values[name] = nil
-    return true
   }
 }

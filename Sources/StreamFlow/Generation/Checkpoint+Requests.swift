@@ -6,6 +6,8 @@ extension GenerationRequest {
   func hasPlan(of other: GenerationRequest) -> Bool {
     stepCount == other.stepCount && schedule == other.schedule && spacing == other.spacing
       && solver == other.solver && source?.strength == other.source?.strength
+      && (source?.mask == nil) == (other.source?.mask == nil)
+      && editing?.method == other.editing?.method
   }
 }
 
@@ -48,6 +50,8 @@ extension Checkpoint {
     if let fraction = request.seedBlend?.fraction, !(0...1).contains(fraction) {
       throw refused("the part of another seed's noise is 0 to 1, got \(fraction)")
     }
+    try check(request.source)
+    try check(request.editing, of: request)
     guard guidance.isFinite else {
       throw refused("the guidance scale and delta must be numbers, got \(guidance)")
     }
@@ -82,11 +86,34 @@ extension Checkpoint {
       choice, spacing: request.spacing ?? family.spacing, imageTokenCount: tokens,
       shift: family.timeShift(stepCount: request.stepCount, imageTokenCount: tokens))
     do {
-      return try schedule.plan(
-        stepCount: request.stepCount, solver: request.solver,
-        strength: request.source?.strength ?? 1)
-    } catch {
+      return try plan(for: request, schedule)
+    } catch let error as PlanError {
       throw ModelError(code: .requestInvalid, message: error.message, cause: error)
+    } catch let error as ModelError { throw error } catch { preconditionFailure("\(error)") }
+  }
+
+  private func plan(
+    for request: GenerationRequest, _ schedule: any Schedule
+  ) throws -> StepPlan {
+    let strength = request.source?.strength ?? 1
+    guard let editing = request.editing else {
+      var plan = try schedule.plan(
+        stepCount: request.stepCount, solver: request.solver, strength: strength)
+      if request.source?.mask != nil, strength == 1 {
+        // The repainted part starts from noise alone, as in diffusers' inpainting.
+        plan.start = StepPlan.Start(reference: 0, noise: Double(plan.initialNoiseScale))
+      }
+      return plan
     }
+    guard let flow = schedule as? any FlowSchedule else {
+      throw ModelError(
+        code: .requestInvalid,
+        message: "\(editing.method.name) edits with models of straight flows, and the sampling "
+          + "schedule of \(name) is not one; use image-to-image",
+        settings: [.schedule])
+    }
+    return try editing.method.plan(
+      stepCount: request.stepCount, strength: strength, schedule: flow,
+      readsScale: family.readsGuidanceScale)
   }
 }

@@ -5,6 +5,8 @@ internal import FlowModels
 struct RequestConditioning {
   let prompted: Conditioning
   let unprompted: Conditioning?
+  /// That of the prompt that describes the input image, for edits that read it.
+  let source: Conditioning?
   /// The number of chunks that both can share.
   let chunkCount: Int
 }
@@ -13,11 +15,18 @@ extension Conditioner {
   /// Encodes what a request's guidance needs.
   func conditioning(of request: GenerationRequest) throws -> RequestConditioning {
     let prompted = try prompted(request)
-    let unprompted = try request.guidance.readsUnprompted ? unprompted(request) : nil
+    let unprompted = try
+      request.readsUnconditional(readsScale: readsGuidanceScale) ? unprompted(request) : nil
+    var source: Conditioning?
+    if let editing = request.editing, editing.method.readsSourcePrompt {
+      source = try sourcePrompted(request, editing)
+    }
+    var chunkCount = prompted.chunkCount
+    for other in [unprompted, source].compactMap({ $0 }) {
+      chunkCount = try layout.length(chunkCount, other.chunkCount)
+    }
     return RequestConditioning(
-      prompted: prompted, unprompted: unprompted,
-      chunkCount: try layout.length(
-        prompted.chunkCount, unprompted?.chunkCount ?? prompted.chunkCount))
+      prompted: prompted, unprompted: unprompted, source: source, chunkCount: chunkCount)
   }
 
   /// The number of chunks of a tick that admits the first of some requests, up to so many rows.

@@ -59,29 +59,36 @@ final class Conditioner {
   /// How conditionings of different lengths share a batch.
   var layout: ConditioningLayout { family.conditioningLayout }
 
+  /// Whether the network reads guidance scales itself.
+  var readsGuidanceScale: Bool { family.readsGuidanceScale }
+
   /// How many conditionings are kept, of prompts and of mixes.
   var keptCounts: (prompts: Int, mixes: Int) { (known.count, mixed.count) }
 
   /// The conditioning of a prompt.
   func prompted(_ request: GenerationRequest) throws -> Conditioning {
-    try conditioning(of: request.prompt, blend: request.blend, request)
+    try conditioning(of: request.prompt, blend: request.blend, request, scale: request.networkScale)
+  }
+
+  /// The conditioning of what the input image of an edit shows.
+  func sourcePrompted(_ request: GenerationRequest, _ editing: Editing) throws -> Conditioning {
+    try conditioning(
+      of: editing.sourcePrompt, blend: nil, request, scale: editing.sourceNetworkScale)
   }
 
   /// The conditioning of what the image shows not.
   func unprompted(_ request: GenerationRequest) throws -> Conditioning {
     let isZero = family.zeroesEmptyPrompt && request.negativePrompt.isEmpty
-    return try conditioning(of: isZero ? nil : request.negativePrompt, blend: nil, request)
+    return try conditioning(
+      of: isZero ? nil : request.negativePrompt, blend: nil, request, scale: request.networkScale)
   }
 
   private func conditioning(
-    of prompt: String?, blend: PromptBlend?, _ request: GenerationRequest
+    of prompt: String?, blend: PromptBlend?, _ request: GenerationRequest, scale: Float
   ) throws -> Conditioning {
-    var scale: Float = 1
-    if family.readsGuidanceScale, case .distilled(let distilled) = request.guidance {
-      scale = distilled
-    }
     let key = Key(
-      prompt: prompt, blend: blend, syntax: request.promptSyntax, guidanceScale: scale)
+      prompt: prompt, blend: blend, syntax: request.promptSyntax,
+      guidanceScale: family.readsGuidanceScale ? scale : 1)
     if let known = known[key] ?? mixed[key] { return known }
     let conditioning = try encode(key)
     let byteCount = 4 * conditioning.inputs[0].elements.count

@@ -17,6 +17,8 @@ public struct GenerationRequest: Equatable, Sendable {
   public var seedBlend: SeedBlend?
   /// The image that it starts from, if any.
   public var source: InputImage?
+  /// How the source is edited by prompts; nil for image-to-image at the source's strength.
+  public var editing: Editing?
   /// The size of the image, or nil for the model's own or the generator's.
   public var size: PixelSize?
   /// The number of steps that are taken, 1 to 1000.
@@ -34,6 +36,27 @@ public struct GenerationRequest: Equatable, Sendable {
 
   /// Creates a request with 4 steps and no guidance.
   public init(prompt: String) { self.prompt = prompt }
+}
+
+/// An edit of a request's source by prompts, without training.
+///
+/// ```swift
+/// var request = model.request("a fox on a red background")
+/// request.source = InputImage(image: image, strength: 0.8)
+/// request.editing = Editing(.flowEdit(), sourcePrompt: "a fox on a blue background")
+/// ```
+public struct Editing: Hashable, Sendable {
+  /// The method.
+  public var method: EditingMethod
+  /// What the input image shows. Methods that read no source prompt ignore it
+  /// (`EditingMethod.readsSourcePrompt`).
+  public var sourcePrompt: String
+
+  /// Creates an edit.
+  public init(_ method: EditingMethod, sourcePrompt: String = "") {
+    self.method = method
+    self.sourcePrompt = sourcePrompt
+  }
 }
 
 extension GenerationRequest {

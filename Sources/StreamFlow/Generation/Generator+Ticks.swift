@@ -131,13 +131,14 @@ extension Generator {
   /// The stream that is next to be admitted, and what of it.
   private var nextAdmission: (stream: Int, element: Admission)? {
     guard let first = pending.first else { return nil }
-    if batch.rowCount + first.element.request.guidance.rowsPerStep <= rowCapacity { return first }
+    if batch.rowCount + first.element.peakRowCount <= rowCapacity { return first }
     // There is no room in a tick; but who has nothing in flight need not wait for who has much to
     // come, and can be left out of ticks for it.
     let flying = Set(inFlight.values.lazy.map(\.stream))
     guard flying.contains(where: { pending.count(of: $0) > 0 }) else { return nil }
     return pending.heads.first { head in
-      !flying.contains(head.stream) && batch.hasRoom(for: head.element.request.guidance)
+      !flying.contains(head.stream)
+        && batch.hasRoom(for: head.element.request.guidance, plan: head.element.plan)
     }
   }
 
@@ -172,6 +173,7 @@ extension Generator {
       }
       guard case .success(let (conditioning, start)) = encoded else { continue }
       next.structure.chunks = conditioning.chunkCount
+      next.overlay = start.overlay
       if layout != .joint {
         guard
           let chunks = layout.joined(
@@ -183,8 +185,8 @@ extension Generator {
         Trajectory(
           id: nextID, plan: next.plan, guidance: request.guidance,
           prompted: conditioning.prompted, unprompted: conditioning.unprompted,
-          reference: start.reference, noise: start.noise, shape: sampleShape,
-          keepsEstimate: !next.previewStages.isEmpty))
+          sourcePrompted: conditioning.source, reference: start.reference, mask: start.mask,
+          noise: start.noise, shape: sampleShape, keepsEstimate: !next.previewStages.isEmpty))
       inFlight[nextID] = next
       nextID += 1
       _ = pending.take(from: stream)
@@ -192,16 +194,28 @@ extension Generator {
     measured.admissionTime += .now - start
   }
 
-  /// The latents that a request's image starts from, and the noise that is left to draw.
-  private func start(
-    of request: GenerationRequest, with stages: Stages
-  ) throws -> (reference: Latents?, noise: GaussianNoise) {
-    var noise = request.noise
-    guard let source = request.source else { return (nil, noise) }
+  /// What a request's image starts from.
+  private struct Start {
+    var reference: Latents?
+    var mask: Latents?
+    var overlay: SourceOverlay?
+    /// The noise that is left to draw.
+    var noise: GaussianNoise
+  }
+
+  private func start(of request: GenerationRequest, with stages: Stages) throws -> Start {
+    var start = Start(noise: request.noise)
+    guard let source = request.source else { return start }
     guard let encoder = stages.pictures else {
       throw stages.imageFailure ?? CancellationError()
     }
-    return (try encoder.encode(source.image, fit: source.fit, noise: &noise).latents, noise)
+    let (image, latents) = try encoder.encode(source.image, fit: source.fit, noise: &start.noise)
+    start.reference = latents
+    if let mask = source.fittedMask(width: width, height: height) {
+      start.mask = mask.cells(side: checkpoint.autoencoder.factor)
+      start.overlay = SourceOverlay(image: image, mask: mask.feathered(radius: source.maskBlur))
+    }
+    return start
   }
 
   private static func notFinite(_ admission: Admission) -> ModelError {
@@ -239,7 +253,9 @@ extension Generator {
         measured.imageCount += 1
         boxes.put(
           .finished(
-            GeneratedImage(image: image, request: admission.request, index: admission.index)),
+            GeneratedImage(
+              image: admission.overlay?(image) ?? image, request: admission.request,
+              index: admission.index)),
           into: admission.stream)
       } catch { boxes.put(.failed(index: admission.index, error), into: admission.stream) }
     }
@@ -248,7 +264,9 @@ extension Generator {
         guard let picture, let admission = inFlight[trajectory.id] else { continue }
         let number = admission.previewStages.firstIndex(of: trajectory.stage) ?? 0
         boxes.put(
-          .preview(index: admission.index, number: number, image: picture),
+          .preview(
+            index: admission.index, number: number,
+            image: admission.overlay?(picture) ?? picture),
           into: admission.stream)
       }
     }

@@ -56,8 +56,13 @@ public actor Generator {
     let previewStages: [Int]
     /// Whether each of its steps is an event.
     let reportsSteps: Bool
+    /// What the image is laid over, where a part of its source stays.
+    var overlay: SourceOverlay?
     /// What its rows read, known when it is admitted.
     var structure = NetworkStructure()
+
+    /// The most batch rows that a step takes.
+    var peakRowCount: Int { plan.peakRowCount(guidance: request.guidance) }
   }
 
   /// What makes the images.
@@ -200,7 +205,9 @@ public actor Generator {
       checkpoint, height: height / factor, width: width / factor,
       rowCapacity: options.decodeRowCapacity ?? rowCapacity, tiling: options.decodeTiling,
       provider: provider)
-    let needed = pending.elements.reduce(0) { $0 + $1.request.guidance.rowsPerStep }
+    let needed = pending.elements.reduce(0) {
+      $0 + $1.plan.rowCount(atStage: 0, guidance: $1.request.guidance)
+    }
     let rows = needed == 0 ? rowCapacity : min(needed, rowCapacity)
     let upcoming = pending.elements.map(\.request)
     try await conditioner.prepareTexts(for: upcoming)
@@ -256,7 +263,7 @@ public actor Generator {
           try checkpoint.plan(for: request, width: width, height: height)
         }
       try checkpoint.check(request)
-      try check(request)
+      try check(request, plan)
       admissions.append(
         Admission(
           stream: stream, index: index, request: request, plan: plan,
@@ -286,19 +293,19 @@ public actor Generator {
     }
   }
 
-  private func check(_ request: GenerationRequest) throws(ModelError) {
+  private func check(_ request: GenerationRequest, _ plan: StepPlan) throws(ModelError) {
     if let size = request.size, size != PixelSize(width: width, height: height) {
       throw ModelError(
         code: .requestInvalid,
         message: "this generator makes images of \(width)x\(height), and one of \(size) was asked "
           + "for; an ImageModel makes images of any size")
     }
-    let guidance = request.guidance
-    guard guidance.rowsPerStep <= rowCapacity else {
+    let rows = plan.peakRowCount(guidance: request.guidance)
+    guard rows <= rowCapacity else {
+      let what = request.editing.map { "\($0.method.name) with these scales" } ?? "this guidance"
       throw ModelError(
         code: .requestInvalid,
-        message:
-          "this guidance takes 2 rows of a tick, which has \(rowCapacity); give it 2",
+        message: "\(what) takes \(rows) rows of a tick, which has \(rowCapacity); give it \(rows)",
         settings: [.rowCapacity])
     }
   }

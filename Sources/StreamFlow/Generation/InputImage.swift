@@ -11,12 +11,24 @@ public struct InputImage: Equatable, Sendable {
   public var strength: Double
   /// How it is brought to the size of the images that are made.
   public var fit: ImageFit
+  /// Where it is repainted; nil for everywhere. A mask of another size is stretched to the image's.
+  ///
+  /// The image keeps its own pixels elsewhere, byte for byte where it has the size that is made.
+  public var mask: ImageMask?
+  /// The softness of the mask's edge, in pixels of the image that is made: the standard deviation of
+  /// a blur, 0 or more. The transition lies inside the mask.
+  public var maskBlur: Double
 
   /// Creates a source.
-  public init(image: PixelImage, strength: Double = 0.5, fit: ImageFit = ImageFit()) {
+  public init(
+    image: PixelImage, strength: Double = 0.5, fit: ImageFit = ImageFit(), mask: ImageMask? = nil,
+    maskBlur: Double = 2
+  ) {
     self.image = image
     self.strength = strength
     self.fit = fit
+    self.mask = mask
+    self.maskBlur = maskBlur
   }
 }
 

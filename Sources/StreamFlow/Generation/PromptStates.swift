@@ -94,7 +94,7 @@ final class PromptStates {
   private func isKnown(_ key: Key) -> Bool { prepared[key] != nil || known[key] != nil }
 
   private func keys(of request: GenerationRequest) -> [Key] {
-    request.encodedPrompts(zeroesEmpty: family.zeroesEmptyPrompt)
+    request.encodedPrompts(family)
       .map { Key(prompt: $0, syntax: request.promptSyntax) }
   }
 
@@ -136,10 +136,17 @@ final class PromptStates {
 extension GenerationRequest {
   /// The texts that the text encoders read for it.
   ///
-  /// - Parameter zeroesEmpty: whether an empty negative prompt is zeros.
-  fileprivate func encodedPrompts(zeroesEmpty: Bool) -> [String] {
-    let reads = guidance.readsUnprompted && !(zeroesEmpty && negativePrompt.isEmpty)
-    return [prompt] + (blend?.parts.map(\.prompt) ?? []) + (reads ? [negativePrompt] : [])
+  /// - Parameter family: the model's.
+  fileprivate func encodedPrompts(_ family: any ModelFamily) -> [String] {
+    var texts = [prompt] + (blend?.parts.map(\.prompt) ?? [])
+    // An absent negative prompt may be zeros instead of an encoded empty text.
+    if readsUnconditional(readsScale: family.readsGuidanceScale),
+      !(family.zeroesEmptyPrompt && negativePrompt.isEmpty)
+    {
+      texts.append(negativePrompt)
+    }
+    if let editing, editing.method.readsSourcePrompt { texts.append(editing.sourcePrompt) }
+    return texts
   }
 }
 

@@ -46,10 +46,15 @@ actor EncodeStage {
     func chunks(_ prompt: String, _ blend: PromptBlend?) throws -> Int {
       try encoders.states(of: prompt, syntax: request.promptSyntax, blend: blend).chunkCount
     }
-    let own = try chunks(request.prompt, request.blend)
-    guard request.guidance.readsUnprompted else { return own }
-    return try checkpoint.family.conditioningLayout.length(
-      own, try chunks(request.negativePrompt, nil))
+    var count = try chunks(request.prompt, request.blend)
+    let layout = checkpoint.family.conditioningLayout
+    if request.readsUnconditional(readsScale: checkpoint.family.readsGuidanceScale) {
+      count = try layout.length(count, chunks(request.negativePrompt, nil))
+    }
+    if let editing = request.editing, editing.method.readsSourcePrompt {
+      count = try layout.length(count, chunks(editing.sourcePrompt, nil))
+    }
+    return count
   }
 
   /// Takes in what images of one size are encoded with.
@@ -88,7 +93,8 @@ actor EncodeStage {
     let trajectory = Trajectory(
       id: index, plan: resolved.plan, guidance: request.guidance,
       prompted: resolved.conditioning.prompted, unprompted: resolved.conditioning.unprompted,
-      reference: latents, noise: noise, shape: latents.shape)
+      sourcePrompted: resolved.conditioning.source, reference: latents,
+      mask: resolved.mask?.cells, noise: noise, shape: latents.shape)
     return (Flight(lane: resolved.lane, trajectory: trajectory), input)
   }
 }

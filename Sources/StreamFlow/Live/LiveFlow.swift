@@ -70,6 +70,8 @@ struct LiveRecord {
   /// When it came to where it is.
   var since: ContinuousClock.Instant
   var fitted: PixelImage?
+  /// Where it is repainted; nil for everywhere.
+  var mask: ImageMask?
   var result: Result?
 
   /// How it ended.
@@ -77,6 +79,12 @@ struct LiveRecord {
     case made(PixelImage)
     case skipped
     case failed(any Error)
+  }
+
+  /// The input with a repainted part laid over it, or the image as it is where there is no mask.
+  func overlaid(_ image: PixelImage) -> PixelImage {
+    guard let fitted, let mask else { return image }
+    return fitted.overlaid(with: image, where: mask)
   }
 
   /// Counts the time since the last call to one of the times.

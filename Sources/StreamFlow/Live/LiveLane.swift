@@ -16,6 +16,24 @@ struct ResolvedSettings: Sendable {
   let lane: LaneKey
   let plan: StepPlan
   let conditioning: RequestConditioning
+  let mask: LiveMask?
+}
+
+/// A mask as the images of one size need it.
+struct LiveMask: Sendable {
+  /// Where latents are repainted.
+  let cells: Latents
+  /// The weight of the repainted image at each pixel.
+  let weights: ImageMask
+
+  /// - Parameters:
+  ///   - factor: the pixels of a latent pixel's side.
+  init?(_ settings: LiveSettings, size: PixelSize, factor: Int) {
+    guard let mask = settings.mask else { return nil }
+    let fitted = mask.stretched(width: size.width, height: size.height)
+    cells = fitted.cells(side: factor)
+    weights = fitted.feathered(radius: settings.maskBlur)
+  }
 }
 
 /// An input that is ready to fly.
@@ -24,11 +42,11 @@ struct Flight: Sendable {
   let trajectory: Trajectory<Conditioning>
 
   /// The most rows that it takes of a tick.
-  var rowCount: Int { trajectory.guidance.rowsPerStep }
+  var rowCount: Int { trajectory.peakRowCount }
 
   /// The rows of a tick when one such input is admitted each tick.
   var steadyRowCount: Int {
-    trajectory.plan.rows.indices.reduce(0) { $0 + trajectory.guidance.rowCount(atStage: $1) }
+    trajectory.plan.rowCount(guidance: trajectory.guidance)
   }
 }
 

@@ -27,6 +27,10 @@ public struct LiveSettings: Equatable, Sendable {
   public var width: Int?
   /// The height of images in pixels; the model's own where nothing is said.
   public var height: Int?
+  /// Where inputs are repainted, stretched to the images' size; nil for everywhere.
+  public var mask: ImageMask?
+  /// The softness of the mask's edge; see ``InputImage/maskBlur``.
+  public var maskBlur = 2.0
   /// Which inputs are skipped because they are like the one before; none where nothing is said.
   public var filter: FrameGate.Settings?
 
@@ -44,7 +48,8 @@ public struct LiveSettings: Equatable, Sendable {
   ///   - index: its number, for a seed of its own.
   public func request(for image: PixelImage, index: Int) -> GenerationRequest {
     var request = request
-    request.source = InputImage(image: image, strength: strength, fit: fit)
+    request.source = InputImage(
+      image: image, strength: strength, fit: fit, mask: mask, maskBlur: maskBlur)
     if seedPolicy == .perFrame { request.seed &+= UInt64(index) }
     return request
   }

@@ -96,7 +96,7 @@ extension LiveStream {
         input.image, index: input.index, with: resolved)
       guard self.flow === flow else { return nil }
       record.count(\.encoding)
-      record.fitted = fitted
+      (record.fitted, record.mask) = (fitted, resolved.mask?.weights)
       records[input.index] = record
       group.append(flight)
     } catch { await settle(record, as: .failed(error), flow: flow) }
@@ -195,7 +195,7 @@ extension LiveStream {
       switch pictures {
       case .failure(let error): await settle(record, as: .failed(error), flow: flow)
       case .success(let images):
-        let image = images[arrival.index]
+        let image = images[arrival.index].map(record.overlaid)
         await settle(
           record, as: image.map { .made($0) } ?? .failed(Self.notFinite(record)), flow: flow)
       }

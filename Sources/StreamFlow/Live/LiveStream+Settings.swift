@@ -124,7 +124,8 @@ extension LiveStream {
     // A later change may have come to be while this one was encoded.
     if let current, current.number > number { return }
     let resolved = ResolvedSettings(
-      number: number, settings: settings, lane: lane, plan: plan, conditioning: conditioning)
+      number: number, settings: settings, lane: lane, plan: plan, conditioning: conditioning,
+      mask: LiveMask(settings, size: lane.size, factor: checkpoint.autoencoder.factor))
     let before = current
     current = resolved
     if let place = readyLanes.firstIndex(of: lane) {
@@ -201,7 +202,8 @@ extension LiveStream {
       statistics.rowCapacity = capacity
       return blueprint.runsSingly ? 1 : capacity
     }
-    let candidates = blueprint.rowCandidates(steadyRows: settings.steadyRowCount)
+    let candidates = blueprint.rowCandidates(
+      steadyRows: try settings.steadyRowCount(checkpoint.plan(for: settings)))
     // While the stream runs there is no measuring: what it chose goes for other sizes too.
     guard isFirst, candidates.count > 1 else {
       if isFirst {
@@ -243,12 +245,8 @@ extension LiveStream {
 
 extension LiveSettings {
   /// The rows of a tick when one input is admitted each tick: the stages of the paper's pipeline.
-  var steadyRowCount: Int {
-    let first = request.guidance.rowCount(atStage: 0)
-    let later = request.guidance.rowCount(atStage: 1)
-    let steps = min(max(request.stepCount, 1), RowChoice.maximum)
-    let rows = request.solver.rowCount(stepCount: steps)
-    return min(first + later * (rows - 1), RowChoice.maximum)
+  func steadyRowCount(_ plan: StepPlan) -> Int {
+    min(plan.rowCount(guidance: request.guidance), RowChoice.maximum)
   }
 }
 
@@ -290,7 +288,8 @@ extension Checkpoint {
     var request = settings.request
     // Of any size: the plan looks at its strength alone.
     request.source = InputImage(
-      image: PixelImage(width: 0, height: 0, pixels: []), strength: settings.strength)
+      image: PixelImage(width: 0, height: 0, pixels: []), strength: settings.strength,
+      mask: settings.mask, maskBlur: settings.maskBlur)
     try check(request)
     return try plan(for: request, width: size.width, height: size.height)
   }
