@@ -1,4 +1,4 @@
-// Transforms images as they come, and changes its mind in between.
+// Transforms a sequence of images, and changes the prompt halfway.
 import FlowCore
 import FlowMedia
 import Foundation
@@ -12,7 +12,7 @@ try await stream.prepare()
 let paths = Array(CommandLine.arguments.dropFirst())
 let feeding = Task {
   for (index, path) in paths.enumerated() {
-    // A camera offers (the latest wins); files are submitted, and wait for room.
+    // Cameras use offer(_:timestamp:), which replaces a waiting frame; submit waits for room.
     try await stream.submit(PixelImage(imageAt: path), timestamp: .milliseconds(40 * index))
     if index == paths.count / 2 { try await stream.update { $0.request.prompt = "a rocket" } }
   }

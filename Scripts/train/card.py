@@ -16,7 +16,7 @@ background alone.
 | recipe | `Scripts/train/`: text encoder and network together on `velocity = noise - data`; before it the text encoder alone, which sketches each picture in its states; one pair of glyph and background in ten is never trained on |
 | cost | on two shared CPU cores: {draft:.0f} minutes for the text encoder alone, {minutes:.0f} minutes for both ({step:,} updates of {batch}), from a network trained 68 minutes before and an autoencoder 26 |
 | limits | 435 names, their other names and some keywords; one thing a picture, in its middle; no sizes, numbers or places; the picture of a prompt is the same for every seed but for a background that the prompt leaves open; weights of words (`(more)`) do little, since the sketch is in the states after them |
-| licence | weights MIT |
+| license | weights MIT |
 
 ## Measures
 

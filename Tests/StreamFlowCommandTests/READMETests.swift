@@ -56,7 +56,7 @@ import Testing
   func snippet() throws {
     let text = try String(contentsOfFile: "\(Self.package)/README.md", encoding: .utf8)
     let file = try String(
-      contentsOfFile: "\(Self.package)/Snippets/FirstPictures.swift", encoding: .utf8)
+      contentsOfFile: "\(Self.package)/Snippets/FirstImages.swift", encoding: .utf8)
     let code = file.split(separator: "\n", maxSplits: 1)[1]
     #expect(text.contains("```swift\n\(code)```"))
   }

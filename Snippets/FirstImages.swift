@@ -1,4 +1,4 @@
-// Makes an image with the embedded starter model, then three that are in flight together.
+// Generates an image with the embedded starter model, then three more that share a batch.
 import FlowMedia
 import Foundation
 import StreamFlow
