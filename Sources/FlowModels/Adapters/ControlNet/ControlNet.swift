@@ -1,0 +1,130 @@
+internal import FlowCore
+internal import FlowGraph
+internal import Foundation
+
+/// Opens ControlNets: networks beside a model's own that read a control image and add to what the
+/// model's blocks give (Zhang et al., 2023, arXiv:2302.05543).
+///
+/// A ControlNet reads the sample, the timestep and the text, so it runs at every tick; what it makes
+/// of the control image alone is its image graph. Several on one network add up.
+package enum ControlNet {
+  /// How a ControlNet is used.
+  package struct Options: Equatable, Sendable {
+    /// Whether only the conditional prediction is controlled, the less the shallower a layer is
+    /// (guess mode, for prompts that say little or nothing).
+    package var guesses: Bool
+    /// Which of its kinds of control images a union of several ControlNets reads.
+    package var mode: Int?
+    /// The middle of its weights' file names, such as `fp16`.
+    package var variant: String?
+
+    package init(guesses: Bool = false, mode: Int? = nil, variant: String? = nil) {
+      self.guesses = guesses
+      self.mode = mode
+      self.variant = variant
+    }
+  }
+
+  /// Opens a folder in diffusers' layout (`config.json`, `diffusion_pytorch_model.safetensors`), or a
+  /// file: one with a `config.json` beside it, or one of Stable Diffusion, in diffusers' names or the
+  /// original ones.
+  ///
+  /// - Parameters:
+  ///   - path: the folder or file.
+  ///   - name: what the names of its inputs and weights begin with, such as `adapter0`.
+  ///   - family: the model's family, whose network it must fit.
+  ///   - factor: how many pixels of a side the model's autoencoder makes one latent pixel of.
+  ///   - options: how it is used.
+  /// - Throws: a `ModelError` for what is not supported or does not fit the model, a `GraphError` for
+  ///   weights that are missing or unknown.
+  package static func open(
+    path: String, name: String, for family: any ModelFamily, factor: Int = 8,
+    options: Options = Options()
+  ) throws -> any ImageAdapter {
+    guard let network = Network(family) else {
+      throw ModelError(
+        code: .unsupported,
+        message: "'\(path)': ControlNets are supported for Stable Diffusion 1, 2, XL and 3 and for "
+          + "FLUX.1, not for this model")
+    }
+    return try open(
+      ControlNetFile(path: path, variant: options.variant), fitting: network,
+      ControlNetContext(path: path, name: name, factor: factor, options: options))
+  }
+
+  /// The networks that ControlNets are for.
+  enum Network {
+    case unet(UNetConfiguration)
+    case sd3(SD3TransformerConfiguration)
+    case flux(FluxTransformerConfiguration)
+
+    init?(_ family: any ModelFamily) {
+      switch family {
+      case let family as StableDiffusion: self = .unet(family.unet)
+      case let family as StableDiffusion3: self = .sd3(family.transformer)
+      case let family as Flux: self = .flux(family.transformer)
+      default: return nil
+      }
+    }
+  }
+
+  static func open(
+    _ file: ControlNetFile, fitting network: Network, _ context: ControlNetContext
+  ) throws -> any ImageAdapter {
+    switch network {
+    case .unet(let network): try UNetControlNet(file, fitting: network, context)
+    case .sd3(let network): try SD3ControlNet(file, fitting: network, context)
+    case .flux(let network): try FluxControlNet(file, fitting: network, context)
+    }
+  }
+}
+
+/// Where a ControlNet comes from and how it is used.
+struct ControlNetContext {
+  let path: String
+  let name: String
+  let factor: Int
+  let options: ControlNet.Options
+
+  /// One property that a ControlNet has in common with its model's network.
+  struct Trait {
+    let words: String
+    let key: String
+    let own: String
+    let expected: String
+
+    init(_ words: String, _ key: String, _ own: some Equatable, _ expected: some Equatable) {
+      self.words = words
+      self.key = key
+      self.own = "\(own)"
+      self.expected = "\(expected)"
+    }
+  }
+
+  /// - Throws: `fileInvalid` where a property differs.
+  func check(_ traits: [Trait]) throws(ModelError) {
+    guard let wrong = traits.first(where: { $0.own != $0.expected }) else { return }
+    throw ModelError(
+      code: .fileInvalid,
+      message: "'\(path)': the ControlNet's \(wrong.words) are \(wrong.own) (\(wrong.key)), the "
+        + "model's \(wrong.expected); it is for another kind of model")
+  }
+
+  /// - Throws: `unsupported` where only ControlNets of UNets can do what is asked for.
+  func refuseGuessing() throws(ModelError) {
+    guard options.guesses else { return }
+    throw ModelError(
+      code: .unsupported,
+      message: "'\(path)': guess mode is for ControlNets of Stable Diffusion 1, 2 and XL; this one "
+        + "is of a transformer, use it without")
+  }
+
+  /// - Throws: `requestInvalid` where a mode is given to a ControlNet that has none.
+  func refuseMode() throws(ModelError) {
+    guard let mode = options.mode else { return }
+    throw ModelError(
+      code: .requestInvalid,
+      message: "'\(path)': the ControlNet reads one kind of control image, and mode \(mode) was "
+        + "given; leave the mode out")
+  }
+}

@@ -1,0 +1,135 @@
+internal import FlowGraph
+
+/// What `config.json` says of a `FluxControlNetModel`, checked.
+struct FluxControlNetConfiguration: Equatable {
+  /// The network whose blocks it has.
+  let transformer: FluxTransformerConfiguration
+  /// The kinds of control images that a union of ControlNets reads; nil where it is of one.
+  let modeCount: Int?
+  /// How it reads the pixels of a control image; nil where it reads latents.
+  let hint: Hint?
+
+  /// Convolutions over pixels, whose patches are tokens (XLabs).
+  struct Hint: Equatable {
+    let channels: Int
+    let patchSide: Int
+    /// The channels at each size, which are the same in all of them.
+    static let channels = [16, 16, 16, 16]
+    /// How many pixels of a side become one.
+    static var factor: Int { 1 << (channels.count - 1) }
+  }
+
+  init(_ file: ConfigurationFile) throws(ModelError) {
+    let className = ConfigurationFile.Value.text("FluxControlNetModel")
+    guard file["_class_name"] == className else {
+      throw file.unsupported("_class_name", expected: "\(className.words) for this model")
+    }
+    modeCount =
+      file["num_mode"] == nil ? nil : try file.integer("num_mode", default: 1, in: 1...65536)
+    var values = Dictionary(uniqueKeysWithValues: file.keys.map { ($0, file[$0] ?? .null) })
+    for key in ["num_mode", "conditioning_embedding_channels"] { values[key] = nil }
+    values["_class_name"] = .text("FluxTransformer2DModel")
+    if file["conditioning_embedding_channels"] != nil {
+      let side = try file.integer("patch_size", default: 1, in: 1...64)
+      let channels = try file.integer(
+        "conditioning_embedding_channels", default: 16, in: 1...65536)
+      hint = Hint(channels: channels, patchSide: side)
+      values["patch_size"] = nil
+    } else {
+      hint = nil
+    }
+    transformer = try FluxTransformerConfiguration(
+      ConfigurationFile(path: file.path, values: values))
+    if let hint {
+      let area = FluxTransformerConfiguration.patchSide * FluxTransformerConfiguration.patchSide
+      guard hint.channels * hint.patchSide * hint.patchSide == transformer.channels * area else {
+        throw file.unsupported(
+          "conditioning_embedding_channels",
+          expected: "in_channels (\(transformer.channels * area)) divided by the square of "
+            + "patch_size (\(hint.patchSide))")
+      }
+    }
+  }
+
+  /// - Throws: `fileInvalid` where it is not of a network's kind.
+  func check(
+    fits network: FluxTransformerConfiguration, _ context: ControlNetContext
+  ) throws(ModelError) {
+    try context.check([
+      .init("latent channels", "in_channels", transformer.channels, network.channels),
+      .init(
+        "channels of a token", "num_attention_heads * attention_head_dim", transformer.width,
+        network.width),
+      .init("text features", "joint_attention_dim", transformer.textWidth, network.textWidth),
+      .init(
+        "pooled text features", "pooled_projection_dim", transformer.pooledWidth,
+        network.pooledWidth),
+    ])
+    if let hint {
+      let own = Hint.factor * hint.patchSide
+      let expected = context.factor * FluxTransformerConfiguration.patchSide
+      try context.check([
+        .init("pixels of a token", "patch_size", own, expected)
+      ])
+    }
+    for (words, own, other) in [
+      ("num_layers", transformer.doubleBlockCount, network.doubleBlockCount),
+      ("num_single_layers", transformer.singleBlockCount, network.singleBlockCount),
+    ] where own > other {
+      throw ModelError(
+        code: .fileInvalid,
+        message: "'\(context.path)': the ControlNet has \(own) blocks (\(words)), the model only "
+          + "\(other); it is for another kind of model")
+    }
+    guard !transformer.readsGuidance || network.readsGuidance else {
+      throw ModelError(
+        code: .fileInvalid,
+        message: "'\(context.path)': the ControlNet reads the guidance scale (guidance_embeds), "
+          + "which the model does not; it is for FLUX.1 dev, not schnell")
+    }
+  }
+
+  /// The mode that is asked for.
+  ///
+  /// - Throws: `requestInvalid` where a union is given none that it has, or another is given one.
+  func mode(_ context: ControlNetContext) throws(ModelError) -> Int? {
+    guard let modeCount else {
+      try context.refuseMode()
+      return nil
+    }
+    guard let mode = context.options.mode, (0..<modeCount).contains(mode) else {
+      throw ModelError(
+        code: .requestInvalid,
+        message: "'\(context.path)': the ControlNet is a union of \(modeCount) kinds of control "
+          + "images (num_mode), and needs a mode of 0 to \(modeCount - 1), got "
+          + "\(context.options.mode.map { "\($0)" } ?? "none"); its publisher says which is which")
+    }
+    return mode
+  }
+
+  /// The weights of a ControlNet, all of which are there, and no other.
+  ///
+  /// - Throws: a `GraphError` where a weight is missing or unknown.
+  func weights(_ store: WeightStore) throws(GraphError) -> WeightStore {
+    try store.restricted(to: weightNames, ignoring: { _ in false }, of: "a ControlNet of FLUX.1")
+  }
+
+  /// The names of a ControlNet's weights.
+  var weightNames: Set<String> {
+    func parameters(_ layers: [String]) -> [String] {
+      layers.flatMap { ["\($0).weight", "\($0).bias"] }
+    }
+    var own =
+      ["controlnet_x_embedder"]
+      + (0..<transformer.doubleBlockCount).map { "controlnet_blocks.\($0)" }
+      + (0..<transformer.singleBlockCount).map { "controlnet_single_blocks.\($0)" }
+    if hint != nil {
+      own +=
+        ["input_hint_block.conv_in", "input_hint_block.conv_out"]
+        + (0..<2 * (Hint.channels.count - 1)).map { "input_hint_block.blocks.\($0)" }
+    }
+    return transformer.weightNames.subtracting(parameters(["norm_out.linear", "proj_out"]))
+      .union(parameters(own))
+      .union(modeCount == nil ? [] : ["controlnet_mode_embedder.weight"])
+  }
+}
