@@ -1,4 +1,4 @@
-# The words of a day's work; each is a line or two. `make check` is what CI runs.
+# Daily commands, each in a few lines. `make check` is what CI runs.
 SWIFT ?= swift
 PREFIX ?= /usr/local
 FORMAT = $(SWIFT) format
@@ -7,7 +7,7 @@ SOURCES = Package.swift Sources Tests Snippets Fuzz/Package.swift Fuzz/Sources \
 GENERATED = Sources/FlowGraph/ONNX/onnx.pb.swift
 export STREAMFLOW_OPENVINO ?= $(CURDIR)/.deps/openvino
 
-.PHONY: setup demo build test test-fast test-browser lint format install asan tsan fuzz bench instructions check clean
+.PHONY: setup demo build test test-fast test-browser lint format docs install asan tsan fuzz bench instructions check clean
 
 setup:
 	@Scripts/setup.sh
@@ -20,12 +20,12 @@ demo: setup
 build: setup
 	$(SWIFT) build --explicit-target-dependency-import-check error
 
-# Suites that need an engine or a process run one after another: each engine takes all cores, and
-# tests that wait would starve.
+# Suites that need an engine or a process run one at a time: each engine takes all cores, and other
+# tests would time out.
 test: test-fast
 	$(SWIFT) test --no-parallel --skip-build --filter "$$(Scripts/tagged-suites.sh)"
 
-# All other suites, at once.
+# All other suites, in parallel.
 test-fast: setup
 	@Scripts/setup.sh --onnxruntime
 	$(SWIFT) test --skip "$$(Scripts/tagged-suites.sh)"
@@ -42,6 +42,10 @@ lint:
 format:
 	$(FORMAT) --in-place --parallel --recursive $(SOURCES)
 
+# The DocC documentation, into .build/docs; warnings are errors.
+docs:
+	@Scripts/docs.sh
+
 # The command with its resources and the runtime in one folder, a link to it in bin.
 install: setup
 	$(SWIFT) build -c release --product streamflow
@@ -52,7 +56,7 @@ install: setup
 	cp -R .deps/openvino "$(DESTDIR)$(PREFIX)/lib/streamflow/openvino"
 	ln -sf ../lib/streamflow/streamflow "$(DESTDIR)$(PREFIX)/bin/streamflow"
 
-# TBB loads a part of itself in a way (RTLD_DEEPBIND) that sanitizers refuse, unless told of them.
+# TBB loads a part of itself with RTLD_DEEPBIND, which sanitizers reject unless this is set.
 asan: setup
 	TBB_ENABLE_SANITIZERS=1 ASAN_OPTIONS=detect_leaks=0 \
 	  $(SWIFT) test --no-parallel --sanitize address --scratch-path .build-asan
@@ -72,7 +76,7 @@ bench: setup
 	$(SWIFT) build -c release --product streamflow
 	$(PYTHON) Scripts/benchmarks/starter.py
 
-# Instructions of the pure parts against those that were committed; needs valgrind.
+# Compares the instruction counts of the pure parts with the committed ones; needs valgrind.
 instructions: setup
 	$(SWIFT) build --package-path Benchmarks -c release
 	$$($(SWIFT) build --package-path Benchmarks -c release --show-bin-path)/InstructionCounts \
