@@ -4,7 +4,7 @@ import Testing
 
 @testable import FlowCore
 
-/// The few-step relatives against diffusers' schedulers, whole ways through time.
+/// The few-step schedules against diffusers' schedulers, from start to end.
 @Suite struct DiffusionScheduleTests {
   private struct Case: Decodable {
     struct Configuration: Decodable {

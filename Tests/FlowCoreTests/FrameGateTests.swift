@@ -3,7 +3,7 @@ import Testing
 
 @testable import FlowCore
 
-/// The similar-image filter (reference.md 2.6), and what StreamDiffusion's does otherwise.
+/// The similar-image filter, and its differences to StreamDiffusion's.
 @Suite struct FrameGateTests {
   /// Gray, with a bright square at a place.
   private static func image(_ place: Int, width: Int = 80, height: Int = 60) -> PixelImage {
@@ -30,7 +30,7 @@ import Testing
     var gate = FrameGate(settings: .init(threshold: 0.999, maximumSkips: 2, seed: nil))
     let places = [0, 0, 40, 40, 40, 40]
     let admitted = places.map { gate.admits(Self.image($0)) }
-    // A change lets one through and starts the count anew: two more are skipped.
+    // A change lets one through and restarts the count: two more are skipped.
     #expect(admitted == [true, false, true, false, false, true])
   }
 

@@ -12,7 +12,7 @@ import Testing
     return schedule
   }
 
-  /// How far an image is from itself after the way to noise and back.
+  /// How far an image is from itself after inversion and generation.
   private static func error(
     _ solver: Solver, stepCount: Int, schedule: some FlowSchedule, sign: Float = 1
   ) throws -> Float {

@@ -35,7 +35,7 @@ import Testing
         let timesteps = plan.rows.map(\.timestep)
         #expect(zip(timesteps, timesteps.dropFirst()).allSatisfy { $0 > $1 }, "\(steps)")
         guard prediction == .velocity else { continue }
-        // All of the way from noise to data, whatever the number: nothing noisy is decoded.
+        // All of the schedule from noise to data, whatever the number: nothing noisy is decoded.
         let way = plan.rows.reduce(0) { $0 + $1.output }
         #expect(abs(way + 1) < 1e-9, "\(steps)")
       }

@@ -3,7 +3,7 @@ import Testing
 
 @testable import FlowCore
 
-/// Residual guidance (reference.md 2.6): the unprompted side without evaluating it.
+/// Residual guidance: the unconditional prediction without evaluating it.
 @Suite struct ResidualGuidanceTests {
   private static let shape: Shape = [2, 3, 4]
 
@@ -53,9 +53,9 @@ import Testing
     }
   }
 
-  @Test("An unprompted field that leads straight to one image is known after one evaluation")
+  @Test("An unconditional field that leads straight to one image is known after one evaluation")
   func straight() throws {
-    // v = (x - data) / sigma is the flow to one image; prompted, to another.
+    // v = (x - data) / sigma is the flow to one image; conditional, to another.
     let field = KnownField { x, t, c in (x - (c == 0 ? 0.25 : -0.5)) / (t / 1000) }
     let plan = try FlowMatchingSchedule().plan(stepCount: 6, solver: .euler)
     for scale in [Float(1), 2, 5] {
@@ -111,7 +111,7 @@ import Testing
     }
   }
 
-  @Test("Rows a tick are N, 2N, N and N + 1, side by side in one batch")
+  @Test("Rows per tick are N, 2N, N and N + 1, mixed in one batch")
   func rows() throws {
     let plan = try FlowMatchingSchedule().plan(stepCount: 4, solver: .euler)
     let reference = Latents(zeros: Self.shape)

@@ -40,7 +40,7 @@ import Testing
   }
 
   @Test(
-    "What is no solver is not read",
+    "An unknown solver is rejected",
     arguments: [
       "", ":", "Euler", "dpm", "euler:", "euler:rate=1", "noise-refresh:", "noise-refresh:rate",
       "noise-refresh:rate=", "noise-refresh:rate=2", "noise-refresh:rate=-0.1",

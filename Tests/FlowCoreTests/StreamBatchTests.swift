@@ -151,7 +151,8 @@ import Testing
     #expect(field.ticks == [1, 2, 3, 4, 4, 4, 4, 4, 4, 4, 3, 2, 1])
   }
 
-  @Test("Full guidance extrapolates from the unprompted output, at scale 1 the prompted one")
+  @Test(
+    "Full guidance extrapolates from the unconditional prediction; scale 1 is the conditional one")
   func guidance() throws {
     let plan = StepPlan(
       rows: [.init(timestep: 1000, output: -1, residual: .init(reference: 1))], stepCount: 1)

@@ -44,7 +44,7 @@ import Testing
     }
   }
 
-  @Test("A way of strength n/N is the last n of N steps, from the image with its share of noise")
+  @Test("Strength n/N runs the last n of N steps, from the image with its share of noise")
   func diffusers() throws {
     let data = try Data(contentsOf: URL(filePath: Bundle.module.fixture("strength.json")))
     let golden = try JSONDecoder().decode(Golden.self, from: data)
@@ -87,7 +87,7 @@ import Testing
     }
   }
 
-  @Test("Strength 1 is the whole way, and the weaker the less noise")
+  @Test("Strength 1 runs all steps, and lower strengths start with less noise")
   func whole() throws {
     for schedule in Self.schedules {
       let whole = try schedule.plan(stepCount: 5, solver: .euler)
@@ -95,7 +95,7 @@ import Testing
       let noises = try [0.2, 0.45, 0.7, 1].map {
         try schedule.plan(stepCount: 4, solver: .euler, strength: $0).start.noise
       }
-      // By diffusers' spacing, four steps of a weak way end at the same last time and begin apart.
+      // By diffusers' spacing, four steps at low strength end at the same last time and begin apart.
       #expect(zip(noises, noises.dropFirst()).allSatisfy { $0 < $1 }, "\(noises)")
     }
   }
@@ -144,7 +144,7 @@ import Testing
         == "strength 0.6, which goes through 3 of 4 windows, takes 3 to 1000 steps, got 2")
   }
 
-  @Test("A strength that is none, and a consistency model's too short way, are refused")
+  @Test("An invalid strength, and a consistency model's too short schedule, are refused")
   func refused() throws {
     for schedule in Self.schedules {
       for strength in [0, -0.5, 1.01, Double.nan, .infinity] {

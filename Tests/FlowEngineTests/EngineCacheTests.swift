@@ -81,7 +81,7 @@ import Testing
   }
 
   @Test(
-    "A damaged entry is told, made anew, and never trusted",
+    "A damaged entry is reported, compiled again, and never trusted",
     arguments: ["cut", "flipped", "empty", "foreign"])
   func damaged(how: String) async throws {
     let told = Mutex<[String]>([])
@@ -120,7 +120,7 @@ import Testing
     #expect(try FileManager.default.contentsOfDirectory(atPath: folder).count == 1)
   }
 
-  @Test("A folder that cannot be written is told, and the engine made all the same")
+  @Test("A folder that is not writable is reported, and the engine is compiled anyway")
   func unwritable() async throws {
     let file = try folder.write([1], as: "file")
     let told = Mutex<[String]>([])

@@ -30,7 +30,7 @@ import Testing
     #expect(program.hasInput("x") && !program.hasInput("y"))
   }
 
-  @Test("Fifty who ask at once for three graphs wait for three compilations, one after another")
+  @Test("Fifty concurrent requests for three graphs wait for three compilations, one at a time")
   func askers() async throws {
     let backend = PlainBackend(compilationTime: 0.02)
     let store = EngineStore(backends: [backend])
@@ -159,7 +159,7 @@ import Testing
     #expect(backend.counts.compiled == 0)
   }
 
-  @Test("An operator that the backend lacks is its own error, and the store goes on")
+  @Test("An operator that the backend lacks is its own error, and the store continues")
   func unknownOperator() async throws {
     let store = EngineStore(backends: [PlainBackend()])
     let graph = Graph(name: "rounding")

@@ -45,7 +45,7 @@ import Testing
     #endif
   }
 
-  @Test("A library that is none is told in the loader's words")
+  @Test("A file that is not a library is reported with the loader's message")
   func damaged() throws {
     let folder = try TemporaryFolder()
     let path = try folder.write([1, 2, 3], as: "libopenvino_c.so.2640")
@@ -53,7 +53,7 @@ import Testing
     #expect(error?.message.contains(path) == true)
   }
 
-  @Test("A device that is not there is told with those that are")
+  @Test("A missing device is reported with the available ones")
   func device() async throws {
     let graph = Graph(name: "nothing")
     graph.output(graph.input("x", shape: [1]).relu(), as: "y")
@@ -66,7 +66,7 @@ import Testing
       error?.message.hasPrefix("there is no device 'TPU'; this machine has CPU") == true)
   }
 
-  @Test("A graph that the runtime refuses is told in its own words")
+  @Test("A graph that the runtime rejects is reported with its message")
   func refused() throws {
     let error = #expect(throws: EngineError.self) {
       _ = try OpenVINORuntime.shared().compile(

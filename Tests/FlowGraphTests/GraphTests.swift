@@ -20,7 +20,7 @@ import Testing
     weights = try WeightStore(file: path).root["block"]
   }
 
-  @Test("A graph goes when nobody holds it, with the constants, weights and layers it knows")
+  @Test("A graph goes with its last reference, with the constants, weights and layers it knows")
   func isReleased() throws {
     weak var released: Graph?
     do {

@@ -55,7 +55,7 @@ import Testing
     arguments: ["conv_in.weight", "lora_unet_a.oft_blocks", ".alpha", ""])
   func others(name: String) { #expect(LoRAName(name) == nil) }
 
-  @Test("Half a pair, and an alpha that is no number, are left over")
+  @Test("Half a pair, and an alpha that is NaN or infinite, stay unused")
   func halves() throws {
     let lora = try lora([
       ("lora_unet_a.lora_down.weight", [2, 4], [Float](repeating: 1, count: 8)),
@@ -108,7 +108,7 @@ import Testing
     #expect(try LoRA(path: path).modules[0].weight?.strength == 4)
   }
 
-  @Test("One tensor under two names is one too many, and told")
+  @Test("One tensor under two names is one too many, and reported")
   func twice() throws {
     let lora = try lora([
       ("unet.a.lora.down.weight", [1, 1], [1]), ("unet.a.lora_A.weight", [1, 1], [1]),

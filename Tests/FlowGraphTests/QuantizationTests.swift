@@ -59,7 +59,7 @@ import Testing
     #expect(Self.range(of: flat, by: .error) == AffineRange(-1...1))
   }
 
-  @Test("What was not seen, or is no number, has no range")
+  @Test("A tensor that was not observed, or is NaN or infinite, has no range")
   func absent() {
     #expect(TensorRange().range(by: .error) == nil)
     #expect(Self.range(of: [1, .infinity], by: .extremes) == nil)
@@ -67,7 +67,7 @@ import Testing
       Self.range(of: [1, .nan], by: .error) == nil && Self.range(of: [.nan], by: .error) == nil)
   }
 
-  @Test("A fingerprint is of names, shapes and bytes, not of places")
+  @Test("A fingerprint is of names, shapes and bytes, not of locations")
   func fingerprints() throws {
     let folder = try TemporaryFolder()
     func fingerprint(_ name: String, _ tensors: [(String, [Int], [Float])]) throws -> String {
@@ -101,7 +101,7 @@ import Testing
     } throws: { "\($0)".contains("c: 1 scales for 2 outputs; quantize again") }
   }
 
-  @Test("A weight that is no number is told before it is rounded")
+  @Test("A weight that is NaN or infinite is reported before it is rounded")
   func notFinite() throws {
     let folder = try TemporaryFolder()
     let store = try WeightStore(

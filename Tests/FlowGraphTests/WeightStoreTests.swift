@@ -22,7 +22,7 @@ import Testing
     try WeightStore(folder: folder.path, stem: "model", variant: variant)
   }
 
-  @Test("One file, or the half-precision variant where that is all there is")
+  @Test("One file, or the half-precision variant if there is no other")
   func single() throws {
     try write("model.fp16.safetensors", [("a", [1], [2])])
     #expect(try open().weights["a"]?.floats() == [2])
@@ -82,7 +82,7 @@ import Testing
     #expect(error?.message.contains(expected) == true, "\(error?.message ?? "")")
   }
 
-  @Test("A folder without weights is told by the names that were looked for")
+  @Test("A folder without weights is reported with the expected names")
   func absent() {
     let error = #expect(throws: GraphError.self) { try open() }
     #expect(

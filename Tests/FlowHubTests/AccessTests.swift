@@ -6,7 +6,7 @@ import Testing
 
 @testable import FlowHub
 
-/// Who is asked, who gets the token, and what a refusal says.
+/// Which hosts are asked, which get the token, and the message of a refusal.
 extension PullTests {
   @Test("The token goes to the hub, and not to where the hub points")
   func redirects() async throws {
@@ -168,7 +168,7 @@ extension PullTests {
     #expect(waits.all.count == 16 && waits.all.allSatisfy { $0 <= .seconds(300) })
   }
 
-  @Test("A hub that goes on failing is given up, with its last words")
+  @Test("Retries end for a hub that keeps failing, with its last words")
   func failing() async throws {
     let hub = try FakeHub(Self.pipeline) { request, _ in
       request.target.hasSuffix("safetensors") ? .init(502) : nil

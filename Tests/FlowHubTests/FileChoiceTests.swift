@@ -193,7 +193,7 @@ import Testing
     #expect(blob.digits == git.name)
   }
 
-  @Test("A header's quotes and weakness are taken off; what is no hash is none")
+  @Test("A header's quotes and weakness are removed; other texts are not digests")
   func headers() {
     let digits = String(repeating: "ab", count: 20)
     for text in [digits, "\"\(digits)\"", "W/\"\(digits)\"", digits.uppercased()] {

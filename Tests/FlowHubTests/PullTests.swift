@@ -95,7 +95,7 @@ import Testing
     #expect(hub.downloads.contains("HEAD unet/config.json"))
   }
 
-  @Test("What was cut off is gone on with, from the byte that is missing")
+  @Test("An interrupted download continues from the first missing byte")
   func resume() async throws {
     let hub = try FakeHub(Self.pipeline) { request, count in
       guard request.target.hasSuffix("safetensors"), count < 2 else { return nil }
@@ -114,7 +114,7 @@ import Testing
     #expect(result.receivedByteCount == Self.pipeline.reduce(0) { $0 + $1.contents.count })
   }
 
-  @Test("What an earlier pull left is gone on with, and thrown away where it is no good")
+  @Test("The rest of an earlier pull is continued, or discarded if it is damaged")
   func leftovers() async throws {
     let blobs = "hub/models--org--name/blobs"
     let path = "\(blobs)/\(Self.weights.digest).incomplete"
@@ -247,7 +247,7 @@ import Testing
     #expect(hub.downloads.last == "GET \(Self.weights.path) bytes=100000-")
   }
 
-  @Test("A link that leads elsewhere is made anew, a file of the user's own stays")
+  @Test("A link that leads elsewhere is recreated, a file of the user's own stays")
   func ownFiles() async throws {
     let hub = try FakeHub(Self.pipeline)
     _ = try await pull(hub)

@@ -58,7 +58,7 @@ struct Clips {
     }
   }
 
-  /// An image that changes smoothly from place to place and from frame to frame.
+  /// An image that changes smoothly between positions and from frame to frame.
   static func picture(_ size: PixelSize, index: Int) -> PixelImage {
     var pixels: [UInt8] = []
     for y in 0..<size.height {

@@ -37,7 +37,7 @@ import Testing
   @Test("No file of the fixtures is forgotten")
   func count() { #expect(Self.files?.count == 33) }
 
-  @Test("Transparent places take the background's color, half of it where they are half so")
+  @Test("Transparent pixels take the background's color, half of it where they are half so")
   func background() throws {
     let bytes = try Self.bytes(of: "rgba.png")
     let black = try PixelImage(picture: bytes, background: .black)

@@ -59,7 +59,7 @@ import Testing
     #expect(read.frames == 6 && read.wasStored == isStored)
   }
 
-  @Test("What is no video, nothing, or too large for the store is refused")
+  @Test("Input that is not a video, empty, or too large to store is rejected")
   func refused() async throws {
     for (bytes, message) in [
       (Array("a text, and no video".utf8), "cannot read standard input: Invalid data found"),

@@ -213,7 +213,7 @@ import Testing
     #expect(try await clips.running(with: mark) == [])
   }
 
-  @Test("Cancellation ends ffmpeg, and is told as such")
+  @Test("Cancellation ends ffmpeg, and is reported as such")
   func cancelled() async throws {
     let mark = "testsrc2=size=68x48:rate=33"
     let (started, start) = AsyncStream<Void>.makeStream()

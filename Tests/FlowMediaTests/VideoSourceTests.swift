@@ -20,7 +20,7 @@ import Testing
   }
 
   @Test(
-    "What is no rate is none", arguments: ["0/0", "0", "-1", "1/0", "nan", "", "1/2/3", "9e99"])
+    "An invalid rate is rejected", arguments: ["0/0", "0", "-1", "1/0", "nan", "", "1/2/3", "9e99"])
   func wrongRates(text: String) { #expect(FrameRate(text) == nil) }
 
   @Test("Frame times do not drift: frame 30,000 of NTSC begins at 1001 seconds")

@@ -64,7 +64,7 @@ import Testing
     #expect(error?.message == "'\(clips.folder.path)/p001.png' exists already")
   }
 
-  @Test("Colors are tagged: BT.709 where nothing is known, else what the source says")
+  @Test("Colors are tagged: BT.709 if nothing is known, else what the source says")
   func color() async throws {
     _ = try await write(2, to: "a.mp4")
     let plain = try await clips.probe(clips.path("a.mp4"))
@@ -103,7 +103,7 @@ import Testing
   }
 
   @Test(
-    "Sound goes along: copied where the file takes it, else encoded anew, else named",
+    "Sound goes along: copied where the file takes it, else encoded again, else named",
     arguments: [
       ("a.mp4", VideoTracks.Fate.copied),
       ("a.webm", .transcoded(encoder: "libopus")),
@@ -248,7 +248,7 @@ import Testing
   }
 
   @Test(
-    "A full output is told as such",
+    "A full output is reported as such",
     .enabled(if: FileManager.default.fileExists(atPath: "/dev/full"), "there is no /dev/full"))
   func full() async throws {
     var writer = try VideoWriter(to: "-", size: size, rate: rate)

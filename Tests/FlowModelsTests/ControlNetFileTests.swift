@@ -152,7 +152,7 @@ import Testing
     #expect(error?.message.contains("'\(strange)'") == true, "\(error?.message ?? "")")
   }
 
-  @Test("Scales are a row's: one for each layer, zeros where the row is not to be controlled")
+  @Test("Scales are a row's: one for each layer, zeros where the row is not controlled")
   func scales() throws {
     let plain = try Self.open([:], of: "controlnet-sd15")
     #expect(plain.scales(0.7, isUnconditional: false) == [Float](repeating: 0.7, count: 7))

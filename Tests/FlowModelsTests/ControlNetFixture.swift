@@ -7,7 +7,7 @@ import Testing
 
 @testable import FlowModels
 
-/// A tiny seeded network with a ControlNet of its own, and what diffusers makes of both: three rows
+/// A tiny seeded network with a ControlNet of its own, and diffusers' outputs with both: three rows
 /// with control images and scales of their own.
 struct ControlNetFixture {
   let name: String
@@ -72,7 +72,7 @@ struct ControlNetFixture {
       context)
   }
 
-  /// Writes the network down with adapters.
+  /// Builds the network with adapters.
   func graph(_ adapters: [any NetworkAdapter], rows: Int = rows) throws -> Graph {
     let shape = BatchShape(
       rows: rows, height: shape.height, width: shape.width, tokens: shape.tokens)

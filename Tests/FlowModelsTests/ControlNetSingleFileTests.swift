@@ -129,7 +129,7 @@ import Testing
     #expect(try ControlNetFile(path: path, variant: nil).configuration.path == beside)
   }
 
-  @Test("What is no ControlNet is refused, and what is known is said")
+  @Test("A file that is not a ControlNet is rejected with the known layouts")
   func refused() throws {
     let entry = try Entry("sd1")
     let folder = try TemporaryFolder()

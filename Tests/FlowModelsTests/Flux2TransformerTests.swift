@@ -44,7 +44,7 @@ import Testing
       relativeTolerance: 1e-4)
   }
 
-  @Test("A row gives what it gives alone", arguments: models, [0, 2])
+  @Test("A row gives the same as alone", arguments: models, [0, 2])
   func batchInvariance(name: String, index: Int) async throws {
     let (fixture, network) = try Self.model(name)
     let (shape, inputs) = (try fixture.shape(index), try fixture.inputs(index))

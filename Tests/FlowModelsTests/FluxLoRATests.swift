@@ -56,7 +56,7 @@ import Testing
     return noise.latents(shape: [count]).scalars.map { $0 * 0.3 }
   }
 
-  @Test("A Kronecker product over a fused layer is cut into its layers")
+  @Test("A Kronecker product over a fused layer is split into its layers")
   func kronecker() async throws {
     let block = Self.numbers(32 * 32, seed: 1)
     let layers = ["to_q", "to_k", "to_v"].enumerated().map { index, name in
@@ -144,7 +144,7 @@ import Testing
 }
 
 extension Sequence {
-  /// The results one after another.
+  /// The results in sequence.
   fileprivate func asyncMap<Result>(
     _ transform: (Element) async throws -> Result
   ) async rethrows -> [Result] {

@@ -49,7 +49,7 @@ import Testing
       relativeTolerance: 1e-4)
   }
 
-  @Test("A row gives what it gives alone", arguments: models)
+  @Test("A row gives the same as alone", arguments: models)
   func batchInvariance(name: String) async throws {
     let (fixture, network) = try Self.model(name)
     let (shape, inputs) = (try fixture.shape(0), try fixture.inputs(0))

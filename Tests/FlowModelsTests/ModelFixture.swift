@@ -8,7 +8,7 @@ import Testing
 @testable import FlowModels
 @testable import FlowText
 
-/// A tiny whole model and what diffusers' pipeline makes of it.
+/// A tiny whole model and the images of diffusers' pipeline.
 struct ModelFixture {
   let checkpoint: Checkpoint
   let golden: Golden

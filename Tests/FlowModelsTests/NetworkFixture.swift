@@ -7,7 +7,7 @@ import Testing
 
 @testable import FlowModels
 
-/// A tiny seeded network with what diffusers makes of inputs: cases `0.sample`, `0.output` and on.
+/// A tiny seeded network with diffusers' outputs: cases `0.sample`, `0.output` and on.
 struct NetworkFixture {
   let store: WeightStore
   let golden: Golden

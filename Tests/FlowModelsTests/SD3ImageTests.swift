@@ -26,7 +26,7 @@ import Testing
     }
   }
 
-  @Test("Without T5 the network reads zeros in its place, as many tokens")
+  @Test("Without T5 the network reads zeros in its place, of the same number of tokens")
   func withoutT5() async throws {
     let temporary = try TemporaryFolder()
     let checkpoint = try Checkpoint(folder: SD3Pipeline.withoutT5(in: temporary))

@@ -10,7 +10,7 @@ import Testing
 /// The transformer of Stable Diffusion 3 against diffusers', on tiny seeded models.
 ///
 /// Both sides compute in float32 and sum in different orders; 1e-5 of the 2-norm is what is asked
-/// for, a tenth of what another form of GELU makes, and what is seen is 1e-6.
+/// for, a tenth of what another form of GELU makes, and 1e-6 is observed.
 @Suite(.tags(.engine)) struct SD3TransformerTests {
   private static let models = ["transformer-sd3", "transformer-sd35", "transformer-sd3-last"]
 

@@ -38,7 +38,7 @@ import Testing
       #expect(encoding.chunks(of: long, syntax: .weighted).cut != nil)
     }
     let clip = try Self.family(checkpoint).clip[0]
-    // What follows a BREAK is read, not cut: it has no chunk of its own to begin.
+    // What follows a BREAK is read, not truncated: it has no chunk of its own to begin.
     let whole = clip.chunks(of: "a fox BREAK on a blue background", syntax: .weighted)
     let plain = clip.chunks(of: "a fox on a blue background", syntax: .plain)
     #expect(whole.cut == nil && whole.chunks[0].tokens == plain.chunks[0].tokens)

@@ -90,7 +90,7 @@ import Testing
     #expect(program.read("sums", as: Float.self) { $0[0].isFinite })
   }
 
-  @Test("Sums are no numbers where a weight is none")
+  @Test("Sums are NaN if a weight is")
   func nan() async throws {
     let fixture = try #require(try UpscalerFixture.all()["compact-x2"])
     var tensors = fixture.tensors()

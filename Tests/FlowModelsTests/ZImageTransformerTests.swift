@@ -47,7 +47,7 @@ import Testing
     }
   }
 
-  @Test("A row gives what it gives alone")
+  @Test("A row gives the same as alone")
   func batchInvariance() async throws {
     let (shape, inputs) = (try fixture.shape(0), try fixture.inputs(0))
     let whole = try await fixture.run(network.graph(shape), inputs)

@@ -9,7 +9,7 @@ import Testing
 
 /// The networks of Stable Diffusion by ONNX Runtime, against diffusers and transformers.
 ///
-/// The golden files are those of the whole package's tests; 1e-4 of the 2-norm is what is asked for.
+/// The golden files are those of the whole package's tests; 1e-4 of the 2-norm is the tolerance.
 @Suite(.tags(.engine), .enabled(if: TestBackend.onnxRuntime.isThere, "ONNX Runtime is not set up"))
 struct ComponentTests {
   private static let fixtures = URL(filePath: #filePath)

@@ -73,7 +73,7 @@ struct RuntimeTests {
     #endif
   }
 
-  @Test("A library that is none is reported in the loader's words")
+  @Test("A file that is not a library is reported with the loader's message")
   func damaged() throws {
     let folder = try TemporaryFolder()
     let path = try folder.write([1, 2, 3], as: "libonnxruntime.so.1.32.0")
@@ -82,7 +82,7 @@ struct RuntimeTests {
     #expect(error?.message.contains(path) == true)
   }
 
-  @Test("A device that is not there is reported with those that are")
+  @Test("A missing device is reported with the available ones")
   func device() async throws {
     let store = EngineStore(
       backends: [backend], device: try DeviceName(parsing: "onnxruntime:TPU"))
@@ -109,7 +109,7 @@ struct RuntimeTests {
     }
   }
 
-  @Test("A graph that the runtime refuses is reported in its own words")
+  @Test("A graph that the runtime rejects is reported with its message")
   func refused() throws {
     let graph = Graph(name: "junk")
     let input = graph.input("x", shape: [2])

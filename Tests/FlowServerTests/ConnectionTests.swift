@@ -82,7 +82,8 @@ import Testing
     await server.stop()
   }
 
-  @Test("Connections of one address are limited; those beyond the limit get 429, the others go on")
+  @Test(
+    "Connections of one address are limited; those beyond the limit get 429, the others continue")
   func perAddress() async throws {
     let server = try await RunningServer { $0.limits.connectionCountPerAddress = 8 }
     var clients: [LoopbackClient] = []
@@ -122,10 +123,10 @@ import Testing
     #expect(counts.enter(nil) == .uncounted)
   }
 
-  // MARK: - One answer a request, in order
+  // MARK: - One response per request, in order
 
   @Test(
-    "What is no HTTP is answered once, after the answers before it, and the connection ends",
+    "Invalid HTTP is answered once, after the answers before it, and the connection ends",
     arguments: [
       "GARBAGE\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
       "GET / HTTP/1.1\r\n\r\n", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n",
@@ -206,7 +207,7 @@ import Testing
     await server.stop()
   }
 
-  // MARK: - What ends a connection
+  // MARK: - Closing connections
 
   @Test(
     "A connection that cannot be used again is closed after its answer",

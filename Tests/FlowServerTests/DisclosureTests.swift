@@ -6,7 +6,7 @@ import Testing
 
 @testable import FlowServer
 
-/// What answers, logs and the address that a server listens at give away.
+/// What answers, logs and the address that a server listens at disclose.
 @Suite(.serialized, .tags(.engine)) struct DisclosureTests {
   @Test(
     "Only addresses of this machine need no token, whatever a name begins with",

@@ -13,7 +13,7 @@ import Testing
       + "Content-Length: \(length)\r\nExpect: 100-continue\r\n\r\n"
   }
 
-  @Test("Every route that reads a body gives leave to send it")
+  @Test("Every route that reads a body lets the client send it")
   func leave() async throws {
     let server = try await RunningServer { $0.limits.streamCount = 4 }
     let opened = try LoopbackClient.ask(
@@ -35,14 +35,14 @@ import Testing
       #expect(leave == "HTTP/1.1 100 Continue\r\n\r\n", "\(method) \(path): \(leave)")
       client.send(body)
       #expect(try client.answer().status == status, "\(method) \(path)")
-      // And the connection goes on.
+      // And the connection stays open.
       client.request("GET", "/healthz")
       #expect(try client.answer().status == 200)
     }
     await server.stop()
   }
 
-  @Test("What is refused without its body is refused at once, without leave")
+  @Test("What is refused without its body is refused at once, without 100 Continue")
   func refusal() async throws {
     let server = try await RunningServer { $0.limits.jsonByteCount = 1000 }
     let json = "application/json"
@@ -66,7 +66,7 @@ import Testing
     await server.stop()
   }
 
-  @Test("A body that comes without waiting is taken without leave; HTTP/1.0 knows none")
+  @Test("A body that comes without waiting is accepted without 100 Continue; HTTP/1.0 knows none")
   func noWait() async throws {
     let server = try await RunningServer.shared()
     let body = #"{"prompt": 1}"#
@@ -95,7 +95,7 @@ import Testing
     try Data(repeating: 0x41, count: 1_900_000).write(to: file)
     let process = Process()
     process.executableURL = URL(filePath: Self.curl)
-    // Without leave it would wait for a minute, beyond what it may take in all.
+    // Without 100 Continue it would wait for a minute, beyond what it may take in all.
     process.arguments = [
       "--silent", "--verbose", "--stderr", log.path, "--output", answer.path,
       "--header", "Expect: 100-continue", "--expect100-timeout", "60", "--max-time", "50",

@@ -62,7 +62,7 @@ import Testing
     await server.stop()
   }
 
-  @Test("Nobody else's word is taken")
+  @Test("Headers of other clients are ignored")
   func untrusted() async throws {
     let server = try await RunningServer { $0.trustedProxies = ["10.0.0.0/8"] }
     let headers = [

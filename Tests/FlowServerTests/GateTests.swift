@@ -4,7 +4,7 @@ import Testing
 
 @testable import FlowServer
 
-/// Who may come in, and how much they may bring.
+/// Access control and limits.
 @Suite(.serialized, .tags(.engine)) struct GateTests {
   private static func tokenFile(_ text: String = "0123456789abcdef-token") throws -> String {
     let path = FileManager.default.temporaryDirectory.appending(path: "token-\(UUID())").path
@@ -53,7 +53,7 @@ import Testing
     await server.stop()
   }
 
-  @Test("Other names (DNS rebinding) and other pages are turned away, WebSockets too")
+  @Test("Other names (DNS rebinding) and other pages are rejected, WebSockets too")
   func origins() async throws {
     let server = try await RunningServer {
       $0.hostNames = ["pictures.example"]
@@ -87,7 +87,7 @@ import Testing
   }
 
   @Test(
-    "With a token browsers may ask for leave without it, and pages of named origins read errors")
+    "With a token browsers may send preflights without it, and pages of named origins read errors")
   func namedOrigin() async throws {
     let path = try Self.tokenFile()
     let server = try await RunningServer {
@@ -185,7 +185,7 @@ import Testing
     await server.stop()
   }
 
-  @Test("What is no HTTP is answered or cut, and the server goes on")
+  @Test("Invalid HTTP is answered or closed, and the server continues")
   func hostile() async throws {
     let server = try await RunningServer.shared()
     let form = "Content-Type: multipart/form-data; boundary=x\r\n"
@@ -221,7 +221,7 @@ import Testing
     #expect(try LoopbackClient.ask(server.port, "GET", "/healthz").text == "ok\n")
   }
 
-  @Test("A client that takes nothing of what is sent to it is let go of")
+  @Test("A client that reads nothing is disconnected")
   func stuckReader() async throws {
     let server = try await RunningServer {
       $0.limits.writeTime = .seconds(1)
@@ -236,7 +236,7 @@ import Testing
       }
     }
     let (client, other) = (try admitted(), try admitted())
-    // Far more than the system keeps for a connection: pages, one after another, unread.
+    // Far more than the system buffers for a connection: pages in sequence, unread.
     for _ in 0..<2000 { client.request("GET", "/page.css") }
     // It writes until it is cut, which makes room; what comes after that is lost.
     while try LoopbackClient.ask(server.port, "GET", "/healthz").status == 429 {
@@ -254,7 +254,7 @@ import Testing
     await server.stop()
   }
 
-  @Test("Two requests at once on one connection are answered one after another")
+  @Test("Two requests at once on one connection are answered one at a time")
   func pipelining() async throws {
     let server = try await RunningServer.shared()
     let client = try LoopbackClient(port: server.port)

@@ -112,7 +112,7 @@ import Testing
   }
 
   @Test(
-    "Wrong requests are told what is wrong, in OpenAI's shape",
+    "Wrong requests get the reason, in OpenAI's shape",
     arguments: [
       ("{", 400, "invalid_json", "JSON"),
       ("[1]", 400, "invalid_json", "object"),
@@ -149,7 +149,7 @@ import Testing
     #expect(answer["error", "type"] as? String == "invalid_request_error")
   }
 
-  @Test("A full queue is told, with when to try again")
+  @Test("A full queue is reported with when to try again")
   func fullQueue() async throws {
     let server = try await RunningServer { $0.limits.queuedImageCount = 4 }
     let client = try LoopbackClient(port: server.port)

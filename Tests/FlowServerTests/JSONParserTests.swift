@@ -33,7 +33,7 @@ import Testing
   }
 
   @Test(
-    "What is no JSON is refused at the byte where it stops being JSON",
+    "Invalid JSON is rejected at the byte where it stops being JSON",
     arguments: [
       ("", 0), (" ", 1), ("{", 1), ("[", 1), ("[1", 2), ("[1,", 3), ("[1,]", 3), ("[,1]", 1),
       ("{\"a\"}", 4), ("{\"a\":}", 5), ("{\"a\":1,}", 7), ("{a:1}", 1), ("{'a':1}", 1),
@@ -51,7 +51,7 @@ import Testing
     }
   }
 
-  @Test("Bytes that are no UTF-8 are refused, in names as in texts")
+  @Test("Bytes that are not UTF-8 are refused, in names as in texts")
   func encoding() {
     for bytes in [[0x22, 0xFF, 0x22], [0x22, 0xC0, 0x80, 0x22], [0x22, 0xED, 0xA0, 0x80, 0x22]] {
       #expect(throws: JSONError.syntax(offset: 1, expected: "UTF-8 text")) {
@@ -98,7 +98,7 @@ import Testing
     // Alternating, as an attack on decoders that try one type after another.
     let (parser, error) = Self.refused(String(repeating: "[{\"a\":", count: 600))
     #expect(error == .tooDeep(limit: 8) && parser.position < 60)
-    // Eight levels may be, side by side as often as wanted.
+    // Eight levels are allowed, any number of times.
     let level = String(repeating: "[", count: 7) + String(repeating: "]", count: 7)
     #expect(throws: Never.self) { try Self.parse("[\(level),\(level),\(level)]") }
   }

@@ -31,7 +31,7 @@ import Testing
     try await registry.report(id).status
   }
 
-  @Test("A job goes on in the next process with the images that are missing, and their seeds")
+  @Test("A job continues in the next process with the images that are missing, and their seeds")
   func resuming() async throws {
     var registry = try registry()
     maker.change { $0.allowance = 3 }
@@ -60,7 +60,7 @@ import Testing
     await registry.close()
   }
 
-  @Test("A full disk pauses a job with the reason; it goes on when there is room")
+  @Test("A full disk pauses a job with the reason; it continues when there is room")
   func fullDisk() async throws {
     let isFull = Mutex(false)
     let registry = try registry { file, bytes in

@@ -22,7 +22,8 @@ import Testing
     }
   }
 
-  @Test("A job goes on after a restart by itself, and its images are the same bytes as without one")
+  @Test(
+    "A job continues by itself after a restart, and its images are the same bytes as without one")
   func restart() async throws {
     let folder = try TemporaryFolder()
     let json = #"{"prompts": ["a fox", "sushi"], "n": 30, "seed": 5, "steps": 2}"#

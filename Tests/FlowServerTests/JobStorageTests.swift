@@ -55,7 +55,7 @@ import Testing
     await registry.close()
   }
 
-  @Test("A job pauses while its input image cannot be read, and goes on when it can")
+  @Test("A job pauses while its input image cannot be read, and continues when it can")
   func unreadableInput() async throws {
     var (registry, _) = try open()
     maker.change { $0.allowance = 0 }

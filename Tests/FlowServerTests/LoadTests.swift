@@ -10,7 +10,7 @@ import Testing
 
 /// Bounds over all requests: memory, decoding, preparations.
 @Suite(.tags(.engine)) struct LoadTests {
-  @Test("A budget is reserved, refused beyond its end, and free when nobody owns it any more")
+  @Test("A budget is reserved, refused beyond its end, and free with its last owner")
   func budget() throws {
     let budget = MemoryBudget(capacity: 100)
     do {

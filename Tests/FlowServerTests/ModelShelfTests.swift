@@ -37,7 +37,7 @@ import Testing
     await server.stop()
   }
 
-  @Test("A model that cannot be read is told, and the others go on")
+  @Test("A model that cannot be read is reported, and the others continue")
   func broken() async throws {
     let server = try await RunningServer { options in
       options.models.append(

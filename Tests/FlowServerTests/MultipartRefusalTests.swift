@@ -149,7 +149,7 @@ extension MultipartFormTests {
     #expect(message(bytes).hasPrefix(expected))
   }
 
-  @Test("Header lines that are no UTF-8 and text that is none are refused")
+  @Test("Header lines that are not UTF-8 and text that is none are refused")
   func encodings() throws {
     let bytes = Array("--abc\r\nA: ".utf8) + [0xFF] + Array("\r\n\r\nx\r\n--abc--".utf8)
     #expect(

@@ -113,7 +113,7 @@ import Testing
     return try #require(JSONSerialization.jsonObject(with: data) as? [String: Any])
   }
 
-  @Test("A method that a path does not take is told so, with those that it takes")
+  @Test("A method that a path does not support is rejected with the supported ones")
   func methods() async throws {
     let server = try await RunningServer.shared()
     for (method, path, allowed) in [

@@ -146,7 +146,7 @@ import Testing
     #expect(samples().contains(#"a_total{x="1",y="2"} 0"#))
   }
 
-  @Test("A gauge goes up and down, and one that is read is read anew")
+  @Test("A gauge goes up and down, and one that is read is read again")
   func gauges() throws {
     let gauge = try meter("m")
     gauge.set(Int64(3))
@@ -217,7 +217,7 @@ import Testing
     #expect(samples(of: registry).contains("c_total 1"))
   }
 
-  @Test("What is destroyed is gone, name and all, and begins anew")
+  @Test("A destroyed metric is gone with its name, and starts over")
   func destruction() throws {
     let (counter, timer, meter) = (try counter("a"), try timer("b"), try meter("c"))
     let floating = registry.makeFloatingPointCounter(label: "d", dimensions: [])

@@ -153,13 +153,13 @@ import Testing
     await first.close()
   }
 
-  @Test("A store that nobody holds any more takes its folder along")
+  @Test("A store without references takes its folder along")
   func scope() async throws {
     do { _ = try await store().keep([1], format: .png) }
     #expect(try names(in: parent) == [])
   }
 
-  @Test("A full disk is told in words, and leaves nothing half written")
+  @Test("A full disk is reported, and leaves nothing half written")
   func fullDisk() throws {
     let folder = try ResultFolder(in: parent)
     let error = #expect(throws: ResultStoreError.self) {
@@ -179,7 +179,7 @@ import Testing
     #expect(try folder.read("a.png") == [1, 2, 3])
   }
 
-  @Test("A folder that cannot be made, or is gone, is told in words")
+  @Test("A folder that cannot be made, or is gone, is reported")
   func unusable() async throws {
     try FileManager.default.createDirectory(atPath: parent, withIntermediateDirectories: true)
     try Data().write(to: URL(fileURLWithPath: "\(parent)/file"))

@@ -37,7 +37,7 @@ import Testing
   }
 
   @Test(
-    "What is no token is refused in words, which do not say it",
+    "An invalid token is rejected with a message that does not contain it",
     arguments: [
       ("", "a token must have 16 to 512 characters, got 0; 'openssl rand -hex 32' makes one"),
       (

@@ -11,7 +11,7 @@ import Testing
 @testable import FlowText
 @testable import StreamFlow
 
-/// What clients are told of every kind of failure.
+/// What clients learn of every kind of failure.
 @Suite struct ServerErrorTests {
   private static let secret = "/secret/place"
 

@@ -45,7 +45,7 @@ import Testing
     #expect(text.hasSuffix("\n\n\r\n0\r\n\r\n"))
   }
 
-  @Test("Followers of a job get the end of the job, or an error event where it goes on later")
+  @Test("Followers of a job get the end of the job, or an error event if it continues later")
   func followers() async throws {
     let folder = try TemporaryFolder()
     for (state, event) in [(nil, "done"), (folder.path, "error")] {

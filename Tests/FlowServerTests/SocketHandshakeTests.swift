@@ -96,7 +96,7 @@ import Testing
     _ = try LoopbackClient.ask(server.port, "DELETE", "/v1/streams/\(id)")
   }
 
-  @Test("Settings nested too deeply are refused in words, and the socket goes on")
+  @Test("Settings nested too deeply are refused in words, and the socket continues")
   func deepSettings() async throws {
     let server = try await RunningServer.shared()
     let id = try Self.open(server.port)

@@ -85,7 +85,7 @@ import Testing
     await server.stop()
   }
 
-  @Test("Settings are changed while it runs; what cannot be is told, and changes nothing")
+  @Test("Settings are changed while it runs; what cannot be is reported, and changes nothing")
   func changes() async throws {
     let server = try await RunningServer.shared()
     let id = try Self.open(server.port)

@@ -4,7 +4,7 @@ public import FlowGraph
 internal import Foundation
 internal import Synchronization
 
-/// A backend in plain Swift: the operators of small float networks, one after another, on one
+/// A backend in plain Swift: the operators of small float networks, in sequence, on one
 /// thread.
 ///
 /// It proves that nothing outside a backend knows of a runtime, and lets stores, queues and

@@ -69,7 +69,7 @@ import Testing
     func prompt(commaAt place: Int, of count: Int) -> String {
       (fox[..<place] + [","] + fox[..<(count - place - 1)]).joined(separator: " ")
     }
-    // 30 tokens have room; the mark of the end stands after them.
+    // 30 tokens have room; EOS follows them.
     #expect(sizes(prompt(commaAt: 9, of: 40)) == [31, 11])
     #expect(sizes(prompt(commaAt: 10, of: 40)) == [12, 30])
     #expect(sizes(prompt(commaAt: 29, of: 40)) == [31, 11])

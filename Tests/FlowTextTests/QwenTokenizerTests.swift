@@ -95,7 +95,7 @@ import Testing
     #expect(tokenizer.encode("a <|im_end|> b", in: .qwen3, length: 7).cut?.hasSuffix("b") == true)
   }
 
-  @Test("A text is cut into words as the expression has it, and no character is left out")
+  @Test("A text is split into words as the expression has it, and no character is left out")
   func words() throws {
     let cases = [
       "it's  'Sfoo'": ["it", "'s", " ", " '", "Sfoo", "'"],
@@ -112,7 +112,7 @@ import Testing
   }
 
   @Test(
-    "Tokenizers that cut, pad or truncate in another way are errors with the reason",
+    "Tokenizers that split, pad or truncate differently are errors with the reason",
     arguments: [
       ("normalizer", #"{"type":"NFKC"}"#, "the normalizer is not that of Qwen: expected NFC"),
       ("pre_tokenizer", #"{"type":"ByteLevel","use_regex":true}"#, "the pre_tokenizer is not that"),
@@ -149,7 +149,7 @@ import Testing
     #expect(error?.message.contains(expected) == true, "\(error?.message ?? "")")
   }
 
-  @Test("A vocabulary that lacks a byte, a merge or a mark is an error that names it")
+  @Test("A vocabulary that lacks a byte, a merge or a special token is an error that names it")
   func incomplete() throws {
     func message(_ change: (inout Object, inout [String: Int]) throws -> Void) throws -> String {
       var combined = try Self.combined()

@@ -2,7 +2,7 @@ import Testing
 
 @testable import FlowText
 
-/// The search for the best pieces against its definition: of all ways to cut a word, the one of the
+/// The search for the best pieces against its definition: of all ways to split a word, the one of the
 /// highest score.
 @Suite struct UnigramModelTests {
   private static let pieces: [UnigramModel.Piece] = [
@@ -13,7 +13,7 @@ import Testing
   ]
   private static let unknown = 0
 
-  /// The best way to cut a word, each way looked at; scores that are equal do not occur.
+  /// The best way to split a word, each way looked at; scores that are equal do not occur.
   private static func defined(_ word: ArraySlice<Character>) -> (score: Double, tokens: [Int]) {
     guard let first = word.first else { return (0, []) }
     var best: (score: Double, tokens: [Int])?
@@ -32,7 +32,7 @@ import Testing
     return best ?? (0, [])
   }
 
-  @Test("Every word of up to five letters is cut as defined, neighbors without a piece as one")
+  @Test("Every word of up to five letters is split as defined, neighbors without a piece as one")
   func words() {
     let model = UnigramModel(Self.pieces, unknown: Self.unknown)
     var words: [[Character]] = [[]]

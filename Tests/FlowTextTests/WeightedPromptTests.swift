@@ -40,7 +40,7 @@ import Testing
   }
 
   @Test(
-    "What is no sign is text",
+    "Other characters are text",
     arguments: [
       ("", []), ("()", []), ("a ) b ] c", [("a ) b ] c", 1.0)]), ("a:1.2)", [("a:1.2)", 1)]),
       ("(a:b)", [("a:b", 1.1)]), ("(a:1.2.3)", [("a:1.2.3", 1.1)]), ("(a:.)", [("a:.", 1.1)]),
@@ -80,7 +80,7 @@ import Testing
   }
 
   @Test(
-    "What is no such tag is text",
+    "Other tags are text",
     arguments: [
       "<cat-toy>", "<lora>", "<lora:>", "<lora:x:1", "<loras:x:1>", "a < b > c", "<:x>", "<",
       "<embedding:x:1>",

@@ -64,7 +64,7 @@ import Testing
     return text
   }
 
-  @Test("The quick suite times its ways in turns, and writes table, chart and figures")
+  @Test("The quick suite interleaves its cases, and writes table, chart and figures")
   func quick() throws {
     let outcome = try runner.run([
       "benchmark", "--rounds", "2", "--seconds", "0.01", "--steps", "1", "--stages", "2",
@@ -125,7 +125,7 @@ import Testing
     #expect(peers.dropFirst().map(\.failure) == ["no such library", "no such library"])
   }
 
-  @Test("Resolution draws a line for each way over the sizes")
+  @Test("Resolution draws a line for each case over the sizes")
   func resolution() throws {
     let outcome = try runner.run([
       "benchmark", "--suite", "resolution", "--size", "32", "--size", "64", "--rounds", "1",

@@ -15,7 +15,7 @@ struct CommandRunner {
   /// The engine cache: that of all tests, unless a test looks into its own.
   let cacheFolder: String
 
-  /// - Parameter ownsCache: whether the cache is empty to begin with, in the folder itself.
+  /// - Parameter ownsCache: whether the cache is empty initially, in the folder itself.
   init(ownsCache: Bool = false) throws {
     folder = try TemporaryFolder()
     cacheFolder = ownsCache ? "\(folder.path)/cache" : EngineCache.ofTests.folder

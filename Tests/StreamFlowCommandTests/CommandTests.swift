@@ -49,7 +49,7 @@ import Testing
         """)
   }
 
-  @Test("Guidance and negative prompts that cannot act are told")
+  @Test("Guidance and negative prompts that have no effect are reported")
   func idleGuidance() throws {
     func warning(_ options: String...) throws -> String {
       let outcome = try run(["generate", "fox", "--seed", "1", "--overwrite"] + options)

@@ -147,7 +147,7 @@ import Testing
     }
   }
 
-  @Test("A launcher's process that makes all images is told so")
+  @Test("A launcher's process that makes all images gets a warning")
   func hint() {
     #expect(
       DistributionOptions.hint(in: ["SLURM_PROCID": "1", "SLURM_NTASKS": "3"])?

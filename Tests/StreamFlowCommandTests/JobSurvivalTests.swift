@@ -31,7 +31,7 @@ import Testing
       try LoopbackClient.ask(port, method, path)
     }
 
-    /// The seeds of a job's finished images, by their places.
+    /// The seeds of a job's finished images, by their indices.
     func finished(_ id: String) throws -> [Int: Int] {
       let answer = try ask("GET", "/v1/jobs/\(id)")
       let images = try #require(answer["images"] as? [[String: Any]], "\(answer.text)")
@@ -56,7 +56,7 @@ import Testing
     }
   }
 
-  @Test("A server killed in the middle of a job loses no image, and goes on to the same bytes")
+  @Test("A server killed in the middle of a job loses no image, and continues to the same bytes")
   func kills() async throws {
     let runner = try CommandRunner()
     let state = ["--state", "\(runner.folder.path)/state"]

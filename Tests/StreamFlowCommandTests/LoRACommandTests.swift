@@ -22,7 +22,7 @@ import Testing
       as: "delta.safetensors")
   }
 
-  @Test("What was applied is told in a line, in JSON, in the image, and not at all")
+  @Test("What was applied is reported in a line, in JSON, in the image, and not at all")
   func told() throws {
     let line =
       "'a:b.safetensors': 2 of 4 tensors applied; not: unet.nowhere.lora_A.weight, "

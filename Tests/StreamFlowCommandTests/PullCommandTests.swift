@@ -98,7 +98,7 @@ import Testing
     #expect(outcome.output.contains("64x64 pixels, 1 step, guidance 1.0"))
   }
 
-  @Test("A pull that is killed leaves nothing that looks whole, and the next one goes on")
+  @Test("A pull that is killed leaves nothing that looks whole, and the next one continues")
   func killed() throws {
     let hub = try FakeHub([Self.weights]) { request, count in
       guard request.target.hasSuffix("safetensors"), count == 0 else { return nil }

@@ -8,7 +8,7 @@ import Testing
 
   init() throws { runner = try CommandRunner() }
 
-  @Test("Scales are measured, told, kept where asked for, not written over, and used")
+  @Test("Scales are measured, reported, stored where requested, not written over, and used")
   func quantized() throws {
     _ = try runner.folder.write(Array("dog\nred car\n".utf8), as: "prompts.txt")
     let options = [

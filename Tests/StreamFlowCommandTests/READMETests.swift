@@ -18,7 +18,7 @@ import Testing
       .filter { $0.hasPrefix("streamflow ") }
   }
 
-  @Test("Every line of the README's first block works as it stands")
+  @Test("Every line of the README's first block works unchanged")
   func commandLines() throws {
     let runner = try CommandRunner()
     for name in ["docs", "Scripts"] {
@@ -28,7 +28,7 @@ import Testing
     let lines = try Self.lines()
     #expect(lines.count > 10)
     for line in lines {
-      // These two go on for a minute and for good; they have tests of their own.
+      // These two run for a minute and forever; they have tests of their own.
       guard !line.hasPrefix("streamflow benchmark"), !line.hasPrefix("streamflow serve") else {
         continue
       }

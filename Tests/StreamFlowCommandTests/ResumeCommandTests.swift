@@ -72,7 +72,7 @@ import Testing
     process.standardOutput = output
     process.standardError = FileHandle.nullDevice
     try process.run()
-    // The first image is told as soon as it is there.
+    // The first image is reported as soon as it exists.
     #expect(!output.fileHandleForReading.availableData.isEmpty)
     process.interrupt()
     _ = try output.fileHandleForReading.readToEnd()
@@ -90,7 +90,7 @@ import Testing
     #expect(try contents("whole") == after)
   }
 
-  @Test("Images of other settings are neither counted nor touched, and numbers go on")
+  @Test("Images of other settings are neither counted nor touched, and numbering continues")
   func others() throws {
     func run(_ arguments: String...) throws -> Report {
       try report(runner.run(["generate", "fox", "--json", "--seed"] + arguments))

@@ -43,7 +43,7 @@ import Testing
     #expect(!outcome.error.contains("listening"), "\(outcome.error)")
   }
 
-  @Test("What cannot be served is told before anything listens")
+  @Test("What cannot be served is reported before anything listens")
   func refusals() throws {
     let runner = try CommandRunner()
     let token = runner.folder.path + "/token"

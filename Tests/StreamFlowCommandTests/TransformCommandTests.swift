@@ -71,7 +71,7 @@ import Testing
     let outcome = try run(
       "pictures", "pictures/wide.png", "sushi", "--count", "2", "--seed", "1", "--json",
       "--fit", "contain", "--background", "#00ff00")
-    // The broken one is told, the others come.
+    // The broken one is reported, the others are transformed.
     #expect(outcome.status == 65)
     let lines = outcome.error.split(separator: "\n").filter { $0.hasPrefix("error: ") }
     #expect(lines.count == 2 && lines[0].contains("pictures/broken.png"), "\(outcome.error)")

@@ -100,7 +100,7 @@ import Testing
     #expect(try runner.files(".").filter { $0.hasSuffix(".png") }.count == 12)
   }
 
-  @Test("Folders of outputs are created, and leave nothing behind where nothing is written")
+  @Test("Folders of outputs are created, and leave nothing behind if nothing is written")
   func newFolders() throws {
     try makeClip("clip.mp4")
     for output in ["frames/%04d.png", "new dir/deep/o.mp4"] {

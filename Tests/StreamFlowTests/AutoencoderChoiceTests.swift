@@ -66,7 +66,7 @@ import Testing
     #expect(try parts("\(place)/").configuration.published == .taesdxl)
   }
 
-  @Test("What is no autoencoder is told with what is one")
+  @Test("A file without an autoencoder is reported with what is expected")
   func absent() throws {
     func message(_ path: String) -> String? {
       #expect(throws: (any Error).self) { try parts(path) }.map { "\($0)" }

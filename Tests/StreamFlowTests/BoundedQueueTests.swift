@@ -3,7 +3,7 @@ import Testing
 @testable import FlowModels
 @testable import StreamFlow
 
-/// The line between two tasks: order, room, and who is let go when it ends.
+/// The queue between two tasks: order, capacity, and the release of waiters at its end.
 @Suite struct BoundedQueueTests {
   /// Waits until a queue's state is as it must become.
   private static func until(_ condition: () async -> Bool) async {
@@ -59,7 +59,7 @@ import Testing
     #expect(await queue.nextBatch(limit: 9) == [1, 3])
   }
 
-  @Test("On hold nothing comes out, and what was put in comes when it goes on")
+  @Test("On hold nothing comes out; elements put in meanwhile come out afterwards")
   func hold() async {
     let queue = BoundedQueue<Int>(capacity: 2)
     await queue.hold(true)
@@ -77,7 +77,7 @@ import Testing
     #expect(await queue.next() == nil)
   }
 
-  @Test("Whoever waits and is cancelled goes on at once, and takes nobody's place")
+  @Test("A cancelled waiter returns at once, and takes no other's position")
   func cancelled() async {
     let queue = BoundedQueue<Int>(capacity: 1)
     let taking = Task { await queue.next() }
@@ -111,7 +111,7 @@ import Testing
     #expect(await queue.next() == 3)
   }
 
-  @Test("A queue that is closed gives back what is left, and lets everybody go")
+  @Test("A closed queue returns its remaining elements, and releases all waiters")
   func closed() async {
     let queue = BoundedQueue<Int>(capacity: 2)
     #expect(await queue.put(1))

@@ -47,7 +47,7 @@ import Testing
     #expect(report.components[0].parameters > 5_700_000 && report.components[0].types == ["F16"])
   }
 
-  @Test("No folder, and a file in its place, are told")
+  @Test("A missing folder, and a file in its place, are reported")
   func absent() throws {
     let error = #expect(throws: ModelError.self) { try Checkpoint(folder: "/nowhere") }
     #expect(
@@ -61,7 +61,7 @@ import Testing
   }
 
   @Test(
-    "A half model is told by the file that is missing",
+    "An incomplete model is reported by the missing file",
     arguments: [
       "model_index.json", "unet/config.json", "text_encoder/config.json", "vae/config.json",
       "scheduler/scheduler_config.json", "tokenizer/vocab.json", "tokenizer/merges.txt",
@@ -97,7 +97,7 @@ import Testing
   }
 
   @Test(
-    "A value that is not supported is told by file, key and value",
+    "An unsupported value is reported by file, key and value",
     arguments: [
       (
         "unet/config.json", "\"act_fn\": \"silu\"", "\"act_fn\": \"mish\"",
@@ -164,7 +164,7 @@ import Testing
     #expect(rows.map(\.output) == [0.25, 0.25, 0.25, 0.25])
   }
 
-  @Test("Weights that are not whole are told by the name that is missing")
+  @Test("Incomplete weights are reported by the missing name")
   func weights() throws {
     let file = SafetensorsWriter.file([
       ("conv_in.weight", [64, 4, 3, 3], [Float](repeating: 0, count: 2304))
@@ -194,7 +194,7 @@ import Testing
   }
 
   @Test(
-    "A decoder that gives no numbers is an error with the seed, not a black square",
+    "A decoder that gives NaN is an error with the seed, not a black square",
     arguments: [DecodeTiling.never, .pixels(24)])
   func darkness(tiling: DecodeTiling) async throws {
     let path = "\(model)/vae/diffusion_pytorch_model.safetensors"
@@ -219,7 +219,7 @@ import Testing
     #expect(error?.message.hasPrefix("image 1 (seed 41) contains NaN") == true)
   }
 
-  @Test("Memory that is not there is told before anything is compiled")
+  @Test("Insufficient memory is reported before anything is compiled")
   func memory() throws {
     let checkpoint = try Checkpoint.starter()
     let small = MemoryEstimate(checkpoint, rows: 1, width: 64, height: 64)

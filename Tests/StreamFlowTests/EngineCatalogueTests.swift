@@ -56,7 +56,7 @@ import Testing
       #expect(parts.first?[1] == 0 && parts.last?[2] == count)
       #expect(zip(parts, parts.dropFirst()).allSatisfy { $0[2] == $1[1] })
       #expect(parts.allSatisfy { $0[2] - $0[1] <= $0[0] })
-      // No row is computed that nobody asked for, since the sizes add up to every count.
+      // No extra row is computed, since the sizes add up to every count.
       #expect(parts.allSatisfy { $0[2] - $0[1] == $0[0] }, "\(parts)")
     }
   }

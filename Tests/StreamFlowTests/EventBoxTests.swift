@@ -5,7 +5,7 @@ import Testing
 @testable import FlowModels
 @testable import StreamFlow
 
-/// What has happened to images and is yet to be told.
+/// Events of images that were not delivered yet.
 @Suite struct EventBoxTests {
   private static let image = PixelImage(width: 1, height: 1, pixels: [1, 2, 3])
 
@@ -34,7 +34,7 @@ import Testing
     return words
   }
 
-  @Test("Events are told in their order; of an image's previews the last, its end alone")
+  @Test("Events are delivered in order; of an image's previews the last, and of its events the end")
   func order() {
     var boxes = EventBoxes()
     boxes.open(1, count: 3)
@@ -52,7 +52,7 @@ import Testing
     #expect(boxes.isOpen(1) && boxes.isOpen(2) && boxes.count == 2)
   }
 
-  @Test("A box is open until its last image's end was taken; then it takes nothing more")
+  @Test("A mailbox is open until the end of its last image was taken")
   func ends() {
     var boxes = EventBoxes()
     boxes.open(1, count: 2)
@@ -66,7 +66,7 @@ import Testing
     #expect(boxes.take(from: 1) == nil && boxes.take(from: 7) == nil)
   }
 
-  @Test("A box that is closed forgets what nobody took")
+  @Test("A closed mailbox drops undelivered events")
   func closed() {
     var boxes = EventBoxes()
     boxes.open(1, count: 2)

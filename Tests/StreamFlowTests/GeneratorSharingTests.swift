@@ -6,7 +6,7 @@ import Testing
 @testable import FlowModels
 @testable import StreamFlow
 
-/// Several who ask one generator at the same time.
+/// Concurrent requests to one generator.
 @Suite(.tags(.engine)) struct GeneratorSharingTests {
   private static func request(_ seed: Int, steps: Int = 4) -> GenerationRequest {
     var request = GenerationRequest(prompt: "a fox on a blue background")
@@ -28,7 +28,7 @@ import Testing
     return try #require(try await iterator.next()).image
   }
 
-  @Test("Who asks for one image has it long before another's many are done, and it is the same")
+  @Test("A request for one image is finished long before another's many, with the same image")
   func briefBesideLong() async throws {
     let generator = try Self.generator(rows: 4)
     let alone = try Self.generator(rows: 1)
@@ -55,7 +55,7 @@ import Testing
     }
   }
 
-  @Test("What is given up leaves its rows within a tick")
+  @Test("A cancelled request frees its rows within a tick")
   func cancelling() async throws {
     let generator = try Self.generator(rows: 4)
     let events = try await generator.events(for: (0..<50).map { Self.request($0, steps: 20) })
@@ -65,7 +65,7 @@ import Testing
     let (flights, pending) = (await generator.flights, await generator.pendingCount)
     #expect(flights.isEmpty && pending == 0)
     try await task.value
-    // And letting go is enough.
+    // Releasing the sequence suffices.
     var stream: ImageStream? = try await generator.images(for: [Self.request(1)])
     #expect(stream?.count == 1)
     #expect(await generator.pendingCount == 1)

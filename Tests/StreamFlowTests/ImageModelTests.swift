@@ -6,7 +6,7 @@ import Testing
 @testable import FlowModels
 @testable import StreamFlow
 
-/// The library's first type: loading, one image, many of several sizes, letting go.
+/// `ImageModel`: loading, one image, many of several sizes, unloading.
 @Suite(.tags(.engine)) struct ImageModelTests {
   @Test("A model's image is the one that the command makes: its own steps, guidance and schedule")
   func image() async throws {
@@ -56,7 +56,7 @@ import Testing
     #expect(await model.sizes.isEmpty)
   }
 
-  @Test("What cannot be made is refused, and the rest can be asked for")
+  @Test("An invalid request is rejected, and others still work")
   func refused() async throws {
     let model = try await ImageModel.load(engines: .ofTests)
     let error = await #expect(throws: ModelError.self) {
@@ -74,7 +74,7 @@ import Testing
     _ = try await model.image("a fox", seed: 1)
   }
 
-  @Test("A preparation that everybody gave up is not gone on with; another begins it anew")
+  @Test("A preparation that all clients cancelled ends; the next request starts it again")
   func cancelled() async throws {
     let model = ImageModel(
       try Checkpoint(folder: PipelineTests.folder("sd")), engines: .fresh())

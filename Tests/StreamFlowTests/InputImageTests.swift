@@ -178,7 +178,7 @@ import Testing
         == "the weights of blended prompts are 0 to 1 and at most 1 together, got 0.7, 0.5")
   }
 
-  @Test("Noise on the way between two seeds ends at the other's image")
+  @Test("Noise blended between two seeds ends at the other's image")
   func seeds() async throws {
     var request = GenerationRequest(prompt: "rocket")
     request.seed = 4

@@ -9,7 +9,7 @@ import Testing
 
 /// The live stream: every input accounted for, in order, and each image the one it is alone.
 @Suite(.tags(.engine)) struct LiveStreamTests {
-  /// An input that is like no other.
+  /// An input that differs from all others.
   static func input(_ index: Int, width: Int = 80, height: Int = 60) -> PixelImage {
     var pixels: [UInt8] = []
     for y in 0..<height {
@@ -182,7 +182,8 @@ import Testing
     #expect(await stream.statistics.changeCount == changes.count)
   }
 
-  @Test("A change that needs engines lets the stream go on with the old size until they are there")
+  @Test(
+    "A change that needs engines lets the stream continue with the old size until they are there")
   func noStall() async throws {
     let stream = try Self.stream(rows: 4)
     try await stream.prepare()
@@ -216,7 +217,7 @@ import Testing
     "A change back takes effect at once where there is room for engines that nothing needs",
     arguments: [
       (0, [false, true, true, true, true]),
-      // The size of the change before stays, the one before that is let go of.
+      // The size of the change before stays, the one before that is released.
       (1, [false, true, true, false, true]),
       (12, [false, true, true, false, false]),
     ])
@@ -333,7 +334,7 @@ import Testing
     #expect(indices == [0, 1, 2, 3, 4])
   }
 
-  @Test("A frame that is no number is its own failure; those around it come out as they are")
+  @Test("A frame that is NaN or infinite fails alone; its neighbors are unchanged")
   func notFinite() async throws {
     let stream = try Self.stream(rows: 6)
     let inputs = (0..<6).map { Self.input($0) }
@@ -355,7 +356,7 @@ import Testing
 }
 
 extension EngineBuilder {
-  /// Holds the builder's thread until it is told to go on.
+  /// Holds the builder's thread until it is told to continue.
   fileprivate func hold(started: DispatchSemaphore, until release: DispatchSemaphore) {
     started.signal()
     release.wait()

@@ -9,7 +9,7 @@ import Testing
 
 /// Beginnings, breaks and ends of live streams, and the rows that they choose.
 @Suite(.tags(.engine)) struct LiveStreamTurnTests {
-  @Test("Paused, nothing is taken up; resumed, it goes on")
+  @Test("Paused, nothing is taken up; resumed, it continues")
   func pause() async throws {
     let stream = try LiveStreamTests.stream()
     await stream.pause()
@@ -26,7 +26,7 @@ import Testing
     #expect(count == 3)
   }
 
-  @Test("Cancelled, the frames end; restarted, inputs are counted anew on the same engines")
+  @Test("Cancelled, the frames end; restarted, inputs are counted from 0 on the same engines")
   func restart() async throws {
     let stream = try LiveStreamTests.stream()
     var iterator = stream.frames.makeAsyncIterator()
@@ -46,7 +46,7 @@ import Testing
     #expect(stream.engines.count == engines)
   }
 
-  @Test("A stream that nobody holds any more lets go of its tasks")
+  @Test("A stream without references releases its tasks")
   func release() async throws {
     weak var released: LiveStream?
     do {

@@ -84,7 +84,7 @@ import Testing
     return session.read(0, as: Float.self) { span in span.indices.map { span[$0] } }
   }
 
-  /// Both sides compute in float32 and sum in different orders; about 1e-6 is seen.
+  /// Both sides compute in float32 and sum in different orders; about 1e-6 is observed.
   private static func expectGolden(
     _ name: String, _ stores: [LoRA.Component: WeightStore],
     sourceLocation: SourceLocation = #_sourceLocation
@@ -117,7 +117,7 @@ import Testing
     #expect(try golden.floats("\(name).output") != plain)
   }
 
-  @Test("Half of a LoRA with lengths is half of the way to it")
+  @Test("Half of a LoRA with lengths is half of its change")
   func halfMagnitude() async throws {
     try await Self.expectGolden("dora-half", Self.apply([("dora-half", 0.5)]).stores)
   }

@@ -77,7 +77,7 @@ import Testing
     #expect(ModelKind.of(Self.evidence(scheduler: "PNDMScheduler")) == nil)
   }
 
-  @Test("A way that the user chooses brings the numbers that suit it")
+  @Test("A schedule that the user chooses brings the numbers that suit it")
   func chosen() throws {
     let evidence = Self.evidence(scheduler: "PNDMScheduler")
     let cases: [(String, Int, Float)] = [
@@ -134,7 +134,7 @@ import Testing
     #expect(noted.scheduleFinding.schedule == choice)
     #expect(noted.scheduleFinding.reason == "'\(folder)/streamflow.json' says so")
     #expect(noted.defaults() == .init(stepCount: 8, guidanceScale: 2))
-    // Another way through time does not take the steps that were noted for this one.
+    // Another schedule does not take the steps that were noted for this one.
     #expect(noted.defaults(for: .consistency).stepCount == 4)
     let again = try noted.noting(guidanceScale: 1.5)
     #expect(

@@ -57,7 +57,7 @@ import Testing
   }
 
   @Test(
-    "Two text encoders read chunk by chunk, side by side; the pooled state is the first chunk's")
+    "Two text encoders read chunk by chunk, concatenated; the pooled state is the first chunk's")
   func twoEncoders() async throws {
     let checkpoint = try Checkpoint(folder: PipelineTests.folder("sdxl"))
     let conditioner = Conditioner(

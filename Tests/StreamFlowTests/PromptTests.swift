@@ -30,7 +30,7 @@ import Testing
     for (index, prompt) in prompts.enumerated() {
       let conditioning = try conditioner.conditioning(of: prompt, .weighted)
       #expect(try conditioning.chunkCount * 40 == golden.shape("\(index)")[0], "\(prompt)")
-      // Float32 sums in different orders; 1e-6 is what is seen.
+      // Float32 sums in different orders; 1e-6 is observed.
       expectClose(
         try #require(conditioning.elements(of: "hidden")).map { $0 }, try golden.floats("\(index)"),
         relativeTolerance: 1e-4)
@@ -115,7 +115,7 @@ import Testing
     #expect(conditioner.keptCounts == (prompts: 1, mixes: 8))
   }
 
-  @Test("Text encoders that cut a prompt differently are an error that says what to do")
+  @Test("Text encoders that split a prompt differently are an error that says what to do")
   func differingChunks() throws {
     let family = try Checkpoint.starter().stableDiffusion
     func text(_ chunkCount: Int) -> EncodedText {

@@ -103,7 +103,7 @@ import Testing
     }
   }
 
-  @Test("A cancelled quantization goes on where it was, and gives the same scales")
+  @Test("A cancelled quantization continues where it was, and gives the same scales")
   func resumed() async throws {
     let plain = try Checkpoint(folder: PipelineTests.folder("sd"))
     let folder = try TemporaryFolder()
@@ -315,7 +315,7 @@ import Testing
     } catch { return "\(error)" }
   }
 
-  @Test("No scales, other weights' scales and damaged scales are told with the remedy")
+  @Test("No scales, other weights' scales and damaged scales are reported with the remedy")
   func refusals() throws {
     let plain = try Checkpoint.starter()
     let folder = try TemporaryFolder()

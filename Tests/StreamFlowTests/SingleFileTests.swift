@@ -72,7 +72,7 @@ import Testing
         } else {
           OriginalNames.unet(name, layersPerBlock: 2).map { "unet/\($0)" }
         }
-      // Queries, keys and values are one tensor, which is cut when the file is read.
+      // Queries, keys and values are one tensor, which is split when the file is read.
       let joined = first.replacing("q_proj.", with: "in_proj_")
       #expect(found == (current.count == 3 ? joined : first), "\(name)")
       guard first.hasPrefix("unet/") else { continue }
@@ -236,7 +236,7 @@ import Testing
     #expect(ModelReport(unknown).components.map(\.name) == ["unet", "text", "vae"])
   }
 
-  @Test("A tokenizer of another model is told, and not looked up beyond the table")
+  @Test("A tokenizer of another model is rejected, and not looked up beyond the table")
   func vocabulary() async throws {
     let generator = try Generator(checkpoint: Checkpoint.named(write("sd1")), engines: .ofTests)
     var request = GenerationRequest(prompt: "fox")

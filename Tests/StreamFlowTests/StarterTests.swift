@@ -111,7 +111,7 @@ import Testing
     #expect(none.isEmpty && long.count == 60)
   }
 
-  @Test("Leaving the loop gives the rest up; the generator goes on for others")
+  @Test("Leaving the loop gives the rest up; the generator continues for others")
   func leaving() async throws {
     let generator = try Self.generator(rows: 2)
     let stream = try await generator.images(for: (0..<100).map { Self.request("fox", seed: $0) })
@@ -197,7 +197,7 @@ import Testing
     #expect(error?.settings == [.rowCapacity])
   }
 
-  @Test("A prompt beyond the encoder's tokens is told by what was cut")
+  @Test("A prompt beyond the encoder's tokens is reported with the truncated part")
   func cut() throws {
     let generator = try Self.generator()
     #expect(generator.cut(of: "a fox") == nil)

@@ -26,7 +26,7 @@ import Testing
     try await Program.shared(GraphModule(graph, weightsIdentity: store.identity))
   }
 
-  /// Latents that differ from place to place in brightness and in busyness, as images do.
+  /// Latents that differ between positions in brightness and in busyness, as images do.
   private func latents(height: Int, width: Int, seed: UInt64) -> Latents {
     var noise = GaussianNoise(seed: seed)
     let shape: Shape = [autoencoder.configuration.latentChannels, height, width]
@@ -78,7 +78,7 @@ import Testing
     }
   }
 
-  @Test("Latents that are no numbers in one place make no image")
+  @Test("Latents that are NaN in one position make no image")
   func darkness() async throws {
     var scalars = latents(height: 9, width: 9, seed: 0).scalars
     scalars[40] = .nan
@@ -86,7 +86,7 @@ import Testing
     #expect(try decoder.decode(Latents(shape: [4, 9, 9], scalars: scalars)) == nil)
   }
 
-  @Test("Attention over many places goes part by part, and comes to the same")
+  @Test("Attention over many positions goes part by part, and comes to the same")
   func attention() async throws {
     guard case .full(let configuration) = autoencoder.configuration.kind else { return }
     let latents = latents(height: 7, width: 9, seed: 4)
