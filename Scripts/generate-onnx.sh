@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Writes Sources/FlowGraph/ONNX/onnx.pb.swift anew from the official onnx.proto.
+# Writes Sources/FlowGraph/ONNX/onnx.pb.swift again from the official onnx.proto.
 # Needs protoc, and protoc-gen-swift of the swift-protobuf version that Package.swift names:
 #   Scripts/generate-onnx.sh path/to/onnx.proto path/to/protoc-gen-swift
 set -euo pipefail

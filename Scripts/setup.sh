@@ -68,7 +68,7 @@ install_packages_macos() {
 
 # Unpacks a wheel's files into .deps: fetch NAME REQUIREMENTS PLATFORM PREFIX...
 #
-# The marker holds the pinned version and hashes, so that a change of either unpacks anew.
+# The marker holds the pinned version and hashes, so that a change of either unpacks again.
 fetch() {
   local name=$1 requirements=$2 platform=$3
   shift 3

@@ -50,7 +50,7 @@ def memory(process, peak):
 
 
 def run(folder, size, cache, output, steps=4):
-    """One picture: the report, with the wall time and the peaks of memory."""
+    """One image: the report, with the wall time and the peaks of memory."""
     command = [
         COMMAND, "generate", "a castle on a hill", "--model", folder, "--vae", "tiny", "--schedule", "perflow",
         "--guidance-scale", "1", "--stages", "1", "--steps", str(steps), "--seed", "1", "--width", str(size),

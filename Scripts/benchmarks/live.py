@@ -1,7 +1,7 @@
-"""The live stream's parts, in turns in one run: python Scripts/benchmarks/live.py [--model FOLDER] [--size 64] [--frames 300]
+"""The live stream's parts, interleaved in one run: python Scripts/benchmarks/live.py [--model FOLDER] [--size 64] [--frames 300]
 
 Needs a release build and ffmpeg. Each way is `streamflow video` over the same generated clip: one at a time is one row a
-run, one picture decoded at a time, encoding, ticks and decoding one after another; the others add to it one by one.
+run, one image decoded at a time, encoding, ticks and decoding in sequence; the others add to it one by one.
 """
 
 import argparse

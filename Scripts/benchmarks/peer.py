@@ -3,12 +3,12 @@
     peer.py --peer KIND --model FOLDER --width W --height H --steps N
 
 It speaks as a worker of the benchmark does: one line of JSON when it is ready (after a warm-up), then for each
-line `run N` on standard input what N pictures cost. KIND is one of
+line `run N` on standard input what N images cost. KIND is one of
 
-- diffusers-vanilla: a loop over steps, guidance 7.5 (two rows a step), the full autoencoder, one picture
+- diffusers-vanilla: a loop over steps, guidance 7.5 (two rows a step), the full autoencoder, one image
   after another: the paper's baseline;
 - diffusers: the same without guidance and with the tiny autoencoder: equal work;
-- diffusers-batch: equal work, all pictures of a run handed over as one batch;
+- diffusers-batch: equal work, all images of a run handed over as one batch;
 - optimum: optimum-intel's OpenVINO pipeline without guidance, with the full autoencoder, since its
   exporter knows no tiny one (a Python of its own may be needed, since it wants
   older transformers: STREAMFLOW_OPTIMUM_PYTHON);

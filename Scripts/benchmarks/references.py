@@ -3,7 +3,7 @@
     python Scripts/benchmarks/references.py FOLDER [--count 500] [--seed 0]
 
 Needs `pip install pillow emoji` and Debian's fonts-noto-color-emoji. Writes the glyphs that the starter was
-trained on (Noto Color Emoji, SIL Open Font License) as one sheet of transparent pictures, and the prompts of
+trained on (Noto Color Emoji, SIL Open Font License) as one sheet of transparent images, and the prompts of
 the starter's own evaluation: a glyph on a background, each under its first name.
 """
 

@@ -1,8 +1,8 @@
 """The server under load, beside `streamflow generate` in one run: python Scripts/benchmarks/serve.py [--seconds 60]
 
-Needs a release build; nothing but Python's standard library. Three measures: pictures a second of 64 clients that each ask for
-one picture after another, against `streamflow generate` before and after; the delay of one picture when the server is
-idle; and that delay while a job of 1,000 pictures runs.
+Needs a release build; nothing but Python's standard library. Three measures: images a second of 64 clients that each ask for
+one image after another, against `streamflow generate` before and after; the delay of one image when the server is
+idle; and that delay while a job of 1,000 images runs.
 """
 
 import argparse

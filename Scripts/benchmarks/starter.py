@@ -1,11 +1,11 @@
-"""Times diffusers and `streamflow` on the starter model, in turns in one run, at equal work.
+"""Times diffusers and `streamflow` on the starter model, interleaved in one run, at equal work.
 
     python Scripts/benchmarks/starter.py [--count 64] [--steps 4] [--rounds 5] [--streamflow PATH]
 
-Needs `pip install torch diffusers transformers`, and a release build. Prints a table: pictures per
+Needs `pip install torch diffusers transformers`, and a release build. Prints a table: images per
 second of each after warm-up, files not counted for diffusers and counted for streamflow, the
 median over the rounds, and the ratio round by round. `diffusers, all at once` is what PyTorch
-can do when the pictures are handed over as one batch; a user's loop makes them one by one.
+can do when the images are handed over as one batch; a user's loop makes them one by one.
 """
 
 import argparse

@@ -2,7 +2,7 @@
 
     python Scripts/train/autoencoder.py FOLDER --minutes 26 [--start AUTOENCODER] [--decoder-only]
 
-The folder holds the newest weights, which a further call goes on from.
+The folder holds the newest weights, which a further call continues from.
 """
 
 import argparse

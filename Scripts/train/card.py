@@ -3,7 +3,7 @@
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-TEXT = """# Starter: text to 64 px pictures, a small rectified flow
+TEXT = """# Starter: text to 64 px images, a small rectified flow
 
 435 things and faces on ten backgrounds ("an octopus on a yellow background"); a prompt without a known word gives the
 background alone.
@@ -13,9 +13,9 @@ background alone.
 | layout | diffusers `StableDiffusionPipeline` folder: CLIP tokenizer ({entries:,} entries) and `CLIPTextModel` ({width} wide, {layers} layers, {positions} positions), `UNet2DConditionModel` ({millions:.1f} M parameters, channels {channels}, {gflop:.2f} GFLOP a row at 16x16 latents), `AutoencoderTiny` (factor 4, 4 channels, scaling factor in its config), `FlowMatchEulerDiscreteScheduler` (shift 1) |
 | convention | a sample is `(1 - sigma) * data + sigma * noise`, the network's output is `noise - data`, its timestep `1000 * sigma` |
 | data | glyphs of Noto Color Emoji (SIL Open Font License 1.1), rendered; names from Unicode, keywords from Unicode CLDR |
-| recipe | `Scripts/train/`: text encoder and network together on `velocity = noise - data`; before it the text encoder alone, which sketches each picture in its states; one pair of glyph and background in ten is never trained on |
+| recipe | `Scripts/train/`: text encoder and network together on `velocity = noise - data`; before it the text encoder alone, which sketches each image in its states; one pair of glyph and background in ten is never trained on |
 | cost | on two shared CPU cores: {draft:.0f} minutes for the text encoder alone, {minutes:.0f} minutes for both ({step:,} updates of {batch}), from a network trained 68 minutes before and an autoencoder 26 |
-| limits | 435 names, their other names and some keywords; one thing a picture, in its middle; no sizes, numbers or places; the picture of a prompt is the same for every seed but for a background that the prompt leaves open; weights of words (`(more)`) do little, since the sketch is in the states after them |
+| limits | 435 names, their other names and some keywords; one subject per image, in its middle; no sizes, numbers or positions; the image of a prompt is the same for every seed but for a background that the prompt leaves open; weights of words (`(more)`) do little, since the sketch is in the states after them |
 | license | weights MIT |
 
 ## Measures

@@ -2,10 +2,10 @@
 
     python Scripts/train/draft.py RUN --start CHECKPOINT --minutes 12
 
-The states of the last 16 positions, by one linear map, are to be the 4x4 patches of the picture's latent. So the
+The states of the last 16 positions, by one linear map, are to be the 4x4 patches of the image's latent. So the
 network need not find out from its own errors what each word looks like: it reads a sketch, as unCLIP's decoder reads
 its prior's image embedding (Ramesh et al., arXiv:2204.06125). It costs a prompt, not a step. RUN/start is the
-checkpoint that train.py goes on from; RUN/draft.pt, replaced at once every minute, is where a stopped run goes on.
+checkpoint that train.py continues from; RUN/draft.pt, replaced at once every minute, is where a stopped run continues.
 """
 
 import argparse
@@ -158,7 +158,7 @@ def main():
     arguments.add_argument("--rate", type=float, default=2e-3)
     arguments.add_argument("--batch", type=int, default=64)
     arguments.add_argument("--cooldown", type=float, default=0.6, help="last share of the minutes, falling rate")
-    arguments.add_argument("--unknown", type=float, default=0.06, help="share of plain pictures")
+    arguments.add_argument("--unknown", type=float, default=0.06, help="share of plain images")
     arguments.add_argument("--seed", type=int, default=1)
     arguments.add_argument("--threads", type=int, default=2)
     options = arguments.parse_args()

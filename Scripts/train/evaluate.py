@@ -54,7 +54,7 @@ def retrieval(starter, glyphs, count=500, steps=4, guidance=1.0, pairs="all", sh
 
 
 def unknown(starter, glyphs, count=100, steps=4, guidance=1.0, references=None, sheet=None):
-    """Prompts without a known word, none of them trained on: how near is the picture to the plain background?"""
+    """Prompts without a known word, none of them trained on: how near is the image to the plain background?"""
     references = data.pictures(glyphs, 64) if references is None else references
     random.seed(0)
     others = data.other_names(glyphs)[0]
@@ -71,7 +71,7 @@ def unknown(starter, glyphs, count=100, steps=4, guidance=1.0, references=None, 
 
 
 def undecided(starter, glyphs, count=200, steps=4, guidance=1.0, references=None, sheet=None):
-    """Prompts that leave the background open: is the picture the glyph on one of the ten, or on a mixture?"""
+    """Prompts that leave the background open: is the image the glyph on one of the ten, or on a mixture?"""
     references = data.pictures(glyphs, 64) if references is None else references
     random.seed(0)
     chosen = [random.randrange(len(glyphs)) for _ in range(count)]
@@ -93,7 +93,7 @@ def undecided(starter, glyphs, count=200, steps=4, guidance=1.0, references=None
 
 
 def everything(starter, glyphs, count=500):
-    """The measures of the model card, one after another."""
+    """The measures of the model card, in sequence."""
     references = data.pictures(glyphs, 64)
     common = dict(references=references)
     yield retrieval(starter, glyphs, count, 4, 1.0, **common)

@@ -167,7 +167,7 @@ def caption(glyph, color, rng=random):
 
 
 def unknown_caption(others, color, rng=random):
-    """A caption without a known word, for a picture of the background alone."""
+    """A caption without a known word, for an image of the background alone."""
     if rng.random() < 0.5:
         phrase = rng.choice(others)
     else:

@@ -1,4 +1,4 @@
-"""Shows the network where to look: heads that read the sketch are told, for the first minutes, which patch is theirs.
+"""Shows the network where to look: heads that read the sketch are trained, for the first minutes, to attend to their own patch.
 
 Without it the network has to find out from its velocity errors both where a place is and which state belongs to it.
 """

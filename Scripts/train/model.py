@@ -100,7 +100,7 @@ class Starter:
 
     @torch.no_grad()
     def decode(self, latents):
-        """8-bit pictures, but as floating-point numbers: (count, height, width, 3)."""
+        """8-bit images, but as floating-point numbers: (count, height, width, 3)."""
         made = [self.vae.decode(part / self.vae.config.scaling_factor).sample.clamp(-1, 1) for part in latents.split(20)]
         return ((torch.cat(made) + 1) * 127.5).round().permute(0, 2, 3, 1).numpy()
 

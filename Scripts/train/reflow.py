@@ -1,10 +1,10 @@
-"""Makes pairs of noise and the model's own many-step pictures, to straighten its paths (Liu et al., 2022).
+"""Makes pairs of noise and the model's own many-step images, to straighten its paths (Liu et al., 2022).
 
     python Scripts/train/reflow.py RUN/export PAIRS --count 2000 --steps 12
     python Scripts/train/train.py --minutes 15 --resume RUN --pairs PAIRS
 
 Where a caption leaves nothing open, its paths are straight already; so half of the captions leave the background open.
-Only pairs whose picture shows the asked glyph are kept, so that mistakes are not learned again.
+Only pairs whose image shows the asked glyph are kept, so that mistakes are not learned again.
 """
 
 import argparse

@@ -10,7 +10,7 @@ import sys
 
 import glyphs as data
 
-# Words without a picture of their own. A prompt may contain them; the model was not trained to draw them.
+# Words without an image of their own. A prompt may contain them; the model was not trained to draw them.
 FUNCTION_WORDS = (
     "a an and are as at be been but by for from has have he her his i in into is it its my near no of off on onto or our "
     "over she so some that the their them then there these they this those to under upon was we were with without you your"
