@@ -152,6 +152,18 @@ import Testing
     #expect(error?.message.contains("'\(strange)'") == true, "\(error?.message ?? "")")
   }
 
+  @Test(
+    "Engines hold weights as they are asked to", arguments: ["controlnet-sd15", "controlnet-flux"])
+  func compression(name: String) throws {
+    let plain = try #require(Self.open([:], of: name).weightStores.first)
+    let packed = try #require(
+      Self.open([:], of: name, options: .init(compression: .int8)).weightStores.first)
+    #expect(plain.compressionForm == nil && packed.compressionForm == .int8)
+    #expect(plain.identity != packed.identity)
+    #expect(plain.weights.keys == packed.weights.keys)
+    #expect(plain.weights.keys.allSatisfy { $0.hasPrefix("adapter0.") })
+  }
+
   @Test("Scales are a row's: one for each layer, zeros where the row is not controlled")
   func scales() throws {
     let plain = try Self.open([:], of: "controlnet-sd15")

@@ -4,7 +4,9 @@ package import FlowGraph
 /// An adapter that reads an image of its own: a control image or a reference.
 ///
 /// What it makes of the image is computed once, by ``imageGraph(for:isUnconditional:)``, and is an
-/// input of the network like its scales. So every row of a batch has an image and scales of its own.
+/// input of the network like its scales. So every row of a batch has an image and scales of its own,
+/// which may change from tick to tick; a row of scales of 0 is as without the adapter, and one without
+/// an image has zeros for all inputs.
 /// The names of all these inputs begin with ``name`` and a dot.
 package protocol ImageAdapter: NetworkAdapter {
   /// What the names of its inputs begin with, such as `adapter0`; it is given when a file is opened,

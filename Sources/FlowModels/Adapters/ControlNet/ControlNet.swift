@@ -1,5 +1,5 @@
 internal import FlowCore
-internal import FlowGraph
+package import FlowGraph
 internal import Foundation
 
 /// Opens ControlNets: networks beside a model's own that read a control image and add to what the
@@ -18,10 +18,17 @@ package enum ControlNet {
     /// The middle of its weights' file names, such as `fp16`.
     package var variant: String?
 
-    package init(guesses: Bool = false, mode: Int? = nil, variant: String? = nil) {
+    /// How engines hold the matrices of its fully connected layers; nil for floats.
+    package var compression: WeightCompression?
+
+    package init(
+      guesses: Bool = false, mode: Int? = nil, variant: String? = nil,
+      compression: WeightCompression? = nil
+    ) {
       self.guesses = guesses
       self.mode = mode
       self.variant = variant
+      self.compression = compression
     }
   }
 
@@ -85,6 +92,12 @@ struct ControlNetContext {
   let name: String
   let factor: Int
   let options: ControlNet.Options
+
+  /// The weights under names that no network has, as engines are to hold them.
+  func prepared(_ store: WeightStore) -> WeightStore {
+    let own = store.prefixed(name)
+    return options.compression.map { own.compressed(to: $0) } ?? own
+  }
 
   /// One property that a ControlNet has in common with its model's network.
   struct Trait {

@@ -24,7 +24,7 @@ struct FluxControlNet: ImageAdapter {
     name = context.name
     factor = context.factor
     self.network = network
-    store = try configuration.weights(file.weights).prefixed(name)
+    store = context.prepared(try configuration.weights(file.weights))
   }
 
   var weightStores: [WeightStore] { [store] }

@@ -24,7 +24,7 @@ struct SD3ControlNet: ImageAdapter {
     name = context.name
     factor = context.factor
     blockCount = network.layerCount
-    store = try configuration.weights(file.weights).prefixed(name)
+    store = context.prepared(try configuration.weights(file.weights))
   }
 
   var weightStores: [WeightStore] { [store] }

@@ -21,7 +21,7 @@ struct UNetControlNet: ImageAdapter {
     try configuration.check(fits: network, context)
     name = context.name
     guesses = context.options.guesses
-    store = try configuration.weights(file.weights).prefixed(name)
+    store = context.prepared(try configuration.weights(file.weights))
   }
 
   var weightStores: [WeightStore] { [store] }

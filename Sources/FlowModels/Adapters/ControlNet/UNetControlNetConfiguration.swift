@@ -52,6 +52,14 @@ struct UNetControlNetConfiguration: Equatable {
       default: [
         "CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D",
       ])
+    if case .list(let depths) = file["transformer_layers_per_block"] {
+      // The depth of a block without attention says nothing, and may be 0.
+      values["transformer_layers_per_block"] = .list(
+        depths.enumerated().map { index, depth in
+          down.indices.contains(index) && down[index] == "DownBlock2D" && depth == .integer(0)
+            ? .integer(1) : depth
+        })
+    }
     // It has no way up.
     values["up_block_types"] = .list(down.map { _ in .text("UpBlock2D") })
     var unet = try UNetConfiguration(ConfigurationFile(path: file.path, values: values))
