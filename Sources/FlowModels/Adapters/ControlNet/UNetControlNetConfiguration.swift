@@ -9,7 +9,7 @@ struct UNetControlNetConfiguration: Equatable {
   let hintChannels: [Int]
   /// Whether it reads blue first.
   let isBlueFirst: Bool
-  /// Whether what it adds is averaged over all places, so that it says what is in an image and not
+  /// Whether what it adds is averaged over all positions, so that it says what is in an image and not
   /// where (Shuffle); then it controls the conditional prediction alone.
   let isPooled: Bool
 
