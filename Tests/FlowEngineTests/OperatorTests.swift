@@ -39,7 +39,7 @@ import Testing
     arguments: [
       "sigmoid", "silu", "relu", "tanh", "gelu", "gelu-tanh", "quick-gelu", "sine", "cosine",
       "clamp",
-      "round",
+      "round", "floor",
     ], TestBackend.all)
   func activations(name: String, backend: TestBackend) throws {
     let x = Self.numbers(200).map { $0 * 3 } + [0, 0.5, 1.5, 2.5, -0.5]
@@ -52,6 +52,7 @@ import Testing
       },
       "quick-gelu": { $0 / (1 + exp(-1.702 * $0)) }, "sine": { sin($0) }, "cosine": { cos($0) },
       "clamp": { min(max($0, -1), 1) }, "round": { $0.rounded(.toNearestOrEven) },
+      "floor": { $0.rounded(.down) },
     ]
     let formula = try #require(formulas[name])
     let actual = try run([[x.count]], [x], on: backend) { values, _ in
@@ -67,6 +68,7 @@ import Testing
       case "sine": x.sine()
       case "cosine": x.cosine()
       case "clamp": x.clamped(to: -1...1)
+      case "floor": x.roundedDown()
       default: x.rounded()
       }
     }
@@ -280,6 +282,56 @@ import Testing
       try values[0].resizedLinearly(height: 1, width: 4)
     }
     expectClose(actual, [0, 1, 3, 4], tolerance: 1e-6)
+  }
+
+  @Test("Pooling takes the mean of what there is of a square", arguments: TestBackend.all)
+  func averagePooling(backend: TestBackend) throws {
+    let x = Self.numbers(2 * 5 * 3)
+    let actual = try run([[1, 2, 5, 3]], [x], on: backend) { values, _ in
+      try values[0].averagePooled()
+    }
+    var expected: [Float] = []
+    for channel in 0..<2 {
+      for rows in [0..<2, 2..<4, 4..<5] {
+        for columns in [0..<2, 2..<3] {
+          let seen = rows.flatMap { row in columns.map { x[(channel * 5 + row) * 3 + $0] } }
+          expected.append(seen.reduce(0, +) / Float(seen.count))
+        }
+      }
+    }
+    expectClose(actual, expected, tolerance: 1e-6)
+  }
+
+  @Test("Squares of pixels become channels: channel, row, column", arguments: TestBackend.all)
+  func pixelUnshuffle(backend: TestBackend) throws {
+    let x = Self.numbers(2 * 4 * 6)
+    let actual = try run([[1, 2, 4, 6]], [x], on: backend) { values, _ in
+      try values[0].pixelUnshuffled(side: 2)
+    }
+    var expected: [Float] = []
+    for channel in 0..<2 {
+      for (row, column) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+        for y in 0..<2 {
+          let start = (channel * 4 + 2 * y + row) * 6 + column
+          expected += (0..<3).map { x[start + 2 * $0] }
+        }
+      }
+    }
+    #expect(actual == expected)
+  }
+
+  @Test("A cubic resize reads four pixels a side, with a = -3/4", arguments: TestBackend.all)
+  func cubicResize(backend: TestBackend) throws {
+    let x = Self.numbers(8)
+    let actual = try run([[1, 1, 1, 8]], [x], on: backend) { values, _ in
+      try values[0].resizedCubically(height: 1, width: 4)
+    }
+    // At half the size each pixel lies between two.
+    let expected = (0..<4).map { place -> Float in
+      let seen = (-1...2).map { x[min(max(2 * place + $0, 0), 7)] }
+      return (19 * (seen[1] + seen[2]) - 3 * (seen[0] + seen[3])) / 32
+    }
+    expectClose(actual, expected, tolerance: 1e-6)
   }
 
   @Test(

@@ -86,6 +86,9 @@ extension Value {
   /// Every element rounded to the nearest integer, ties to even.
   public func rounded() -> Value { graph.add("Round", [self], shape: shape) }
 
+  /// Every element rounded down to an integer.
+  public func roundedDown() -> Value { graph.add("Floor", [self], shape: shape) }
+
   /// The elements converted to another type.
   public func cast(to type: ElementType) throws(GraphError) -> Value {
     guard type != self.type else { return self }

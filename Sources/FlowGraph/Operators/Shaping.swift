@@ -80,6 +80,17 @@ extension Value {
       ])
   }
 
+  /// An image resized by cubic interpolation over four pixels a side, pixel centers aligned, as
+  /// PyTorch does.
+  public func resizedCubically(height: Int, width: Int) throws(GraphError) -> Value {
+    try resized(
+      height: height, width: width,
+      attributes: [
+        ("mode", .string("cubic")), ("coordinate_transformation_mode", .string("half_pixel")),
+        ("cubic_coeff_a", .float(-0.75)),
+      ])
+  }
+
   private func resized(
     height: Int, width: Int, attributes: [(name: String, value: Node.Attribute)]
   ) throws(GraphError) -> Value {
