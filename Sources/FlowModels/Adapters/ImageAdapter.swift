@@ -22,6 +22,8 @@ package protocol ImageAdapter: NetworkAdapter {
 
   /// What ``imageGraph(for:isUnconditional:)`` reads.
   var imageSpace: ImageSpace { get }
+  /// How an image of another size is brought to ``imageSize(for:)``.
+  var resampling: ImageResampling { get }
   /// The size in pixels of the image that it reads for an output of a size.
   func imageSize(for size: PixelSize) -> PixelSize
   /// Writes down what is computed once for each image: the input of its ``imageSpace``, to the
@@ -29,8 +31,9 @@ package protocol ImageAdapter: NetworkAdapter {
   ///
   /// - Parameters:
   ///   - size: the size in pixels of the output image.
-  ///   - isUnconditional: for the row of the unconditional prediction. A graph that takes no
-  ///     input gives the same for every image.
+  ///   - isUnconditional: for the row of the unconditional prediction. Where that reads no image, the
+  ///     graph takes `zeros` instead, an input to be filled with them, or nothing, and gives the same
+  ///     for every image.
   /// - Throws: a `GraphError` for weights that do not fit.
   func imageGraph(for size: PixelSize, isUnconditional: Bool) throws(GraphError) -> Graph
   /// The scales of a row, ``scaleCount`` of them.
@@ -39,10 +42,53 @@ package protocol ImageAdapter: NetworkAdapter {
   ///   - scale: the strength that a user asks for; 1 is what the adapter was trained with, 0 none.
   ///   - isUnconditional: for the row of the unconditional prediction.
   func scales(_ scale: Float, isUnconditional: Bool) -> [Float]
+
+  /// The names of ways to spread a scale over the network, such as `style`; none for most.
+  var presets: [String] { get }
+  /// The scales of a row, spread over the network as one of ``presets`` says; nil for evenly.
+  ///
+  /// - Throws: `requestInvalid` for a preset that it does not have.
+  func scales(
+    _ scale: Float, preset: String?, isUnconditional: Bool
+  ) throws(ModelError) -> [Float]
+
+  /// Writes down what makes the input `<name>.mask` of a row of a mask, where rows have masks:
+  /// `mask`, 8-bit `[1, height, width]` of the output's size, 255 where the adapter acts. A row
+  /// without a mask has ones there. Nil where the network takes no such input.
+  ///
+  /// - Parameter size: the size in pixels of the output image.
+  func maskGraph(for size: PixelSize) throws(GraphError) -> Graph?
 }
 
 extension ImageAdapter {
   package var imageSpace: ImageSpace { .pixels }
+  package var resampling: ImageResampling { .lanczosStretch }
+  package var presets: [String] { [] }
+
+  package func scales(
+    _ scale: Float, preset: String?, isUnconditional: Bool
+  ) throws(ModelError) -> [Float] {
+    if let preset { throw unknownPreset(preset) }
+    return scales(scale, isUnconditional: isUnconditional)
+  }
+
+  package func maskGraph(for size: PixelSize) throws(GraphError) -> Graph? { nil }
+
+  func unknownPreset(_ preset: String) -> ModelError {
+    let known = presets.isEmpty ? "none" : presets.joined(separator: ", ")
+    return ModelError(
+      code: .requestInvalid,
+      message: "the adapter has no preset '\(preset)' of its scales; it has \(known)")
+  }
+}
+
+/// How an image is resized for an adapter.
+package enum ImageResampling: Sendable {
+  /// Stretched by Lanczos' filter (Pillow's `LANCZOS`), as diffusers does with control images.
+  case lanczosStretch
+  /// The shorter side resized by a bicubic filter that widens where the image shrinks (Pillow's
+  /// `BICUBIC`), and the middle cut out, as CLIP does: `PixelImage.bicubicMiddle`.
+  case bicubicMiddle
 }
 
 /// What an adapter reads an image as.
