@@ -11,7 +11,7 @@ public struct CLIPTextConfiguration: Equatable, Sendable {
   public let projectionWidth: Int?
   let layerCount: Int
   let headCount: Int
-  let activation: String
+  let activation: CLIPActivation
   let epsilon: Float
 
   /// - Parameters:
@@ -24,10 +24,7 @@ public struct CLIPTextConfiguration: Equatable, Sendable {
     layerCount = try file.integer("num_hidden_layers", default: 12, in: 1...256)
     headCount = try file.integer("num_attention_heads", default: 8, in: 1...4096)
     epsilon = Float(try file.number("layer_norm_eps", default: 1e-5))
-    activation = try file.text("hidden_act") ?? "quick_gelu"
-    guard ["quick_gelu", "gelu"].contains(activation) else {
-      throw file.unsupported("hidden_act", expected: "\"quick_gelu\" or \"gelu\"")
-    }
+    activation = try file.choice("hidden_act", default: .quickGELU)
   }
 }
 
@@ -78,7 +75,9 @@ struct CLIPText {
     let mask = causalMask(in: graph)
     var hidden = last
     for index in 0..<configuration.layerCount {
-      last = try layer(last, weights["encoder"]["layers"][index], mask: mask)
+      last = try last.clipLayer(
+        weights["encoder"]["layers"][index], heads: configuration.headCount,
+        activation: configuration.activation, epsilon: configuration.epsilon, mask: mask)
       if index == configuration.layerCount - 1 - skipped { hidden = last }
     }
     let final = weights["final_layer_norm"]
@@ -95,25 +94,6 @@ struct CLIPText {
 
   private func norm(_ hidden: Value, _ layer: WeightScope) throws(GraphError) -> Value {
     try hidden.layerNorm(layer, epsilon: configuration.epsilon)
-  }
-
-  private func layer(
-    _ input: Value, _ layer: WeightScope, mask: Value
-  ) throws(GraphError) -> Value {
-    let attention = layer["self_attn"]
-    let normed = try norm(input, layer["layer_norm1"])
-    let hidden =
-      try input
-      + normed.linear(attention["q_proj"])
-      .attention(
-        key: normed.linear(attention["k_proj"]), value: normed.linear(attention["v_proj"]),
-        heads: configuration.headCount, mask: mask
-      )
-      .linear(attention["out_proj"])
-    let widened = try norm(hidden, layer["layer_norm2"]).linear(layer["mlp"]["fc1"])
-    let activated =
-      configuration.activation == "gelu" ? widened.gelu() : try widened.quickGELU()
-    return try hidden + activated.linear(layer["mlp"]["fc2"])
   }
 
   /// Masks later tokens for each token.

@@ -1,0 +1,36 @@
+extension UNetConfiguration {
+  /// An attention to the text.
+  struct CrossAttention: Equatable {
+    /// Its name in the network, such as `down_blocks.0.attentions.1.transformer_blocks.0.attn2`.
+    let name: String
+    /// The level that it is at, from the largest image to the smallest.
+    let level: Int
+    let channels: Int
+    let headCount: Int
+  }
+
+  /// The attentions to the text in the order in which diffusers lists a network's parts, and files
+  /// that bring weights for each number them: the way down, the way up, the middle last.
+  var crossAttentions: [CrossAttention] {
+    func attentions(_ block: String, _ level: Int, count: Int) -> [CrossAttention] {
+      let (index, level) = (level, levels[level])
+      return (0..<count).flatMap { attention in
+        (0..<level.transformerLayerCount).map { layer in
+          CrossAttention(
+            name: "\(block).attentions.\(attention).transformer_blocks.\(layer).attn2",
+            level: index, channels: level.channels, headCount: level.headCount)
+        }
+      }
+    }
+    var found: [CrossAttention] = []
+    for (index, level) in levels.enumerated() where level.attendsDown {
+      found += attentions("down_blocks.\(index)", index, count: level.layerCount)
+    }
+    for (index, level) in levels.enumerated().reversed() where level.attendsUp {
+      found += attentions(
+        "up_blocks.\(levels.count - 1 - index)", index, count: level.layerCount + 1)
+    }
+    if hasMiddle, attendsInMiddle { found += attentions("mid_block", levels.count - 1, count: 1) }
+    return found
+  }
+}
