@@ -40,6 +40,7 @@ enum Remedy {
       ]
     case .packageFolder: ["`make install`"]
     case .autoencoder: ["--vae"]
+    case .upscaler: ["--upscaler", "--scale"]
     case .variant: ["--variant"]
     case .adapters: ["--lora"]
     case .deltaWeights: ["--delta-weights"]

@@ -11,7 +11,8 @@ import Testing
 /// The libraries' messages name no options; the command adds them.
 @Suite(.tags(.process)) struct RemedyTests {
   private static let settings: [ModelError.Setting] = [
-    .model, .download(nil, revision: nil), .packageFolder, .autoencoder, .variant, .adapters,
+    .model, .download(nil, revision: nil), .packageFolder, .autoencoder, .upscaler, .variant,
+    .adapters,
     .deltaWeights, .quantization, .schedule, .promptSyntax, .size, .rowCapacity, .tileSize,
     .frameBuffer, .decodeBatch, .share,
   ]

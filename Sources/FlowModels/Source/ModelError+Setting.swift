@@ -12,6 +12,8 @@ extension ModelError {
     case packageFolder
     /// The choice of the autoencoder.
     case autoencoder
+    /// Which upscaler, and how many times as large images become.
+    case upscaler
     /// The variant of a folder's weights.
     case variant
     /// Adapters: LoRAs and similar files.

@@ -78,6 +78,8 @@ public struct GeneratedImage: Sendable {
   public let request: GenerationRequest
   /// Which of the stream's requests that was, from 0.
   public let index: Int
+  /// What was done to it after the generator made it, as its settings say it.
+  public internal(set) var finishing: [GenerationSettings.Field] = []
 }
 
 /// How a generator is set up.

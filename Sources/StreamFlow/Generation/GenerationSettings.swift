@@ -120,6 +120,17 @@ extension GenerationSettings {
   /// The denoising strength, where the image was made from another.
   public var strength: Double? { self["Denoising strength"].flatMap { Double($0) } }
 
+  /// How many times as large a second pass made the image, if there was one.
+  public var hiresScale: Double? { self["Hires upscale"].flatMap { Double($0) } }
+
+  /// The steps of the second pass, where they are others than those of the first.
+  public var hiresStepCount: Int? {
+    self["Hires steps"].flatMap { Int($0) }.flatMap { $0 > 0 ? $0 : nil }
+  }
+
+  /// How many times as large an upscaler made the image at last, if one did.
+  public var upscaleFactor: Int? { self["Postprocess upscale by"].flatMap { Int($0) } }
+
   /// The second seed and its fraction.
   public var seedBlend: SeedBlend? {
     guard let seed = self["Variation seed"].flatMap({ UInt64($0) }),

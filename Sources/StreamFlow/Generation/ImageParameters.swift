@@ -7,6 +7,11 @@ internal import FlowModels
 public let streamFlowVersion = "0.1.0"
 
 extension Generator {
+  /// The settings of an image, and what was done to it after, as the ecosystem's tools read them.
+  public nonisolated func parameters(of image: GeneratedImage) -> String {
+    GenerationSettings.adding(image.finishing, to: parameters(of: image.request))
+  }
+
   /// The settings of an image as the ecosystem's tools read them.
   public nonisolated func parameters(of request: GenerationRequest) -> String {
     var lines = [request.prompt]
@@ -78,7 +83,7 @@ extension Generator {
 
 /// A value as a JSON string where it holds a comma, a quote, a backslash or a line break, as
 /// AUTOMATIC1111's web UI writes and reads it.
-private func quoted(_ value: String) -> String {
+func quoted(_ value: String) -> String {
   guard value.contains(where: { ",\"\\\n".contains($0) }) else { return value }
   let escaped = value.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"")
     .replacing("\n", with: "\\n")

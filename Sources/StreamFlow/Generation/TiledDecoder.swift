@@ -126,7 +126,7 @@ final class TiledDecoder {
     let program = program(of: stage)
     let (height, width) = (input.height, input.width)
     write(sums, over: height * width, to: program, stage.layout)
-    var pixels = [UInt8](repeating: 0, count: 3 * height * width)
+    var canvas = PixelCanvas(height: height, width: width)
     for row in stage.rows.tiles {
       for column in stage.columns.tiles {
         let window = FeatureMap.Area(rows: row.window, columns: column.window)
@@ -135,19 +135,13 @@ final class TiledDecoder {
         guard program.read("sums", as: Float.self, { $0[0].isFinite }) else {
           return nil
         }
+        let own = FeatureMap.Area(rows: row.own, columns: column.own)
         program.read("pixels", as: UInt8.self) { tile in
-          var target = pixels.mutableSpan
-          for place in row.own {
-            let from = (place - row.window.lowerBound) * column.window.count
-            for index in column.own.lowerBound * 3..<column.own.upperBound * 3 {
-              target[place * width * 3 + index] =
-                tile[from * 3 + index - column.window.lowerBound * 3]
-            }
-          }
+          canvas.paste(tile, covering: window, taking: own)
         }
       }
     }
-    return PixelImage(width: width, height: height, pixels: pixels)
+    return canvas.image
   }
 
   private func write(

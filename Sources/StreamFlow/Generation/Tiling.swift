@@ -30,4 +30,36 @@ struct Tiling: Equatable {
         own: start..<min(start + min(own, length), length), window: window..<window + windowLength)
     }
   }
+
+  /// As few tiles as their largest window allows, all of one window, which is no larger than that
+  /// takes.
+  ///
+  /// - Parameters:
+  ///   - length: the axis, a multiple of the unit.
+  ///   - most: the longest window, longer than its two margins.
+  ///   - margin: how far a tile sees beyond its own part.
+  ///   - unit: what places of windows are multiples of.
+  init(length: Int, atMost most: Int, margin: Int, unit: Int) {
+    func up(_ length: Int, to unit: Int) -> Int { (length + unit - 1) / unit * unit }
+    let (most, margin) = (most / unit * unit, up(margin, to: unit))
+    precondition(
+      length > 0 && most > 2 * margin && length.isMultiple(of: unit),
+      "\(length) in windows of \(most) with margins of \(margin)")
+    guard length > most else {
+      (tiles, windowLength) = ([Tile(own: 0..<length, window: 0..<length)], length)
+      return
+    }
+    let count = (length - 2 * margin + most - 2 * margin - 1) / (most - 2 * margin)
+    // Images of about one size share an engine.
+    let even = up((length + 2 * margin * (count - 1) + count - 1) / count, to: 16 * unit)
+    let windowLength = min(most, even)
+    var (tiles, start): ([Tile], Int) = ([], 0)
+    while start < length {
+      let first = min(max(start - margin, 0), length - windowLength)
+      let end = first + windowLength == length ? length : first + windowLength - margin
+      tiles.append(Tile(own: start..<end, window: first..<first + windowLength))
+      start = end
+    }
+    (self.tiles, self.windowLength) = (tiles, windowLength)
+  }
 }

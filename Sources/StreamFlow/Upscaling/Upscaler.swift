@@ -1,0 +1,170 @@
+public import FlowCore
+public import FlowEngine
+public import FlowModels
+
+/// Makes images larger: with a network (Real-ESRGAN and its kind), or with Lanczos' filter.
+///
+/// ```swift
+/// let upscaler = try await Upscaler.load("realesr-general-x4v3.safetensors")
+/// let larger = try await upscaler.upscale(image, by: 4)
+/// ```
+///
+/// Images of any size are cut into tiles of one shape that an engine of moderate size runs. The
+/// compact networks give the pixels of the whole image; of the dense ones (RRDBNet), whose pixels
+/// depend a little on others that are hundreds away, a tile sees 32 around its own.
+public actor Upscaler {
+  /// The file's name without its ending; `Lanczos` without a network.
+  public nonisolated let name: String
+  /// What is known of the network; nil without one.
+  public nonisolated var configuration: UpscalerConfiguration? { file?.configuration }
+
+  private nonisolated let file: UpscalerFile?
+  private nonisolated let provider: EngineProvider
+  /// Those used last at the end.
+  private var prepared: [TiledUpscaler] = []
+
+  /// How many times as wide and as high an image may become.
+  public static let factors = [2, 4]
+
+  /// The most sizes of images that have engines at once.
+  private static let sizeLimit = 4
+
+  /// The thread of its device.
+  public nonisolated var unownedExecutor: UnownedSerialExecutor {
+    unsafe provider.store.queue.asUnownedSerialExecutor()
+  }
+
+  private init(name: String, file: UpscalerFile?, engines: EngineStore) {
+    (self.name, self.file) = (name, file)
+    provider = EngineProvider(engines)
+  }
+
+  /// An upscaler without a network: Lanczos' filter with three lobes, as Pillow's `LANCZOS`.
+  ///
+  /// - Parameter engines: whose thread it runs on.
+  public static func lanczos(on engines: EngineStore = .standard) -> Upscaler {
+    Upscaler(name: "Lanczos", file: nil, engines: engines)
+  }
+
+  /// Reads an upscaler.
+  ///
+  /// - Parameters:
+  ///   - path: a `.safetensors` file of `SRVGGNetCompact` or `RRDBNet`, in the names of BasicSR,
+  ///     BSRGAN or the first ESRGAN.
+  ///   - blend: another network of the same layers that is mixed in.
+  ///   - engines: the engines of the device.
+  /// - Throws: a ``ModelError`` or a `GraphError` that says what the file is and what was expected.
+  public static func load(
+    _ path: String, blend: UpscalerBlend? = nil, engines: EngineStore = .standard
+  ) async throws -> Upscaler {
+    var file = try UpscalerFile(path: path)
+    var name = file.name
+    if let blend {
+      let other = try UpscalerFile(path: blend.path)
+      file = try file.interpolated(with: other, fraction: blend.fraction)
+      name += " + \(other.name):\(blend.fraction)"
+    }
+    return Upscaler(name: name, file: file, engines: engines)
+  }
+
+  /// Checks that it makes images so many times as large.
+  ///
+  /// A network makes them as large as it was trained to, or half of that.
+  ///
+  /// - Throws: `requestInvalid`.
+  public nonisolated func check(factor: Int) throws(ModelError) {
+    guard Self.factors.contains(factor) else {
+      throw ModelError(
+        code: .requestInvalid, message: "images become 2 or 4 times as large, got \(factor)")
+    }
+    if let configuration, !configuration.makes(factor) {
+      let own = configuration.factor
+      let possible = Self.factors.filter(configuration.makes).map(String.init)
+      throw ModelError(
+        code: .requestInvalid,
+        message: "'\(name)' makes images \(own) times as large, and \(factor) was asked for; "
+          + (possible.isEmpty
+            ? "choose another upscaler"
+            : "ask for \(possible.joined(separator: " or ")), or choose another upscaler"),
+        settings: [.upscaler])
+    }
+  }
+
+  /// The image, so many times as wide and as high.
+  ///
+  /// - Parameters:
+  ///   - image: the image.
+  ///   - factor: 2 or 4.
+  /// - Throws: `requestInvalid` for a factor that the network does not make, `memoryInsufficient`,
+  ///   `notFinite`; an ``EngineError``.
+  public func upscale(_ image: PixelImage, by factor: Int) async throws -> PixelImage {
+    try check(factor: factor)
+    try Self.checkSize(of: image, by: factor)
+    guard let file else {
+      return LanczosEnlargement(
+        size: PixelSize(width: image.width * factor, height: image.height * factor))(image)
+    }
+    let tiled = try await tiled(
+      file, size: PixelSize(width: image.width, height: image.height), factor: factor)
+    guard let larger = try tiled.upscale(image) else {
+      throw ModelError(
+        code: .notFinite,
+        message: "the upscaler '\(name)' made NaN or infinity of an image of "
+          + "\(image.width)x\(image.height); choose another upscaler, or precision f32",
+        settings: [.upscaler])
+    }
+    return larger
+  }
+
+  private func tiled(
+    _ file: UpscalerFile, size: PixelSize, factor: Int
+  ) async throws -> TiledUpscaler {
+    if let index = prepared.firstIndex(where: { $0.size == size && $0.factor == factor }) {
+      let known = prepared.remove(at: index)
+      prepared.append(known)
+      return known
+    }
+    let made = try await TiledUpscaler.make(file, size: size, factor: factor, provider: provider)
+    prepared.append(made)
+    if prepared.count > Self.sizeLimit { prepared.removeFirst() }
+    return made
+  }
+
+  /// Refuses an image whose result no file and no memory holds.
+  private static func checkSize(of image: PixelImage, by factor: Int) throws(ModelError) {
+    let side = 65535
+    guard image.width > 0, image.height > 0, image.width * factor <= side,
+      image.height * factor <= side
+    else {
+      throw ModelError(
+        code: .requestInvalid,
+        message:
+          "an image of \(image.width)x\(image.height) cannot become \(factor) times as large: "
+          + "a side has 1 to \(side) pixels")
+    }
+    // Twice: beside the result there is its file, or what was mirrored.
+    let need = 2 * 3 * image.width * image.height * factor * factor
+    guard let available = MemoryEstimate.availableByteCount(), need > available else { return }
+    throw ModelError(
+      code: .memoryInsufficient,
+      message: "an image of \(image.width * factor)x\(image.height * factor) takes about "
+        + "\(need / 1_000_000) MB of memory, and \(available / 1_000_000) MB are free; make it less "
+        + "large, or free some memory")
+  }
+}
+
+/// Another network of the same layers that is mixed into an upscaler's.
+///
+/// The denoising twins of `realesr-general-x4v3` are mixed so: the more of `realesr-general-wdn-x4v3`,
+/// the less noise is taken away.
+public struct UpscalerBlend: Hashable, Sendable {
+  /// The other network's file.
+  public var path: String
+  /// How much of it, 0 to 1.
+  public var fraction: Float
+
+  /// Creates a mix.
+  public init(path: String, fraction: Float) {
+    (self.path, self.fraction) = (path, fraction)
+  }
+}

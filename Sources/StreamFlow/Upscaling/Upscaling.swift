@@ -1,0 +1,51 @@
+public import FlowCore
+public import FlowModels
+
+/// An upscaler, and how many times as large it makes images.
+public struct Upscaling: Sendable {
+  /// The upscaler.
+  public let upscaler: Upscaler
+  /// How many times as wide and as high images become: 2 or 4.
+  public let factor: Int
+
+  /// Takes an upscaler.
+  ///
+  /// - Throws: `requestInvalid` for a factor that it does not make.
+  public init(_ upscaler: Upscaler, by factor: Int) throws(ModelError) {
+    try upscaler.check(factor: factor)
+    (self.upscaler, self.factor) = (upscaler, factor)
+  }
+
+  /// The image, larger.
+  ///
+  /// - Throws: as ``Upscaler/upscale(_:by:)``.
+  public func callAsFunction(_ image: PixelImage) async throws -> PixelImage {
+    try await upscaler.upscale(image, by: factor)
+  }
+
+  /// What is said of it in an image's settings, in AUTOMATIC1111's names.
+  public var settings: [GenerationSettings.Field] {
+    [
+      .init(name: "Postprocess upscale by", value: "\(factor)"),
+      .init(name: "Postprocess upscaler", value: upscaler.name),
+    ]
+  }
+}
+
+extension GenerationSettings {
+  /// A `parameters` text with more settings at its end.
+  ///
+  /// - Parameters:
+  ///   - fields: the settings.
+  ///   - parameters: the text; nil for an image that has none.
+  public static func adding(_ fields: [Field], to parameters: String?) -> String {
+    guard !fields.isEmpty else { return parameters ?? "" }
+    let added = fields.map { "\($0.name): \(quoted($0.value))" }.joined(separator: ", ")
+    let version = "Version: StreamFlow \(streamFlowVersion)"
+    var text = parameters ?? ""
+    while text.last?.isWhitespace == true { text.removeLast() }
+    guard !text.isEmpty else { return "\(added), \(version)" }
+    let hasSettings = !GenerationSettings(parsing: text).fields.isEmpty
+    return hasSettings ? "\(text), \(added)" : "\(text)\n\(added), \(version)"
+  }
+}
