@@ -82,7 +82,8 @@ public struct Server: Sendable {
     shelf = ModelShelf(options, logger: logger)
     tally = ImageTally(metrics: metrics)
     desk = OrderDesk(
-      shelf, limits: options.limits, tally: tally, metrics: metrics, stop: stop, logger: logger)
+      shelf, upscaler: options.upscaler ?? .lanczos(on: options.engines), limits: options.limits,
+      tally: tally, metrics: metrics, stop: stop, logger: logger)
     jobs = JobRegistry(maker: desk, store: jobStore, limits: options.limits, logger: logger)
     memory = MemoryBudget(capacity: options.limits.requestMemoryByteCount)
     intake = ImageIntake(memory, maximumPixelCount: options.limits.imagePixelCount)

@@ -1,7 +1,7 @@
 public import FlowEngine
 public import FlowModels
 internal import Foundation
-internal import StreamFlow
+public import StreamFlow
 
 /// A model that a server offers.
 public struct ServedModel: Sendable {
@@ -44,6 +44,9 @@ public struct ServerLimits: Sendable {
   public var stepCount = 100
   /// The maximum width and height of a generated image in pixels.
   public var side = 1024
+  /// The maximum number of pixels of a request's images together after upscaling; jobs, whose images
+  /// are stored one after another, have none.
+  public var upscaledPixelCount = 64 << 20
   /// The maximum number of requested images that are not finished.
   public var queuedImageCount = 1024
   /// The permitted image sizes.
@@ -125,6 +128,8 @@ public struct ServerOptions: Sendable {
   /// The addresses and networks of proxies whose `Forwarded` and `X-Forwarded-*` headers are
   /// accepted.
   public var trustedProxies: [String] = []
+  /// What makes images larger where requests ask for it; Lanczos' filter if nil.
+  public var upscaler: Upscaler?
   /// The maximum batch size; chosen by image size if nil.
   public var rowCapacity: Int?
   /// The memory budget of models in bytes, without those of live streams; half of the free memory

@@ -92,6 +92,7 @@ struct ServeCommand: AsyncParsableCommand {
     completion: .directory)
   var state: String?
 
+  @OptionGroup(title: "Upscaling") var upscalerOptions: UpscalerOptions
   @OptionGroup(title: "Limits") var bounds: ServerBounds
   @OptionGroup(title: "Engine") var engineOptions: DeviceOptions
 
@@ -128,6 +129,7 @@ struct ServeCommand: AsyncParsableCommand {
       options.stateFolder = state
       bounds.apply(to: &options)
       options.engines = try engineOptions.engines()
+      options.upscaler = try await upscalerOptions.upscaler(on: options.engines)
       let level = logLevel.level
       LoggingSystem.bootstrap { label in
         var handler = StreamLogHandler.standardError(label: label)

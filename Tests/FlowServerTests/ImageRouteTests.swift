@@ -57,6 +57,32 @@ import Testing
     #expect(try PixelImage(picture: picture.body).width == 64)
   }
 
+  @Test("Finished images are made larger where that is asked for, and say so")
+  func upscale() async throws {
+    let server = try await RunningServer.shared()
+    let body = #""prompt": "a fox", "seed": 3, "steps": 1"#
+    let small = try LoopbackClient.ask(server.port, "POST", Self.path, json: "{\(body)}")
+    let large = try LoopbackClient.ask(
+      server.port, "POST", Self.path, json: "{\(body), \"upscale\": 2}")
+    #expect(large.status == 200 && large["size"] as? String == "128x128", "\(large.text)")
+    let expected = try await Upscaler.lanczos(on: .ofTests).upscale(Self.image(small), by: 2)
+    #expect(try Self.image(large) == expected)
+    let text = try #require(large["data", "0", "b64_json"] as? String)
+    let metadata = try ImageMetadata(of: Array(try #require(Data(base64Encoded: text))))
+    #expect(
+      metadata.parameters?.hasSuffix(", Postprocess upscale by: 2, Postprocess upscaler: Lanczos")
+        == true)
+    for (value, message) in [("3", "'upscale' must be 2 or 4, got 3"), ("8", "upscale")] {
+      let answer = try LoopbackClient.ask(
+        server.port, "POST", Self.path, json: "{\(body), \"upscale\": \(value)}")
+      #expect(answer.status == 400 && answer.text.contains(message), "\(answer.text)")
+    }
+    let many = try LoopbackClient.ask(
+      server.port, "POST", Self.path,
+      json: #"{"prompt": "a fox", "n": 16, "size": "1024x1024", "upscale": 4}"#)
+    #expect(many.status == 400 && many.text.contains("or make them a job"), "\(many.text)")
+  }
+
   @Test("Events: previews in their order, then the image; the same one as without")
   func events() async throws {
     let server = try await RunningServer.shared()

@@ -56,7 +56,7 @@ extension OrderDesk: JobImageMaker {
         try await event(.failed(index: indices[index], error))
       case .finished(let made):
         let bytes = try order.encoding.bytes(
-          of: made.image, parameters: generator.parameters(of: made.request))
+          of: made.image, parameters: generator.parameters(of: made))
         try await event(
           .finished(index: indices[made.index], seed: made.request.seed, file: bytes))
       }

@@ -1,4 +1,5 @@
 internal import FlowCore
+internal import FlowModels
 internal import HTTPTypes
 internal import Logging
 internal import Metrics
@@ -24,12 +25,15 @@ actor OrderDesk {
   private var isClosed = false
   private let tally: ImageTally
   private let waits: Timer
+  private nonisolated let upscaler: Upscaler
 
   init(
-    _ shelf: ModelShelf, limits: ServerLimits, tally: ImageTally, metrics: PrometheusRegistry,
+    _ shelf: ModelShelf, upscaler: Upscaler, limits: ServerLimits, tally: ImageTally,
+    metrics: PrometheusRegistry,
     stop: StopSignal, logger: Logger
   ) {
     self.shelf = shelf
+    self.upscaler = upscaler
     self.stop = stop
     self.limits = limits
     self.logger = logger
@@ -110,11 +114,16 @@ actor OrderDesk {
     event: @escaping @Sendable (Generator, GenerationEvent) async throws -> Void
   ) async throws {
     let host = try shelf.host(order.model)
+    let finish = ImageFinish(
+      upscaling: try order.upscale.map { factor throws(ModelError) in
+        try Upscaling(upscaler, by: factor)
+      })
     let number = try await enter(indices?.count ?? order.imageCount)
     try await stop.unlessStopped {
       do {
         try await self.make(
-          order, indices, client: client, number: number, of: host, begun: begun, event: event)
+          order, indices, client: client, number: number, of: host, finish: finish, begun: begun,
+          event: event)
         await self.leave(number)
       } catch {
         await self.leave(number)
@@ -129,10 +138,12 @@ actor OrderDesk {
 
   private nonisolated func make(
     _ order: ImageOrder, _ indices: [Int]?, client: String, number: Int, of host: ModelHost,
-    begun: @Sendable (_ warnings: [ResponseWarning]?) async -> Void,
+    finish: ImageFinish, begun: @Sendable (_ warnings: [ResponseWarning]?) async -> Void,
     event: @Sendable (Generator, GenerationEvent) async throws -> Void
   ) async throws {
     try await shelf.using(host) { host in
+      // A job's images are files before the next ones are made.
+      if indices == nil { try await checkPixelCount(of: order) }
       let generator = try await shelf.generator(order.size, of: host)
       let all = order.requests(of: generator.checkpoint)
       let events = try await generator.events(
@@ -140,12 +151,26 @@ actor OrderDesk {
       await note(events.stream, of: generator, order: number)
       do {
         await begun(order.allWarnings(model: host.name, generator.checkpoint))
-        try await pull(events, of: generator, order: number, event)
+        try await pull(events, of: generator, order: number) { happened in
+          try await event(generator, finish.finished(happened))
+        }
       } catch {
         await events.cancel()
         throw error
       }
     }
+  }
+
+  /// Refuses images that are too many pixels together once they are larger.
+  private nonisolated func checkPixelCount(of order: ImageOrder) async throws {
+    guard let factor = order.upscale else { return }
+    let size = try await size(of: order)
+    let count = order.imageCount * size.width * size.height * factor * factor
+    guard count > limits.upscaledPixelCount else { return }
+    throw ServerError.invalid(
+      "\(order.imageCount) images of \(size) have \(count) pixels when they are \(factor) times as "
+        + "large, and at most \(limits.upscaledPixelCount) are made at once; ask for fewer or smaller "
+        + "ones, or make them a job (POST /v1/jobs)", parameter: "upscale")
   }
 
   /// The same with a time limit, after which the order is cancelled.
@@ -167,7 +192,7 @@ actor OrderDesk {
 
   private nonisolated func pull(
     _ events: GenerationEvents, of generator: Generator, order number: Int,
-    _ event: @Sendable (Generator, GenerationEvent) async throws -> Void
+    _ event: @Sendable (GenerationEvent) async throws -> Void
   ) async throws {
     let asked = ContinuousClock.now
     var isFirst = true
@@ -178,7 +203,7 @@ actor OrderDesk {
       case .preview, .stepped: break
       case .finished, .failed: await noteEnd(happened, order: number)
       }
-      try await event(generator, happened)
+      try await event(happened)
     }
   }
 
@@ -194,4 +219,16 @@ actor OrderDesk {
 
   /// Removes an order, finished or not.
   private func leave(_ number: Int) { entries[number] = nil }
+}
+
+extension ImageFinish {
+  /// An event with its finished image larger; a failure of the image where that fails.
+  fileprivate func finished(_ event: GenerationEvent) async throws -> GenerationEvent {
+    guard case .finished(let image) = event, upscaling != nil else { return event }
+    do { return .finished(try await upscaled(image)) } catch is CancellationError {
+      throw CancellationError()
+    } catch {
+      return .failed(index: image.index, error)
+    }
+  }
 }

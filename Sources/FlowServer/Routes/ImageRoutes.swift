@@ -156,14 +156,14 @@ struct ImageRoutes: Sendable {
       case .failed(_, let error): throw error
       case .finished(let picture):
         let bytes = try order.encoding.bytes(
-          of: picture.image, parameters: generator.parameters(of: picture.request))
+          of: picture.image, parameters: generator.parameters(of: picture))
         var answer = Answer.Picture(index: picture.index, seed: picture.request.seed)
         switch order.responseFormat {
         case .base64: answer.b64Json = Data(bytes).base64EncodedString()
         case .url:
           answer.url = context.address("/v1/results/\(try await store.keep(bytes, order.encoding))")
         }
-        await collected.add(answer, size: "\(generator.width)x\(generator.height)")
+        await collected.add(answer, size: "\(picture.image.width)x\(picture.image.height)")
       }
     }
     return Answer(

@@ -117,7 +117,6 @@ enum StreamedOrder {
     of event: GenerationEvent, _ generator: Generator, _ order: ImageOrder, kind: String,
     warnings: [ResponseWarning]?
   ) throws -> ByteBuffer {
-    let size = "\(generator.width)x\(generator.height)"
     func picture(
       _ type: String, _ image: PixelImage, number: Int? = nil, parameters: String? = nil,
       seed: UInt64? = nil
@@ -127,7 +126,8 @@ enum StreamedOrder {
         type,
         Picture(
           type: type, b64Json: Data(bytes).base64EncodedString(), index: event.index,
-          partialImageIndex: number, seed: seed, size: size, outputFormat: order.encoding.name,
+          partialImageIndex: number, seed: seed, size: "\(image.width)x\(image.height)",
+          outputFormat: order.encoding.name,
           usage: number == nil ? TokenUsage() : nil, warnings: warnings))
     }
     switch event {
@@ -136,7 +136,7 @@ enum StreamedOrder {
       return try picture("\(kind).partial_image", image, number: number)
     case .finished(let made):
       return try picture(
-        "\(kind).completed", made.image, parameters: generator.parameters(of: made.request),
+        "\(kind).completed", made.image, parameters: generator.parameters(of: made),
         seed: made.request.seed)
     case .failed(let index, let error):
       return EventLines.event("error", FailureEvent(ServerError(error), index: index))

@@ -18,6 +18,8 @@ struct ImageOrder: Sendable {
   let prompts: [String]
   let count: Int
   let size: PixelSize?
+  /// How many times as wide and as high finished images become; nil for as they are.
+  var upscale: Int?
   var sampling: SamplingFields
   let encoding: ImageEncoding
   let responseFormat: ResponseFormat
@@ -34,7 +36,7 @@ struct ImageOrder: Sendable {
 
   /// The names in stored jobs.
   private enum CodingKeys: String, CodingKey {
-    case model, prompts, size, sampling, encoding, user, warnings
+    case model, prompts, size, upscale, sampling, encoding, user, warnings
     case count = "n"
     case responseFormat = "response_format"
     case isStreamed = "stream"
@@ -56,6 +58,10 @@ struct ImageOrder: Sendable {
     let most = isJob ? limits.jobImageCount : limits.imageCount
     count = try fields.integer("n", in: 1...most) ?? 1
     size = try PixelSize(&fields, limits: limits)
+    upscale = try fields.integer("upscale", in: 2...4)
+    if let upscale, !Upscaler.factors.contains(upscale) {
+      throw .invalid("'upscale' must be 2 or 4, got \(upscale)", parameter: "upscale")
+    }
     encoding = try ImageEncoding(&fields)
     responseFormat =
       try fields.choice("response_format", as: ResponseFormat.self) ?? .base64

@@ -1,0 +1,147 @@
+public import ArgumentParser
+internal import FlowEngine
+internal import FlowModels
+public import StreamFlow
+
+/// Which upscaler.
+struct UpscalerOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      """
+      The upscaler: a .safetensors file of Real-ESRGAN's or ESRGAN's networks, or lanczos, a filter \
+      (default: lanczos).
+      """, valueName: "file"),
+    completion: .file(extensions: ["safetensors"]))
+  var upscaler: String?
+
+  @Option(
+    help: ArgumentHelp(
+      """
+      Another upscaler of the same layers, and how much of it is mixed in (0 to 1), as the \
+      denoising twin of realesr-general-x4v3.
+      """, valueName: "file:weight"),
+    completion: .file(extensions: ["safetensors"]))
+  var upscalerBlend: UpscalerBlend?
+
+  /// Whether the user named one.
+  var isChosen: Bool { upscaler != nil || upscalerBlend != nil }
+
+  func validate() throws {
+    guard let upscalerBlend else { return }
+    guard upscaler != nil, upscaler != "lanczos" else {
+      throw ValidationError("--upscaler-blend mixes two networks; name the first with --upscaler")
+    }
+    guard (0...1).contains(upscalerBlend.fraction) else {
+      throw ValidationError(
+        "--upscaler-blend mixes 0 to 1 of a network, got \(upscalerBlend.fraction)")
+    }
+  }
+
+  /// Reads the upscaler.
+  func upscaler(on engines: EngineStore) async throws -> Upscaler {
+    guard let upscaler, upscaler != "lanczos" else { return .lanczos(on: engines) }
+    return try await .load(upscaler, blend: upscalerBlend, engines: engines)
+  }
+}
+
+/// How finished images are made larger: what `generate`, `transform` and `video` share.
+struct UpscaleOptions: ParsableArguments {
+  @Option(help: "Make the finished images 2 or 4 times as wide and as high.")
+  var upscale: UpscaleFactor?
+
+  @OptionGroup var network: UpscalerOptions
+
+  /// What is done, if anything.
+  func upscaling(on engines: EngineStore) async throws -> Upscaling? {
+    guard let upscale else { return nil }
+    return try Upscaling(await network.upscaler(on: engines), by: upscale.rawValue)
+  }
+
+  /// Refuses an upscaler that nothing asks for.
+  func check(isUsed: Bool = false) throws {
+    guard !network.isChosen || upscale != nil || isUsed else {
+      throw ValidationError("--upscaler is named and not used; --upscale says how much larger")
+    }
+  }
+}
+
+/// How a second pass makes images larger (`generate`).
+struct HiresOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      """
+      Make each image again, so many times as large (above 1, up to 4), from the enlarged first one, \
+      with this denoising strength (default: 0.4).
+      """, valueName: "scale[:strength]"))
+  var hires: HiresArgument?
+
+  @Option(help: "Number of steps of the second pass (default: that of the first).")
+  var hiresSteps: Int?
+
+  func validate() throws {
+    if let hiresSteps {
+      guard hires != nil else {
+        throw ValidationError("--hires-steps are those of --hires, which was not asked for")
+      }
+      guard (1...1000).contains(hiresSteps) else {
+        throw ValidationError("--hires-steps must be 1 to 1000, got \(hiresSteps)")
+      }
+    }
+  }
+}
+
+extension HiresOptions {
+  /// Takes the second pass of an image whose settings are used, if it had one.
+  mutating func complete(from settings: GenerationSettings?) {
+    guard let settings, let scale = settings.hiresScale, scale > 1, scale <= 4,
+      let strength = settings.strength, strength > 0, strength <= 1
+    else { return }
+    hires = HiresArgument(scale: scale, strength: strength)
+    hiresSteps = hiresSteps ?? settings.hiresStepCount
+  }
+}
+
+/// How many times as large, 2 or 4.
+enum UpscaleFactor: Int, CaseIterable, ExpressibleByArgument {
+  case two = 2
+  case four = 4
+
+  static var allValueStrings: [String] { allCases.map { "\($0.rawValue)" } }
+
+  init?(argument: String) {
+    guard let number = Int(argument) else { return nil }
+    self.init(rawValue: number)
+  }
+
+  var defaultValueDescription: String { "\(rawValue)" }
+}
+
+/// A scale and a strength as `2:0.4`.
+struct HiresArgument: ExpressibleByArgument, Equatable {
+  var scale: Double
+  var strength: Double
+
+  init(scale: Double, strength: Double) { (self.scale, self.strength) = (scale, strength) }
+
+  init?(argument: String) {
+    let parts = argument.split(separator: ":", omittingEmptySubsequences: false)
+      .map { Double($0) }
+    guard (1...2).contains(parts.count), let scale = parts[0], scale > 1, scale <= 4 else {
+      return nil
+    }
+    self.init(scale: scale, strength: 0.4)
+    guard parts.count == 2 else { return }
+    guard let strength = parts[1], strength > 0, strength <= 1 else { return nil }
+    self.strength = strength
+  }
+}
+
+extension UpscalerBlend: ExpressibleByArgument {
+  /// Reads `file:weight`.
+  public init?(argument: String) {
+    guard let colon = argument.lastIndex(of: ":"), colon > argument.startIndex,
+      let fraction = Float(argument[argument.index(after: colon)...]), fraction.isFinite
+    else { return nil }
+    self.init(path: String(argument[..<colon]), fraction: fraction)
+  }
+}
