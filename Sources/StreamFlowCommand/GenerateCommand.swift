@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import FlowCore
+internal import FlowEngine
 internal import FlowMedia
 internal import Foundation
 internal import StreamFlow
@@ -19,6 +20,7 @@ struct GenerateCommand: AsyncParsableCommand {
         streamflow generate --from out/0001-a-fox.png --steps 8
         streamflow generate "a fox" --output - > fox.png
         streamflow generate "a cat" --model ./perflow-sd15 --vae ./taesd
+        streamflow generate "a cat" --hires 2:0.4 --upscale 2
       """)
 
   @Argument(help: "The prompts, each in quotes.")
@@ -52,6 +54,8 @@ struct GenerateCommand: AsyncParsableCommand {
   var count = 1
 
   @OptionGroup(title: "Sampling") var sampling: SamplingOptions
+  @OptionGroup(title: "Upscaling") var hiresOptions: HiresOptions
+  @OptionGroup(title: "Upscaling") var upscaleOptions: UpscaleOptions
   @OptionGroup(title: "Output") var outputOptions: OutputOptions
   @OptionGroup(title: "Many processes") var distribution: DistributionOptions
   @OptionGroup(title: "Engine") var engineOptions: DeviceOptions
@@ -66,6 +70,7 @@ struct GenerateCommand: AsyncParsableCommand {
       throw ValidationError("--count must be 1 to 1000000, got \(count)")
     }
     try distribution.check(against: outputOptions)
+    try upscaleOptions.check(isUsed: hiresOptions.hires != nil || source != nil)
   }
 
   func run() async throws {
@@ -77,7 +82,7 @@ struct GenerateCommand: AsyncParsableCommand {
       let checkpoint = try engines.applied(to: models.checkpoint())
       if let imported {
         let problems =
-          imported.problems(modelOptions: models)
+          imported.problems(modelOptions: models, upscaleOptions: upscaleOptions)
           + sampling.complete(from: imported.settings, for: checkpoint)
         if !reportOptions.quiet { for problem in problems { Terminal.warning(problem) } }
       }
@@ -94,20 +99,45 @@ struct GenerateCommand: AsyncParsableCommand {
       }
       let output = try ImageOutput(
         outputOptions, imageCount: work.imageCount, isJSON: reportOptions.json)
+      let store = try engines.engines()
       let generator = try sampling.generator(
-        checkpoint, engines: try engines.engines(), guidance: sample.guidance,
-        imageCount: work.imageCount)
+        checkpoint, engines: store, guidance: sample.guidance, imageCount: work.imageCount)
+      let finish = try await self.finish(
+        generator, on: store, imported: imported?.settings, sampling: sampling)
       if outputOptions.resume, sampling.hasRandomSeed,
         let seed = ResumedRun.firstSeed(
-          of: work, in: output, parameters: generator.parameters(of:))
+          of: work, in: output,
+          parameters: { finish.parameters(generator.parameters(of: $0)) })
       {
         work.sample.seed = seed
       }
       let run = GenerationRun(
         generator: generator, work: work, output: output, outputOptions: outputOptions,
-        reporting: reportOptions, hasRandomSeed: sampling.hasRandomSeed, share: share)
+        reporting: reportOptions, hasRandomSeed: sampling.hasRandomSeed, share: share,
+        finish: finish)
       try await Interrupt.cancelling { try await run() }
     }
+  }
+
+  /// What becomes of the images: what the options say, else what the image was made with.
+  private func finish(
+    _ generator: Generator, on engines: EngineStore, imported: GenerationSettings?,
+    sampling: SamplingOptions
+  ) async throws -> ImageFinish {
+    var hiresOptions = hiresOptions
+    if hiresOptions.hires == nil { hiresOptions.complete(from: imported) }
+    let upscaling = try await upscaleOptions.upscaling(on: engines)
+    guard let hires = hiresOptions.hires else { return ImageFinish(upscaling: upscaling) }
+    var options = GeneratorOptions()
+    options.rowCapacity = sampling.stages.rows
+    (options.skippedTextLayers, options.decodeTiling) = (sampling.clipSkip ?? 0, sampling.vaeTile)
+    let fix = try HiresFix(
+      model: ImageModel(generator.checkpoint, options: options, engines: engines),
+      scale: hires.scale, strength: hires.strength, stepCount: hiresOptions.hiresSteps,
+      upscaler: try await upscaleOptions.network.upscaler(on: engines))
+    // A size that the model cannot make is known before any work is done.
+    _ = try fix.size(of: PixelSize(width: generator.width, height: generator.height))
+    return ImageFinish(hires: fix, upscaling: upscaling)
   }
 
   /// All prompts: those of the command line, of the file, or else of the image.

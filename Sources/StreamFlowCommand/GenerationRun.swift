@@ -44,6 +44,8 @@ struct GenerationRun {
   let hasRandomSeed: Bool
   /// The part of the images that this process makes, where others make the rest.
   var share: WorkShare?
+  /// What becomes of images once they are made.
+  var finish = ImageFinish()
 
   private var style: Style { reporting.style }
 
@@ -58,7 +60,7 @@ struct GenerationRun {
   private struct Portion {
     /// The number of each among all images.
     let indices: [Int]
-    var iterator: ImageStream.Iterator
+    var iterator: FinishedImages.Iterator
   }
 
   private struct Report: Encodable {
@@ -67,6 +69,8 @@ struct GenerationRun {
     let height: Int
     let steps: Int
     let strength: Double?
+    let hires: Double?
+    let upscale: Int?
     let rows: Int
     let pictures: [Written]
     let contactSheet: String?
@@ -166,8 +170,8 @@ struct GenerationRun {
             guard let picture = try await current.iterator.next() else { break }
             let index = current.indices[picture.index]
             let path = try output.write(
-              picture, index: index, name: work.name(of: index),
-              parameters: generator.parameters(of: picture.request))
+              picture.image, index: index, name: work.name(of: index),
+              parameters: generator.parameters(of: picture))
             try manifest?.append(index, path: path, request: picture.request)
             if output.wantsSheet { pictures[index] = picture.image }
             written.append(
@@ -216,9 +220,14 @@ struct GenerationRun {
   private func resume(_ output: inout ImageOutput) throws -> [Int: String] {
     guard outputOptions.resume else { return [:] }
     let run = ResumedRun(
-      of: work, in: output, share: share, parameters: generator.parameters(of:))
+      of: work, in: output, share: share, parameters: parameters(of:))
     try output.resume(run)
     return run.finished
+  }
+
+  /// The settings of a finished image.
+  private func parameters(of request: GenerationRequest) -> String {
+    finish.parameters(generator.parameters(of: request))
   }
 
   private func images(of files: [Int: String]) -> [Int: PixelImage] {
@@ -250,8 +259,8 @@ struct GenerationRun {
         }
       }
       guard !requests.isEmpty else { continue }
-      let stream = try await generator.images(for: requests)
-      return Portion(indices: indices, iterator: stream.makeAsyncIterator())
+      let images = finish.images(of: try await generator.images(for: requests))
+      return Portion(indices: indices, iterator: images.makeAsyncIterator())
     }
     return nil
   }
@@ -331,7 +340,8 @@ struct GenerationRun {
     case .json:
       let report = Report(
         model: generator.checkpoint.name, width: generator.width, height: generator.height,
-        steps: work.sample.stepCount, strength: work.strength, rows: generator.rowCapacity,
+        steps: work.sample.stepCount, strength: work.strength,
+        hires: finish.hires?.scale, upscale: finish.upscaling?.factor, rows: generator.rowCapacity,
         pictures: written,
         contactSheet: sheet, failed: failed, skipped: skipped,
         prepareSeconds: statistics.preparation.seconds,

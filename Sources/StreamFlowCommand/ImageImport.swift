@@ -17,7 +17,9 @@ struct ImageImport {
     "size", "model", "rng", "spacing", "blend", "variation seed", "variation seed strength",
     "clip skip", "prompt syntax", "version", "model hash", "vae hash", "lora hashes", "ti hashes",
     "hashes", "user", "precision", "vae", "lora", "delta weights", "denoising strength", "fit",
-    "eta noise seed delta", "ensd", "batch size", "batch pos", "created date",
+    "hires upscale", "hires steps", "hires upscaler", "postprocess upscale by",
+    "postprocess upscaler", "eta noise seed delta", "ensd", "batch size", "batch pos",
+    "created date",
   ]
 
   /// Reads the settings of a PNG or JPEG file.
@@ -66,8 +68,19 @@ struct ImageImport {
   }
 
   /// What the options cannot honor, in words.
-  func problems(modelOptions: ModelOptions) -> [String] {
+  func problems(modelOptions: ModelOptions, upscaleOptions: UpscaleOptions) -> [String] {
     var problems: [String] = []
+    if let upscaler = settings["Hires upscaler"], upscaler != "Lanczos",
+      !upscaleOptions.network.isChosen
+    {
+      problems.append(
+        "the upscaler '\(upscaler)' of the second pass is not applied, Lanczos is; choose it with "
+          + "--upscaler")
+    }
+    if let factor = settings.upscaleFactor, upscaleOptions.upscale == nil {
+      problems.append(
+        "'\(path)' was made \(factor) times as large at last; --upscale \(factor) does so again")
+    }
     if settings.strength != nil, settings["Hires upscale"] == nil {
       problems.append(
         "'\(path)' was made from another image, which it does not contain; starting from noise")

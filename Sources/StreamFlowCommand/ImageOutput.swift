@@ -161,9 +161,9 @@ struct ImageOutput {
   ///   - parameters: the settings that it was made with.
   /// - Returns: the path, or `-`.
   mutating func write(
-    _ picture: GeneratedImage, index: Int, name: String, parameters: String
+    _ image: PixelImage, index: Int, name: String, parameters: String
   ) throws -> String {
-    let bytes = try encoded(picture.image, as: format, parameters: parameters)
+    let bytes = try encoded(image, as: format, parameters: parameters)
     guard let folder else {
       try Self.writeToStandardOutput(bytes)
       return "-"

@@ -25,7 +25,7 @@ struct StreamFlowCommand: AsyncParsableCommand {
       """,
     version: streamFlowVersion,
     subcommands: [
-      GenerateCommand.self, TransformCommand.self, VideoCommand.self,
+      GenerateCommand.self, TransformCommand.self, UpscaleCommand.self, VideoCommand.self,
       MergeCommand.self, ServeCommand.self, InspectCommand.self, PullCommand.self,
       AdoptCommand.self, QuantizeCommand.self, BenchmarkCommand.self,
       CacheCommand.self, BenchmarkWorkerCommand.self,

@@ -34,6 +34,7 @@ struct TransformCommand: AsyncParsableCommand {
   var count = 1
 
   @OptionGroup(title: "Sampling") var sampling: SamplingOptions
+  @OptionGroup(title: "Upscaling") var upscaleOptions: UpscaleOptions
   @OptionGroup(title: "Output") var outputOptions: OutputOptions
   @OptionGroup(title: "Engine") var engineOptions: DeviceOptions
   @OptionGroup var reportOptions: ReportOptions
@@ -57,6 +58,7 @@ struct TransformCommand: AsyncParsableCommand {
     guard (1...1_000_000).contains(count) else {
       throw ValidationError("--count must be 1 to 1000000, got \(count)")
     }
+    try upscaleOptions.check()
   }
 
   func run() async throws {
@@ -70,18 +72,20 @@ struct TransformCommand: AsyncParsableCommand {
       let output = try ImageOutput(
         outputOptions, imageCount: source.imageCount, isJSON: reportOptions.json,
         inputs: files, names: (0..<source.imageCount).map { [source] in source.name(of: $0) })
+      let engines = try engineOptions.engines()
       let generator = try sampling.generator(
-        checkpoint, engines: try engineOptions.engines(), guidance: request.guidance,
-        imageCount: source.imageCount)
+        checkpoint, engines: engines, guidance: request.guidance, imageCount: source.imageCount)
+      let finish = ImageFinish(upscaling: try await upscaleOptions.upscaling(on: engines))
       if outputOptions.resume, sampling.hasRandomSeed,
         let seed = ResumedRun.firstSeed(
-          of: source, in: output, parameters: generator.parameters(of:))
+          of: source, in: output,
+          parameters: { finish.parameters(generator.parameters(of: $0)) })
       {
         source.sample.seed = seed
       }
       let run = GenerationRun(
         generator: generator, work: source, output: output, outputOptions: outputOptions,
-        reporting: reportOptions, hasRandomSeed: sampling.hasRandomSeed)
+        reporting: reportOptions, hasRandomSeed: sampling.hasRandomSeed, finish: finish)
       defer { if !reportOptions.quiet { for input in inputs { input.noteSkipped() } } }
       try await Interrupt.cancelling { try await run() }
     }

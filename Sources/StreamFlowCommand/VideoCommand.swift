@@ -55,6 +55,8 @@ struct VideoCommand: AsyncParsableCommand {
   @OptionGroup(title: "Frames") var frameOptions: FrameOptions
   @OptionGroup(title: "Sampling") var sampling: SamplingOptions
 
+  @OptionGroup(title: "Upscaling") var upscaleOptions: UpscaleOptions
+
   @Option(
     help: ArgumentHelp(
       """
@@ -112,6 +114,7 @@ struct VideoCommand: AsyncParsableCommand {
           ? "Needs one prompt. Try: streamflow video --screen :0.0 \"a fox\""
           : "Needs an input and a prompt. Try: streamflow video clip.mp4 \"a fox\"")
     }
+    try upscaleOptions.check()
     if rawSize != nil, isDevice || words[0] != "-" {
       throw ValidationError("--raw-size is for standard input: streamflow video - \"a fox\"")
     }
@@ -136,9 +139,9 @@ struct VideoCommand: AsyncParsableCommand {
       options.rowCapacity = sampling.stages.rows
       options.skippedTextLayers = sampling.clipSkip ?? 0
       options.decodeTiling = sampling.vaeTile
+      let engines = try engineOptions.engines()
       let stream = try LiveStream(
-        checkpoint: checkpoint, settings: settings, options: options,
-        engines: try engineOptions.engines())
+        checkpoint: checkpoint, settings: settings, options: options, engines: engines)
       if !quiet { await Terminal.warn(stream.advice, of: checkpoint) }
       let run = VideoRun(
         stream: stream, source: source, selection: try frameOptions.selection,
@@ -146,6 +149,7 @@ struct VideoCommand: AsyncParsableCommand {
           path: output, encoder: encoder, isMute: mute, isSideBySide: preview == .sideBySide,
           scale: scaleOutput, overwrites: overwrite),
         background: sourceOptions.background.color,
+        upscaling: try await upscaleOptions.upscaling(on: engines),
         style: json ? .json : quiet ? .quiet : verbose ? .verbose : .plain)
       try await Interrupt.cancelling { try await run() }
     }

@@ -15,6 +15,8 @@ struct VideoRun: Sendable {
   let target: VideoTarget
   /// The color under transparent pixels of the input.
   let background: RGBColor
+  /// What makes the images larger, if anything does.
+  let upscaling: Upscaling?
   let style: Style
 
   var isTalkative: Bool { style == .plain || style == .verbose }
@@ -118,8 +120,10 @@ struct VideoRun: Sendable {
     log: VideoLog
   ) async throws -> VideoWriterResult {
     let (width, height) = await stream.imageSize
-    let image = PixelSize(width: width, height: height)
-    let size = PixelSize(width: width * (target.isSideBySide ? 2 : 1), height: height)
+    let factor = upscaling?.factor ?? 1
+    let image = PixelSize(width: width * factor, height: height * factor)
+    let size = PixelSize(
+      width: image.width * (target.isSideBySide ? 2 : 1), height: image.height)
     var options = VideoWriterOptions(overwriting: target.overwrites, encoder: target.encoder)
     if let color = information?.color, !color.isHighDynamicRange { options.color = color }
     options.tracks = target.tracks(of: source, selection)
@@ -189,12 +193,13 @@ struct VideoRun: Sendable {
   ) async throws {
     let black = [UInt8](repeating: 0, count: 3 * size.width * size.height)
     var last = PixelImage(width: size.width, height: size.height, pixels: black)
+    var finisher = FrameFinisher(upscaling: upscaling, isSideBySide: target.isSideBySide)
     for try await frame in stream.frames {
       if case .failed(let error) = frame.outcome {
         Terminal.error("frame \(frame.index): \(Remedy.words(error))")
       }
       for time in await timeline.takeRepeated() { try await video.write(last, at: time) }
-      last = image(of: frame) ?? last
+      last = try await finisher.image(of: frame) ?? last
       await log.add(frame)
       if source.isLive {
         // At a constant rate: shown from its time on, and again until the next one's.
@@ -208,12 +213,35 @@ struct VideoRun: Sendable {
     for time in await timeline.takeRepeated() { try await video.write(last, at: time) }
     await log.setWritten(video.frameCount)
   }
+}
 
-  /// What is shown of a frame.
-  private func image(of frame: LiveFrame) -> PixelImage? {
-    guard target.isSideBySide else { return frame.image }
-    guard let image = frame.image else { return nil }
-    return image.beside(frame.input ?? image)
+/// What is shown of frames.
+private struct FrameFinisher {
+  let upscaling: Upscaling?
+  let isSideBySide: Bool
+  /// The image that was made larger last: a skipped frame shows it again.
+  private var last: (small: PixelImage, large: PixelImage)?
+
+  init(upscaling: Upscaling?, isSideBySide: Bool) {
+    (self.upscaling, self.isSideBySide) = (upscaling, isSideBySide)
+  }
+
+  /// The image of a frame, if it has one, larger where that was asked for, and its input to the left.
+  mutating func image(of frame: LiveFrame) async throws -> PixelImage? {
+    guard let made = frame.image else { return nil }
+    let image = try await enlarged(made)
+    guard isSideBySide else { return image }
+    let input = frame.input ?? made
+    return image.beside(
+      input.resampled(width: image.width, height: image.height, fit: ImageFit(.stretch)))
+  }
+
+  private mutating func enlarged(_ image: PixelImage) async throws -> PixelImage {
+    guard let upscaling else { return image }
+    if let last, last.small == image { return last.large }
+    let large = try await upscaling(image)
+    last = (image, large)
+    return large
   }
 }
 

@@ -68,6 +68,7 @@ import Testing
       ("generate", "--delta-weights", "model.safetensors"), ("generate", "--scales", "scales.json"),
       ("transform", "", "image.png"), ("transform", "--output", "image.png"),
       ("video", "", "clip.mp4"), ("video", "--output", "clip.mp4"), ("video", "--model", "images"),
+      ("upscale", "", "image.png"), ("upscale", "--upscaler", "model.safetensors"),
       ("serve", "--model", "model.safetensors"), ("serve", "--token-file", "prompts.txt"),
       ("serve", "--results", "images"), ("inspect", "", "image.png"),
       ("quantize", "", "model.safetensors"), ("quantize", "--prompts-file", "prompts.txt"),

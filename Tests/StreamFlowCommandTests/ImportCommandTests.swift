@@ -35,6 +35,7 @@ import Testing
       ],
       ["a fox", "--seed-blend", "7:0.5", "--clip-skip", "1", "--guidance", "full", "--cfg", "1"],
       ["a fox", "--schedule", "rectified", "--steps", "3"],
+      ["a fox", "--steps", "2", "--hires", "1.5:0.5", "--hires-steps", "1"],
     ])
   func roundTrip(arguments: [String]) throws {
     for file in ["a.png", "a.jpg"] {

@@ -63,6 +63,7 @@ import Testing
       (["--output", "o.mp4", "--scale-output", "source"], "320,240"),
       (["--output", "o.mp4", "--scale-output", "2"], "152,112"),
       (["--output", "o.mp4", "--scale-output", "200x100"], "200,100"),
+      (["--output", "o.mp4", "--upscale", "2", "--preview", "side-by-side"], "304,112"),
       (["--output", "o.mp4", "--scale-output", "source", "--preview", "side-by-side"], "640,240"),
     ])
   func sizes(arguments: [String], size: String) throws {
