@@ -4,8 +4,7 @@ internal import FlowGraph
 extension Graph {
   /// The input `pixels`, 8-bit RGB, as `[1, 3, height, width]` of 0 to 1.
   func controlPixels(_ size: PixelSize) throws(GraphError) -> Value {
-    try input("pixels", shape: [1, size.height, size.width, 3], type: .uint8)
-      .cast(to: .float32).transposed([0, 3, 1, 2]) * (1 / 255)
+    try pixels(size) * (1 / 255)
   }
 }
 

@@ -93,10 +93,10 @@ package struct IPAdapter: Sendable {
       graph.input(tableInput, shape: [rows, tokenCount, LayerTable.width(of: places)]),
       places: places)
     let attentions = network.crossAttentions
-    let scales = graph.input(PortName("\(name).scales"), shape: [rows, attentions.count])
+    let scales = try hooks.scales(of: self, rank: 3)
     let masks = try isMasked ? self.masks(hooks) : [:]
     for (index, (attention, layer)) in zip(attentions, layers).enumerated() {
-      var factor = try scales.sliced(axis: 1, from: index, to: index + 1).reshaped([rows, 1, 1])
+      var factor = scales[index]
       if let mask = masks[attention.level] { factor = try factor * mask }
       hooks.attach(at: .crossAttention(attention.name)) { (value, query) throws(GraphError) in
         guard let query else { preconditionFailure("\(attention.name) brings no query") }

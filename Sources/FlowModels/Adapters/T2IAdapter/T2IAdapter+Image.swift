@@ -33,8 +33,7 @@ extension T2IAdapter: ImageAdapter {
   /// `scales`, `[rows, 1]`.
   package func attach(to hooks: inout NetworkHooks) throws(GraphError) {
     let graph = hooks.graph
-    let scale = try graph.input(PortName("\(name).scales"), shape: [hooks.rows, 1])
-      .reshaped([hooks.rows, 1, 1, 1])
+    let scale = try hooks.scales(of: self, rank: 4)[0]
     for (stage, channels) in configuration.channels.enumerated() {
       let input = featureInput(stage)
       hooks.attach(at: configuration.hook(of: stage)) { (value, _) throws(GraphError) in
