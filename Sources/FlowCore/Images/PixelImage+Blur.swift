@@ -69,32 +69,42 @@ extension PixelImage {
     var result = [Float](repeating: 0, count: pixels.count)
     // A line with what is mirrored beside it, so that the inner loop knows no edges.
     var line = [Float](repeating: 0, count: count + 6 * reach)
-    let source = pixels.span
-    var target = result.mutableSpan
+    let source = pixels.map(Float.init)
+    let beside = [Int](-reach..<0) + [Int](width..<width + reach)
     for y in 0..<height {
       for index in line.indices { line[index] = 0 }
       for (tap, weight) in kernel.enumerated() {
         let row = count * mirrored(y + tap - reach, count: height)
-        var index = 0
-        while index < count {
-          line[3 * reach + index] += weight * Float(source[row + index])
-          index += 1
-        }
+        Self.add(weight, times: source, from: row, to: &line, at: 3 * reach, count: count)
       }
-      for x in (-reach..<0).map({ $0 }) + (width..<width + reach).map({ $0 }) {
+      for x in beside {
         let from = 3 * (mirrored(x, count: width) + reach)
         for channel in 0..<3 { line[3 * (x + reach) + channel] = line[from + channel] }
       }
-      let values = line.span
       for (tap, weight) in kernel.enumerated() {
+        Self.add(weight, times: line, from: 3 * tap, to: &result, at: count * y, count: count)
+      }
+    }
+    return result
+  }
+
+  /// Adds a run of floats, weighed, to another.
+  private static func add(
+    _ weight: Float, times source: [Float], from start: Int, to target: inout [Float],
+    at place: Int, count: Int
+  ) {
+    precondition(start + count <= source.count && place + count <= target.count)
+    unsafe source.withUnsafeBufferPointer { source in
+      unsafe target.withUnsafeMutableBufferPointer { target in
+        guard let from = source.baseAddress, let to = target.baseAddress else { return }
+        // A while loop over addresses: vectorized when optimized, and bearable when not.
         var index = 0
         while index < count {
-          target[count * y + index] += weight * values[3 * tap + index]
+          unsafe to[place + index] += weight * from[start + index]
           index += 1
         }
       }
     }
-    return result
   }
 
   /// A place beyond an edge as the one that it is the mirror image of, the edge itself not twice.
