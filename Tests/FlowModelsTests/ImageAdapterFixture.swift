@@ -78,6 +78,33 @@ struct AdaptedNetwork {
   }
 }
 
+/// Adapters and the models that they are opened for.
+@Suite struct ImageAdapterFamilyTests {
+  @Test("T2I- and IP-Adapters are refused for models of other families and other sizes")
+  func families() throws {
+    let models = [
+      (try Checkpoint.starter().family, "it is for another kind of model"),
+      (
+        try Checkpoint(folder: Bundle.module.fixture("pipelines/flux")).family,
+        "are supported for Stable Diffusion 1, 2 and XL, not for this model"
+      ),
+    ]
+    for (family, problem) in models {
+      let control = #expect(throws: ModelError.self) {
+        try T2IAdapter.open(
+          path: "\(AdaptedNetwork.folder)/t2i-full", name: "adapter0", for: family)
+      }
+      #expect(control?.message.contains(problem) == true, "\(control?.message ?? "")")
+      let reference = #expect(throws: ModelError.self) {
+        try IPAdapter.open(
+          path: "\(AdaptedNetwork.folder)/ip-plain-sd15.safetensors", name: "adapter0",
+          for: family)
+      }
+      #expect(reference?.message.contains(problem) == true, "\(reference?.message ?? "")")
+    }
+  }
+}
+
 extension ImageAdapter {
   /// What the adapter makes of an image of each row, nil for the unconditional prediction: one row
   /// after another, by the names of the network's inputs.
