@@ -63,21 +63,25 @@ package struct NetworkHooks {
   }
 
   /// An input of the network, for an adapter that is a network of its own: `sample`, `timestep`,
-  /// `hidden`, and where the network reads them `pooled`, `sizes` and `guidance`.
+  /// `hidden`, and where the family has them `pooled`, `sizes` and `guidance`.
+  ///
+  /// Where the network reads a table in its place, the graph takes the input besides.
   ///
   /// - Parameters:
   ///   - name: its name.
-  ///   - shape: what the adapter reads; nil for any.
-  /// - Throws: `shapeMismatch` where the network has no such input, or reads a table in its place.
+  ///   - shape: what the adapter reads; nil for an input of any shape that the network reads itself.
+  /// - Throws: `shapeMismatch` where the input is of another shape, or none of any shape is there.
   package func networkInput(
     _ name: PortName, shape: Shape? = nil
   ) throws(GraphError) -> Value {
-    guard let input = graph.input(named: name), shape == nil || input.shape == shape else {
-      let found = graph.input(named: name).map { "\($0.shape)" } ?? "none"
+    let input = graph.input(named: name)
+    if input == nil, let shape { return graph.input(name, shape: shape) }
+    guard let input, shape == nil || input.shape == shape else {
       throw GraphError(
         code: .shapeMismatch,
         message: "an adapter reads the network's input '\(name)'"
-          + "\(shape.map { " of \($0)" } ?? ""), and the network '\(graph.name)' has \(found)")
+          + "\(shape.map { " of \($0)" } ?? ""), and the network '\(graph.name)' has "
+          + "\(input.map { "\($0.shape)" } ?? "none")")
     }
     return input
   }

@@ -72,20 +72,46 @@ struct ControlNetFixture {
       context)
   }
 
-  /// Builds the network with adapters.
-  func graph(_ adapters: [any NetworkAdapter], rows: Int = rows) throws -> Graph {
-    let shape = BatchShape(
-      rows: rows, height: shape.height, width: shape.width, tokens: shape.tokens)
-    return switch network {
+  /// Builds the network with adapters, and what makes the tables that it reads.
+  func graph(
+    _ adapters: [any NetworkAdapter], readsTables: Bool = false
+  ) throws -> (network: Graph, tables: [PortName: Graph]) {
+    switch network {
     case .unet(let configuration):
-      try UNet(configuration: configuration, weights: store.root).graph(shape, adapters: adapters)
+      let network = UNet(configuration: configuration, weights: store.root)
+      let graph = try network.graph(
+        shape, tables: readsTables ? [.text, .time] : [], adapters: adapters)
+      let tables = [
+        UNet.Tables.textInput: try network.textTableGraph(tokens: shape.tokens),
+        UNet.Tables.timeInput: try network.timeTableGraph(),
+      ]
+      return (graph, readsTables ? tables : [:])
     case .sd3(let configuration):
-      try SD3Transformer(configuration: configuration, weights: store.root)
-        .graph(shape, adapters: adapters)
+      let network = SD3Transformer(configuration: configuration, weights: store.root)
+      let graph = try network.graph(shape, readsModulation: readsTables, adapters: adapters)
+      let tables = [SD3Transformer.modulationInput: try network.modulationGraph()]
+      return (graph, readsTables ? tables : [:])
     case .flux(let configuration):
-      try FluxTransformer(configuration: configuration, weights: store.root)
-        .graph(shape, adapters: adapters)
+      let network = FluxTransformer(configuration: configuration, weights: store.root)
+      let graph = try network.graph(shape, readsModulation: readsTables, adapters: adapters)
+      let tables = [FluxTransformer.modulationInput: try network.modulationGraph()]
+      return (graph, readsTables ? tables : [:])
     }
+  }
+
+  /// A table of the rows, made of those of the inputs that its graph reads.
+  private func table(_ graph: Graph, _ inputs: [PortName: [Float]]) async throws -> [Float] {
+    let program = try await Program.shared(GraphModule(graph, weightsIdentity: store.identity))
+    var table: [Float] = []
+    for row in 0..<Self.rows {
+      for port in program.inputs {
+        let elements = try #require(inputs[port.name]).row(row, of: Self.rows)
+        program.write(port.name, ContiguousArray(elements).span)
+      }
+      try program.run()
+      table += program.read(0, as: Float.self) { span in span.indices.map { span[$0] } }
+    }
+    return table
   }
 
   /// What an adapter makes of the control image of each row.
@@ -118,11 +144,11 @@ struct ControlNetFixture {
   /// What the network gives with adapters, by what they read.
   func output(
     _ adapters: [any ImageAdapter], _ images: [PortName: [Float]],
-    scales: [[(Float, isUnconditional: Bool)]]
+    scales: [[(Float, isUnconditional: Bool)]], readsTables: Bool = false
   ) async throws -> [Float] {
     let identity = store.identity + adapters.flatMap(\.weightStores).flatMap(\.identity)
-    let program = try await Program.shared(
-      GraphModule(try graph(adapters), weightsIdentity: identity))
+    let (graph, tables) = try graph(adapters, readsTables: readsTables)
+    let program = try await Program.shared(GraphModule(graph, weightsIdentity: identity))
     var inputs = images
     for name: PortName in ["sample", "timestep", "hidden", "pooled", "sizes", "guidance"]
     where golden.names.contains("\(name)") { inputs[name] = try golden.floats("\(name)") }
@@ -131,6 +157,7 @@ struct ControlNetFixture {
         adapter.scales(scale.0, isUnconditional: scale.isUnconditional)
       }
     }
+    for (name, graph) in tables { inputs[name] = try await table(graph, inputs) }
     #expect(Set(program.inputs.map(\.name)) == Set(inputs.keys))
     for (name, elements) in inputs { program.write(name, ContiguousArray(elements).span) }
     try program.run()

@@ -94,12 +94,23 @@ import Testing
     expectClose(output.row(2, of: 3), plain.row(2, of: 3), relativeTolerance: 1e-5)
   }
 
+  @Test(
+    "Where the network reads tables, a ControlNet reads the conditioning itself",
+    arguments: ["controlnet-sdxl", "controlnet-flux"])
+  func tables(name: String) async throws {
+    let fixture = try ControlNetFixture(name)
+    let adapter = try fixture.adapter()
+    let output = try await fixture.output(
+      [adapter], fixture.image(adapter), scales: [fixture.scales()], readsTables: true)
+    expectClose(output, try fixture.golden.floats("controlled"), relativeTolerance: 1e-4)
+  }
+
   @Test("Every weight is read", arguments: models)
   func weights(name: String) throws {
     let fixture = try ControlNetFixture(name)
     let adapter = try fixture.adapter(options: Self.options(name))
     let graphs = [
-      try fixture.graph([adapter]),
+      try fixture.graph([adapter]).network,
       try adapter.imageGraph(for: fixture.size, isUnconditional: false),
     ]
     let read = Set(

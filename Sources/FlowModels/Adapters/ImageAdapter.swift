@@ -14,8 +14,9 @@ package protocol ImageAdapter: NetworkAdapter {
   var name: String { get }
   /// Its weights, by whose identity compiled programs are found again.
   var weightStores: [WeightStore] { get }
-  /// Whether it reads the text's hidden states and the timestep itself, so that the network must not
-  /// read tables in their place (``PrecomputedInput``).
+  /// Whether it reads the text's hidden states and the timestep itself. Where the network reads tables
+  /// in their place (``PrecomputedInput``), the graph takes both: the tables, and the inputs of the
+  /// conditioning and `timestep` that the adapter reads.
   var readsConditioning: Bool { get }
   /// The number of scales of a row: the width of the input `<name>.scales`, `[rows, scaleCount]`.
   var scaleCount: Int { get }

@@ -1,13 +1,6 @@
 internal import FlowCore
 internal import FlowGraph
 
-extension Graph {
-  /// The input `pixels`, 8-bit RGB, as `[1, 3, height, width]` of 0 to 1.
-  func controlPixels(_ size: PixelSize) throws(GraphError) -> Value {
-    try pixels(size) * (1 / 255)
-  }
-}
-
 extension Value {
   /// A control image through convolutions of which every second makes it half as large
   /// (`ControlNetConditioningEmbedding`).

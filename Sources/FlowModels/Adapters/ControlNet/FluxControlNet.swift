@@ -86,7 +86,7 @@ struct FluxControlNet: ImageAdapter {
   }
 
   /// Adds what blocks give behind the network's: each behind a run of as many as it takes to reach
-  /// the last one, or by turns where it `repeats`.
+  /// the last one, or one after another from the first on again where it `repeats`.
   private func attach(
     _ samples: [Value], _ layers: WeightScope, _ scale: Value, behind blocks: Range<Int>,
     repeats: Bool, to hooks: inout NetworkHooks
@@ -118,7 +118,7 @@ struct FluxControlNet: ImageAdapter {
     let graph = Graph(name: "\(name)_tokens_\(size.width)x\(size.height)")
     let patches: Value
     if let hint = configuration.hint {
-      let image = try graph.controlPixels(size) * 2 + -1
+      let image = try graph.pixels(size) * (2 / 255) + -1
       patches = try image.controlHint(
         weights["input_hint_block"], channels: FluxControlNetConfiguration.Hint.channels
       ).patches(side: hint.patchSide, order: .channelsFirst)

@@ -39,6 +39,9 @@ struct UNetControlNet: ImageAdapter {
     let sample = try hooks.networkInput("sample")
     let rows = hooks.rows
     let timestep = try hooks.networkInput("timestep", shape: [rows])
+    let text = try hooks.networkInput(
+      "hidden",
+      shape: [rows, tokenCount(of: hooks.graph), configuration.unet.conditioningWidth])
     let inputs = hooks
     let time = try unet.timeEmbedding(timestep) { (name, shape) throws(GraphError) in
       try inputs.networkInput(name, shape: shape)
@@ -49,7 +52,7 @@ struct UNetControlNet: ImageAdapter {
     let entered = try sample.convolution(weights["conv_in"], padding: 1) + control
     let none = try NetworkHooks(graph, rows: rows, adapters: [])
     let (middle, skips) = try unet.encoded(
-      entered, time: .input(time), text: .input(hooks.networkInput("hidden")), hooks: none)
+      entered, time: .input(time), text: .input(text), hooks: none)
     let scales = try hooks.scales(of: self, rank: 4)
     for (index, skip) in skips.enumerated() {
       let residual = try residual(skip, weights["controlnet_down_blocks"][index], scales[index])
@@ -57,6 +60,12 @@ struct UNetControlNet: ImageAdapter {
     }
     let residual = try residual(middle, weights["controlnet_mid_block"], scales[skips.count])
     hooks.attach(at: .middle) { value, _ throws(GraphError) in try value + residual }
+  }
+
+  /// The tokens of the texts that a network reads, whole or as a table.
+  private func tokenCount(of graph: Graph) -> Int {
+    let text = graph.input(named: "hidden") ?? graph.input(named: UNet.Tables.textInput)
+    return text?.shape[1] ?? 0
   }
 
   private func residual(
@@ -76,7 +85,7 @@ struct UNetControlNet: ImageAdapter {
   /// convolutions that make it as small as latents (`ControlNetConditioningEmbedding`).
   func imageGraph(for size: PixelSize, isUnconditional: Bool) throws(GraphError) -> Graph {
     let graph = Graph(name: "\(name)_hint_\(size.width)x\(size.height)")
-    var image = try graph.controlPixels(size)
+    var image = try graph.pixels(size) * (1 / 255)
     if configuration.isBlueFirst {
       let colors = try (0..<3).map { color throws(GraphError) in
         try image.sliced(axis: 1, from: 2 - color, to: 3 - color)
