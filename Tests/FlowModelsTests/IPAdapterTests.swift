@@ -138,6 +138,35 @@ import Testing
     #expect(names[15] == "mid_block.attentions.0.transformer_blocks.0.attn2")
     #expect(IPAdapterFile.scope(of: 0) == "ip_adapter.1")
     #expect(IPAdapterFile.scope(of: 15) == "ip_adapter.31")
+    let xl = try UNetConfiguration(
+      ConfigurationFile(
+        path: "config.json",
+        values: [
+          "block_out_channels": .list([.integer(320), .integer(640), .integer(1280)]),
+          "down_block_types": .list(
+            ["DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"].map { .text($0) }),
+          "up_block_types": .list(
+            ["CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"].map { .text($0) }),
+          "attention_head_dim": .list([.integer(5), .integer(10), .integer(20)]),
+          "transformer_layers_per_block": .list([.integer(1), .integer(2), .integer(10)]),
+        ]))
+    #expect(xl.crossAttentions.count == 70)
+    #expect(xl.crossAttentions[23].name == "down_blocks.2.attentions.1.transformer_blocks.9.attn2")
+    #expect(xl.crossAttentions[24].name == "up_blocks.0.attentions.0.transformer_blocks.0.attn2")
+    #expect(IPAdapterFile.scope(of: 69) == "ip_adapter.139")
+  }
+
+  @Test("Weights in few bits make other programs")
+  func compressed() throws {
+    let network = try AdaptedNetwork("unet-sd15").configuration
+    let path = "\(AdaptedNetwork.folder)/ip-plus-sd15.safetensors"
+    let plain = try IPAdapter.open(path: path, name: "reference", fitting: network)
+    let few = try IPAdapter.open(
+      path: path, name: "reference", fitting: network, compression: .int8)
+    for (one, other) in zip(plain.weightStores, few.weightStores) {
+      #expect(one.identity != other.identity)
+      #expect(Set(one.weights.keys) == Set(other.weights.keys))
+    }
   }
 
   @Test("An image encoder is found beside the file, and one of another width is refused")

@@ -19,6 +19,11 @@ struct CLIPVision {
       WeightStore(folder: folder, stem: "model", variant: variant))
   }
 
+  /// - Parameter weights: the encoder's own, under their names in the file.
+  init(configuration: CLIPVisionConfiguration, weights: WeightStore) {
+    (self.configuration, self.weights) = (configuration, weights)
+  }
+
   /// The size of the image that it reads.
   var imageSize: PixelSize {
     PixelSize(width: configuration.imageSide, height: configuration.imageSide)

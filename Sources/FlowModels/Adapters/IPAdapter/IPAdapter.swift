@@ -28,11 +28,14 @@ package struct IPAdapter: Sendable {
   ///   - isMasked: whether each row has a mask.
   ///   - factor: how many pixels of a side the model's autoencoder makes one latent pixel of.
   ///   - variant: the middle of the encoder's file name, such as `fp16`.
+  ///   - compression: how engines hold the matrices of the encoder and the adapter, which run once for
+  ///     an image; nil for floats.
   /// - Throws: a `ModelError` for what is not supported or does not fit the model, a `GraphError` for
   ///   weights that are missing or unknown.
   package static func open(
     path: String, name: String, for family: any ModelFamily, encoder: String? = nil,
-    isMasked: Bool = false, factor: Int = 8, variant: String? = nil
+    isMasked: Bool = false, factor: Int = 8, variant: String? = nil,
+    compression: WeightCompression? = nil
   ) throws -> IPAdapter {
     guard let family = family as? StableDiffusion else {
       throw ModelError(
@@ -42,18 +45,24 @@ package struct IPAdapter: Sendable {
     }
     return try open(
       path: path, name: name, fitting: family.unet, encoder: encoder, isMasked: isMasked,
-      factor: factor, variant: variant)
+      factor: factor, variant: variant, compression: compression)
   }
 
   static func open(
     path: String, name: String, fitting network: UNetConfiguration, encoder: String? = nil,
-    isMasked: Bool = false, factor: Int = 8, variant: String? = nil
+    isMasked: Bool = false, factor: Int = 8, variant: String? = nil,
+    compression: WeightCompression? = nil
   ) throws -> IPAdapter {
     let file = try IPAdapterFile(path: path, fitting: network)
+    let encoder = try file.encoder(folder: encoder, variant: variant)
+    func prepared(_ store: WeightStore) -> WeightStore {
+      compression.map { store.compressed(to: $0) } ?? store
+    }
     return IPAdapter(
-      name: name, isMasked: isMasked, projection: file.projection, weights: file.weights,
-      encoder: try file.encoder(folder: encoder, variant: variant), network: network,
-      factor: factor)
+      name: name, isMasked: isMasked, projection: file.projection, weights: prepared(file.weights),
+      encoder: CLIPVision(
+        configuration: encoder.configuration, weights: prepared(encoder.weights)),
+      network: network, factor: factor)
   }
 
   /// The tokens of an image.
