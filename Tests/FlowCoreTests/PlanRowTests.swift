@@ -4,7 +4,7 @@ import Testing
 
 /// Rows that bring their own evaluations.
 @Suite struct PlanRowTests {
-  @Test("Room is counted by the most rows that a plan takes later on")
+  @Test("Admission reserves the maximum number of rows that a plan takes later on")
   func room() throws {
     let evaluations: [StepPlan.Evaluation] = [
       .init(.conditional, weight: 2), .init(.unconditional, weight: -1), .init(.source),

@@ -100,7 +100,7 @@ import Testing
     }
   }
 
-  @Test("A field that leads straight back to an image gives it back, from any strength")
+  @Test("A field whose lines end in an image returns that image, from any strength")
   func identity() throws {
     let shape: Shape = [2, 3]
     let picture = Latents(shape: shape, scalars: [0.1, -0.4, 0.9, 0, 1.2, -1])
@@ -141,7 +141,7 @@ import Testing
     let error = #expect(throws: PlanError.self) { try timesteps(2, 0.6) }
     #expect(
       error?.message
-        == "strength 0.6, which goes through 3 of 4 windows, takes 3 to 1000 steps, got 2")
+        == "strength 0.6, which crosses 3 of 4 windows, takes 3 to 1000 steps, got 2")
   }
 
   @Test("An invalid strength, and a consistency model's too short schedule, are refused")
@@ -158,7 +158,7 @@ import Testing
       try ConsistencySchedule().plan(stepCount: 4, solver: .euler, strength: 0.05)
     }
     #expect(
-      error?.message == "the consistency schedule over 0.05 of the way takes 1 to 2 steps, got 4")
+      error?.message == "the consistency schedule at strength 0.05 takes 1 to 2 steps, got 4")
   }
 }
 

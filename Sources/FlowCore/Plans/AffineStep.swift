@@ -1,4 +1,4 @@
-/// A row of a plan as a tick reads it: its coefficients in the precision of the samples.
+/// A row of a plan as ticks read it: its coefficients in the precision of the samples.
 struct AffineStep: Equatable, Sendable {
   let timestep: Float
   let sample: Float
@@ -9,17 +9,18 @@ struct AffineStep: Equatable, Sendable {
   let firstNoise: Float
   let memoryDecay: Float
   let memoryGain: Float
-  /// Which of the plan's evaluations are this row's; empty for the guided one.
+  /// The indices of the row's own evaluations; empty for the guided one.
   let evaluations: Range<Int>
   /// Whether an evaluation reads noise that is drawn for the row.
   let drawsForInputs: Bool
-  /// The most evaluations that a row has, of those that bring their own, from here on.
+  /// The maximum number of evaluations of a row from here on, among rows with their own
+  /// evaluations.
   var mostEvaluations = 0
   /// The index of the first guided row from here on.
   var nextGuided: Int?
-  /// The coefficient of the source in the part of the sample that a mask holds, after this row.
+  /// The coefficient of the source in the unmasked part of the sample after this row.
   var heldSource: Float = 1
-  /// The coefficient of the first noise in the part of the sample that a mask holds, after this row.
+  /// The coefficient of the first noise in the unmasked part of the sample after this row.
   var heldNoise: Float = 0
 
   init(_ row: StepPlan.Row, evaluations: Range<Int>) {
@@ -36,11 +37,11 @@ struct AffineStep: Equatable, Sendable {
     drawsForInputs = row.evaluations.contains { $0.noise != 0 }
   }
 
-  /// Whether the move starts with anything but the sample as it is.
+  /// Whether the update starts with anything but the unchanged sample.
   var mixesOutput: Bool { sample != 1 || output != 0 }
 }
 
-/// An evaluation as a tick reads it: its coefficients in the precision of the samples.
+/// An evaluation as ticks read it: its coefficients in the precision of the samples.
 struct NetworkInput: Equatable, Sendable {
   let role: StepPlan.Evaluation.Role
   let weight: Float

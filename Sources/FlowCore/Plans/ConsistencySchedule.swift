@@ -1,44 +1,44 @@
 /// The schedule of latent consistency models, LCM and LCM-LoRA.
 ///
-/// Luo et al., 2023 (arXiv:2310.04378); times and coefficients of diffusers' `LCMScheduler`. Each
-/// step jumps to data, and all but the last go back part of the way with fresh noise.
+/// Luo et al., 2023 (arXiv:2310.04378); timesteps and coefficients of diffusers' `LCMScheduler`.
+/// Each step predicts clean data, and all but the last add fresh noise again.
 public struct ConsistencySchedule: Schedule, Equatable {
-  /// What the model's training mixed in.
+  /// The betas of the model's training.
   public var betas = BetaSchedule()
-  /// How the output is read.
+  /// The network's prediction type.
   public var prediction = DiffusionPrediction.epsilon
   /// The number of steps that the teacher was distilled at, 1 to the number of timesteps.
   public var originalStepCount = 50
-  /// What timesteps are multiplied by before the boundary condition reads them.
+  /// The factor of timesteps in the boundary condition.
   public var timestepScaling = 10.0
 
-  /// The standard deviation of data, in the boundary condition of consistency models (Song et
-  /// al., 2023, arXiv:2303.01469, appendix C).
+  /// The standard deviation of data, in the boundary condition of consistency models (Song et al.,
+  /// 2023, arXiv:2303.01469, appendix C).
   private static let dataDeviation = 0.5
 
   /// Creates the schedule of LCM's published weights.
   public init() {}
 
-  /// The timesteps that so many steps visit: every so many of the teacher's first so many, noisiest
-  /// first.
+  /// The timesteps of a plan with this number of steps: evenly spaced among the teacher's first
+  /// timesteps, noisiest first.
   func timesteps(stepCount: Int, of teacherCount: Int) -> [Int] {
     let stride = betas.count / originalStepCount
     return (0..<stepCount).map { index in
-      // Floored in whole numbers, where diffusers floors `index * (length / steps)`.
+      // Integer division, where diffusers floors `index * (length / steps)`.
       (teacherCount - index * teacherCount / stepCount) * stride - 1
     }
   }
 
-  /// Compiles the plan of so many steps, at most the teacher's over as much of the way.
+  /// Compiles a plan; the number of steps is at most the teacher's for this strength.
   public func plan(
     stepCount: Int, solver: Solver, strength: Double
   ) throws(PlanError) -> StepPlan {
     try checkStrength(strength)
-    // Truncated as diffusers does: 0.58 of 50 is 28, since the product is a hair below 29.
+    // Truncated as in diffusers: 0.58 of 50 is 28, since the product is slightly below 29.
     let teacherCount = Int(Double(originalStepCount) * strength)
-    let way = strength < 1 ? " over \(strength) of the way" : ""
+    let range = strength < 1 ? " at strength \(strength)" : ""
     try checkStepCount(
-      stepCount, of: "the consistency schedule\(way)", atMost: teacherCount)
+      stepCount, of: "the consistency schedule\(range)", atMost: teacherCount)
     guard solver == .euler else { throw .solver(solver, of: "the consistency schedule") }
     let timesteps = timesteps(stepCount: stepCount, of: teacherCount)
     let alphas = betas.alphas()
@@ -51,7 +51,8 @@ public struct ConsistencySchedule: Schedule, Equatable {
   }
 
   private func row(_ timestep: Int, alpha: Double, nextAlpha: Double) -> StepPlan.Row {
-    // Where the last timestep is pure noise, noise tells nothing of the data: as Euler's schedule.
+    // If the last timestep is pure noise, a noise prediction contains no data: as in Euler's
+    // schedule.
     let alpha = prediction == .epsilon ? max(alpha, 0x1p-24) : alpha
     let scaled = Double(timestep) * timestepScaling
     let variance = Self.dataDeviation * Self.dataDeviation

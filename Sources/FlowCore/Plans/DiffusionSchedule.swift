@@ -1,27 +1,27 @@
-/// The schedule of diffusion models stepped by Euler's method: SD-Turbo and SDXL-Turbo.
+/// The schedule of diffusion models solved by Euler's method: SD-Turbo and SDXL-Turbo.
 ///
-/// Karras et al., 2022 (arXiv:2206.00364), algorithm 1; times and coefficients of diffusers'
-/// `EulerDiscreteScheduler` and `EulerAncestralDiscreteScheduler`. Those keep samples as
-/// `data + sigma * noise` and scale them for the network; here a sample is held as the network
+/// Karras et al., 2022 (arXiv:2206.00364), algorithm 1; timesteps and coefficients of diffusers'
+/// `EulerDiscreteScheduler` and `EulerAncestralDiscreteScheduler`. Those represent samples as `data
+/// + sigma * noise` and scale them for the network; here a sample is represented as the network
 /// reads it, divided by `sqrt(sigma^2 + 1)`, which makes every step affine in it.
 public struct DiffusionSchedule: Schedule, Equatable {
-  /// Which of the training timesteps are visited (`timestep_spacing`).
+  /// The choice of training timesteps (`timestep_spacing`).
   public enum Spacing: String, Sendable, CaseIterable {
-    /// From the last to the first, both visited.
+    /// From the last to the first, both included.
     case linspace
-    /// Every so many from the first; the last is left out.
+    /// At equal distances from the first; the last is left out.
     case leading
-    /// Every so many from the last, as few-step models are distilled.
+    /// At equal distances from the last, as few-step models are distilled.
     case trailing
   }
 
-  /// What the model's training mixed in.
+  /// The betas of the model's training.
   public var betas = BetaSchedule()
-  /// How the output is read.
+  /// The network's prediction type.
   public var prediction = DiffusionPrediction.epsilon
-  /// The layout of the timesteps.
+  /// The spacing of the timesteps.
   public var spacing = Spacing.trailing
-  /// What `leading` adds to each timestep.
+  /// The offset that `leading` adds to each timestep.
   public var stepsOffset = 1
   /// Whether each step draws fresh noise (Euler ancestral).
   public var isAncestral = false
@@ -29,7 +29,7 @@ public struct DiffusionSchedule: Schedule, Equatable {
   /// Creates the schedule of SD-Turbo.
   public init() {}
 
-  /// The timesteps that so many steps visit: the last of a way of `stepCount / strength` steps.
+  /// The timesteps of a plan: the last ones of a plan with `stepCount / strength` steps.
   func timesteps(stepCount: Int, strength: Double = 1) -> [Double] {
     let last = Double(betas.count - 1)
     let wholeCount = Double(stepCount) / strength
@@ -39,7 +39,7 @@ public struct DiffusionSchedule: Schedule, Equatable {
         wholeCount > 1 ? last * Double(index) / (wholeCount - 1) : 0
       }
     case .leading:
-      // The billionth keeps 1000 * 0.3 / 3 from reading as 99.
+      // The billionth prevents 1000 * 0.3 / 3 from being truncated to 99.
       let ratio = Int(Double(betas.count) / wholeCount + 1e-9)
       return (0..<stepCount).reversed().map { Double($0 * ratio + stepsOffset) }
     case .trailing:
@@ -51,7 +51,7 @@ public struct DiffusionSchedule: Schedule, Equatable {
     }
   }
 
-  /// Compiles the plan of so many steps.
+  /// Compiles a plan.
   public func plan(
     stepCount: Int, solver: Solver, strength: Double
   ) throws(PlanError) -> StepPlan {
@@ -60,7 +60,7 @@ public struct DiffusionSchedule: Schedule, Equatable {
       stepCount, of: "the diffusion schedule", atMost: min(betas.count, maximumStepCount))
     guard solver == .euler else { throw .solver(solver, of: "the diffusion schedule") }
     let levels = betas.alphas().map { alpha in
-      // A last timestep of pure noise has no finite sigma: diffusers takes this one.
+      // A last timestep of pure noise has no finite sigma: diffusers uses this one.
       ((1 - max(alpha, 0x1p-24)) / max(alpha, 0x1p-24)).squareRoot()
     }
     let timesteps = timesteps(stepCount: stepCount, strength: strength)
@@ -70,7 +70,7 @@ public struct DiffusionSchedule: Schedule, Equatable {
       throw PlanError(
         code: .timesInvalid,
         message: "\(stepCount) steps with steps_offset \(stepsOffset) and strength \(strength) "
-          + "make no falling times within the \(levels.count) timesteps of training")
+          + "give no decreasing timesteps within the \(levels.count) timesteps of training")
     }
     let sigmas = timesteps.map { Self.level(at: $0, of: levels) } + [0]
     let rows = timesteps.indices.map { index in
@@ -94,7 +94,8 @@ public struct DiffusionSchedule: Schedule, Equatable {
     let scale = (sigma * sigma + 1).squareRoot()
     let nextScale = (next * next + 1).squareRoot()
     let alpha = 1 / (scale * scale)
-    // Over the sample as it is held: its data, and so the direction `(sample - data) / sigma`.
+    // For the sample as it is represented here: its data, and so the direction `(sample - data) /
+    // sigma`.
     let data = prediction.data(alpha: alpha)
     let fresh =
       isAncestral

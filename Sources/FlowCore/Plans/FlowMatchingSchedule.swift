@@ -1,18 +1,19 @@
-/// The schedule of rectified flows that predict `noise - data`: Stable Diffusion 3, FLUX, ours.
+/// The schedule of rectified flows that predict `noise - data`: Stable Diffusion 3, FLUX, the
+/// starter.
 ///
-/// Gives the times of diffusers' `FlowMatchEulerDiscreteScheduler` (0.42), whose options these
+/// Gives the sigmas of diffusers' `FlowMatchEulerDiscreteScheduler` (0.42), whose options these
 /// are.
 public struct FlowMatchingSchedule: FlowSchedule, Equatable {
-  /// How the times are laid out before they are shifted.
+  /// The spacing of the sigmas before they are shifted.
   public enum Spacing: String, Sendable, CaseIterable {
-    /// As diffusers does when no times are given: from the shifted first training time to the
-    /// shifted last one, then shifted again. The last evaluation is close to clean data.
+    /// The spacing of diffusers if no sigmas are given: from the shifted first training sigma to
+    /// the shifted last one, then shifted again. The last evaluation is close to clean data.
     case diffusers
-    /// `1, 1 - 1/N ... 1/N`, shifted once: what FLUX uses, and what suits very few steps.
+    /// `1, 1 - 1/N ... 1/N`, shifted once: used by FLUX, and suited to very few steps.
     case uniform
   }
 
-  /// How the times between the first and the last are laid out anew.
+  /// Another spacing of the sigmas between the first and the last.
   public enum Respacing: String, Sendable, CaseIterable {
     /// Karras et al., 2022 (arXiv:2206.00364), equation 5 with rho = 7.
     case karras
@@ -22,17 +23,17 @@ public struct FlowMatchingSchedule: FlowSchedule, Equatable {
 
   /// The number of training timesteps: a network reads `sigma * trainingTimesteps`.
   public var trainingTimesteps = 1000
-  /// The static shift's ratio, greater than 0; 3 for Stable Diffusion 3.
+  /// The ratio of the static shift, greater than 0; 3 for Stable Diffusion 3.
   public var shift = 1.0
-  /// The exponential shift of one image's size; replaces `shift` where the model asks for it.
+  /// The exponential shift for the image's size; replaces `shift` if the model needs it.
   public var dynamicShift: TimeShift?
-  /// The layout of the times.
+  /// The spacing of the sigmas.
   public var spacing = Spacing.diffusers
-  /// Another layout between the first time and the last.
+  /// Another spacing between the first sigma and the last.
   public var respacing: Respacing?
-  /// Where the last evaluation is moved to, in sigma, if the model asks for it.
+  /// The sigma of the last evaluation, if the model specifies one.
   public var terminalSigma: Double?
-  /// Whether each step forgets its noise and draws anew (`stochastic_sampling`).
+  /// Whether each step replaces its noise with fresh noise (`stochastic_sampling`).
   public var isStochastic = false
 
   /// Creates the schedule with diffusers' defaults.
@@ -41,37 +42,37 @@ public struct FlowMatchingSchedule: FlowSchedule, Equatable {
   /// 1: the networks predict `noise - data`.
   public var outputSign: Double { 1 }
 
-  /// The number that the network reads as time, `sigma * trainingTimesteps`.
+  /// The timestep that the network reads, `sigma * trainingTimesteps`.
   public func timestep(sigma: Double) -> Float { Float(sigma * Double(trainingTimesteps)) }
 
-  /// The times of so many steps.
+  /// The sigmas of a plan.
   ///
-  /// Where strength is below 1 they are the last ones of a longer grid of `stepCount / strength`
-  /// steps, as diffusers takes them, for any strength: between whole numbers of steps the same
-  /// formulas are read in between.
+  /// At a strength below 1 they are the last ones of a longer grid of `stepCount / strength` steps,
+  /// as in diffusers. Any strength is allowed: the same formulas are evaluated at fractional
+  /// positions of the grid.
   public func grid(stepCount: Int, strength: Double = 1) throws(PlanError) -> TimeGrid {
     try checkStepCount(stepCount, of: "the flow-matching schedule")
     try checkStrength(strength)
     let wholeCount = Double(stepCount) / strength
     let skipped = wholeCount - Double(stepCount)
-    // Of a whole way of one step, the last time is the first.
+    // In a grid of one step, the last sigma is the first.
     let time = spaced(stepCount: wholeCount)
     var sigmas = (0..<stepCount).map { time(skipped + Double($0)) }
     sigmas.append(0)
-    // Rounding may leave the first time a hair above 1.
+    // Rounding may leave the first sigma slightly above 1.
     if sigmas[0] > 1, sigmas[0] < 1 + 1e-9 { sigmas[0] = 1 }
     let descends = zip(sigmas, sigmas.dropFirst()).allSatisfy { $0 > $1 }
     guard sigmas.allSatisfy(\.isFinite), descends, sigmas[0] <= 1 else {
       throw PlanError(
         code: .timesInvalid,
         message: "the options of the flow-matching schedule (shift, shift_terminal, "
-          + "num_train_timesteps ...) make no times that fall from 1 to 0: "
+          + "num_train_timesteps ...) give no sigmas that decrease from 1 to 0: "
           + "\(sigmas.prefix(6).map { Float($0) })")
     }
     return TimeGrid(sigmas: sigmas)
   }
 
-  /// The time at each place of a way of so many steps, from 0 up to the number of steps less 1.
+  /// The sigma at a position of a grid, from 0 up to the number of steps less 1.
   private func spaced(stepCount: Double) -> (_ place: Double) -> Double {
     let shift = dynamicShift ?? .ratio(shift)
     let first = dynamicShift == nil ? shift(1) : 1
@@ -94,7 +95,7 @@ public struct FlowMatchingSchedule: FlowSchedule, Equatable {
     return { respacing.time(between: ends.first, and: ends.last, at: fraction($0)) }
   }
 
-  /// Compiles the plan of so many steps.
+  /// Compiles a plan.
   public func plan(
     stepCount: Int, solver: Solver, strength: Double
   ) throws(PlanError) -> StepPlan {

@@ -1,27 +1,27 @@
 /// A schedule of networks whose output is the velocity of a straight flow, or its negative.
 ///
-/// Plans that go from data to noise, or edit an image, can be compiled for these alone.
+/// Only these can have plans that invert or edit an image.
 public protocol FlowSchedule: Schedule {
-  /// 1 where the network's output is `noise - data`, -1 where it is `data - noise`.
+  /// 1 if the network's output is `noise - data`, -1 if it is `data - noise`.
   var outputSign: Double { get }
 
-  /// The times of so many steps from noise to data.
+  /// The sigmas of a plan from noise to data.
   ///
   /// - Parameters:
   ///   - stepCount: the number of steps.
-  ///   - strength: how much of the way is gone, above 0 and at most 1.
-  /// - Throws: `PlanError` where the schedule has no such times.
+  ///   - strength: denoising strength, above 0 and at most 1.
+  /// - Throws: `PlanError` if the schedule has no such sigmas.
   func grid(stepCount: Int, strength: Double) throws(PlanError) -> TimeGrid
 
-  /// The number that the network reads as time.
+  /// The timestep that the network reads.
   ///
   /// - Parameter sigma: the fraction of noise, 0 to 1.
   func timestep(sigma: Double) -> Float
 }
 
 extension FlowSchedule {
-  /// A row at a sigma, whose output coefficient and residual are those of the velocity
-  /// `noise - data`.
+  /// A row at a sigma, whose output coefficient and residual are those of the velocity `noise -
+  /// data`.
   func row(
     at sigma: Double, sample: Double = 1, velocity: Double,
     evaluations: [StepPlan.Evaluation] = []

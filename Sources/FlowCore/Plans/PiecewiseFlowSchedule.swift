@@ -1,30 +1,29 @@
-/// The schedule of PeRFlow: a flow that is straight inside each of a few time windows.
+/// The schedule of PeRFlow: a flow that is straight within each of a few time windows.
 ///
 /// Yan et al., 2024 (arXiv:2405.07510); times and windows as in `scheduler_perflow.py` of
-/// magic-research/piecewise-rectified-flow. The velocity is written in closed form,
-/// `((lambda - 1) * sample + eta * output) / (lambda * (t - start) + end - t)`, which has no
-/// division by the distance to the window's end and so loses nothing at the last timestep of a
-/// window.
+/// magic-research/piecewise-rectified-flow. The velocity is written in closed form, `((lambda - 1)
+/// * sample + eta * output) / (lambda * (t - start) + end - t)`. It has no division by the distance
+/// to the window's end, and so is accurate at the last timestep of a window.
 public struct PiecewiseFlowSchedule: Schedule, Equatable {
   /// The number of windows, 1 or more; the published weights have 4.
   public var windowCount = 4
-  /// How the output is read; `diffEps` for SD1.5, `ddimEps` for SDXL, `velocity` for SD2.1.
+  /// The network's prediction type; `diffEps` for SD1.5, `ddimEps` for SDXL, `velocity` for SD2.1.
   public var prediction = Prediction.diffEps
-  /// What the training of the model that it was distilled from mixed in.
+  /// The betas of the teacher's training.
   public var betas = BetaSchedule()
 
   /// Creates the schedule of the SD1.5 weights.
   public init() {}
 
-  /// The windows that a plan of some strength goes through, the first of them perhaps in part.
+  /// The windows that a plan of this strength crosses, the first of them possibly in part.
   private func windows(strength: Double) -> [TimeWindow] {
     TimeWindow.uniform(count: windowCount).filter { $0.end < strength - 1e-9 }
   }
 
-  /// The timesteps that so many steps visit, each with its window.
+  /// The timesteps of a plan, each with its window.
   ///
-  /// The noisiest windows take what does not divide evenly; timesteps are truncated to whole
-  /// numbers as the networks were trained.
+  /// If the steps do not divide evenly, the noisiest windows take the remainder. Timesteps are
+  /// truncated to integers, as in the networks' training.
   func visits(
     stepCount: Int, strength: Double = 1
   ) -> [(timestep: Int, window: TimeWindow)] {
@@ -39,7 +38,7 @@ public struct PiecewiseFlowSchedule: Schedule, Equatable {
     }
   }
 
-  /// Compiles the plan of so many steps, at least one for each window on the way.
+  /// Compiles a plan, with at least one step for each window that it crosses.
   public func plan(
     stepCount: Int, solver: Solver, strength: Double
   ) throws(PlanError) -> StepPlan {
@@ -48,7 +47,7 @@ public struct PiecewiseFlowSchedule: Schedule, Equatable {
     let name =
       count == windowCount
       ? "the piecewise schedule of \(windowCount) windows"
-      : "strength \(strength), which goes through \(count) of \(windowCount) windows,"
+      : "strength \(strength), which crosses \(count) of \(windowCount) windows,"
     try checkStepCount(stepCount, of: name, atLeast: count)
     guard solver == .euler else { throw .solver(solver, of: "the piecewise schedule") }
     let visits = visits(stepCount: stepCount, strength: strength)
@@ -56,7 +55,7 @@ public struct PiecewiseFlowSchedule: Schedule, Equatable {
       throw PlanError(
         code: .stepCountInvalid,
         message: "\(stepCount) steps are too many for \(windowCount) windows of whole timesteps; "
-          + "take fewer steps")
+          + "use fewer steps")
     }
     let alphas = betas.alphas()
     let ends = visits.dropFirst().map(\.timestep) + [0]
@@ -66,8 +65,8 @@ public struct PiecewiseFlowSchedule: Schedule, Equatable {
     return StepPlan(rows: rows, stepCount: stepCount, start: start(at: visits[0], alphas))
   }
 
-  /// Where the training put a sample inside a window: on the straight line between what is mixed
-  /// at the window's two ends, of the same data and noise (`perflow_accelerate_sd.py` of
+  /// The training's sample inside a window: on the straight line between the window's two ends,
+  /// which mix the same data and noise (`perflow_accelerate_sd.py` of
   /// magic-research/piecewise-rectified-flow).
   private func start(
     at visit: (timestep: Int, window: TimeWindow), _ alphas: [Double]
@@ -91,8 +90,8 @@ public struct PiecewiseFlowSchedule: Schedule, Equatable {
     let denominator = map.lambda * (time - window.start) + (window.end - time)
     let velocity: (sample: Double, output: Double) =
       prediction == .velocity ? (0, 1) : ((map.lambda - 1) / denominator, map.eta / denominator)
-    // What leads to the window's end of the reference: `(end - sample) / (window.end - time)`,
-    // with `end = signal * reference + noise * first noise`.
+    // The velocity to the reference's sample at the window's end: `(end - sample) / (window.end -
+    // time)`, with `end = signal * reference + noise * first noise`.
     let end = alphas[Self.index(of: window.end)]
     let scale = 1 / ((window.end - time) * velocity.output)
     return .init(
@@ -115,9 +114,10 @@ public struct PiecewiseFlowSchedule: Schedule, Equatable {
     }
   }
 
-  /// The training timestep that a window's boundary stands for.
+  /// The training timestep of a window's boundary.
   private static func index(of time: Double) -> Int {
-    // Truncated as the training code does; the millionth keeps 0.2 * 1000 from reading as 199.
+    // Truncated as in the training code; the millionth prevents 0.2 * 1000 from being truncated to
+    // 199.
     max(Int(time * 1000 - 1 + 1e-6), 0)
   }
 }

@@ -9,17 +9,17 @@ public struct RectifiedFlowSchedule: FlowSchedule, Equatable {
   /// -1: the networks predict `data - noise`.
   public var outputSign: Double { -1 }
 
-  /// The number that the network reads as time, `1000 * sigma`.
+  /// The timestep that the network reads, `1000 * sigma`.
   public func timestep(sigma: Double) -> Float { Float(sigma * 1000) }
 
-  /// The times of so many steps of equal length, from sigma `strength` down to 0.
+  /// The sigmas of a plan with equal steps, from `strength` down to 0.
   public func grid(stepCount: Int, strength: Double = 1) throws(PlanError) -> TimeGrid {
     try checkStepCount(stepCount, of: "the rectified-flow schedule")
     try checkStrength(strength)
     return TimeGrid(stepCount: stepCount, from: strength)
   }
 
-  /// Compiles the plan of so many steps, of equal length from sigma `strength` on.
+  /// Compiles a plan with equal steps from sigma `strength` on.
   public func plan(
     stepCount: Int, solver: Solver, strength: Double
   ) throws(PlanError) -> StepPlan {

@@ -7,7 +7,7 @@
 #endif
 
 extension FlowMatchingSchedule.Respacing {
-  /// The time at a fraction of the way between the first and the last.
+  /// The sigma at a fraction of the range between the first and the last.
   func time(between first: Double, and last: Double, at fraction: Double) -> Double {
     switch self {
     case .karras:

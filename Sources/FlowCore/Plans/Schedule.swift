@@ -1,36 +1,36 @@
-/// A family's sampling schedule: it compiles a number of steps into a plan.
+/// A model family's sampling schedule: it compiles a number of steps into a plan.
 public protocol Schedule: Sendable {
-  /// Compiles the plan of so many steps.
+  /// Compiles a plan.
   ///
   /// - Parameters:
-  ///   - stepCount: the steps that are taken, however late the plan begins.
-  ///   - solver: how the velocity is followed.
-  ///   - strength: how much of an image is made anew, above 0 and at most 1: the part of the way
-  ///     that is gone, from the image with noise mixed in. 1 is the whole way from noise.
-  /// - Throws: `PlanError` where the schedule has no such plan.
+  ///   - stepCount: the number of steps, for any strength.
+  ///   - solver: the solver.
+  ///   - strength: denoising strength, above 0 and at most 1: the part of the noise range that is
+  ///     sampled, starting from the image with noise mixed in. 1 starts from pure noise.
+  /// - Throws: `PlanError` if the schedule has no such plan.
   func plan(stepCount: Int, solver: Solver, strength: Double) throws(PlanError) -> StepPlan
 }
 
 extension Schedule {
-  /// Compiles the plan of so many steps over the whole way.
+  /// Compiles a plan that starts from pure noise.
   public func plan(stepCount: Int, solver: Solver) throws(PlanError) -> StepPlan {
     try plan(stepCount: stepCount, solver: solver, strength: 1)
   }
 }
 
-/// Why a plan cannot be made.
+/// The reason why a plan cannot be made.
 public struct PlanError: Error, Equatable, Sendable, CustomStringConvertible {
   /// The kind of failure.
   public enum Code: Sendable, CaseIterable {
     case stepCountInvalid, strengthInvalid, solverUnsupported, timesInvalid
   }
 
-  /// The kind of failure, to decide what to do about it.
+  /// The kind of failure, to branch on.
   public let code: Code
-  /// The failure in words, with the values that clashed and how to mend it.
+  /// A message with the values that clash and the remedy.
   public let message: String
 
-  /// The failure in words.
+  /// The message.
   public var description: String { message }
 
   static func solver(_ solver: Solver, of schedule: String) -> PlanError {
@@ -40,14 +40,14 @@ public struct PlanError: Error, Equatable, Sendable, CustomStringConvertible {
   }
 }
 
-/// The most steps a plan may have: the length of the training schedules.
+/// The maximum number of steps of a plan: the length of the training schedules.
 let maximumStepCount = 1000
 
 func checkStrength(_ strength: Double) throws(PlanError) {
   guard strength > 0, strength <= 1 else {
     throw PlanError(
       code: .strengthInvalid,
-      message: "strength is above 0 (the image as it is) and at most 1 (all anew), got "
+      message: "strength is above 0 (keeps the input) and at most 1 (ignores it), got "
         + "\(strength)")
   }
 }

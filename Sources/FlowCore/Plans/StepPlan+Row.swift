@@ -1,10 +1,10 @@
 extension StepPlan {
-  /// One tick's evaluation of the network and the move that follows it.
+  /// The network evaluation of one tick, and the update that follows it.
   ///
   /// `next = sample * a + combined * b + memory * c + fresh noise * d + source * e + first noise * g`,
   /// then `memory = memory * p + combined * q`.
   public struct Row: Equatable, Sendable {
-    /// The number that the network reads as time, usually `1000 * sigma`.
+    /// The timestep that the network reads, usually `1000 * sigma`.
     public var timestep: Float
     /// a, the coefficient of the sample.
     public var sample: Double
@@ -12,7 +12,7 @@ extension StepPlan {
     public var output: Double
     /// c, the coefficient of the memory; 0 in the first row.
     ///
-    /// With p = 0 and q = 1, the memory is the combined output of the row before.
+    /// With p = 0 and q = 1, the memory is the combined output of the previous row.
     public var memory: Double
     /// d, the coefficient of fresh noise, drawn for this row after its evaluations.
     public var noise: Double
@@ -20,21 +20,21 @@ extension StepPlan {
     public var source: Double
     /// g, the coefficient of the noise that the trajectory began with.
     public var firstNoise: Double
-    /// p, the fraction of the memory that stays.
+    /// p, the factor of the memory.
     public var memoryDecay: Double
     /// q, the coefficient with which the combined output enters the memory.
     public var memoryGain: Double
-    /// The evaluations of the network whose weighted sum is the combined output.
+    /// The network evaluations whose weighted sum is the combined output.
     ///
-    /// Empty for one evaluation of the sample, guided as the trajectory's guidance says.
+    /// Empty for one evaluation of the sample, with the trajectory's guidance.
     public var evaluations: [Evaluation]
-    /// The output that residual guidance takes for the unconditional prediction.
+    /// The output that residual guidance uses as the unconditional prediction.
     public var residual: Residual
-    /// The data and the noise of the sample that this row reads, by which the masked part of an image
-    /// is held to its source; nil where a plan takes no mask.
+    /// The coefficients of data and noise in the sample that this row reads, by which the unmasked
+    /// part of an image follows its source; nil if a plan supports no mask.
     public var level: Start?
 
-    /// Creates a row; what is left out is 1 for the sample and q, and 0 for the rest.
+    /// Creates a row; by default sample and q are 1, and all others 0.
     public init(
       timestep: Float, sample: Double = 1, output: Double, memory: Double = 0,
       noise: Double = 0, source: Double = 0, firstNoise: Double = 0, memoryDecay: Double = 0,
@@ -56,21 +56,21 @@ extension StepPlan {
     }
   }
 
-  /// One evaluation of the network, of which a row combines several.
+  /// One of several network evaluations that a row combines.
   ///
   /// `weight * f(sample * alpha + source * beta + drawn noise * gamma, conditioning)`.
   public struct Evaluation: Equatable, Sendable {
-    /// Which of a trajectory's conditionings an evaluation reads.
+    /// The conditioning that an evaluation reads.
     public enum Role: Sendable, CaseIterable {
-      /// That of the prompt.
+      /// The conditioning of the prompt.
       case conditional
-      /// That of the negative or empty prompt.
+      /// The conditioning of the negative or empty prompt.
       case unconditional
-      /// That of the prompt that describes the input image.
+      /// The conditioning of the prompt that describes the input image.
       case source
     }
 
-    /// Which conditioning is read.
+    /// The conditioning.
     public var role: Role
     /// The coefficient of the output in the combined output.
     public var weight: Double
@@ -81,7 +81,7 @@ extension StepPlan {
     /// gamma, the coefficient of noise that is drawn for the row: the same for all its evaluations.
     public var noise: Double
 
-    /// Creates an evaluation; what is left out is 1 for the sample and 0 for the rest.
+    /// Creates an evaluation; by default sample is 1, and all others 0.
     public init(
       _ role: Role, weight: Double = 1, sample: Double = 1, source: Double = 0, noise: Double = 0
     ) {

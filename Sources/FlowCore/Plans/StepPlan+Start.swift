@@ -1,9 +1,9 @@
 extension StepPlan {
-  /// The output that a network would give if it knew the data: the reference.
+  /// The output that a network would give if it knew the reference as the data.
   ///
   /// `delta * (sample * a + reference * b + noise * c) + offset * a`, where a is the sample, b the
-  /// clean reference and c the noise that the trajectory began with. What delta scales is the
-  /// velocity in a flow, the network's own output in a diffusion model.
+  /// clean reference and c the noise that the trajectory began with. Delta scales the velocity in a
+  /// flow, and the network's own output in a diffusion model.
   public struct Residual: Equatable, Sendable {
     /// The coefficient of the sample.
     public var sample: Double
@@ -11,10 +11,10 @@ extension StepPlan {
     public var reference: Double
     /// The coefficient of the first noise.
     public var noise: Double
-    /// The part of the sample's coefficient that delta leaves alone.
+    /// The part of the sample's coefficient that delta does not scale.
     public var offset: Double
 
-    /// Creates coefficients; what is left out is 0.
+    /// Creates coefficients; all are 0 by default.
     public init(
       sample: Double = 0, reference: Double, noise: Double = 0, offset: Double = 0
     ) {
@@ -24,8 +24,8 @@ extension StepPlan {
       self.offset = offset
     }
 
-    /// That of a network whose output is the velocity `noise - data`, or its negative: the
-    /// velocity that leads from the reference here, `(sample - reference) / sigma`.
+    /// The residual of a network whose output is the velocity `noise - data`, or its negative: the
+    /// velocity from the reference, `(sample - reference) / sigma`.
     static func velocity(sigma: Double, sign: Double = 1) -> Residual {
       // An inversion begins at clean data, where the sample is the reference.
       let sigma = max(sigma, 0x1p-24)
@@ -33,8 +33,7 @@ extension StepPlan {
     }
   }
 
-  /// What the first sample of a trajectory is that starts from an image:
-  /// `reference * a + noise * b`.
+  /// The first sample of a trajectory that starts from an image: `reference * a + noise * b`.
   public struct Start: Equatable, Sendable {
     /// The coefficient of the image's clean latents.
     public var reference: Double
@@ -50,10 +49,10 @@ extension StepPlan {
     /// Clean data.
     static let clean = Start(reference: 1, noise: 0)
 
-    /// That of a flow, `(1 - sigma) * data + sigma * noise`.
+    /// The start of a flow, `(1 - sigma) * data + sigma * noise`.
     static func flow(sigma: Double) -> Start { Start(reference: 1 - sigma, noise: sigma) }
 
-    /// That of a diffusion model, `sqrt(alpha) * data + sqrt(1 - alpha) * noise`.
+    /// The start of a diffusion model, `sqrt(alpha) * data + sqrt(1 - alpha) * noise`.
     static func diffusion(alpha: Double) -> Start {
       Start(reference: alpha.squareRoot(), noise: (1 - alpha).squareRoot())
     }

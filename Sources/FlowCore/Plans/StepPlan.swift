@@ -1,41 +1,41 @@
-/// What a schedule, a prediction and a solver compile to: a table of affine steps.
+/// The compiled form of a schedule, a prediction type and a solver: a table of affine steps.
 ///
-/// Every row evaluates the network at its own timestep, and moves the sample:
-/// `combined = sum of w * f(alpha * sample + beta * source + gamma * drawn noise, conditioning)`,
-/// `next = a * sample + b * combined + c * memory + d * fresh noise + e * source + g * first noise`,
-/// `memory = p * memory + q * combined`. A row without evaluations of its own takes the guided
-/// output of the sample for `combined`. The coefficients depend on nothing but the row, so
-/// trajectories of different schedules, solvers and step counts advance side by side in one batch.
-/// Coefficients are computed in `Double` and rounded once.
+/// Every row evaluates the network at its own timestep, and updates the sample: `combined = sum of
+/// w * f(alpha * sample + beta * source + gamma * drawn noise, conditioning)`, `next = a * sample +
+/// b * combined + c * memory + d * fresh noise + e * source + g * first noise`, `memory = p *
+/// memory + q * combined`. For a row without evaluations of its own, `combined` is the guided
+/// output of the sample. The coefficients depend on nothing but the row, so trajectories of
+/// different schedules, solvers and step counts advance together in one batch. Coefficients are
+/// computed in `Double` and rounded once.
 public struct StepPlan: Equatable, Sendable {
-  /// The rows in the order they are taken.
+  /// The rows in order.
   public let rows: [Row]
-  /// The number of steps that a user asked for; some solvers take more rows than steps.
+  /// The requested number of steps; some solvers take more rows than steps.
   public let stepCount: Int
-  /// What unit noise is multiplied by to make the first sample, where no image is given.
+  /// The factor of unit noise in the first sample, if there is no input image.
   public let initialNoiseScale: Float
-  /// The first sample where an image is given.
+  /// The first sample if there is an input image.
   public var start: Start
 
-  /// Whether a trajectory of the plan can hold a part of the image to its source.
+  /// Whether the plan supports masks.
   public let takesMask: Bool
   let usesMemory: Bool
   let readsSource: Bool
   let readsFirstNoise: Bool
-  /// Whether an evaluation reads anything but the sample as it is.
+  /// Whether an evaluation reads anything but the unchanged sample.
   let mixesInputs: Bool
   let roles: Set<Evaluation.Role>
   let steps: [AffineStep]
-  /// The evaluations of all rows, one row after another.
+  /// The evaluations of all rows, row by row.
   let evaluations: [NetworkInput]
 
   /// Creates a plan from its rows.
   ///
   /// - Parameters:
-  ///   - rows: the rows in the order they are taken.
-  ///   - stepCount: the number of steps that a user asked for.
-  ///   - initialNoiseScale: what unit noise is multiplied by, where no image is given.
-  ///   - start: the first sample where an image is given.
+  ///   - rows: the rows in order.
+  ///   - stepCount: the requested number of steps.
+  ///   - initialNoiseScale: the factor of unit noise, if there is no input image.
+  ///   - start: the first sample if there is an input image.
   /// - Precondition: there is a row, and the first row reads no memory.
   public init(
     rows: [Row], stepCount: Int, initialNoiseScale: Float = 1,
@@ -61,7 +61,7 @@ public struct StepPlan: Equatable, Sendable {
       steps.append(AffineStep(row, evaluations: first..<first + row.evaluations.count))
       first += row.evaluations.count
     }
-    // From the last row back: what the rows from here on need of a batch.
+    // From the last row back: the batch rows that the remaining rows need.
     var most = 0
     var guided: Int?
     for index in rows.indices.reversed() {
@@ -77,19 +77,19 @@ public struct StepPlan: Equatable, Sendable {
     self.steps = steps
   }
 
-  /// Whether a row evaluates the network under a conditioning, beside those of guidance.
+  /// Whether a row's own evaluations read a conditioning.
   public func reads(_ role: Evaluation.Role) -> Bool { roles.contains(role) }
 
-  /// The plan that goes on with another one where this one ends: an inversion and the way back.
+  /// This plan followed by another: an inversion and the sampling after it.
   ///
-  /// - Precondition: the first row of the other reads no memory, as that of any plan.
+  /// - Precondition: the first row of the other plan reads no memory, as in any plan.
   public func followed(by other: StepPlan) -> StepPlan {
     StepPlan(
       rows: rows + other.rows, stepCount: stepCount + other.stepCount,
       initialNoiseScale: initialNoiseScale, start: start)
   }
 
-  /// The batch rows that a row of the plan takes.
+  /// The number of batch rows of a row of the plan.
   ///
   /// - Parameters:
   ///   - stage: the index of the plan's row.
@@ -99,20 +99,20 @@ public struct StepPlan: Equatable, Sendable {
     return count > 0 ? count : guidance.rowCount(atStage: stage)
   }
 
-  /// The batch rows that all rows of the plan take together.
+  /// The number of batch rows of all rows of the plan together.
   ///
   /// - Parameter guidance: the guidance of the trajectory, for rows without evaluations of their own.
   public func rowCount(guidance: Guidance) -> Int {
     rows.indices.reduce(0) { $0 + rowCount(atStage: $1, guidance: guidance) }
   }
 
-  /// The most batch rows that a row of the plan takes, from a stage on.
+  /// The maximum number of batch rows of a row of the plan, from a stage on.
   ///
   /// - Parameters:
   ///   - guidance: the guidance of the trajectory, for rows without evaluations of their own.
-  ///   - stage: the index of the first row that is looked at.
+  ///   - stage: the index of the first row.
   public func peakRowCount(guidance: Guidance, fromStage stage: Int = 0) -> Int {
-    // Guidance takes no more rows later than earlier: its next row tells of all.
+    // Guidance never takes more rows later than earlier, so that its next row has the maximum.
     let guided = steps[stage].nextGuided.map { guidance.rowCount(atStage: $0) } ?? 0
     return max(steps[stage].mostEvaluations, guided)
   }

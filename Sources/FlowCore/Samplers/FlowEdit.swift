@@ -47,7 +47,7 @@ public struct FlowEdit: Hashable, Sendable {
     return try plan(sigmas: Array(grid.sigmas.suffix(editedSteps + 1)), schedule: schedule)
   }
 
-  /// Compiles the plan of so many steps over the last part of a schedule.
+  /// Compiles a plan over the last part of a schedule.
   ///
   /// - Parameters:
   ///   - stepCount: the steps that are taken, in place of `editedSteps`.

@@ -1,18 +1,18 @@
-/// Tells which images of a stream need not be made, because they are like the last one that was.
+/// A filter that skips images of a stream which are similar to the last one that passed.
 ///
 /// The similar-image filter of StreamDiffusion (Kodaira et al., 2023, arXiv:2312.12491, section
-/// 3.4): of an image whose cosine similarity to the last one let through is `c`,
-/// `1 - (1 - c) / (1 - threshold)` is the probability to be skipped. Similarity is that of a small
-/// image of its brightness, made in one pass over at most 65,536 pixels.
+/// 3.4): an image whose cosine similarity to the last passed image is `c` is skipped with
+/// probability `1 - (1 - c) / (1 - threshold)`. Similarity is that of a small luma image, made in
+/// one pass over at most 65,536 pixels.
 public struct FrameGate: Sendable {
-  /// How alike is alike, and what is done about it.
+  /// The threshold of similarity, and how skips are chosen.
   public struct Settings: Equatable, Sendable {
     /// The cosine similarity from which on images may be skipped, 0 to 1; at 1 none is.
     public var threshold: Double
-    /// The most images that are skipped one after another.
+    /// The maximum number of consecutive skipped images.
     public var maximumSkips: Int
-    /// The seed of the chances; without one every image above the threshold is skipped, up to
-    /// the maximum.
+    /// The seed of the random choice; nil to skip every image above the threshold, up to the
+    /// maximum.
     public var seed: UInt64?
 
     /// Creates settings.
@@ -27,17 +27,17 @@ public struct FrameGate: Sendable {
     }
   }
 
-  /// How alike is alike.
+  /// The threshold of similarity, and how skips are chosen.
   public var settings: Settings {
     didSet { if settings.seed != oldValue.seed { chance = Self.chance(settings) } }
   }
-  /// How many images were skipped since the last one was let through.
+  /// The number of images skipped since the last one passed.
   public private(set) var skipCount = 0
 
   private var chance: MersenneTwister?
   private var last: LumaThumbnail?
 
-  /// Creates a gate that has seen nothing.
+  /// Creates a gate that has seen no image.
   public init(settings: Settings = Settings()) {
     self.settings = settings
     chance = Self.chance(settings)
@@ -47,7 +47,7 @@ public struct FrameGate: Sendable {
     settings.seed.map { MersenneTwister(seed: $0) }
   }
 
-  /// Whether an image is to be made; one that is not leaves no trace but a skip.
+  /// Whether an image passes; a skipped image changes only the number of skips.
   public mutating func admits(_ image: PixelImage) -> Bool {
     let thumbnail = LumaThumbnail(of: image)
     guard let last, skipCount < settings.maximumSkips, last.sizeOfImage == thumbnail.sizeOfImage,
@@ -72,7 +72,7 @@ public struct FrameGate: Sendable {
   }
 }
 
-/// The brightness of an image, small: 64 cells a side at most, each the sum of up to 16 pixels.
+/// A thumbnail of an image's luma: at most 64 cells a side, each the sum of up to 16 pixels.
 struct LumaThumbnail: Equatable, Sendable {
   let sizeOfImage: [Int]
   private let cells: [Float]
@@ -82,7 +82,7 @@ struct LumaThumbnail: Equatable, Sendable {
     let (columns, rows) = (min(image.width, 64), min(image.height, 64))
     var cells = [Float](repeating: 0, count: columns * rows)
     let pixels = image.pixels.span
-    // Evenly spread, and of an image of one size always the same pixels.
+    // Evenly spaced, and the same pixels for all images of one size.
     let (across, down) = (min(image.width, 256), min(image.height, 256))
     let places = (0..<across).map { 3 * ($0 * image.width / across) }
     let cellColumns = (0..<across).map { $0 * columns / across }
@@ -101,7 +101,7 @@ struct LumaThumbnail: Equatable, Sendable {
     self.cells = cells
   }
 
-  /// The cosine of the angle between two; 1 between two black ones.
+  /// The cosine of the angle between two thumbnails; 1 for two black ones.
   func similarity(to other: LumaThumbnail) -> Double {
     var (product, square, otherSquare) = (0.0, 0.0, 0.0)
     for (one, another) in zip(cells, other.cells) {

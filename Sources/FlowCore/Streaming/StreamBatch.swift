@@ -1,19 +1,20 @@
 /// The trajectories in flight, each at its own stage of its own plan.
 ///
-/// Each tick gathers a row from every trajectory (two where guidance needs two, as many as the row
-/// of its plan says where that brings its own evaluations), evaluates the field once, and advances every row by its own step: velocity field batching of StreamFlow
-/// (Fang et al., 2025, arXiv:2511.22009), for any mix of plans, guidance, prompts and ages.
-/// Rows depend on nothing but themselves, so a trajectory ends where it would have ended alone.
-/// A batch starts empty, and loses nothing: what was admitted is retired, first in first among
-/// those that finish together. A tick may leave some out, which wait where they are.
+/// Each tick gathers a row from every trajectory (two if guidance needs two, or the number of
+/// evaluations in the row of its plan), evaluates the field once, and advances every trajectory by
+/// its own step. This is the velocity field batching of StreamFlow (Fang et al., 2025,
+/// arXiv:2511.22009), for any mix of plans, guidance, prompts and ages. Rows are independent, so a
+/// trajectory ends exactly where it would have ended alone. A batch starts empty; every admitted
+/// trajectory is retired, in order of admission among those that finish together. A tick may leave
+/// some trajectories out, which stay where they are.
 public struct StreamBatch<Conditioning: Sendable>: Sendable {
-  /// The most rows in flight.
+  /// The maximum number of rows in flight.
   public let rowCapacity: Int
   /// The rows in flight, all of which the next tick evaluates unless it leaves some out.
   public private(set) var rowCount = 0
-  /// The most rows that what is in flight may take of a later tick: what room is counted by.
+  /// The maximum number of rows of a later tick, by which admission is decided.
   ///
-  /// More than ``rowCount`` where a plan takes more rows later on.
+  /// More than ``rowCount`` if a plan takes more rows later on.
   public private(set) var reservedRowCount = 0
   /// The number of ticks so far.
   public private(set) var tickCount = 0
@@ -23,7 +24,7 @@ public struct StreamBatch<Conditioning: Sendable>: Sendable {
 
   /// Creates an empty batch.
   ///
-  /// - Precondition: there is room for a row.
+  /// - Precondition: the capacity is positive.
   public init(rowCapacity: Int) {
     precondition(rowCapacity > 0, "a batch needs room for a row, got \(rowCapacity)")
     self.rowCapacity = rowCapacity
@@ -36,11 +37,11 @@ public struct StreamBatch<Conditioning: Sendable>: Sendable {
   /// The number of trajectories in flight.
   public var count: Int { trajectories.count }
 
-  /// Whether a trajectory with such guidance can be admitted before the next tick.
+  /// Whether a trajectory with this guidance can be admitted before the next tick.
   ///
   /// - Parameters:
   ///   - guidance: the guidance of the trajectory.
-  ///   - plan: its plan; without one, a plan whose rows are guided.
+  ///   - plan: its plan; nil for a plan whose rows are guided.
   public func hasRoom(for guidance: Guidance, plan: StepPlan? = nil) -> Bool {
     hasRoom(rowCount: plan?.peakRowCount(guidance: guidance) ?? guidance.rowsPerStep)
   }
@@ -52,7 +53,7 @@ public struct StreamBatch<Conditioning: Sendable>: Sendable {
 
   private func hasRoom(rowCount: Int) -> Bool { reservedRowCount + rowCount <= rowCapacity }
 
-  /// Takes a trajectory in; the next tick advances it.
+  /// Admits a trajectory; the next tick advances it.
   ///
   /// - Precondition: there is room for its rows.
   public mutating func admit(_ trajectory: Trajectory<Conditioning>) {
@@ -67,13 +68,13 @@ public struct StreamBatch<Conditioning: Sendable>: Sendable {
 
   /// Evaluates the field once and advances every trajectory by its own step.
   ///
-  /// If the field fails, no trajectory has moved, and the tick can be tried again. Retire what
-  /// has finished before the next tick.
+  /// If the field fails, no trajectory has moved, and the tick can be repeated. Retire finished
+  /// trajectories before the next tick.
   ///
   /// - Parameters:
-  ///   - field: what is evaluated.
-  ///   - isWaiting: whether a trajectory, by its name, is left out of this tick; asked up to three
-  ///     times, to give the same answer each time.
+  ///   - field: the velocity field.
+  ///   - isWaiting: whether a trajectory is left out of this tick, by its identifier; called up to
+  ///     three times, with the same result each time.
   /// - Precondition: nothing in flight has finished, and the field has room for the rows.
   public mutating func advance<Field: VelocityField<Conditioning>>(
     along field: inout Field, leavingOut isWaiting: (_ id: Int) -> Bool = { _ in false }
@@ -97,7 +98,7 @@ public struct StreamBatch<Conditioning: Sendable>: Sendable {
       let (count, peak) = (trajectories[index].rowCount, trajectories[index].peakRowCount)
       trajectories[index].step(reading: field, firstRow: row)
       row += count
-      // Some guidance takes fewer rows as it goes, and some plans fewer or more.
+      // Some guidance takes fewer rows later, and some plans fewer or more.
       rowCount += trajectories[index].rowCount - count
       reservedRowCount += trajectories[index].peakRowCount - peak
       if trajectories[index].isFinished { finishedCount += 1 }
@@ -108,9 +109,9 @@ public struct StreamBatch<Conditioning: Sendable>: Sendable {
   /// The trajectories in flight, in the order of their admission.
   public var inFlight: some RandomAccessCollection<Trajectory<Conditioning>> { trajectories }
 
-  /// Takes out what has finished, in the order it was admitted.
+  /// Removes and returns finished trajectories, in order of admission.
   public mutating func retire() -> [Trajectory<Conditioning>] {
-    // Counted as they finish: looking through them here would allocate at every tick.
+    // Counted as they finish: searching for them here would allocate at every tick.
     guard finishedCount > 0 else { return [] }
     finishedCount = 0
     let retired = trajectories.filter(\.isFinished)
@@ -118,7 +119,7 @@ public struct StreamBatch<Conditioning: Sendable>: Sendable {
     return retired
   }
 
-  /// Takes out the trajectories of one name, finished or not: a request that was given up.
+  /// Removes the trajectories of an identifier, finished or not: a cancelled request.
   public mutating func remove(id: Int) {
     finishedCount -= trajectories.count { $0.id == id && $0.isFinished }
     trajectories.removeAll { $0.id == id }

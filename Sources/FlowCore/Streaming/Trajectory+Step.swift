@@ -13,7 +13,7 @@ extension Trajectory {
       conditioning: prompted)
   }
 
-  /// Writes the inputs of a row that brings its own evaluations.
+  /// Writes the inputs of a row with its own evaluations.
   private mutating func load(
     _ step: AffineStep, into field: inout some VelocityField<Conditioning>, firstRow: Int
   ) {
@@ -57,7 +57,7 @@ extension Trajectory {
     return found
   }
 
-  /// Reads the outputs of its row, and moves the sample.
+  /// Reads the outputs of its row, and updates the sample.
   mutating func step(reading field: borrowing some VelocityField<Conditioning>, firstRow: Int) {
     let step = plan.steps[stage]
     if step.evaluations.isEmpty {
@@ -82,7 +82,7 @@ extension Trajectory {
     stage += 1
   }
 
-  /// Puts the guided output into `output`.
+  /// Writes the guided output to `output`.
   private mutating func guide(
     reading field: borrowing some VelocityField<Conditioning>, firstRow: Int
   ) {
@@ -106,7 +106,7 @@ extension Trajectory {
       &output, at: sample, plan.rows[stage].residual, scale: scale, delta: delta)
   }
 
-  /// Puts the weighted sum of a row's own evaluations into `output`.
+  /// Writes the weighted sum of a row's own evaluations to `output`.
   private mutating func combine(
     _ step: AffineStep, reading field: borrowing some VelocityField<Conditioning>, firstRow: Int
   ) {

@@ -1,23 +1,23 @@
-/// One image on its way from noise to data, or back.
+/// One image being sampled from noise to data, or inverted.
 public struct Trajectory<Conditioning: Sendable>: Sendable {
   /// The admitter's name for it.
   public let id: Int
   /// The steps it takes.
   public let plan: StepPlan
-  /// How its prompt steers it.
+  /// Its guidance.
   public let guidance: Guidance
-  /// Where it is: the state being integrated.
+  /// The current sample.
   public internal(set) var sample: Latents
-  /// The index of the plan's row that it takes next.
+  /// The index of its next row of the plan.
   public internal(set) var stage = 0
 
-  /// Where the last step's output leads to: the clean latents as they are expected so far, in
-  /// trajectories that keep it.
+  /// The end point of the last step's output: the expected clean latents, for trajectories that
+  /// keep it.
   public internal(set) var estimate: Latents?
 
-  /// The noise that it began with, where the estimate is worked out with it or the plan reads it.
+  /// The noise that it began with, if the estimate or the plan needs it.
   let firstNoise: Latents?
-  /// The clean latents of the input image, where the plan reads them.
+  /// The clean latents of the input image, if the plan needs them.
   let source: Latents?
   /// Where the image is repainted, 0 to 1, one element for each latent pixel; nil for everywhere.
   let mask: Latents?
@@ -28,38 +28,37 @@ public struct Trajectory<Conditioning: Sendable>: Sendable {
   var residual: ResidualGuidance?
   var noise: GaussianNoise
   /// The noise that the evaluations of the next row read, once it is drawn: a tick that fails is
-  /// tried again with the same.
+  /// repeated with the same noise.
   var drawn: Latents?
-  /// What an evaluation reads that is not the sample as it is.
+  /// An evaluation's input, if it is not the unchanged sample.
   var input: Latents
   var output: Latents
   var memory: Latents
 
-  /// Starts a trajectory.
+  /// Creates a trajectory.
   ///
   /// - Parameters:
-  ///   - id: a name of the caller's choice.
-  ///   - plan: the steps.
-  ///   - guidance: how the prompt steers.
+  ///   - id: an identifier of the caller's choice.
+  ///   - plan: the plan.
+  ///   - guidance: the guidance.
   ///   - prompted: the conditioning of the prompt.
-  ///   - unprompted: the conditioning of the empty or the negative prompt; `full` and
-  ///     `onetimeNegative` guidance need it.
+  ///   - unprompted: the conditioning of the negative or empty prompt; `full` and `onetimeNegative`
+  ///     guidance need it.
   ///   - sourcePrompted: the conditioning of the prompt that describes the input image, for plans
   ///     that read it.
-  ///   - reference: the clean latents of the input image: what it starts from, with as much noise
-  ///     mixed in as the plan says, what `selfNegative` guidance leads away from, and the source of
-  ///     plans that read one; without it the trajectory starts from noise alone.
-  ///   - mask: where the image is repainted: 1, where it stays as the reference: 0, or between;
-  ///     `[1, height, width]`. After each step the rest is the reference again, with the noise that
-  ///     the trajectory began with as the next step expects it.
-  ///   - initial: the first sample, such as where an inversion ended, instead of what the plan
-  ///     starts from.
-  ///   - noise: the generator; the first draw is the first sample, the later ones are for plans
-  ///     that draw in between.
+  ///   - reference: the clean latents of the input image: the start, with as much noise mixed in as
+  ///     the plan says; the unconditional prediction of `selfNegative` guidance; and the source of
+  ///     plans that read one. Without it the trajectory starts from pure noise.
+  ///   - mask: where the image is repainted: 1 to repaint, 0 to preserve the reference, or between;
+  ///     `[1, height, width]`. After each step the preserved part is set to the reference, with the
+  ///     initial noise at the level of the next step.
+  ///   - initial: the first sample, such as the end of an inversion, instead of the plan's start.
+  ///   - noise: the generator; the first draw is the first sample, later ones are for plans that
+  ///     add fresh noise.
   ///   - shape: one sample's shape.
-  ///   - keepsEstimate: whether the expected clean latents are worked out after each step.
-  /// - Precondition: guidance and plan come with what they read, and `onetimeNegative` guidance
-  ///   with a plan whose first row is guided.
+  ///   - keepsEstimate: whether the expected clean latents are computed after each step.
+  /// - Precondition: all inputs of guidance and plan are given, and `onetimeNegative` guidance has
+  ///   a plan whose first row is guided.
   public init(
     id: Int, plan: StepPlan, guidance: Guidance = .none, prompted: Conditioning,
     unprompted: Conditioning? = nil, sourcePrompted: Conditioning? = nil,
@@ -67,7 +66,8 @@ public struct Trajectory<Conditioning: Sendable>: Sendable {
     noise: GaussianNoise, shape: Shape, keepsEstimate: Bool = false
   ) {
     precondition(
-      !guidance.readsUnprompted || unprompted != nil, "\(guidance) needs an unprompted side")
+      !guidance.readsUnprompted || unprompted != nil,
+      "\(guidance) needs an unconditional conditioning")
     precondition(!guidance.needsReference || reference != nil, "\(guidance) needs a reference")
     precondition(
       !plan.roles.contains(.unconditional) || unprompted != nil,
@@ -119,12 +119,12 @@ public struct Trajectory<Conditioning: Sendable>: Sendable {
   /// Whether every row of the plan has been taken.
   public var isFinished: Bool { stage == plan.rows.count }
 
-  /// The batch rows that its next step takes.
+  /// The number of batch rows of its next step.
   public var rowCount: Int {
     isFinished ? 0 : plan.rowCount(atStage: stage, guidance: guidance)
   }
 
-  /// The most batch rows that its next step or a later one takes.
+  /// The maximum number of batch rows of its next or a later step.
   public var peakRowCount: Int {
     isFinished ? 0 : plan.peakRowCount(guidance: guidance, fromStage: stage)
   }

@@ -24,7 +24,7 @@ extension ImageMask {
     return ImageMask(width: width, height: height, coverage: coverage)
   }
 
-  /// The coverage behind a Gaussian blur; beyond the edge it goes on as at the edge.
+  /// The coverage after a Gaussian blur; edge values continue beyond the edge.
   private func blurred(radius: Double) -> [Float] {
     let reach = max(Int((3 * radius).rounded(.up)), 1)
     let weights = (-reach...reach).map { exp(-Double($0 * $0) / (2 * radius * radius)) }
