@@ -1,57 +1,58 @@
 package import FlowCore
 package import FlowGraph
 
-/// Something that is attached to a network: a ControlNet, a T2I-Adapter, an IP-Adapter.
+/// An addition to a network: a ControlNet, a T2I-Adapter, an IP-Adapter.
 package protocol NetworkAdapter: Sendable {
-  /// Adds its inputs to the graph, and what it does at the network's hooks.
+  /// Adds its inputs to the graph, and its operations to the network's hooks.
   ///
-  /// All inputs of the network are there already, none of its layers is. Weights are told apart in a
-  /// graph by their names: those of an adapter begin with its own (``ImageAdapter/name``).
+  /// The graph has all inputs of the network already, and none of its layers. Weights in a graph
+  /// are distinguished by their names: those of an adapter begin with its own name
+  /// (``ImageAdapter/name``).
   ///
   /// - Throws: a `GraphError` for weights that do not fit.
   func attach(to hooks: inout NetworkHooks) throws(GraphError)
 }
 
-/// A place in a network where adapters act.
+/// A point in a network where adapters act.
 package enum NetworkHook: Hashable, Sendable {
-  /// Behind the first layer.
+  /// After the first layer.
   case input
-  /// A tensor that is kept for the way up, from the first on.
+  /// A skip connection, counted from the first.
   case skip(Int)
-  /// Behind the middle.
+  /// After the middle block.
   case middle
-  /// A block of the way down, from the first on, where a T2I-Adapter's features are added: behind
-  /// its last attention, before it is downsampled; behind all of a block that does not attend to
-  /// the text. The last tensor that the block keeps for the way up changes with it.
+  /// A down block, counted from the first, where a T2I-Adapter's features are added: after its last
+  /// attention and before downsampling, or after the whole block if it does not attend to the text.
+  /// The last skip connection of the block includes them.
   case downBlock(Int)
-  /// Behind a block of a transformer, from the first on.
+  /// After a block of a transformer, counted from the first.
   case block(Int)
-  /// The result of an attention to the text, by the layer's name in the network, before its
-  /// `to_out`; the query comes with it, both `[rows, tokens, heads * width]`.
+  /// The result of a cross-attention, by the layer's name in the network, before its `to_out`; the
+  /// query is passed with it, both `[rows, tokens, heads * width]`.
   case crossAttention(String)
 }
 
-/// What adapters do while a network is written down.
+/// Collects the operations of adapters while a network's graph is built.
 package struct NetworkHooks {
-  /// Changes a value; the query comes with that of ``NetworkHook/crossAttention(_:)``.
+  /// Changes a value; the query is passed for ``NetworkHook/crossAttention(_:)``.
   package typealias Change = (_ value: Value, _ query: Value?) throws(GraphError) -> Value
 
   /// The graph, to which adapters add inputs.
   let graph: Graph
   /// The number of rows of a batch.
   let rows: Int
-  /// The sample behind the network's first layer, before adapters change it, where the network
-  /// lends it.
+  /// The sample after the network's first layer, before adapters change it, if the network provides
+  /// it.
   let embeddedSample: Value?
   private var changes: [NetworkHook: [Change]] = [:]
 
-  /// Attaches adapters to a graph that has all inputs of its network, and not yet the network.
+  /// Attaches adapters to a graph that has all inputs of its network, and none of its layers yet.
   ///
   /// - Parameters:
   ///   - graph: the graph.
   ///   - rows: the number of rows of a batch.
-  ///   - adapters: what is attached.
-  ///   - embeddedSample: the sample behind the network's first layer.
+  ///   - adapters: the adapters.
+  ///   - embeddedSample: the sample after the network's first layer.
   /// - Throws: a `GraphError` of an adapter.
   init(
     _ graph: Graph, rows: Int, adapters: [any NetworkAdapter], embeddedSample: Value? = nil
@@ -86,7 +87,7 @@ package struct NetworkHooks {
     return input
   }
 
-  /// Has a value changed at a hook, after what was attached before.
+  /// Changes the value at a hook, after all earlier changes.
   package mutating func attach(at hook: NetworkHook, _ change: @escaping Change) {
     changes[hook, default: []].append(change)
   }
@@ -94,7 +95,7 @@ package struct NetworkHooks {
   /// Whether anything is attached at a hook.
   func acts(at hook: NetworkHook) -> Bool { changes[hook] != nil }
 
-  /// The value at a hook, as adapters change it.
+  /// The value at a hook, as changed by the adapters.
   package func callAsFunction(
     _ hook: NetworkHook, _ value: Value, query: Value? = nil
   ) throws(GraphError) -> Value {

@@ -69,7 +69,7 @@ import Testing
         12, "begins 'b' at 4 where the one before ends at 8"
       ),
       (#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}"#, 4, "ends 'a' at 8 of 4"),
-      (#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}"#, 12, "goes on for 4 bytes"),
+      (#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}"#, 12, "continues for 4 bytes"),
       (#"{"a":{"dtype":"F32","shape":[3],"data_offsets":[0,8]}}"#, 8, "takes 12 bytes"),
       (#"{"a":{"dtype":"F16","shape":[2],"data_offsets":[0,8]}}"#, 8, "takes 4 bytes"),
       (#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[8,0]}}"#, 8, "begins 'a' at 8"),

@@ -48,7 +48,7 @@ struct ControlNetFixture {
       path: Bundle.module.fixture(folder), name: name, factor: 8, options: options)
   }
 
-  /// The ControlNet, or another of its kind.
+  /// The ControlNet, or a similar one.
   func adapter(
     _ folder: String? = nil, name: String = "adapter0",
     options: ControlNet.Options = ControlNet.Options()

@@ -143,7 +143,7 @@ import Testing
     #expect(message("\(folder.path)/nowhere")?.contains("does not exist") == true)
     let other = try folder.write(
       SafetensorsWriter.file([("lora_up.weight", [1], [0])]), as: "lora.safetensors")
-    #expect(message(other)?.contains("is no ControlNet") == true)
+    #expect(message(other)?.contains("is not a ControlNet") == true)
     let transformer = try folder.write(
       SafetensorsWriter.file([
         ("time_text_embed.timestep_embedder.linear_1.weight", [1], [0])

@@ -38,7 +38,7 @@ import Testing
   }
 
   @Test(
-    "What is added goes where diffusers adds it, told by constants 1, 2, ...",
+    "Residuals are added where diffusers adds them, shown by constants 1, 2, ...",
     arguments: ["controlnet-sd15", "controlnet-sd3", "controlnet-flux"])
   func order(name: String) async throws {
     let fixture = try ControlNetFixture(name)

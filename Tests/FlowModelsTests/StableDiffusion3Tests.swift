@@ -86,7 +86,7 @@ import Testing
   }
 
   @Test(
-    "Published models are told by configuration and name",
+    "Published models are recognized by configuration and name",
     arguments: [
       ("sd3", "", "", "Stable Diffusion 3.5 Medium", 40, Float(4.5)),
       (
@@ -116,7 +116,7 @@ import Testing
     #expect(found.schedule == .flowMatching)
   }
 
-  @Test("A checkpoint's own defaults are its kind's")
+  @Test("A checkpoint's own defaults are those of its model kind")
   func defaults() throws {
     let checkpoint = try Checkpoint(folder: SD3Pipeline.folder)
     #expect(checkpoint.scheduleFinding.schedule == .flowMatching)

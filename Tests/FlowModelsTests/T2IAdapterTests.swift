@@ -88,7 +88,7 @@ import Testing
       message("t2i-full", sd15, factor: 16).contains(
         "stage 0 of the T2I-Adapter gives 8 channels at 1/8 of the image, the model's network has "
           + "8 at 1/16"))
-    #expect(message("ip-plain-sd15.safetensors", sd15).contains("holds no T2I-Adapter"))
+    #expect(message("ip-plain-sd15.safetensors", sd15).contains("contains no T2I-Adapter"))
     #expect(message("nothing", sd15).contains("does not exist"))
   }
 

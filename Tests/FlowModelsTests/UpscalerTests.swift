@@ -149,7 +149,7 @@ import Testing
       ("decoder.layers.0.weight", [4, 4, 3, 3], [Float](repeating: 0, count: 144))
     ])
     #expect(
-      message == "'x.safetensors' holds no upscaler that is known (1 tensors, such as "
+      message == "'x.safetensors' contains no known upscaler (1 tensors, such as "
         + "'decoder.layers.0.weight'); expected \(UpscalerFile.kinds)")
   }
 
@@ -184,7 +184,7 @@ import Testing
     let trunk = try #require(tensors.first { $0.name == "trunk_conv.weight" })
     #expect(
       try message(tensors + [("conv_body.weight", trunk.shape, trunk.scalars)])
-        == "'x.safetensors' has one layer under two names; choose another upscaler, or fetch it again"
+        == "'x.safetensors' has one layer under two names; choose another upscaler, or download it again"
     )
   }
 

@@ -1,38 +1,39 @@
-/// Makes a control image of an image without a network: what a ControlNet or a T2I-Adapter reads.
+/// Computes control images for ControlNets and T2I-Adapters without a network.
 ///
 /// ```swift
 /// let edges = ControlImage(.canny)(photo)
 /// ```
 public struct ControlImage: Hashable, Sendable {
-  /// What a control image shows.
+  /// The content of a control image.
   public enum Kind: String, CaseIterable, Sendable {
     /// White edges on black (Canny, 1986).
     case canny
-    /// White strokes on black where the image is darker than around it.
+    /// White strokes on black where the image is darker than its surroundings.
     case scribble
     /// The colors of large squares, for color adapters.
     case color
-    /// The image itself, for ControlNets that add detail to it.
+    /// The image itself, for ControlNets that add detail.
     case tile
-    /// Its brightness, in place of a measured depth: what is bright is near.
+    /// Its luma as a substitute for a measured depth: bright pixels are near.
     case lumaDepth = "luma-depth"
   }
 
-  /// What the control image shows.
+  /// The content of the control image.
   public var kind: Kind
-  /// Gradients above the upper bound are edges, those above the lower one where they lead on from an
-  /// edge; OpenCV's usual ones.
+  /// Gradients above the upper bound are edges, and gradients above the lower one are edges if they
+  /// are connected to an edge; the defaults are OpenCV's usual ones.
   public var cannyThresholds = 100...200
-  /// Whether edges are looked for in the image blurred by 5 x 5 pixels; `cv2.Canny` does not blur.
+  /// Whether edges are detected in the image blurred by 5 x 5 pixels; `cv2.Canny` does not blur.
   public var blursBeforeCanny = false
-  /// By how much of 255 a stroke of a scribble is darker than around it, in each channel.
+  /// The minimum darkening of a scribble's stroke against its surroundings, of 255, in each
+  /// channel.
   public var scribbleContrast: Float = 16
-  /// Pixels a side of a square of one color.
+  /// The side in pixels of a square of one color.
   public var colorSide = 64
-  /// How much smaller than the image a tile's content is, 1 for the image as it is.
+  /// The factor by which a tile's content is downsampled, 1 for none.
   public var tileReduction = 1
 
-  /// Creates what makes a kind of control image, with the usual settings.
+  /// Creates a converter with the usual settings.
   public init(_ kind: Kind) { self.kind = kind }
 
   /// The control image of an image, of the same size.
@@ -58,7 +59,7 @@ public struct ControlImage: Hashable, Sendable {
 extension PixelImage {
   /// An image of one channel.
   ///
-  /// - Parameter gray: a number for each pixel.
+  /// - Parameter gray: a value for each pixel.
   init(gray: [UInt8], width: Int, height: Int) {
     var pixels = [UInt8](repeating: 0, count: 3 * width * height)
     let source = gray.span
@@ -91,14 +92,14 @@ extension PixelImage {
     return luma
   }
 
-  /// The image at a whole part of its size, at least one pixel.
+  /// The image downsampled by an integer factor, with sides of at least one pixel.
   fileprivate func reduced(by factor: Int) -> PixelImage {
     precondition(factor > 0, "cannot reduce an image by \(factor)")
     return resizedBicubically(
       width: max(width / factor, 1), height: max(height / factor, 1))
   }
 
-  /// The image at the size of another by its nearest pixels, as Pillow's `NEAREST`.
+  /// The image resized to another's size by nearest neighbor, as Pillow's `NEAREST`.
   fileprivate func resizedNearest(like other: PixelImage) -> PixelImage {
     var result = [UInt8](repeating: 0, count: other.pixels.count)
     let source = pixels.span
@@ -116,10 +117,10 @@ extension PixelImage {
     }
     return PixelImage(width: other.width, height: other.height, pixels: result)
   }
-  /// The places along an axis that are nearest to those of another length.
+  /// The nearest positions along an axis for another length.
   private static func nearest(of sourceCount: Int, count: Int) -> [Int] {
     let step = Double(sourceCount) / Double(count)
-    // Added up, not multiplied, since Pillow does so: at a tie the rounding decides.
+    // Accumulated, not multiplied, as in Pillow: the rounding decides ties.
     var place = step * 0.5
     return (0..<count).map { _ in
       defer { place += step }

@@ -1,5 +1,5 @@
 extension PixelImage {
-  /// The image resized by a bicubic filter that widens where it shrinks, bit for bit as Pillow's
+  /// The image resized by a bicubic filter that widens for downsampling, bit for bit as Pillow's
   /// `BICUBIC`.
   ///
   /// - Precondition: no side is 0.
@@ -13,10 +13,10 @@ extension PixelImage {
     return result
   }
 
-  /// The middle of the image as CLIP reads it: the shorter side resized by
-  /// ``resizedBicubically(width:height:)``, and a square cut out.
+  /// The center crop that CLIP reads: the shorter side resized by
+  /// ``resizedBicubically(width:height:)``, and a centered square.
   ///
-  /// - Parameter side: pixels a side of the square.
+  /// - Parameter side: the side of the square in pixels.
   /// - Precondition: no side is 0.
   public func bicubicMiddle(side: Int) -> PixelImage {
     let short = min(width, height)
@@ -87,12 +87,12 @@ extension PixelImage {
   }
 }
 
-/// The weights of Pillow's bicubic filter along one axis, in whole numbers as Pillow has them.
+/// The weights of Pillow's bicubic filter along one axis, as integers.
 private struct BicubicFilter {
-  /// The source pixels that one of the result is the weighted sum of.
+  /// The source pixels whose weighted sum is a pixel of the result.
   struct Taps {
     let first: Int
-    /// Where its weights are.
+    /// The range of its weights.
     let weights: Range<Int>
   }
 
@@ -100,7 +100,7 @@ private struct BicubicFilter {
   private(set) var weights: [Int] = []
 
   private static let fractionBits = 22
-  /// Half of a whole, which every sum begins with so that it is rounded.
+  /// A half, with which every sum starts, so that it is rounded.
   static let half = 1 << (fractionBits - 1)
 
   init(from sourceCount: Int, to count: Int) {

@@ -7,8 +7,8 @@
 #endif
 
 extension PixelImage {
-  /// The image blurred by 1, 4, 6, 4, 1 along both axes, edges mirrored: `cv2.GaussianBlur` of
-  /// 5 x 5 pixels.
+  /// The image filtered by 1, 4, 6, 4, 1 along both axes, edges mirrored: `cv2.GaussianBlur` of 5 x
+  /// 5 pixels.
   func binomiallyBlurred() -> PixelImage {
     let count = 3 * width
     let kernel = [1, 4, 6, 4, 1]
@@ -37,10 +37,10 @@ extension PixelImage {
     return PixelImage(width: width, height: height, pixels: result)
   }
 
-  /// Strokes where the image is darker than around it: the difference of two Gaussian blurs, of half
-  /// a pixel and of 5 pixels (Winnemoeller et al., 2012), as web UIs make scribbles.
+  /// Strokes where the image is darker than its surroundings: the difference of two Gaussian blurs,
+  /// of half a pixel and of 5 pixels (Winnemoeller et al., 2012), as in the scribbles of web UIs.
   ///
-  /// - Parameter contrast: by how much of 255 a stroke is darker, in each channel.
+  /// - Parameter contrast: the minimum darkening of a stroke, of 255, in each channel.
   func scribble(contrast: Float) -> PixelImage {
     let (near, far) = (blurred(deviation: 0.5), blurred(deviation: 5))
     var strokes = [UInt8](repeating: 0, count: width * height)
@@ -67,7 +67,7 @@ extension PixelImage {
     let kernel = bell.map { Float($0 / sum) }
     let count = 3 * width
     var result = [Float](repeating: 0, count: pixels.count)
-    // A line with what is mirrored beside it, so that the inner loop knows no edges.
+    // A line with its mirrored ends, so that the inner loop has no special cases.
     var line = [Float](repeating: 0, count: count + 6 * reach)
     let source = pixels.map(Float.init)
     let beside = [Int](-reach..<0) + [Int](width..<width + reach)
@@ -107,7 +107,7 @@ extension PixelImage {
     }
   }
 
-  /// A place beyond an edge as the one that it is the mirror image of, the edge itself not twice.
+  /// The position whose mirror image a position beyond an edge is; the edge itself is not repeated.
   private func mirrored(_ place: Int, count: Int) -> Int {
     guard count > 1 else { return 0 }
     var place = place

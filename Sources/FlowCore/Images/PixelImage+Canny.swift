@@ -1,15 +1,14 @@
 extension PixelImage {
-  /// The edges of the image, white on black: Canny's detector (Canny, 1986) as `cv2.Canny` has it,
-  /// with Sobel's gradients of 3 x 3 pixels, of which the strongest of three channels counts, and
-  /// `|dx| + |dy|` for their size.
+  /// The edges of the image, white on black: Canny's detector (Canny, 1986) as in `cv2.Canny`, with
+  /// Sobel gradients of 3 x 3 pixels, the strongest of three channels, and the norm `|dx| + |dy|`.
   ///
-  /// - Parameter thresholds: gradients above the upper bound are edges, those above the lower one
-  ///   where they lead on from an edge.
+  /// - Parameter thresholds: gradients above the upper bound are edges, and gradients above the
+  ///   lower one are edges if they are connected to an edge.
   func cannyEdges(thresholds: ClosedRange<Int>) -> PixelImage {
     let gradients = Gradients(of: self)
     var marks = [UInt8](repeating: 0, count: width * height)
     var strong = gradients.markRidges(above: thresholds, &marks)
-    // What leads on from an edge is one, in all eight directions.
+    // Pixels connected to an edge are edges, in all eight directions.
     var target = marks.mutableSpan
     while let place = strong.popLast() {
       let (x, y) = (place % width, place / width)
@@ -31,17 +30,17 @@ extension PixelImage {
   }
 }
 
-/// The gradients of an image and their sizes, with a rim of zeros around.
+/// The gradients of an image and their norms, with a border of zeros.
 private struct Gradients {
   private let width: Int
   private let height: Int
-  /// The width of a line with its rim.
+  /// The width of a line with its border.
   private let pitch: Int
   private var across: [Int16]
   private var down: [Int16]
   private var sizes: [Int32]
 
-  /// Marks of what is an edge, and of what is one if it leads on from one.
+  /// Marks of edges, and of pixels that are edges if they are connected to one.
   static let (edge, weak): (UInt8, UInt8) = (255, 1)
 
   init(of image: PixelImage) {
@@ -50,7 +49,7 @@ private struct Gradients {
     down = across
     sizes = [Int32](repeating: 0, count: pitch * (height + 2))
     let count = 3 * width
-    // The three lines about one, weighed 1, 2, 1 and -1, 0, 1.
+    // The three lines around one, weighted by 1, 2, 1 and by -1, 0, 1.
     var sums = [Int16](repeating: 0, count: count)
     var differences = sums
     let source = image.pixels.span
@@ -69,7 +68,7 @@ private struct Gradients {
     }
   }
 
-  /// The gradients of a line, of the channel where they are largest.
+  /// The gradients of a line, from the channel in which they are largest.
   private mutating func fill(_ y: Int, _ sums: Span<Int16>, _ differences: Span<Int16>) {
     var place = pitch * (y + 1) + 1
     for x in 0..<width {
@@ -88,7 +87,7 @@ private struct Gradients {
     }
   }
 
-  /// Marks the pixels that are largest along their gradient, and gives those that are edges.
+  /// Marks the maxima along the gradient, and returns those that are edges.
   func markRidges(above thresholds: ClosedRange<Int>, _ marks: inout [UInt8]) -> [Int] {
     var strong: [Int] = []
     let sizes = sizes.span
@@ -105,10 +104,10 @@ private struct Gradients {
     return strong
   }
 
-  /// Whether no neighbor along the gradient is larger; of two of one size the first counts.
+  /// Whether no neighbor along the gradient is larger; of two equal ones the first counts.
   private func isRidge(_ place: Int, _ size: Int32) -> Bool {
     let (dx, dy) = (Int(across[place]), Int(down[place]))
-    // The tangent of 22.5 degrees in 15 bits; that of 67.5 is 2 more.
+    // The tangent of 22.5 degrees in 15 bits; that of 67.5 is greater by 2.
     let x = abs(dx) * 13573
     let y = abs(dy) << 15
     if y < x { return size > sizes[place - 1] && size >= sizes[place + 1] }

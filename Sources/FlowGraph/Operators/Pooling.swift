@@ -1,7 +1,7 @@
 internal import FlowCore
 
 extension Value {
-  /// The mean of each square of 2 x 2 pixels, or of what there is of it at an odd edge.
+  /// The mean of each square of 2 x 2 pixels, or of its part at an odd edge.
   ///
   /// `[rows, channels, height, width]` to half of height and width, rounded up.
   public func averagePooled() throws(GraphError) -> Value {
@@ -15,7 +15,7 @@ extension Value {
       ])
   }
 
-  /// Each square of pixels as the channels of one, in the order of PyTorch's `pixel_unshuffle`:
+  /// Each square of pixels as channels of one pixel, in the order of PyTorch's `pixel_unshuffle`:
   /// channel, row, column.
   ///
   /// `[rows, channels, height, width]` to
@@ -24,7 +24,7 @@ extension Value {
     try expect(rank: 4, for: "pixel unshuffle")
     let (rows, channels, height, width) = (shape[0], shape[1], shape[2] / side, shape[3] / side)
     guard shape[2] == height * side, shape[3] == width * side else {
-      throw mismatch("pixel unshuffle", "cannot cut \(shape) into squares of \(side) x \(side)")
+      throw mismatch("pixel unshuffle", "cannot split \(shape) into squares of \(side) x \(side)")
     }
     return try reshaped([rows, channels, height, side, width, side])
       .transposed([0, 1, 3, 5, 2, 4])

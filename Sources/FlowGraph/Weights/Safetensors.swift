@@ -68,7 +68,7 @@ public struct Safetensors: Sendable {
         bytes: start + entry.begin..<start + entry.end)
     }
     guard end == file.byteCount - start else {
-      throw invalid("goes on for \(file.byteCount - start - end) bytes after its last tensor")
+      throw invalid("continues for \(file.byteCount - start - end) bytes after its last tensor")
     }
     self.tensors = tensors
     metadata = header.metadata

@@ -10,8 +10,8 @@ struct CLIPVision {
   /// Maps the encoder of a folder in the layout of transformers: `config.json` and
   /// `model.safetensors`.
   ///
-  /// - Throws: a `ModelError` for a configuration that is not supported, a `GraphError` for weights
-  ///   that are missing or unknown.
+  /// - Throws: a `ModelError` for a configuration that is not supported, a `GraphError` for missing
+  ///   or unknown weights.
   init(folder: String, variant: String? = nil) throws {
     let file = try ConfigurationFile(path: "\(folder)/config.json")
     configuration = try CLIPVisionConfiguration(file)
@@ -29,15 +29,14 @@ struct CLIPVision {
     PixelSize(width: configuration.imageSide, height: configuration.imageSide)
   }
 
-  /// Mean and deviation of red, green and blue in the images that CLIP was trained with, within 0
-  /// and 1.
+  /// Mean and standard deviation of red, green and blue in CLIP's training images, in 0 to 1.
   private static let (mean, deviation): ([Float], [Float]) = (
     [0.48145466, 0.4578275, 0.40821073], [0.26862954, 0.26130258, 0.27577711]
   )
 
-  /// The image as the encoder reads it, of RGB within 0 and 255, `[rows, 3, height, width]`.
+  /// The encoder's input, from RGB in 0 to 255, `[rows, 3, height, width]`.
   ///
-  /// What stands before it in CLIP is for who brings the image: `PixelImage.bicubicMiddle`.
+  /// CLIP's resizing and cropping come before it: `PixelImage.bicubicMiddle`.
   func normalized(_ pixels: Value) throws(GraphError) -> Value {
     let graph = pixels.graph
     let (mean, deviation) = (Self.mean, Self.deviation)
@@ -54,7 +53,7 @@ struct CLIPVision {
       .linear(weights.root["visual_projection"])
   }
 
-  /// The last hidden state but one of normalized images, `[rows, tokens, width]`, as it is.
+  /// The second-to-last hidden state of normalized images, `[rows, tokens, width]`, not normalized.
   func penultimate(_ image: Value) throws(GraphError) -> Value {
     try hidden(image, layerCount: configuration.layerCount - 1)
   }

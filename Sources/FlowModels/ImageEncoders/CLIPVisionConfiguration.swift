@@ -1,7 +1,7 @@
 internal import FlowCore
 internal import FlowGraph
 
-/// What `image_encoder/config.json` says of a `CLIPVisionModelWithProjection`, checked.
+/// The checked `image_encoder/config.json` of a `CLIPVisionModelWithProjection`.
 struct CLIPVisionConfiguration: Equatable {
   /// The width of a hidden state.
   let width: Int
@@ -9,14 +9,14 @@ struct CLIPVisionConfiguration: Equatable {
   let projectionWidth: Int
   let layerCount: Int
   let headCount: Int
-  /// Pixels a side of the image that it reads.
+  /// The side in pixels of its input image.
   let imageSide: Int
-  /// Pixels a side of a patch, each of which is a token.
+  /// The side in pixels of a patch, each of which is a token.
   let patchSide: Int
   let activation: CLIPActivation
   let epsilon: Float
 
-  /// - Parameter file: that of the image encoder, or of a whole CLIP, of which it is a part.
+  /// - Parameter file: the configuration of the image encoder, or of a whole CLIP that contains it.
   init(_ file: ConfigurationFile) throws(ModelError) {
     try file.require("model_type", isOneOf: [.text("clip_vision_model"), .text("clip")])
     projectionWidth = try file.integer("projection_dim", default: 512, in: 1...65536)
@@ -40,7 +40,7 @@ struct CLIPVisionConfiguration: Equatable {
     epsilon = Float(try file.number("layer_norm_eps", default: 1e-5))
   }
 
-  /// The tokens of an image: one for all of it, and one for each patch.
+  /// The number of tokens of an image: one for the whole image, and one for each patch.
   var tokenCount: Int {
     let side = imageSide / patchSide
     return side * side + 1
@@ -69,9 +69,9 @@ struct CLIPVisionConfiguration: Equatable {
 
   /// The encoder's own weights, under their names in the file.
   ///
-  /// - Throws: a `GraphError` where a weight is missing or unknown.
+  /// - Throws: a `GraphError` for a missing or unknown weight.
   func weights(_ store: WeightStore) throws(GraphError) -> WeightStore {
-    // Older files hold the numbers from 0 on, which nothing needs; a whole CLIP its text encoder.
+    // Older files contain unused position ids; a whole CLIP contains its text encoder.
     let others = ["text_model.", "text_projection.", "logit_scale"]
     return try store.restricted(
       to: weightNames,

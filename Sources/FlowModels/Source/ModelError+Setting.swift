@@ -12,7 +12,7 @@ extension ModelError {
     case packageFolder
     /// The choice of the autoencoder.
     case autoencoder
-    /// Which upscaler, and how many times as large images become.
+    /// The upscaler and its factor.
     case upscaler
     /// The variant of a folder's weights.
     case variant
@@ -26,7 +26,7 @@ extension ModelError {
     case schedule
     /// The syntax of prompts.
     case promptSyntax
-    /// The size of pictures.
+    /// The size of images.
     case size
     /// The batch size.
     case rowCapacity
@@ -36,7 +36,7 @@ extension ModelError {
     case frameBuffer
     /// The number of images of a live stream that are decoded together.
     case decodeBatch
-    /// Which part of a run this process makes.
+    /// This process's share of a run.
     case share
   }
 }

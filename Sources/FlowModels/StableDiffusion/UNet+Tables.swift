@@ -2,7 +2,7 @@ internal import FlowCore
 internal import FlowGraph
 
 extension UNet {
-  /// The layers that read the text alone, in the order of the table: keys and values.
+  /// The layers that read only the text, in the order of the table: keys and values.
   func textLayers() throws(GraphError) -> [WeightScope] {
     var layers: [WeightScope] = []
     for attention in attentions() {
@@ -14,7 +14,7 @@ extension UNet {
     return layers
   }
 
-  /// The layers that read the time alone: the shift of each residual block.
+  /// The layers that read only the time: the shift of each residual block.
   func timeLayers() -> [WeightScope] {
     var blocks: [WeightScope] = []
     let count = configuration.levels.count
@@ -46,12 +46,12 @@ extension UNet {
     return found
   }
 
-  /// The tables that pay at a size of latents.
+  /// The tables that are worthwhile at a size of latents.
   ///
   /// Measured on Stable Diffusion 1.5: keys and values of a text are 22 % of a row's operations at
-  /// 64 pixels, 6 % at 128 and 1.6 % at 256. Tables take 15 % of a tick's time off at 64 and 9 % at
-  /// 128 (text 8 to 14 and 5, time the rest); from 256 on there is nothing to see, nor is there
-  /// with the starter's 40 tokens.
+  /// 64 pixels, 6 % at 128 and 1.6 % at 256. Tables save 15 % of a tick's time at 64 and 9 % at 128
+  /// (text 8 to 14 and 5, time the rest). From 256 on there is no measurable effect, and none with
+  /// the starter's 40 tokens.
   func worthwhileTables(_ shape: BatchShape) throws(GraphError) -> Tables {
     let row = try graph(
       BatchShape(rows: 1, height: shape.height, width: shape.width, tokens: shape.tokens))
@@ -61,14 +61,14 @@ extension UNet {
 }
 
 extension UNet.Tables {
-  /// The tables that some inputs are read from.
+  /// The tables of some inputs.
   init(_ inputs: Set<PortName>) {
     self = []
     if inputs.contains(Self.textInput) { insert(.text) }
     if inputs.contains(Self.timeInput) { insert(.time) }
   }
 
-  /// The inputs that are read from them.
+  /// The inputs that replace them.
   var inputs: [PortName] {
     (contains(.text) ? [Self.textInput] : []) + (contains(.time) ? [Self.timeInput] : [])
   }

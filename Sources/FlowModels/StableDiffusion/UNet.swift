@@ -8,7 +8,7 @@ struct UNet {
   let configuration: UNetConfiguration
   let weights: WeightScope
 
-  /// What is computed once, before the ticks, instead of at every tick.
+  /// Values that are computed once, before the ticks, instead of at every tick.
   struct Tables: OptionSet, Hashable {
     let rawValue: Int
     /// The keys and values of cross-attention, for each prompt.
@@ -20,17 +20,17 @@ struct UNet {
     static let (textInput, timeInput): (PortName, PortName) = ("texts", "times")
   }
 
-  /// Writes the network down, with `output` to come out.
+  /// Builds the network's graph, with the output `output`.
   ///
-  /// It takes `sample`; `timestep`, or `times` where they are read from a table; `hidden`, the
-  /// text's hidden states, or `texts`; and unless times are read from a table, what else they are
-  /// made of: where the network reads them `pooled` and `sizes`, and `guidance` (a thousand times
-  /// the scale less one).
+  /// Its inputs are `sample`; `timestep`, or `times` if the time projections are read from a table;
+  /// `hidden`, the text's hidden states, or `texts`; and unless times are read from a table, the
+  /// other inputs of the time embedding: `pooled` and `sizes`, and `guidance` (a thousand times the
+  /// scale less one), if the network reads them.
   ///
   /// - Parameters:
   ///   - size: the shapes.
-  ///   - tables: what is read from tables.
-  ///   - adapters: what is attached.
+  ///   - tables: the values that are read from tables.
+  ///   - adapters: the adapters.
   func graph(
     _ size: BatchShape, tables: Tables = [], adapters: [any NetworkAdapter] = []
   ) throws(GraphError) -> Graph {
@@ -69,7 +69,7 @@ struct UNet {
       places: places)
   }
 
-  /// Writes down what makes the table of a text: `hidden`, one row, to `table`.
+  /// Builds the graph of a text's table: from `hidden`, one row, to `table`.
   func textTableGraph(tokens: Int) throws(GraphError) -> Graph {
     let graph = Graph(name: "unet_texts_\(tokens)")
     let hidden = LayerTable.input(hiddenStates(rows: 1, tokens: tokens, in: graph))
@@ -77,8 +77,8 @@ struct UNet {
     return graph
   }
 
-  /// Writes down what makes the table of a time: `timestep` and what else it is made of, one row,
-  /// to `table`.
+  /// Builds the graph of a timestep's table: from `timestep` and the other inputs of the time
+  /// embedding, one row, to `table`.
   func timeTableGraph() throws(GraphError) -> Graph {
     let graph = Graph(name: "unet_times")
     let time = LayerTable.input(
@@ -106,8 +106,9 @@ struct UNet {
       .convolution(weights["conv_out"], padding: 1)
   }
 
-  /// The way down and the middle, of a sample behind the first layer: what comes out of the middle,
-  /// and what is kept for the way up, the sample first.
+  /// The down blocks and the middle block, from the sample after the first layer.
+  ///
+  /// Returns the middle block's output and the skip connections, the sample first.
   func encoded(
     _ entered: Value, time: LayerTable, text: LayerTable, hooks: NetworkHooks
   ) throws(GraphError) -> (middle: Value, skips: [Value]) {
@@ -121,11 +122,11 @@ struct UNet {
     return (middle, skips)
   }
 
-  /// The time as every residual block reads it, its activation already applied.
+  /// The time embedding as every residual block reads it, after its activation.
   ///
   /// - Parameters:
   ///   - timestep: the timesteps, `[rows]`.
-  ///   - input: gives what else it is made of, by the name and shape of an input.
+  ///   - input: the other inputs, by name and shape.
   func timeEmbedding(
     _ timestep: Value, reading input: (PortName, Shape) throws(GraphError) -> Value
   ) throws(GraphError) -> Value {
@@ -188,7 +189,7 @@ struct UNet {
       skips.append(hidden)
     }
     if !level.attendsDown {
-      // As diffusers has it, where what is added in place is added to the kept tensor too.
+      // As in diffusers, where the in-place addition changes the skip connection too.
       hidden = try hooks(.downBlock(index), hidden)
       skips[skips.count - 1] = hidden
     }
@@ -219,7 +220,7 @@ struct UNet {
       }
     }
     guard index > 0, let skip = skips.last else { return }
-    // To the size of what it is joined with, so that odd sizes come out as they went in.
+    // To the size of the skip connection, so that odd sizes are preserved.
     hidden = try hidden.upsampledNearest(height: skip.shape[2], width: skip.shape[3])
       .convolution(block["upsamplers"][0]["conv"], padding: 1)
   }

@@ -1,16 +1,16 @@
 extension UNetConfiguration {
-  /// An attention to the text.
+  /// A cross-attention: attention to the text.
   struct CrossAttention: Equatable {
     /// Its name in the network, such as `down_blocks.0.attentions.1.transformer_blocks.0.attn2`.
     let name: String
-    /// The level that it is at, from the largest image to the smallest.
+    /// Its level, from the highest resolution to the lowest.
     let level: Int
     let channels: Int
     let headCount: Int
   }
 
-  /// The attentions to the text in the order in which diffusers lists a network's parts, and files
-  /// that bring weights for each number them: the way down, the way up, the middle last.
+  /// The cross-attentions in diffusers' order of the network's parts, by which adapter files number
+  /// them: down blocks, up blocks, the middle block last.
   var crossAttentions: [CrossAttention] {
     func attentions(_ block: String, _ level: Int, count: Int) -> [CrossAttention] {
       let (index, level) = (level, levels[level])

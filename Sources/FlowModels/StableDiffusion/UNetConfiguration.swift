@@ -1,6 +1,6 @@
-/// What `unet/config.json` says of a `UNet2DConditionModel`, checked.
+/// The checked `unet/config.json` of a `UNet2DConditionModel`.
 public struct UNetConfiguration: Equatable, Sendable {
-  /// One level of the network, from the largest picture to the smallest.
+  /// One level of the network, from the highest resolution to the lowest.
   struct Level: Equatable {
     let channels: Int
     let layerCount: Int
@@ -22,12 +22,12 @@ public struct UNetConfiguration: Equatable, Sendable {
   let cosineFirst: Bool
   let frequencyShift: Float
   let hasMiddle: Bool
-  /// Whether the middle attends to the text; else it is one residual block (`UNetMidBlock2D`), as in
-  /// small ControlNets.
+  /// Whether the middle block attends to the text; otherwise it is one residual block
+  /// (`UNetMidBlock2D`), as in small ControlNets.
   var attendsInMiddle = true
-  /// What Stable Diffusion XL reads besides: a pooled text, and sizes.
+  /// The additional inputs of Stable Diffusion XL: pooled text and sizes.
   let addition: Addition?
-  /// The width of the sinusoids of the guidance scale, where the network reads it (LCM).
+  /// The width of the guidance scale's sinusoids, if the network reads it (LCM).
   let guidanceWidth: Int?
 
   /// The embedding of pooled text and sizes (`text_time`).
@@ -65,7 +65,7 @@ public struct UNetConfiguration: Equatable, Sendable {
       file)
     let layers = try file.integers(
       "layers_per_block", default: [Int](repeating: 2, count: count), count: count, in: 1...64)
-    // The number of heads is written under "attention_head_dim", by an old mistake that stayed.
+    // The number of heads is stored as "attention_head_dim", a historical mistake of the format.
     let headKey = file["num_attention_heads"] == nil ? "attention_head_dim" : "num_attention_heads"
     let heads = try file.integers(
       headKey, default: [Int](repeating: 8, count: count), count: count, in: 1...4096)

@@ -14,10 +14,10 @@ extension Value {
   ///
   /// - Parameters:
   ///   - layer: its weights.
-  ///   - heads: the heads of its attention.
-  ///   - activation: what stands between its two last layers.
-  ///   - epsilon: that of its normalizations.
-  ///   - mask: added to the products of its attention; nil where all tokens see each other.
+  ///   - heads: the number of attention heads.
+  ///   - activation: the activation between its two last layers.
+  ///   - epsilon: the epsilon of its normalizations.
+  ///   - mask: added to the attention scores; nil if all tokens attend to each other.
   func clipLayer(
     _ layer: WeightScope, heads: Int, activation: CLIPActivation, epsilon: Float,
     mask: Value? = nil

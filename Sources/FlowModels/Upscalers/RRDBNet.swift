@@ -1,13 +1,13 @@
 internal import FlowCore
 internal import FlowGraph
 
-/// `RRDBNet`: residual-in-residual dense blocks at the input's size, then convolutions at twice and
-/// four times that (Wang et al., 2018, arXiv:1809.00219; 2021, arXiv:2107.10833).
+/// `RRDBNet`: residual-in-residual dense blocks at the input's resolution, then convolutions at
+/// twice and four times that (Wang et al., 2018, arXiv:1809.00219; 2021, arXiv:2107.10833).
 struct RRDBNet {
   let configuration: RRDBNetConfiguration
   let weights: WeightScope
 
-  /// From an image within 0 and 1 to a larger one about within 0 and 1.
+  /// From an image in 0 to 1 to a larger one approximately in 0 to 1.
   func upscale(_ image: Value) throws(GraphError) -> Value {
     let first = try image.pixelUnshuffled(by: configuration.unshuffling)
       .convolution(weights["conv_first"], padding: 1)
@@ -36,7 +36,7 @@ struct RRDBNet {
     return try hidden * Self.residualScale + input
   }
 
-  /// Each convolution reads the input and what all before it have made.
+  /// Each convolution reads the input and the outputs of all earlier ones.
   private func denseBlock(_ input: Value, _ layer: WeightScope) throws(GraphError) -> Value {
     var features = [input]
     for index in RRDBNetConfiguration.blockConvolutions.dropLast() {

@@ -1,13 +1,13 @@
 internal import FlowCore
 internal import FlowGraph
 
-/// `SRVGGNetCompact`: convolutions at the input's size, whose last channels become pixels (Wang et
-/// al., 2021, arXiv:2107.10833, the compact models).
+/// `SRVGGNetCompact`: convolutions at the input's resolution, whose last channels become pixels
+/// (Wang et al., 2021, arXiv:2107.10833, the compact models).
 struct SRVGGNetCompact {
   let configuration: SRVGGNetConfiguration
   let weights: WeightScope
 
-  /// From an image within 0 and 1 to a larger one about within 0 and 1.
+  /// From an image in 0 to 1 to a larger one approximately in 0 to 1.
   func upscale(_ image: Value) throws(GraphError) -> Value {
     let body = weights["body"]
     let last = configuration.convolutionCount - 1

@@ -1,12 +1,12 @@
 internal import FlowCore
 
-/// What is known of an upscaler, read from the shapes of its weights.
+/// The configuration of an upscaler, read from the shapes of its weights.
 public struct UpscalerConfiguration: Equatable, Sendable {
-  /// Which network it is.
+  /// The kind of network.
   package enum Kind: Equatable, Sendable {
     /// The compact networks of Real-ESRGAN: realesr-general, realesr-animevideo.
     case compact(SRVGGNetConfiguration)
-    /// The networks of ESRGAN and Real-ESRGAN: RealESRGAN_x4plus and its kind.
+    /// The networks of ESRGAN and Real-ESRGAN, such as RealESRGAN_x4plus.
     case dense(RRDBNetConfiguration)
   }
 
@@ -14,7 +14,7 @@ public struct UpscalerConfiguration: Equatable, Sendable {
 
   init(_ kind: Kind) { self.kind = kind }
 
-  /// How many times as wide and as high an image comes out.
+  /// The ratio of the output's sides to the input's.
   public var factor: Int {
     switch kind {
     case .compact(let configuration): configuration.factor
@@ -30,7 +30,7 @@ public struct UpscalerConfiguration: Equatable, Sendable {
     }
   }
 
-  /// How far an output pixel sees, in input pixels to each side.
+  /// The receptive field of an output pixel, in input pixels to each side.
   package var reach: Int {
     switch kind {
     case .compact(let configuration): configuration.reach
@@ -38,7 +38,7 @@ public struct UpscalerConfiguration: Equatable, Sendable {
     }
   }
 
-  /// What the sides of an input must be multiples of.
+  /// The sides of an input must be multiples of this.
   package var alignment: Int {
     switch kind {
     case .compact: 1
@@ -46,7 +46,7 @@ public struct UpscalerConfiguration: Equatable, Sendable {
     }
   }
 
-  /// The bytes of float32 that one tensor takes for each pixel of the input, where it is widest.
+  /// The bytes per input pixel of the widest float32 tensor.
   package var widestByteCount: Int {
     switch kind {
     case .compact(let configuration):
@@ -72,7 +72,7 @@ package struct SRVGGNetConfiguration: Equatable, Sendable {
   let convolutionCount: Int
   let factor: Int
 
-  /// Each convolution sees a pixel further.
+  /// Each convolution extends the receptive field by a pixel.
   var reach: Int { convolutionCount }
 
   var shapes: [String: Shape] {
@@ -95,9 +95,9 @@ package struct RRDBNetConfiguration: Equatable, Sendable {
   /// The channels that each convolution of a dense block adds.
   let growth: Int
   let blockCount: Int
-  /// How many times the blocks' output is doubled in size.
+  /// The number of times that the blocks' output is doubled in size.
   let doublings: Int
-  /// The pixels a side that become channels before the first convolution; 1 for none.
+  /// The side in pixels of a pixel unshuffle before the first convolution; 1 for none.
   let unshuffling: Int
 
   /// The convolutions of a dense block.
@@ -108,7 +108,7 @@ package struct RRDBNetConfiguration: Equatable, Sendable {
   var factor: Int { (1 << doublings) / unshuffling }
 
   /// Fifteen convolutions of each block, one before and one after all of them; those after the
-  /// doublings see less than two pixels more.
+  /// doublings add less than two pixels.
   var reach: Int { unshuffling * (15 * blockCount + 4) }
 
   var shapes: [String: Shape] {

@@ -2,18 +2,18 @@ internal import FlowCore
 package import FlowGraph
 internal import Foundation
 
-/// A file that holds an upscaler, told by the names of its tensors.
+/// A file that contains an upscaler, recognized by the names of its tensors.
 package struct UpscalerFile: Sendable {
-  /// What a file may hold, for error messages.
+  /// The supported contents, for error messages.
   static let kinds =
     "the weights of SRVGGNetCompact (body.0.weight, body.1.weight ...) or RRDBNet "
     + "(conv_first.weight, body.0.rdb1.conv1.weight ..., or model.0.weight, "
     + "model.1.sub.0.RDB1.conv1.0.weight ...)"
 
-  /// What stands before the names of some files, the one that is read first.
+  /// Prefixes of the names in some files, the preferred one first.
   private static let prefixes = ["params_ema.", "params."]
 
-  /// The most layers and channels of a network.
+  /// The maximum number of layers and channels of a network.
   private static let limit = 1024
 
   package let path: String
@@ -21,20 +21,20 @@ package struct UpscalerFile: Sendable {
   /// The weights in BasicSR's names.
   package let weights: WeightStore
 
-  /// The file's name without its ending.
+  /// The file's name without its extension.
   package var name: String { URL(filePath: path).deletingPathExtension().lastPathComponent }
 
-  /// The network, to write graphs of.
+  /// The network, for building graphs.
   package var network: UpscalerNetwork {
     UpscalerNetwork(configuration: configuration, weights: weights.root)
   }
 
   /// Maps a file.
   ///
-  /// Names may stand behind `params_ema.`, which is read then, or `params.`.
+  /// Names may have the prefix `params_ema.`, which is preferred, or `params.`.
   ///
-  /// - Throws: `unsupported` where it holds no upscaler that is known, `fileInvalid` where it is not
-  ///   whole; a `GraphError` where it is no safetensors file.
+  /// - Throws: `unsupported` if it contains no known upscaler, `fileInvalid` if it is incomplete; a
+  ///   `GraphError` if it is not a safetensors file.
   package init(path: String) throws {
     self.path = path
     let stored = try WeightStore(file: path)
@@ -44,28 +44,28 @@ package struct UpscalerFile: Sendable {
     let store = prefix.map { prefix in
       stored.renamed { name in
         if name.hasPrefix(prefix) { return String(name.dropFirst(prefix.count)) }
-        // Beside the average of the weights there may be the last ones of the training.
+        // Besides the average of the weights the file may contain the last ones of the training.
         return Self.prefixes.contains(where: name.hasPrefix) ? nil : name
       }
     }
     (configuration, weights) = try Self.network(of: store ?? stored, path: path)
   }
 
-  /// A network between two of the same layers.
+  /// An interpolation of this network and another with the same layers.
   ///
   /// - Parameters:
-  ///   - other: the other one.
-  ///   - fraction: how much of the other one, 0 to 1.
+  ///   - other: the other network.
+  ///   - fraction: the weight of the other network, 0 to 1.
   package func interpolated(with other: UpscalerFile, fraction: Float) throws -> UpscalerFile {
     guard (0...1).contains(fraction) else {
       throw ModelError(
-        code: .requestInvalid, message: "an upscaler is mixed in by 0 to 1, got \(fraction)")
+        code: .requestInvalid, message: "the fraction of an upscaler is 0 to 1, got \(fraction)")
     }
     guard configuration == other.configuration else {
       throw ModelError(
         code: .requestInvalid,
         message: "'\(path)' and '\(other.path)' have different layers; only networks of the same "
-          + "layers can be mixed")
+          + "layers can be interpolated")
     }
     return UpscalerFile(
       path: path, configuration: configuration,
@@ -93,7 +93,7 @@ package struct UpscalerFile: Sendable {
         }
         throw invalid(
           path,
-          unknown.min().map { "has '\($0)', which an RRDBNet has not" }
+          unknown.min().map { "has '\($0)', which is not part of an RRDBNet" }
             ?? "has one layer under two names")
       }
       named = dense
@@ -104,7 +104,7 @@ package struct UpscalerFile: Sendable {
       let example = store.weights.keys.min().map { ", such as '\($0)'" } ?? ""
       throw ModelError(
         code: .unsupported,
-        message: "'\(path)' holds no upscaler that is known (\(store.weights.count) "
+        message: "'\(path)' contains no known upscaler (\(store.weights.count) "
           + "tensors\(example)); expected \(kinds)")
     }
     try check(named.shapes, against: configuration, path: path)
@@ -154,7 +154,7 @@ package struct UpscalerFile: Sendable {
     return configuration
   }
 
-  /// Checks that all weights are there, of the right extents, and no other.
+  /// Checks that all weights are present, with the right shapes, and no others.
   private static func check(
     _ found: [String: Shape], against configuration: UpscalerConfiguration, path: String
   ) throws(ModelError) {
@@ -164,7 +164,7 @@ package struct UpscalerFile: Sendable {
       throw invalid(path, "has no '\(missing)', which a \(name) of its size has")
     }
     if let unknown = found.keys.filter({ expected[$0] == nil }).min() {
-      throw invalid(path, "has '\(unknown)', which a \(name) of its size has not")
+      throw invalid(path, "has '\(unknown)', which is not part of a \(name) of its size")
     }
     for (tensor, shape) in expected.sorted(by: { $0.key < $1.key }) where found[tensor] != shape {
       throw invalid(path, "has '\(tensor)' of \(found[tensor] ?? []), expected \(shape)")
@@ -174,6 +174,6 @@ package struct UpscalerFile: Sendable {
   private static func invalid(_ path: String, _ problem: String) -> ModelError {
     ModelError(
       code: .fileInvalid,
-      message: "'\(path)' \(problem); choose another upscaler, or fetch it again")
+      message: "'\(path)' \(problem); choose another upscaler, or download it again")
   }
 }

@@ -1,11 +1,11 @@
-/// The names of an `RRDBNet`'s layers: those of BasicSR, which are the ones here, those of BSRGAN and
+/// The names of an `RRDBNet`'s layers: those of BasicSR, which are used here, those of BSRGAN and
 /// RealSR, and the numbers of the first ESRGAN, whose layers were one sequence.
 enum UpscalerNames {
-  /// A tensor's name as BasicSR has it; nil for one of another network.
+  /// A tensor's name in BasicSR; nil if it belongs to another network.
   ///
   /// - Parameters:
   ///   - name: the name in a file.
-  ///   - last: the number of the last layer of a sequence; nil where layers have names.
+  ///   - last: the number of the last layer of a sequence; nil if layers have names.
   static func canonical(_ name: String, last: Int?) -> String? {
     var parts = name.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
     guard parts.count >= 2, let kind = parts.popLast() else { return nil }
@@ -13,7 +13,7 @@ enum UpscalerNames {
     return layer.map { "\($0).\(kind)" }
   }
 
-  /// The number of the last layer of a sequence; nil where layers have names.
+  /// The number of the last layer of a sequence; nil if layers have names.
   static func lastLayer(of names: some Sequence<String>) -> Int? {
     names.compactMap { name in
       let parts = name.split(separator: ".")

@@ -1,7 +1,7 @@
 internal import FlowCore
 package import FlowGraph
 
-/// An upscaler's graph, pixels in and pixels out.
+/// An upscaler's graph, from pixels to pixels.
 package struct UpscalerNetwork {
   package let configuration: UpscalerConfiguration
   let weights: WeightScope
@@ -11,14 +11,14 @@ package struct UpscalerNetwork {
     self.weights = weights
   }
 
-  /// Writes the network down: `source`, 8-bit RGB `[1, height, width, 3]`, to `pixels` of the same
-  /// kind, and `sums`, which is finite where all of it is.
+  /// Builds the network's graph: from `source`, 8-bit RGB `[1, height, width, 3]`, to `pixels` of
+  /// the same type, and `sums`, which is finite if all values are.
   ///
   /// - Parameters:
   ///   - height: the input's height.
   ///   - width: the input's width.
-  ///   - factor: how many times as large the image becomes: the network's own factor, or half of it
-  ///     by area.
+  ///   - factor: the ratio of sizes: the network's own factor, or half of it with area
+  ///     downsampling.
   package func graph(height: Int, width: Int, factor: Int) throws(GraphError) -> Graph {
     precondition(configuration.makes(factor), "\(configuration.factor) does not make \(factor)")
     let graph = Graph(name: "upscaler_\(factor)x\(height)x\(width)")
@@ -31,7 +31,7 @@ package struct UpscalerNetwork {
     return graph
   }
 
-  /// From an image within 0 and 1, `[1, 3, height, width]`, to a larger one.
+  /// From an image in 0 to 1, `[1, 3, height, width]`, to a larger one.
   func upscale(_ image: Value) throws(GraphError) -> Value {
     switch configuration.kind {
     case .compact(let configuration):
@@ -43,7 +43,7 @@ package struct UpscalerNetwork {
 }
 
 extension UpscalerConfiguration {
-  /// Whether it makes images so many times as large: by itself, or by area from twice of that.
+  /// Whether it supports a factor: its own, or half of it with area downsampling.
   package func makes(_ factor: Int) -> Bool {
     self.factor == factor || self.factor == 2 * factor
   }

@@ -2,12 +2,12 @@ internal import FlowCore
 internal import FlowGraph
 
 extension Value {
-  /// A control image through convolutions of which every second makes it half as large
+  /// A control image through convolutions, every second of which halves its resolution
   /// (`ControlNetConditioningEmbedding`).
   ///
   /// - Parameters:
   ///   - layer: the layers.
-  ///   - channels: the channels at each size, from the full one on.
+  ///   - channels: the channels at each resolution, from the full one on.
   func controlHint(_ layer: WeightScope, channels: [Int]) throws(GraphError) -> Value {
     var hidden = try convolution(layer["conv_in"], padding: 1).silu()
     for index in 0..<2 * (channels.count - 1) {
@@ -19,12 +19,12 @@ extension Value {
 }
 
 extension WeightStore {
-  /// The weights of an adapter under names that no network has.
+  /// The weights of an adapter, renamed to names that no network has.
   func prefixed(_ name: String) -> WeightStore { renamed { "\(name).\($0)" } }
 }
 
 extension NetworkHooks {
-  /// The scales of an adapter's rows: `[rows, 1, ...]` each, of so many axes.
+  /// The scales of an adapter's rows: `[rows, 1, ...]` each, with this number of axes.
   func scales(
     of adapter: some ImageAdapter, rank: Int
   ) throws(GraphError) -> [Value] {

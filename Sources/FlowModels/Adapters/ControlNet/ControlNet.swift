@@ -2,20 +2,21 @@ internal import FlowCore
 package import FlowGraph
 internal import Foundation
 
-/// Opens ControlNets: networks beside a model's own that read a control image and add to what the
-/// model's blocks give (Zhang et al., 2023, arXiv:2302.05543).
+/// Opens ControlNets: networks that read a control image and add residuals to the outputs of a
+/// model's blocks (Zhang et al., 2023, arXiv:2302.05543).
 ///
-/// A ControlNet reads the sample, the timestep and the text, so it runs at every tick; what it makes
-/// of the control image alone is its image graph. Several on one network add up.
+/// A ControlNet reads the sample, the timestep and the text, so it runs at every tick. The part
+/// that depends on the control image alone is its image graph. Several ControlNets on one network
+/// add up.
 package enum ControlNet {
-  /// How a ControlNet is used.
+  /// Options of a ControlNet.
   package struct Options: Equatable, Sendable {
-    /// Whether only the conditional prediction is controlled, the less the shallower a layer is
-    /// (guess mode, for prompts that say little or nothing).
+    /// Whether only the conditional prediction is controlled, with a smaller scale for shallower
+    /// layers (guess mode, for prompts that say little or nothing).
     package var guesses: Bool
-    /// Which of its kinds of control images a union of several ControlNets reads.
+    /// The kind of control image, for a union of several ControlNets.
     package var mode: Int?
-    /// The middle of its weights' file names, such as `fp16`.
+    /// The variant in its weights' file names, such as `fp16`.
     package var variant: String?
 
     /// How engines hold the matrices of its fully connected layers; nil for floats.
@@ -38,12 +39,12 @@ package enum ControlNet {
   ///
   /// - Parameters:
   ///   - path: the folder or file.
-  ///   - name: what the names of its inputs and weights begin with, such as `adapter0`.
+  ///   - name: the prefix of the names of its inputs and weights, such as `adapter0`.
   ///   - family: the model's family, whose network it must fit.
-  ///   - factor: how many pixels of a side the model's autoencoder makes one latent pixel of.
-  ///   - options: how it is used.
-  /// - Throws: a `ModelError` for what is not supported or does not fit the model, a `GraphError` for
-  ///   weights that are missing or unknown.
+  ///   - factor: the side in pixels of a latent pixel of the model's autoencoder.
+  ///   - options: the options.
+  /// - Throws: a `ModelError` for a ControlNet that is not supported or does not fit the model, a
+  ///   `GraphError` for missing or unknown weights.
   package static func open(
     path: String, name: String, for family: any ModelFamily, factor: Int = 8,
     options: Options = Options()
@@ -86,7 +87,7 @@ package enum ControlNet {
   }
 }
 
-/// Where a ControlNet comes from and how it is used.
+/// The path and options of a ControlNet.
 struct ControlNetContext {
   let path: String
   let name: String
@@ -114,7 +115,7 @@ struct ControlNetContext {
     }
   }
 
-  /// - Throws: `fileInvalid` where a property differs.
+  /// - Throws: `fileInvalid` if a property differs.
   func check(_ traits: [Trait]) throws(ModelError) {
     guard let wrong = traits.first(where: { $0.own != $0.expected }) else { return }
     throw ModelError(
@@ -123,21 +124,21 @@ struct ControlNetContext {
         + "model's \(wrong.expected); it is for another kind of model")
   }
 
-  /// - Throws: `unsupported` where only ControlNets of UNets can do what is asked for.
+  /// - Throws: `unsupported` for an option that only ControlNets of UNets support.
   func refuseGuessing() throws(ModelError) {
     guard options.guesses else { return }
     throw ModelError(
       code: .unsupported,
       message: "'\(path)': guess mode is for ControlNets of Stable Diffusion 1, 2 and XL; this one "
-        + "is of a transformer, use it without")
+        + "is of a transformer; omit guess mode")
   }
 
-  /// - Throws: `requestInvalid` where a mode is given to a ControlNet that has none.
+  /// - Throws: `requestInvalid` if a mode is given to a ControlNet without modes.
   func refuseMode() throws(ModelError) {
     guard let mode = options.mode else { return }
     throw ModelError(
       code: .requestInvalid,
       message: "'\(path)': the ControlNet reads one kind of control image, and mode \(mode) was "
-        + "given; leave the mode out")
+        + "given; omit the mode")
   }
 }

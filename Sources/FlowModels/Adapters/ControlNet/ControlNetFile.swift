@@ -1,7 +1,8 @@
 internal import FlowGraph
 internal import Foundation
 
-/// What a ControlNet's folder or file holds: its configuration and weights, in diffusers' names.
+/// The content of a ControlNet's folder or file: its configuration and weights, in diffusers'
+/// names.
 struct ControlNetFile {
   let configuration: ConfigurationFile
   let weights: WeightStore
@@ -15,7 +16,7 @@ struct ControlNetFile {
 
   /// - Parameters:
   ///   - path: the folder or file.
-  ///   - variant: the middle of the weights' file names in a folder.
+  ///   - variant: the variant in the weights' file names of a folder.
   init(path: String, variant: String?) throws {
     var isFolder: ObjCBool = false
     guard unsafe FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
@@ -38,7 +39,7 @@ struct ControlNetFile {
       let beside = URL(filePath: path).deletingLastPathComponent().path + "/config.json"
       if ConfigurationFile.exists(beside) {
         let file = try ConfigurationFile(path: beside)
-        // That of a whole model, or of something else, says nothing of this file.
+        // The configuration of a whole model, or of something else, does not describe this file.
         if try file.text("_class_name")?.contains("ControlNet") == true {
           configuration = file
           return
@@ -50,15 +51,15 @@ struct ControlNetFile {
     guard weights.weights["controlnet_cond_embedding.conv_in.weight"] != nil else {
       throw ModelError(
         code: .unsupported,
-        message: "'\(path)' is no ControlNet of Stable Diffusion 1, 2 or XL "
-          + "(controlnet_cond_embedding.*, or input_hint_block.* in the original names); of other "
+        message: "'\(path)' is not a ControlNet of Stable Diffusion 1, 2 or XL "
+          + "(controlnet_cond_embedding.*, or input_hint_block.* in the original names); for other "
           + "models give the folder, with config.json")
     }
     configuration = ConfigurationFile(
       path: path, values: UNetControlNetConfiguration.values(of: weights.shapes))
   }
 
-  /// The weights of a file in the original names, of which there may be those of a whole model too.
+  /// The weights of a file in the original names, which may contain a whole model.
   private static func original(_ store: WeightStore, path: String) throws -> WeightStore {
     let isWhole = store.weights.keys.contains { $0.hasPrefix(prefix) }
     let own =
@@ -67,7 +68,7 @@ struct ControlNetFile {
     guard own.weights["time_embed.0.weight"] != nil else {
       throw ModelError(
         code: .unsupported,
-        message: "'\(path)' is no ControlNet: it has neither \(prefix)time_embed.0.weight nor "
+        message: "'\(path)' is not a ControlNet: it has neither \(prefix)time_embed.0.weight nor "
           + "time_embed.0.weight (the original names), nor time_embedding.linear_1.weight "
           + "(diffusers')")
     }
@@ -76,22 +77,23 @@ struct ControlNetFile {
       guard let name = names.current(weight.name) else {
         throw GraphError(
           code: .weightsInvalid,
-          message: "'\(path)': the ControlNet has '\(weight.name)', which none of Stable Diffusion "
-            + "has; it is of a kind that is not supported")
+          message:
+            "'\(path)': the ControlNet has '\(weight.name)', which no ControlNet of Stable "
+            + "Diffusion has; it is of a kind that is not supported")
       }
       return [weight.named(name)]
     }
   }
 }
 
-/// The names that layers of a ControlNet have in the original repository, as diffusers has them.
+/// The layers' names of a ControlNet in the original repository, mapped to diffusers' names.
 struct ControlNetNames {
   private let layersPerBlock: Int
   private let lastHint: Int
 
   /// - Parameter names: all names of a ControlNet.
   init(_ names: some Sequence<String>) {
-    // The first level ends where the image is made smaller.
+    // The first level ends where the resolution is halved.
     var (shrinking, blocks, hints): ([Int], [Int], [Int]) = ([], [], [])
     for name in names {
       if let block = SingleFile.number(in: name, after: "input_blocks.") {
@@ -104,7 +106,7 @@ struct ControlNetNames {
     lastHint = hints.max() ?? 0
   }
 
-  /// A name as diffusers has it; nothing where a ControlNet has no such layer.
+  /// A name in diffusers; nil if a ControlNet has no such layer.
   func current(_ name: String) -> String? {
     var reader = NameReader(name)
     if reader.take("zero_convs") {

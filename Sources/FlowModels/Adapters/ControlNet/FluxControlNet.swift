@@ -3,8 +3,8 @@ internal import FlowGraph
 
 /// A ControlNet of FLUX.1: `FluxControlNetModel`.
 ///
-/// Fewer blocks like those of the network read the sample with the control image added to its
-/// tokens; what each gives is added behind one or more blocks of the network.
+/// A smaller number of the network's blocks reads the sample with the control image added to its
+/// tokens; the output of each is added after one or more blocks of the network.
 struct FluxControlNet: ImageAdapter {
   let name: String
   let configuration: FluxControlNetConfiguration
@@ -103,7 +103,7 @@ struct FluxControlNet: ImageAdapter {
     }
   }
 
-  /// The token before the text that tells a union which kind of control image it reads.
+  /// The token before the text that selects the kind of control image of a union.
   private func modeToken(rows: Int, in graph: Graph) throws(GraphError) -> Value? {
     guard let mode, let count = configuration.modeCount else { return nil }
     let width = configuration.transformer.width

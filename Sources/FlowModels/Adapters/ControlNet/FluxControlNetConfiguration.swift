@@ -1,21 +1,21 @@
 internal import FlowGraph
 
-/// What `config.json` says of a `FluxControlNetModel`, checked.
+/// The checked `config.json` of a `FluxControlNetModel`.
 struct FluxControlNetConfiguration: Equatable {
-  /// The network whose blocks it has.
+  /// The configuration of its blocks.
   let transformer: FluxTransformerConfiguration
-  /// The kinds of control images that a union of ControlNets reads; nil where it is of one.
+  /// The number of kinds of control images of a union; nil for a ControlNet of one kind.
   let modeCount: Int?
-  /// How it reads the pixels of a control image; nil where it reads latents.
+  /// The convolutions over the control image's pixels; nil if it reads latents.
   let hint: Hint?
 
   /// Convolutions over pixels, whose patches are tokens (XLabs).
   struct Hint: Equatable {
     let channels: Int
     let patchSide: Int
-    /// The channels at each size, which are the same in all of them.
+    /// The channels at each resolution, the same in all of them.
     static let channels = [16, 16, 16, 16]
-    /// How many pixels of a side become one.
+    /// The side in pixels of an output pixel.
     static var factor: Int { 1 << (channels.count - 1) }
   }
 
@@ -51,7 +51,7 @@ struct FluxControlNetConfiguration: Equatable {
     }
   }
 
-  /// - Throws: `fileInvalid` where it is not of a network's kind.
+  /// - Throws: `fileInvalid` if it belongs to another kind of network.
   func check(
     fits network: FluxTransformerConfiguration, _ context: ControlNetContext
   ) throws(ModelError) {
@@ -89,9 +89,10 @@ struct FluxControlNetConfiguration: Equatable {
     }
   }
 
-  /// The mode that is asked for.
+  /// The requested mode.
   ///
-  /// - Throws: `requestInvalid` where a union is given none that it has, or another is given one.
+  /// - Throws: `requestInvalid` if a union is given no mode or an unknown one, or if another
+  ///   ControlNet is given one.
   func mode(_ context: ControlNetContext) throws(ModelError) -> Int? {
     guard let modeCount else {
       try context.refuseMode()
@@ -107,9 +108,9 @@ struct FluxControlNetConfiguration: Equatable {
     return mode
   }
 
-  /// The weights of a ControlNet, all of which are there, and no other.
+  /// Its weights; all must be present, and no others.
   ///
-  /// - Throws: a `GraphError` where a weight is missing or unknown.
+  /// - Throws: a `GraphError` for a missing or unknown weight.
   func weights(_ store: WeightStore) throws(GraphError) -> WeightStore {
     try store.restricted(to: weightNames, ignoring: { _ in false }, of: "a ControlNet of FLUX.1")
   }

@@ -3,8 +3,8 @@ internal import FlowGraph
 
 /// A ControlNet of Stable Diffusion 3 or 3.5: `SD3ControlNetModel`.
 ///
-/// Blocks like the first ones of the network read the sample with the latents of the control image
-/// added to its tokens; what each gives is added behind one or more blocks of the network.
+/// Blocks like the first ones of the network read the sample with the control image's latents added
+/// to its tokens; the output of each is added after one or more blocks of the network.
 struct SD3ControlNet: ImageAdapter {
   let name: String
   let configuration: SD3ControlNetConfiguration
@@ -30,8 +30,8 @@ struct SD3ControlNet: ImageAdapter {
   var weightStores: [WeightStore] { [store] }
   var readsConditioning: Bool { true }
   var scaleCount: Int { 1 }
-  /// Those that were trained on pooled texts of zeros read latents without the shift, as diffusers'
-  /// pipeline has it.
+  /// A ControlNet that was trained with zero pooled text reads latents without the shift, as in
+  /// diffusers' pipeline.
   var imageSpace: ImageSpace { .latents(isShifted: !configuration.zeroesPooledText) }
   private var weights: WeightScope { store.root[name] }
   private var tokens: PortName { PortName("\(name).tokens") }
@@ -64,7 +64,7 @@ struct SD3ControlNet: ImageAdapter {
       }
     } else {
       guard let embedded = hooks.embeddedSample else {
-        preconditionFailure("the network '\(graph.name)' lends no sample behind its first layer")
+        preconditionFailure("the network '\(graph.name)' provides no sample after its first layer")
       }
       var image = try embedded + control
       for index in 0..<layers.layerCount {
@@ -76,7 +76,7 @@ struct SD3ControlNet: ImageAdapter {
     let residuals = try samples.enumerated().map { index, sample throws(GraphError) in
       try sample.linear(weights["controlnet_blocks"][index]) * scale
     }
-    // Not behind the last block, whose text nothing reads; in floating point as diffusers has it.
+    // Not after the last block, whose text output is unused; in floating point as in diffusers.
     let interval = Double(blockCount) / Double(residuals.count)
     for block in 0..<blockCount - 1 {
       let residual = residuals[Int(Double(block) / interval)]

@@ -1,13 +1,13 @@
 internal import FlowGraph
 
-/// What `config.json` says of an `SD3ControlNetModel`, checked.
+/// The checked `config.json` of an `SD3ControlNetModel`.
 struct SD3ControlNetConfiguration: Equatable {
-  /// The network whose blocks it has, all of which change the text.
+  /// The configuration of its blocks, all of which update the text.
   let transformer: SD3TransformerConfiguration
-  /// Whether it reads the text; else its blocks are of the image alone, behind the first layer of the
-  /// model's network (Stable Diffusion 3.5 Large's).
+  /// Whether it reads the text; otherwise its blocks read the image alone, after the first layer of
+  /// the model's network (Stable Diffusion 3.5 Large).
   let readsText: Bool
-  /// Whether it was trained on pooled texts of zeros and on latents that are not shifted.
+  /// Whether it was trained with zero pooled text and with latents that are not shifted.
   let zeroesPooledText: Bool
 
   init(_ file: ConfigurationFile) throws(ModelError) {
@@ -19,7 +19,7 @@ struct SD3ControlNetConfiguration: Equatable {
     readsText =
       file["joint_attention_dim"] != nil || !file.keys.contains("joint_attention_dim")
     zeroesPooledText = try file.bool("force_zeros_for_pooled_projection", default: true)
-    // One with a text has positions of its own, one without has the network's.
+    // With text it has its own position embedding, without text it has the network's.
     try file.require("use_pos_embed", isOneOf: [.bool(readsText)])
     if readsText {
       guard file["pos_embed_type"] != nil || !file.keys.contains("pos_embed_type") else {
@@ -51,7 +51,7 @@ struct SD3ControlNetConfiguration: Equatable {
       ConfigurationFile(path: file.path, values: values))
   }
 
-  /// - Throws: `fileInvalid` where it is not of a network's kind.
+  /// - Throws: `fileInvalid` if it belongs to another kind of network.
   func check(
     fits network: SD3TransformerConfiguration, _ context: ControlNetContext
   ) throws(ModelError) {
@@ -78,9 +78,9 @@ struct SD3ControlNetConfiguration: Equatable {
     }
   }
 
-  /// The weights of a ControlNet, all of which are there, and no other.
+  /// Its weights; all must be present, and no others.
   ///
-  /// - Throws: a `GraphError` where a weight is missing or unknown.
+  /// - Throws: a `GraphError` for a missing or unknown weight.
   func weights(_ store: WeightStore) throws(GraphError) -> WeightStore {
     try store.restricted(
       to: weightNames, ignoring: { _ in false }, of: "a ControlNet of Stable Diffusion 3")

@@ -4,9 +4,9 @@ internal import Foundation
 
 /// A ControlNet of Stable Diffusion 1, 2 or XL: `ControlNetModel`.
 ///
-/// A copy of the network's way down and middle reads the sample with the control image added behind
-/// the first layer; what its blocks give is added to the network's own through layers that were
-/// zeros before training (Zhang et al., 2023, arXiv:2302.05543, section 3.2).
+/// A copy of the network's down blocks and middle block reads the sample with the control image
+/// added after the first layer. The outputs of its blocks are added to the network's own through
+/// layers that are initialized with zeros (Zhang et al., 2023, arXiv:2302.05543, section 3.2).
 struct UNetControlNet: ImageAdapter {
   let name: String
   let configuration: UNetControlNetConfiguration
@@ -26,7 +26,7 @@ struct UNetControlNet: ImageAdapter {
 
   var weightStores: [WeightStore] { [store] }
   var readsConditioning: Bool { true }
-  /// One for each tensor that is kept for the way up, and one for the middle.
+  /// One for each skip connection, and one for the middle block.
   var scaleCount: Int { configuration.skipCount + 1 }
   private var weights: WeightScope { store.root[name] }
   private var hint: PortName { PortName("\(name).hint") }
@@ -81,8 +81,8 @@ struct UNetControlNet: ImageAdapter {
     return try value * scale
   }
 
-  /// What is made of a control image before it is added to the sample: numbers of 0 to 1 through
-  /// convolutions that make it as small as latents (`ControlNetConditioningEmbedding`).
+  /// The control image's part of the input: values of 0 to 1 through convolutions that reduce it to
+  /// the resolution of latents (`ControlNetConditioningEmbedding`).
   func imageGraph(for size: PixelSize, isUnconditional: Bool) throws(GraphError) -> Graph {
     let graph = Graph(name: "\(name)_hint_\(size.width)x\(size.height)")
     var image = try graph.pixels(size) * (1 / 255)
@@ -99,8 +99,8 @@ struct UNetControlNet: ImageAdapter {
     return graph
   }
 
-  /// The same for all layers; in guess mode a tenth for the first and all for the middle, evenly on a
-  /// logarithmic scale between.
+  /// The same for all layers; in guess mode from a tenth for the first to all for the middle,
+  /// evenly on a logarithmic scale.
   func scales(_ scale: Float, isUnconditional: Bool) -> [Float] {
     let count = scaleCount
     // Both control the conditional prediction alone.

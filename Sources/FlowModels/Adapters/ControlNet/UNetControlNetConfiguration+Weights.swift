@@ -1,9 +1,9 @@
 internal import FlowGraph
 
 extension UNetControlNetConfiguration {
-  /// The weights of a ControlNet, all of which are there, and no other.
+  /// Its weights; all must be present, and no others.
   ///
-  /// - Throws: a `GraphError` where a weight is missing or unknown.
+  /// - Throws: a `GraphError` for a missing or unknown weight.
   func weights(_ store: WeightStore) throws(GraphError) -> WeightStore {
     try store.restricted(to: weightNames, ignoring: { _ in false }, of: "a ControlNet")
   }
@@ -49,7 +49,7 @@ extension UNetControlNetConfiguration {
       + (isWidening ? ["conv_shortcut"] : [])).map { "\(block).\($0)" }
   }
 
-  /// The layers of attentions, those with a bias and those without.
+  /// The layers of attention blocks, with and without a bias.
   private static func attention(
     _ block: String, depth: Int
   ) -> (named: [String], plain: [String]) {

@@ -1,16 +1,16 @@
 internal import FlowCore
 internal import FlowGraph
 
-/// What `config.json` says of a `ControlNetModel`, checked.
+/// The checked `config.json` of a `ControlNetModel`.
 struct UNetControlNetConfiguration: Equatable {
-  /// The network whose way down and middle it has.
+  /// The configuration of its down blocks and middle block.
   let unet: UNetConfiguration
-  /// The channels of what it makes of a control image, from the full size to that of latents.
+  /// The channels of the control image's convolutions, from the full resolution to that of latents.
   let hintChannels: [Int]
-  /// Whether it reads blue first.
+  /// Whether it reads BGR instead of RGB.
   let isBlueFirst: Bool
-  /// Whether what it adds is averaged over all positions, so that it says what is in an image and not
-  /// where (Shuffle); then it controls the conditional prediction alone.
+  /// Whether its residuals are averaged over all positions, so that they carry the content of an
+  /// image and not its layout (Shuffle); it then controls the conditional prediction alone.
   let isPooled: Bool
 
   private static let known: Set = [
@@ -53,21 +53,21 @@ struct UNetControlNetConfiguration: Equatable {
         "CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D",
       ])
     if case .list(let depths) = file["transformer_layers_per_block"] {
-      // The depth of a block without attention says nothing, and may be 0.
+      // The depth of a block without attention is unused, and may be 0.
       values["transformer_layers_per_block"] = .list(
         depths.enumerated().map { index, depth in
           down.indices.contains(index) && down[index] == "DownBlock2D" && depth == .integer(0)
             ? .integer(1) : depth
         })
     }
-    // It has no way up.
+    // It has no up blocks.
     values["up_block_types"] = .list(down.map { _ in .text("UpBlock2D") })
     var unet = try UNetConfiguration(ConfigurationFile(path: file.path, values: values))
     unet.attendsInMiddle = file["mid_block_type"] != plainMiddle
     self.unet = unet
   }
 
-  /// The tensors that are kept for the way up, to each of which it adds something.
+  /// The number of skip connections, to each of which it adds a residual.
   var skipCount: Int {
     1 + unet.levels.reduce(0) { $0 + $1.layerCount } + unet.levels.count - 1
   }
@@ -75,10 +75,10 @@ struct UNetControlNetConfiguration: Equatable {
   /// Whether any of its blocks attends to the text.
   private var readsText: Bool { unet.attendsInMiddle || unet.levels.contains(where: \.attendsDown) }
 
-  /// How many pixels of a side of the control image become one.
+  /// The side of control image pixels of an output pixel.
   var hintFactor: Int { 1 << (hintChannels.count - 1) }
 
-  /// - Throws: `fileInvalid` where it is not of a network's kind.
+  /// - Throws: `fileInvalid` if it belongs to another kind of network.
   func check(fits network: UNetConfiguration, _ context: ControlNetContext) throws(ModelError) {
     func layers(_ configuration: UNetConfiguration) -> [Int] {
       configuration.levels.map(\.layerCount)
@@ -101,13 +101,13 @@ struct UNetControlNetConfiguration: Equatable {
     ])
   }
 
-  /// What the shapes of a ControlNet's weights say of it, as its `config.json` would.
+  /// The `config.json` values that follow from the shapes of a ControlNet's weights.
   static func values(of shapes: [String: Shape]) -> [String: ConfigurationFile.Value] {
     var values = UNetConfiguration.values(of: shapes, .sd1)
     for key in ["up_block_types", "out_channels", "sample_size"] { values[key] = nil }
     values["_class_name"] = .text("ControlNetModel")
     if !shapes.has("mid_block.attentions") { values["mid_block_type"] = .text("UNetMidBlock2D") }
-    // Without any attention nothing says how wide a text is, and nothing reads it.
+    // Without attention the text's width is unknown and unused.
     if values["cross_attention_dim"] == .integer(0) { values["cross_attention_dim"] = nil }
     let hint = "controlnet_cond_embedding"
     let channels =

@@ -8,13 +8,13 @@ extension IPAdapter: ImageAdapter {
   package var resampling: ImageResampling { .bicubicMiddle }
   package var presets: [String] { Preset.allCases.map(\.rawValue) }
 
-  /// That of the image encoder, whatever the output's size.
+  /// The image encoder's size, for any output size.
   package func imageSize(for size: PixelSize) -> PixelSize { encoder.imageSize }
 
   /// The keys and values of a reference image, `<name>.table`.
   ///
-  /// For the unconditional prediction they are those of an embedding of zeros (plain), or of what
-  /// the encoder makes of an image of zeros, as diffusers has it.
+  /// For the unconditional prediction they are those of a zero embedding (plain), or of the
+  /// encoder's output for a zero image, as in diffusers.
   package func imageGraph(
     for size: PixelSize, isUnconditional: Bool
   ) throws(GraphError) -> Graph {
@@ -45,10 +45,10 @@ extension IPAdapter: ImageAdapter {
     return try scales(blocks.reduce(into: [:]) { $0[$1] = scale })
   }
 
-  /// Scales by the beginnings of attentions' names, such as `up_blocks.0.attentions.1`; the others'
+  /// Scales by prefixes of the attentions' names, such as `up_blocks.0.attentions.1`; all others
   /// are 0.
   ///
-  /// - Throws: `requestInvalid` where no attention begins so.
+  /// - Throws: `requestInvalid` for a prefix that no attention has.
   package func scales(_ blocks: [String: Float]) throws(ModelError) -> [Float] {
     let names = network.crossAttentions.map { $0.name + "." }
     if let unknown = blocks.keys.sorted().first(where: { block in
@@ -56,28 +56,28 @@ extension IPAdapter: ImageAdapter {
     }) {
       throw ModelError(
         code: .requestInvalid,
-        message: "the network has no attention to a text in '\(unknown)'; it has them in "
+        message: "the network has no cross-attention in '\(unknown)'; it has them in "
           + network.attendingBlocks.joined(separator: ", "))
     }
-    // The longest beginning is the nearest.
+    // The longest prefix takes precedence.
     let order = blocks.sorted { $0.key.count > $1.key.count }
     return names.map { name in
       order.first { name.hasPrefix($0.key.isEmpty ? "" : "\($0.key).") }?.value ?? 0
     }
   }
 
-  /// Which attentions see the reference (Wang et al., 2024, arXiv:2404.02733).
+  /// The cross-attentions that read the reference (Wang et al., 2024, arXiv:2404.02733).
   package enum Preset: String, CaseIterable, Sendable {
     /// All of them.
     case all
-    /// Those that decide on style.
+    /// Those that determine style.
     case style
-    /// Those that decide on layout.
+    /// Those that determine layout.
     case layout
     /// Both.
     case styleAndLayout = "style+layout"
 
-    /// The blocks, by the beginnings of attentions' names.
+    /// The blocks, as prefixes of the attentions' names.
     func blocks(of network: UNetConfiguration) -> [String] {
       let isXL = network.addition != nil
       let style = isXL ? "up_blocks.0.attentions.1" : "up_blocks.1"

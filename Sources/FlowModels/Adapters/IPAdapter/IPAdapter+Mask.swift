@@ -4,13 +4,13 @@ package import FlowGraph
 extension IPAdapter {
   private var maskInput: PortName { PortName("\(name).mask") }
 
-  /// The levels whose attentions the adapter acts at, the largest first.
+  /// The levels with cross-attentions, highest resolution first.
   private var levels: [Int] { Set(network.crossAttentions.map(\.level)).sorted() }
 
-  /// Makes the masks of all levels of one mask: `mask`, 8-bit `[1, height, width]` of the output's
-  /// size, 255 where the image acts, to `<name>.mask` of a row.
+  /// Computes the masks of all levels from one mask: from `mask`, 8-bit `[1, height, width]` of the
+  /// output's size, 255 where the image acts, to `<name>.mask` of a row.
   ///
-  /// Resized by a bicubic filter that reads four pixels a side, as diffusers has it.
+  /// Resized by cubic interpolation over four pixels, as in diffusers.
   package func maskGraph(for size: PixelSize) throws(GraphError) -> Graph? {
     guard isMasked else { return nil }
     let graph = Graph(name: "\(name)_mask_\(size)")
@@ -27,7 +27,7 @@ extension IPAdapter {
     return graph
   }
 
-  /// The mask of each level, `[rows, tokens, 1]`, of the input that holds all.
+  /// The mask of each level, `[rows, tokens, 1]`, from the input with all levels.
   func masks(_ hooks: NetworkHooks) throws(GraphError) -> [Int: Value] {
     let sizes = network.sizes(of: LatentSize(of: try hooks.networkInput("sample")))
     let count = levels.reduce(0) { $0 + sizes[$1].count }
@@ -47,7 +47,7 @@ extension IPAdapter {
 extension UNetConfiguration {
   /// The size of each level for latents of a size.
   func sizes(of latents: LatentSize) -> [LatentSize] {
-    // A convolution of 3 pixels in steps of 2, padded by one behind.
+    // A convolution of 3 pixels with stride 2, padded by one at the end.
     func halved(_ extent: Int) -> Int { (extent + downsamplePadding + 1 - 3) / 2 + 1 }
     return levels.indices.dropFirst().reduce(into: [latents]) { sizes, _ in
       guard let last = sizes.last else { return }

@@ -1,28 +1,28 @@
 internal import FlowCore
 package import FlowGraph
 
-/// An IP-Adapter: the network attends to a reference image beside the text (Ye et al., 2023,
-/// arXiv:2308.06721).
+/// An IP-Adapter: the network attends to a reference image in addition to the text (Ye et al.,
+/// 2023, arXiv:2308.06721).
 ///
-/// In each attention to the text, `attention(q, K, V) + scale * attention(q, K', V')` stands for
-/// `attention(q, K, V)`, where keys and values K' and V' are of the image's tokens.
+/// In each cross-attention, `attention(q, K, V) + scale * attention(q, K', V')` replaces
+/// `attention(q, K, V)`, where the keys K' and values V' come from the image's tokens.
 package struct IPAdapter: Sendable {
-  /// What the names of its inputs begin with.
+  /// The prefix of the names of its inputs.
   package let name: String
-  /// Whether each row has a mask of where the image acts, the input `<name>.mask`.
+  /// Whether each row has a mask of the area where the image acts, the input `<name>.mask`.
   package let isMasked: Bool
   let projection: ImageProjection
   let weights: WeightStore
   let encoder: CLIPVision
   let network: UNetConfiguration
-  /// How many pixels of a side the model's autoencoder makes one latent pixel of.
+  /// The side in pixels of a latent pixel of the model's autoencoder.
   let factor: Int
 
   /// Opens a file in the original names, with its image encoder.
   ///
   /// - Parameters:
   ///   - path: the file.
-  ///   - name: what the names of its inputs begin with, such as `adapter0`.
+  ///   - name: the prefix of the names of its inputs, such as `adapter0`.
   ///   - family: the model's family, whose network it must fit.
   ///   - encoder: the folder of the image encoder; nil for `image_encoder` beside the file.
   ///   - isMasked: whether each row has a mask.
@@ -68,7 +68,7 @@ package struct IPAdapter: Sendable {
   /// The tokens of an image.
   var tokenCount: Int { projection.tokenCount ?? encoder.configuration.tokenCount }
 
-  /// The layers that make the keys and values of each attention, in the order of the table.
+  /// The layers of the keys and values of each attention, in the order of the table.
   private var layers: [(keys: WeightScope, values: WeightScope)] {
     network.crossAttentions.indices.map { index in
       let layer = weights.root[IPAdapterFile.scope(of: index)]
@@ -78,23 +78,23 @@ package struct IPAdapter: Sendable {
 
   private var tableInput: PortName { PortName("\(name).table") }
 
-  /// The keys and values of all attentions, of an image as the encoder reads it: a table as
-  /// ``LayerTable`` reads it.
+  /// The keys and values of all attentions for a normalized image: a table as ``LayerTable`` reads
+  /// it.
   func table(of image: Value) throws(GraphError) -> Value {
     try table(
       ofEncoded: projection.readsEmbedding
         ? encoder.embedding(image) : encoder.penultimate(image))
   }
 
-  /// The same of what the encoder gives.
+  /// The keys and values of all attentions for the encoder's output.
   func table(ofEncoded encoded: Value) throws(GraphError) -> Value {
     let tokens = try projection.tokens(of: encoded, weights.root["image_proj"])
     try tokens.expect([1, tokenCount, projection.width], of: "the IP-Adapter's projection")
     return try LayerTable.input(tokens).table(of: layers.flatMap { [$0.keys, $0.values] })
   }
 
-  /// Adds `table`, `[rows, tokens, width]`, `scales`, `[rows, attentions]`, and where it is masked
-  /// `mask`, `[rows, latent pixels of all levels that attend]`.
+  /// Adds `table`, `[rows, tokens, width]`, `scales`, `[rows, attentions]`, and if it is masked
+  /// `mask`, `[rows, latent pixels of all levels with cross-attentions]`.
   package func attach(to hooks: inout NetworkHooks) throws(GraphError) {
     let (graph, rows) = (hooks.graph, hooks.rows)
     let places = try LayerTable.places(of: layers.flatMap { [$0.keys, $0.values] })

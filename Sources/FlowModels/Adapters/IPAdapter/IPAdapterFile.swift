@@ -2,8 +2,8 @@ internal import FlowCore
 internal import FlowGraph
 internal import Foundation
 
-/// The file of an IP-Adapter: `image_proj.*`, what makes tokens of an image, and `ip_adapter.*`, the
-/// keys and values of them in each attention of a network.
+/// The file of an IP-Adapter: `image_proj.*`, the projection of an image to tokens, and
+/// `ip_adapter.*`, the layers of keys and values in each cross-attention of a network.
 struct IPAdapterFile {
   let path: String
   let projection: ImageProjection
@@ -13,8 +13,8 @@ struct IPAdapterFile {
   /// - Parameters:
   ///   - path: the file.
   ///   - network: the network that it must fit.
-  /// - Throws: a `ModelError` for what is not supported or does not fit the network, a `GraphError`
-  ///   for weights that are missing or unknown.
+  /// - Throws: a `ModelError` for a file that is not supported or does not fit the network, a
+  ///   `GraphError` for missing or unknown weights.
   init(path: String, fitting network: UNetConfiguration) throws {
     self.path = path
     var isFolder: ObjCBool = false
@@ -43,9 +43,9 @@ struct IPAdapterFile {
     weights = try store.restricted(to: names, ignoring: { _ in false }, of: "IP-Adapter")
   }
 
-  /// Where the weights of an attention are, by its place among all attentions to the text.
+  /// The prefix of an attention's weights, by its index among all cross-attentions.
   ///
-  /// The files count the attentions of the image to itself as well, which stand before each.
+  /// The files count self-attentions too, each of which precedes a cross-attention.
   static func scope(of index: Int) -> String { "\(layersPrefix)\(2 * index + 1)" }
 
   private static func check(
@@ -64,7 +64,7 @@ struct IPAdapterFile {
     let count = shapes.count(of: String(layersPrefix.dropLast()))
     guard count == layers.count else {
       throw mismatch(
-        "the IP-Adapter is for \(count) attentions to a text, the model's network has "
+        "the IP-Adapter is for \(count) cross-attentions, the model's network has "
           + "\(layers.count)")
     }
     for (index, layer) in layers.enumerated() {
@@ -78,10 +78,10 @@ struct IPAdapterFile {
     }
   }
 
-  /// The image encoder that fits: the one in a folder, or beside the file where the published
-  /// repositories have it.
+  /// The matching image encoder: from a folder, or from where the published repositories have it
+  /// beside the file.
   ///
-  /// - Throws: `fileMissing` where there is none, `fileInvalid` where none fits.
+  /// - Throws: `fileMissing` if there is none, `fileInvalid` if none fits.
   func encoder(folder: String?, variant: String?) throws -> CLIPVision {
     let beside = URL(filePath: path).deletingLastPathComponent()
     let folders =

@@ -1,14 +1,14 @@
 internal import FlowCore
 internal import FlowGraph
 
-/// What makes tokens of what CLIP sees in a reference image, in the names of the original files
-/// (github.com/tencent-ailab/IP-Adapter).
+/// The projection of CLIP's output for a reference image to tokens, in the names of the original
+/// files (github.com/tencent-ailab/IP-Adapter).
 struct ImageProjection: Equatable {
-  /// How it is built.
+  /// The kind of projection.
   enum Kind: Equatable {
     /// One layer over the image embedding.
     case plain
-    /// Two layers over each token of the last hidden state but one (`full-face`).
+    /// Two layers over each token of the second-to-last hidden state (`full-face`).
     case full
     /// Queries that attend to those tokens (`plus`, `plus-face`), as in Flamingo (Alayrac et al.,
     /// 2022, arXiv:2204.14198).
@@ -16,9 +16,9 @@ struct ImageProjection: Equatable {
   }
 
   let kind: Kind
-  /// The width of what it reads.
+  /// The width of its input.
   let inputWidth: Int
-  /// The width of its tokens: that of the network's texts.
+  /// The width of its tokens: that of the network's text.
   let width: Int
   /// The number of its tokens; nil for as many as the image encoder has.
   let tokenCount: Int?
@@ -28,9 +28,9 @@ struct ImageProjection: Equatable {
   /// The tokens of a plain projection, in all published files.
   private static let plainTokenCount = 4
 
-  /// Reads its kind from the tensors of a file, without `image_proj.`.
+  /// Recognizes its kind from the tensors of a file, without `image_proj.`.
   ///
-  /// - Throws: `unsupported` for what is of another kind.
+  /// - Throws: `unsupported` for another kind.
   init(_ shapes: [String: Shape], path: String) throws(ModelError) {
     func extent(_ name: String, _ axis: Int) throws(ModelError) -> Int {
       guard let extent = shapes.extent(name, axis), extent > 0 else {
@@ -73,7 +73,7 @@ struct ImageProjection: Equatable {
       throw ModelError(
         code: .unsupported,
         message:
-          "'\(path)' holds no IP-Adapter that is known\(example); expected 'image_proj.' with "
+          "'\(path)' contains no known IP-Adapter\(example); expected 'image_proj.' with "
           + "'proj.weight' (plain), 'latents' (Plus) or 'proj.3.weight' (Full-Face)")
     }
   }
@@ -98,7 +98,7 @@ struct ImageProjection: Equatable {
     }
   }
 
-  /// The tokens of what the encoder gives: `[1, width]` of a plain one, `[1, tokens, width]` of the
+  /// The tokens of the encoder's output: `[1, width]` for a plain one, `[1, tokens, width]` for the
   /// others, to `[1, tokens, width]`.
   func tokens(of input: Value, _ weights: WeightScope) throws(GraphError) -> Value {
     switch kind {

@@ -6,14 +6,14 @@ extension T2IAdapter: ImageAdapter {
   package var readsConditioning: Bool { false }
   package var scaleCount: Int { 1 }
 
-  /// The output's size, brought up to what the first layer can cut into squares.
+  /// The output's size, rounded up to a multiple of the first layer's factor.
   package func imageSize(for size: PixelSize) -> PixelSize {
     let factor = configuration.factor
     func whole(_ extent: Int) -> Int { (extent + factor - 1) / factor * factor }
     return PixelSize(width: whole(size.width), height: whole(size.height))
   }
 
-  /// The features of an image; those of the unconditional prediction are the same.
+  /// The features of an image; the unconditional prediction has the same.
   package func imageGraph(
     for size: PixelSize, isUnconditional: Bool
   ) throws(GraphError) -> Graph {
@@ -47,17 +47,19 @@ extension T2IAdapter: ImageAdapter {
 }
 
 extension T2IAdapterConfiguration {
-  /// Where a stage's features are added: the stage of Stable Diffusion XL beyond the way down is
-  /// added behind the middle.
+  /// The hook of a stage's features.
+  ///
+  /// Stable Diffusion XL has no down block for the last stage, whose features are added after the
+  /// middle block.
   func hook(of stage: Int) -> NetworkHook {
     kind == .fullXL && stage == channels.count - 1 ? .middle : .downBlock(stage)
   }
 }
 
 extension UNetConfiguration {
-  /// Checks that an adapter's features have the channels and the sizes of what they are added to.
+  /// Checks that an adapter's features have the network's channels and sizes.
   ///
-  /// - Throws: `fileInvalid` where they have not.
+  /// - Throws: `fileInvalid` if they do not.
   func check(
     _ adapter: T2IAdapterConfiguration, factor: Int, path: String
   ) throws(ModelError) {
@@ -73,7 +75,7 @@ extension UNetConfiguration {
     }
     for (stage, channels) in adapter.channels.enumerated() {
       let level = min(stage, levels.count - 1)
-      // Where a block does not attend to the text, features are added behind its downsampling.
+      // If a block does not attend to the text, features are added after its downsampling.
       let depth = levels[level].attendsDown ? level : min(level + 1, levels.count - 1)
       let (own, expected) = (
         "\(channels) channels at 1/\(adapter.factor(of: stage)) of the image",

@@ -1,10 +1,10 @@
 internal import FlowCore
 internal import FlowGraph
 
-/// A T2I-Adapter: a small network that reads a control image alone, once, and whose features are
-/// added to what the network's way down makes of the sample (Mou et al., 2023, arXiv:2302.08453).
+/// A T2I-Adapter: a small network that reads only a control image, once, and whose features are
+/// added to the outputs of the network's down blocks (Mou et al., 2023, arXiv:2302.08453).
 package struct T2IAdapter: Sendable {
-  /// What the names of its inputs begin with.
+  /// The prefix of the names of its inputs.
   package let name: String
   let configuration: T2IAdapterConfiguration
   let weights: WeightStore
@@ -14,12 +14,12 @@ package struct T2IAdapter: Sendable {
   ///
   /// - Parameters:
   ///   - path: the folder or file.
-  ///   - name: what the names of its inputs begin with, such as `adapter0`.
+  ///   - name: the prefix of the names of its inputs, such as `adapter0`.
   ///   - family: the model's family, whose network it must fit.
-  ///   - factor: how many pixels of a side the model's autoencoder makes one latent pixel of.
-  ///   - variant: the middle of the file's name in a folder, such as `fp16`.
-  /// - Throws: a `ModelError` for what is not supported or does not fit the model, a `GraphError` for
-  ///   weights that are missing or unknown.
+  ///   - factor: the side in pixels of a latent pixel of the model's autoencoder.
+  ///   - variant: the variant in the file's name in a folder, such as `fp16`.
+  /// - Throws: a `ModelError` for an adapter that is not supported or does not fit the model, a
+  ///   `GraphError` for missing or unknown weights.
   package static func open(
     path: String, name: String, for family: any ModelFamily, factor: Int = 8,
     variant: String? = nil
@@ -43,7 +43,7 @@ package struct T2IAdapter: Sendable {
     return T2IAdapter(name: name, configuration: file.configuration, weights: file.weights)
   }
 
-  /// The features of an image of `[rows, channels, height, width]` within 0 and 1, the largest
+  /// The features of an image `[rows, channels, height, width]` in 0 to 1, highest resolution
   /// first.
   func features(of image: Value) throws(GraphError) -> [Value] {
     let root = weights.root
@@ -66,7 +66,7 @@ package struct T2IAdapter: Sendable {
   }
 
   private func residual(_ input: Value, _ layer: WeightScope) throws(GraphError) -> Value {
-    // The second layer of a full adapter sees one pixel, that of a light one its neighbors.
+    // The second layer of a full adapter has a kernel of one pixel, that of a light one of three.
     let padding = configuration.kind == .light ? 1 : 0
     return try input.convolution(layer["block1"], padding: 1).relu()
       .convolution(layer["block2"], padding: padding) + input

@@ -1,15 +1,16 @@
 internal import FlowCore
 internal import FlowGraph
 
-/// What `config.json` says of a `T2IAdapter`, checked, or what the tensors of an original file say.
+/// The checked `config.json` of a `T2IAdapter`, or the equivalent from the tensors of an original
+/// file.
 struct T2IAdapterConfiguration: Equatable {
-  /// How its stages are built.
+  /// The architecture of its stages.
   enum Kind: String, CaseIterable {
-    /// A stage for each level of Stable Diffusion 1, each half the size of the one before.
+    /// A stage for each level of Stable Diffusion 1, each half the resolution of the previous one.
     case full = "full_adapter"
-    /// The stages of Stable Diffusion XL, only the third of which halves the size.
+    /// Stages of Stable Diffusion XL, only the third of which halves the resolution.
     case fullXL = "full_adapter_xl"
-    /// Stages of a quarter of the channels, as the color adapter has them.
+    /// Stages with a quarter of the channels, as in the color adapter.
     case light = "light_adapter"
   }
 
@@ -19,10 +20,10 @@ struct T2IAdapterConfiguration: Equatable {
   /// The channels of each stage's features.
   let channels: [Int]
   let blockCount: Int
-  /// The pixels a side that the first layer sees as one.
+  /// The factor of the pixel unshuffle before the first layer.
   let factor: Int
 
-  /// The most by which a kind's configuration may divide the image.
+  /// The allowed factors.
   private static let factors = 1...64
 
   init(_ file: ConfigurationFile) throws(ModelError) {
@@ -40,7 +41,7 @@ struct T2IAdapterConfiguration: Equatable {
     switch kind {
     case .full: break
     case .fullXL:
-      // The reference's other stages have as many channels in as out.
+      // The reference's other stages have equal numbers of input and output channels.
       guard channels.count >= 3, Set(channels[2...]).count == 1 else {
         throw file.unsupported(
           "channels", expected: "3 stages or more, from the third on of equal channels")
@@ -50,20 +51,20 @@ struct T2IAdapterConfiguration: Equatable {
         throw file.unsupported("channels", expected: "multiples of 4")
       }
     }
-    // The last stage of a light adapter has the channels of the one before.
+    // The last stage of a light adapter has the channels of the previous one.
     self.channels = kind == .light ? channels + channels.suffix(1) : channels
   }
 
-  /// Whether a stage halves the size of the one before.
+  /// Whether a stage halves the resolution.
   func isHalved(_ stage: Int) -> Bool { kind == .fullXL ? stage == 2 : stage > 0 }
 
-  /// The channels that go into a stage.
+  /// The input channels of a stage.
   func inputs(of stage: Int) -> Int {
     guard stage == 0 else { return channels[stage - 1] }
     return kind == .light ? inputChannels * factor * factor : channels[0]
   }
 
-  /// Pixels a side for each number of a stage's features.
+  /// The ratio of the image's resolution to that of a stage's features.
   func factor(of stage: Int) -> Int {
     (0...stage).reduce(factor) { isHalved($1) ? $0 * 2 : $0 }
   }

@@ -11,9 +11,9 @@ struct T2IAdapterFile {
 
   /// - Parameters:
   ///   - path: the folder or file.
-  ///   - variant: the middle of the file's name in a folder, such as `fp16`.
-  /// - Throws: a `ModelError` for what is no T2I-Adapter or is not supported, a `GraphError` for
-  ///   weights that are missing or unknown.
+  ///   - variant: the variant in the file's name in a folder, such as `fp16`.
+  /// - Throws: a `ModelError` for a file that is not a T2I-Adapter or is not supported, a
+  ///   `GraphError` for missing or unknown weights.
   init(path: String, variant: String?) throws {
     self.path = path
     var isFolder: ObjCBool = false
@@ -32,12 +32,12 @@ struct T2IAdapterFile {
     } else {
       named = try WeightStore(file: path)
       let beside = URL(filePath: path).deletingLastPathComponent().appending(path: "config.json")
-      // A file of diffusers' names is one of a folder that brings its configuration.
+      // A file in diffusers' names belongs to a folder with its configuration.
       if named.weights.keys.contains(where: { $0.hasPrefix("adapter.") }),
         ConfigurationFile.exists(beside.path)
       {
         let file = try ConfigurationFile(path: beside.path)
-        // That of a whole model, or of something else, says nothing of this file.
+        // The configuration of a whole model, or of something else, does not describe this file.
         if try file.text("_class_name") == "T2IAdapter" { written = file }
       }
     }
@@ -50,10 +50,10 @@ struct T2IAdapterFile {
       to: configuration.weightNames, ignoring: { _ in false }, of: "T2I-Adapter")
   }
 
-  /// The names of diffusers, whether the file has those or the original repository's.
+  /// The names in diffusers, for a file in those or the original repository's names.
   ///
-  /// There the blocks of a full adapter are numbered through, the first of a stage with `in_conv`;
-  /// those of a light one are `body.<stage>.body.<block>`.
+  /// The original files number the blocks of a full adapter consecutively, the first of a stage
+  /// with `in_conv`; those of a light one are `body.<stage>.body.<block>`.
   private static func currentNames(_ store: WeightStore) -> WeightStore {
     let isCurrent = store.weights.keys.contains { $0.contains(".resnets.") }
     guard !isCurrent else { return store }
@@ -73,15 +73,15 @@ struct T2IAdapterFile {
     }
   }
 
-  /// The blocks of each stage of an original file: its stages are four.
+  /// The number of blocks of each stage of an original file, which has four stages.
   private static func originalBlockCount(_ shapes: [String: Shape]) -> Int {
     max(shapes.count(of: "body") / originalStageCount, 1)
   }
 
-  /// The stages of all adapters of the original repository.
+  /// The number of stages of all adapters of the original repository.
   private static let originalStageCount = 4
 
-  /// What the tensors of a file say, as its `config.json` would.
+  /// The `config.json` values that follow from the tensors of a file.
   private static func values(
     of shapes: [String: Shape], path: String
   ) throws(ModelError) -> [String: ConfigurationFile.Value] {
@@ -95,9 +95,9 @@ struct T2IAdapterFile {
       let example = shapes.keys.min().map { ", such as '\($0)'" } ?? ""
       throw ModelError(
         code: .unsupported,
-        message: "'\(path)' holds no T2I-Adapter (\(shapes.count) tensors\(example)); expected "
+        message: "'\(path)' contains no T2I-Adapter (\(shapes.count) tensors\(example)); expected "
           + "'body.0.block1.weight' and 'conv_in.weight', or 'body.0.in_conv.weight', as the "
-          + "original repository or diffusers has them")
+          + "original repository or diffusers names them")
     }
     // 8 x 8 or 16 x 16 pixels of one or of three channels.
     let known: [Int: (channels: Int, factor: Int)] = [
