@@ -128,7 +128,7 @@ public struct ServerOptions: Sendable {
   /// The addresses and networks of proxies whose `Forwarded` and `X-Forwarded-*` headers are
   /// accepted.
   public var trustedProxies: [String] = []
-  /// What makes images larger where requests ask for it; Lanczos' filter if nil.
+  /// The upscaler of requests that ask for larger images; nil for Lanczos' filter.
   public var upscaler: Upscaler?
   /// The maximum batch size; chosen by image size if nil.
   public var rowCapacity: Int?

@@ -2,19 +2,19 @@ public import FlowCore
 public import FlowEngine
 public import FlowModels
 
-/// A model that makes images: the first type to reach for.
+/// A model that generates images: the type to start with.
 ///
 /// ```swift
 /// let model = try await ImageModel.load("starter")
 /// let image = try await model.image("a fox on a blue background", seed: 7)
 /// ```
 ///
-/// Images of any sizes and prompts may be asked for at the same time; those of one size are in
-/// flight together, and all share the engines of the device. Each is the image that it would be
-/// alone. A ``Generator`` is the same for one size, with more to choose; ``LiveStream`` makes images
-/// of a stream of images.
+/// Images of any sizes and prompts may be requested at the same time. Those of one size are in
+/// flight together, and all share the engines of the device. Each image is identical to the image
+/// that it would be alone. A ``Generator`` does the same for one size, with more options;
+/// ``LiveStream`` transforms a stream of images.
 public actor ImageModel {
-  /// What is read of the model: its defaults, native size, components.
+  /// The checkpoint: its defaults, native size and components.
   public nonisolated let checkpoint: Checkpoint
   /// The engines of its device.
   public nonisolated let engines: EngineStore
@@ -22,14 +22,15 @@ public actor ImageModel {
   /// Those used last at the end.
   private var generators: [(size: PixelSize, generator: Generator)] = []
 
-  /// The most sizes that have engines at once; the size used least recently goes first.
+  /// The maximum number of sizes that have engines at once; the size used least recently is evicted
+  /// first.
   public static let sizeLimit = 4
 
-  /// Takes a model that was read.
+  /// Creates a model of a checkpoint.
   ///
   /// - Parameters:
   ///   - checkpoint: the model.
-  ///   - options: batch size, decoding; width and height are those of images that name none.
+  ///   - options: batch size, decoding; width and height apply to images without a size.
   ///   - engines: the engines of the device, which several models and live streams may share.
   public init(
     _ checkpoint: Checkpoint, options: GeneratorOptions = GeneratorOptions(),
@@ -40,20 +41,20 @@ public actor ImageModel {
     self.engines = engines
   }
 
-  /// Reads a model.
+  /// Loads a model.
   ///
   /// - Parameters:
   ///   - name: `starter`, a folder in diffusers' layout or a `.safetensors` file, or the name of a
-  ///     model that was pulled (`org/name`).
-  ///   - autoencoder: which autoencoder.
+  ///     pulled model (`org/name`).
+  ///   - autoencoder: the choice of autoencoder.
   ///   - options: batch size, decoding.
   ///   - engines: the engines of the device, which several models and live streams may share.
-  /// - Throws: a ``ModelError`` that says what is missing or not supported.
+  /// - Throws: a `ModelError` that says what is missing or not supported.
   public static func load(
     _ name: String = "starter", autoencoder: AutoencoderChoice = .automatic,
     options: GeneratorOptions = GeneratorOptions(), engines: EngineStore = .standard
   ) async throws -> ImageModel {
-    // Not on the caller's actor: headers of large models take a moment to read.
+    // Not on the caller's actor: reading the headers of large models takes time.
     let checkpoint = try await Task.detached {
       try Checkpoint.named(name, autoencoder: autoencoder)
     }.value
@@ -64,7 +65,7 @@ public actor ImageModel {
   ///
   /// - Parameters:
   ///   - prompt: what the image shows.
-  ///   - seed: the seed, 32 bits of which the default noise reads; nil for a random one.
+  ///   - seed: the seed, of which the default noise reads 32 bits; nil for a random one.
   ///   - size: the size of the image; nil for the model's own.
   public nonisolated func request(
     _ prompt: String, seed: UInt64? = nil, size: PixelSize? = nil
@@ -75,14 +76,14 @@ public actor ImageModel {
     return request
   }
 
-  /// Makes one image with the model's own step count, guidance and schedule.
+  /// Generates one image with the model's own step count, guidance and schedule.
   ///
   /// - Parameters:
   ///   - prompt: what the image shows.
   ///   - seed: the seed; nil for a random one.
   ///   - size: the size of the image; nil for the model's own.
   /// - Throws: `requestInvalid` for a size that the model cannot make, `memoryInsufficient`,
-  ///   `notFinite`; an ``EngineError``; `CancellationError`.
+  ///   `notFinite`; an `EngineError`; `CancellationError`.
   public func image(
     _ prompt: String, seed: UInt64? = nil, size: PixelSize? = nil
   ) async throws -> PixelImage {
@@ -97,7 +98,7 @@ public actor ImageModel {
     throw CancellationError()
   }
 
-  /// Makes images, and tells of them as it goes on.
+  /// Generates images and reports their progress.
   ///
   /// ```swift
   /// for try await update in model.images([model.request("a fox"), model.request("a rocket")]) {
@@ -112,8 +113,8 @@ public actor ImageModel {
   /// ```
   ///
   /// - Parameters:
-  ///   - requests: what the images show; those of one size are in flight together.
-  ///   - previewCount: how often each is shown before it is finished.
+  ///   - requests: the requests; those of one size are in flight together.
+  ///   - previewCount: the number of previews of each image.
   public nonisolated func images(
     _ requests: [GenerationRequest], previewCount: Int = 0
   ) -> ImageUpdates {
@@ -128,13 +129,13 @@ public actor ImageModel {
     try await generator(of: size).prepare()
   }
 
-  /// Lets go of all engines; images that are under way are finished first.
+  /// Releases all engines; images in flight are finished first.
   public func unload() { generators = [] }
 
-  /// The sizes that have engines, the one used last at the end.
+  /// The sizes that have engines, the most recently used last.
   public var sizes: [PixelSize] { generators.map(\.size) }
 
-  /// The size of an image that names none.
+  /// The size of an image without a size of its own.
   nonisolated func size(_ size: PixelSize?) -> PixelSize {
     let native = checkpoint.nativeSize
     return size

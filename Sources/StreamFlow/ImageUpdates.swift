@@ -1,39 +1,38 @@
 public import FlowCore
 internal import FlowModels
 
-/// What happens to images of an ``ImageModel``.
+/// The progress of images of an ``ImageModel``.
 public enum ImageUpdate: Sendable {
   /// The engines of a size are being compiled or loaded.
   case preparing(PixelSize)
   /// An image advanced a step.
   ///
   /// - Parameters:
-  ///   - index: which of the requests, from 0.
-  ///   - step: the evaluations that are done, from 1.
-  ///   - count: all evaluations that it takes.
+  ///   - index: the index of the request, from 0.
+  ///   - step: the number of finished evaluations, from 1.
+  ///   - count: the total number of evaluations.
   case stepped(index: Int, step: Int, count: Int)
-  /// A look at an unfinished image: where its velocity leads to so far.
+  /// A preview of an unfinished image: the end point of its current velocity.
   case preview(index: Int, PixelImage)
   /// An image is finished.
   case finished(GeneratedImage)
-  /// An image failed, and no other.
+  /// An image failed; the others continue.
   case failed(index: Int, any Error)
 }
 
-/// What happens to images that were asked for, as it happens; asking for the next update runs the
-/// next steps.
+/// The progress of requested images as it happens; asking for the next update runs the next steps.
 ///
-/// Ends when each image has finished or failed. Letting go of it, or cancelling the task, gives up what
-/// has not been made.
+/// Ends when each image has finished or failed. Releasing the sequence, or cancelling the task,
+/// cancels unfinished images.
 public struct ImageUpdates: AsyncSequence, Sendable {
-  /// What the sequence gives.
+  /// The type of the elements.
   public typealias Element = ImageUpdate
 
   let model: ImageModel
   let requests: [GenerationRequest]
   let previewCount: Int
 
-  /// Begins to make the images.
+  /// Starts generating the images.
   public func makeAsyncIterator() -> Iterator {
     // One size after another, in the order of their first images.
     var groups: [(size: PixelSize, indices: [Int])] = []
@@ -48,7 +47,7 @@ public struct ImageUpdates: AsyncSequence, Sendable {
     return Iterator(updates: self, groups: groups[...])
   }
 
-  /// Pulls updates.
+  /// Iterates over the updates.
   public struct Iterator: AsyncIteratorProtocol {
     fileprivate let updates: ImageUpdates
     fileprivate var groups: ArraySlice<(size: PixelSize, indices: [Int])>
@@ -64,7 +63,7 @@ public struct ImageUpdates: AsyncSequence, Sendable {
 
     /// The next update, or nil after the last image.
     ///
-    /// - Throws: `requestInvalid` for a request that cannot be met; an error of the engines;
+    /// - Throws: `requestInvalid` for an invalid request; an error of the engines;
     ///   `CancellationError`.
     public mutating func next() async throws -> ImageUpdate? {
       while true {

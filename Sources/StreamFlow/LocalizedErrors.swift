@@ -5,29 +5,29 @@ internal import FlowModels
 public import FlowText
 public import Foundation
 
-// Here, as the targets of some of these errors do without Foundation.
+// Conformances are here because the targets of some of these errors do not import Foundation.
 
 extension PlanError: LocalizedError {
-  /// The failure in words.
+  /// The message.
   public var errorDescription: String? { message }
 }
 
 extension GraphError: LocalizedError {
-  /// The failure in words.
+  /// The message.
   public var errorDescription: String? { message }
 }
 
 extension TextError: LocalizedError {
-  /// The failure in words.
+  /// The message.
   public var errorDescription: String? { message }
 }
 
 extension DecodedText.Problem: LocalizedError {
-  /// The failure in words.
+  /// The message.
   public var errorDescription: String? { message }
 }
 
 extension EngineError: LocalizedError {
-  /// The failure in words.
+  /// The message.
   public var errorDescription: String? { message }
 }

@@ -10,7 +10,7 @@ import Testing
     while await !condition() { await Task.yield() }
   }
 
-  @Test("Elements come out in the order that they went in, one waits for room, none is lost")
+  @Test("Elements keep their order, wait for room, and are not lost")
   func order() async {
     let queue = BoundedQueue<Int>(capacity: 2)
     let putting = Task {
@@ -59,7 +59,7 @@ import Testing
     #expect(await queue.nextBatch(limit: 9) == [1, 3])
   }
 
-  @Test("On hold nothing comes out; elements put in meanwhile come out afterwards")
+  @Test("While on hold no element is taken; elements added meanwhile are taken afterwards")
   func hold() async {
     let queue = BoundedQueue<Int>(capacity: 2)
     await queue.hold(true)

@@ -178,7 +178,7 @@ import Testing
   }
 
   @Test(
-    "A schedule that makes no falling times is an error, not a trap",
+    "A schedule without decreasing sigmas is an error, not a trap",
     arguments: [
       ("\"shift\": 1.0", "\"shift\": 1e17"), ("\"shift_terminal\": null", "\"shift_terminal\": 1"),
       ("\"shift_terminal\": null", "\"shift_terminal\": 2"),
@@ -190,7 +190,7 @@ import Testing
     let error = #expect(throws: ModelError.self) {
       try checkpoint.plan(for: GenerationRequest(prompt: "x"), width: 64, height: 64)
     }
-    #expect(error?.message.contains("make no times that fall from 1 to 0") == true)
+    #expect(error?.message.contains("give no sigmas that decrease from 1 to 0") == true)
   }
 
   @Test(

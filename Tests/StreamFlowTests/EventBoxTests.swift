@@ -110,7 +110,7 @@ import Testing
       await Self.until(mailbox, ["b", "c", "d"])
       await mailbox.change { $0.close(2) }
       await Self.until(mailbox, ["c", "d"])
-      // Another who waits for the same stream relieves the one before.
+      // Another waiting task of the same stream replaces the earlier one.
       group.addTask { await mailbox.wait(for: 3, as: "e") }
       await Self.until(mailbox, ["d", "e"])
       await mailbox.change { $0.wake(4) }

@@ -44,7 +44,7 @@ import Testing
     let before = await generator.statistics.imageCount
     let one = try await Self.image(Self.request(99), generator)
     let after = await generator.statistics.imageCount
-    // Beside its own ticks 3 of 4 rows are the other's; more are made until this task goes on.
+    // Beside its own ticks 3 of 4 rows are the other's; more are made until this task continues.
     #expect(after - before < 24, "\(after - before) images were made meanwhile")
     let images = try await long.value
     #expect(images.count == 48)

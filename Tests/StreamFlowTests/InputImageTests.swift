@@ -117,7 +117,7 @@ import Testing
     let error = await #expect(throws: ModelError.self) {
       _ = try await generator.images(for: [request])
     }
-    #expect(error?.message.hasPrefix("selfNegative guidance leads away from a reference") == true)
+    #expect(error?.message.hasPrefix("selfNegative guidance needs a reference") == true)
     request.source = InputImage(image: Self.gradient(8, 8), strength: 0)
     let weak = await #expect(throws: ModelError.self) {
       _ = try await generator.images(for: [request])

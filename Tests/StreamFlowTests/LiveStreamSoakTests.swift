@@ -8,13 +8,13 @@ import Testing
 
 /// A long run with changes at random: `STREAMFLOW_SOAK_MINUTES=20 swift test --filter Soak`.
 ///
-/// Without the variable it is a few seconds long. `STREAMFLOW_SOAK_SPARE=0` lets go of the engines of
+/// Without the variable it is a few seconds long. `STREAMFLOW_SOAK_SPARE=0` releases the engines of
 /// a size as soon as it is changed away from (``LiveOptions/spareByteCount``).
 @Suite(.tags(.engine)) struct LiveStreamSoakTests {
   private static let minutes =
     ProcessInfo.processInfo.environment["STREAMFLOW_SOAK_MINUTES"].flatMap { Double($0) } ?? 0.08
 
-  @Test("Whatever changes, every input comes out in its turn, and memory stays as it is")
+  @Test("With any changes, every input is delivered in order, and memory does not grow")
   func soak() async throws {
     let settings = LiveStreamTests.settings {
       $0.filter = FrameGate.Settings(threshold: 0.9999, maximumSkips: 3)

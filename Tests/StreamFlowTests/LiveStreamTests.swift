@@ -58,7 +58,7 @@ import Testing
     return frames
   }
 
-  /// Expects each image to be the one that its input comes to by itself.
+  /// Expects each image to be identical to the one of its input alone.
   static func expectAlone(_ frames: [LiveFrame], inputs: [PixelImage]) async throws {
     var generators: [[Int?]: Generator] = [:]
     for frame in frames {
@@ -183,7 +183,7 @@ import Testing
   }
 
   @Test(
-    "A change that needs engines lets the stream continue with the old size until they are there")
+    "A change that needs engines lets the stream continue with the old size until they are ready")
   func noStall() async throws {
     let stream = try Self.stream(rows: 4)
     try await stream.prepare()
@@ -214,7 +214,7 @@ import Testing
   }
 
   @Test(
-    "A change back takes effect at once where there is room for engines that nothing needs",
+    "A change back takes effect at once if there is room for idle engines",
     arguments: [
       (0, [false, true, true, true, true]),
       // The size of the change before stays, the one before that is released.
@@ -320,7 +320,7 @@ import Testing
     #expect(statistics.skippedCount == 3 && statistics.madeCount == 4)
   }
 
-  @Test("A group that is not full comes out when the stream is drained, and at its end")
+  @Test("A group that is not full is delivered when the stream is drained, and at its end")
   func groups() async throws {
     let stream = try Self.stream(frameBuffer: 3)
     var iterator = stream.frames.makeAsyncIterator()
@@ -356,7 +356,7 @@ import Testing
 }
 
 extension EngineBuilder {
-  /// Holds the builder's thread until it is told to continue.
+  /// Holds the builder's thread until it may continue.
   fileprivate func hold(started: DispatchSemaphore, until release: DispatchSemaphore) {
     started.signal()
     release.wait()

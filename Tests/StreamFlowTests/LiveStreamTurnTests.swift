@@ -92,7 +92,7 @@ import Testing
     #expect(isNew == [true, false] && seconds[0] == seconds[1])
   }
 
-  @Test("Of rows within 3 % of the most a second the fewest are chosen")
+  @Test("Among row counts within 3 % of the best throughput, the lowest is chosen")
   func chosenRows() {
     let calibration = RowCalibration(
       seconds: [1: 0.010, 2: 0.0162, 4: 0.0320, 8: 0.0640], isNew: true)

@@ -107,7 +107,7 @@ import Testing
     ] { #expect(ScheduleChoice(text) == nil, "\(text)") }
   }
 
-  @Test("What a folder, its name and its notes say, in that order from last to first")
+  @Test("The precedence of a folder's overrides, its name and its files")
   func folders() throws {
     let temporary = try TemporaryFolder()
     let folder = "\(temporary.path)/My-PeRFlow-v2"

@@ -52,7 +52,7 @@ import Testing
     }
   }
 
-  @Test("What is in flight together in 8 bits comes out as it would alone")
+  @Test("Images in flight together in int8 are the same as alone")
   func together() async throws {
     let quantized = try Checkpoint.starter().quantized()
     let together = try await Self.pictures(quantized, rowCapacity: 8)

@@ -65,7 +65,7 @@ import Testing
       "auto", "flow-match", "rectified", "perflow", "perflow:windows=2,prediction=ddim_eps", "lcm",
       "euler", "euler-ancestral",
     ]
-    // Written down: what is recorded may not depend on how many there are.
+    // Stated explicitly: the recorded values must not change when solvers are added.
     let solvers: [Solver] = [.euler, .heun, .adamsBashforth2]
     var guidances: [Guidance] = [.none, .full(scale: 4), .onetimeNegative(scale: 3, delta: 0.9)]
     if model == "lcm" { guidances.append(.distilled(scale: 7)) }
@@ -97,7 +97,7 @@ import Testing
         }
       }
     }
-    // Alone: what flies beside a long prompt has its own repeated, which rounds in another way.
+    // Alone: a prompt in flight beside a longer one is repeated, which rounds differently.
     let long = requests.filter { $0.0.hasSuffix("long") }
     let short = requests.filter { !$0.0.hasSuffix("long") }
     return try await hashes(short, checkpoint, rows: 4)

@@ -223,7 +223,7 @@ import Testing
     #expect(ends == [[49407, 49407], [0, 0]])
   }
 
-  @Test("The schedule of a file is not known until its notes say it")
+  @Test("The schedule of a file is unknown until its overrides state it")
   func schedule() throws {
     let path = try write("sd2")
     let unknown = try Checkpoint(file: path)

@@ -140,7 +140,7 @@ import Testing
     await #expect(throws: CancellationError.self) { try await task.value }
   }
 
-  @Test("An image with NaN or infinity is an error with its seed; the others come out")
+  @Test("An image with NaN or infinity is an error with its seed; the others succeed")
   func notFinite() async throws {
     var wild = Self.request("fox", seed: 77)
     wild.guidance = .full(scale: 3e38)
@@ -203,7 +203,7 @@ import Testing
     #expect(generator.cut(of: "a fox") == nil)
     let long = String(repeating: "fox ", count: 40) + "end"
     #expect(generator.cut(of: long, syntax: .plain)?.hasSuffix("fox end") == true)
-    #expect(generator.cut(of: long) == nil)  // it goes on in a second chunk
+    #expect(generator.cut(of: long) == nil)  // it continues in a second chunk
     // Eight chunks of 38 tokens.
     #expect(generator.cut(of: String(repeating: "fox ", count: 304) + "end") == "end")
   }

@@ -105,7 +105,7 @@ import Testing
     expectClose(results[1], results[0], relativeTolerance: 1e-5)
   }
 
-  @Test("One way of cutting gives windows of one length around parts that cover the axis")
+  @Test("Tiles have windows of equal length around parts that cover the axis")
   func tilings() {
     for (length, own, margin) in [(10, 3, 1), (7, 7, 2), (7, 9, 2), (64, 5, 11), (9, 4, 0)] {
       let tiling = Tiling(length: length, own: own, margin: margin)
@@ -120,7 +120,7 @@ import Testing
     #expect(Tiling(length: 5, own: .max, margin: 0).tiles == [.init(own: 0..<5, window: 0..<5)])
   }
 
-  @Test("Large images are decoded in tiles, small ones whole, unless said otherwise")
+  @Test("By default large images are decoded in tiles, small ones whole")
   func choice() throws {
     let full = try Checkpoint(folder: PipelineTests.folder("sd")).autoencoder
     let tiny = try Checkpoint.starter().autoencoder

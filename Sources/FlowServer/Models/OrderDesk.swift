@@ -169,8 +169,8 @@ actor OrderDesk {
     guard count > limits.upscaledPixelCount else { return }
     throw ServerError.invalid(
       "\(order.imageCount) images of \(size) have \(count) pixels when they are \(factor) times as "
-        + "large, and at most \(limits.upscaledPixelCount) are made at once; ask for fewer or smaller "
-        + "ones, or make them a job (POST /v1/jobs)", parameter: "upscale")
+        + "large, and at most \(limits.upscaledPixelCount) are made at once; ask for fewer or "
+        + "smaller ones, or make them a job (POST /v1/jobs)", parameter: "upscale")
   }
 
   /// The same with a time limit, after which the order is cancelled.

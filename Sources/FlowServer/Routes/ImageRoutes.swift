@@ -42,7 +42,7 @@ struct ImageRoutes: Sendable {
     }
     var response = Response.bytes(
       bytes, type: name.mediaType, caching: "private, max-age=3600, immutable")
-    // Anyone who has the unguessable address may embed the image in another page.
+    // Anyone with the unguessable address may embed the image in another page.
     if let name = HTTPField.Name.crossOriginResourcePolicy {
       response.headers[name] = "cross-origin"
     }

@@ -18,7 +18,7 @@ struct ImageOrder: Sendable {
   let prompts: [String]
   let count: Int
   let size: PixelSize?
-  /// How many times as wide and as high finished images become; nil for as they are.
+  /// The factor of the finished images' width and height; nil for none.
   var upscale: Int?
   var sampling: SamplingFields
   let encoding: ImageEncoding

@@ -3,12 +3,12 @@ public import FlowModels
 internal import FlowText
 
 extension Checkpoint {
-  /// The most unknown words, and the most prompts without a subject, that advice names one by one.
+  /// How many unknown words, and how many prompts without a subject, are named one by one.
   static let adviceLimit = 8
-  /// The most prompts that advice is given on.
+  /// How many prompts are checked at most.
   private static let promptLimit = 10_000
 
-  /// Why a request is likely to disappoint, before anything is computed.
+  /// Reasons why a request is likely to disappoint, found before anything is computed.
   ///
   /// - Parameters:
   ///   - request: the request.
@@ -22,10 +22,11 @@ extension Checkpoint {
       + advice(onWidth: width, height: height)
   }
 
-  /// Why prompts are likely to disappoint: words and things that the model was not trained on.
+  /// Reasons why prompts are likely to disappoint: words and things that the model was not trained
+  /// on.
   ///
-  /// A model that brings no ``PromptVocabulary`` gives none, nor does one whose weights were changed
-  /// by a LoRA, which may have taught it more.
+  /// Empty for a model without a ``PromptVocabulary``, and for a model whose weights a LoRA has
+  /// changed, since the LoRA may have taught it more.
   ///
   /// - Parameters:
   ///   - prompts: the prompts.
@@ -81,11 +82,11 @@ extension Checkpoint {
     return [RequestAdvice(code: code, message: "\(words) \(what)")]
   }
 
-  /// Why a size is likely to disappoint: the model was trained for another one.
+  /// Reasons why a size is likely to disappoint: the model was trained for another one.
   ///
-  /// A model whose ``PromptVocabulary`` lists sizes draws well in those alone. Of any other model,
-  /// sizes whose area is 0.5 to 2.25 times that of ``nativeSize``, with no side longer than twice
-  /// that of a square of that area, are not remarked upon.
+  /// A model whose ``PromptVocabulary`` lists sizes is only good at those. For other models, a size
+  /// is accepted without advice if its area is 0.5 to 2.25 times that of ``nativeSize`` and no side
+  /// is longer than twice the side of a square of that area.
   ///
   /// - Parameters:
   ///   - width: the width of the image in pixels.
@@ -119,7 +120,7 @@ extension Checkpoint {
 }
 
 extension PromptSyntax {
-  /// The words of a prompt without signs of weight.
+  /// The words of a prompt without weighting syntax.
   func text(of prompt: String) -> String {
     switch self {
     case .plain: prompt

@@ -2,19 +2,19 @@ internal import FlowCore
 internal import FlowGraph
 public import FlowModels
 
-/// What a checkpoint is made of, in words and numbers.
+/// The components, sizes and defaults of a checkpoint.
 public struct ModelReport: Encodable, Sendable {
-  /// One of a checkpoint's networks.
+  /// One network of a checkpoint.
   public struct Component: Encodable, Sendable {
     /// Its folder in the checkpoint.
     public let name: String
     /// Its class.
     public let architecture: String
-    /// The number of its weights' elements.
+    /// The number of parameters.
     public let parameters: Int
-    /// What the elements are stored as.
+    /// The element types that the weights are stored in.
     public let types: [String]
-    /// The bytes they take on disk.
+    /// The bytes that the weights take on disk.
     public let byteCount: Int
 
     init(_ component: FlowModels.Component) {
@@ -29,34 +29,34 @@ public struct ModelReport: Encodable, Sendable {
 
   /// The checkpoint's name.
   public let name: String
-  /// Where it is.
+  /// The folder or file of the checkpoint.
   public let folder: String
-  /// The pipeline it is of.
+  /// The pipeline family.
   public let family: String
   /// The schedule's class, as the checkpoint names it.
   public let schedule: String
-  /// The default sampling schedule, as it is written on the command line.
+  /// The default sampling schedule, as written on the command line.
   public let plan: String?
-  /// Why it takes that.
+  /// The reason for that schedule.
   public let planReason: String
-  /// The width of images in pixels that it was trained for.
+  /// The image width in pixels that the model was trained for.
   public let width: Int
-  /// The height of images in pixels that it was trained for.
+  /// The image height in pixels that the model was trained for.
   public let height: Int
-  /// The number of steps that suits it.
+  /// The default number of steps.
   public let steps: Int
-  /// The guidance scale that suits it.
+  /// The default guidance scale.
   public let guidanceScale: Float
-  /// Its networks.
+  /// The networks.
   public let components: [Component]
-  /// The most memory that making its engines takes, about.
+  /// The estimated peak memory of compiling its engines, in bytes.
   public let memoryByteCount: Int
-  /// What prompts it was trained on, in words; nothing where it takes any.
+  /// A description of the prompts that it was trained on; nil if it takes any text.
   public let promptWords: String?
-  /// The graphs that would be compiled at its own size.
+  /// The graphs that are compiled at its native size.
   public let engines: [String]
 
-  /// Describes a checkpoint at its own size.
+  /// Describes a checkpoint at its native size.
   public init(_ checkpoint: Checkpoint) {
     name = checkpoint.name
     folder = checkpoint.folder

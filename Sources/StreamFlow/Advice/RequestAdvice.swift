@@ -1,20 +1,20 @@
 internal import FlowModels
 
-/// Why a request that is valid is likely to disappoint.
+/// A reason why a valid request is likely to disappoint.
 public struct RequestAdvice: Hashable, Sendable, CustomStringConvertible {
   /// The kind of advice.
   public enum Code: String, CaseIterable, Sendable {
     /// The prompt has a word that the model was not trained on.
     case unknownWord = "unknown_word"
-    /// The prompt names nothing that the model draws.
+    /// The prompt names no subject that the model can draw.
     case unknownSubject = "unknown_subject"
-    /// The prompt names several things, and the model draws one.
+    /// The prompt names several subjects, and the model draws one.
     case severalSubjects = "several_subjects"
     /// The size is far from the one that the model was trained for.
     case unsuitableSize = "unsuitable_size"
   }
 
-  /// The kind of advice, to decide what to do about it.
+  /// The kind of advice, to branch on.
   public let code: Code
   /// The advice in words.
   public let message: String

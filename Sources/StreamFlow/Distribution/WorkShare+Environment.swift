@@ -1,15 +1,15 @@
 public import FlowModels
 
 extension WorkShare {
-  /// A launcher of many processes, and where it says which of them this one is.
+  /// A launcher of many processes, and the variables in which it states a process's rank.
   private struct Launcher {
     let name: String
     let rank: String
-    /// Where it says how many there are; nil where it does not.
+    /// The variable with the number of processes; nil if the launcher sets none.
     let world: String?
   }
 
-  /// In the order in which they are looked for: what a launcher inside another one says comes first.
+  /// In order of precedence: variables of an inner launcher come first.
   private static let launchers = [
     Launcher(name: "torchrun", rank: "RANK", world: "WORLD_SIZE"),
     Launcher(name: "Open MPI", rank: "OMPI_COMM_WORLD_RANK", world: "OMPI_COMM_WORLD_SIZE"),
@@ -18,24 +18,25 @@ extension WorkShare {
     Launcher(name: "Kubernetes", rank: "JOB_COMPLETION_INDEX", world: nil),
   ]
 
-  /// The share that a launcher's environment names: `RANK` and `WORLD_SIZE` (torchrun),
+  /// The share that a launcher's environment states: `RANK` and `WORLD_SIZE` (torchrun),
   /// `OMPI_COMM_WORLD_RANK` and `_SIZE` (Open MPI), `PMI_RANK` and `PMI_SIZE` (MPICH and others),
   /// `SLURM_PROCID` and `SLURM_NTASKS`, or `JOB_COMPLETION_INDEX` (Kubernetes Indexed Job).
   ///
-  /// The first that is there counts. A shell inside an allocation may have some of them, so a program
-  /// should read them only where its user asks for it.
+  /// The first launcher that is found counts. A shell inside an allocation may have some of these
+  /// variables, so a program should read them only if its user asks for it.
   ///
   /// - Parameters:
-  ///   - environment: the variables of the process.
-  ///   - world: the number of processes, which Kubernetes does not say; must be the launcher's own
-  ///     where it says one.
-  /// - Throws: `requestInvalid` where there is none, or half of one, or numbers that are none.
+  ///   - environment: the environment of the process.
+  ///   - world: the number of processes, which Kubernetes does not state; must equal the launcher's
+  ///     own number if it states one.
+  /// - Throws: `requestInvalid` if no variable is set, only half of a pair, or one that is not a
+  ///   number.
   public init(environment: [String: String], world: Int? = nil) throws(ModelError) {
     for launcher in Self.launchers {
       let rankText = environment[launcher.rank]
       let worldText = launcher.world.flatMap { environment[$0] }
-      // Half a pair of names as common as RANK and WORLD_SIZE may be another program's, but to pass
-      // over it could give every process the whole work.
+      // Half a pair of names as common as RANK and WORLD_SIZE may belong to another program.
+      // Skipping it, however, could make every process do the whole work.
       guard rankText != nil || worldText != nil else { continue }
       guard let rankText else {
         throw Self.invalid(
@@ -64,8 +65,8 @@ extension WorkShare {
       [$0.rank, $0.world].compactMap(\.self).joined(separator: " and ")
     }
     throw Self.invalid(
-      "no launcher says which process this is: none of \(pairs.joined(separator: "; ")) is set; give "
-        + "the rank and the number of processes")
+      "no launcher says which process this is: none of \(pairs.joined(separator: "; ")) is set; "
+        + "give the rank and the number of processes")
   }
 
   private static func number(_ text: String, of name: String) throws(ModelError) -> Int {

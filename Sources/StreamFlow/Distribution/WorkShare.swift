@@ -1,11 +1,10 @@
 public import FlowModels
 
-/// The part of a run that one of several processes makes: every image whose index is its rank, modulo
-/// the number of processes.
+/// One process's part of a run: every image whose index modulo the number of processes is its rank.
 ///
-/// Processes need not know of each other: with seeds and names that follow from the index alone, the
-/// images are the same for any number of processes. Indices are dealt in turn rather than in blocks,
-/// so that the cost is even where prompts are sorted by length or size.
+/// Processes need not know of each other: seeds and names follow from the index alone, so the
+/// images are the same for any number of processes. Indices are interleaved rather than split into
+/// blocks, so that the cost is even if prompts are sorted by length or size.
 ///
 /// ```swift
 /// let share = try WorkShare(environment: ProcessInfo.processInfo.environment)
@@ -27,7 +26,7 @@ public struct WorkShare: Equatable, Sendable {
   /// - Parameters:
   ///   - rank: the number of this process, from 0, less than `world`.
   ///   - world: the number of processes, 1 or more.
-  /// - Throws: `requestInvalid` where there is no such share.
+  /// - Throws: `requestInvalid` if the rank or the number of processes is out of range.
   public init(rank: Int, world: Int) throws(ModelError) {
     try self.init(rank: rank, world: world, source: "")
   }
@@ -47,6 +46,6 @@ public struct WorkShare: Equatable, Sendable {
     stride(from: rank, to: count, by: world)
   }
 
-  /// Whether an index is of this share.
+  /// Whether an index belongs to this share.
   public func contains(_ index: Int) -> Bool { index % world == rank }
 }

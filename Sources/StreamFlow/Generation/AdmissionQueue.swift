@@ -1,9 +1,9 @@
 internal import FlowModels
 
-/// What waits to be admitted: fair between clients, and between the streams of one.
+/// The admission queue: fair between clients, and between the streams of one client.
 ///
-/// Clients take turns, one element each, however much each has asked for; within a client its
-/// streams take turns. What one stream asked for keeps its order.
+/// Clients take turns, one element each, however much each has requested; within a client its
+/// streams take turns. The elements of one stream keep their order.
 struct AdmissionQueue<Element> {
   private struct Client {
     let name: String
@@ -20,10 +20,10 @@ struct AdmissionQueue<Element> {
   /// The number of elements.
   private(set) var count = 0
 
-  /// Whether nothing waits.
+  /// Whether the queue is empty.
   var isEmpty: Bool { count == 0 }
 
-  /// Puts the elements of a new stream at the end.
+  /// Appends the elements of a new stream.
   mutating func add(_ elements: [Element], stream: Int, client name: String) {
     guard !elements.isEmpty else { return }
     count += elements.count
@@ -35,7 +35,7 @@ struct AdmissionQueue<Element> {
     }
   }
 
-  /// What is next: the first of ``heads``.
+  /// The next element: the first of ``heads``.
   var first: (stream: Int, element: Element)? {
     guard let waiting = clients.first?.streams.first, let element = waiting.elements.first else {
       return nil
@@ -56,7 +56,7 @@ struct AdmissionQueue<Element> {
     return heads
   }
 
-  /// Takes a stream's first element out; the stream and its client go to the end.
+  /// Removes and returns a stream's first element; the stream and its client move to the end.
   mutating func take(from stream: Int) -> Element? {
     for index in clients.indices {
       guard let place = clients[index].streams.firstIndex(where: { $0.id == stream }) else {
@@ -81,14 +81,14 @@ struct AdmissionQueue<Element> {
     return 0
   }
 
-  /// Takes all of a stream out.
+  /// Removes all elements of a stream.
   mutating func remove(stream: Int) {
     count -= count(of: stream)
     for index in clients.indices { clients[index].streams.removeAll { $0.id == stream } }
     clients.removeAll { $0.streams.isEmpty }
   }
 
-  /// Everything, stream by stream.
+  /// All elements, stream by stream.
   var elements: some Sequence<Element> {
     clients.lazy.flatMap(\.streams).flatMap(\.elements)
   }

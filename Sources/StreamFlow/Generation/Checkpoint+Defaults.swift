@@ -2,12 +2,12 @@ internal import FlowCore
 public import FlowModels
 
 extension Checkpoint {
-  /// The request of a prompt with what suits the model, and a random seed.
+  /// A request with the model's defaults and a random seed.
   ///
   /// - Parameters:
   ///   - prompt: the prompt.
   ///   - schedule: the sampling schedule.
-  ///   - guidanceScale: the guidance scale; nil for what suits the schedule.
+  ///   - guidanceScale: the guidance scale; nil for the schedule's default.
   public func request(
     _ prompt: String, schedule: ScheduleChoice = .automatic, guidanceScale: Float? = nil
   ) -> GenerationRequest {
@@ -21,7 +21,7 @@ extension Checkpoint {
     return request
   }
 
-  /// The tags of all prompts of a request that ask for what is not loaded; each once.
+  /// The prompt tags of a request that name something that is not loaded, each once.
   public func unusedTags(in request: GenerationRequest) -> [UnusedTag] {
     let negatives = request.guidance.readsUnprompted ? [request.negativePrompt] : []
     let prompts = [request.prompt] + negatives + (request.blend?.parts.map(\.prompt) ?? [])
@@ -32,13 +32,13 @@ extension Checkpoint {
 }
 
 extension Checkpoint {
-  /// The notes of this model with something more written down: where they belong, and their bytes.
+  /// This model's overrides with some of them replaced: the path of their file, and its content.
   ///
   /// - Parameters:
-  ///   - schedule: the sampling schedule; nil leaves it as it was, and so for the rest.
+  ///   - schedule: the sampling schedule; nil leaves it unchanged, and so for the others.
   ///   - stepCount: the number of steps.
   ///   - guidanceScale: the guidance scale.
-  /// - Throws: `requestInvalid` where what would be noted makes no plan.
+  /// - Throws: `requestInvalid` if no plan can be made with the new defaults.
   public func noting(
     schedule: ScheduleChoice? = nil, stepCount: Int? = nil, guidanceScale: Float? = nil
   ) throws(ModelError) -> (path: String, bytes: [UInt8]) {

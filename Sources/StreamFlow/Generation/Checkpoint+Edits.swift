@@ -19,7 +19,7 @@ extension Checkpoint {
     }
   }
 
-  /// Checks that an edit has what its method reads.
+  /// Checks that an edit has all inputs of its method.
   func check(_ editing: Editing?, of request: GenerationRequest) throws(ModelError) {
     guard let editing else { return }
     func refused(_ message: String) -> ModelError {
@@ -49,14 +49,14 @@ extension Checkpoint {
 }
 
 extension GenerationRequest {
-  /// Whether an unconditional conditioning is read: by guidance, or by the edit.
+  /// Whether an unconditional conditioning is read, by guidance or by the edit.
   ///
   /// - Parameter readsScale: whether the network reads guidance scales itself.
   func readsUnconditional(readsScale: Bool) -> Bool {
     guidance.readsUnprompted || editing?.method.readsUnconditional(readsScale: readsScale) == true
   }
 
-  /// The scale that the network reads of the prompt, if it reads one.
+  /// The guidance scale that the network reads with the prompt, if it reads one.
   var networkScale: Float {
     if case .flowEdit(let edit)? = editing?.method { return Float(edit.targetScale) }
     if case .distilled(let scale) = guidance { return scale }
@@ -65,7 +65,7 @@ extension GenerationRequest {
 }
 
 extension Editing {
-  /// The scale that the network reads of the source prompt, if it reads one.
+  /// The guidance scale that the network reads with the source prompt, if it reads one.
   var sourceNetworkScale: Float {
     if case .flowEdit(let edit) = method { Float(edit.sourceScale) } else { 1 }
   }

@@ -2,7 +2,9 @@ internal import FlowCore
 public import FlowModels
 
 extension GenerationRequest {
-  /// Whether two requests come to the same plan: all that `Checkpoint.plan` looks at.
+  /// Whether two requests have the same plan.
+  ///
+  /// Compares all that `Checkpoint.plan` reads.
   func hasPlan(of other: GenerationRequest) -> Bool {
     stepCount == other.stepCount && schedule == other.schedule && spacing == other.spacing
       && solver == other.solver && source?.strength == other.source?.strength
@@ -12,7 +14,7 @@ extension GenerationRequest {
 }
 
 extension Checkpoint {
-  /// Checks a size in pixels against ``sizeMultiple`` and bounds that keep sums finite.
+  /// Checks a size in pixels against ``sizeMultiple`` and against bounds that keep sums finite.
   public func check(width: Int, height: Int) throws(ModelError) {
     let factor = sizeMultiple
     for (name, extent) in [("width", width), ("height", height)] {
@@ -27,20 +29,20 @@ extension Checkpoint {
     }
   }
 
-  /// Checks that something is left of the text encoders.
+  /// Checks that clip skip leaves a layer of the text encoders.
   func check(skippedTextLayers skipped: Int) throws(ModelError) {
     for encoder in textEncoders {
       let count = encoder.layerCount
       guard (0..<count).contains(skipped) else {
         throw ModelError(
           code: .requestInvalid,
-          message: "clip skip of \(skipped) leaves none of the \(count) layers that are read of "
+          message: "clip skip of \(skipped) leaves none of the \(count) layers of "
             + encoder.name)
       }
     }
   }
 
-  /// Checks what a request's plan does not look at.
+  /// Checks what a request's plan does not depend on.
   func check(_ request: GenerationRequest) throws(ModelError) {
     let guidance = request.guidance
     func refused(_ message: String) -> ModelError {
@@ -48,7 +50,7 @@ extension Checkpoint {
     }
     try request.blend?.check()
     if let fraction = request.seedBlend?.fraction, !(0...1).contains(fraction) {
-      throw refused("the part of another seed's noise is 0 to 1, got \(fraction)")
+      throw refused("the fraction of another seed's noise is 0 to 1, got \(fraction)")
     }
     try check(request.source)
     try check(request.editing, of: request)
@@ -57,7 +59,7 @@ extension Checkpoint {
     }
     guard !guidance.needsReference || request.source != nil else {
       throw refused(
-        "selfNegative guidance leads away from a reference image, and an image made of text "
+        "selfNegative guidance needs a reference image, and an image made of text "
           + "has none; choose onetimeNegative (onetime-negative) or full")
     }
     if case .distilled = guidance, !family.readsGuidanceScale {
@@ -100,7 +102,7 @@ extension Checkpoint {
       var plan = try schedule.plan(
         stepCount: request.stepCount, solver: request.solver, strength: strength)
       if request.source?.mask != nil, strength == 1 {
-        // The repainted part starts from noise alone, as in diffusers' inpainting.
+        // The masked part starts from pure noise, as in diffusers' inpainting.
         plan.start = StepPlan.Start(reference: 0, noise: Double(plan.initialNoiseScale))
       }
       return plan

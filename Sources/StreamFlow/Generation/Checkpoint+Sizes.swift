@@ -9,9 +9,9 @@ extension Checkpoint {
   /// - Parameters:
   ///   - inputWidth: the width of the inputs, in any unit.
   ///   - inputHeight: the height of the inputs, in the same unit.
-  ///   - width: the width in pixels, where it is decided.
-  ///   - height: the height in pixels, where it is decided; with one of the two the other follows
-  ///     the aspect ratio.
+  ///   - width: the width in pixels, if it is fixed.
+  ///   - height: the height in pixels, if it is fixed. If only one of the two is fixed, the other
+  ///     follows the aspect ratio.
   /// - Returns: a width and a height in pixels.
   /// - Precondition: the sizes of the inputs are positive.
   public func size(

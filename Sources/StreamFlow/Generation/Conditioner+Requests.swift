@@ -1,18 +1,18 @@
 internal import FlowCore
 internal import FlowModels
 
-/// What steers one image.
+/// The conditionings of one image.
 struct RequestConditioning {
   let prompted: Conditioning
   let unprompted: Conditioning?
-  /// That of the prompt that describes the input image, for edits that read it.
+  /// The conditioning of the prompt that describes the input image, for edits that read it.
   let source: Conditioning?
-  /// The number of chunks that both can share.
+  /// The number of chunks that all of them can share.
   let chunkCount: Int
 }
 
 extension Conditioner {
-  /// Encodes what a request's guidance needs.
+  /// Encodes the conditionings that a request's guidance reads.
   func conditioning(of request: GenerationRequest) throws -> RequestConditioning {
     let prompted = try prompted(request)
     let unprompted = try
@@ -29,11 +29,11 @@ extension Conditioner {
       prompted: prompted, unprompted: unprompted, source: source, chunkCount: chunkCount)
   }
 
-  /// The number of chunks of a tick that admits the first of some requests, up to so many rows.
+  /// The number of chunks of a tick that admits the first requests, up to a number of rows.
   func chunkCount(
     ofFirst rowCount: Int, of requests: some Sequence<GenerationRequest>
   ) throws -> Int {
-    // Of lanes, the first one's.
+    // Of lanes, the first one counts.
     let requests = layout == .joint ? Array(requests.prefix(1)) : Array(requests)
     var chunks = 1
     var rows = 0

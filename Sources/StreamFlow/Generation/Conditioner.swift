@@ -2,15 +2,15 @@ internal import FlowCore
 internal import FlowGraph
 internal import FlowModels
 
-/// Turns prompts into conditionings of images of one size, each once.
+/// Turns prompts into conditionings of images of one size, and caches them.
 final class Conditioner {
-  /// What makes one conditioning differ from another.
+  /// The values that tell conditionings apart.
   private struct Key: Hashable {
-    /// The prompt, or nothing for a text of zeros.
+    /// The prompt; nil for a text of zeros.
     let prompt: String?
     let blend: PromptBlend?
     let syntax: PromptSyntax
-    /// The scale that the network reads, if it does.
+    /// The guidance scale that the network reads, if it reads one.
     let guidanceScale: Float
   }
 
@@ -19,15 +19,15 @@ final class Conditioner {
   private let family: any ModelFamily
   private let size: PixelSize
   private var known = ByteBoundedCache<Key, Conditioning>(capacity: 256 << 20)
-  /// Those of mixed prompts, of which few are kept: a mix that moves is another with each move, and
-  /// seldom comes again.
+  /// Conditionings of blended prompts, of which few are cached: a blend that moves differs with
+  /// each frame and seldom returns.
   private var mixed = ByteBoundedCache<Key, Conditioning>(capacity: 256 << 20, countLimit: 8)
 
   /// - Parameters:
   ///   - checkpoint: the model.
   ///   - prompts: its text encoders.
   ///   - size: the size of the images.
-  ///   - table: what computes what the network reads of the text here, if anything does.
+  ///   - table: computes a network input of the text in advance, if there is such an input.
   init(
     _ checkpoint: Checkpoint, prompts: PromptStates, size: PixelSize, table: TextTable?
   ) {
@@ -40,7 +40,7 @@ final class Conditioner {
   /// Whether the text encoders are in memory only while they encode.
   var releasesTexts: Bool { prompts.isReleased }
 
-  /// Encodes the prompts of the first of some requests, where the text encoders are not kept.
+  /// Encodes the prompts of the first requests, if the text encoders are released.
   ///
   /// - Throws: an error of a graph or an engine.
   func prepareTexts(
@@ -59,10 +59,10 @@ final class Conditioner {
   /// How conditionings of different lengths share a batch.
   var layout: ConditioningLayout { family.conditioningLayout }
 
-  /// Whether the network reads guidance scales itself.
+  /// Whether the network itself reads guidance scales.
   var readsGuidanceScale: Bool { family.readsGuidanceScale }
 
-  /// How many conditionings are kept, of prompts and of mixes.
+  /// The numbers of cached conditionings, of prompts and of blends.
   var keptCounts: (prompts: Int, mixes: Int) { (known.count, mixed.count) }
 
   /// The conditioning of a prompt.
@@ -70,13 +70,13 @@ final class Conditioner {
     try conditioning(of: request.prompt, blend: request.blend, request, scale: request.networkScale)
   }
 
-  /// The conditioning of what the input image of an edit shows.
+  /// The conditioning of the prompt that describes the input image of an edit.
   func sourcePrompted(_ request: GenerationRequest, _ editing: Editing) throws -> Conditioning {
     try conditioning(
       of: editing.sourcePrompt, blend: nil, request, scale: editing.sourceNetworkScale)
   }
 
-  /// The conditioning of what the image shows not.
+  /// The unconditional conditioning: that of the negative or empty prompt.
   func unprompted(_ request: GenerationRequest) throws -> Conditioning {
     let isZero = family.zeroesEmptyPrompt && request.negativePrompt.isEmpty
     return try conditioning(

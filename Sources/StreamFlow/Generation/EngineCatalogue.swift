@@ -2,13 +2,13 @@ internal import FlowEngine
 internal import FlowGraph
 internal import FlowModels
 
-/// A program of one batch size and one structure, and what its rows hold.
+/// A program of one batch size and one structure, and the conditionings in its rows.
 final class RowEngine {
   let program: Program
   let rows: Int
-  /// What the network's rows read.
+  /// The inputs of the network's rows.
   let structure: NetworkStructure
-  /// What each row's conditioning was when it was last written.
+  /// The conditioning that was last written into each row.
   var conditionings: [Conditioning?]
 
   init(_ program: Program, rows: Int, structure: NetworkStructure) {
@@ -21,32 +21,34 @@ final class RowEngine {
 
 /// The programs of one network for different batch sizes.
 final class EngineCatalogue {
-  /// Who makes programs.
+  /// How programs are added.
   enum Growth {
-    /// The catalogue, when a run needs one (``EngineCatalogue/prepare(_:structure:isolation:)``). Rows
-    /// that nobody asked for are computed too where a program has more rows than a run; a smaller
-    /// one is made as soon as the time lost so has reached the time it takes to make one, so that
-    /// the whole never takes twice what it would with the best choice in hindsight.
+    /// The catalogue makes a program when a run needs one
+    /// (``EngineCatalogue/prepare(_:structure:isolation:)``). If a program has more rows than a
+    /// run, the spare rows are computed too. A smaller program is made as soon as the time lost in
+    /// this way equals the time that making one takes, so that the total is never more than twice
+    /// that of the best choice in hindsight.
     case asNeeded
-    /// Others, who ``EngineCatalogue/add(_:)`` them; rows run on what is there, in the parts that
-    /// take the least time. The paper's adaptive decomposition (arXiv:2511.22009, algorithm 3).
+    /// Programs are made elsewhere and added with ``EngineCatalogue/add(_:)``; rows run on the
+    /// available programs, in the parts that take the least time. This is the paper's adaptive
+    /// decomposition (arXiv:2511.22009, algorithm 3).
     case given
   }
 
-  /// The rows of a tick that run on one program together.
+  /// The rows of a tick that run together on one program.
   struct Part {
     let engine: RowEngine
     let rows: Range<Int>
   }
 
-  /// The most rows of a run.
+  /// The maximum number of rows of a run.
   let capacity: Int
   /// The time spent in runs.
   private(set) var runTime = Duration.zero
-  /// Whether several programs may be there at once; those of a large network are gigabytes each.
+  /// Whether several programs may exist at once; each program of a large network takes gigabytes.
   let keepsSeveral: Bool
 
-  /// The bytes of weights from which on a network is large.
+  /// The size of the weights in bytes from which on a network is large.
   static let largeByteCount = 256 << 20
 
   private let growth: Growth
@@ -62,11 +64,11 @@ final class EngineCatalogue {
   }
 
   /// - Parameters:
-  ///   - capacity: the most rows of a run, positive.
-  ///   - weightsByteCount: the bytes of the weights, of which every engine holds a copy.
-  ///   - growth: who makes programs.
-  ///   - provider: where programs come from.
-  ///   - module: writes the graph of a batch size and a structure.
+  ///   - capacity: the maximum number of rows of a run, positive.
+  ///   - weightsByteCount: the size of the weights in bytes; every engine holds a copy.
+  ///   - growth: how programs are added.
+  ///   - provider: makes programs.
+  ///   - module: builds the graph of a batch size and a structure.
   init(
     capacity: Int, weightsByteCount: Int, growth: Growth = .asNeeded, provider: EngineProvider,
     module: @escaping (_ rows: Int, _ structure: NetworkStructure) throws -> GraphModule
@@ -81,8 +83,9 @@ final class EngineCatalogue {
 
   // MARK: - Programs
 
-  /// Makes the programs that a run of a batch size needs; where programs are given, one of exactly that
-  /// size.
+  /// Makes the programs that a run of a batch size needs.
+  ///
+  /// If programs are added from elsewhere, makes one of exactly that size.
   func prepare(
     _ rowCount: Int, structure: NetworkStructure = NetworkStructure(), isolation: isolated (any Actor)? = #isolation
   ) async throws {
@@ -93,7 +96,7 @@ final class EngineCatalogue {
     }
   }
 
-  /// Makes a program of exactly a batch size, if there is none.
+  /// Makes a program of exactly this batch size, if there is none.
   func prepareExactly(
     _ rowCount: Int, structure: NetworkStructure = NetworkStructure(), isolation: isolated (any Actor)? = #isolation
   ) async throws {
@@ -101,7 +104,7 @@ final class EngineCatalogue {
     try await make(Size(rows: rowCount, structure: structure))
   }
 
-  /// Takes a program in that was made elsewhere.
+  /// Adds a program that was made elsewhere.
   func add(_ engine: RowEngine) {
     lastPreparation = engine.program.report.preparation
     engines.append(engine)
@@ -115,7 +118,7 @@ final class EngineCatalogue {
     _ size: Size, isolation: isolated (any Actor)? = #isolation
   ) async throws {
     if !keepsSeveral {
-      // It took as long to compile as it takes to persist, and may be wanted again.
+      // Compiling took as long as persisting takes, and the program may be needed again.
       await provider.store.persist()
       engines.removeAll()
     }
@@ -145,7 +148,7 @@ final class EngineCatalogue {
 
   // MARK: - Runs
 
-  /// How a batch of a structure runs.
+  /// How a batch of a structure is split into runs.
   ///
   /// - Precondition: the batch size was prepared for.
   func parts(for rowCount: Int, structure: NetworkStructure = NetworkStructure()) -> [Part] {
@@ -159,7 +162,7 @@ final class EngineCatalogue {
     }
   }
 
-  /// Runs a program of which some rows are wanted.
+  /// Runs a program and uses some of its rows.
   func run(_ engine: RowEngine, rowCount: Int) throws(EngineError) {
     let time = try engine.program.run()
     runTime += time
@@ -169,8 +172,8 @@ final class EngineCatalogue {
     }
   }
 
-  /// The parts that take the least time, of the programs that are there: the cheapest way to each
-  /// count of rows is the cheapest last part after the cheapest way to what is before it.
+  /// The fastest split over the available programs: the cheapest way to run n rows is the cheapest
+  /// last part after the cheapest way to run the rows before it.
   private func given(for rowCount: Int, structure: NetworkStructure) -> [Part] {
     let usable = engines.filter { $0.structure == structure }
     precondition(!usable.isEmpty, "no engine of \(structure) was given")
@@ -208,7 +211,8 @@ final class EngineCatalogue {
     return parts
   }
 
-  /// The seconds of a run of each: as measured, or by its operations where it has not run.
+  /// The seconds of a run of each program: measured, or estimated from its operations if it has not
+  /// run.
   private static func costs(of engines: [RowEngine]) -> [Double] {
     let measured = engines.filter { $0.program.fastestRun != nil }
     let time = measured.reduce(0) { $0 + ($1.program.fastestRun ?? .zero) / .seconds(1) }
@@ -216,7 +220,7 @@ final class EngineCatalogue {
     let secondsPerOperation = work > 0 ? time / work : 1e-11
     return engines.map { engine in
       engine.program.fastestRun.map { $0 / .seconds(1) }
-        // A run's own costs, so that of equal work one run is better than several.
+        // A run has a fixed cost, so that one run is preferred to several of equal work.
         ?? Double(engine.program.operationCount) * secondsPerOperation + 5e-5
     }
   }

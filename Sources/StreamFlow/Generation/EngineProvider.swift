@@ -2,7 +2,7 @@ internal import FlowEngine
 internal import FlowGraph
 internal import FlowModels
 
-/// Where the programs of a generator or a live stream come from, and where they are recorded.
+/// Makes the programs of a generator or a live stream, and records them.
 struct EngineProvider: Sendable {
   /// The engines of the device.
   let store: EngineStore

@@ -4,14 +4,15 @@ internal import FlowONNXRuntime
 internal import FlowOpenVINO
 
 extension EngineStore {
-  /// The backends that are there to choose from, best first.
+  /// The available backends, in order of preference.
   public static let backends: [any Backend] = [OpenVINOBackend(), ONNXRuntimeBackend()]
 
-  /// The engines of the CPU in float32, shared by all who ask for no others, and persisted nowhere.
+  /// Engines of the CPU in float32, shared by all users of the default, and not persisted.
   public static let standard = EngineStore()
 
-  /// Sets a store up with the backends of this package; the runtime is loaded with the first
-  /// program.
+  /// Creates a store with the backends of this package.
+  ///
+  /// The runtime is loaded with the first program.
   ///
   /// ```swift
   /// let engines = EngineStore(
@@ -23,8 +24,8 @@ extension EngineStore {
   /// - Parameters:
   ///   - device: the device.
   ///   - options: threads and precision.
-  ///   - cache: where engines are persisted between processes, if anywhere.
-  ///   - queue: the thread that runs the programs; stores that share a device share it.
+  ///   - cache: the cache in which engines are persisted between processes, if any.
+  ///   - queue: the thread that runs the programs; stores of one device share it.
   public init(
     device: DeviceName = .cpu, options: EngineOptions = EngineOptions(),
     cache: EngineCache? = nil, queue: DeviceQueue = DeviceQueue()

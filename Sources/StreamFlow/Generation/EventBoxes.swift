@@ -1,24 +1,24 @@
 internal import FlowModels
 
-/// What has happened to the images of each stream and is yet to be told, and who waits for it.
+/// The pending events of each stream, and the tasks that wait for them.
 struct EventBoxes {
-  /// How many images each stream still has to give.
+  /// The number of unfinished images of each stream.
   private var outstanding: [Int: Int] = [:]
   private var events: [Int: [GenerationEvent]] = [:]
   private var waiters: [Int: CheckedContinuation<Void, Never>] = [:]
 
-  /// The number of streams that still have something to give.
+  /// The number of streams with unfinished images.
   var count: Int { outstanding.count }
 
-  /// Whether a stream still has something to give.
+  /// Whether a stream has unfinished images.
   func isOpen(_ stream: Int) -> Bool { outstanding[stream] != nil }
 
-  /// Opens the box of a stream of so many images.
+  /// Opens the box of a stream with a number of images.
   mutating func open(_ stream: Int, count: Int) {
     outstanding[stream] = count > 0 ? count : nil
   }
 
-  /// Closes a box; who waits is told.
+  /// Closes a box and resumes its waiting task.
   mutating func close(_ stream: Int) {
     events[stream] = nil
     outstanding[stream] = nil
@@ -32,7 +32,7 @@ struct EventBoxes {
     events[stream, default: []].append(event)
   }
 
-  /// Takes the oldest event out.
+  /// Removes and returns the oldest event.
   mutating func take(from stream: Int) -> GenerationEvent? {
     guard var waiting = events[stream], !waiting.isEmpty else { return nil }
     let event = waiting.removeFirst()
@@ -41,19 +41,21 @@ struct EventBoxes {
     return event
   }
 
-  /// Lets someone wait; a stream has one iterator, but whoever waited before is not left behind.
+  /// Registers a waiting task.
+  ///
+  /// A stream has one iterator; an earlier waiting task is resumed.
   mutating func wait(for stream: Int, _ waiter: CheckedContinuation<Void, Never>) {
     waiters.updateValue(waiter, forKey: stream)?.resume()
   }
 
-  /// Wakes who waits for a stream.
+  /// Resumes the task that waits for a stream.
   mutating func wake(_ stream: Int) { waiters.removeValue(forKey: stream)?.resume() }
 
-  /// Wakes all for whom there is something.
+  /// Resumes all tasks that have a pending event.
   mutating func wakeReady() {
     for stream in waiters.keys where events[stream] != nil { wake(stream) }
   }
 
-  /// Wakes one of those who wait.
+  /// Resumes one of the waiting tasks.
   mutating func wakeOne() { waiters.popFirst()?.value.resume() }
 }

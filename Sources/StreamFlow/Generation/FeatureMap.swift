@@ -3,9 +3,9 @@ internal import FlowModels
 
 /// A tensor between two stages of a decoder: the whole image's, held outside of the engines.
 ///
-/// It cannot be copied, for it may be gigabytes.
+/// It cannot be copied, since it may take gigabytes.
 struct FeatureMap: ~Copyable {
-  /// A part of the places.
+  /// A rectangle of positions.
   struct Area: Equatable {
     let rows: Range<Int>
     let columns: Range<Int>
@@ -27,10 +27,10 @@ struct FeatureMap: ~Copyable {
     scalars = [Float](repeating: 0, count: channels * height * width)
   }
 
-  /// One of no elements.
+  /// A map without elements.
   static var nothing: FeatureMap { FeatureMap(channels: 0, height: 0, width: 0) }
 
-  /// Leaves out the last channels, or adds some that are 0.
+  /// Removes the last channels, or appends channels of zeros.
   mutating func resize(channels: Int) {
     let missing = (channels - self.channels) * height * width
     if missing > 0 { scalars += [Float](repeating: 0, count: missing) }
@@ -38,7 +38,7 @@ struct FeatureMap: ~Copyable {
     self.channels = channels
   }
 
-  /// Copies an area of every channel, or of the first few, out.
+  /// Copies an area of every channel, or of the first few.
   func copy(_ area: Area, channels: Int? = nil, to target: inout MutableSpan<Float>) {
     let channels = channels ?? self.channels
     precondition(
@@ -49,7 +49,7 @@ struct FeatureMap: ~Copyable {
     for channel in 0..<channels {
       for row in area.rows {
         let start = (channel * height + row) * width + area.columns.lowerBound
-        // A line of known length: its bounds are checked once.
+        // A line of known length, whose bounds are checked once.
         let line = source.extracting(start..<start + count)
         for column in 0..<count { target[place + column] = line[column] }
         place += count
@@ -57,12 +57,12 @@ struct FeatureMap: ~Copyable {
     }
   }
 
-  /// Takes a part of a tile in, and adds it up for the normalization that follows.
+  /// Pastes part of a tile, and accumulates the sums for the normalization that follows.
   ///
   /// - Parameters:
-  ///   - tile: a tile's elements, of no more channels than this has.
-  ///   - window: the area of this that the tile covers.
-  ///   - area: the part of it to take.
+  ///   - tile: a tile's elements, of no more channels than this map has.
+  ///   - window: the area of this map that the tile covers.
+  ///   - area: the part of it that is pasted.
   ///   - sums: the sums of each of the tile's channels.
   mutating func paste(
     _ tile: Span<Float>, covering window: Area, taking area: Area, adding sums: inout ChannelSums
@@ -91,7 +91,7 @@ struct FeatureMap: ~Copyable {
   }
 }
 
-/// What group normalization asks of a tensor, added up tile by tile in double precision.
+/// The sums that group normalization needs, accumulated tile by tile in double precision.
 struct ChannelSums {
   private var sums: [Double]
   private var squares: [Double]
@@ -109,7 +109,7 @@ struct ChannelSums {
     self.squares[channel] += squares
   }
 
-  /// For each channel the mean of its group, and one by the root of the variance plus epsilon.
+  /// For each channel the mean of its group, and 1 / sqrt(variance + epsilon).
   func statistics(
     groups: Int, placeCount: Int, epsilon: Float
   ) -> (means: [Float], inverseDeviations: [Float]) {

@@ -1,28 +1,28 @@
 public import FlowCore
 internal import FlowModels
 
-/// What happens to images that were asked for.
+/// An event of a requested image.
 public enum GenerationEvent: Sendable {
-  /// A look at an unfinished image: where its velocity leads to so far.
+  /// A preview of an unfinished image: the end point of its current velocity.
   ///
   /// - Parameters:
-  ///   - index: which of the requests, from 0.
-  ///   - number: which of its previews, from 0.
+  ///   - index: the index of the request, from 0.
+  ///   - number: the index of the preview, from 0.
   ///   - image: the expected image.
   case preview(index: Int, number: Int, image: PixelImage)
-  /// An image advanced a step; only where that was asked for.
+  /// An image advanced a step; only if steps are reported.
   ///
   /// - Parameters:
-  ///   - index: which of the requests, from 0.
-  ///   - step: the evaluations that are done, from 1.
-  ///   - count: all evaluations that it takes.
+  ///   - index: the index of the request, from 0.
+  ///   - step: the number of finished evaluations, from 1.
+  ///   - count: the total number of evaluations.
   case stepped(index: Int, step: Int, count: Int)
   /// An image is finished.
   case finished(GeneratedImage)
-  /// An image failed, and no other.
+  /// An image failed; the others continue.
   case failed(index: Int, any Error)
 
-  /// Which of the requests, from 0.
+  /// The index of the request, from 0.
   public var index: Int {
     switch self {
     case .preview(let index, _, _), .stepped(let index, _, _), .failed(let index, _): index
@@ -30,7 +30,7 @@ public enum GenerationEvent: Sendable {
     }
   }
 
-  /// Whether nothing more comes of its request.
+  /// Whether this is the last event of its request.
   var isLast: Bool {
     switch self {
     case .preview, .stepped: false
@@ -38,7 +38,7 @@ public enum GenerationEvent: Sendable {
     }
   }
 
-  /// Whether nobody needs it any more once another event of the same image is there.
+  /// Whether a later event of the same image makes this one obsolete.
   func isReplaced(by event: GenerationEvent) -> Bool {
     guard index == event.index, !isLast else { return false }
     switch (self, event) {
@@ -50,15 +50,15 @@ public enum GenerationEvent: Sendable {
 
 /// What happens to images that were asked for, as it happens; asking runs the next ticks.
 ///
-/// Ends when each image has finished or failed; throws only where the engines fail. Letting go
-/// of it gives up what has not been made, within a tick.
+/// Ends when each image has finished or failed; throws only if the engines fail. Releasing the
+/// sequence cancels unfinished images within a tick.
 public struct GenerationEvents: AsyncSequence, Sendable {
-  /// What the sequence gives.
+  /// The type of the elements.
   public typealias Element = GenerationEvent
 
-  /// The number of images that were asked for.
+  /// The number of requested images.
   public let count: Int
-  /// The name of what was asked for together, as ``GeneratorFlight/stream`` says it.
+  /// The identifier of these requests, as in ``GeneratorFlight/stream``.
   public var stream: Int { pull.stream }
   private let pull: Pull
 
@@ -70,21 +70,21 @@ public struct GenerationEvents: AsyncSequence, Sendable {
   /// Gives up what has not been made, within a tick; the events end.
   public func cancel() async { await pull.generator.cancel(pull.stream) }
 
-  /// Begins to pull events; there is one iterator.
+  /// Starts iterating; there is one iterator.
   public func makeAsyncIterator() -> Iterator { Iterator(pull: pull) }
 
-  /// Pulls events.
+  /// Iterates over the events.
   public struct Iterator: AsyncIteratorProtocol {
     fileprivate let pull: Pull
 
-    /// The next event, or nothing after the last.
+    /// The next event, or nil after the last.
     public mutating func next() async throws -> GenerationEvent? {
       try Task.checkCancellation()
       return try await pull.generator.nextEvent(of: pull.stream)
     }
   }
 
-  /// Gives the rest up when nobody holds it any more.
+  /// Cancels the rest when it is released.
   fileprivate final class Pull: Sendable {
     let generator: Generator
     let stream: Int

@@ -1,37 +1,37 @@
 public import FlowCore
 public import FlowModels
 
-/// One image to be made.
+/// A request for one image.
 public struct GenerationRequest: Equatable, Sendable {
-  /// What the image shows.
+  /// The prompt: what the image shows.
   public var prompt: String
-  /// Other prompts that are mixed into it.
+  /// Other prompts that are blended into it.
   public var blend: PromptBlend?
-  /// What it shows not; used where guidance is full.
+  /// The negative prompt: what the image should not show; used with full guidance.
   public var negativePrompt = ""
-  /// How both prompts are read.
+  /// How both prompts are parsed.
   public var promptSyntax = PromptSyntax.weighted
-  /// The seed of its noise.
+  /// The seed of the noise.
   public var seed: UInt64 = 0
-  /// Another seed whose noise is mixed into it.
+  /// Another seed whose noise is blended in.
   public var seedBlend: SeedBlend?
-  /// The image that it starts from, if any.
+  /// The image to start from, if any.
   public var source: InputImage?
   /// How the source is edited by prompts; nil for image-to-image at the source's strength.
   public var editing: Editing?
   /// The size of the image, or nil for the model's own or the generator's.
   public var size: PixelSize?
-  /// The number of steps that are taken, 1 to 1000.
+  /// The number of steps, 1 to 1000.
   public var stepCount = 4
-  /// How strongly the prompt steers.
+  /// Classifier-free guidance.
   public var guidance = Guidance.none
   /// The sampling schedule.
   public var schedule = ScheduleChoice.automatic
-  /// The layout of the times of flow matching; nil for the model's own.
+  /// The spacing of the noise levels of flow matching; nil for the model's own.
   public var spacing: FlowMatchingSchedule.Spacing?
-  /// How the velocity is followed.
+  /// The solver of the ordinary differential equation.
   public var solver = Solver.euler
-  /// Whose random numbers the seed names.
+  /// The random number generator that the seed refers to.
   public var noiseSource = GaussianNoise.Source.cpu
 
   /// Creates a request with 4 steps and no guidance.
@@ -48,8 +48,9 @@ public struct GenerationRequest: Equatable, Sendable {
 public struct Editing: Hashable, Sendable {
   /// The method.
   public var method: EditingMethod
-  /// What the input image shows. Methods that read no source prompt ignore it
-  /// (`EditingMethod.readsSourcePrompt`).
+  /// What the input image shows.
+  ///
+  /// Methods that read no source prompt ignore it (`EditingMethod.readsSourcePrompt`).
   public var sourcePrompt: String
 
   /// Creates an edit.
@@ -60,7 +61,7 @@ public struct Editing: Hashable, Sendable {
 }
 
 extension GenerationRequest {
-  /// The noise that its seeds name.
+  /// The noise of its seeds.
   var noise: GaussianNoise {
     let noise = GaussianNoise(seed: seed, source: noiseSource)
     guard let seedBlend else { return noise }
@@ -74,35 +75,35 @@ extension GenerationRequest {
 public struct GeneratedImage: Sendable {
   /// The image.
   public let image: PixelImage
-  /// What asked for it.
+  /// The request.
   public let request: GenerationRequest
-  /// Which of the stream's requests that was, from 0.
+  /// The index of the request in its stream, from 0.
   public let index: Int
   /// What was done to it after the generator made it, as its settings say it.
   public internal(set) var finishing: [GenerationSettings.Field] = []
 }
 
-/// How a generator is set up.
+/// Options of a generator.
 public struct GeneratorOptions: Sendable {
-  /// The width of images in pixels; the checkpoint's own where nothing is said.
+  /// The width of images in pixels; nil for the checkpoint's own.
   public var width: Int?
-  /// The height of images in pixels; the checkpoint's own where nothing is said.
+  /// The height of images in pixels; nil for the checkpoint's own.
   public var height: Int?
-  /// The most rows of a tick; by the size of the image where nothing is said.
+  /// The maximum number of batch rows of a tick; nil for a default by the size of the image.
   public var rowCapacity: Int?
-  /// The most rows that the network's engine runs together, where a tick of more runs in parts.
+  /// The maximum number of rows of the network's engine; a tick of more rows runs in parts.
   ///
-  /// As many as a tick has where nothing is said, or one where a row of a large network fills the
-  /// machine.
+  /// Nil for as many as a tick has, or for one if a row of a large network uses the whole machine.
   public var engineRowCapacity: Int?
-  /// The most images that are decoded together; as many as a tick has rows where nothing is said.
+  /// The maximum number of images that are decoded together; nil for as many as a tick has rows.
   public var decodeRowCapacity: Int?
-  /// How many of the text encoder's last layers are left out (clip skip).
+  /// How many of the text encoder's last layers are skipped (clip skip).
   public var skippedTextLayers = 0
   /// Whether images are decoded whole or in tiles.
   public var decodeTiling = DecodeTiling.automatic
-  /// Whether engines of all row counts are made at once, so that no tick has to wait for one; of a
-  /// large network there is one in any case.
+  /// Whether engines of all row counts are made in advance, so that no tick waits for one.
+  ///
+  /// A large network has one engine in any case.
   public var preparesAllRows = false
   /// Whether the text encoders stay in memory beside the network.
   public var textResidency = TextResidency.automatic

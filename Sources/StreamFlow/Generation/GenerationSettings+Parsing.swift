@@ -1,15 +1,16 @@
 internal import FlowModels
 
 extension GenerationSettings {
-  /// Reads the `parameters` text of an image.
+  /// Parses the `parameters` text of an image.
   ///
-  /// A text without a last line of pairs is a prompt alone. Never fails: unknown names become
-  /// fields too.
+  /// A text without a last line of pairs is only a prompt. Never fails: unknown names become fields
+  /// too.
   public init(parsing text: String) {
     var lines = text.replacing("\r\n", with: "\n").split(
       separator: "\n", omittingEmptySubsequences: false)
     while lines.last?.allSatisfy(\.isWhitespace) == true { lines.removeLast() }
-    // A prompt's own last line may hold a colon or two; settings begin with the steps or are many.
+    // A prompt's own last line may contain a colon or two; settings begin with the steps or are
+    // many.
     if let last = lines.last {
       let found = Self.fields(in: last)
       if found.count >= 3 || found.first?.name == "Steps" {
@@ -36,7 +37,7 @@ extension GenerationSettings {
       guard let colon = rest.firstIndex(of: ":") else { break }
       let name = rest[..<colon]
       guard isName(name) else {
-        // What is no pair is skipped up to the next comma.
+        // Anything that is not a pair is skipped up to the next comma.
         guard let comma = rest.firstIndex(of: ",") else { break }
         rest = rest[rest.index(after: comma)...]
         continue
@@ -63,7 +64,7 @@ extension GenerationSettings {
     }
   }
 
-  /// The text of a quoted value, and where it ends.
+  /// The text of a quoted value, and the index after it.
   private static func quoted(_ text: Substring) -> (text: String, end: Substring.Index)? {
     guard text.first == "\"" else { return nil }
     var value = ""
@@ -72,7 +73,7 @@ extension GenerationSettings {
       switch text[index] {
       case "\"":
         let end = text.index(after: index)
-        // A quote inside a text that was not escaped ends nothing.
+        // A quote inside a text that was not escaped does not end the value.
         guard end == text.endIndex || text[end] == "," else { return nil }
         return (value, end)
       case "\\":

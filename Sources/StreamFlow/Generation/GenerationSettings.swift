@@ -21,9 +21,9 @@ public struct GenerationSettings: Equatable, Sendable {
     }
   }
 
-  /// The prompt; empty where the text has none.
+  /// The prompt; empty if the text has none.
   public var prompt = ""
-  /// The negative prompt; empty where the text has none.
+  /// The negative prompt; empty if the text has none.
   public var negativePrompt = ""
   /// The pairs of the last line, in order.
   ///
@@ -58,7 +58,7 @@ extension GenerationSettings {
   /// The guidance scale.
   public var guidanceScale: Float? { self["CFG scale"].flatMap { Float($0) } }
 
-  /// The kind of guidance, where it differs from what the scale implies.
+  /// The kind of guidance, if it differs from the one that the scale implies.
   public var guidanceKind: Guidance.Kind? {
     self["Guidance"].flatMap { Guidance.Kind(rawValue: $0) }
   }
@@ -78,13 +78,13 @@ extension GenerationSettings {
   /// The name of the model.
   public var model: String? { self["Model"] }
 
-  /// The solver, where ``sampler`` names one of this package's.
+  /// The solver, if ``sampler`` names one of this package's.
   public var solver: Solver? { sampler.flatMap { Solver(rawValue: $0.lowercased()) } }
 
   /// The name of the sampler, as the program that made the image calls it.
   public var sampler: String? { self["Sampler"] }
 
-  /// The sampling schedule, where the text names one of this package's.
+  /// The sampling schedule, if the text names one of this package's.
   public var schedule: ScheduleChoice? { self["Schedule"].flatMap { ScheduleChoice($0) } }
 
   /// The spacing of the noise levels.
@@ -94,8 +94,8 @@ extension GenerationSettings {
 
   /// The random generator of the noise.
   ///
-  /// AUTOMATIC1111 names it only where it is not the default, PyTorch's CUDA generator; its `NV`
-  /// is the same sequence.
+  /// AUTOMATIC1111 names it only if it is not the default, PyTorch's CUDA generator; its `NV` is
+  /// the same sequence.
   public var noiseSource: GaussianNoise.Source? {
     switch self["RNG"]?.lowercased() {
     case "cpu": .cpu
@@ -112,23 +112,23 @@ extension GenerationSettings {
     self["Clip skip"].flatMap { Int($0) }.map { max($0, 1) - 1 }
   }
 
-  /// The syntax of the prompts, where it is not the weighted one.
+  /// The syntax of the prompts, if it is not the weighted one.
   public var promptSyntax: PromptSyntax? {
     self["Prompt syntax"].flatMap { PromptSyntax(rawValue: $0) }
   }
 
-  /// The denoising strength, where the image was made from another.
+  /// The denoising strength, if the image was made from another.
   public var strength: Double? { self["Denoising strength"].flatMap { Double($0) } }
 
-  /// How many times as large a second pass made the image, if there was one.
+  /// The factor of the second pass, if there was one.
   public var hiresScale: Double? { self["Hires upscale"].flatMap { Double($0) } }
 
-  /// The steps of the second pass, where they are others than those of the first.
+  /// The number of steps of the second pass, if it differs from the first.
   public var hiresStepCount: Int? {
     self["Hires steps"].flatMap { Int($0) }.flatMap { $0 > 0 ? $0 : nil }
   }
 
-  /// How many times as large an upscaler made the image at last, if one did.
+  /// The factor of the final upscaling, if there was one.
   public var upscaleFactor: Int? { self["Postprocess upscale by"].flatMap { Int($0) } }
 
   /// The second seed and its fraction.

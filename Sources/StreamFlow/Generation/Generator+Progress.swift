@@ -2,14 +2,14 @@ internal import FlowCore
 public import FlowModels
 
 extension Generator {
-  /// The evaluations of the network that have finished so far, of retired images and of those in
-  /// flight; one image contributes ``evaluationCount(of:)`` by its end.
+  /// The number of finished network evaluations, of retired images and of those in flight; each
+  /// image contributes ``evaluationCount(of:)`` by its end.
   public var finishedEvaluationCount: Int {
     measured.evaluationCount + batch.inFlight.reduce(0) { $0 + $1.stage }
   }
 
-  /// The number of times that one image of a request passes through the network: its steps, for
-  /// solvers of one evaluation per step.
+  /// The number of network evaluations of one image of a request: its number of steps, for solvers
+  /// with one evaluation per step.
   ///
   /// - Throws: `requestInvalid` for a number of steps or a combination that has no plan.
   public nonisolated func evaluationCount(

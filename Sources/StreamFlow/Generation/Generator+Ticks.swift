@@ -2,15 +2,17 @@ internal import FlowCore
 internal import FlowEngine
 internal import FlowModels
 
-/// A tick: who is admitted, what advances, and what comes of it.
+/// A tick: admission, advance and decoding.
 extension Generator {
-  /// Admits, advances and retires; all that must be made for it is made before anything changes.
+  /// Admits, advances and retires.
+  ///
+  /// Everything that must be prepared is prepared before any change.
   func tick() async throws {
     try await prepare()
     guard let stages else { return }
     try await prepareSources(stages)
     if stages.conditioner.releasesTexts {
-      // Those whose turn it is first: without them nothing would be admitted.
+      // Those that are next in turn: without them nothing would be admitted.
       try await stages.conditioner.prepareTexts(
         for: pending.heads.map(\.element.request) + pending.elements.map(\.request))
     }
@@ -19,7 +21,7 @@ extension Generator {
     var advancing = batch.inFlight.filter { !waiting.contains($0.id) }
     var lanes = lanes(of: advancing, sharing: stages.network.structure.chunks)
     if lanes.count > 1, !stages.network.catalogue.keepsSeveral {
-      // A large network has one engine at a time: the others wait until this length is done.
+      // A large network has one engine at a time: other lanes wait until this one is done.
       let chosen = lanes.firstIndex { stages.network.catalogue.hasEngine($0.structure) }
       let lane = lanes[chosen ?? 0]
       waiting.formUnion(advancing.map(\.id).filter { !lane.holds($0) })
@@ -54,18 +56,19 @@ extension Generator {
     finish(retired, showing: shown, with: stages.decoder)
   }
 
-  /// What runs through the network together.
+  /// The trajectories that run through the network together.
   private struct Lane {
     let structure: NetworkStructure
     let rowCount: Int
-    /// The trajectories, or nil for all.
+    /// The trajectories' identifiers, or nil for all.
     let ids: Set<Int>?
 
     func holds(_ id: Int) -> Bool { ids?.contains(id) ?? true }
   }
 
-  /// The lanes of a tick: one for each structure. Conditionings of all lengths share one, unless text
-  /// and image attend to each other.
+  /// The lanes of a tick, one for each structure.
+  ///
+  /// Conditionings of all lengths share a lane, unless text and image attend to each other.
   private func lanes(
     of advancing: [Trajectory<Conditioning>], sharing chunkCount: Int
   ) -> [Lane] {
@@ -92,7 +95,7 @@ extension Generator {
 
   private var layout: ConditioningLayout { checkpoint.family.conditioningLayout }
 
-  /// Whether an image is to be decoded after the next step.
+  /// Whether an image is decoded after the next step.
   private func willShow(_ trajectory: Trajectory<Conditioning>) -> Bool {
     let stage = trajectory.stage + 1
     return stage == trajectory.plan.rows.count
@@ -101,7 +104,7 @@ extension Generator {
 
   /// Makes the encoder with the first image that starts from another.
   ///
-  /// - Throws: `CancellationError`; any other failure is that of the images that need it.
+  /// - Throws: `CancellationError`; any other failure belongs to the images that need the encoder.
   private func prepareSources(_ stages: Stages) async throws(CancellationError) {
     guard stages.pictures == nil, stages.imageFailure == nil,
       pending.elements.contains(where: { $0.request.source != nil })
@@ -114,10 +117,10 @@ extension Generator {
     }
   }
 
-  /// Chooses what the next tick leaves out.
+  /// Chooses the trajectories that the next tick leaves out.
   private func chooseWaiting() {
     if !waiting.isEmpty { waiting = [] }
-    // Of one stream alone there is nothing to choose.
+    // With a single stream there is nothing to choose.
     guard boxes.count > 1 || batch.rowCount > rowCapacity else { return }
     let brief = Set(inFlight.values.lazy.map(\.stream)).filter { pending.count(of: $0) == 0 }
     waiting = TickShare.waiting(
@@ -128,12 +131,12 @@ extension Generator {
       }, rowCapacity: rowCapacity)
   }
 
-  /// The stream that is next to be admitted, and what of it.
+  /// The next element to be admitted, and its stream.
   private var nextAdmission: (stream: Int, element: Admission)? {
     guard let first = pending.first else { return nil }
     if batch.rowCount + first.element.peakRowCount <= rowCapacity { return first }
-    // There is no room in a tick; but who has nothing in flight need not wait for who has much to
-    // come, and can be left out of ticks for it.
+    // There is no room in a tick. A stream with nothing in flight need not wait for a long one,
+    // some of which can be left out of ticks for it.
     let flying = Set(inFlight.values.lazy.map(\.stream))
     guard flying.contains(where: { pending.count(of: $0) > 0 }) else { return nil }
     return pending.heads.first { head in
@@ -142,19 +145,20 @@ extension Generator {
     }
   }
 
-  /// The time after which the rest is admitted with the next tick.
+  /// The time after which the remaining requests are admitted with the next tick.
   private static let longestAdmission = Duration.milliseconds(100)
 
   private func admit(with stages: Stages) throws {
     let start = ContinuousClock.now
     let network = stages.network
-    // A large network's engine is compiled again for another count: it goes down when all are done.
+    // A large network's engine is compiled again for another row count: it shrinks when all are
+    // done.
     if network.catalogue.keepsSeveral || batch.isEmpty && layout != .masked {
       network.structure.chunks = inFlight.values.reduce(1) {
         layout.common($0, $1.structure.chunks)
       }
     }
-    // Prompts take time to encode: those who are in flight do not wait for all of a large job's.
+    // Encoding prompts takes time: images in flight do not wait for all of a large job's prompts.
     while batch.isEmpty || ContinuousClock.now - start < Self.longestAdmission,
       let (stream, element) = nextAdmission, stages.conditioner.isReady(for: element.request)
     {
@@ -199,7 +203,7 @@ extension Generator {
     var reference: Latents?
     var mask: Latents?
     var overlay: SourceOverlay?
-    /// The noise that is left to draw.
+    /// The noise generator after the first draws.
     var noise: GaussianNoise
   }
 
@@ -226,8 +230,8 @@ extension Generator {
         + "help, and the model's weights may be damaged")
   }
 
-  /// Decodes what has retired, and what is to be shown of the rest; a failure is the error of the
-  /// images it befell.
+  /// Decodes what has retired, and previews of the rest; a failure is the error of the affected
+  /// images.
   private func finish(
     _ retired: [Trajectory<Conditioning>], showing shown: [Trajectory<Conditioning>],
     with decoder: LatentDecoder

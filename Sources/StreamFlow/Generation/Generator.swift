@@ -5,12 +5,12 @@ public import FlowModels
 internal import FlowText
 internal import Foundation
 
-/// Makes images: one checkpoint, one size, one stream batch that all requests share.
+/// Generates images: one checkpoint, one size, one stream batch that all requests share.
 ///
-/// Images of any prompts, seeds, step counts, schedules and guidance are in flight together,
-/// and each is the image that it would be alone. Clients share the ticks fairly, and who asks for
-/// little does not wait for who asks for much. It runs on the thread of its device
-/// (``EngineStore/queue``), because inference blocks; ticks run when someone asks for the next
+/// Images of any prompts, seeds, step counts, schedules and guidance are in flight together, and
+/// each is identical to the image that it would be alone. Clients share the ticks fairly, so a
+/// small request does not wait for a large one. The generator runs on the thread of its device
+/// (`EngineStore.queue`), because inference blocks; ticks run when a client asks for the next
 /// image.
 public actor Generator {
   /// The model.
@@ -19,60 +19,60 @@ public actor Generator {
   public nonisolated let width: Int
   /// The height of images in pixels.
   public nonisolated let height: Int
-  /// The most rows of a tick.
+  /// The maximum number of batch rows of a tick.
   public nonisolated let rowCapacity: Int
   /// The engines of its device.
   public nonisolated var engines: EngineStore { provider.store }
-  /// How many of the text encoders' last layers are left out (clip skip).
+  /// How many of the text encoders' last layers are skipped (clip skip).
   public nonisolated var skippedTextLayers: Int { options.skippedTextLayers }
 
   private nonisolated let options: GeneratorOptions
   nonisolated let provider: EngineProvider
   var stages: Stages?
   private var preparation: Task<Void, any Error>?
-  /// Who waits for it, and who of them gave it up.
+  /// The number of waiting tasks, and how many of them were cancelled.
   private var (waiterCount, abandonedCount) = (0, 0)
   /// Channels, height and width of one sample.
   let sampleShape: Shape
   var batch: StreamBatch<Conditioning>
   var pending = AdmissionQueue<Admission>()
   var inFlight: [Int: Admission] = [:]
-  /// Those in flight that the last tick left out.
+  /// Trajectories in flight that the last tick left out.
   var waiting: Set<Int> = []
   var boxes = EventBoxes()
-  /// Whether someone runs the ticks.
+  /// Whether a task is running the ticks.
   private var isTicking = false
   var nextID = 0
   private var nextStream = 0
   var measured = GeneratorStatistics()
 
-  /// An image that was asked for.
+  /// A requested image.
   struct Admission {
     let stream: Int
     let index: Int
     let request: GenerationRequest
     let plan: StepPlan
-    /// The evaluations after which it is shown.
+    /// The evaluations after which a preview is shown.
     let previewStages: [Int]
     /// Whether each of its steps is an event.
     let reportsSteps: Bool
-    /// What the image is laid over, where a part of its source stays.
+    /// The source image that the result is composited over, if a part of it stays.
     var overlay: SourceOverlay?
-    /// What its rows read, known when it is admitted.
+    /// The structure of its rows, known when it is admitted.
     var structure = NetworkStructure()
 
-    /// The most batch rows that a step takes.
+    /// The maximum number of batch rows of a step.
     var peakRowCount: Int { plan.peakRowCount(guidance: request.guidance) }
   }
 
-  /// What makes the images.
+  /// The stages of generation.
   final class Stages {
     let conditioner: Conditioner
     var network: VelocityNetwork
     let decoder: LatentDecoder
     /// Made with the first image that starts from another.
     var pictures: SourceEncoder?
-    /// Why it could not be made.
+    /// The error of making it.
     var imageFailure: (any Error)?
 
     init(_ conditioner: Conditioner, _ network: VelocityNetwork, _ decoder: LatentDecoder) {
@@ -87,12 +87,12 @@ public actor Generator {
     unsafe provider.store.queue.asUnownedSerialExecutor()
   }
 
-  /// Sets a generator up; engines are made by ``prepare()`` or with the first image.
+  /// Creates a generator; engines are made by ``prepare()`` or with the first image.
   ///
   /// - Parameters:
   ///   - checkpoint: the model.
-  ///   - options: size, rows.
-  ///   - engines: the engines of the device; those who share them run in turn.
+  ///   - options: sizes, rows, decoding.
+  ///   - engines: the engines of the device; users of the same engines take turns.
   /// - Throws: `requestInvalid` for a size that the model cannot make.
   public init(
     checkpoint: Checkpoint, options: GeneratorOptions = GeneratorOptions(),
@@ -130,15 +130,15 @@ public actor Generator {
       checkpoint.family.latentSpace.channels, height / checkpoint.autoencoder.factor,
       width / checkpoint.autoencoder.factor,
     ]
-    // Twice a tick's rows: beside those that a tick advances, others may wait.
+    // Twice a tick's rows: some trajectories may wait while a tick advances others.
     batch = StreamBatch(rowCapacity: 2 * rowCapacity)
   }
 
-  /// The most rows of a tick that a generator of some options has.
+  /// The maximum number of rows of a tick for a generator with these options.
   ///
   /// - Parameters:
   ///   - checkpoint: the model.
-  ///   - options: size, rows.
+  ///   - options: sizes, rows, decoding.
   public static func rowCapacity(of checkpoint: Checkpoint, _ options: GeneratorOptions) -> Int {
     let (native, factor) = (checkpoint.nativeSize, checkpoint.autoencoder.factor)
     let size = (options.width ?? native.width, options.height ?? native.height)
@@ -150,12 +150,12 @@ public actor Generator {
 
   /// Makes the engines, so that the first image need not wait for them.
   ///
-  /// - Throws: `memoryInsufficient`, an error of a graph or an engine;
-  ///   `CancellationError` where the task is cancelled: what is not compiled yet is not begun, unless
-  ///   another waits for it.
+  /// - Throws: `memoryInsufficient`, an error of a graph or an engine; `CancellationError` if the
+  ///   task is cancelled: compilations that have not started are skipped, unless another task waits
+  ///   for them.
   public func prepare() async throws {
     while stages == nil {
-      // Whoever asks while it goes on waits for the same.
+      // Concurrent callers wait for the same task.
       let task = preparation ?? Task { try await makeEngines() }
       preparation = task
       waiterCount += 1
@@ -170,7 +170,7 @@ public actor Generator {
           Task { await self.abandonPreparation() }
         }
       } catch is CancellationError where !Task.isCancelled {
-        // Another gave it up just before this one came.
+        // Another caller cancelled it just before this one came.
         if preparation == task { preparation = nil }
       }
     }
@@ -211,7 +211,7 @@ public actor Generator {
     let rows = needed == 0 ? rowCapacity : min(needed, rowCapacity)
     let upcoming = pending.elements.map(\.request)
     try await conditioner.prepareTexts(for: upcoming)
-    // What cannot be encoded is told when it is admitted.
+    // A failure to encode is reported when the request is admitted.
     let chunks =
       (try? conditioner.chunkCount(ofFirst: rows, of: upcoming.filter(conditioner.isReady(for:))))
       ?? 1
@@ -228,11 +228,11 @@ public actor Generator {
     measured.preparation = .now - start
   }
 
-  /// Images for some requests, as they finish.
+  /// Images of some requests, as they finish.
   ///
   /// - Parameters:
-  ///   - requests: what they show.
-  ///   - client: who asks; clients take turns.
+  ///   - requests: the requests.
+  ///   - client: an identifier of the client; clients take turns.
   /// - Throws: `requestInvalid` for a number of steps or a combination that has no plan.
   public func images(
     for requests: [GenerationRequest], client: String = ""
@@ -240,16 +240,16 @@ public actor Generator {
     ImageStream(try events(for: requests, client: client))
   }
 
-  /// What happens to the images of some requests, as it happens.
+  /// Events of some requests, as they happen.
   ///
   /// - Parameters:
-  ///   - requests: what they show.
-  ///   - client: who asks; clients take turns.
-  ///   - previewCount: how often each is shown before it is finished, spread over its steps; no
-  ///     more often than there are steps before the last.
+  ///   - requests: the requests.
+  ///   - client: an identifier of the client; clients take turns.
+  ///   - previewCount: the number of previews of each image, spread over its steps; at most the
+  ///     number of steps before the last.
   ///   - reportsSteps: whether each step of an image is an event.
-  /// - Throws: `requestInvalid` for a number of steps or a combination that has no plan, or an image
-  ///   of another size.
+  /// - Throws: `requestInvalid` for a number of steps or a combination that has no plan, or for an
+  ///   image of another size.
   public func events(
     for requests: [GenerationRequest], client: String = "", previewCount: Int = 0,
     reportsSteps: Bool = false
@@ -257,7 +257,7 @@ public actor Generator {
     let stream = nextStream
     var admissions: [Admission] = []
     for (index, request) in requests.enumerated() {
-      // Requests of one kind come in rows and share one table, however many they are.
+      // Requests of one kind come in sequence and share one table, however many they are.
       let plan =
         if let last = admissions.last, last.request.hasPlan(of: request) { last.plan } else {
           try checkpoint.plan(for: request, width: width, height: height)
@@ -277,13 +277,13 @@ public actor Generator {
     return GenerationEvents(generator: self, stream: stream, count: requests.count)
   }
 
-  /// Whether the engines are there.
+  /// Whether the engines are made.
   var isPrepared: Bool { stages != nil }
 
-  /// The number of images that wait to be admitted.
+  /// The number of images that wait for admission.
   public var pendingCount: Int { pending.count }
 
-  /// What is in flight, oldest first.
+  /// The images in flight, oldest first.
   public var flights: [GeneratorFlight] {
     batch.inFlight.compactMap { trajectory in
       guard let admission = inFlight[trajectory.id] else { return nil }
@@ -310,7 +310,7 @@ public actor Generator {
     }
   }
 
-  /// What was measured so far.
+  /// The measurements so far.
   public var statistics: GeneratorStatistics {
     var statistics = measured
     statistics.tickCount = batch.tickCount
@@ -319,19 +319,19 @@ public actor Generator {
     return statistics
   }
 
-  /// The end of a prompt that there is no room for, if any.
+  /// The truncated end of a prompt that exceeds the text encoder, if any.
   public nonisolated func cut(of prompt: String, syntax: PromptSyntax = .weighted) -> String? {
     checkpoint.textEncoders.lazy.compactMap {
       $0.chunks(of: prompt, syntax: syntax).cut
     }.first
   }
 
-  /// What happens next to a stream's images; ticks run until something does.
+  /// The next event of a stream's images; ticks run until there is one.
   ///
-  /// Of those who wait one runs the ticks, and each is told as soon as something has happened to
-  /// its images. Between two ticks others have their turn: requests come in and are given up.
+  /// One of the waiting tasks runs the ticks, and each is resumed as soon as there is an event of
+  /// its images. Between two ticks other calls run: requests are admitted and cancelled.
   func nextEvent(of stream: Int) async throws -> GenerationEvent? {
-    // Who has what it came for leaves the ticks to the next.
+    // A task that has its event leaves the ticks to the next one.
     defer { if !isTicking { boxes.wakeOne() } }
     while boxes.isOpen(stream) {
       if let event = boxes.take(from: stream) { return event }
@@ -364,7 +364,7 @@ public actor Generator {
 
   private func wake(_ stream: Int) { boxes.wake(stream) }
 
-  /// Forgets a stream: what is pending and what is in flight.
+  /// Cancels a stream: its pending images and those in flight.
   func cancel(_ stream: Int) {
     pending.remove(stream: stream)
     boxes.close(stream)

@@ -1,15 +1,15 @@
 internal import FlowModels
 
-/// One image in flight, for a look at the stream batch.
+/// One image in flight, as a view of the stream batch.
 public struct GeneratorFlight: Sendable, Hashable {
-  /// What was asked for together with it (``GenerationEvents/stream``).
+  /// The identifier of the stream that requested it (``GenerationEvents/stream``).
   public let stream: Int
-  /// Which of those requests, from 0.
+  /// The index of its request, from 0.
   public let index: Int
-  /// The evaluation that it takes next, from 0.
+  /// The index of its next evaluation, from 0.
   public let stage: Int
-  /// All evaluations that it takes.
+  /// The total number of evaluations.
   public let stageCount: Int
-  /// Whether the last tick advanced it; where not it waits for a shorter stream.
+  /// Whether the last tick advanced it; otherwise it waits for a shorter stream.
   public let advances: Bool
 }

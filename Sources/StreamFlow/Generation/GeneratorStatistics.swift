@@ -1,17 +1,17 @@
 public import FlowEngine
 internal import FlowModels
 
-/// What a generator measured of itself.
+/// Measurements of a generator.
 public struct GeneratorStatistics: Sendable {
-  /// The time it took to make the engines.
+  /// The time of making the engines.
   public internal(set) var preparation = Duration.zero
-  /// The engines that were made, in order of their graphs.
+  /// The engines, in order of their graphs.
   public internal(set) var engines: [EngineReport] = []
   /// The number of ticks.
   public internal(set) var tickCount = 0
   /// The number of images that were decoded.
   public internal(set) var imageCount = 0
-  /// The number of evaluations that retired images took, failed ones included.
+  /// The number of evaluations of retired images, failed ones included.
   public internal(set) var evaluationCount = 0
   /// The time of all ticks: gather, network, guidance, step.
   public internal(set) var tickTime = Duration.zero

@@ -1,21 +1,21 @@
 public import FlowCore
 internal import FlowModels
 
-/// How an image is brought to another size.
+/// How an image is fitted to another size.
 public struct ImageFit: Hashable, Sendable {
-  /// What happens where the two have different proportions.
+  /// What is done if the aspect ratios differ.
   public enum Kind: String, Sendable, CaseIterable {
     /// The whole image, with a background beside it.
     case contain
-    /// As much of the image's middle as fills the other size.
+    /// The largest centered part of the image with the other aspect ratio.
     case cover
     /// The whole image, stretched.
     case stretch
   }
 
-  /// What happens where the two have different proportions.
+  /// What is done if the aspect ratios differ.
   public var kind: Kind
-  /// The color that `contain` fills up with.
+  /// The background color of `contain`.
   public var background: RGBColor
 
   /// Creates a fit.
@@ -24,15 +24,15 @@ public struct ImageFit: Hashable, Sendable {
     self.background = background
   }
 
-  /// Where along one axis an image comes to lie.
+  /// The extent of an image along one axis.
   struct Extent: Equatable {
-    /// The part of the source that is seen.
+    /// The visible part of the source.
     let source: Range<Double>
-    /// The places of the target that it fills.
+    /// The target pixels that it fills.
     let target: Range<Int>
   }
 
-  /// The extents along both axes, as `ImageOps.fit` and `ImageOps.pad` of Pillow lay them out.
+  /// The extents along both axes, as in Pillow's `ImageOps.fit` and `ImageOps.pad`.
   func extents(
     width: Int, height: Int, toWidth: Int, toHeight: Int
   ) -> (columns: Extent, rows: Extent) {
@@ -82,11 +82,11 @@ public struct ImageFit: Hashable, Sendable {
 #endif
 
 extension ImageFit {
-  /// The source pixels along an axis that a target pixel is the weighted sum of.
+  /// The source pixels along an axis whose weighted sum is a target pixel.
   struct Taps: Equatable {
     /// The first source pixel.
     let first: Int
-    /// The weights of it and the next ones; their sum is 1.
+    /// The weights of it and the following ones; their sum is 1.
     let weights: [Float]
   }
 }
@@ -94,8 +94,7 @@ extension ImageFit {
 extension ImageFit.Extent {
   /// The filter of each target pixel.
   ///
-  /// Lanczos' windowed sinc of three lobes, widened where the image shrinks, as Pillow's
-  /// `LANCZOS`.
+  /// Lanczos' windowed sinc with three lobes, widened for downsampling, as Pillow's `LANCZOS`.
   func taps(of sourceCount: Int) -> [ImageFit.Taps] {
     let scale = (source.upperBound - source.lowerBound) / Double(target.count)
     let widening = max(scale, 1)

@@ -46,7 +46,7 @@ extension Generator {
       settings.append("Blend: \(quoted("\(blend.kind.rawValue) \(parts)"))")
     }
     if let seeds = request.seedBlend {
-      // As the ecosystem names the noise of another seed that is mixed in.
+      // The ecosystem's name for the noise of a second seed.
       settings.append("Variation seed: \(seeds.seed)")
       settings.append("Variation seed strength: \(seeds.fraction)")
     }
@@ -81,7 +81,7 @@ extension Generator {
   }
 }
 
-/// A value as a JSON string where it holds a comma, a quote, a backslash or a line break, as
+/// A value as a JSON string if it contains a comma, a quote, a backslash or a line break, as
 /// AUTOMATIC1111's web UI writes and reads it.
 func quoted(_ value: String) -> String {
   guard value.contains(where: { ",\"\\\n".contains($0) }) else { return value }
@@ -91,7 +91,7 @@ func quoted(_ value: String) -> String {
 }
 
 extension Guidance {
-  /// What there is to say of it besides its scale.
+  /// The settings besides its scale.
   fileprivate var settings: [String] {
     switch self {
     case .none, .full, .distilled: []

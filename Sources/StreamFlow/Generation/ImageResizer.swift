@@ -2,15 +2,15 @@ public import FlowCore
 internal import FlowModels
 
 extension PixelImage {
-  /// The image resampled to a size, as a generator does it with a source of another size.
+  /// The image resampled to a size, as a generator resamples a source of another size.
   ///
-  /// Lanczos with three lobes, widened where the image shrinks, as Pillow's `LANCZOS`. An image of
-  /// that size is returned as it is.
+  /// Lanczos with three lobes, widened for downsampling, as Pillow's `LANCZOS`. An image that has
+  /// the size already is returned unchanged.
   ///
   /// - Parameters:
   ///   - width: the width in pixels.
   ///   - height: the height in pixels.
-  ///   - fit: what happens where the proportions differ.
+  ///   - fit: what is done if the aspect ratios differ.
   /// - Precondition: no side is 0.
   public func resampled(width: Int, height: Int, fit: ImageFit) -> PixelImage {
     precondition(
@@ -22,8 +22,9 @@ extension PixelImage {
 
 /// Resamples images of any size to one size.
 ///
-/// The vertical filter comes first, a row of the result at a time: beside the result, memory for one
-/// row of the source is needed. Time grows with the pixels of the source within the filter's reach.
+/// The vertical filter comes first, one row of the result at a time: besides the result, it needs
+/// memory for one row of the source. The time is proportional to the source pixels within the
+/// filter's support.
 final class ImageResizer {
   private struct Key: Equatable {
     let width: Int
@@ -35,9 +36,9 @@ final class ImageResizer {
   private struct Plan {
     let columns: [ImageFit.Taps]
     let rows: [ImageFit.Taps]
-    /// The place of the result's filled part.
+    /// The position of the image within the result.
     let target: (columns: Range<Int>, rows: Range<Int>)
-    /// The source columns that are read.
+    /// The range of source columns that is read.
     let sourceColumns: Range<Int>
   }
 
@@ -81,7 +82,7 @@ final class ImageResizer {
     return plan
   }
 
-  /// The whole result in the color that fills what the image leaves.
+  /// A result filled with the background color.
   private func background(_ fit: ImageFit) -> [UInt8] {
     let color = fit.background
     var pixels = [UInt8](repeating: color.red, count: 3 * width * height)
@@ -109,7 +110,7 @@ final class ImageResizer {
         unsafe line.update(repeating: 0, count: count)
         for (number, weight) in taps.weights.enumerated() {
           let row = unsafe pixels + ((taps.first + number) * rowLength + offset)
-          // A while loop: vectorized when optimized, and bearable when not.
+          // A while loop is vectorized in optimized builds and fast enough in debug builds.
           var index = 0
           while index < count {
             unsafe line[index] += weight * Float(row[index])

@@ -1,25 +1,29 @@
 public import FlowCore
 internal import FlowModels
 
-/// An image that another one is made from: image to image.
+/// The input of image-to-image generation.
 public struct InputImage: Equatable, Sendable {
   /// The image, of any size.
   public var image: PixelImage
-  /// Denoising strength, above 0 and at most 1, which ignores the input.
+  /// Denoising strength, above 0 and at most 1; 1 ignores the input.
   ///
-  /// The part of the way from noise to data that is gone, by as many steps as the request says.
+  /// The fraction of the noise range that sampling covers, with the request's number of steps.
   public var strength: Double
-  /// How it is brought to the size of the images that are made.
+  /// How it is fitted to the size of the generated images.
   public var fit: ImageFit
-  /// Where it is repainted; nil for everywhere. A mask of another size is stretched to the image's.
+  /// Where the image is repainted; nil for everywhere.
   ///
-  /// The image keeps its own pixels elsewhere, byte for byte where it has the size that is made.
+  /// A mask of another size is stretched to it.
+  ///
+  /// Elsewhere the image keeps its own pixels, byte for byte if it has the generated size.
   public var mask: ImageMask?
-  /// The softness of the mask's edge, in pixels of the image that is made: the standard deviation of
-  /// a blur, 0 or more. The transition lies inside the mask.
+  /// The softness of the mask's edge: the standard deviation of a blur in pixels of the generated
+  /// image, 0 or more.
+  ///
+  /// The transition lies inside the mask.
   public var maskBlur: Double
 
-  /// Creates a source.
+  /// Creates an input.
   public init(
     image: PixelImage, strength: Double = 0.5, fit: ImageFit = ImageFit(), mask: ImageMask? = nil,
     maskBlur: Double = 2
@@ -32,27 +36,29 @@ public struct InputImage: Equatable, Sendable {
   }
 }
 
-/// Another seed, and how much of its noise is mixed in: two seeds make a path of images.
+/// A second seed and the fraction of its noise that is blended in.
+///
+/// Its fractions form a path of images.
 public struct SeedBlend: Hashable, Sendable {
   /// The other seed.
   public var seed: UInt64
-  /// How much of it, 0 to 1.
+  /// The fraction of its noise, 0 to 1.
   public var fraction: Float
 
-  /// Creates a mix.
+  /// Creates a blend.
   public init(seed: UInt64, fraction: Float) {
     self.seed = seed
     self.fraction = fraction
   }
 }
 
-/// Other prompts, and how much of each is mixed into an image's own.
+/// Other prompts, and the weight with which each is blended into an image's own.
 public struct PromptBlend: Hashable, Sendable {
   /// How conditionings are mixed.
   public enum Kind: String, Sendable, CaseIterable {
-    /// In a straight line: the weighted mean.
+    /// Linearly: the weighted mean.
     case linear
-    /// Each token along the arc between the two (``ArcMix``), which keeps its length.
+    /// Spherically: each token along the arc between the two (``ArcMix``), which keeps its length.
     case spherical
   }
 
@@ -60,7 +66,7 @@ public struct PromptBlend: Hashable, Sendable {
   public struct Part: Hashable, Sendable {
     /// The prompt.
     public var prompt: String
-    /// How much of it, 0 to 1.
+    /// Its weight, 0 to 1.
     public var weight: Float
 
     /// Creates a part.
@@ -70,23 +76,24 @@ public struct PromptBlend: Hashable, Sendable {
     }
   }
 
-  /// The other prompts; what their weights leave of 1 is the weight of the image's own.
+  /// The other prompts; their weights are subtracted from 1 to give the weight of the image's own
+  /// prompt.
   public var parts: [Part]
-  /// How they are mixed.
+  /// How they are blended.
   public var kind: Kind
 
-  /// Creates a mix.
+  /// Creates a blend.
   public init(_ parts: [Part], kind: Kind = .spherical) {
     self.parts = parts
     self.kind = kind
   }
 
-  /// The weight that is left for the image's own prompt.
+  /// The remaining weight of the image's own prompt.
   public var ownWeight: Float { 1 - parts.reduce(0) { $0 + $1.weight } }
 
-  /// Checks that the weights are parts of 1.
+  /// Checks that the weights are fractions of 1.
   func check() throws(ModelError) {
-    // Weights are written in decimals, whose sum may be a hair above 1.
+    // Weights are written in decimals, whose sum may exceed 1 by a rounding error.
     guard parts.allSatisfy({ (0...1).contains($0.weight) }), ownWeight > -1e-4 else {
       throw ModelError(
         code: .requestInvalid,

@@ -3,8 +3,8 @@ internal import FlowEngine
 internal import FlowGraph
 internal import FlowModels
 
-/// Turns latents into images: small ones whole, those that are ready together in one run, and
-/// large ones one after another in tiles.
+/// Decodes latents to images: small images whole and in batches, large ones one after another in
+/// tiles.
 final class LatentDecoder {
   private enum Way {
     case whole(EngineCatalogue)
@@ -18,9 +18,9 @@ final class LatentDecoder {
   /// - Parameters:
   ///   - height: the latents' height.
   ///   - width: the latents' width.
-  ///   - rowCapacity: the most images of a run.
+  ///   - rowCapacity: the maximum number of images of a run.
   ///   - tiling: whether to decode in tiles.
-  ///   - growth: whether engines are made as they are needed, or only by ``prepare(for:)``.
+  ///   - growth: whether engines are made on demand, or only by ``prepare(for:)``.
   init(
     _ checkpoint: Checkpoint, height: Int, width: Int, rowCapacity: Int, tiling: DecodeTiling,
     growth: EngineCatalogue.Growth = .asNeeded, provider: EngineProvider
@@ -48,7 +48,7 @@ final class LatentDecoder {
     }
   }
 
-  /// Makes what decoding so many images needs.
+  /// Makes the engines for decoding a number of images.
   func prepare(
     for count: Int, isolation: isolated (any Actor)? = #isolation
   ) async throws {
@@ -58,7 +58,7 @@ final class LatentDecoder {
     }
   }
 
-  /// Makes a program of just so many images.
+  /// Makes a program for exactly this number of images.
   func prepareExactly(
     for count: Int, isolation: isolated (any Actor)? = #isolation
   ) async throws {

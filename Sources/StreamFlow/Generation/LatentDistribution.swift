@@ -1,17 +1,17 @@
 internal import FlowCore
 internal import FlowModels
 
-/// What a full autoencoder says of an image: latents that are normally distributed.
+/// The output of a full autoencoder's encoder: a normal distribution of latents.
 struct LatentDistribution {
-  /// The middle of the latents, scaled as the network reads them.
+  /// The mean of the latents, scaled as the network reads them.
   let mean: Latents
-  /// The spread of each element around it.
+  /// The standard deviation of each element.
   let deviation: Latents
 
   /// Draws latents: `mean + deviation * noise`.
   ///
-  /// The same noise gives the sample that `DiagonalGaussianDistribution.sample` of diffusers gives
-  /// with a generator of that seed.
+  /// The same noise gives the same sample as diffusers' `DiagonalGaussianDistribution.sample` with
+  /// a generator of that seed.
   func sample(_ noise: inout GaussianNoise) -> Latents {
     precondition(
       mean.shape == deviation.shape, "mean \(mean.shape), deviation \(deviation.shape)")

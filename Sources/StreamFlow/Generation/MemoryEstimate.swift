@@ -2,19 +2,19 @@ internal import FlowGraph
 public import FlowModels
 internal import Foundation
 
-/// The memory that compiling and running takes, about.
+/// The estimated memory of compiling and running.
 struct MemoryEstimate {
-  /// The most that is taken at once, in bytes.
+  /// The peak in bytes.
   let peakByteCount: Int
 
-  /// Estimates from sizes: compiling holds two and a half times what an engine holds of the weights
-  /// (measured: 860 million parameters, 10.1 GB resident).
+  /// Estimates from sizes: compiling takes two and a half times the memory of the weights in an
+  /// engine (measured: 860 million parameters, 10.1 GB resident).
   init(
     _ checkpoint: Checkpoint, rows: Int, width: Int, height: Int,
     tiling: DecodeTiling = .automatic
   ) {
     let factor = checkpoint.autoencoder.factor
-    // In floating point: absurd sizes come to absurd sums, and are to be refused, not to trap.
+    // In floating point: extreme sizes give extreme sums, which must be refused and must not trap.
     let places = Double(width / factor) * Double(height / factor)
     let activations = checkpoint.family.activationByteCount(latentPixels: places)
     let autoencoder = checkpoint.autoencoder
@@ -37,7 +37,7 @@ struct MemoryEstimate {
         + "some memory", settings: [.size, .rowCapacity])
   }
 
-  /// The memory that can be taken now, where the system tells.
+  /// The available memory in bytes, if the system states it.
   static func availableByteCount() -> Int? {
     #if os(Linux)
       guard let text = try? String(contentsOfFile: "/proc/meminfo", encoding: .utf8),
@@ -50,14 +50,14 @@ struct MemoryEstimate {
     #endif
   }
 
-  /// What is left of the container's limit, where there is one (control groups, version 2).
+  /// The rest of the container's limit, if there is one (control groups, version 2).
   private static func containerByteCount() -> Int? {
     func number(_ name: String) -> Int? {
       (try? String(contentsOfFile: "/sys/fs/cgroup/\(name)", encoding: .utf8))
         .flatMap { Int($0.trimmingCharacters(in: .whitespacesAndNewlines)) }
     }
     guard let limit = number("memory.max"), let used = number("memory.current") else { return nil }
-    // Files that were read are counted as used, though they give way when memory is asked for.
+    // Cached files are counted as used, although they are evicted when memory is needed.
     let files = (try? String(contentsOfFile: "/sys/fs/cgroup/memory.stat", encoding: .utf8))?
       .split(separator: "\n").first { $0.hasPrefix("inactive_file ") }
       .flatMap { Int($0.dropFirst("inactive_file ".count)) }
@@ -66,17 +66,17 @@ struct MemoryEstimate {
 }
 
 extension Checkpoint {
-  /// The bytes that the engines of one size take, about: the weights of all parts as 32-bit floats,
-  /// or as they are held.
+  /// The estimated bytes of the engines of one size: the weights of all parts as 32-bit floats, or
+  /// in their stored form.
   public var engineByteCount: Int {
     components.reduce(0) { $0 + $1.weights.engineByteCount(in: $1.weights.compressionForm) }
   }
 
-  /// The bytes that a live stream's engines of one size take, about, with so many of the network.
+  /// The estimated bytes of a live stream's engines of one size, with a number of network engines.
   ///
-  /// Each has the weights as 32-bit floats and a quarter more (less in int8), and what every engine
-  /// has beside them. Measured: an engine of the starter 75 to 95 MB (5.9 million parameters), its
-  /// decoders and encoder 17 MB, an engine of Stable Diffusion 1.5 4.1 GB (860 million).
+  /// Each engine has the weights as 32-bit floats and a quarter more (less in int8), and a fixed
+  /// amount. Measured: an engine of the starter 75 to 95 MB (5.9 million parameters), its decoders
+  /// and encoder 17 MB, an engine of Stable Diffusion 1.5 4.1 GB (860 million).
   func liveByteCount(networkCount: Int) -> Int {
     networkCount * (5 * networkWeights.parameterCount + 60_000_000)
       + 10 * autoencoderWeights.parameterCount + 15_000_000
@@ -85,6 +85,6 @@ extension Checkpoint {
 
 /// The machine's memory.
 public enum SystemMemory {
-  /// The bytes that can be taken now, where the system tells.
+  /// The available memory in bytes, if the system states it.
   public static var availableByteCount: Int? { MemoryEstimate.availableByteCount() }
 }

@@ -2,7 +2,7 @@ internal import FlowEngine
 internal import FlowGraph
 internal import FlowModels
 
-/// What the programs of a network are made from: a checkpoint at one size.
+/// Builds the programs of a network: a checkpoint at one size.
 struct NetworkBlueprint: Sendable {
   let checkpoint: Checkpoint
   /// The latents' height.
@@ -16,8 +16,9 @@ struct NetworkBlueprint: Sendable {
   /// - Parameters:
   ///   - height: the latents' height.
   ///   - width: the latents' width.
-  ///   - precomputed: the inputs that are computed before the ticks; nil for those that pay.
-  ///   - provider: where programs come from.
+  ///   - precomputed: the inputs that are computed before the ticks; nil for those that are worth
+  ///     it.
+  ///   - provider: makes programs.
   init(
     _ checkpoint: Checkpoint, height: Int, width: Int, precomputed: Set<PortName>? = nil,
     provider: EngineProvider
@@ -35,7 +36,7 @@ struct NetworkBlueprint: Sendable {
         ).map(\.name))
   }
 
-  /// The latent pixels that tell how large an image is.
+  /// The number of latent pixels, as a measure of the image's size.
   var places: Int {
     RowChoice.places(height: height, width: width, factor: checkpoint.autoencoder.factor)
   }
@@ -55,13 +56,13 @@ struct NetworkBlueprint: Sendable {
     return GraphModule(graph, weightsIdentity: checkpoint.networkWeights.identity)
   }
 
-  /// What computes an input once for each prompt, where that is done before the ticks.
+  /// Computes an input once for each prompt, if it is precomputed.
   func textTable() async throws -> sending TextTable? {
     guard let (name, module) = try module(of: .text) else { return nil }
     return TextTable(try await provider.program(for: module), input: name)
   }
 
-  /// What computes an input once for each timestep, where that is done before the ticks.
+  /// Computes an input once for each timestep, if it is precomputed.
   func timeTable() async throws -> sending TimeTable? {
     guard let (name, module) = try module(of: .timestep) else { return nil }
     return TimeTable(try await provider.program(for: module), input: name)

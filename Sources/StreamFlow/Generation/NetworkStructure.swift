@@ -1,11 +1,11 @@
-/// What the network of a row reads besides sample and time; rows of one structure share a program.
+/// The inputs of a network row besides sample and time; rows of one structure share a program.
 struct NetworkStructure: Hashable, Sendable {
-  /// The chunks of a conditioning's text.
+  /// The number of chunks of a conditioning's text.
   var chunks = 1
 }
 
 extension NetworkStructure: Comparable {
-  /// An order for lanes: that of their texts' lengths.
+  /// The order of lanes: by the lengths of their texts.
   static func < (first: NetworkStructure, second: NetworkStructure) -> Bool {
     first.chunks < second.chunks
   }

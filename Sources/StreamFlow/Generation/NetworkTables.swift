@@ -3,20 +3,20 @@ internal import FlowEngine
 internal import FlowGraph
 internal import FlowModels
 
-/// An input of the network that is computed once for each prompt: the keys and values that its layers
-/// make of a text.
+/// A network input that is computed once for each prompt: the keys and values that its layers
+/// compute from a text.
 final class TextTable {
   /// The input of the network.
   let input: PortName
   private let program: Program
 
-  /// - Parameter program: of a ``PrecomputedInput``, which reads one chunk of a text.
+  /// - Parameter program: the program of a ``PrecomputedInput``, which reads one chunk of a text.
   init(_ program: Program, input: PortName) {
     self.program = program
     self.input = input
   }
 
-  /// The table of hidden states, one chunk after the other.
+  /// The table of hidden states, one chunk after another.
   func callAsFunction(_ hidden: [Float]) throws(EngineError) -> [Float] {
     var table: [Float] = []
     let chunkLength = program.inputs[0].shape.elementCount
@@ -34,8 +34,7 @@ final class TextTable {
   }
 }
 
-/// An input of the network that is computed once for each timestep: the shifts that its layers make of
-/// a time.
+/// A network input that is computed once for each timestep: the time projections of its layers.
 final class TimeTable {
   /// The input of the network.
   let input: PortName
@@ -45,24 +44,25 @@ final class TimeTable {
 
   private struct Key: Hashable {
     let timestep: Float
-    /// What else the time is made of: pooled text and sizes, a guidance scale.
+    /// The other inputs of the time embedding: pooled text and sizes, a guidance scale.
     let inputs: [Conditioning.Input]
   }
 
-  /// - Parameter program: of a ``PrecomputedInput``, which reads `timestep` and what goes with it.
+  /// - Parameter program: the program of a ``PrecomputedInput``, which reads `timestep` and the
+  ///   other inputs.
   init(_ program: Program, input: PortName) {
     self.program = program
     self.input = input
   }
 
-  /// Whether the time is made of an input.
+  /// Whether the time embedding depends on an input.
   func reads(_ name: PortName) -> Bool { program.hasInput(name) }
 
   /// The table of a timestep.
   ///
   /// - Parameters:
-  ///   - timestep: what the network reads as its time.
-  ///   - conditioning: what else the time is made of.
+  ///   - timestep: the number that the network reads as its time.
+  ///   - conditioning: the other inputs of the time embedding.
   func callAsFunction(
     _ timestep: Float, _ conditioning: Conditioning
   ) throws(EngineError) -> ContiguousArray<Float> {

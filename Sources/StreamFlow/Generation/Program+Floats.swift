@@ -3,9 +3,9 @@ internal import FlowGraph
 internal import FlowModels
 
 extension Program {
-  /// An output's elements as floats, of floats or bytes.
+  /// An output's elements as floats, of an output of floats or bytes.
   ///
-  /// - Precondition: there is such an output.
+  /// - Precondition: the output exists.
   func floats(_ name: PortName) -> [Float] {
     if outputs.first(where: { $0.name == name })?.type == .uint8 {
       return read(name, as: UInt8.self) { span in span.indices.map { Float(span[$0]) } }

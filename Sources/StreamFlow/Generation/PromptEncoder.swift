@@ -7,20 +7,20 @@ internal import FlowText
 /// One text encoder, ready to run.
 final class PromptEncoder {
   private let encoding: any TextEncoding
-  /// The number of tokens that it knows.
+  /// The size of its vocabulary.
   private let vocabularyCount: Int
   private let program: Program
 
-  /// - Parameter program: of ``TextEncoding/graph(skippedLayers:weights:)``.
+  /// - Parameter program: the program of ``TextEncoding/graph(skippedLayers:weights:)``.
   init(_ encoding: any TextEncoding, vocabularyCount: Int, program: Program) {
     self.encoding = encoding
     self.vocabularyCount = vocabularyCount
     self.program = program
   }
 
-  /// The states of a prompt, chunk by chunk.
+  /// The hidden states of a prompt, chunk by chunk.
   ///
-  /// - Throws: `fileInvalid` for a tokenizer that is not the encoder's; an `EngineError`.
+  /// - Throws: `fileInvalid` if the tokenizer does not belong to the encoder; an `EngineError`.
   func encode(_ prompt: String, syntax: PromptSyntax) throws -> EncodedText {
     let chunks = encoding.chunks(of: prompt, syntax: syntax).chunks
     let encoded = try chunks.map(encode)
@@ -30,12 +30,12 @@ final class PromptEncoder {
   }
 
   private func encode(_ chunk: ChunkedPrompt.Chunk) throws -> (hidden: [Float], pooled: [Float]) {
-    // The engine would look the token up beyond the table, and say nothing.
+    // The engine would silently read beyond the table.
     if let unknown = chunk.tokens.first(where: { $0 >= vocabularyCount }) {
       throw ModelError(
         code: .fileInvalid,
         message: "the tokenizer gives token \(unknown), and \(encoding.name) knows "
-          + "\(vocabularyCount) (its table of token embeddings); they are not of one model")
+          + "\(vocabularyCount) (its table of token embeddings); they belong to different models")
     }
     for (name, elements) in encoding.inputs(of: chunk) {
       program.write(name, ContiguousArray(elements).span)

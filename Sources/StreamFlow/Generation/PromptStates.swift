@@ -3,7 +3,7 @@ internal import FlowEngine
 internal import FlowGraph
 internal import FlowModels
 
-/// The text encoders of a model, which see each prompt once.
+/// The text encoders of a model, which read each prompt once.
 final class PromptStates {
   private struct Key: Hashable {
     let prompt: String
@@ -17,7 +17,7 @@ final class PromptStates {
   let isReleased: Bool
   private var encoders: [PromptEncoder] = []
   private var known = ByteBoundedCache<Key, TextStates>(capacity: 128 << 20)
-  /// What was encoded before the text encoders were released, until others are.
+  /// Prompts that were encoded before the text encoders were released, until the next are.
   private var prepared: [Key: Result<TextStates, any Error>] = [:]
 
   private var family: any ModelFamily { checkpoint.family }
@@ -31,7 +31,7 @@ final class PromptStates {
     self.isReleased = isReleased
   }
 
-  /// Makes the programs of a checkpoint's text encoders, if they are to stay.
+  /// Makes the programs of a checkpoint's text encoders, if they are kept in memory.
   static func make(
     _ checkpoint: Checkpoint, skippedLayers: Int, isReleased: Bool = false,
     provider: EngineProvider
@@ -64,10 +64,10 @@ final class PromptStates {
 
   // MARK: - Released text encoders
 
-  /// Encodes what is new of the prompts of some requests, and releases the text encoders again;
-  /// nothing where they are kept.
+  /// Encodes the new prompts of some requests, and releases the text encoders again; does nothing
+  /// if they are kept in memory.
   ///
-  /// - Throws: an error of a graph or an engine; what cannot be encoded is thrown by
+  /// - Throws: an error of a graph or an engine; a prompt that cannot be encoded is an error of
   ///   ``states(of:syntax:blend:)``.
   func prepare(
     for requests: [GenerationRequest], isolation: isolated (any Actor)? = #isolation
@@ -82,7 +82,7 @@ final class PromptStates {
       prepared[key] = Result { try states(of: key.prompt, syntax: key.syntax) }
     }
     encoders = []
-    // A large engine that is not persisted yet would be kept for it.
+    // A large engine that is not persisted yet would be held for that.
     await provider.store.persist()
   }
 
@@ -100,7 +100,7 @@ final class PromptStates {
 
   // MARK: - States
 
-  /// The states of a prompt with others mixed in.
+  /// The states of a prompt, with others blended in.
   func states(
     of prompt: String, syntax: PromptSyntax, blend: PromptBlend?
   ) throws -> TextStates {
@@ -115,8 +115,8 @@ final class PromptStates {
       guard layout == .crossAttention || other.chunkCount == mixed.chunkCount else {
         throw ModelError(
           code: .requestInvalid,
-          message: "the prompts of a blend take \(mixed.chunkCount) and \(other.chunkCount) chunks "
-            + "of tokens, which must be as many for this model; make them of like length")
+          message: "the prompts of a blend have \(mixed.chunkCount) and \(other.chunkCount) chunks "
+            + "of tokens, and this model needs equal numbers; use prompts of similar length")
       }
       mixed = mixed.mixed(with: other, fraction: part.weight / weight, kind: blend.kind)
     }
@@ -136,10 +136,10 @@ final class PromptStates {
 extension GenerationRequest {
   /// The texts that the text encoders read for it.
   ///
-  /// - Parameter family: the model's.
+  /// - Parameter family: the model's family.
   fileprivate func encodedPrompts(_ family: any ModelFamily) -> [String] {
     var texts = [prompt] + (blend?.parts.map(\.prompt) ?? [])
-    // An absent negative prompt may be zeros instead of an encoded empty text.
+    // A missing negative prompt may be zeros instead of an encoded empty text.
     if readsUnconditional(readsScale: family.readsGuidanceScale),
       !(family.zeroesEmptyPrompt && negativePrompt.isEmpty)
     {
@@ -151,7 +151,8 @@ extension GenerationRequest {
 }
 
 extension TextStates {
-  /// These and others, token by token; of texts of different length each is repeated as a whole.
+  /// Blends these states with others token by token; texts of different length are repeated as a
+  /// whole.
   func mixed(
     with other: TextStates, fraction: Float, kind: PromptBlend.Kind
   ) -> TextStates {
@@ -179,7 +180,8 @@ extension TextStates {
   }
 }
 
-/// What was made last, up to so many bytes and so many values; the oldest goes first.
+/// The most recent values, up to a number of bytes and a number of values; the oldest is evicted
+/// first.
 struct ByteBoundedCache<Key: Hashable, Value> {
   private let capacity: Int
   private let countLimit: Int
@@ -188,14 +190,14 @@ struct ByteBoundedCache<Key: Hashable, Value> {
   private var byteCount = 0
 
   /// - Parameters:
-  ///   - capacity: the most bytes.
-  ///   - countLimit: the most values, however small.
+  ///   - capacity: the maximum number of bytes.
+  ///   - countLimit: the maximum number of values, however small.
   init(capacity: Int, countLimit: Int = 128) {
     self.capacity = capacity
     self.countLimit = countLimit
   }
 
-  /// How many values there are.
+  /// The number of values.
   var count: Int { values.count }
 
   subscript(key: Key) -> Value? { values[key]?.value }

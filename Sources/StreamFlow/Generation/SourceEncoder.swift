@@ -3,7 +3,7 @@ internal import FlowEngine
 internal import FlowGraph
 internal import FlowModels
 
-/// Turns images of any size into latents of one.
+/// Encodes images of any size to latents of one size.
 final class SourceEncoder {
   private let fitter: ImageResizer
   private let program: Program
@@ -23,7 +23,7 @@ final class SourceEncoder {
   /// - Parameters:
   ///   - width: the width of images in pixels.
   ///   - height: the height of images in pixels.
-  /// - Throws: `unsupported` where the autoencoder has no encoder.
+  /// - Throws: `unsupported` if the autoencoder has no encoder.
   static func make(
     _ checkpoint: Checkpoint, width: Int, height: Int, provider: EngineProvider
   ) async throws -> sending SourceEncoder {
@@ -45,8 +45,9 @@ final class SourceEncoder {
       checkpoint, width: width, height: height, program: try await provider.program(for: module))
   }
 
-  /// The image at this size, and its latents; a full autoencoder's are drawn with the noise, as
-  /// diffusers draws them.
+  /// The image at this size and its latents.
+  ///
+  /// The latents of a full autoencoder are sampled with the noise, as in diffusers.
   func encode(
     _ image: PixelImage, fit: ImageFit, noise: inout GaussianNoise
   ) throws(EngineError) -> (picture: PixelImage, latents: Latents) {

@@ -6,22 +6,23 @@ internal import FlowModels
 /// The text encoders of large models (Qwen3, T5) are as large as the network and read each prompt
 /// once.
 public enum TextResidency: String, CaseIterable, Sendable {
-  /// Released where memory does not hold both, kept otherwise.
+  /// Released if memory cannot hold both, else kept.
   case automatic
-  /// Kept, so that a new prompt costs one run of them.
+  /// Kept, so that a new prompt costs one run of the text encoders.
   case kept
-  /// Released after each time that prompts were encoded, and loaded again for new ones.
+  /// Released after prompts were encoded, and loaded again for new ones.
   case released
 
-  /// Text encoders below this many bytes are kept: loading them costs more than they take.
+  /// Text encoders smaller than this number of bytes are kept: loading them costs more than they
+  /// take.
   private static let smallestReleased = 1 << 30
 
   /// Whether the text encoders of a model are released.
   ///
   /// - Parameters:
   ///   - checkpoint: the model.
-  ///   - network: the most memory that the engines of the network take, in bytes.
-  ///   - available: the free memory in bytes, where the system tells.
+  ///   - network: the peak memory of the network's engines, in bytes.
+  ///   - available: the free memory in bytes, if the system states it.
   func isReleased(_ checkpoint: Checkpoint, besideNetworkOf network: Int, available: Int?) -> Bool {
     switch self {
     case .kept: return false
@@ -35,7 +36,7 @@ public enum TextResidency: String, CaseIterable, Sendable {
 }
 
 extension Checkpoint {
-  /// The bytes that the engines of its text encoders take, about.
+  /// The estimated bytes of the engines of its text encoders.
   var textByteCount: Int {
     textEncoders.indices.reduce(0) { sum, index in
       let store = weights(of: .textEncoder(index))

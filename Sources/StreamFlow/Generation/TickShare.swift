@@ -1,26 +1,27 @@
 internal import FlowModels
 
-/// Which of what is in flight a tick advances, where not everything does.
+/// The trajectories in flight that a tick advances, if it does not advance all.
 ///
-/// A stream is brief when all that it still has to make is in flight. Brief streams are not held up
-/// by long ones: while both fly, a tick advances all of the brief ones' rows and one image of the
-/// others', since a tick of few rows is quick, and never none, so that neither starves.
+/// A stream is short if all of its remaining images are in flight. Long streams do not hold up
+/// short ones: while both are in flight, a tick advances all rows of the short ones and one image
+/// of the others, since a tick of few rows is fast. It never advances none of either, so that
+/// neither starves.
 enum TickShare {
   /// One trajectory.
   struct Flight: Equatable {
-    /// Its name in the batch.
+    /// Its identifier in the batch.
     let id: Int
     /// The rows of its next step.
     let rowCount: Int
-    /// Whether its stream is brief.
+    /// Whether its stream is short.
     let isBrief: Bool
   }
 
-  /// Those that wait.
+  /// The identifiers of those that wait.
   ///
   /// - Parameters:
-  ///   - flights: what is in flight, oldest first.
-  ///   - rowCapacity: the most rows of a tick.
+  ///   - flights: the trajectories in flight, oldest first.
+  ///   - rowCapacity: the maximum number of rows of a tick.
   static func waiting(of flights: [Flight], rowCapacity: Int) -> Set<Int> {
     let oldestLong = flights.first { !$0.isBrief }
     let hasBrief = flights.contains(where: \.isBrief)
@@ -35,7 +36,7 @@ enum TickShare {
     let kept = oldestLong?.rowCount ?? 0
     choose(true, upTo: max(rowCapacity - kept, 1))
     choose(false, upTo: hasBrief ? min(rows + kept, rowCapacity) : rowCapacity)
-    // Where a tick has room for no more than one of either kind, the oldest goes.
+    // If a tick has room for only one of either kind, the oldest advances.
     if chosen.isEmpty, let first = flights.first { chosen.insert(first.id) }
     return Set(flights.map(\.id)).subtracting(chosen)
   }

@@ -3,16 +3,16 @@ internal import FlowEngine
 internal import FlowGraph
 internal import FlowModels
 
-/// Decodes images that are too large to be decoded at once: stage after stage, tile after tile.
+/// Decodes images that are too large to be decoded at once: stage by stage, tile by tile.
 ///
-/// The tensors between stages are held here, whole, so that every normalization has the whole
-/// image's statistics before the next stage begins, and nothing is computed twice but margins.
+/// The full tensors between stages are held here, so that every normalization has the whole image's
+/// statistics before the next stage begins, and only margins are computed twice.
 final class TiledDecoder {
   private let stages: [Stage]
   private let weightsIdentity: [String]
   private let provider: EngineProvider
 
-  /// A stage, how it is cut, and its program once it is made.
+  /// A stage, its tiling, and its program once it is made.
   private final class Stage {
     let layout: DecoderStage
     let rows: Tiling
@@ -25,12 +25,12 @@ final class TiledDecoder {
   }
 
   /// - Parameters:
-  ///   - autoencoder: whose decoder.
+  ///   - autoencoder: the autoencoder whose decoder runs.
   ///   - height: the latents' height.
   ///   - width: the latents' width.
-  ///   - side: the pixels a side of a tile, without its margins.
+  ///   - side: the side of a tile in pixels, without its margins.
   ///   - weightsIdentity: the identity of its weights.
-  ///   - provider: where programs come from.
+  ///   - provider: makes programs.
   init(
     _ autoencoder: Autoencoder, height: Int, width: Int, side: Int, weightsIdentity: [String],
     provider: EngineProvider
@@ -40,7 +40,7 @@ final class TiledDecoder {
     var scale = 1
     let factor = autoencoder.configuration.factor
     stages = autoencoder.decoderStages.map { layout in
-      // A tile of so many pixels is so many of this stage's places.
+      // A tile's side in pixels, converted to positions of this stage.
       let own = layout.margin == nil ? Int.max : max(side * scale / factor, 1)
       let margin = layout.margin ?? 0
       defer { scale *= layout.enlargement }
@@ -84,8 +84,9 @@ final class TiledDecoder {
 
   /// Runs a stage over all tiles.
   ///
-  /// A stage that ends a residual block reads the tensor kept from its beginning where it writes
-  /// its own: at one place only, so that what a tile has written no other asks for.
+  /// A stage that ends a residual block reads the tensor that was stored at the block's beginning,
+  /// and writes its own into the same tensor: a position that one tile has written is not read by
+  /// any other.
   private func run(
     _ stage: Stage, on input: borrowing FeatureMap, sums: ChannelSums,
     into output: inout FeatureMap
@@ -164,7 +165,7 @@ final class TiledDecoder {
 }
 
 extension FeatureMap.Area {
-  /// The same area where each place is so many, each way.
+  /// The same area where each position becomes a square of positions.
   func enlarged(_ factor: Int) -> Self {
     Self(
       rows: rows.lowerBound * factor..<rows.upperBound * factor,

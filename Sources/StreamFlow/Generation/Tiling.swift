@@ -1,10 +1,10 @@
 internal import FlowModels
 
-/// One axis cut into tiles of one length.
+/// One axis split into tiles of equal length.
 ///
-/// A tile's own part is what it contributes; its window, which is computed, has a margin on either
-/// side as far as the axis goes. The last windows are moved back to fit inside, so that all have
-/// one length and one engine serves.
+/// A tile contributes its own part; its window, which is computed, has a margin on either side as
+/// far as the axis extends. The last windows are moved back to fit, so that all have one length and
+/// share one engine.
 struct Tiling: Equatable {
   struct Tile: Equatable {
     let own: Range<Int>
@@ -18,10 +18,10 @@ struct Tiling: Equatable {
   /// - Parameters:
   ///   - length: the axis.
   ///   - own: the length of a tile's own part, positive.
-  ///   - margin: how far a tile sees beyond it.
+  ///   - margin: how far a tile's window extends beyond it.
   init(length: Int, own: Int, margin: Int) {
     precondition(length > 0 && own > 0 && margin >= 0, "\(length) in tiles of \(own)+\(margin)")
-    // A sum that is beyond an Int is beyond the axis too.
+    // A sum that overflows is beyond the axis too.
     let windowLength = own >= length ? length : min(length, own + 2 * margin)
     self.windowLength = windowLength
     tiles = stride(from: 0, to: length, by: min(own, length)).map { start in
@@ -31,14 +31,14 @@ struct Tiling: Equatable {
     }
   }
 
-  /// As few tiles as their largest window allows, all of one window, which is no larger than that
-  /// takes.
+  /// The fewest tiles whose windows are within a maximum, with windows of the smallest equal
+  /// length.
   ///
   /// - Parameters:
   ///   - length: the axis, a multiple of the unit.
-  ///   - most: the longest window, longer than its two margins.
+  ///   - most: the maximum window length, greater than two margins.
   ///   - margin: how far a tile sees beyond its own part.
-  ///   - unit: what places of windows are multiples of.
+  ///   - unit: the positions and lengths of windows are multiples of this.
   init(length: Int, atMost most: Int, margin: Int, unit: Int) {
     func up(_ length: Int, to unit: Int) -> Int { (length + unit - 1) / unit * unit }
     let (most, margin) = (most / unit * unit, up(margin, to: unit))

@@ -3,28 +3,30 @@ internal import FlowEngine
 internal import FlowGraph
 internal import FlowModels
 
-/// The network as a field.
+/// The network as a velocity field.
 ///
 /// A tick's rows run on one program, or in parts on several
-/// (``EngineCatalogue/parts(for:structure:)``). What a row's conditioning was is remembered, so that a
-/// prompt is copied into a row only when it changes.
+/// (``EngineCatalogue/parts(for:structure:)``). The conditioning of each row is remembered, so that
+/// a prompt is copied into a row only when it changes.
 final class VelocityNetwork: VelocityField {
   typealias Failure = EngineError
 
   let catalogue: EngineCatalogue
-  /// What the rows of a tick read. The chunks of each conditioning divide those of the tick, or are
-  /// no more where conditionings are padded.
+  /// The structure of the tick's rows.
+  ///
+  /// The number of chunks of each conditioning divides that of the tick, or is at most that number
+  /// if conditionings are padded.
   var structure = NetworkStructure()
-  /// The most rows of a tick.
+  /// The maximum number of rows of a tick.
   let rowCapacity: Int
   /// How conditionings of different lengths share a tick.
   let layout: ConditioningLayout
   private let times: TimeTable?
   private var parts: [EngineCatalogue.Part] = []
-  /// What was loaded for a tick that runs in parts, and what they gave.
+  /// The inputs of a tick that runs in parts, and their outputs.
   private var loaded: [Row] = []
   private var outputs: [ContiguousArray<Float>] = []
-  /// What went wrong while rows were loaded; the run throws it.
+  /// The error of loading rows; thrown by the run.
   private var failure: EngineError?
 
   private struct Row {
@@ -34,12 +36,12 @@ final class VelocityNetwork: VelocityField {
   }
 
   /// - Parameters:
-  ///   - blueprint: what the network is.
-  ///   - times: what computes the shifts of a time, where that is done before the ticks
+  ///   - blueprint: the network.
+  ///   - times: computes the time projections, if it is precomputed
   ///     (``NetworkBlueprint/timeTable()``).
-  ///   - rowCapacity: the most rows of a tick.
-  ///   - engineRowCapacity: the most rows of a program, if not those of a tick.
-  ///   - growth: who makes its programs.
+  ///   - rowCapacity: the maximum number of rows of a tick.
+  ///   - engineRowCapacity: the maximum number of rows of a program, if it differs.
+  ///   - growth: how programs are added.
   init(
     _ blueprint: NetworkBlueprint, times: TimeTable?, rowCapacity: Int,
     engineRowCapacity: Int? = nil, growth: EngineCatalogue.Growth = .asNeeded
@@ -57,7 +59,7 @@ final class VelocityNetwork: VelocityField {
   func prepare(
     rowCount: Int, structure: NetworkStructure? = nil, isolation: isolated (any Actor)? = #isolation
   ) async throws {
-    // Let go of first: a large network's old program must not be there while the next is made.
+    // Released first: a large network's old program must not exist while the next is made.
     parts = []
     try await catalogue.prepare(rowCount, structure: structure ?? self.structure)
   }
@@ -117,7 +119,7 @@ final class VelocityNetwork: VelocityField {
           code: .shapeMismatch,
           message: "\(program.name) has no input \(input.name), which its conditioning gives; it "
             + "takes \(program.inputs.map(\.name.description).joined(separator: ", "))")
-        // Not remembered: the next tick is to fail as well.
+        // Not remembered: the next tick must fail too.
         return
       }
     }

@@ -2,13 +2,13 @@ internal import FlowModels
 internal import FlowText
 
 extension ChunkedPrompt.Chunk {
-  /// Weighs the hidden states of the chunk's tokens, and scales all so that their mean stays.
+  /// Weights the hidden states of the chunk's tokens, and scales all of them to keep their mean.
   ///
-  /// The web UI's original emphasis; where all weights are 1, nothing changes.
+  /// The web UI's original emphasis; if all weights are 1, nothing changes.
   ///
-  /// A mean within 1/100 of the states' root mean square is an accident of their signs, and the
-  /// ratio of two such can be anything; then the states are weighed and not scaled, which is the
-  /// web UI's emphasis without a norm.
+  /// If the mean is within 1/100 of the states' root mean square, it is an accident of their signs,
+  /// and the ratio of two such means can be anything. The states are then weighted and not scaled,
+  /// which is the web UI's emphasis without a norm.
   func weigh(_ hidden: inout [Float]) {
     guard !isUnweighted else { return }
     let width = hidden.count / weights.count

@@ -1,10 +1,11 @@
 internal import FlowModels
 
-/// A line of bounded length between two tasks: who puts waits for room, who takes waits for more.
+/// A queue of bounded length between two tasks: putting waits for room, taking waits for elements.
 ///
-/// One task takes. A queue that is closed lets everybody go; one that is finished is emptied first.
+/// One task takes. Closing the queue resumes all waiting tasks; finishing it lets the taker drain
+/// it first.
 actor BoundedQueue<Element: Sendable> {
-  /// The most elements that wait.
+  /// The maximum number of waiting elements.
   nonisolated let capacity: Int
 
   private var elements: [Element] = []
@@ -20,24 +21,23 @@ actor BoundedQueue<Element: Sendable> {
     let continuation: CheckedContinuation<Void, Never>
   }
 
-  /// - Precondition: there is room for an element.
+  /// - Precondition: the capacity is positive.
   init(capacity: Int) {
     precondition(capacity > 0, "a queue has room for an element, got \(capacity)")
     self.capacity = capacity
   }
 
-  /// The number of elements that wait.
+  /// The number of waiting elements.
   var count: Int { elements.count }
 
-  /// The number of tasks that wait for room or for more.
+  /// The number of tasks that wait for room or for elements.
   var waiterCount: Int { putters.count + (taker == nil ? 0 : 1) }
 
-  /// Puts an element in, waiting for room; false where the queue has ended or the task is
-  /// cancelled.
+  /// Appends an element, waiting for room; false if the queue has ended or the task is cancelled.
   func put(_ element: Element) async -> Bool {
     while !isEnded, elements.count >= capacity, !Task.isCancelled { await wait(isTaker: false) }
     guard !isEnded, !Task.isCancelled else {
-      // It may have been woken for room that it does not take.
+      // The task may have been resumed for room that it does not take.
       if elements.count < capacity { wakePutter() }
       return false
     }
@@ -46,8 +46,10 @@ actor BoundedQueue<Element: Sendable> {
     return true
   }
 
-  /// Puts an element in at once; where there is no room, the oldest one that may be dropped makes
-  /// room and is given back, or this one where none may.
+  /// Appends an element at once.
+  ///
+  /// If there is no room, the oldest element that may be dropped makes room and is returned, or
+  /// this element if none may.
   func offer(_ element: Element, mayDrop: (Element) -> Bool) -> Offer {
     guard !isEnded else { return .ended }
     guard elements.count >= capacity else {
@@ -63,13 +65,13 @@ actor BoundedQueue<Element: Sendable> {
     return .taken(dropped: dropped)
   }
 
-  /// What became of an offer.
+  /// The result of an offer.
   enum Offer {
     case taken(dropped: Element?)
     case ended
   }
 
-  /// The next element, or nothing once the queue has ended and is empty, or the task is cancelled.
+  /// The next element; nil once the queue has ended and is empty, or if the task is cancelled.
   func next() async -> Element? {
     while !Task.isCancelled {
       if let element = takeNow() { return element }
@@ -86,7 +88,8 @@ actor BoundedQueue<Element: Sendable> {
     return elements.removeFirst()
   }
 
-  /// The next elements, at least one, up to so many; none once the queue has ended and is empty.
+  /// The next elements, at least one and at most the limit; empty once the queue has ended and is
+  /// empty.
   func nextBatch(limit: Int) async -> [Element] {
     var batch: [Element] = []
     if let first = await next() { batch.append(first) }
@@ -94,13 +97,13 @@ actor BoundedQueue<Element: Sendable> {
     return batch
   }
 
-  /// Holds elements back, or lets them go on.
+  /// Holds elements back, or releases them.
   func hold(_ isOnHold: Bool) {
     self.isOnHold = isOnHold
     if !isOnHold { wakeTaker() }
   }
 
-  /// Takes no more elements in; what is there is still to be taken.
+  /// Accepts no more elements; the remaining ones can still be taken.
   func finish() {
     isEnded = true
     isOnHold = false
@@ -108,7 +111,7 @@ actor BoundedQueue<Element: Sendable> {
     while !putters.isEmpty { wakePutter() }
   }
 
-  /// Takes no more elements in, and gives back those that nobody will take.
+  /// Accepts no more elements, and returns those that remain.
   func close() -> [Element] {
     let left = elements
     elements = []
@@ -123,7 +126,7 @@ actor BoundedQueue<Element: Sendable> {
     nextWaiter += 1
     await withTaskCancellationHandler {
       await withCheckedContinuation { continuation in
-        // Cancelled before it could wait: the handler finds nobody to wake.
+        // Cancelled before it could wait: the handler found no task to resume.
         guard !Task.isCancelled else { return continuation.resume() }
         let waiter = Waiter(id: id, continuation: continuation)
         if isTaker {

@@ -2,12 +2,12 @@ internal import FlowCore
 internal import FlowEngine
 internal import FlowModels
 
-/// Turns what has arrived into images.
+/// Decodes arrived latents to images.
 actor DecodeStage {
   private nonisolated let executor: DeviceQueue
   private var decoders: [PixelSize: LatentDecoder] = [:]
 
-  /// The thread of the device, or of its own.
+  /// The device's thread, or its own.
   nonisolated var unownedExecutor: UnownedSerialExecutor {
     unsafe executor.asUnownedSerialExecutor()
   }
@@ -15,10 +15,10 @@ actor DecodeStage {
   /// - Parameter executor: the thread that programs run on.
   init(executor: DeviceQueue) { self.executor = executor }
 
-  /// Takes in what decodes images of one size.
+  /// Adds the decoder of one size.
   func add(_ decoder: sending LatentDecoder, size: PixelSize) { decoders[size] = decoder }
 
-  /// Lets go of all sizes but these.
+  /// Removes the decoders of all other sizes.
   func keep(only kept: Set<PixelSize>) { decoders = decoders.filter { kept.contains($0.key) } }
 
   /// Decodes images, those of one size together; nil for one with NaN or infinity.

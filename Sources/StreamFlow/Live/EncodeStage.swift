@@ -2,7 +2,7 @@ internal import FlowCore
 internal import FlowEngine
 internal import FlowModels
 
-/// Turns prompts and inputs into what flies.
+/// Encodes prompts and inputs into flights.
 actor EncodeStage {
   private nonisolated let executor: DeviceQueue
   private let checkpoint: Checkpoint
@@ -11,13 +11,13 @@ actor EncodeStage {
   private var prompts: PromptStates?
   private var sizes: [PixelSize: (conditioner: Conditioner, source: SourceEncoder)] = [:]
 
-  /// The thread of the device, or of its own.
+  /// The device's thread, or its own.
   nonisolated var unownedExecutor: UnownedSerialExecutor {
     unsafe executor.asUnownedSerialExecutor()
   }
 
   /// - Parameters:
-  ///   - provider: where programs come from.
+  ///   - provider: makes programs.
   ///   - executor: the thread that programs run on.
   init(
     _ checkpoint: Checkpoint, skippedLayers: Int, provider: EngineProvider,
@@ -29,18 +29,18 @@ actor EncodeStage {
     self.executor = executor
   }
 
-  /// The text encoders, made when they are first needed.
+  /// The text encoders, made on first use.
   private func encoders() async throws -> PromptStates {
     if let prompts { return prompts }
     let made = try await PromptStates.make(
       checkpoint, skippedLayers: skippedLayers, provider: provider)
-    // Another may have made them meanwhile; its states are known already.
+    // Another call may have made them meanwhile; its states are cached already.
     if let prompts { return prompts }
     prompts = made
     return made
   }
 
-  /// The chunks of what a request's guidance reads; encodes its prompts.
+  /// Encodes a request's prompts, and returns the number of chunks that its guidance reads.
   func chunkCount(of request: GenerationRequest) async throws -> Int {
     let encoders = try await encoders()
     func chunks(_ prompt: String, _ blend: PromptBlend?) throws -> Int {
@@ -57,7 +57,7 @@ actor EncodeStage {
     return count
   }
 
-  /// Takes in what images of one size are encoded with.
+  /// Adds the encoders of one size.
   func add(
     _ source: sending SourceEncoder, table: sending TextTable?, size: PixelSize
   ) async throws {
@@ -69,10 +69,10 @@ actor EncodeStage {
   /// Whether images of a size can be encoded.
   func knows(_ size: PixelSize) -> Bool { sizes[size] != nil }
 
-  /// Lets go of all sizes but these.
+  /// Removes the encoders of all other sizes.
   func keep(only kept: Set<PixelSize>) { sizes = sizes.filter { kept.contains($0.key) } }
 
-  /// What steers images of a size.
+  /// The conditionings of images of a size.
   ///
   /// - Precondition: the size was added.
   func conditioning(of request: GenerationRequest, size: PixelSize) throws -> RequestConditioning {
@@ -80,7 +80,7 @@ actor EncodeStage {
     return try entry.conditioner.conditioning(of: request)
   }
 
-  /// Brings an input to size and encodes it.
+  /// Resizes and encodes an input.
   func flight(
     _ image: PixelImage, index: Int, with resolved: ResolvedSettings
   ) throws -> (flight: Flight, input: PixelImage) {

@@ -3,12 +3,13 @@ internal import FlowEngine
 internal import FlowGraph
 internal import FlowModels
 
-/// Makes what a stream's stages run, and hands it over; engines are compiled beside the stream.
+/// Makes the engines of a stream's stages and hands them over; compilation does not block the
+/// stream.
 actor EngineBuilder {
   private let checkpoint: Checkpoint
   private let provider: EngineProvider
 
-  /// The thread of the device, on which programs run for the first time.
+  /// The device's thread, on which programs run for the first time.
   nonisolated var unownedExecutor: UnownedSerialExecutor {
     unsafe provider.store.queue.asUnownedSerialExecutor()
   }
@@ -18,7 +19,7 @@ actor EngineBuilder {
     self.provider = provider
   }
 
-  /// What the network's programs of a size are made from.
+  /// The blueprint of the network's programs at a size.
   func blueprint(_ size: PixelSize) throws -> NetworkBlueprint {
     let factor = checkpoint.autoencoder.factor
     return try NetworkBlueprint(
@@ -36,25 +37,25 @@ actor EngineBuilder {
     return network
   }
 
-  /// One more program of a network.
+  /// Makes another program of a network.
   func engine(
     _ blueprint: NetworkBlueprint, rows: Int, structure: NetworkStructure
   ) async throws -> sending RowEngine {
     let module = try blueprint.module(rows: rows, structure: structure)
     let engine = RowEngine(
       try await provider.program(for: module), rows: rows, structure: structure)
-    // A first run is slow: what it takes is known from the ones after it, before the choice among
-    // several is made by it.
+    // A first run is slow, so that the time of a run is taken from later ones, before the choice
+    // among several programs depends on it.
     if blueprint.keepsSeveral { for _ in 0..<3 { try engine.program.run() } }
     return engine
   }
 
-  /// What encodes inputs of a size.
+  /// Makes the encoder of inputs of a size.
   nonisolated func source(_ size: PixelSize) async throws -> sending SourceEncoder {
     try await .make(checkpoint, width: size.width, height: size.height, provider: provider)
   }
 
-  /// What decodes images of a size, one and so many together.
+  /// Makes the decoder of images of a size, for one and for several together.
   nonisolated func decoder(
     _ size: PixelSize, batch: Int, tiling: DecodeTiling
   ) async throws -> sending LatentDecoder {
@@ -68,12 +69,12 @@ actor EngineBuilder {
 
   // MARK: - Calibration
 
-  /// Measures which row counts pay, or remembers what was measured before.
+  /// Measures the throughput of row counts, or recalls earlier measurements.
   ///
   /// - Parameters:
   ///   - blueprint: the network at a size.
   ///   - candidates: the row counts.
-  ///   - structure: what the rows read.
+  ///   - structure: the structure of the rows.
   /// - Returns: the seconds of a run of each.
   func calibrate(
     _ blueprint: NetworkBlueprint, candidates: [Int], structure: NetworkStructure
@@ -81,8 +82,8 @@ actor EngineBuilder {
     let kind = try blueprint.module(rows: 1, structure: structure)
     var seconds = try await provider.store.measurements(of: kind)
     let missing = candidates.filter { seconds[$0] == nil }
-    // In turns, so that what else the machine does befalls all alike; of a large network one after
-    // another, since each is gigabytes.
+    // Interleaved, so that other load on the machine affects all alike; one after another for a
+    // large network, since each engine takes gigabytes.
     for rows in blueprint.keepsSeveral ? [missing] : missing.map({ [$0] }) {
       var engines: [RowEngine] = []
       for count in rows {
@@ -98,7 +99,7 @@ actor EngineBuilder {
       seconds: seconds.filter { candidates.contains($0.key) }, isNew: !missing.isEmpty)
   }
 
-  /// The medians of seven rounds of runs, after one.
+  /// The medians of seven rounds of runs, after one warm-up run.
   private static func seconds(of engines: [RowEngine]) throws(EngineError) -> [Double] {
     var times = [[Double]](repeating: [], count: engines.count)
     for _ in 0..<8 {
@@ -110,21 +111,21 @@ actor EngineBuilder {
   }
 }
 
-/// What runs of different row counts take.
+/// The time of runs with different row counts.
 public struct RowCalibration: Equatable, Sendable {
-  /// The seconds of a run, by its rows.
+  /// The seconds of a run, by its number of rows.
   public let seconds: [Int: Double]
-  /// Whether anything of it was measured just now; the rest is remembered.
+  /// Whether any of it was measured just now; otherwise all of it was recalled.
   public let isNew: Bool
 
-  /// The rows that make most rows a second; of those within 3 % of it the fewest, since fewer rows
-  /// in flight are less delay.
+  /// The row count with the highest throughput; among those within 3 % of it the lowest, since
+  /// fewer rows in flight mean less delay.
   public var rows: Int {
     let best = seconds.map { $0.value / Double($0.key) }.min() ?? 0
     return seconds.filter { $0.value / Double($0.key) <= best * 1.03 }.keys.min() ?? 1
   }
 
-  /// How many times as many rows a second that is as with one row a run.
+  /// The throughput of that row count relative to one row.
   public var gain: Double {
     guard let one = seconds[1], let chosen = seconds[rows] else { return 1 }
     return one * Double(rows) / chosen

@@ -3,7 +3,7 @@ internal import FlowEngine
 internal import FlowModels
 internal import Synchronization
 
-/// An input on its way in.
+/// An input on its way to admission.
 struct LiveInput: Sendable {
   let index: Int
   let image: PixelImage
@@ -11,7 +11,7 @@ struct LiveInput: Sendable {
   let offered: ContinuousClock.Instant
 }
 
-/// What waits at the input side.
+/// An element of the input queue.
 enum LiveInputItem: Sendable {
   case picture(LiveInput)
   /// Admits a group that is not full.
@@ -22,18 +22,18 @@ enum LiveInputItem: Sendable {
 
 /// The queues between a stream's tasks.
 ///
-/// The tasks hold these, and the stream only while they do something with it: a stream that nobody
-/// holds any more ends.
+/// The tasks hold these queues, and hold the stream only while they use it, so that a stream
+/// without other owners ends.
 final class LiveFlow: Sendable {
   let inputs: BoundedQueue<LiveInputItem>
-  /// A place for each input that was taken up and has not come out.
+  /// An element for each input that was taken up and has not been delivered.
   let places: BoundedQueue<Void>
   let flights = BoundedQueue<[Flight]>(capacity: 1)
   let arrivals: BoundedQueue<Arrival>
-  /// A mark where something has come to its end.
+  /// An element when an input has settled.
   let settled = BoundedQueue<Void>(capacity: 1)
   let outputs: BoundedQueue<LiveFrame>
-  /// The inputs that were put in and are yet to become something that flies, or nothing.
+  /// The number of inputs that were queued and have not become flights or ended otherwise.
   private let underway = Mutex(0)
 
   init(_ options: LiveOptions) {
@@ -43,13 +43,13 @@ final class LiveFlow: Sendable {
     outputs = BoundedQueue(capacity: max(options.outputCapacity, options.frameBuffer))
   }
 
-  /// Whether more is about to fly.
+  /// Whether another flight is expected soon.
   var isExpectingMore: Bool { underway.withLock { $0 > 0 } }
 
-  /// Counts an input that was put in, or one that has become something that flies, or nothing.
+  /// Counts an input that was queued, or one that became a flight or ended otherwise.
   func expect(_ change: Int) { underway.withLock { $0 += change } }
 
-  /// Ends everything at once.
+  /// Ends all queues at once.
   func close() async {
     _ = await inputs.close()
     _ = await places.close()
@@ -60,34 +60,34 @@ final class LiveFlow: Sendable {
   }
 }
 
-/// An input that has been taken up.
+/// The record of an input that has been taken up.
 struct LiveRecord {
   let input: LiveInput
   let settings: LiveSettings
   let settingsNumber: Int
   let lane: LaneKey
   var times = LiveFrame.Times()
-  /// When it came to where it is.
+  /// The time when it entered its current stage.
   var since: ContinuousClock.Instant
   var fitted: PixelImage?
   /// Where it is repainted; nil for everywhere.
   var mask: ImageMask?
   var result: Result?
 
-  /// How it ended.
+  /// The result.
   enum Result {
     case made(PixelImage)
     case skipped
     case failed(any Error)
   }
 
-  /// The input with a repainted part laid over it, or the image as it is where there is no mask.
+  /// The repainted part composited over the input, or the image itself without a mask.
   func overlaid(_ image: PixelImage) -> PixelImage {
     guard let fitted, let mask else { return image }
     return fitted.overlaid(with: image, where: mask)
   }
 
-  /// Counts the time since the last call to one of the times.
+  /// Adds the time since the last call to one of the times.
   mutating func count(_ time: WritableKeyPath<LiveFrame.Times, Duration>) {
     let now = ContinuousClock.now
     times[keyPath: time] += now - since

@@ -1,49 +1,49 @@
 public import FlowCore
 internal import FlowModels
 
-/// What became of one input of a live stream.
+/// The result of one input of a live stream.
 public struct LiveFrame: Sendable {
-  /// What came of it.
+  /// The outcome of an input.
   public enum Outcome: Sendable {
     /// An image.
     case made(PixelImage)
-    /// The image before, again: the filter found the input like the one before.
+    /// The previous image again: the filter found the input similar to the previous one.
     case repeated(PixelImage)
-    /// Nothing: this input alone could not be made into an image.
+    /// Nothing: no image could be made of this input; the stream continues.
     case failed(any Error)
   }
 
-  /// How long an input was where; a skipped one was nowhere.
+  /// The time that an input spent in each stage; all zero for a skipped one.
   public struct Times: Sendable {
     /// From being offered to being taken up.
     public internal(set) var waiting = Duration.zero
-    /// Being brought to size and encoded.
+    /// Being resized and encoded.
     public internal(set) var encoding = Duration.zero
-    /// In flight, with the wait for room there.
+    /// In flight, including the wait for admission.
     public internal(set) var flying = Duration.zero
-    /// Being decoded, with the wait for the decoder.
+    /// Being decoded, including the wait for the decoder.
     public internal(set) var decoding = Duration.zero
-    /// From being offered to coming out, in its turn.
+    /// From being offered to being delivered, in order.
     public internal(set) var latency = Duration.zero
   }
 
-  /// The number of the input, from 0, with those that were dropped counted.
+  /// The index of the input, from 0; dropped ones are counted.
   public let index: Int
-  /// The time that the input was offered with.
+  /// The caller's timestamp of the input.
   public let timestamp: Duration
-  /// What it was made with.
+  /// The settings that it was made with.
   public let settings: LiveSettings
   /// The number of the change that these settings came with, 0 for those at the start.
   public let settingsNumber: Int
-  /// What came of it.
+  /// The outcome.
   public let outcome: Outcome
-  /// How long it was where.
+  /// The time spent in each stage.
   public let times: Times
-  /// The input as the network saw it, at the size of the images; none for one that was skipped
-  /// or failed before.
+  /// The input as the network saw it, at the size of the images; nil for a skipped input, or one
+  /// that failed before.
   public let input: PixelImage?
 
-  /// The image, new or again.
+  /// The image, new or repeated.
   public var image: PixelImage? {
     switch outcome {
     case .made(let image), .repeated(let image): image
@@ -52,46 +52,46 @@ public struct LiveFrame: Sendable {
   }
 }
 
-/// What became of an offered input at once.
+/// The immediate answer to an offered input.
 public enum LiveOffer: Equatable, Sendable {
   /// It waits for its turn.
   case accepted(index: Int)
-  /// It waits for its turn, and the one that waited before it is dropped: the latest wins.
+  /// It waits for its turn, and replaces an input that was still waiting: the latest wins.
   case replaced(index: Int, droppedIndex: Int)
   /// The stream has ended.
   case ended
 }
 
-/// What is done with an input, once its turn has come.
+/// The decision about an input, once its turn has come.
 public enum LiveDecision: Equatable, Sendable {
   /// An image is made of it.
   case admitted
-  /// None is: the filter found it like the one before.
+  /// Skipped: the filter found it similar to the previous one.
   case skipped
-  /// None is: a later one came before its turn.
+  /// Dropped: a later one came before its turn.
   case dropped
-  /// None is: the stream has ended.
+  /// No image is made: the stream has ended.
   case ended
 }
 
 /// The frames of a live stream, in the order of their inputs.
 ///
-/// A frame that could not be made is a frame with its error; the sequence throws only where the
-/// stream as a whole cannot go on. Who does not take frames holds the stream up.
+/// A frame that failed carries its error; the sequence throws only if the stream as a whole cannot
+/// continue. A consumer that takes no frames stalls the stream.
 public struct LiveFrames: AsyncSequence, Sendable {
-  /// What the sequence gives.
+  /// The type of the elements.
   public typealias Element = LiveFrame
 
   let stream: LiveStream
 
-  /// Begins to take frames; a stream has one iterator at a time.
+  /// Starts iterating; a stream has one iterator at a time.
   public func makeAsyncIterator() -> Iterator { Iterator(stream: stream) }
 
-  /// Takes frames.
+  /// Iterates over the frames.
   public struct Iterator: AsyncIteratorProtocol {
     let stream: LiveStream
 
-    /// The next frame, or nothing after the last.
+    /// The next frame, or nil after the last.
     public mutating func next() async throws -> LiveFrame? { try await stream.nextFrame() }
   }
 }

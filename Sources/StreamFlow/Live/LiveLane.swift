@@ -1,14 +1,14 @@
 internal import FlowCore
 internal import FlowModels
 
-/// What engines of the network are made for: images of one size, rows of one structure.
+/// The key of a network's engines: the size of images and the structure of rows.
 struct LaneKey: Hashable, Sendable {
   let size: PixelSize
-  /// What the network reads.
+  /// The structure of rows.
   let structure: NetworkStructure
 }
 
-/// Settings with all that is worked out of them once, for every input that they are used for.
+/// Settings with everything that is computed from them once, for all inputs that use them.
 struct ResolvedSettings: Sendable {
   /// The number of the change that they came with.
   let number: Int
@@ -19,7 +19,7 @@ struct ResolvedSettings: Sendable {
   let mask: LiveMask?
 }
 
-/// A mask as the images of one size need it.
+/// A mask at the resolutions of one size.
 struct LiveMask: Sendable {
   /// Where latents are repainted.
   let cells: Latents
@@ -27,7 +27,7 @@ struct LiveMask: Sendable {
   let weights: ImageMask
 
   /// - Parameters:
-  ///   - factor: the pixels of a latent pixel's side.
+  ///   - factor: the side of a latent pixel in pixels.
   init?(_ settings: LiveSettings, size: PixelSize, factor: Int) {
     guard let mask = settings.mask else { return nil }
     let fitted = mask.stretched(width: size.width, height: size.height)
@@ -36,15 +36,15 @@ struct LiveMask: Sendable {
   }
 }
 
-/// An input that is ready to fly.
+/// An input that is ready for admission.
 struct Flight: Sendable {
   let lane: LaneKey
   let trajectory: Trajectory<Conditioning>
 
-  /// The most rows that it takes of a tick.
+  /// The maximum number of batch rows of a step.
   var rowCount: Int { trajectory.peakRowCount }
 
-  /// The rows of a tick when one such input is admitted each tick.
+  /// The number of rows of a tick if one such input is admitted each tick.
   var steadyRowCount: Int {
     trajectory.plan.rowCount(guidance: trajectory.guidance)
   }

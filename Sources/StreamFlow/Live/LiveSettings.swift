@@ -2,40 +2,39 @@ public import FlowCore
 internal import FlowModels
 internal import Foundation
 
-/// What the images of a live stream are made with; all of it can be changed while it runs.
+/// The settings of a live stream; all of them can be changed while it runs.
 public struct LiveSettings: Equatable, Sendable {
-  /// Which noise the images have.
+  /// The choice of noise.
   public enum SeedPolicy: String, Sendable, CaseIterable {
-    /// All the same: what does not change in the input does not flicker.
+    /// The same noise for all images: what does not change in the input does not flicker.
     case fixed
-    /// Each the next seed after the one before.
+    /// The next seed for each image.
     case perFrame = "per-frame"
   }
 
-  /// What each image is made with.
+  /// The request of each image.
   ///
-  /// Its source is the stream's input, and its own is not looked at; its seed is that of the first
-  /// image.
+  /// Its source is replaced by the stream's input; its seed is that of the first image.
   public var request: GenerationRequest
   /// Denoising strength of each input, above 0 and at most 1; see ``InputImage/strength``.
   public var strength = 0.5
-  /// How inputs are brought to the size of the images.
+  /// How inputs are fitted to the size of the images.
   public var fit = ImageFit()
-  /// Which noise the images have.
+  /// The choice of noise.
   public var seedPolicy = SeedPolicy.fixed
-  /// The width of images in pixels; the model's own where nothing is said.
+  /// The width of images in pixels; nil for the model's own.
   public var width: Int?
-  /// The height of images in pixels; the model's own where nothing is said.
+  /// The height of images in pixels; nil for the model's own.
   public var height: Int?
   /// Where inputs are repainted, stretched to the images' size; nil for everywhere.
   public var mask: ImageMask?
-  /// The softness of the mask's edge; see ``InputImage/maskBlur``.
+  /// The softness of the mask's edge; see `InputImage.maskBlur`.
   public var maskBlur = 2.0
-  /// Which inputs are skipped because they are like the one before; none where nothing is said.
+  /// The filter that skips inputs similar to the previous one; nil for none.
   public var filter: FrameGate.Settings?
 
-  /// Creates settings of a prompt: 4 steps, strength 0.5, evenly spaced times, so that strength is
-  /// the noise of the first step.
+  /// Creates settings of a prompt: 4 steps, strength 0.5, uniform spacing, so that strength is the
+  /// sigma of the first step.
   public init(prompt: String) {
     request = GenerationRequest(prompt: prompt)
     request.spacing = .uniform
@@ -45,7 +44,7 @@ public struct LiveSettings: Equatable, Sendable {
   ///
   /// - Parameters:
   ///   - image: the input.
-  ///   - index: its number, for a seed of its own.
+  ///   - index: its index, for a seed of its own.
   public func request(for image: PixelImage, index: Int) -> GenerationRequest {
     var request = request
     request.source = InputImage(
@@ -55,33 +54,34 @@ public struct LiveSettings: Equatable, Sendable {
   }
 }
 
-/// How a live stream is set up.
+/// Options of a live stream.
 public struct LiveOptions: Sendable {
-  /// The inputs that are admitted together, 1 or more: images come out as many at a time.
+  /// The number of inputs that are admitted together, 1 or more; images are delivered in the same
+  /// groups.
   public var frameBuffer = 1
-  /// The most rows of a tick; by measurement where nothing is said.
+  /// The maximum number of batch rows of a tick; nil to measure it.
   public var rowCapacity: Int?
-  /// The most images that are decoded together.
+  /// The maximum number of images that are decoded together.
   public var decodeBatch = 4
-  /// Whether engines of encoding, ticks and decoding run at the same time; where not they take
-  /// turns on the device's thread (``EngineStore/queue``), with all others that share it.
+  /// Whether engines of encoding, ticks and decoding run at the same time; otherwise they take
+  /// turns on the device's thread (`EngineStore.queue`), with all other users of the thread.
   ///
-  /// Each engine spreads its work over all cores and waits for the slowest: on two cores two at a
-  /// time take longer than one after the other. By default where there are 8 cores or more.
+  /// Each engine spreads its work over all cores and waits for the slowest: on two cores, two at a
+  /// time take longer than one after the other. The default is true with 8 cores or more.
   public var overlaps = ProcessInfo.processInfo.activeProcessorCount >= 8
-  /// How many of the text encoders' last layers are left out (clip skip).
+  /// How many of the text encoders' last layers are skipped (clip skip).
   public var skippedTextLayers = 0
   /// Whether images are decoded whole or in tiles.
   public var decodeTiling = DecodeTiling.automatic
-  /// The finished frames that wait to be taken before the stream waits too.
+  /// The number of finished frames that may wait before the stream waits too.
   public var outputCapacity = 4
 
-  /// The bytes, about, of engines that may stay although nothing needs them now.
+  /// The estimated bytes of idle engines that are kept.
   ///
-  /// A change back to a size that has its engines still takes effect at once. By default an eighth
-  /// of the memory that is free when the stream is made, or 1 GiB where the system does not tell. At
-  /// most 12 sizes are so kept; with 0 the engines of a size are let go of when the last of its
-  /// images has come out.
+  /// A change back to a size that still has its engines takes effect at once. The default is an
+  /// eighth of the free memory when the stream is made, or 1 GiB if the system does not state it.
+  /// At most 12 sizes are kept; with 0 the engines of a size are released when the last of its
+  /// images has been delivered.
   public var spareByteCount: Int?
 
   /// Creates the options of a stream with little delay.

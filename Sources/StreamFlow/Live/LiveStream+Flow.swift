@@ -2,9 +2,9 @@ internal import FlowCore
 internal import FlowEngine
 internal import FlowModels
 
-/// The way of an input: taken up, filtered and encoded; in flight; decoded; out in its turn.
+/// The stages of an input: taken up, filtered and encoded; in flight; decoded; delivered in order.
 extension LiveStream {
-  /// The queues, with tasks that work on them.
+  /// The queues, with the tasks that serve them.
   func currentFlow() -> LiveFlow {
     if let flow { return flow }
     let flow = LiveFlow(options)
@@ -49,25 +49,24 @@ extension LiveStream {
     return flow
   }
 
-  // MARK: - Taking up
+  // MARK: - Input
 
-  /// Hands inputs on, as long as there are places.
+  /// Passes inputs on, as long as there is room.
   private static func feed(
     _ flow: LiveFlow, take: (LiveInputItem) async -> [Flight]??
   ) async {
     while await flow.places.put(()) {
       guard let item = await flow.inputs.next(), let group = await take(item) else { return }
-      // Before it is put: who has taken it already must not wait for it again.
+      // Counted first: a task that has taken the group already must not wait for it again.
       flow.expect(-1)
-      // Even if it is empty: who waits for it is to know.
+      // Even if it is empty: a waiting task must be resumed.
       guard await flow.flights.put(group ?? []) else { return }
     }
   }
 
   /// Takes an input up.
   ///
-  /// - Returns: a group to be admitted, if this made it full; nothing at all where the stream
-  ///   cannot go on.
+  /// - Returns: a group to be admitted, if this input filled it; nil if the stream cannot continue.
   private func take(_ item: LiveInputItem, flow: LiveFlow) async -> [Flight]?? {
     guard case .picture(let input) = item else {
       _ = await flow.places.takeNow()
@@ -82,7 +81,7 @@ extension LiveStream {
       input: input, settings: resolved.settings, settingsNumber: resolved.number,
       lane: resolved.lane, since: input.offered)
     record.count(\.waiting)
-    // Its lane stays as long as it is on record.
+    // Its lane is kept as long as the record exists.
     records[input.index] = record
     if gate?.admits(input.image) == false {
       statistics.skippedCount += 1
@@ -103,7 +102,7 @@ extension LiveStream {
     return .some(group.count >= options.frameBuffer ? takeGroup() : nil)
   }
 
-  /// What waits to be admitted together.
+  /// The group that waits for admission.
   private func takeGroup() -> [Flight]? {
     defer { group = [] }
     return group.isEmpty ? nil : group
@@ -111,7 +110,7 @@ extension LiveStream {
 
   // MARK: - In flight
 
-  /// Ticks as long as anything flies, and admits what there is room for.
+  /// Runs ticks as long as anything is in flight, and admits groups as there is room.
   private static func fly(
     _ flow: LiveFlow, _ ticking: TickStage, budget: () async -> Int?,
     note: (TickStage.Outcome, Bool) async -> Void
@@ -128,7 +127,8 @@ extension LiveStream {
           guard
             isIdle || hasRoom(for: last, beside: admitted, rowCount: rowCount, budget: budget)
           else { break }
-          // A tick that is not full waits for what is just being encoded, and for nothing else.
+          // A tick that is not full waits for the inputs that are being encoded now, and for
+          // nothing else.
           let isOnHold = await flow.inputs.isOnHold
           let isExpecting = flow.isExpectingMore && !isOnHold
           let next =
@@ -155,7 +155,7 @@ extension LiveStream {
 
   /// Whether a group is admitted to the next tick.
   ///
-  /// As many a tick as keep the budget of rows filled: more at once would come out at once.
+  /// As many each tick as keep the row budget filled: more at once would be delivered at once.
   private static func hasRoom(
     for group: [Flight], beside admitted: [Flight], rowCount: Int, budget: Int
   ) -> Bool {
@@ -167,7 +167,7 @@ extension LiveStream {
     return admitted.count + group.count <= pace
   }
 
-  /// The rows that a tick may have.
+  /// The row budget of a tick.
   private var budget: Int { rowCapacity }
 
   private func note(_ outcome: TickStage.Outcome, isFirst: Bool, flow: LiveFlow) {
@@ -177,9 +177,9 @@ extension LiveStream {
     for arrival in outcome.arrivals { records[arrival.index]?.count(\.flying) }
   }
 
-  // MARK: - Coming out
+  // MARK: - Delivery
 
-  /// The images of what has arrived; a decoder that fails is the failure of these.
+  /// The images of arrived latents; a decoder failure is the failure of these.
   private static func pictures(
     of arrivals: [Arrival], _ decoding: DecodeStage
   ) async -> Result<[Int: PixelImage], any Error> {
@@ -222,7 +222,7 @@ extension LiveStream {
     await flow.settled.finish()
   }
 
-  /// The next frame, if its input has come to its end.
+  /// The next frame, if its input has settled.
   private func nextSettled(_ flow: LiveFlow) async -> LiveFrame? {
     guard self.flow === flow else { return nil }
     while droppedIndices.remove(nextOutput) != nil { nextOutput += 1 }
@@ -254,13 +254,13 @@ extension LiveStream {
           ModelError(
             code: .notFinite,
             message: "input \(record.input.index) was skipped, and there is no image before it "
-              + "to show again: the one it is like failed"))
+              + "to repeat: the input that it resembles failed"))
       }
       return .repeated(lastImage)
     }
   }
 
-  /// Marks an input as one that will not come out.
+  /// Marks an input that will not be delivered.
   func drop(_ index: Int) async {
     statistics.droppedCount += 1
     droppedIndices.insert(index)
@@ -277,7 +277,7 @@ extension LiveStream {
     await end(flow)
   }
 
-  /// Ends the stream at once; everything under way is given up.
+  /// Ends the stream at once; everything in progress is cancelled.
   func end(_ flow: LiveFlow) async {
     statistics.givenUpCount +=
       statistics.offeredCount - statistics.droppedCount - statistics.madeCount
@@ -290,7 +290,7 @@ extension LiveStream {
     signal()
   }
 
-  /// Waits until something comes out, or the stream ends.
+  /// Waits until a frame is ready, or the stream ends.
   func waitForOutput() async {
     await withCheckedContinuation { outputWaiters.append($0) }
   }

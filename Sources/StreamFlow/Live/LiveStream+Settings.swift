@@ -3,7 +3,7 @@ internal import FlowEngine
 internal import FlowGraph
 internal import FlowModels
 
-/// A change of settings that needs engines, which are being made.
+/// A settings change whose engines are being made.
 struct PendingChange {
   let number: Int
   let settings: LiveSettings
@@ -12,7 +12,7 @@ struct PendingChange {
 
 /// A change of settings that was accepted.
 public struct LiveChange: Sendable {
-  /// Its number, which frames that are made with it carry, and those of later changes exceed.
+  /// Its number; frames that are made with it carry this number, and later changes a higher one.
   public let number: Int
   private let preparation: Task<Void, any Error>?
 
@@ -21,17 +21,17 @@ public struct LiveChange: Sendable {
     self.preparation = preparation
   }
 
-  /// Whether engines must be made before the whole of it takes effect.
+  /// Whether engines must be made before it takes full effect.
   public var needsEngines: Bool { preparation != nil }
 
-  /// Waits until it has taken effect, or a later change has taken its place.
+  /// Waits until it has taken effect, or a later change has replaced it.
   ///
-  /// - Throws: what went wrong where its engines could not be made; the stream goes on without it.
+  /// - Throws: the error of making its engines; the stream continues without the change.
   public func settled() async throws { try await preparation?.value }
 }
 
 extension LiveStream {
-  /// What images are to be made with; a change that needs engines may not be in effect yet.
+  /// The requested settings; a change that needs engines may not be in effect yet.
   public var settings: LiveSettings { requested }
 
   /// Makes the engines for the settings, so that the first input need not wait for them.
@@ -44,7 +44,7 @@ extension LiveStream {
       try await makeLane(lane, settings: settings, isFirst: true)
       try await install(settings, number: number, lane: lane)
       statistics.preparation = .now - start
-      // What was changed in the meantime.
+      // Settings that changed in the meantime.
       if latestNumber > number { _ = try await apply(requested, number: latestNumber) }
     }
     preparation = task
@@ -56,12 +56,12 @@ extension LiveStream {
 
   /// Changes settings, from the next admitted input on.
   ///
-  /// Everything that can be checked is checked before anything changes. Where the change needs
-  /// engines that are not there (a size, a prompt of more chunks), all else of it takes effect at
-  /// once, and they when they are ready (``LiveChange/settled()``).
+  /// Everything that can be checked is checked before anything changes. If the change needs new
+  /// engines (a size, a prompt of more chunks), the rest of it takes effect at once, and those
+  /// parts when the engines are ready (``LiveChange/settled()``).
   ///
-  /// - Throws: `requestInvalid` for settings that cannot be met, `memoryInsufficient` for a size
-  ///   that the machine has no room for; nothing has changed then.
+  /// - Throws: `requestInvalid` for invalid settings, `memoryInsufficient` for a size that the
+  ///   machine has no memory for; nothing has changed in that case.
   @discardableResult
   public func update(
     _ change: @Sendable (inout LiveSettings) -> Void
@@ -73,7 +73,7 @@ extension LiveStream {
     requested = settings
     latestNumber += 1
     let number = latestNumber
-    // Before the engines are made, a change is just other settings to make them for.
+    // Before any engines are made, a change only affects which engines to make.
     guard current != nil else { return LiveChange(number: number, preparation: nil) }
     do { return try await apply(settings, number: number) } catch {
       if latestNumber == number { requested = before }
@@ -91,7 +91,7 @@ extension LiveStream {
     return try await begin(settings, number: number, lane: lane)
   }
 
-  /// Lets take effect what can now, and makes the engines for the rest.
+  /// Applies what can take effect now, and makes the engines for the rest.
   private func begin(
     _ settings: LiveSettings, number: Int, lane: LaneKey
   ) async throws -> LiveChange {
@@ -113,7 +113,7 @@ extension LiveStream {
     return LiveChange(number: number, preparation: task)
   }
 
-  /// Makes settings those of the next admitted input, unless later ones are already.
+  /// Applies settings from the next admitted input on, unless later ones are in effect already.
   private func install(
     _ settings: LiveSettings, number: Int, lane: LaneKey, isWhole: Bool = true
   ) async throws {
@@ -121,7 +121,7 @@ extension LiveStream {
     defer { pinnedLanes.remove(at: pinnedLanes.firstIndex(of: lane) ?? 0) }
     let plan = try checkpoint.plan(for: settings)
     let conditioning = try await encoding.conditioning(of: settings.request, size: lane.size)
-    // A later change may have come to be while this one was encoded.
+    // A later change may have been made while this one was encoded.
     if let current, current.number > number { return }
     let resolved = ResolvedSettings(
       number: number, settings: settings, lane: lane, plan: plan, conditioning: conditioning,
@@ -133,7 +133,7 @@ extension LiveStream {
     }
     if let pending, isWhole, pending.number < number { self.pending = nil }
     statistics.changeCount += isWhole && number > 0 ? 1 : 0
-    // A change is to be seen at once, on a still image too.
+    // A change must be visible at once, on a still image too.
     if settings != before?.settings || settings.filter != gate?.settings {
       gate = settings.filter.map { FrameGate(settings: $0) }
     }
@@ -154,8 +154,8 @@ extension LiveStream {
     ).check(available: MemoryEstimate.availableByteCount())
   }
 
-  /// Makes what images of a lane need: one engine of the network first, so that the stream can
-  /// go on, the others after it.
+  /// Makes the engines of a lane: one of the network first, so that the stream can start, the
+  /// others after it.
   private func makeLane(_ lane: LaneKey, settings: LiveSettings, isFirst: Bool) async throws {
     guard !readyLanes.contains(lane) else { return }
     let task =
@@ -194,7 +194,7 @@ extension LiveStream {
     if isFirst { try await others.value }
   }
 
-  /// The rows of the engine that a lane begins with: as many as a tick has.
+  /// The rows of a lane's first engine: as many as a tick has.
   private func rows(
     of lane: LaneKey, _ blueprint: NetworkBlueprint, settings: LiveSettings, isFirst: Bool
   ) async throws -> Int {
@@ -204,7 +204,7 @@ extension LiveStream {
     }
     let candidates = blueprint.rowCandidates(
       steadyRows: try settings.steadyRowCount(checkpoint.plan(for: settings)))
-    // While the stream runs there is no measuring: what it chose goes for other sizes too.
+    // There is no measurement while the stream runs: the first choice applies to other sizes too.
     guard isFirst, candidates.count > 1 else {
       if isFirst {
         rowCapacity = 1
@@ -220,8 +220,7 @@ extension LiveStream {
     return calibration.rows
   }
 
-  /// Lets go of lanes that nothing flies in or waits for, those first that were changed to longest
-  /// ago, where they are more than are kept.
+  /// Releases idle lanes beyond the limit, least recently changed first.
   func letGoIfMany() {
     guard readyLanes.count > spareLaneCount + 1, makingLanes.isEmpty, lettingGo == nil
     else { return }
@@ -244,30 +243,31 @@ extension LiveStream {
 }
 
 extension LiveSettings {
-  /// The rows of a tick when one input is admitted each tick: the stages of the paper's pipeline.
+  /// The number of rows of a tick if one input is admitted each tick: the stages of the paper's
+  /// pipeline.
   func steadyRowCount(_ plan: StepPlan) -> Int {
     min(plan.rowCount(guidance: request.guidance), RowChoice.maximum)
   }
 }
 
 extension NetworkBlueprint {
-  /// Whether engines of several row counts may be there at once.
+  /// Whether engines of several row counts may exist at once.
   var keepsSeveral: Bool {
     checkpoint.networkWeights.byteCount < EngineCatalogue.largeByteCount
   }
 
-  /// The rows of the engines beside one of so many, for ticks in which less is in flight.
+  /// The row counts of smaller engines, for ticks with less in flight.
   func smallerRowCounts(than rows: Int) -> [Int] {
     keepsSeveral ? Array(sequence(first: 1) { $0 * 2 }.prefix { $0 < rows }) : []
   }
 
-  /// The most rows that an engine is made for.
+  /// The maximum number of rows of an engine.
   var mostRows: Int { runsSingly ? 1 : RowChoice.rows(latentPlaces: places) }
 
-  /// The row counts that may pay.
+  /// The row counts to measure.
   ///
-  /// 1, 2, 4, and as many as the stream has with one input a tick: more rows would be more delay. Of
-  /// a large network only the first and the last, since each takes long to make.
+  /// 1, 2, 4, and the number of rows with one input per tick: more rows would only add delay. For a
+  /// large network only the first and the last, since each engine takes long to make.
   func rowCandidates(steadyRows: Int) -> [Int] {
     let candidates = keepsSeveral ? [1, 2, 4, steadyRows] : [1, steadyRows]
     return Set(candidates.map { min($0, mostRows) }).sorted()
@@ -286,7 +286,7 @@ extension Checkpoint {
     let size = size(of: settings)
     try check(width: size.width, height: size.height)
     var request = settings.request
-    // Of any size: the plan looks at its strength alone.
+    // An image of any size: the plan depends on its strength alone.
     request.source = InputImage(
       image: PixelImage(width: 0, height: 0, pixels: []), strength: settings.strength,
       mask: settings.mask, maskBlur: settings.maskBlur)

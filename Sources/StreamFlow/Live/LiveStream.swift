@@ -2,15 +2,15 @@ public import FlowCore
 public import FlowEngine
 public import FlowModels
 
-/// A stream of images made of a stream of images: a camera's, a screen's, a film's.
+/// Transforms a stream of images: from a camera, a screen or a video.
 ///
-/// Inputs are offered at one side (``offer(_:timestamp:)``: the latest wins; or
-/// ``submit(_:timestamp:)``, which waits), and taken as frames at the other (``frames``), in the
-/// order of their inputs. In between several are in flight, each at a stage of its own, and every
-/// tick advances all of them; each comes to the image it would come to alone. Everything can be
-/// changed at any time (``update(_:)``): inputs that are admitted from then on are made with the
-/// new settings, those in flight end under theirs. What needs engines that are not there, another
-/// size or a much longer prompt, is prepared beside the stream, which goes on with what it has.
+/// Inputs are offered (``offer(_:timestamp:)``: the latest wins; or ``submit(_:timestamp:)``, which
+/// waits), and results are taken as ``frames``, in the order of their inputs. In between several
+/// are in flight, each at its own stage, and every tick advances all of them; each result is
+/// identical to the image that it would be alone. All settings can be changed at any time
+/// (``update(_:)``): inputs that are admitted from then on use the new settings, those in flight
+/// finish with theirs. Settings that need new engines, such as another size or a much longer
+/// prompt, are prepared while the stream continues with the old ones.
 public actor LiveStream {
   /// The model.
   public nonisolated let checkpoint: Checkpoint
@@ -31,24 +31,24 @@ public actor LiveStream {
   var latestNumber = 0
   var current: ResolvedSettings?
   var pending: PendingChange?
-  /// The lanes that have engines, those that were changed to last at the end.
+  /// The lanes that have engines, the most recently changed to last.
   var readyLanes: [LaneKey] = []
-  /// Those being made.
+  /// The lanes whose engines are being made.
   var makingLanes: [LaneKey: Task<Void, any Error>] = [:]
-  /// Those that a change of settings is about to go to.
+  /// The lanes that a settings change is about to use.
   var pinnedLanes: [LaneKey] = []
   var lettingGo: Task<Void, Never>?
   var preparation: Task<Void, any Error>?
   var rowCapacity: Int
   let spareByteCount: Int
-  /// The lanes that stay although nothing needs them: coming back to one takes no time then.
+  /// The number of idle lanes that are kept: changing back to one takes no time.
   var spareLaneCount = 0
 
-  // The way of inputs, in LiveStream+Flow.
+  // The queues, in LiveStream+Flow.
   var flow: LiveFlow?
   var tasks: [Task<Void, Never>] = []
   var gate: FrameGate?
-  /// What waits to be admitted together.
+  /// The group that waits for admission.
   var group: [Flight] = []
   var lastImage: PixelImage?
   var lastTick: ContinuousClock.Instant?
@@ -57,32 +57,32 @@ public actor LiveStream {
   var nextInput = 0
   var nextOutput = 0
   var outputWaiters: [CheckedContinuation<Void, Never>] = []
-  /// Who asks what becomes of an input, until it is told.
+  /// The callers that wait for a decision about an input.
   var deciding: [Int: AsyncStream<LiveDecision>.Continuation] = [:]
   var failure: (any Error)?
-  /// Whether everything was given up.
+  /// Whether everything was cancelled.
   var isClosed = false
 
-  /// The width and height in pixels of the images that are asked for.
+  /// The width and height in pixels of the requested images.
   public var imageSize: (width: Int, height: Int) {
     let size = checkpoint.size(of: requested)
     return (size.width, size.height)
   }
 
-  /// The inputs that were taken up and are neither images yet nor skipped nor failed.
+  /// The number of inputs that were taken up and have no result yet.
   public var inFlightCount: Int { records.values.count { $0.result == nil } }
 
-  /// What was counted and measured so far.
+  /// The counts and measurements so far.
   public internal(set) var statistics = LiveStatistics()
 
-  /// Sets a stream up; engines are made by ``prepare()`` or with the first input.
+  /// Creates a stream; engines are made by ``prepare()`` or with the first input.
   ///
   /// - Parameters:
   ///   - checkpoint: the model.
-  ///   - settings: what images are made with, to begin with.
+  ///   - settings: the initial settings.
   ///   - options: rows, groups, decoding.
-  ///   - engines: the engines of the device; those who share them run in turn.
-  /// - Throws: `requestInvalid` for settings that cannot be met.
+  ///   - engines: the engines of the device; users of the same engines take turns.
+  /// - Throws: `requestInvalid` for invalid settings.
   public init(
     checkpoint: Checkpoint, settings: LiveSettings, options: LiveOptions = LiveOptions(),
     engines: EngineStore = .standard
@@ -115,13 +115,13 @@ public actor LiveStream {
 
   // MARK: - Input
 
-  /// Offers an input; one that still waits for its turn is dropped for it.
+  /// Offers an input; an input that still waits for its turn is dropped for it.
   ///
-  /// Never waits for images to be made.
+  /// Never waits for images.
   ///
   /// - Parameters:
   ///   - image: the input, of any size.
-  ///   - timestamp: a time of the caller's, which its frame carries.
+  ///   - timestamp: the caller's timestamp, which its frame carries.
   public func offer(_ image: PixelImage, timestamp: Duration) async -> LiveOffer {
     let flow = currentFlow()
     let index = takeIndex()
@@ -140,14 +140,14 @@ public actor LiveStream {
     }
   }
 
-  /// Offers an input, and waits until it is known whether an image is made of it.
+  /// Offers an input, and waits for the decision whether an image is made of it.
   ///
   /// Does not wait for the image.
   ///
   /// - Parameters:
   ///   - image: the input, of any size.
-  ///   - timestamp: a time of the caller's, which its frame carries.
-  /// - Returns: the number of the input, and what is done with it.
+  ///   - timestamp: the caller's timestamp, which its frame carries.
+  /// - Returns: the index of the input, and the decision.
   public func decision(
     on image: PixelImage, timestamp: Duration
   ) async -> (index: Int, decision: LiveDecision) {
@@ -159,16 +159,16 @@ public actor LiveStream {
     return (index, .ended)
   }
 
-  /// Tells who asks what becomes of an input.
+  /// Reports the decision about an input to its caller.
   func decide(_ decision: LiveDecision, on index: Int) {
     guard let asking = deciding.removeValue(forKey: index) else { return }
     asking.yield(decision)
     asking.finish()
   }
 
-  /// Puts an input in, and waits for room where inputs come faster than images are made.
+  /// Queues an input, and waits for room if inputs come faster than images are made.
   ///
-  /// - Returns: the number of the input, or nothing where the stream has ended.
+  /// - Returns: the index of the input, or nil if the stream has ended.
   @discardableResult
   public func submit(_ image: PixelImage, timestamp: Duration) async -> Int? {
     let flow = currentFlow()
@@ -191,20 +191,20 @@ public actor LiveStream {
 
   // MARK: - Turns
 
-  /// Admits nothing from now on; what is in flight comes out.
+  /// Stops admission; images in flight are finished and delivered.
   public func pause() async {
     let flow = currentFlow()
     await flow.inputs.hold(true)
-    // Who waits for more to fly is to go on without.
+    // A task that waits for more flights must continue without.
     _ = await flow.flights.put([])
   }
 
-  /// Goes on after a pause.
+  /// Continues after a pause.
   public func resume() async { await currentFlow().inputs.hold(false) }
 
-  /// Waits until everything that was put in has come out, a group that is not full included.
+  /// Waits until everything that was queued has been delivered, including a group that is not full.
   ///
-  /// Someone must take the frames meanwhile, and the stream must not be paused.
+  /// The frames must be consumed meanwhile, and the stream must not be paused.
   public func drain() async {
     guard let flow else { return }
     let target = nextInput
@@ -215,19 +215,19 @@ public actor LiveStream {
     }
   }
 
-  /// Takes no more inputs; the frames end when all have come out.
+  /// Accepts no more inputs; the frames end when all have been delivered.
   public func finish() async {
     await currentFlow().inputs.finish()
   }
 
-  /// Gives up everything that waits and flies; the frames end at once.
+  /// Cancels everything that waits or is in flight; the frames end at once.
   public func cancel() async {
     guard let flow else { return }
     await end(flow)
   }
 
-  /// Gives up what waits and flies, and begins anew with the engines that are there: inputs are
-  /// counted from 0, and the filter has seen nothing.
+  /// Cancels everything that waits or is in flight, and starts again with the existing engines:
+  /// inputs are counted from 0, and the filter is reset.
   public func restart() async {
     if let flow { await end(flow) }
     for task in tasks { await task.value }
@@ -242,7 +242,7 @@ public actor LiveStream {
 
   // MARK: - Output
 
-  /// The next frame; nothing after the last.
+  /// The next frame; nil after the last.
   func nextFrame() async throws -> LiveFrame? {
     if let frame = await currentFlow().outputs.next() { return frame }
     try Task.checkCancellation()
@@ -250,7 +250,7 @@ public actor LiveStream {
     return nil
   }
 
-  /// How the programs that are there came to be.
+  /// How the current programs were made.
   public nonisolated var engines: [EngineReport] { provider.log.present }
 }
 
@@ -269,7 +269,7 @@ extension LiveOptions {
         settings: setting)
     }
     if let spareByteCount, spareByteCount < 0 {
-      throw refused("engines that nothing needs may take 0 bytes or more, got \(spareByteCount)")
+      throw refused("the memory of idle engines is 0 bytes or more, got \(spareByteCount)")
     }
     if let rowCapacity, !(1...RowChoice.maximum).contains(rowCapacity) {
       throw refused(

@@ -2,12 +2,12 @@ internal import FlowCore
 internal import FlowEngine
 internal import FlowModels
 
-/// What is in flight: a stream batch for each lane, all of which advance with every tick.
+/// The images in flight: a stream batch for each lane, all of which advance with every tick.
 actor TickStage {
   private nonisolated let executor: DeviceQueue
   private var lanes: [LaneKey: Lane] = [:]
 
-  /// The thread of the device, or of its own.
+  /// The device's thread, or its own.
   nonisolated var unownedExecutor: UnownedSerialExecutor {
     unsafe executor.asUnownedSerialExecutor()
   }
@@ -25,11 +25,11 @@ actor TickStage {
     }
   }
 
-  /// What a tick came to.
+  /// The result of a tick.
   struct Outcome: Sendable {
-    /// What has arrived, in the order of admission within each lane.
+    /// The arrived trajectories, in the order of admission within each lane.
     let arrivals: [Arrival]
-    /// The rows that the next tick evaluates.
+    /// The number of rows of the next tick.
     let rowCount: Int
     /// The time of the tick.
     let time: Duration
@@ -37,24 +37,24 @@ actor TickStage {
     let engineTime: Duration
   }
 
-  /// Takes a lane's network in, with an engine at least.
+  /// Adds a lane's network, with at least one engine.
   func add(_ network: sending VelocityNetwork, to key: LaneKey) {
     network.structure = key.structure
     lanes[key] = Lane(network)
   }
 
-  /// Takes one more engine of a lane in, from the next tick on.
+  /// Adds an engine of a lane, from the next tick on.
   func add(_ engine: sending RowEngine, to key: LaneKey) {
     lanes[key]?.network.catalogue.add(engine)
   }
 
-  /// Lets go of all lanes but these.
+  /// Removes all other lanes.
   ///
-  /// - Precondition: nothing flies in the others.
+  /// - Precondition: nothing is in flight in the others.
   func keep(only kept: Set<LaneKey>) {
     precondition(
       lanes.allSatisfy { kept.contains($0.key) || $0.value.batch.isEmpty },
-      "something flies in a lane that is let go of")
+      "something is in flight in a removed lane")
     lanes = lanes.filter { kept.contains($0.key) }
   }
 
@@ -83,7 +83,7 @@ actor TickStage {
       arrivals: arrivals, rowCount: rowCount, time: .now - start, engineTime: engineTime)
   }
 
-  /// Gives up everything in flight.
+  /// Cancels everything in flight.
   func clear() {
     for lane in lanes.values { lane.batch = StreamBatch(rowCapacity: lane.network.rowCapacity) }
   }

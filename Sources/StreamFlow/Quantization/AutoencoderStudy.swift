@@ -3,9 +3,9 @@ internal import FlowEngine
 internal import FlowGraph
 internal import FlowModels
 
-/// The quantization of a half of the autoencoder, which runs on the images of the network's.
+/// The quantization of one half of the autoencoder, measured on the images of the network's study.
 struct AutoencoderStudy {
-  /// Latents to an image, or an image to latents.
+  /// The decoder or the encoder.
   enum Half: String {
     case decoder, encoder
   }
@@ -19,7 +19,7 @@ struct AutoencoderStudy {
   private let graphOperationCount: Int
   private let trialOperationCount: Int
 
-  /// The most latent pixels of a side in the sensitivity study.
+  /// The maximum side in latent pixels in the sensitivity study.
   private static let side = 16
 
   init(_ half: Half, _ quantizer: Quantizer) throws {
@@ -37,7 +37,7 @@ struct AutoencoderStudy {
     self.quantizer = quantizer
   }
 
-  /// The floating-point operations of all of it, compilations included.
+  /// The floating-point operations of the whole study, compilations included.
   func operationCount(imageCount: Int) -> Int {
     graphOperationCount * imageCount
       + layers.operationCount(
@@ -47,7 +47,7 @@ struct AutoencoderStudy {
 
   private var weights: WeightStore { quantizer.checkpoint.autoencoderWeights }
 
-  /// Measures the half, or takes it from a state that holds it.
+  /// Measures the half, or takes it from a saved state.
   func part(
     _ journal: QuantizationJournal, _ work: QuantizationWork,
     isolation: isolated (any Actor)? = #isolation

@@ -3,13 +3,13 @@ internal import FlowEngine
 internal import FlowGraph
 internal import FlowModels
 
-/// The network as a calibration evaluates it: row by row, and some rows become probes.
+/// The network during calibration: it runs row by row, and some rows become probes.
 struct CalibrationField: VelocityField {
   let rowCapacity: Int
   let network: CalibrationRun
-  /// Of how many evaluations one becomes a probe.
+  /// One in this number of evaluations becomes a probe.
   let probeInterval: Int
-  /// The operations of an evaluation, counted as work.
+  /// The operations of an evaluation, for progress.
   let operationCount: Int
   let work: QuantizationWork
   private(set) var probes: [Trial.Probe] = []
@@ -17,7 +17,7 @@ struct CalibrationField: VelocityField {
   private var rows: [[CalibrationInput]] = []
   private var outputs: [[Float]] = []
 
-  /// - Parameter evaluationCount: the evaluations of earlier images.
+  /// - Parameter evaluationCount: the number of evaluations of earlier images.
   init(
     _ network: CalibrationRun, probeInterval: Int, evaluationCount: Int, operationCount: Int,
     work: QuantizationWork
@@ -35,7 +35,7 @@ struct CalibrationField: VelocityField {
   mutating func load(
     row: Int, sample: Span<Float>, timestep: Float, conditioning: Conditioning
   ) {
-    // In the order of the graph, which is that of a run's inputs.
+    // In the order of the graph's inputs.
     rows.append(
       network.inputs.compactMap { name in
         switch name {

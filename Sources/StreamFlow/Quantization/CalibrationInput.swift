@@ -9,7 +9,7 @@ enum CalibrationInput: Equatable {
   case floats([Float])
   case bytes([UInt8])
 
-  /// The middle of an image-like input, at most `side` positions on each axis.
+  /// The center of an image-like input, at most `side` positions on each axis.
   ///
   /// - Parameters:
   ///   - shape: `[channels, height, width]` of floats, `[height, width, channels]` of bytes.
@@ -77,7 +77,7 @@ extension Data {
     }
   }
 
-  /// The floats that were written by `init(floats:)`; a rest of fewer than four bytes is ignored.
+  /// The floats that were written by `init(floats:)`; up to three trailing bytes are ignored.
   var floats: [Float] {
     unsafe [Float](unsafeUninitializedCapacity: count / 4) { buffer, initialized in
       initialized = unsafe copyBytes(to: buffer, count: 4 * (count / 4)) / 4
@@ -86,7 +86,7 @@ extension Data {
 }
 
 extension Program {
-  /// Writes the first inputs of the graph, in its order, and runs.
+  /// Writes the first inputs of the graph, in order, and runs.
   func run(_ inputs: [CalibrationInput]) throws(EngineError) {
     for (port, input) in zip(self.inputs, inputs) {
       switch input {

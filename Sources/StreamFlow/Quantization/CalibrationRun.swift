@@ -3,19 +3,19 @@ internal import FlowEngine
 internal import FlowGraph
 internal import FlowModels
 
-/// A graph run for what its layers read, and for what comes out.
+/// Runs a graph for its layers' inputs and its outputs.
 ///
 /// Its last three outputs are those of `Graph.addStatistics`.
 final class CalibrationRun {
-  /// What some layers read, over all runs.
+  /// The ranges of the layers' inputs over all runs.
   private(set) var ranges: [TensorRange]
   private let tensors: [Graph.Statistics]
   private let program: Program
 
   /// - Parameters:
   ///   - graph: a network or an autoencoder, its outputs named.
-  ///   - elementCount: about how many elements of each tensor are taken of a run.
-  ///   - ranges: what earlier runs of the same graph have seen.
+  ///   - elementCount: the approximate number of elements that are sampled of each tensor per run.
+  ///   - ranges: the ranges that earlier runs of the same graph have observed.
   init(
     _ graph: Graph, layers: Set<String>, elementCount: Int, weightsIdentity: [String],
     engines: EngineStore, ranges earlier: [TensorRange] = [],
@@ -27,7 +27,7 @@ final class CalibrationRun {
       for: GraphModule(graph, weightsIdentity: weightsIdentity))
   }
 
-  /// Runs on some inputs, and takes in what the layers read.
+  /// Runs on some inputs, and records what the layers read.
   func run(_ inputs: [CalibrationInput]) throws(EngineError) {
     try program.run(inputs)
     guard !tensors.isEmpty else { return }
@@ -42,13 +42,13 @@ final class CalibrationRun {
     }
   }
 
-  /// The names of what it takes, in the order of ``run(_:)``.
+  /// The names of its inputs, in the order of ``run(_:)``.
   var inputs: [PortName] { program.inputs.map(\.name) }
 
   /// An output's elements as floats.
   func floats(_ output: PortName) -> [Float] { program.floats(output) }
 
-  /// The scales of every layer that was seen and is finite.
+  /// The scales of every layer that was observed and is finite.
   func quantization(
     of weights: WeightScope, by choice: TensorRange.Choice
   ) throws(GraphError) -> Quantization {

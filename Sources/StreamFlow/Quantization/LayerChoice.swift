@@ -1,7 +1,7 @@
 internal import FlowGraph
 internal import FlowModels
 
-/// The layers of a graph that can compute in 8 bits, and which of them are tried together.
+/// The layers of a graph that can compute in 8 bits, and the groups in which they are tried.
 struct LayerChoice {
   /// The operations of each layer in a run of the whole graph.
   let operations: [String: Int]
@@ -9,9 +9,9 @@ struct LayerChoice {
   /// The number of inputs that the sensitivity of each group is measured with.
   let probeCount: Int
 
-  /// The operations that the runs of a sensitivity study may take: about a minute of two cores.
+  /// The maximum number of operations of a sensitivity study: about a minute of two cores.
   private static let budget = 12_000_000_000_000
-  /// The fewest and the most inputs of a study.
+  /// The minimum and the maximum number of inputs of a study.
   private static let probeBounds = 2...12
 
   /// - Parameters:
@@ -41,7 +41,7 @@ struct LayerChoice {
   /// - Parameters:
   ///   - trialOperationCount: the operations of the graph at the size of a trial.
   ///   - operationCount: the operations of the graph at the size that is quantized.
-  ///   - parameterCount: the number of weights that an engine is compiled of.
+  ///   - parameterCount: the number of weights of an engine.
   ///   - floatShare: the share of operations that stays in float32; there is no study for 0.
   func operationCount(
     trialOperationCount: Int, operationCount: Int, parameterCount: Int, floatShare: Double

@@ -6,17 +6,18 @@ internal import FlowModels
 /// Measures how much each layer's rounding to 8 bits changes what a graph computes.
 ///
 /// Two engines serve all layers. The first computes in float32 and returns the error that 8 bits
-/// would make at each layer. The second adds the errors of any layers to their float32 outputs. The
-/// effect of a group of layers is then one run, where an engine for each group would be one
-/// compilation, which takes longer than everything else for a large network. Errors of a group are
-/// those of unrounded inputs: what one rounding does to the next within a group is left out.
+/// would cause at each layer. The second adds the errors of any layers to their float32 outputs.
+/// Measuring a group of layers then takes one run; an engine for each group would take one
+/// compilation each, which takes longer than everything else for a large network. The errors of a
+/// group are those of unrounded inputs: the effect of one rounding on the next within a group is
+/// neglected.
 struct LayerSensitivity {
   /// Layers that are rounded together or not at all.
   struct Group {
     let layers: [String]
     /// Their operations in a run of the whole graph.
     let operationCount: Int
-    /// The squared error of the graph's output over its square, where only they are rounded.
+    /// The squared error of the graph's output relative to its square, if only they are rounded.
     var noise = 0.0
   }
 
@@ -29,7 +30,7 @@ struct LayerSensitivity {
   /// The output whose change is measured.
   let output: PortName
   let work: QuantizationWork
-  /// Writes the graph, from weights that may be probed.
+  /// Builds the graph from weights that may be probed.
   let graph: (WeightStore) throws -> Graph
 
   /// The noise of each group.
@@ -84,7 +85,7 @@ struct LayerSensitivity {
     weights.parameterCount * QuantizationWork.operationsPerCompiledWeight
   }
 
-  /// The squared error over the square of what is expected.
+  /// The squared error relative to the square of the expected values.
   static func noise(_ actual: [Float], expected: [Float]) -> Double {
     var (error, square) = (0.0, 0.0)
     for (value, want) in zip(actual, expected) {

@@ -6,9 +6,9 @@ internal import FlowModels
 /// The quantization of a model's network: images are generated in float32 while its layers are
 /// observed.
 struct NetworkStudy {
-  /// One for each image.
+  /// One request for each image.
   let requests: [GenerationRequest]
-  /// The floating-point operations of all of it, compilations included.
+  /// The floating-point operations of the whole study, compilations included.
   let operationCount: Int
 
   private let quantizer: Quantizer
@@ -17,10 +17,10 @@ struct NetworkStudy {
   private let layers: LayerChoice
   private let names: Set<String>
 
-  /// The most latent pixels of a side in the sensitivity study.
+  /// The maximum side in latent pixels in the sensitivity study.
   private static let side = 16
 
-  /// - Throws: a `ModelError` for a plan that cannot be, before anything is compiled.
+  /// - Throws: a `ModelError` for an invalid plan, before anything is compiled.
   init(_ quantizer: Quantizer) throws {
     let (checkpoint, options) = (quantizer.checkpoint, quantizer.options)
     let factor = checkpoint.autoencoder.factor
@@ -57,7 +57,7 @@ struct NetworkStudy {
     self.size = size
   }
 
-  /// Measures the network, or takes it from a state that holds it.
+  /// Measures the network, or takes it from a saved state.
   func part(
     _ journal: QuantizationJournal, _ work: QuantizationWork,
     isolation: isolated (any Actor)? = #isolation
@@ -88,7 +88,7 @@ struct NetworkStudy {
       scales: QuantizationFile.Part(outcome.quantization, fingerprint: weights.fingerprint),
       report: outcome.report)
     journal.state.network = part
-    // Only the finished images are of further use.
+    // Only the finished images are needed from here on.
     journal.state.observations.probes = []
     journal.state.observations.ranges = []
     try journal.save()
@@ -96,7 +96,7 @@ struct NetworkStudy {
     return part
   }
 
-  /// Generates the images, and gives the scales of all layers that can compute in 8 bits.
+  /// Generates the images, and returns the scales of all layers that can compute in 8 bits.
   private func observe(
     _ journal: QuantizationJournal, _ work: QuantizationWork,
     isolation: isolated (any Actor)? = #isolation
@@ -155,7 +155,7 @@ struct NetworkStudy {
 }
 
 extension Checkpoint {
-  /// The network as it is quantized: nothing precomputed, nothing attached.
+  /// The network as it is quantized: nothing precomputed, no adapters.
   fileprivate func network(
     _ shape: BatchShape, _ weights: WeightStore
   ) throws(GraphError) -> Graph {

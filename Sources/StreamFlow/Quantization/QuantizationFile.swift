@@ -5,12 +5,12 @@ internal import Foundation
 /// The 8-bit scales of a model on disk: `streamflow-int8.json` in its folder, or
 /// `NAME.streamflow-int8.json` beside a model in one file.
 ///
-/// The weights are not in it. Each part is keyed by a fingerprint of the weights that it was
+/// It does not contain the weights. Each part is keyed by a fingerprint of the weights that it was
 /// measured for.
 struct QuantizationFile: Codable, Equatable {
   /// One part of a model: its network, its autoencoder.
   struct Part: Codable, Equatable {
-    /// What the weights must be.
+    /// The fingerprint of the weights.
     var fingerprint: String
     var layers: [String: Layer]
   }
@@ -28,12 +28,12 @@ struct QuantizationFile: Codable, Equatable {
     }
   }
 
-  /// The number of this form of the file.
+  /// The version of the file format.
   static let version = 1
   static let name = "streamflow-int8.json"
 
   var version = Self.version
-  /// What it was measured with, for people.
+  /// How it was measured, for people.
   var calibration: [String: String] = [:]
   var parts: [String: Part]
 
@@ -62,13 +62,13 @@ struct QuantizationFile: Codable, Equatable {
     self = file
   }
 
-  /// Puts a file together.
+  /// Creates the content of a file.
   init(calibration: [String: String], parts: [String: Part]) {
     self.calibration = calibration
     self.parts = parts
   }
 
-  /// The file's content.
+  /// The file's bytes.
   func serialized() throws -> [UInt8] {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
@@ -97,21 +97,20 @@ extension QuantizationFile.Part {
 }
 
 extension Checkpoint {
-  /// Where the 8-bit scales of this model belong.
+  /// The path of this model's 8-bit scales.
   public var quantizationPath: String {
     notes.path.hasSuffix("/streamflow.json")
       ? "\(folder)/\(QuantizationFile.name)"
       : notes.path.replacing(".streamflow.json", with: ".\(QuantizationFile.name)")
   }
 
-  /// The same model, computing in 8-bit whole numbers where its scales say so.
+  /// The same model, computing in int8 where its scales say so.
   ///
-  /// Adapters may be applied before or after: the scales of the weights that they change follow
-  /// the changed weights, and inputs are rounded as they were measured without adapters.
+  /// Adapters may be applied before or after: the scales of the weights that they change follow the
+  /// changed weights, and inputs are rounded as measured without adapters.
   ///
-  /// - Parameter place: the file of the scales or its folder; where ``quantizationPath`` says unless
-  ///   given.
-  /// - Throws: `fileMissing` where there is none, `fileInvalid` where it is of other weights,
+  /// - Parameter place: the file of the scales or its folder; ``quantizationPath`` if nil.
+  /// - Throws: `fileMissing` if there is none, `fileInvalid` if it belongs to other weights,
   ///   `unsupported` for a model with delta weights.
   public func quantized(from place: String? = nil) throws(ModelError) -> Checkpoint {
     var path = place ?? quantizationPath
@@ -128,8 +127,8 @@ extension Checkpoint {
       throw ModelError(
         code: .unsupported,
         message: "'\(path)' holds the int8 scales of \(name) alone, and "
-          + "\(deltaNames.joined(separator: ", ")) makes it another model; choose another precision, "
-          + "or remove the delta weights")
+          + "\(deltaNames.joined(separator: ", ")) makes it another model; choose another "
+          + "precision, or remove the delta weights")
     }
     let file = try QuantizationFile(path: path)
     var result = self
@@ -156,8 +155,8 @@ extension Checkpoint {
       throw ModelError(
         code: .fileInvalid,
         message: "'\(path)' holds the scales of another \(component.name) than \(name)'s "
-          + "(\(kept.fingerprint), not \(weights.fingerprint)); quantize the same model, autoencoder "
-          + "and variant", settings: [.quantization, .model, .autoencoder, .variant])
+          + "(\(kept.fingerprint), not \(weights.fingerprint)); quantize the same model, "
+          + "autoencoder and variant", settings: [.quantization, .model, .autoencoder, .variant])
     }
     return weights.quantized(by: kept.quantization)
   }

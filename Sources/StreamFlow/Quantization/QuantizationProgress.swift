@@ -1,10 +1,10 @@
 internal import FlowModels
 
-/// How far a quantization is.
+/// The progress of a quantization.
 public struct QuantizationProgress: Sendable, Equatable {
-  /// What is being done, in a few words.
+  /// A short description of the current step.
   public let step: String
-  /// The share of all operations that is done, from 0 to 1; compilations are estimated.
+  /// The finished share of all operations, from 0 to 1; compilations are estimated.
   public let fraction: Double
 }
 
@@ -17,8 +17,8 @@ final class QuantizationWork {
   /// Saves what would be lost; called before a cancelled quantization ends.
   var save: () throws -> Void = {}
 
-  /// The operations that take as long as compiling a weight into an engine, about: a network of
-  /// 860 million weights compiles in the time of two evaluations at 512x512 pixels.
+  /// The estimated number of operations that take as long as compiling one weight into an engine: a
+  /// network of 860 million weights compiles in the time of two evaluations at 512x512 pixels.
   static let operationsPerCompiledWeight = 2300
 
   /// - Parameters:
@@ -29,15 +29,15 @@ final class QuantizationWork {
     self.report = report
   }
 
-  /// Begins a step.
+  /// Starts a step.
   func begin(_ step: String) throws {
     self.step = step
     try advance(by: 0)
   }
 
-  /// Counts operations that are done.
+  /// Counts finished operations.
   ///
-  /// - Throws: `CancellationError` where the task is cancelled; what was measured is saved.
+  /// - Throws: `CancellationError` if the task is cancelled; measurements are saved.
   func advance(by operationCount: Int) throws {
     skip(operationCount)
     report(QuantizationProgress(step: step, fraction: done / total))
@@ -46,7 +46,7 @@ final class QuantizationWork {
     throw CancellationError()
   }
 
-  /// Ends a part at the share that it was planned to end at: fewer probes may have been there.
+  /// Ends a part at its planned share: there may have been fewer probes.
   func end(at operationCount: Double) throws {
     try advance(by: max(Int(operationCount - done), 0))
   }

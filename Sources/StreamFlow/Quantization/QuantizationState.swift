@@ -3,7 +3,7 @@ internal import FlowGraph
 internal import FlowModels
 internal import Foundation
 
-/// What an unfinished quantization has measured, so that a later run can go on from there.
+/// The measurements of an unfinished quantization, so that a later run can continue.
 struct QuantizationState: Codable {
   /// The network, image by image.
   struct Observations: Codable {
@@ -35,11 +35,11 @@ struct QuantizationState: Codable {
     var report: QuantizationReport.Part
   }
 
-  /// The version of this form.
+  /// The version of this format.
   static let version = 1
 
   var version = Self.version
-  /// What identifies the model and the options; a state of others is of no use.
+  /// Identifies the model and the options; a state of others is discarded.
   let key: String
   var observations = Observations()
   var network: Part?
@@ -87,15 +87,15 @@ final class QuantizationJournal {
   private var lastSave = ContinuousClock.now
   var state: QuantizationState
 
-  /// The least time between two saves of a run that goes well: a state of a full-size network has
+  /// The minimum time between two saves of an undisturbed run: a state of a full-size network has
   /// tens of megabytes.
   private static let interval = Duration.seconds(20)
 
-  /// Reads the state of an earlier run of the same quantization, where there is one.
+  /// Reads the state of an earlier run of the same quantization, if there is one.
   ///
   /// - Parameters:
-  ///   - path: the file; nothing is saved where it is nil.
-  ///   - key: what identifies the quantization.
+  ///   - path: the file; nothing is saved if nil.
+  ///   - key: identifies the quantization.
   init(path: String?, key: String) {
     self.path = path
     state = QuantizationState(key: key)
@@ -112,7 +112,7 @@ final class QuantizationJournal {
     try save()
   }
 
-  /// Saves the state; the file is complete or what it was before.
+  /// Saves the state atomically.
   func save() throws {
     guard let path else { return }
     let encoder = PropertyListEncoder()
@@ -121,7 +121,7 @@ final class QuantizationJournal {
     lastSave = .now
   }
 
-  /// Removes the file of a quantization that is finished.
+  /// Removes the file of a finished quantization.
   func remove() {
     guard let path else { return }
     try? FileManager.default.removeItem(atPath: path)

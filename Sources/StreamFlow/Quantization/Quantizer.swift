@@ -3,11 +3,11 @@ public import FlowEngine
 internal import FlowGraph
 public import FlowModels
 
-/// Measures a model's int8 scales: generates images, observes what every layer reads, and finds
-/// the layers whose rounding changes the output most, which stay in float32.
+/// Measures a model's int8 scales: generates images, observes what every layer reads, and finds the
+/// layers whose rounding changes the output most, which stay in float32.
 ///
-/// A quantization that was cancelled, or killed, goes on where it was when it is run again with the
-/// same options and the same ``QuantizationOptions/statePath``.
+/// A quantization that was cancelled or killed continues when it is run again with the same options
+/// and the same ``QuantizationOptions/statePath``.
 public struct Quantizer {
   let checkpoint: Checkpoint
   let options: QuantizationOptions
@@ -16,20 +16,20 @@ public struct Quantizer {
   let height: Int
   private let progress: (QuantizationProgress) -> Void
 
-  /// The elements that are taken of each tensor at every run.
+  /// The number of elements that are sampled of each tensor per run.
   static let elementCount = 512
-  /// The operations that calibration with the standard prompts may take.
+  /// The maximum number of operations for calibration with the standard prompts.
   private static let calibrationBudget = 12_000_000_000_000
-  /// The fewest standard prompts, whatever they take.
+  /// The minimum number of standard prompts, whatever they take.
   private static let leastPromptCount = 4
 
-  /// Checks what is asked for; nothing is compiled yet.
+  /// Checks the options; nothing is compiled yet.
   ///
   /// - Parameters:
   ///   - checkpoint: the model.
   ///   - options: what is generated, and how ranges are chosen.
-  ///   - engines: the engines of the device, whose precision is that of the reference; none is
-  ///     used again, so that they need no cache.
+  ///   - engines: the engines of the device, whose precision is that of the reference; none is used
+  ///     again, so that they need no cache.
   ///   - progress: called with each step and its share of the whole.
   /// - Throws: `requestInvalid` for a size that the model cannot make, or no prompts; `unsupported`
   ///   where adapters or delta weights are applied.
@@ -61,8 +61,8 @@ public struct Quantizer {
 
   /// Measures the scales.
   ///
-  /// - Throws: `CancellationError` where the task is cancelled, after the state was saved; a
-  ///   `ModelError` for a plan that cannot be; an `EngineError` of the runtime.
+  /// - Throws: `CancellationError` if the task is cancelled, after the state was saved; a
+  ///   `ModelError` for an invalid plan; an `EngineError` of the runtime.
   public func run(
     isolation: isolated (any Actor)? = #isolation
   ) async throws -> QuantizationReport {
@@ -105,7 +105,7 @@ public struct Quantizer {
     QuantizationJournal(path: options.statePath, key: "").remove()
   }
 
-  /// The prompts, of the standard ones as many as the budget allows.
+  /// The prompts; of the standard ones as many as the budget allows.
   ///
   /// - Parameter operationCount: the operations of an image.
   func prompts(operationCount: Int) -> [String] {
@@ -115,7 +115,7 @@ public struct Quantizer {
       QuantizationOptions.standardPrompts.prefix(max(affordable, Self.leastPromptCount)))
   }
 
-  /// What identifies the quantization: the weights, the images, the options.
+  /// Identifies the quantization: the weights, the images, the options.
   private func key(_ requests: [GenerationRequest]) -> String {
     let settings = requests.map { request in
       "\(request.prompt) \(request.stepCount) \(request.guidance) \(request.schedule)"

@@ -10,16 +10,17 @@ internal import FlowModels
   private import Darwin
 #endif
 
-/// Chooses which layers of a graph compute in 8 bits: all that can but the most sensitive ones,
-/// and compares the whole with float32.
+/// Chooses which layers of a graph compute in 8 bits: all that can, except the most sensitive ones.
+///
+/// Then compares the result with float32.
 struct Trial {
-  /// What was chosen, and how it does.
+  /// The choice and its error.
   struct Outcome {
     let quantization: Quantization
     let report: QuantizationReport.Part
   }
 
-  /// An input of the graph, and what it gives in float32.
+  /// An input of the graph, and its float32 output.
   struct Probe {
     let inputs: [CalibrationInput]
     let output: [Float]
@@ -33,11 +34,11 @@ struct Trial {
   /// The output that is compared.
   let output: PortName
   let work: QuantizationWork
-  /// Writes the graph at the size that is quantized.
+  /// Builds the graph at the size that is quantized.
   let graph: (WeightStore) throws -> Graph
-  /// Writes the graph at the size of the sensitivity study.
+  /// Builds the graph at the size of the sensitivity study.
   let smallGraph: (WeightStore) throws -> Graph
-  /// Brings the inputs of a probe to that size.
+  /// Crops the inputs of a probe to that size.
   let small: ([CalibrationInput]) -> [CalibrationInput]
 
   /// Chooses the layers.
@@ -91,7 +92,7 @@ struct Trial {
     return (LayerSensitivity.noise(actual, expected: expected), graph.operationCount)
   }
 
-  /// How many probes the chosen layers are verified with: a dozen, or of a large graph as many as
+  /// The number of probes that verify the chosen layers: a dozen, or for a large graph as many as
   /// take 2 trillion operations.
   static func verificationCount(operationCount: Int) -> Int {
     min(max(2_000_000_000_000 / max(operationCount, 1), 2), 12)

@@ -1,11 +1,11 @@
 public import FlowCore
 public import FlowModels
 
-/// Large images in two passes: made at the model's size, enlarged, and made again from there at the
-/// larger size (the web UIs' "hires fix").
+/// Large images in two passes: generated at the model's size, enlarged, and generated again at the
+/// larger size by image-to-image (the web UIs' "hires fix").
 ///
-/// A model that was trained for small images repeats things in large ones; the first pass lays the
-/// image out, the second adds detail.
+/// A model that was trained for small images repeats subjects in large ones; the first pass
+/// determines the layout, the second adds detail.
 ///
 /// ```swift
 /// let hires = try HiresFix(model: model, scale: 2, strength: 0.4, upscaler: .lanczos())
@@ -14,25 +14,25 @@ public import FlowModels
 public struct HiresFix: Sendable {
   /// The model of both passes.
   public let model: ImageModel
-  /// How many times as wide and as high images become, above 1 and at most 4.
+  /// The ratio of the final sides to the first pass's, above 1 and at most 4.
   public let scale: Double
   /// The denoising strength of the second pass, above 0 and at most 1.
   public let strength: Double
-  /// The steps of the second pass; nil for as many as the first has.
+  /// The number of steps of the second pass; nil for that of the first.
   public let stepCount: Int?
-  /// What enlarges images in between.
+  /// The upscaler between the passes.
   public let upscaler: Upscaler
 
-  /// Sets the two passes up.
+  /// Creates the two passes.
   ///
   /// - Parameters:
   ///   - model: the model of both passes.
-  ///   - scale: how many times as wide and as high images become, above 1 and at most 4.
+  ///   - scale: the ratio of the final sides to the first pass's, above 1 and at most 4.
   ///   - strength: the denoising strength of the second pass, above 0 and at most 1.
-  ///   - stepCount: the steps of the second pass; nil for as many as the first has.
-  ///   - upscaler: what enlarges images in between; where it makes them larger than asked for, they
-  ///     are resampled.
-  /// - Throws: `requestInvalid` for numbers out of range.
+  ///   - stepCount: the number of steps of the second pass; nil for that of the first.
+  ///   - upscaler: the upscaler between the passes; images that become larger than needed are
+  ///     resampled.
+  /// - Throws: `requestInvalid` for values out of range.
   public init(
     model: ImageModel, scale: Double, strength: Double, stepCount: Int? = nil, upscaler: Upscaler
   ) throws(ModelError) {
@@ -56,9 +56,9 @@ public struct HiresFix: Sendable {
     (self.stepCount, self.upscaler) = (stepCount, upscaler)
   }
 
-  /// The size that images of a size become: the nearest that the model makes.
+  /// The final size of images of a size: the nearest that the model can make.
   ///
-  /// - Throws: `requestInvalid` for a size that it does not make.
+  /// - Throws: `requestInvalid` for a size that the model cannot make.
   public func size(of base: PixelSize) throws(ModelError) -> PixelSize {
     let unit = Double(model.checkpoint.sizeMultiple)
     func enlarged(_ side: Int) -> Int { Int((Double(side) * scale / unit).rounded() * unit) }
@@ -69,13 +69,13 @@ public struct HiresFix: Sendable {
 
   /// Images of both passes, as they finish.
   ///
-  /// - Throws: `requestInvalid` for a request that cannot be met.
+  /// - Throws: `requestInvalid` for an invalid request.
   public func images(for requests: [GenerationRequest]) async throws -> FinishedImages {
     let sizes = Set(requests.map { model.size($0.size) })
     guard sizes.count <= 1 else {
       throw ModelError(
         code: .requestInvalid,
-        message: "the images of two passes that are asked for together have one size, got "
+        message: "images of two passes in one call need the same size, got "
           + sizes.map(\.description).sorted().joined(separator: ", "))
     }
     let generator = try await model.generator(of: sizes.first)
@@ -91,7 +91,7 @@ public struct HiresFix: Sendable {
     let ratio = max(
       Double(size.width) / Double(image.width), Double(size.height) / Double(image.height))
     let factors = Upscaler.factors.filter(configuration.makes)
-    // One that is too small is enlarged further, one that is too large made smaller.
+    // An image that is too small is enlarged further, one that is too large is downsampled.
     guard let factor = factors.first(where: { Double($0) >= ratio }) ?? factors.last else {
       try upscaler.check(factor: Upscaler.factors[0])
       return image
@@ -105,13 +105,13 @@ public struct HiresFix: Sendable {
     var request = base
     request.size = PixelSize(width: image.width, height: image.height)
     request.source = InputImage(image: image, strength: strength, fit: ImageFit(.stretch))
-    // As image-to-image has it, whatever the first pass has.
+    // As in image-to-image, whatever the first pass uses.
     request.spacing = .uniform
     if let stepCount { request.stepCount = stepCount }
     return request
   }
 
-  /// What is said of it in an image's settings, in AUTOMATIC1111's names.
+  /// The settings that are stored in an image, in AUTOMATIC1111's names.
   public var settings: [GenerationSettings.Field] {
     var fields: [GenerationSettings.Field] = [
       .init(name: "Denoising strength", value: "\(strength)"),

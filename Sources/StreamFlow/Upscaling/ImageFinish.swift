@@ -1,29 +1,29 @@
 internal import FlowCore
 internal import FlowModels
 
-/// What becomes of a generator's images: nothing, a second pass, an upscaler, or one after the other.
+/// The postprocessing of a generator's images: a second pass, an upscaler, or both in this order.
 public struct ImageFinish: Sendable {
   /// The second pass, if there is one.
   public let hires: HiresFix?
   /// The upscaler, if there is one.
   public let upscaling: Upscaling?
 
-  /// Takes what is to be done, in this order.
+  /// Creates a postprocessing.
   public init(hires: HiresFix? = nil, upscaling: Upscaling? = nil) {
     (self.hires, self.upscaling) = (hires, upscaling)
   }
 
-  /// The images of a generator, finished.
+  /// The images of a generator after postprocessing.
   public func images(of base: ImageStream) -> FinishedImages {
     FinishedImages(base: base, finish: self)
   }
 
-  /// The settings of a generator's image, and what is done to it.
+  /// The settings of a generator's image, with those of the postprocessing.
   public func parameters(_ text: String) -> String {
     GenerationSettings.adding((hires?.settings ?? []) + (upscaling?.settings ?? []), to: text)
   }
 
-  /// An image that has had its last pass, larger where an upscaler is to make it so.
+  /// An image after its last pass, enlarged if there is an upscaler.
   ///
   /// - Throws: as ``Upscaler/upscale(_:by:)``.
   public func upscaled(_ image: GeneratedImage) async throws -> GeneratedImage {
@@ -32,31 +32,31 @@ public struct ImageFinish: Sendable {
   }
 }
 
-/// Finished images, as they come; asking for the next one runs what is needed for it.
+/// Finished images; asking for the next one runs what it needs.
 ///
-/// An image that fails throws its own error from `next()`, and the images after it can still be asked
-/// for. The request of an image is that of the first pass.
+/// An image that fails throws its own error from `next()`, and iteration can continue with the
+/// images after it. The request of an image is that of the first pass.
 public struct FinishedImages: AsyncSequence, Sendable {
-  /// What the sequence gives.
+  /// The type of the elements.
   public typealias Element = GeneratedImage
 
   fileprivate let base: ImageStream
   fileprivate let finish: ImageFinish
-  /// The number of images that were asked for.
+  /// The number of requested images.
   public var count: Int { base.count }
 
-  /// Begins to pull images; a stream has one iterator.
+  /// Starts iterating; a stream has one iterator.
   public func makeAsyncIterator() -> Iterator {
     Iterator(base: base.makeAsyncIterator(), finish: finish)
   }
 
-  /// Pulls images.
+  /// Iterates over the images.
   public struct Iterator: AsyncIteratorProtocol {
     fileprivate var base: ImageStream.Iterator
     fileprivate let finish: ImageFinish
-    /// Images of the first pass, with what they are enlarged to.
+    /// Images of the first pass, with their enlarged pixels.
     private var waiting: [(image: GeneratedImage, enlarged: PixelImage)] = []
-    /// The second pass of some images, and what the first made of them.
+    /// The second pass of some images, with the images of the first pass.
     private var second: (images: ImageStream.Iterator, first: [GeneratedImage])?
 
     fileprivate init(base: ImageStream.Iterator, finish: ImageFinish) {
@@ -108,7 +108,7 @@ public struct FinishedImages: AsyncSequence, Sendable {
 }
 
 extension GeneratedImage {
-  /// The same with other pixels, and what made them of its own.
+  /// The same image with other pixels and the request of the first pass.
   fileprivate func replacing(
     _ image: PixelImage, after finishing: [GenerationSettings.Field]
   ) -> GeneratedImage {

@@ -1,9 +1,9 @@
 internal import FlowCore
 
-/// Enlarges images by Lanczos' filter as Pillow does: first along rows, then along columns, in 8 bits
-/// in between.
+/// Enlarges images by Lanczos' filter as Pillow does: first along rows, then along columns, with 8
+/// bits in between.
 struct LanczosEnlargement {
-  /// The size that images become, at least their own.
+  /// The final size, at least that of the image.
   let size: PixelSize
 
   func callAsFunction(_ image: PixelImage) -> PixelImage {
@@ -21,9 +21,9 @@ struct LanczosEnlargement {
   /// - Parameters:
   ///   - source: the elements.
   ///   - lines: the number of lines, each of pixels along the axis.
-  ///   - lineStrides: the elements from one line to the next, of the source and of the result.
+  ///   - lineStrides: the distance between lines in elements, of the source and of the result.
   ///   - counts: the pixels of a line.
-  ///   - pixelStrides: the elements from one pixel of a line to the next.
+  ///   - pixelStrides: the distance between pixels of a line in elements.
   private func sums(
     _ source: [UInt8], lines: Int, lineStrides: (source: Int, target: Int),
     counts: (source: Int, target: Int), pixelStrides: (source: Int, target: Int)

@@ -1,6 +1,6 @@
 internal import FlowCore
 
-/// An image whose pixels come tile by tile.
+/// An image that is assembled from tiles.
 struct PixelCanvas {
   let height: Int
   let width: Int
@@ -11,12 +11,12 @@ struct PixelCanvas {
     pixels = [UInt8](repeating: 0, count: 3 * height * width)
   }
 
-  /// Takes a part of a tile in.
+  /// Pastes a part of a tile.
   ///
   /// - Parameters:
   ///   - tile: the tile's pixels, red, green and blue, row by row.
   ///   - window: the area that the tile covers.
-  ///   - area: the part of it to take.
+  ///   - area: the part that is pasted.
   mutating func paste(
     _ tile: Span<UInt8>, covering window: FeatureMap.Area, taking area: FeatureMap.Area
   ) {
@@ -32,7 +32,7 @@ struct PixelCanvas {
     }
   }
 
-  /// The image as far as it has come.
+  /// The image assembled so far.
   var image: PixelImage { PixelImage(width: width, height: height, pixels: pixels) }
 }
 
@@ -58,7 +58,7 @@ extension PixelImage {
       width: (width + unit - 1) / unit * unit, height: (height + unit - 1) / unit * unit
     )
     guard larger.width > width || larger.height > height else { return self }
-    // The edge itself is not repeated, unless there is nothing else.
+    // The edge itself is not repeated, unless the image has a single line.
     func place(_ index: Int, of count: Int) -> Int {
       index < count ? index : max(2 * count - 2 - index, 0)
     }

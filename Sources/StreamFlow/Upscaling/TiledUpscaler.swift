@@ -3,7 +3,7 @@ internal import FlowEngine
 internal import FlowGraph
 internal import FlowModels
 
-/// Upscales images of one size, tile after tile, all with one engine.
+/// Upscales images of one size, tile by tile, all with one engine.
 final class TiledUpscaler {
   /// The size of the images.
   let size: PixelSize
@@ -13,14 +13,14 @@ final class TiledUpscaler {
   private let columns: Tiling
   private let program: Program
 
-  /// The bytes that the widest tensor of a tile may take; an engine holds about four.
+  /// The maximum size in bytes of a tile's widest tensor; an engine holds about four.
   private static let tileByteCount = 256 << 20
 
-  /// How many input pixels a tile of a dense network sees around its own, where the network could see
-  /// further.
+  /// The margin in input pixels of a tile of a dense network, whose receptive field is larger.
   ///
-  /// What lies further away hardly changes a pixel: of RealESRGAN_x4plus, which could see 349, one value
-  /// in a hundred differs from the whole image's, by 1/255; with 16 pixels by up to 4/255.
+  /// Pixels further away have little influence: with RealESRGAN_x4plus, whose receptive field is
+  /// 349, one value in a hundred differs from the whole image's by 1/255; with 16 pixels by up to
+  /// 4/255.
   static let denseMargin = 32
 
   private init(
@@ -36,9 +36,9 @@ final class TiledUpscaler {
   /// - Parameters:
   ///   - file: the upscaler.
   ///   - size: the size of the images.
-  ///   - factor: how many times as large they become.
-  ///   - side: the most pixels a side of a tile with its margins; nil for what memory allows.
-  ///   - margin: how far a tile sees; nil for ``margin(of:)``.
+  ///   - factor: the ratio of the final sides to the image's.
+  ///   - side: the maximum side in pixels of a tile with its margins; nil for what memory allows.
+  ///   - margin: the margin of a tile; nil for ``margin(of:)``.
   static func make(
     _ file: UpscalerFile, size: PixelSize, factor: Int, side: Int? = nil, margin: Int? = nil,
     provider: EngineProvider
@@ -60,9 +60,10 @@ final class TiledUpscaler {
       file, size: size, factor: factor, rows: rows, columns: columns, program: program)
   }
 
-  /// How far a tile sees around its own pixels, in input pixels.
+  /// The margin of a tile in input pixels.
   ///
-  /// Compact networks see all that they would see in the whole image, and give the same pixels.
+  /// For compact networks it is the receptive field, so that the pixels are those of the whole
+  /// image.
   static func margin(of configuration: UpscalerConfiguration) -> Int {
     switch configuration.kind {
     case .compact: configuration.reach
@@ -70,14 +71,14 @@ final class TiledUpscaler {
     }
   }
 
-  /// The most pixels a side of a tile with its margins.
+  /// The maximum side in pixels of a tile with its margins.
   private static func side(of configuration: UpscalerConfiguration) -> Int {
     let pixels = Double(tileByteCount / configuration.widestByteCount)
-    // A tile that is mostly margin would be computed in vain.
+    // A tile that is mostly margin would waste work.
     return max(Int(pixels.squareRoot()) / 16 * 16, 4 * margin(of: configuration) + 16)
   }
 
-  /// Upscales; nil where the result has NaN or infinity.
+  /// Upscales; nil if the result has NaN or infinity.
   ///
   /// - Precondition: the image has this size.
   func upscale(_ image: PixelImage) throws(EngineError) -> PixelImage? {

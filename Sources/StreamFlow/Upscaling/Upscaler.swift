@@ -2,31 +2,31 @@ public import FlowCore
 public import FlowEngine
 public import FlowModels
 
-/// Makes images larger: with a network (Real-ESRGAN and its kind), or with Lanczos' filter.
+/// Enlarges images, with a network (such as Real-ESRGAN) or with Lanczos' filter.
 ///
 /// ```swift
 /// let upscaler = try await Upscaler.load("realesr-general-x4v3.safetensors")
 /// let larger = try await upscaler.upscale(image, by: 4)
 /// ```
 ///
-/// Images of any size are cut into tiles of one shape that an engine of moderate size runs. The
-/// compact networks give the pixels of the whole image; of the dense ones (RRDBNet), whose pixels
-/// depend a little on others that are hundreds away, a tile sees 32 around its own.
+/// Images of any size are split into tiles of one shape that an engine of moderate size runs.
+/// Compact networks give the same pixels as for the whole image. In dense networks (RRDBNet),
+/// pixels depend slightly on others that are hundreds of pixels away; a tile has a margin of 32.
 public actor Upscaler {
-  /// The file's name without its ending; `Lanczos` without a network.
+  /// The file's name without its extension; `Lanczos` without a network.
   public nonisolated let name: String
-  /// What is known of the network; nil without one.
+  /// The network's configuration; nil without a network.
   public nonisolated var configuration: UpscalerConfiguration? { file?.configuration }
 
   private nonisolated let file: UpscalerFile?
   private nonisolated let provider: EngineProvider
-  /// Those used last at the end.
+  /// In order of use, the most recent last.
   private var prepared: [TiledUpscaler] = []
 
-  /// How many times as wide and as high an image may become.
+  /// The supported ratios of sizes.
   public static let factors = [2, 4]
 
-  /// The most sizes of images that have engines at once.
+  /// The maximum number of image sizes that have engines at once.
   private static let sizeLimit = 4
 
   /// The thread of its device.
@@ -41,19 +41,19 @@ public actor Upscaler {
 
   /// An upscaler without a network: Lanczos' filter with three lobes, as Pillow's `LANCZOS`.
   ///
-  /// - Parameter engines: whose thread it runs on.
+  /// - Parameter engines: engines whose thread it runs on.
   public static func lanczos(on engines: EngineStore = .standard) -> Upscaler {
     Upscaler(name: "Lanczos", file: nil, engines: engines)
   }
 
-  /// Reads an upscaler.
+  /// Loads an upscaler.
   ///
   /// - Parameters:
   ///   - path: a `.safetensors` file of `SRVGGNetCompact` or `RRDBNet`, in the names of BasicSR,
   ///     BSRGAN or the first ESRGAN.
-  ///   - blend: another network of the same layers that is mixed in.
+  ///   - blend: another network with the same layers to interpolate with.
   ///   - engines: the engines of the device.
-  /// - Throws: a ``ModelError`` or a `GraphError` that says what the file is and what was expected.
+  /// - Throws: a `ModelError` or a `GraphError` that says what the file is and what was expected.
   public static func load(
     _ path: String, blend: UpscalerBlend? = nil, engines: EngineStore = .standard
   ) async throws -> Upscaler {
@@ -67,9 +67,9 @@ public actor Upscaler {
     return Upscaler(name: name, file: file, engines: engines)
   }
 
-  /// Checks that it makes images so many times as large.
+  /// Checks that it supports a factor.
   ///
-  /// A network makes them as large as it was trained to, or half of that.
+  /// A network supports the factor that it was trained for, and half of it.
   ///
   /// - Throws: `requestInvalid`.
   public nonisolated func check(factor: Int) throws(ModelError) {
@@ -82,7 +82,7 @@ public actor Upscaler {
       let possible = Self.factors.filter(configuration.makes).map(String.init)
       throw ModelError(
         code: .requestInvalid,
-        message: "'\(name)' makes images \(own) times as large, and \(factor) was asked for; "
+        message: "'\(name)' makes images \(own) times as large, and \(factor) was requested; "
           + (possible.isEmpty
             ? "choose another upscaler"
             : "ask for \(possible.joined(separator: " or ")), or choose another upscaler"),
@@ -90,13 +90,13 @@ public actor Upscaler {
     }
   }
 
-  /// The image, so many times as wide and as high.
+  /// The image with sides multiplied by a factor.
   ///
   /// - Parameters:
   ///   - image: the image.
   ///   - factor: 2 or 4.
-  /// - Throws: `requestInvalid` for a factor that the network does not make, `memoryInsufficient`,
-  ///   `notFinite`; an ``EngineError``.
+  /// - Throws: `requestInvalid` for a factor that the network does not support,
+  ///   `memoryInsufficient`, `notFinite`; an `EngineError`.
   public func upscale(_ image: PixelImage, by factor: Int) async throws -> PixelImage {
     try check(factor: factor)
     try Self.checkSize(of: image, by: factor)
@@ -130,7 +130,7 @@ public actor Upscaler {
     return made
   }
 
-  /// Refuses an image whose result no file and no memory holds.
+  /// Refuses an image whose result is too large for files or memory.
   private static func checkSize(of image: PixelImage, by factor: Int) throws(ModelError) {
     let side = 65535
     guard image.width > 0, image.height > 0, image.width * factor <= side,
@@ -142,28 +142,28 @@ public actor Upscaler {
           "an image of \(image.width)x\(image.height) cannot become \(factor) times as large: "
           + "a side has 1 to \(side) pixels")
     }
-    // Twice: beside the result there is its file, or what was mirrored.
+    // Twice: besides the result there is its file, or the mirrored image.
     let need = 2 * 3 * image.width * image.height * factor * factor
     guard let available = MemoryEstimate.availableByteCount(), need > available else { return }
     throw ModelError(
       code: .memoryInsufficient,
       message: "an image of \(image.width * factor)x\(image.height * factor) takes about "
-        + "\(need / 1_000_000) MB of memory, and \(available / 1_000_000) MB are free; make it less "
-        + "large, or free some memory")
+        + "\(need / 1_000_000) MB of memory, and \(available / 1_000_000) MB are free; make it "
+        + "less large, or free some memory")
   }
 }
 
-/// Another network of the same layers that is mixed into an upscaler's.
+/// Another network with the same layers to interpolate with.
 ///
-/// The denoising twins of `realesr-general-x4v3` are mixed so: the more of `realesr-general-wdn-x4v3`,
-/// the less noise is taken away.
+/// Such are the two denoising variants of `realesr-general-x4v3`: a greater fraction of
+/// `realesr-general-wdn-x4v3` removes less noise.
 public struct UpscalerBlend: Hashable, Sendable {
   /// The other network's file.
   public var path: String
-  /// How much of it, 0 to 1.
+  /// The fraction of the other network, 0 to 1.
   public var fraction: Float
 
-  /// Creates a mix.
+  /// Creates a blend.
   public init(path: String, fraction: Float) {
     (self.path, self.fraction) = (path, fraction)
   }

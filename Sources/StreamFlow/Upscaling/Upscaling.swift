@@ -1,29 +1,29 @@
 public import FlowCore
 public import FlowModels
 
-/// An upscaler, and how many times as large it makes images.
+/// An upscaler and its factor.
 public struct Upscaling: Sendable {
   /// The upscaler.
   public let upscaler: Upscaler
-  /// How many times as wide and as high images become: 2 or 4.
+  /// The ratio of the final sides to the image's: 2 or 4.
   public let factor: Int
 
-  /// Takes an upscaler.
+  /// Creates an upscaling.
   ///
-  /// - Throws: `requestInvalid` for a factor that it does not make.
+  /// - Throws: `requestInvalid` for a factor that the upscaler does not support.
   public init(_ upscaler: Upscaler, by factor: Int) throws(ModelError) {
     try upscaler.check(factor: factor)
     (self.upscaler, self.factor) = (upscaler, factor)
   }
 
-  /// The image, larger.
+  /// The enlarged image.
   ///
   /// - Throws: as ``Upscaler/upscale(_:by:)``.
   public func callAsFunction(_ image: PixelImage) async throws -> PixelImage {
     try await upscaler.upscale(image, by: factor)
   }
 
-  /// What is said of it in an image's settings, in AUTOMATIC1111's names.
+  /// The settings that are stored in an image, in AUTOMATIC1111's names.
   public var settings: [GenerationSettings.Field] {
     [
       .init(name: "Postprocess upscale by", value: "\(factor)"),
@@ -37,7 +37,7 @@ extension GenerationSettings {
   ///
   /// - Parameters:
   ///   - fields: the settings.
-  ///   - parameters: the text; nil for an image that has none.
+  ///   - parameters: the text; nil for an image without one.
   public static func adding(_ fields: [Field], to parameters: String?) -> String {
     guard !fields.isEmpty else { return parameters ?? "" }
     let added = fields.map { "\($0.name): \(quoted($0.value))" }.joined(separator: ", ")
