@@ -5,21 +5,21 @@ internal import FlowModels
 internal import Foundation
 internal import StreamFlow
 
-/// `streamflow adopt`: writes down what a model's own files do not say.
+/// `streamflow adopt`: stores overrides of a model's sampling defaults.
 struct AdoptCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "adopt", abstract: "Write down how a model is run, beside the model.",
+    commandName: "adopt", abstract: "Store a model's sampling defaults beside it.",
     discussion: """
-      A model distilled to a flow often says nothing of it on disk. This writes streamflow.json \
-      beside model_index.json (or NAME.streamflow.json beside a model in one file), which is read \
-      from then on; what is not given stays as it was.
+      The files of a distilled model often do not state its sampling schedule. This writes \
+      streamflow.json beside model_index.json (or NAME.streamflow.json beside a single-file \
+      model), which is read from then on. Values that are not given stay unchanged.
 
       Examples:
         streamflow adopt ./my-perflow --schedule perflow:windows=4,prediction=diff_eps --steps 4
         streamflow adopt ./model.safetensors --schedule lcm --guidance-scale 1.5
       """)
 
-  @Argument(help: "The model: a folder, or a file.", completion: .file())
+  @Argument(help: "A model folder or file.", completion: .file())
   var model: String
 
   @Option(
@@ -29,19 +29,20 @@ struct AdoptCommand: AsyncParsableCommand {
       """)
   var schedule: ScheduleChoice?
 
-  @Option(help: "The number of steps that suits it.")
+  @Option(help: "Default number of steps.")
   var steps: Int?
 
-  @Option(help: "The guidance scale that suits it; 1 for none.")
+  @Option(help: "Default guidance scale; 1 disables guidance.")
   var guidanceScale: Float?
 
   func validate() throws {
     guard schedule != nil || steps != nil || guidanceScale != nil else {
       throw ValidationError(
-        "Missing what to write down. Try: streamflow adopt \(model) --schedule perflow")
+        "Missing a default to store. Try: streamflow adopt \(model) --schedule perflow")
     }
     if schedule == .automatic {
-      throw ValidationError("--schedule auto is what holds where nothing is written down")
+      throw ValidationError(
+        "--schedule auto is the default without streamflow.json; give a schedule")
     }
     if let steps, !(1...1000).contains(steps) {
       throw ValidationError("--steps must be 1 to 1000, got \(steps)")
@@ -55,7 +56,7 @@ struct AdoptCommand: AsyncParsableCommand {
     try await reporting {
       let checkpoint = try Checkpoint.named(model)
       guard checkpoint.name != "starter" || checkpoint.folder == model else {
-        throw ValidationError("the starter comes with its notes; adopt a model of your own")
+        throw ValidationError("the starter has its defaults built in; adopt a model of your own")
       }
       let notes = try checkpoint.noting(
         schedule: schedule, stepCount: steps, guidanceScale: guidanceScale)

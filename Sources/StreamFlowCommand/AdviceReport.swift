@@ -1,7 +1,7 @@
 internal import FlowModels
 internal import StreamFlow
 
-/// Advice as the command reports it.
+/// Advice in the command's reports.
 struct AdviceReport: Encodable {
   let code: String
   let message: String
@@ -13,7 +13,7 @@ struct AdviceReport: Encodable {
 }
 
 extension GenerationRun {
-  /// Why the images are likely to disappoint, before anything is computed.
+  /// The advice on a run, before anything is computed.
   var advice: [RequestAdvice] {
     let checkpoint = generator.checkpoint
     let blended = work.sample.blend?.parts.map(\.prompt) ?? []
@@ -23,7 +23,7 @@ extension GenerationRun {
 }
 
 extension LiveStream {
-  /// Why the images are likely to disappoint with the settings as they are.
+  /// The advice on the current settings.
   var advice: [RequestAdvice] {
     let size = imageSize
     return checkpoint.advice(on: settings.request, width: size.width, height: size.height)

@@ -1,15 +1,15 @@
 internal import ArgumentParser
 internal import Foundation
 
-/// What is done to the arguments before they are parsed.
+/// Preprocesses the arguments before they are parsed.
 enum ArgumentList {
   /// Joins options with negative numbers that follow them, `--seed -1` to `--seed=-1`: the parser
-  /// takes the number for an option of its own.
+  /// would take the number for an option.
   static func joiningNegativeNumbers(in arguments: [String]) -> [String] {
     let long = ["-s": "--seed", "-n": "--count"]
     var result: [String] = []
     for (index, argument) in arguments.enumerated() {
-      // What follows is not for the parser.
+      // The parser does not interpret what follows.
       if argument == "--" { return result + arguments[index...] }
       if let option = result.last, index > 0, arguments[index - 1] == option,
         option.hasPrefix("-"), !option.contains("="), isNegativeNumber(argument)
@@ -28,14 +28,13 @@ enum ArgumentList {
   }
 }
 
-/// Names of commands that are no commands.
+/// Detects unknown names of commands.
 enum CommandNames {
-  /// What is wrong with the name of the command, and what may have been meant; nil where it is
-  /// known.
+  /// The error of an unknown command name, with a suggestion; nil if the name is known.
   ///
   /// - Parameters:
   ///   - arguments: all arguments.
-  ///   - root: the command that they are given to.
+  ///   - root: the command that receives them.
   static func problem(
     in arguments: [String], root: any ParsableCommand.Type
   ) -> String? {
@@ -71,7 +70,7 @@ enum CommandNames {
     return nil
   }
 
-  /// The name that was most likely meant: one that is begun, or one with few letters changed.
+  /// The most similar name: one that starts with the argument, or one with few letters changed.
   private static func nearest(to argument: String, among names: [String]) -> String? {
     if let name = names.first(where: { $0.hasPrefix(argument) }) { return name }
     let close = names.map { ($0, distance(argument, $0)) }.min { $0.1 < $1.1 }
@@ -79,8 +78,8 @@ enum CommandNames {
     return name
   }
 
-  /// The number of insertions, deletions, substitutions and swaps of neighbors that make one text
-  /// of another (optimal string alignment).
+  /// The number of insertions, deletions, substitutions and transpositions of neighbors that turn
+  /// one text into another (optimal string alignment).
   static func distance(_ left: String, _ right: String) -> Int {
     let (left, right) = (Array(left), Array(right))
     var rows = [Array(0...right.count)]
@@ -99,7 +98,7 @@ enum CommandNames {
   }
 }
 
-/// Options of other programs that do the same.
+/// Options of other programs with an equivalent here.
 enum ForeignOptions {
   private static let remedies: [String: String] = [
     "--sampler": "--solver and --schedule", "--sampling-method": "--solver and --schedule",
@@ -124,7 +123,7 @@ enum ForeignOptions {
     "-i": "`streamflow transform IMAGE PROMPT`",
   ]
 
-  /// An error about an unknown option with a hint, where another program has that option.
+  /// An unknown-option error with a hint, if another program has that option.
   static func hinted(_ text: String) -> String {
     let start = "error: Unknown option '"
     guard text.hasPrefix(start) else { return text }

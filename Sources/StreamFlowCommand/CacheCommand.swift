@@ -9,9 +9,9 @@ struct CacheCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "cache", abstract: "List and remove the compiled engines on disk.",
     discussion: """
-      Engines are cached in $STREAMFLOW_CACHE. $STREAMFLOW_CACHE_LIMIT is the most space that they \
-      take, such as 8GB, or off; by default a tenth of the disk's free space, at least 4 GB. Beyond \
-      it, the engines used least recently are removed.
+      Engines are cached in $STREAMFLOW_CACHE. $STREAMFLOW_CACHE_LIMIT is the maximum size of the \
+      cache, such as 8GB, or off; by default a tenth of the disk's free space, at least 4 GB. \
+      Beyond it, the engines used least recently are removed.
       """,
     subcommands: [ListCommand.self, ClearCommand.self], defaultSubcommand: ListCommand.self)
 
@@ -61,10 +61,10 @@ struct CacheCommand: AsyncParsableCommand {
 
     @Option(
       help: ArgumentHelp(
-        "Only those not used for this long, such as 7d, 12h or 30m.", valueName: "age"))
+        "Only engines not used for this long, such as 7d, 12h or 30m.", valueName: "age"))
     var olderThan: Age?
 
-    @Option(help: "Only those compiled from this model's weights as they are now.")
+    @Option(help: "Only engines compiled from this model's current weights.")
     var model: String?
 
     func run() async throws {
@@ -86,7 +86,7 @@ struct CacheCommand: AsyncParsableCommand {
   }
 }
 
-/// How long ago something was.
+/// A duration, as the age of a file.
 struct Age: ExpressibleByArgument {
   let seconds: Int
 
@@ -110,7 +110,7 @@ struct Age: ExpressibleByArgument {
   }
 }
 
-/// Sizes as people read them.
+/// Formats sizes.
 enum Size {
   static func text(_ byteCount: Int) -> String {
     var (value, unit) = (Double(byteCount), 0)

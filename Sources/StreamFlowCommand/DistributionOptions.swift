@@ -2,46 +2,47 @@ internal import ArgumentParser
 internal import Foundation
 internal import StreamFlow
 
-/// Which part of a run this process makes, where a launcher starts many.
+/// This process's share of a run that a launcher started many times.
 ///
-/// The environment is read only where `--distributed` asks for it: a shell inside a Slurm allocation
-/// has its variables too, and a plain command there makes all of its images, as anywhere.
+/// The environment is read only with `--distributed`: a shell inside a Slurm allocation has Slurm's
+/// variables too, and a plain command there generates all of its images.
 struct DistributionOptions: ParsableArguments {
   @Flag(
     help: ArgumentHelp(
       """
-      Make only this process's share of the images, as torchrun, MPI, Slurm or a Kubernetes Indexed \
-      Job say (RANK and WORLD_SIZE and their like); needs --seed. Running it again continues it.
+      Generate only this process's share of the images, as set by torchrun, MPI, Slurm or a \
+      Kubernetes Indexed Job (RANK, WORLD_SIZE and so on); needs --seed. Running it again \
+      continues it.
       """))
   var distributed = false
 
   @Option(
     help: ArgumentHelp(
-      "The number of this process, from 0, where no launcher says it; needs --world.",
+      "The rank of this process, from 0, if no launcher sets it; needs --world.",
       valueName: "number"))
   var rank: Int?
 
   @Option(
     help: ArgumentHelp(
-      "The number of processes; of a Kubernetes Indexed Job, its completions.", valueName: "number")
-  )
+      "The number of processes; for a Kubernetes Indexed Job, its completions.",
+      valueName: "number"))
   var world: Int?
 
   func validate() throws {
     if let rank {
       guard !distributed else {
         throw ValidationError(
-          "--distributed takes the rank from the launcher, and --rank says it; choose one")
+          "--distributed takes the rank from the launcher, and --rank sets it; choose one")
       }
       guard world != nil else {
         throw ValidationError("--rank \(rank) needs --world, the number of processes")
       }
     } else if world != nil, !distributed {
-      throw ValidationError("--world needs --rank, or --distributed where a launcher says it")
+      throw ValidationError("--world needs --rank, or --distributed if a launcher sets the rank")
     }
   }
 
-  /// Whether only a part of the images is to be made.
+  /// Whether only a share of the images is generated.
   private var isWanted: Bool { distributed || rank != nil }
 
   /// Refuses outputs that processes cannot share.
@@ -53,16 +54,16 @@ struct DistributionOptions: ParsableArguments {
     }
     guard output.contactSheet == nil else {
       throw ValidationError(
-        "no process has all images: --contact-sheet goes without --distributed and --rank")
+        "no process has all images: omit --contact-sheet with --distributed or --rank")
     }
   }
 
-  /// The share of this process; nil where all is to be made.
+  /// The share of this process; nil for the whole run.
   ///
   /// - Parameters:
   ///   - imageCount: the number of images of all processes.
-  ///   - hasRandomSeed: whether nobody chose the seed.
-  ///   - environment: the variables of the process.
+  ///   - hasRandomSeed: whether the seed is random.
+  ///   - environment: the environment of the process.
   func share(
     of imageCount: Int, hasRandomSeed: Bool,
     environment: [String: String] = ProcessInfo.processInfo.environment
@@ -78,12 +79,13 @@ struct DistributionOptions: ParsableArguments {
     return try WorkShare(rank: rank, world: world)
   }
 
-  /// A hint where a launcher started several processes, each of which makes all images.
+  /// A hint if a launcher started several processes, each of which generates all images.
   static var hint: String? { hint(in: ProcessInfo.processInfo.environment) }
 
   static func hint(in environment: [String: String]) -> String? {
     guard let share = try? WorkShare(environment: environment), share.world > 1 else { return nil }
-    return "this is process \(share.rank) of \(share.world) of a launcher, and makes all images; "
-      + "--distributed makes its share"
+    return
+      "this is process \(share.rank) of \(share.world) of a launcher, and generates all images; "
+      + "--distributed generates its share"
   }
 }

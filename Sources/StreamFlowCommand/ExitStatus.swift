@@ -116,7 +116,7 @@ enum ExitStatus {
   }
 }
 
-/// Runs a subcommand's work: a failure is one line on standard error and an exit code.
+/// Runs a subcommand: a failure is one line on standard error and an exit code.
 func reporting(_ work: () async throws -> Void) async throws {
   do { try await work() } catch let code as ExitCode { throw code } catch let error
     as ValidationError

@@ -28,7 +28,7 @@ struct GenerateCommand: AsyncParsableCommand {
 
   @Option(
     name: [.customShort("p"), .customLong("prompt")],
-    help: ArgumentHelp("A prompt, like one without this option.", valueName: "prompt"))
+    help: ArgumentHelp("A prompt; the same as an argument.", valueName: "prompt"))
   var namedPrompts: [String] = []
 
   @Option(
@@ -42,8 +42,8 @@ struct GenerateCommand: AsyncParsableCommand {
     name: .customLong("from"),
     help: ArgumentHelp(
       """
-      A PNG or JPEG image whose settings are used: one of StreamFlow's, of AUTOMATIC1111's web UI or \
-      of stable-diffusion.cpp. Other options take precedence.
+      A PNG or JPEG image whose settings are used: one of StreamFlow's, of AUTOMATIC1111's web UI \
+      or of stable-diffusion.cpp. Other options take precedence.
       """, valueName: "image"),
     completion: .file(extensions: ["png", "jpg", "jpeg"]))
   var source: String?
@@ -119,7 +119,7 @@ struct GenerateCommand: AsyncParsableCommand {
     }
   }
 
-  /// What becomes of the images: what the options say, else what the image was made with.
+  /// The postprocessing: from the options, else from the imported settings.
   private func finish(
     _ generator: Generator, on engines: EngineStore, imported: GenerationSettings?,
     sampling: SamplingOptions
@@ -156,7 +156,7 @@ struct GenerateCommand: AsyncParsableCommand {
     return texts
   }
 
-  /// A hint at quotes, where prompts look like the words of one.
+  /// A hint to quote prompts that look like the words of one.
   static func quotingHint(_ prompts: [String]) -> String? {
     let particles: Set = [
       "a", "an", "the", "of", "on", "in", "at", "with", "and", "by", "to", "from", "under", "over",
@@ -168,7 +168,7 @@ struct GenerateCommand: AsyncParsableCommand {
       + "quote the prompt: streamflow generate \"\(prompts.joined(separator: " "))\""
   }
 
-  /// A hint where a prompt is the name of a file.
+  /// A hint if a prompt is the name of a file.
   static func fileHint(_ prompts: [String]) -> String? {
     guard
       let path = prompts.first(where: {
@@ -183,7 +183,7 @@ struct GenerateCommand: AsyncParsableCommand {
   }
 }
 
-/// Prompts, each to be made into some images.
+/// Prompts, each with a number of images.
 struct PromptList: ImageWork {
   let prompts: [String]
   /// The number of images of each prompt.

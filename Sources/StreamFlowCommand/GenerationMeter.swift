@@ -2,10 +2,10 @@ internal import Foundation
 internal import StreamFlow
 internal import Synchronization
 
-/// Shows how many steps and images of a run are done, and how long the rest will take.
+/// Shows the finished steps and images of a run, and the remaining time.
 ///
-/// The counts come from the generator between two batch steps; the line is redrawn on its own, so
-/// that the time goes on during a long one.
+/// The counts come from the generator between two batch steps. The line is redrawn independently,
+/// so that the time continues during a long step.
 final class GenerationMeter: Sendable {
   private struct State {
     var label: String?
@@ -22,13 +22,13 @@ final class GenerationMeter: Sendable {
   private let state = Mutex(State())
   private let tasks = Mutex<[Task<Void, Never>]>([])
 
-  /// Sets a meter up.
+  /// Creates a meter.
   ///
   /// - Parameters:
   ///   - imageTotal: the number of images.
   ///   - stepsPerImage: the number of steps that the user asked for.
-  ///   - evaluationsPerImage: the number of evaluations that they take.
-  ///   - isVisible: whether it is shown, where standard error is a terminal.
+  ///   - evaluationsPerImage: the number of evaluations for these steps.
+  ///   - isVisible: whether it is shown; if so, standard error is a terminal.
   init(imageTotal: Int, stepsPerImage: Int, evaluationsPerImage: Int, isVisible: Bool) {
     self.imageTotal = imageTotal
     self.stepsPerImage = stepsPerImage
@@ -64,7 +64,7 @@ final class GenerationMeter: Sendable {
     tasks.withLock { $0 += [polling, drawing] }
   }
 
-  /// Records the images that are done, failed ones included.
+  /// Records the number of finished images, failed ones included.
   func record(images: Int) { state.withLock { $0.imageCount = images } }
 
   /// Stops and erases the line.
@@ -100,13 +100,13 @@ final class GenerationMeter: Sendable {
     Terminal.draw(line)
   }
 
-  /// The line of some counts.
+  /// The line for some counts.
   static func line(
     images: (done: Int, total: Int), evaluations: (done: Int, total: Int), stepsPerImage: Int,
     secondsLeft: Double?
   ) -> ProgressLine {
     let fraction = evaluations.total > 0 ? Double(evaluations.done) / Double(evaluations.total) : 1
-    // Steps as the user counts them, where a solver takes two evaluations for one.
+    // Steps in the user's terms: a solver may take two evaluations for one.
     let steps = stepsPerImage * images.total
     let done = Int(fraction * Double(steps))
     let counts =

@@ -7,31 +7,31 @@ internal import FlowModels
 internal import Foundation
 internal import StreamFlow
 
-/// The images that a run makes, requested a portion at a time.
+/// The images of a run, requested in portions.
 protocol ImageWork: Sendable {
   /// The number of images.
   var imageCount: Int { get }
   /// The number of images of each prompt or input.
   var count: Int { get }
-  /// A request like all of them.
+  /// An example of its requests.
   var sample: GenerationRequest { get }
   /// The prompts of all of them, each at least once.
   var prompts: [String] { get }
-  /// The denoising strength, where images are made from others.
+  /// The denoising strength, for image-to-image.
   var strength: Double? { get }
-  /// The most images that are requested at once.
+  /// The maximum number of images that are requested at once.
   var portion: Int { get }
-  /// The requests of some images, or why one cannot be made.
+  /// The requests of some images, or the error of each that cannot be requested.
   func requests(_ indices: [Int]) -> [Result<GenerationRequest, any Error>]
-  /// The request of an image without the pixels that it is made from: its settings.
+  /// The request of an image without its input pixels: its settings.
   func description(of index: Int) -> GenerationRequest
-  /// What the file of an image is named after.
+  /// The name that an image's file name is derived from.
   func name(of index: Int) -> String
-  /// The file that an image is made from, if any.
+  /// The input file of an image, if any.
   func source(of index: Int) -> String?
 }
 
-/// One run of `streamflow generate` or `transform`: pulls images, writes them, and reports.
+/// One run of `streamflow generate` or `transform`: requests images, writes them, and reports.
 struct GenerationRun {
   enum Style { case plain, quiet, json }
 
@@ -40,11 +40,11 @@ struct GenerationRun {
   let output: ImageOutput
   let outputOptions: OutputOptions
   let reporting: ReportOptions
-  /// Whether nobody chose the seed, so that it is worth reporting.
+  /// Whether the seed is random, so that it is reported.
   let hasRandomSeed: Bool
-  /// The part of the images that this process makes, where others make the rest.
+  /// This process's share, if others generate the rest.
   var share: WorkShare?
-  /// What becomes of images once they are made.
+  /// The postprocessing of generated images.
   var finish = ImageFinish()
 
   private var style: Style { reporting.style }
@@ -58,7 +58,7 @@ struct GenerationRun {
 
   /// Images that were requested together.
   private struct Portion {
-    /// The number of each among all images.
+    /// The index of each among all images.
     let indices: [Int]
     var iterator: FinishedImages.Iterator
   }
@@ -112,12 +112,12 @@ struct GenerationRun {
     let gigaflop: Double
   }
 
-  /// The failures, counted: unreadable inputs apart from images that failed.
+  /// The number of failures: unreadable inputs, and images that failed.
   private struct Failures {
     var count = 0
     var unreadableCount = 0
 
-    /// 65 (EX_DATAERR) where only inputs were at fault, else 70.
+    /// 65 (EX_DATAERR) if only inputs were at fault, else 70.
     var status: ExitCode { ExitCode(unreadableCount == count ? EX_DATAERR : EX_SOFTWARE) }
 
     mutating func add(_ error: any Error) {
@@ -158,7 +158,7 @@ struct GenerationRun {
     meter.follow(generator)
     pulling: while var current = portion {
       do {
-        // Asked for ahead, so that there is no gap between this portion and the next.
+        // Requested ahead, so that there is no gap between this portion and the next.
         portion = try await ask(of: remaining, from: &asked, failed: &failed)
         while true {
           do {
@@ -199,13 +199,13 @@ struct GenerationRun {
     if failed.count > 0 { throw failed.status }
   }
 
-  /// The images that this process makes.
+  /// The images of this process.
   private var indices: [Int] { Array((share ?? .whole).indices(below: work.imageCount)) }
 
-  /// The manifest of a share, with the images that are there already.
+  /// The manifest of a share, with the images that exist already.
   ///
-  /// - Throws: `fileUnwritable` where the name of an image is taken by another: names follow from the
-  ///   index, so it cannot have another.
+  /// - Throws: `fileUnwritable` if another image has the name of an image: names follow from the
+  ///   index, so that it cannot have another.
   private func manifest(
     of finished: [Int: String], remaining: [Int], in output: ImageOutput
   ) throws -> Manifest? {
@@ -216,7 +216,7 @@ struct GenerationRun {
       finished: finished.map { ($0.key, $0.value, work.description(of: $0.key)) })
   }
 
-  /// Finds what an interrupted run left, and continues its numbers.
+  /// Finds the images of an interrupted run, and continues its numbering.
   private func resume(_ output: inout ImageOutput) throws -> [Int: String] {
     guard outputOptions.resume else { return [:] }
     let run = ResumedRun(
@@ -234,13 +234,13 @@ struct GenerationRun {
     files.compactMapValues { try? PixelImage(imageAt: $0) }
   }
 
-  /// Prints a line where the images do not go.
+  /// Prints a line, unless images go to standard output.
   private func say(_ line: String) {
     if outputOptions.usesStandardOutput { Terminal.note(line) } else { Terminal.output(line) }
   }
 
   /// Requests the next portion; an image that cannot be requested is reported, and the others
-  /// come.
+  /// continue.
   private func ask(
     of remaining: [Int], from asked: inout Int, failed: inout Failures
   ) async throws -> Portion? {
@@ -281,7 +281,7 @@ struct GenerationRun {
 
   private func warnOfCutPrompts() {
     guard style != .quiet else { return }
-    // All requests of a run read their prompts alike.
+    // All requests of a run have the same prompt settings.
     let sample = work.sample
     let negatives = sample.guidance.readsUnprompted ? [sample.negativePrompt] : []
     let others = negatives + (sample.blend?.parts.map(\.prompt) ?? [])
@@ -302,11 +302,11 @@ struct GenerationRun {
     let (guidance, negative) = (work.sample.guidance, work.sample.negativePrompt)
     if !negative.isEmpty, !guidance.readsUnprompted || guidance.scale == 1 {
       Terminal.warning(
-        "the negative prompt does nothing here: it is read by guidance that is full or "
+        "the negative prompt does nothing here: it is used by guidance that is full or "
           + "onetime-negative, at a --guidance-scale other than 1")
     } else if guidance.readsUnprompted || guidance.needsReference, guidance.scale == 1 {
       Terminal.warning(
-        "guidance of scale 1 changes nothing: --guidance-scale says how strong it is")
+        "guidance of scale 1 changes nothing: set --guidance-scale to another value")
     }
   }
 

@@ -5,13 +5,12 @@ internal import FlowModels
 internal import Foundation
 internal import StreamFlow
 
-/// The settings of an image that `--from` names.
+/// The settings of the image named by `--from`.
 struct ImageImport {
   let path: String
   let settings: GenerationSettings
 
-  /// Fields that say nothing about how an image is made, or that options other than the sampling
-  /// ones take.
+  /// Fields that do not affect the image, or that are covered by other than the sampling options.
   private static let understood: Set<String> = [
     "steps", "sampler", "schedule", "schedule type", "cfg scale", "guidance", "delta", "seed",
     "size", "model", "rng", "spacing", "blend", "variation seed", "variation seed strength",
@@ -38,7 +37,7 @@ struct ImageImport {
     settings = GenerationSettings(parsing: text)
   }
 
-  /// Chooses the model that the image was made with, unless the user named one.
+  /// Chooses the model that the image was generated with, unless the user named one.
   func complete(_ options: inout ModelOptions) throws {
     if case .automatic = options.vae {
       switch settings["VAE"] {
@@ -48,7 +47,7 @@ struct ImageImport {
       }
     }
     guard options.model == nil, let model = settings.model else { return }
-    // A name, never a path: whoever made the image does not choose what is opened here.
+    // A name, never a path: the author of the image must not choose which file is opened here.
     let isName = !model.contains("/") && model != "." && model != ".."
     for name in [model, "\(model).safetensors"] where isName {
       if (try? ModelLocation(name)) != nil {
@@ -61,7 +60,7 @@ struct ImageImport {
         + "$STREAMFLOW_MODELS; name a model with --model", code: EX_NOINPUT)
   }
 
-  /// Chooses the precision that the image was made in, unless the user chose one.
+  /// Chooses the precision that the image was generated in, unless the user chose one.
   func complete(_ options: inout DeviceOptions) {
     guard options.precision == nil, let name = settings["Precision"] else { return }
     options.precision = PrecisionChoice(argument: name)
@@ -79,7 +78,7 @@ struct ImageImport {
     }
     if let factor = settings.upscaleFactor, upscaleOptions.upscale == nil {
       problems.append(
-        "'\(path)' was made \(factor) times as large at last; --upscale \(factor) does so again")
+        "'\(path)' was upscaled by \(factor); --upscale \(factor) does so again")
     }
     if settings.strength != nil, settings["Hires upscale"] == nil {
       problems.append(

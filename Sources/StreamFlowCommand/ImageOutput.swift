@@ -4,7 +4,7 @@ internal import FlowMedia
 internal import Foundation
 internal import StreamFlow
 
-/// Writes images where the options say.
+/// Writes images to the output of the options.
 struct ImageOutput {
   private let options: OutputOptions
   private let target: OutputTarget
@@ -14,19 +14,19 @@ struct ImageOutput {
   let folder: OutputFolder?
   /// The folder of the contact sheet, if it goes to a file.
   private let sheetFolder: OutputFolder?
-  /// The file numbers before the first image of this run, once they are known.
+  /// The file number before the first image of this run, once it is known.
   private var base: Int?
   /// Damaged images that are replaced.
   private var replaceable: Set<String> = []
 
-  /// Checks the targets and creates the folders, before any work is done for them.
+  /// Checks the targets and creates the folders, before any work is done.
   ///
   /// - Parameters:
   ///   - options: the options.
   ///   - imageCount: the number of images of the run.
   ///   - isJSON: whether a report goes to standard output.
-  ///   - inputs: the files that are read, none of which may be replaced.
-  ///   - names: what each output is named after, where there are inputs.
+  ///   - inputs: the input files, none of which may be replaced.
+  ///   - names: the base name of each output, for runs with inputs.
   init(
     _ options: OutputOptions, imageCount: Int, isJSON: Bool, inputs: [String] = [],
     names: [String] = []
@@ -71,11 +71,11 @@ struct ImageOutput {
     }
     let place = try OutputFolder(creating: path, option: "--contact-sheet")
     sheetFolder = place
-    // A resumed run replaces the sheet of the interrupted one.
+    // A resumed run replaces the contact sheet of the interrupted one.
     if !options.resume { try Self.check(place.file(name), options) }
   }
 
-  /// The folder or file in words.
+  /// The folder or file, for messages.
   var place: String { folder?.path ?? "standard output" }
 
   /// The single file, where the user named one.
@@ -90,7 +90,7 @@ struct ImageOutput {
   ///
   /// - Parameters:
   ///   - inputs: the paths of the inputs.
-  ///   - names: what each output is named after, in order.
+  ///   - names: the base name of each output, in order.
   ///   - targets: where the images and the contact sheet go.
   ///   - options: the options.
   private static func check(
@@ -119,7 +119,7 @@ struct ImageOutput {
     }
   }
 
-  /// Refuses to do work whose result would have no place.
+  /// Refuses to start work whose result could not be written.
   private static func check(_ path: String, _ options: OutputOptions) throws(MediaError) {
     guard !options.overwrite, FileManager.default.fileExists(atPath: path) else { return }
     throw present(path)
@@ -132,7 +132,7 @@ struct ImageOutput {
 
   /// Continues an interrupted run.
   ///
-  /// - Throws: `fileUnwritable` where the single file is a whole image of other settings.
+  /// - Throws: `fileUnwritable` if the single file is a complete image with other settings.
   mutating func resume(_ run: ResumedRun) throws(MediaError) {
     base = run.base
     replaceable = run.damaged
@@ -141,14 +141,14 @@ struct ImageOutput {
     }
   }
 
-  /// Refuses to begin where the file of an image, numbered by its index, is another image.
+  /// Refuses to start if the file of an image, numbered by its index, is another image.
   func checkRoom(for index: Int, name: String) throws(MediaError) {
     guard let folder else { return }
     let path = folder.file(number: index + 1, slug: OutputFolder.slug(name), format: format)
     guard !isReplaceable(path), FileManager.default.fileExists(atPath: path) else { return }
     throw MediaError(
       code: .fileUnwritable,
-      message: "'\(path)' is an image of other settings, and has the name of this run's image "
+      message: "'\(path)' is an image with other settings, and has the name of this run's image "
         + "\(index + 1); choose another --output, or --overwrite replaces it")
   }
 
@@ -156,9 +156,9 @@ struct ImageOutput {
   ///
   /// - Parameters:
   ///   - image: the image.
-  ///   - index: its number among all of the run, from 0.
-  ///   - name: what its file is named after.
-  ///   - parameters: the settings that it was made with.
+  ///   - index: its index in the run, from 0.
+  ///   - name: the base name of its file.
+  ///   - parameters: the settings that it was generated with.
   /// - Returns: the path, or `-`.
   mutating func write(
     _ image: PixelImage, index: Int, name: String, parameters: String
@@ -183,7 +183,7 @@ struct ImageOutput {
         return path
       }
       if options.resume, self.base != nil {
-        // Another image took the name: the others keep theirs.
+        // Another image took the name: use the next free number.
         let path = folder.file(number: folder.firstFreeNumber(), slug: slug, format: format)
         if try AtomicFile.write(bytes, to: path, overwriting: false) { return path }
       } else {
@@ -212,7 +212,7 @@ struct ImageOutput {
     }
   }
 
-  /// Writes the contact sheet, if one was asked for.
+  /// Writes the contact sheet, if requested.
   ///
   /// - Returns: its path, or `-`.
   func writeSheet(of pictures: [PixelImage]) throws -> String? {

@@ -6,11 +6,11 @@ internal import FlowModels
 internal import Foundation
 internal import StreamFlow
 
-/// `streamflow inspect`: what a model is, or the settings that images were generated with.
+/// `streamflow inspect`: describes a model, or the settings of images.
 struct InspectCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "inspect",
-    abstract: "Show what a model is, or the settings that images were generated with.",
+    abstract: "Describe a model, or show the settings that images were generated with.",
     discussion: """
       Examples:
         streamflow inspect starter
@@ -21,7 +21,7 @@ struct InspectCommand: AsyncParsableCommand {
       """)
 
   @Argument(
-    help: "A model as --model takes it, a LoRA file, a PNG or JPEG image, or a folder of images.",
+    help: "A model as for --model, a LoRA file, a PNG or JPEG image, or a folder of images.",
     completion: .file())
   var subject: String
 
@@ -30,7 +30,7 @@ struct InspectCommand: AsyncParsableCommand {
     completion: .file())
   var vae = AutoencoderChoice.automatic
 
-  @Option(help: "Weight variant, the middle of the weights' file names, such as fp16.")
+  @Option(help: "Weight variant, a part of the weights' file names, such as fp16.")
   var variant: String?
 
   @Flag(help: "List the prompts that a model was trained on.")
@@ -54,7 +54,7 @@ struct InspectCommand: AsyncParsableCommand {
     }
   }
 
-  /// A safetensors file with LoRAs in it.
+  /// A safetensors file that contains LoRAs.
   private static func lora(at path: String) throws -> LoRA? {
     var isFolder: ObjCBool = false
     guard path.hasSuffix(".safetensors"),

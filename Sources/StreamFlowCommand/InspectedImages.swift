@@ -3,7 +3,7 @@ internal import FlowMedia
 internal import Foundation
 internal import StreamFlow
 
-/// An image file, or the images of a folder, with the texts stored in them.
+/// An image file, or the images of a folder, with their text metadata.
 struct InspectedImages {
   private let paths: [String]
   private let isFolder: Bool
@@ -11,7 +11,7 @@ struct InspectedImages {
 
   private static let endings: Set = ["png", "jpg", "jpeg", "jfif"]
 
-  /// Finds the images at a path; nothing where it leads to something else, such as a model.
+  /// Finds the images at a path; nil if it leads to something else, such as a model.
   init?(at path: String) throws {
     var isFolder: ObjCBool = false
     let manager = FileManager.default
@@ -29,7 +29,7 @@ struct InspectedImages {
       return
     }
     let names = try manager.contentsOfDirectory(atPath: path).filter { !$0.hasPrefix(".") }
-    // A model's folder may hold sample images.
+    // A model's folder may contain sample images.
     guard !names.contains("model_index.json"), !names.contains("unet") else { return nil }
     paths = names.filter(Self.isImage).sorted {
       $0.localizedStandardCompare($1) == .orderedAscending
@@ -42,7 +42,7 @@ struct InspectedImages {
     endings.contains(URL(filePath: path).pathExtension.lowercased())
   }
 
-  /// Whether a name is that of an image in a format that is not read, which an error then names.
+  /// Whether a name is that of an image in an unsupported format, which an error then names.
   private static func isOtherImage(_ path: String) -> Bool {
     ["webp", "gif", "tif", "tiff", "bmp", "avif", "heic", "jxl"]
       .contains(URL(filePath: path).pathExtension.lowercased())
@@ -65,9 +65,9 @@ struct InspectedImages {
     var error: String?
   }
 
-  /// Prints the texts of each image; of a folder, the settings of each.
+  /// Prints the texts of each image; for a folder, the settings of each.
   ///
-  /// - Throws: the error of the first image that cannot be read, after all others are shown.
+  /// - Throws: the error of the first unreadable image, after all others are shown.
   func show(asJSON json: Bool) throws {
     var firstError: MediaError?
     var reports: [Report] = []

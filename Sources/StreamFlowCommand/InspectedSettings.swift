@@ -2,7 +2,7 @@ internal import StreamFlow
 
 /// The settings of an image as `inspect --json` prints them.
 struct InspectedSettings: Encodable {
-  /// A value as JSON has it: a number where it is one.
+  /// A JSON value: a number if the text is one.
   enum Value: Encodable, Equatable {
     case integer(Int64)
     case unsigned(UInt64)

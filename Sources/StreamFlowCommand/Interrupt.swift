@@ -6,7 +6,7 @@ enum Interrupt {
   /// Runs work as a task that SIGINT, SIGTERM and SIGHUP cancel.
   ///
   /// A second SIGINT or SIGTERM ends the process at once. A second SIGHUP does not: a closing
-  /// terminal sends several. SIGHUP stays ignored where it was ignored before (`nohup`).
+  /// terminal sends several. SIGHUP stays ignored if it was ignored before (`nohup`).
   static func cancelling<Result: Sendable>(
     _ work: @escaping @Sendable () async throws -> Result
   ) async throws -> Result {

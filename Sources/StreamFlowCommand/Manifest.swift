@@ -3,22 +3,22 @@ internal import FlowMedia
 internal import Foundation
 internal import StreamFlow
 
-/// The images of one process's share, a line of JSON for each.
+/// The images of one process's share, one line of JSON each.
 ///
-/// A line is written when the image's file is there, so that a process that was killed has named
-/// nothing that is not whole; what it did not come to name is named when it is run again.
+/// A line is written after the image's file, so that the manifest of a killed process names
+/// complete files only. Missing lines are added when the process runs again.
 struct Manifest {
   /// One image.
   struct Line: Codable, Equatable {
-    /// Its number among all, from 0.
+    /// Its index among all images, from 0.
     let index: Int
     /// The number of images of all processes.
     let of: Int
-    /// Its file, in the folder of the manifest.
+    /// The name of its file, in the folder of the manifest.
     let file: String
     let prompt: String
     let seed: UInt64
-    /// The hash of the file.
+    /// The SHA-256 hash of the file.
     let sha256: String
   }
 
@@ -27,18 +27,18 @@ struct Manifest {
   private let imageCount: Int
   private let handle: FileHandle
 
-  /// The name of the manifest of a share.
+  /// The file name of a share's manifest.
   static func name(of share: WorkShare) -> String {
     "manifest-\(share.rank)-of-\(share.world).jsonl"
   }
 
-  /// Begins a manifest, in place of the one of an interrupted run.
+  /// Creates a manifest that replaces the one of an interrupted run.
   ///
   /// - Parameters:
   ///   - share: the images of this process.
   ///   - imageCount: the number of images of all processes.
   ///   - folder: the folder of the images, and of the manifest.
-  ///   - finished: the images that are there: their indices, files and requests.
+  ///   - finished: the existing images: their indices, files and requests.
   init(
     of share: WorkShare, imageCount: Int, in folder: OutputFolder,
     finished: [(index: Int, path: String, request: GenerationRequest)]
@@ -57,7 +57,7 @@ struct Manifest {
     self.handle = handle
   }
 
-  /// Adds an image whose file is there.
+  /// Adds an image whose file is written.
   func append(_ index: Int, path: String, request: GenerationRequest) throws {
     let line = try Self.line(index, of: imageCount, path: path, request: request)
     do { try handle.write(contentsOf: Data(try Self.bytes(line))) } catch {
@@ -79,7 +79,7 @@ struct Manifest {
       seed: request.seed, sha256: hash.joined())
   }
 
-  /// A line as it stands in a file.
+  /// A line as bytes.
   static func bytes(_ line: Line) throws -> [UInt8] {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]

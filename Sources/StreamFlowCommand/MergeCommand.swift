@@ -2,14 +2,14 @@ internal import ArgumentParser
 internal import FlowMedia
 internal import Foundation
 
-/// `streamflow merge`: the manifests of many processes as one.
+/// `streamflow merge`: joins the manifests of many processes.
 struct MergeCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "merge", abstract: "Join the manifests of a run that many processes made.",
+    commandName: "merge", abstract: "Join the manifests of a distributed run.",
     discussion: """
-      Each process of `streamflow generate --distributed` writes manifest-RANK-of-WORLD.jsonl, a line \
-      for each image. The lines are joined in the order of the images; nothing is written where an \
-      image is missing or named twice.
+      Each process of `streamflow generate --distributed` writes manifest-RANK-of-WORLD.jsonl, a \
+      line for each image. The lines are joined in the order of the images; nothing is written \
+      where an image is missing or named twice.
 
       Examples:
         streamflow merge out
@@ -17,7 +17,7 @@ struct MergeCommand: AsyncParsableCommand {
       """)
 
   @Argument(
-    help: "The folder of the images, or their manifests.", completion: .file())
+    help: "The folder of the images, or its manifest files.", completion: .file())
   var manifests: [String]
 
   @Option(

@@ -1,7 +1,7 @@
 internal import FlowMedia
 internal import Foundation
 
-/// The manifests of all processes of a run as one, in the order of the images.
+/// The joined manifests of all processes of a run, in the order of the images.
 struct MergedManifest {
   let lines: [Manifest.Line]
 
@@ -17,12 +17,12 @@ struct MergedManifest {
       for (number, text) in contents.split(separator: UInt8(ascii: "\n")).enumerated() {
         guard let line = try? decoder.decode(Manifest.Line.self, from: Data(text)) else {
           throw CommandFailure(
-            "'\(name)', line \(number + 1) is no line of a manifest; run its process again, which "
-              + "mends it", code: EX_DATAERR)
+            "'\(name)', line \(number + 1) is not a line of a manifest; run its process again, "
+              + "which repairs it", code: EX_DATAERR)
         }
         if let total, total.count != line.of {
           throw CommandFailure(
-            "'\(total.file)' is of a run of \(total.count) images and '\(name)' of one of "
+            "'\(total.file)' belongs to a run of \(total.count) images and '\(name)' to one of "
               + "\(line.of); merge the manifests of one run", code: EX_DATAERR)
         }
         total = (line.of, name)
@@ -59,9 +59,9 @@ struct MergedManifest {
   /// The contents of its file.
   func bytes() throws -> [UInt8] { try lines.flatMap { try Manifest.bytes($0) } }
 
-  /// The manifests that some paths name: files, and all of a folder.
+  /// The manifests that paths name: files, and all manifests of a folder.
   ///
-  /// - Throws: a failure for a folder whose manifests are of different numbers of processes.
+  /// - Throws: a failure for a folder with manifests of different numbers of processes.
   static func files(at paths: [String]) throws -> [(name: String, contents: Data)] {
     var names: [String] = []
     for path in paths {

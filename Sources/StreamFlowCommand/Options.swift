@@ -4,13 +4,13 @@ internal import FlowEngine
 public import FlowModels
 public import StreamFlow
 
-/// Which model.
+/// Options that choose the model.
 struct ModelOptions: ParsableArguments {
   @Option(
     name: [.short, .long],
     help: """
-      The model: 'starter', a folder in diffusers' layout or a .safetensors or .gguf file, the name \
-      of one in the folder $STREAMFLOW_MODELS, or org/name as pulled (default: starter).
+      The model: 'starter', a folder in diffusers' layout, a .safetensors or .gguf file, the name \
+      of a model in the folder $STREAMFLOW_MODELS, or a pulled org/name (default: starter).
       """,
     completion: .file())
   var model: String?
@@ -24,7 +24,7 @@ struct ModelOptions: ParsableArguments {
     completion: .file())
   var vae = AutoencoderChoice.automatic
 
-  @Option(help: "Weight variant, the middle of the weights' file names, such as fp16.")
+  @Option(help: "Weight variant, a part of the weights' file names, such as fp16.")
   var variant: String?
 
   @Option(
@@ -37,7 +37,7 @@ struct ModelOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "Differences to add to the network's weights, such as PeRFlow's; repeat for several.",
+      "Delta weights to add to the network's weights, such as PeRFlow's; repeat for several.",
       valueName: "file[:scale]"),
     completion: .file())
   var deltaWeights: [WeightAddition] = []
@@ -61,7 +61,7 @@ extension WeightAddition: ExpressibleByArgument {
   }
 }
 
-/// How engines are compiled and run.
+/// Options of compiling and running engines.
 struct DeviceOptions: ParsableArguments {
   @Option(
     help: """
@@ -75,8 +75,8 @@ struct DeviceOptions: ParsableArguments {
 
   @Option(
     help: """
-      The precision: f32; bf16 or f16, where the device has it; or int8, where `streamflow quantize` \
-      has measured the model's scales, as for the starter (default: f32).
+      The precision: f32; bf16 or f16, if the device supports it; or int8, if `streamflow \
+      quantize` has measured the model's scales, as for the starter (default: f32).
       """)
   var precision: PrecisionChoice?
 
@@ -89,8 +89,9 @@ struct DeviceOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       """
-      How engines hold the matrices of the network and the text encoders: \(WeightForms.spellings); \
-      auto takes the first of f32, stored, int8 and int4 that fits into memory.
+      The storage of matrices of the network and the text encoders in engines: \
+      \(WeightForms.spellings); auto takes the first of f32, stored, int8 and int4 that fits into \
+      memory.
       """, valueName: "form"))
   var weights: WeightForms = WeightForms()
 
@@ -102,7 +103,7 @@ struct DeviceOptions: ParsableArguments {
       throw ValidationError("--threads must be 1 to 4096, got \(threads)")
     }
     if scales != nil, precision != .int8 {
-      throw ValidationError("--scales are those of --precision int8, which was not asked for")
+      throw ValidationError("--scales needs --precision int8")
     }
   }
 
@@ -113,10 +114,10 @@ struct DeviceOptions: ParsableArguments {
     return EngineStore(device: device, options: options, cache: try cache)
   }
 
-  /// The model as the precision has it.
+  /// The model in the chosen precision.
   func applied(to checkpoint: Checkpoint) throws -> Checkpoint { try scaling(checkpoint) }
 
-  /// Makes of a model what the precision has it be.
+  /// Converts a model to the chosen precision.
   var scaling: @Sendable (Checkpoint) throws -> Checkpoint {
     let (isWhole, scales, weights) = (precision == .int8, scales, weights)
     return { checkpoint in
@@ -142,7 +143,7 @@ extension AutoencoderChoice: ExpressibleByArgument {
       }
   }
 
-  /// As it is written on the command line.
+  /// The spelling on the command line.
   public var defaultValueDescription: String {
     switch self {
     case .automatic: "auto"
@@ -165,7 +166,7 @@ extension DecodeTiling: ExpressibleByArgument {
     }
   }
 
-  /// As it is written on the command line.
+  /// The spelling on the command line.
   public var defaultValueDescription: String {
     switch self {
     case .automatic: "auto"
@@ -175,7 +176,7 @@ extension DecodeTiling: ExpressibleByArgument {
   }
 }
 
-/// Floats, or whole numbers of 8 bits.
+/// Floating point, or 8-bit integers.
 enum PrecisionChoice: Hashable, CaseIterable, ExpressibleByArgument {
   case float(EngineOptions.Precision)
   case int8
@@ -184,7 +185,7 @@ enum PrecisionChoice: Hashable, CaseIterable, ExpressibleByArgument {
     EngineOptions.Precision.allCases.map(Self.float) + [.int8]
   }
 
-  /// As they are written, for the help; by itself it would show the names of Swift's cases.
+  /// The spellings for the help, which would otherwise show the names of Swift's cases.
   static var allValueStrings: [String] { allCases.map(\.defaultValueDescription) }
 
   init?(argument: String) {
@@ -204,7 +205,7 @@ enum PrecisionChoice: Hashable, CaseIterable, ExpressibleByArgument {
 extension PromptSyntax: ExpressibleByArgument {}
 
 extension WeightForms: ExpressibleByArgument {
-  /// As it is written on the command line.
+  /// The spelling on the command line.
   public var defaultValueDescription: String { description }
 }
 extension Solver: ExpressibleByArgument {}
@@ -212,7 +213,7 @@ extension FlowMatchingSchedule.Spacing: ExpressibleByArgument {}
 extension GaussianNoise.Source: ExpressibleByArgument {}
 
 extension ScheduleChoice: ExpressibleByArgument {
-  /// As it is written on the command line.
+  /// The spelling on the command line.
   public var defaultValueDescription: String { description }
 }
 

@@ -26,7 +26,7 @@ struct OutputFolder {
     }
   }
 
-  /// Creates a folder with its parents; the reason where that fails.
+  /// Creates a folder with its parents; returns the reason of a failure.
   private static func create(_ path: String) -> String? {
     var parts = ""
     for part in path.split(separator: "/") {
@@ -62,7 +62,7 @@ struct OutputFolder {
     return "\(padded)-\(slug).\(format.ending)"
   }
 
-  /// The path of a file in a folder; of one in the current folder its name.
+  /// The path of a file in a folder; for the current folder, the file's name.
   static func join(_ folder: String, _ name: String) -> String {
     switch folder {
     case ".", "./": name
@@ -78,7 +78,7 @@ struct OutputFolder {
     let format: OutputOptions.Format
   }
 
-  /// The images with names that runs give, in order of their numbers.
+  /// The images whose names a run could have given, ordered by number.
   func entries() -> [Entry] {
     names().compactMap { name in
       guard let number = Self.number(of: name), let dash = name.firstIndex(of: "-"),
@@ -100,12 +100,12 @@ struct OutputFolder {
     (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
   }
 
-  /// The number at the start of a name that a run gives; a date is none.
+  /// The number at the start of a generated name; a date is not a number.
   private static func number(of name: String) -> Int? {
     name.split(separator: "-").first.flatMap { $0.count <= 7 ? Int($0) : nil }
   }
 
-  /// A prompt as a part of a file name.
+  /// A prompt as part of a file name.
   static func slug(_ prompt: String) -> String {
     let words = prompt.lowercased().split { !($0.isASCII && ($0.isLetter || $0.isNumber)) }
     let slug = words.joined(separator: "-").prefix(48)

@@ -1,9 +1,9 @@
 internal import ArgumentParser
 internal import Foundation
 
-/// Where images go, and in which format.
+/// Options of the output and its format.
 struct OutputOptions: ParsableArguments {
-  /// An image format that is written.
+  /// A supported output format.
   enum Format: String, ExpressibleByArgument, CaseIterable {
     case png
     case jpeg
@@ -16,7 +16,7 @@ struct OutputOptions: ParsableArguments {
       }
     }
 
-    /// The ending of new files.
+    /// The extension of new files.
     var ending: String { self == .png ? "png" : "jpg" }
   }
 
@@ -24,13 +24,13 @@ struct OutputOptions: ParsableArguments {
     name: [.short, .long],
     help: ArgumentHelp(
       """
-      A folder; for a single image a file ending in .png, .jpg or .jpeg, or '-' for standard \
+      A folder; or for a single image, a file ending in .png, .jpg or .jpeg, or '-' for standard \
       output.
       """, valueName: "path"),
     completion: .file())
   var output = "out"
 
-  @Option(help: "File format: png or jpeg (default: by the name of --output, else png).")
+  @Option(help: "File format: png or jpeg (default: from the name of --output, else png).")
   var format: Format?
 
   @Option(help: "JPEG quality, 1 to 100.")
@@ -41,8 +41,8 @@ struct OutputOptions: ParsableArguments {
 
   @Flag(
     help: """
-      Continue an interrupted run: keep the images of the same settings and seeds that are in the \
-      output folder, and make the missing and damaged ones.
+      Continue an interrupted run: keep images with the same settings and seeds that are in the \
+      output folder, and generate missing and damaged ones.
       """)
   var resume = false
 
@@ -79,11 +79,11 @@ struct OutputOptions: ParsableArguments {
     }
   }
 
-  /// Whether an image goes to standard output, where nothing else may then.
+  /// Whether an image goes to standard output, so that nothing else may.
   var usesStandardOutput: Bool { output == "-" || contactSheet == "-" }
 }
 
-/// What the path of an output option names.
+/// The kind of file that an output option names.
 enum OutputTarget: Equatable {
   case standardOutput
   case file(folder: String, name: String, format: OutputOptions.Format)
@@ -92,7 +92,7 @@ enum OutputTarget: Equatable {
   private static let formats: [String: OutputOptions.Format] = [
     "png": .png, "jpg": .jpeg, "jpeg": .jpeg, "jfif": .jpeg, "jpe": .jpeg,
   ]
-  /// Endings of files that are not written, with the name of the format.
+  /// Extensions of unsupported formats, with the name of the format.
   private static let others: [String: String] = [
     "webp": "WebP", "gif": "GIF", "tif": "TIFF", "tiff": "TIFF", "bmp": "BMP", "avif": "AVIF",
     "heic": "HEIC", "heif": "HEIF", "jxl": "JPEG XL", "jp2": "JPEG 2000", "psd": "Photoshop",
@@ -102,11 +102,12 @@ enum OutputTarget: Equatable {
     "zip": "ZIP", "npy": "NumPy",
   ]
 
-  /// Reads a path.
+  /// Parses a path.
   ///
   /// - Parameters:
-  ///   - path: the path; a `/` at its end or an existing folder make it a folder whatever its name.
-  ///   - option: the option that it was given to, for the error.
+  ///   - path: the path; a `/` at its end or an existing folder makes it a folder, whatever its
+  ///     name.
+  ///   - option: the option, for the error.
   /// - Throws: `ValidationError` for an empty path, and for a file of another format.
   init(_ path: String, option: String) throws {
     guard !path.isEmpty else { throw ValidationError("\(option) must not be empty") }

@@ -1,6 +1,6 @@
 internal import Foundation
 
-/// A line of progress on a terminal; nothing elsewhere.
+/// A progress line on a terminal; nothing elsewhere.
 struct ProgressBar {
   let total: Int
   let isVisible: Bool
@@ -33,20 +33,20 @@ struct ProgressBar {
   }
 }
 
-/// The text of a progress bar: a bar, counts, and the remaining time, as far as a width allows.
+/// The text of a progress line: a bar, counts, and the remaining time, as far as the width allows.
 struct ProgressLine {
   /// The completed fraction, 0 to 1.
   var fraction: Double
-  /// The counts in words, the most detailed first; the first that fits is shown.
+  /// The counts as text, the most detailed first; the first that fits is shown.
   var counts: [String]
-  /// The estimate of the remaining time in seconds, where there is one.
+  /// The estimated remaining time in seconds, if any.
   var secondsLeft: Double?
 
   private static let barColumns = 6...30
 
-  /// The line, at most as wide as asked for.
+  /// The line, no wider than a number of columns.
   ///
-  /// The bar shrinks first, then the counts, then the remaining time goes.
+  /// The bar shrinks first, then the counts, then the remaining time is omitted.
   func text(columns: Int, isUnicode: Bool) -> String {
     let left = secondsLeft.map { "\(Self.words($0)) left" }
     var labels = counts.map { [$0, left].compactMap { $0 }.joined(separator: ", ") }
@@ -65,7 +65,7 @@ struct ProgressLine {
       + String(repeating: empty, count: width - filled)
   }
 
-  /// A time as people read it: seconds up to two minutes, minutes up to two hours, hours.
+  /// A duration for people: seconds up to two minutes, minutes up to two hours, hours.
   static func words(_ seconds: Double) -> String {
     let seconds = Int(min(max(seconds, 1), 3_600_000).rounded(.up))
     return seconds < 120
@@ -76,22 +76,22 @@ struct ProgressLine {
 
 /// Estimates the remaining time from the measured rate, without the warm-up.
 ///
-/// The first advance includes compilation and cold caches, so that time counts from its end. Until
-/// another two advances and a second of time have passed, there is no estimate.
+/// The first advance includes compilation and cold caches, so that time counts from its end. There
+/// is no estimate before two more advances and one second.
 struct RemainingTime {
   private var samples: [(done: Int, seconds: Double)] = []
 
-  /// The window of the rate in seconds: what is older counts no more.
+  /// The window of the rate in seconds; older records do not count.
   private static let window = 60.0
 
-  /// Records how much is done.
+  /// Records the progress.
   mutating func record(done: Int, at seconds: Double) {
     guard done > (samples.last?.done ?? 0) else { return }
     samples.append((done, seconds))
     while samples.count > 3, seconds - samples[1].seconds > Self.window { samples.removeFirst() }
   }
 
-  /// The estimate in seconds, if enough was measured.
+  /// The estimate in seconds, if there are enough measurements.
   func secondsLeft(total: Int, at seconds: Double) -> Double? {
     guard samples.count >= 3, let first = samples.first, let last = samples.last,
       last.seconds - first.seconds >= 1, last.done < total

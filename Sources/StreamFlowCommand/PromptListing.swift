@@ -2,7 +2,7 @@ internal import ArgumentParser
 internal import FlowModels
 internal import StreamFlow
 
-/// `streamflow inspect MODEL --prompts`: what a model was trained on.
+/// `streamflow inspect MODEL --prompts`: the prompts that a model was trained on.
 struct PromptListing {
   let checkpoint: Checkpoint
 
@@ -20,7 +20,7 @@ struct PromptListing {
     let sizes: [String]
   }
 
-  /// Prints the listing: one name a line, other names behind it.
+  /// Prints the listing: one name a line, followed by its other names.
   func show(asJSON: Bool) throws {
     let vocabulary = checkpoint.vocabulary
     let sizes = (vocabulary?.sizes ?? []).map { "\($0.width)x\($0.height)" }

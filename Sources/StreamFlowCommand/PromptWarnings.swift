@@ -3,7 +3,7 @@ internal import FlowText
 internal import Foundation
 internal import StreamFlow
 
-/// Warnings of a prompt that is not used as it is written.
+/// Warnings about prompts that are not used as written.
 enum PromptWarnings {
   /// Warns of tags that a prompt cannot load, such as `<lora:watercolor:0.8>`, once each.
   static func warnOfUnusedTags(in requests: [GenerationRequest], of checkpoint: Checkpoint) {

@@ -6,8 +6,8 @@ internal import Foundation
 enum PromptsFile {
   /// Reads the prompts of a file, or of standard input for `-`.
   ///
-  /// Empty lines are skipped, and so are comments: lines that begin with `#`. A prompt that begins
-  /// with `#` is written `\#`.
+  /// Empty lines and comments, which begin with `#`, are skipped. A prompt that begins with `#` is
+  /// written as `\#`.
   static func prompts(at path: String) throws -> [String] {
     let name = path == "-" ? "standard input" : "'\(path)'"
     func failure(_ message: String, _ code: Int32) -> ExitCode {
@@ -36,7 +36,7 @@ enum PromptsFile {
 
   static func prompts(in text: String) -> [String] {
     text.split(whereSeparator: \.isNewline).compactMap { line in
-      // Files that were joined have byte-order marks within.
+      // Concatenated files contain byte-order marks.
       let blanks = CharacterSet.whitespaces.union(["\u{feff}"])
       let prompt = line.trimmingCharacters(in: blanks)
       guard !prompt.isEmpty, !prompt.hasPrefix("#") else { return nil }

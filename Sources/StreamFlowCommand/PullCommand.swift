@@ -9,8 +9,8 @@ struct PullCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "pull", abstract: "Download a model into the Hugging Face cache.",
     discussion: """
-      Only the files that are read are downloaded: weights as safetensors, of half precision where \
-      there are such. A pull that was interrupted goes on where it ended.
+      Only the required files are downloaded: weights as safetensors, in half precision if \
+      available. An interrupted pull continues where it stopped.
 
       Examples:
         streamflow pull XCLiu/instaflow_0_9B_from_sd_1_5
@@ -26,7 +26,7 @@ struct PullCommand: AsyncParsableCommand {
   @Option(help: "The branch, tag or commit.")
   var revision = HubCache.defaultRevision
 
-  @Option(help: "Download the files that fit a pattern instead; may be repeated.")
+  @Option(help: "Download the files that match a pattern instead; repeat for several.")
   var include: [String] = []
 
   @Flag(help: "Print one JSON object with the folder and the files.")
@@ -53,7 +53,8 @@ struct PullCommand: AsyncParsableCommand {
     try await reporting {
       guard let name = HubModelName(model) else {
         throw ValidationError(
-          "'\(model)' is no model of a hub; expected org/name, as in hansyan/perflow-sd15-dreamshaper"
+          "'\(model)' is not the name of a model; expected org/name, as in "
+            + "hansyan/perflow-sd15-dreamshaper"
         )
       }
       let pull = try HubPull(model: name, revision: revision, patterns: include)
@@ -82,8 +83,8 @@ struct PullCommand: AsyncParsableCommand {
     let name = revision == HubCache.defaultRevision ? model : "\(model)@\(revision)"
     Terminal.output(
       """
-      \(snapshot.files.count) \(snapshot.files.count == 1 ? "file" : "files"), \(Size.text(snapshot.receivedByteCount)) downloaded: \
-      \(snapshot.folder)
+      \(snapshot.files.count) \(snapshot.files.count == 1 ? "file" : "files"), \
+      \(Size.text(snapshot.receivedByteCount)) downloaded: \(snapshot.folder)
       streamflow generate "a castle by the sea" --model \(name)
       """)
   }

@@ -2,7 +2,7 @@ internal import FlowHub
 internal import Foundation
 internal import Synchronization
 
-/// Says how far a download is: a bar on a terminal, a line for each file elsewhere.
+/// Shows the progress of a download: a bar on a terminal, a line for each file elsewhere.
 final class PullProgress: Sendable {
   private struct State {
     var fileCount = 0
@@ -23,7 +23,7 @@ final class PullProgress: Sendable {
   private var drawsBar: Bool { style == .plain && Terminal.isInteractive }
 
   func show(_ event: HubPull.Event) {
-    // Under the lock, so that lines come one after the other.
+    // Inside the lock, so that lines are not interleaved.
     state.withLock { state in
       switch event {
       case .planned(let fileCount, let byteCount):
@@ -53,7 +53,7 @@ final class PullProgress: Sendable {
     }
   }
 
-  /// Wipes the bar; nothing is drawn after.
+  /// Erases the bar; nothing is drawn after that.
   func finish() {
     state.withLock { state in
       if drawsBar, !state.isOver { Terminal.wipe() }
@@ -74,7 +74,7 @@ final class PullProgress: Sendable {
   }
 }
 
-/// A bar of bytes with the rate and the time that is left.
+/// A bar with bytes, rate and remaining time.
 struct TransferBar {
   let foundByteCount: Int
   let receivedByteCount: Int

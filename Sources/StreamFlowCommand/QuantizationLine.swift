@@ -1,18 +1,18 @@
 internal import Foundation
 internal import StreamFlow
 
-/// The progress of a quantization on a terminal, with an estimate of the time that is left.
+/// The progress of a quantization on a terminal, with an estimate of the remaining time.
 final class QuantizationLine {
   private let bar: ProgressBar
   private var start: (time: ContinuousClock.Instant, fraction: Double)?
 
-  /// The share of the work that an estimate needs.
+  /// The minimum share of the work for an estimate.
   private static let leastShare = 0.03
 
   init(isVisible: Bool) { bar = ProgressBar(total: 0, isVisible: isVisible) }
 
   func show(_ progress: QuantizationProgress) {
-    // What an earlier run has done says nothing of this run's pace.
+    // The work of an earlier run does not count for this run's rate.
     let start = start ?? (.now, progress.fraction)
     self.start = start
     bar.show(Self.text(progress, from: start.fraction, elapsed: .now - start.time))
@@ -23,7 +23,7 @@ final class QuantizationLine {
   /// A line of progress.
   ///
   /// - Parameters:
-  ///   - first: the share that was done when the time began.
+  ///   - first: the finished share when the time began.
   ///   - elapsed: the time since then.
   static func text(
     _ progress: QuantizationProgress, from first: Double, elapsed: Duration

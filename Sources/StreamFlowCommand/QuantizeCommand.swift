@@ -6,16 +6,17 @@ internal import FlowModels
 internal import Foundation
 internal import StreamFlow
 
-/// `streamflow quantize`: measures the scales of a model's 8-bit numbers.
+/// `streamflow quantize`: measures the scales for 8-bit inference.
 struct QuantizeCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "quantize", abstract: "Measure a model's 8-bit scales, for --precision int8.",
     discussion: """
-      Generates images in float32, observes what every layer reads, finds the layers whose rounding \
-      changes the output most (they stay in float32), and writes streamflow-int8.json beside the \
-      model. The weights are not touched; the scales hold for the chosen autoencoder, and for any size.
+      Generates images in float32, observes what every layer reads, finds the layers whose \
+      rounding changes the output most (they stay in float32), and writes streamflow-int8.json \
+      beside the model. The weights stay unchanged. The scales apply to the chosen autoencoder and \
+      any size.
 
-      Ctrl-C stops it; the same command goes on from there.
+      Ctrl-C stops it; the same command continues from there.
 
       Examples:
         streamflow quantize ./my-model
@@ -24,7 +25,7 @@ struct QuantizeCommand: AsyncParsableCommand {
       """)
 
   @Argument(
-    help: "The model as --model takes it.",
+    help: "A model, in any form that --model accepts.",
     completion: .file())
   var model: String
 
@@ -33,7 +34,7 @@ struct QuantizeCommand: AsyncParsableCommand {
     completion: .file())
   var vae = AutoencoderChoice.automatic
 
-  @Option(help: "The middle of the weights' file names, such as fp16.")
+  @Option(help: "Weight variant, a part of the weights' file names, such as fp16.")
   var variant: String?
 
   @Option(
@@ -43,14 +44,15 @@ struct QuantizeCommand: AsyncParsableCommand {
     completion: .file())
   var output: String?
 
-  @Flag(help: "Replace scales that are there.")
+  @Flag(help: "Replace existing scales.")
   var overwrite = false
 
   @Option(
     help: ArgumentHelp(
-      "A file of prompts, one a line, to calibrate with.",
+      "A file of calibration prompts, one per line.",
       discussion:
-        "Default: 24 built-in prompts, or as many of them as take about a minute and a half, at least 4."
+        "Default: 24 built-in prompts, or as many of them as take about a minute and a half, at "
+        + "least 4."
     ),
     completion: .file())
   var promptsFile: String?
@@ -58,7 +60,7 @@ struct QuantizeCommand: AsyncParsableCommand {
   @Option(help: "Number of steps (default: the model's).")
   var steps: Int?
 
-  @Option(help: "Schedule, as `streamflow generate` takes it; auto is the model's.")
+  @Option(help: "Sampling schedule, as in `streamflow generate`; auto for the model's.")
   var schedule = ScheduleChoice.automatic
 
   @Option(help: "Width in pixels (default: the model's).")
@@ -69,15 +71,15 @@ struct QuantizeCommand: AsyncParsableCommand {
 
   @Option(
     help: """
-      How the range of a layer's inputs is chosen: error (of a few shares of all that was seen the one \
-      that rounds with the least squared error), percentile (all but one in ten thousand at each end), \
-      or extremes (all).
+      How the range of a layer's inputs is chosen: error (of a few shares of all that was seen the \
+      one that rounds with the least squared error), percentile (all but one in ten thousand at \
+      each end), or extremes (all).
       """)
   var range = TensorRange.Choice.error
 
   @Option(
     help: """
-      The share of the operations that could be done in 8 bits that stays in float32: those of the \
+      The share of quantizable operations that stays in float32: those of the \
       most sensitive layers (0 to below 1).
       """)
   var floatShare = 0.05
@@ -115,9 +117,9 @@ struct QuantizeCommand: AsyncParsableCommand {
     let path = place(of: checkpoint)
     guard overwrite || !FileManager.default.fileExists(atPath: path) else {
       throw ValidationError(
-        "'\(path)' exists; replace it with --overwrite, or choose another place with --output")
+        "'\(path)' exists; replace it with --overwrite, or choose another path with --output")
     }
-    // A place that cannot be written is reported before the minutes of measuring.
+    // An unwritable path is reported before the minutes of measurement.
     try Self.checkWritable(path)
     var options = QuantizationOptions()
     if let promptsFile { options.prompts = try PromptsFile.prompts(at: promptsFile) }
@@ -134,7 +136,7 @@ struct QuantizeCommand: AsyncParsableCommand {
     let report: QuantizationReport
     do { report = try await quantizer.run() } catch is CancellationError {
       line.finish()
-      Terminal.note("stopped; run the same command again to go on from here")
+      Terminal.note("stopped; run the same command again to continue")
       throw CancellationError()
     }
     line.finish()
@@ -158,12 +160,12 @@ struct QuantizeCommand: AsyncParsableCommand {
         code: .fileUnwritable,
         message:
           "cannot create the folder '\(folder)': \(error.localizedDescription); choose another "
-          + "place with --output")
+          + "path with --output")
     }
     guard FileManager.default.isWritableFile(atPath: folder) else {
       throw MediaError(
         code: .fileUnwritable,
-        message: "cannot write in '\(folder)'; choose another place with --output")
+        message: "cannot write in '\(folder)'; choose another path with --output")
     }
   }
 

@@ -3,14 +3,14 @@ internal import FlowModels
 internal import FlowServer
 internal import StreamFlow
 
-/// What the command adds to the libraries' errors: the options that mend them.
+/// Adds the command's options to errors of the libraries.
 enum Remedy {
-  /// A failure in words, with the options.
+  /// An error's message, with the options that fix it.
   static func words(_ error: any Error) -> String {
     words("\(error)", options(error))
   }
 
-  /// A text, with the options of what it tells to set.
+  /// A message, with the options of the settings that it refers to.
   static func words(_ text: String, _ settings: ModelError.Setting...) -> String {
     words(text, settings.flatMap(options))
   }
@@ -29,7 +29,7 @@ enum Remedy {
     }
   }
 
-  /// What the command calls a setting of a model or a request.
+  /// The command's options for a setting of a model or a request.
   static func options(_ setting: ModelError.Setting) -> [String] {
     switch setting {
     case .model: ["--model"]
@@ -56,7 +56,7 @@ enum Remedy {
     }
   }
 
-  /// What `streamflow pull` calls a setting.
+  /// The options of `streamflow pull` for a setting.
   static func option(_ setting: HubError.Setting) -> String {
     switch setting {
     case .revision: "--revision"
@@ -64,7 +64,7 @@ enum Remedy {
     }
   }
 
-  /// What `streamflow serve` calls a setting.
+  /// The options of `streamflow serve` for a setting.
   static func option(_ setting: ServerSetupError.Setting) -> String {
     switch setting {
     case .tokenFile: "--token-file"

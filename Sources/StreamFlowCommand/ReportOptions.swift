@@ -1,6 +1,6 @@
 internal import ArgumentParser
 
-/// What a run prints.
+/// Options of what a run prints.
 struct ReportOptions: ParsableArguments {
   @Flag(help: "Print one JSON object with files, settings and times.")
   var json = false

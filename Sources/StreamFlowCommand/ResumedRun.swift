@@ -3,25 +3,25 @@ internal import FlowMedia
 internal import Foundation
 internal import StreamFlow
 
-/// What an interrupted run left in its folder.
+/// The images of an interrupted run in its folder.
 struct ResumedRun {
-  /// The images that need not be made again, by their number in the run.
+  /// The images that need not be generated again, by their index in the run.
   private(set) var finished: [Int: String] = [:]
-  /// Files of the run that are not whole.
+  /// Incomplete files of the run.
   private(set) var damaged: Set<String> = []
-  /// The file number before the first image of the run; nil where none is there.
+  /// The file number before the first image of the run; nil if there is none.
   private(set) var base: Int?
 
   /// Looks for the images of a run.
   ///
-  /// An image belongs to it if its settings, the seed among them, are those that the run would
+  /// An image belongs to the run if its settings, including the seed, are those that the run would
   /// store, and its name is the one that the run would give.
   ///
   /// - Parameters:
   ///   - work: the run.
   ///   - output: where its images go.
-  ///   - share: the part of them that this process makes, whose file numbers follow from the index;
-  ///     nil for all, whose numbers follow those that are there.
+  ///   - share: this process's share, whose file numbers follow from the index; nil for all, whose
+  ///     numbers follow the existing ones.
   ///   - parameters: the settings text of a request.
   init(
     of work: some ImageWork, in output: ImageOutput, share: WorkShare? = nil,
@@ -44,7 +44,7 @@ struct ResumedRun {
     var bases: [Int: Int] = [:]
     var broken: [OutputFolder.Entry] = []
     for entry in folder.entries() where entry.format == output.format {
-      // Others look at theirs.
+      // Other processes check theirs.
       if let share, !share.contains(entry.number - 1) { continue }
       switch StoredImage(path: entry.path) {
       case .whole(let text):
@@ -59,7 +59,7 @@ struct ResumedRun {
       }
     }
     base = share == nil ? bases.max { ($0.value, $1.key) < ($1.value, $0.key) }?.key : 0
-    // With nothing whole to go by, the run would have begun at 1.
+    // Without any complete image, the run would have begun at 1.
     if base == nil, !broken.isEmpty { base = 0 }
     for entry in broken {
       let index = entry.number - (base ?? 0) - 1
@@ -72,13 +72,13 @@ struct ResumedRun {
     removeLeftovers(in: folder)
   }
 
-  /// Finds the first seed of an interrupted run whose seed was random.
+  /// Finds the first seed of an interrupted run with a random seed.
   ///
   /// - Parameters:
   ///   - work: the run, with any seed.
   ///   - output: where its images go.
   ///   - parameters: the settings text of a request.
-  /// - Returns: the first seed of the latest run with these settings; nil where there is none.
+  /// - Returns: the first seed of the latest run with these settings; nil if there is none.
   static func firstSeed(
     of work: some ImageWork, in output: ImageOutput,
     parameters: (GenerationRequest) -> String
@@ -98,12 +98,12 @@ struct ResumedRun {
       return seed
     }
     guard let folder = output.folder else { return nil }
-    // One index for each name: the others of that name differ in their seed alone.
+    // One index for each name: the others of that name differ only in their seed.
     var candidates: [String: [Int]] = [:]
     for index in stride(from: 0, to: work.imageCount, by: max(work.count, 1)) {
       candidates[OutputFolder.slug(work.name(of: index)), default: []].append(index)
     }
-    // The images of one run share the difference of seed and file number.
+    // The images of one run have the same difference of seed and file number.
     var runs: [UInt64: (first: UInt64, number: Int)] = [:]
     for entry in folder.entries() where entry.format == output.format {
       guard let indices = candidates[entry.slug],
@@ -112,13 +112,13 @@ struct ResumedRun {
         let index = index(text: text, seed: seed, among: indices)
       else { continue }
       let run = seed &- UInt64(entry.number)
-      // Entries come in the order of their numbers: the first one is the run's first image.
+      // Entries are ordered by number: the first one is the run's first image.
       runs[run] = (runs[run]?.first ?? seed &- UInt64(index), entry.number)
     }
     return runs.values.max { $0.number < $1.number }?.first
   }
 
-  /// Removes temporary files of the run that a killed process left behind.
+  /// Removes temporary files that a killed process left behind.
   private func removeLeftovers(in folder: OutputFolder) {
     let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
     for name in names {
@@ -127,7 +127,7 @@ struct ResumedRun {
       else { continue }
       let path = folder.file(name)
       let attributes = try? FileManager.default.attributesOfItem(atPath: path)
-      // A younger one may belong to a process that is running.
+      // A younger file may belong to a running process.
       guard let date = attributes?[.modificationDate] as? Date, date.timeIntervalSinceNow < -60
       else { continue }
       try? FileManager.default.removeItem(atPath: path)
@@ -135,11 +135,11 @@ struct ResumedRun {
   }
 }
 
-/// An image file, as far as resuming goes.
+/// The state of an image file, for resuming.
 enum StoredImage {
-  /// A whole image with its settings text, if it has one.
+  /// A complete image with its settings text, if it has one.
   case whole(String?)
-  /// A file that is no whole image.
+  /// A file that is not a complete image.
   case damaged
   case missing
 

@@ -56,7 +56,7 @@ struct BlendedSeed: ExpressibleByArgument {
   }
 }
 
-/// A text and the number from 0 to 1 after its last colon.
+/// A text, and the number from 0 to 1 after its last colon.
 private func weighted(_ argument: String) -> (text: String, weight: Float)? {
   guard let colon = argument.lastIndex(of: ":"),
     let weight = Float(argument[argument.index(after: colon)...]), (0...1).contains(weight)
@@ -66,7 +66,7 @@ private func weighted(_ argument: String) -> (text: String, weight: Float)? {
 
 extension PromptBlend.Kind: ExpressibleByArgument {}
 
-/// The batch size: a number, or chosen by the size of the image.
+/// The batch size: a number, or automatic by the size of the image.
 struct StageCount: ExpressibleByArgument {
   let rows: Int?
   var defaultValueDescription: String { rows.map { "\($0)" } ?? "auto" }

@@ -4,12 +4,12 @@ internal import FlowModels
 internal import StreamFlow
 
 extension SamplingOptions {
-  /// Takes the settings of an image for the options that the user left out.
+  /// Fills options that the user left out with the settings of an image.
   ///
   /// - Parameters:
   ///   - settings: the settings of the image.
   ///   - checkpoint: the model.
-  /// - Returns: what cannot be honored, in words.
+  /// - Returns: the settings that cannot be applied, as messages.
   mutating func complete(
     from settings: GenerationSettings, for checkpoint: Checkpoint
   ) -> [String] {
@@ -41,7 +41,7 @@ extension SamplingOptions {
     return problems
   }
 
-  /// Takes the schedule and the solver.
+  /// Imports the schedule and the solver.
   private mutating func completeSampler(
     from settings: GenerationSettings, for checkpoint: Checkpoint
   ) -> [String] {
@@ -54,7 +54,7 @@ extension SamplingOptions {
         ? [samplerProblem(settings, for: checkpoint)] : []
     }
     guard let sampler = settings.sampler else { return [] }
-    // What other programs call a sampler; a flow model has its own schedule.
+    // The sampler names of other programs; a flow model has its own schedule.
     let isDiffusion =
       switch checkpoint.scheduleFinding.schedule {
       case .diffusion, .consistency, nil: true

@@ -4,14 +4,14 @@ internal import FlowEngine
 internal import FlowModels
 internal import StreamFlow
 
-/// How images are sampled: what `generate`, `transform` and `video` share.
+/// Sampling options of `generate`, `transform` and `video`.
 ///
-/// Options that the user left out are nil, so that the settings of an image can stand in for them.
+/// Options that the user left out are nil, so that the settings of an image can replace them.
 struct SamplingOptions: ParsableArguments {
   @Option(
     name: [.customShort("s"), .customLong("seed")],
     help: """
-      Seed of the first image, incremented for each further one; -1 or none: a random one, which \
+      Seed of the first image, incremented for each further one; -1 for a random one, which \
       is reported.
       """)
   var seed: SeedArgument?
@@ -71,15 +71,15 @@ struct SamplingOptions: ParsableArguments {
 
   @Option(
     help: """
-      How prompts are read: weighted, where (more), [less] and (so:1.2) weigh words, \\( is a \
+      Prompt syntax: weighted, where (more), [less] and (exactly:1.2) weight words, \\( is a \
       parenthesis, BREAK begins a chunk and long prompts continue in further chunks; or plain, \
-      where all is text and a long prompt is truncated (default: weighted).
+      where everything is text and a long prompt is truncated (default: weighted).
       """)
   var promptSyntax: PromptSyntax?
 
   @Option(
     help: """
-      How the velocity is followed (default: euler). Parameters follow the name, as in \
+      Solver (default: euler). Parameters follow the name, as in \
       noise-refresh:rate=0.3: noise-refresh takes rate=0.5, stochastic-curved rate=0.5|ddpm, \
       overshooting scale=1, sde-stable and sde-euler step=curved|euler,scale=1,power=1, ema \
       gain=1,decay=0.9, taylorseer interval=3,first=6,last=2.
@@ -95,8 +95,8 @@ struct SamplingOptions: ParsableArguments {
 
   @Option(
     help: """
-      Spacing of the noise levels: diffusers (as it does; the default from noise), or uniform (1, \
-      .75, .5, .25, 0; the default from an image).
+      Spacing of the noise levels: diffusers (as diffusers does; the default from noise), or \
+      uniform (1, .75, .5, .25, 0; the default from an image).
       """)
   var spacing: FlowMatchingSchedule.Spacing?
 
@@ -142,12 +142,12 @@ struct SamplingOptions: ParsableArguments {
   /// Whether the seed is random.
   var hasRandomSeed: Bool { seed == nil || seed == .random }
 
-  /// The request of a prompt, with the model's settings where the user gave none.
+  /// The request of a prompt, with the model's defaults for options that were left out.
   ///
   /// - Parameters:
   ///   - prompt: the prompt.
   ///   - checkpoint: the model.
-  ///   - spacing: the spacing of the noise levels where the user gave none; nil for the model's.
+  ///   - spacing: the default spacing of the noise levels; nil for the model's.
   func request(
     _ prompt: String, of checkpoint: Checkpoint, spacing: FlowMatchingSchedule.Spacing?
   ) -> GenerationRequest {
@@ -181,7 +181,7 @@ extension SamplingOptions {
     (options.width, options.height) = (chosenWidth, chosenHeight)
     options.rowCapacity = stages.rows
     (options.skippedTextLayers, options.decodeTiling) = (clipSkip ?? 0, vaeTile)
-    // As many groups as there must be, of one size, so that the last one is no smaller.
+    // The smallest number of groups, of equal size, so that the last one is not smaller.
     let capacity = Generator.rowCapacity(of: checkpoint, options)
     let rows = guidance.rowsPerStep
     let together = max(capacity / rows, 1)

@@ -5,12 +5,12 @@ internal import Foundation
 internal import Logging
 internal import StreamFlow
 
-/// `streamflow serve`: images and live streams over HTTP, and a page.
+/// `streamflow serve`: images and live streams over HTTP, and a web page.
 struct ServeCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "serve", abstract: "Serve images and live streams over HTTP, with a web page.",
     discussion: """
-      Open the address that it prints in a browser; programs speak to it as to OpenAI's images API. \
+      Open the printed address in a browser, or use it as OpenAI's images API. \
       Only this machine can reach it unless --host says otherwise, which needs a token. SIGTERM \
       and Ctrl-C stop it.
 
@@ -32,7 +32,7 @@ struct ServeCommand: AsyncParsableCommand {
     name: .customLong("model"),
     help: ArgumentHelp(
       """
-      A model, as `generate` takes it, with a name for requests and with LoRAs where wanted; repeat \
+      A model in any form that `generate` accepts, optionally with a name and LoRAs; repeat \
       for several, of which the first is the default.
       """, valueName: "[name=]model[,lora=file[:scale]]"),
     completion: .file())
@@ -51,26 +51,26 @@ struct ServeCommand: AsyncParsableCommand {
   var vae = AutoencoderChoice.automatic
 
   @Option(
-    help: ArgumentHelp("A file whose first line requests must carry.", valueName: "file"),
+    help: ArgumentHelp("A file with the access token in its first line.", valueName: "file"),
     completion: .file())
   var tokenFile: String?
 
   @Option(
     name: .customLong("allow-host"),
-    help: ArgumentHelp("A name the server is reached by; repeat for several.", valueName: "name"))
+    help: ArgumentHelp("A host name of the server; repeat for several.", valueName: "name"))
   var hostNames: [String] = []
 
   @Option(
     name: .customLong("allow-origin"),
     help: ArgumentHelp(
-      "Another page's origin (https://example.org) that may use it.", valueName: "origin"))
+      "An allowed cross-origin page (https://example.org).", valueName: "origin"))
   var origins: [String] = []
 
   @Option(
     help: ArgumentHelp(
       """
-      Where clients reach the server through a proxy (https://example.org/streamflow); addresses in \
-      answers begin with it.
+      The server's URL behind a proxy (https://example.org/streamflow); URLs in \
+      responses begin with it.
       """, valueName: "url"))
   var publicURL: String?
 
@@ -79,15 +79,15 @@ struct ServeCommand: AsyncParsableCommand {
     help: ArgumentHelp(
       """
       The address or network (10.0.0.0/8) of a proxy whose Forwarded and X-Forwarded-* headers are \
-      used; repeat for several.
+      trusted; repeat for several.
       """, valueName: "address"))
   var trustedProxies: [String] = []
 
   @Option(
     help: ArgumentHelp(
       """
-      Store jobs and their images in this folder. After a restart they are there, and unfinished \
-      jobs go on. One server at a time can use it.
+      Store jobs and their images in this folder. They survive a restart, and unfinished \
+      jobs continue. One server at a time can use it.
       """, valueName: "folder"),
     completion: .directory)
   var state: String?
@@ -96,7 +96,7 @@ struct ServeCommand: AsyncParsableCommand {
   @OptionGroup(title: "Limits") var bounds: ServerBounds
   @OptionGroup(title: "Engine") var engineOptions: DeviceOptions
 
-  @Option(help: "How much is logged: debug, info, warning or error.")
+  @Option(help: "Log level: debug, info, warning or error.")
   var logLevel = LogLevel.info
 
   enum LogLevel: String, ExpressibleByArgument, CaseIterable {
@@ -144,14 +144,15 @@ struct ServeCommand: AsyncParsableCommand {
       try await server.run { port in
         Terminal.note("listening on http://\(address):\(port)")
         if state == nil {
-          Terminal.note("jobs end with the server; --state FOLDER stores them and their images")
+          Terminal.note(
+            "jobs are lost when the server stops; --state FOLDER stores them and their images")
         }
       }
     }
   }
 }
 
-/// A model with the name that requests say.
+/// A model with its name in requests.
 struct OfferedModel: ExpressibleByArgument {
   let name: String
   let path: String
@@ -170,7 +171,7 @@ struct OfferedModel: ExpressibleByArgument {
       name = String(place[..<equals])
       place = String(place[place.index(after: equals)...])
     }
-    // A folder is known by its own name.
+    // The default name of a folder is its own.
     let last = place.split(separator: "/").last.map(String.init) ?? place
     self.init(
       name: name ?? (place.hasPrefix("/") || place.hasPrefix(".") ? last : place), path: place)
@@ -192,7 +193,7 @@ struct OfferedModel: ExpressibleByArgument {
   }
 }
 
-/// A size of images, as `512x768`.
+/// An image size such as `512x768`.
 struct AllowedSize: ExpressibleByArgument {
   let width: Int
   let height: Int
@@ -205,75 +206,75 @@ struct AllowedSize: ExpressibleByArgument {
   }
 }
 
-/// What the server takes of its clients.
+/// Limits of the server.
 struct ServerBounds: ParsableArguments {
-  @Option(help: "The most batch rows of a network call (default: by the size of the images).")
+  @Option(help: "Maximum batch rows of a network call (default: by the size of the images).")
   var maxRows: Int?
 
-  @Option(help: "The most images that are asked for and not made.")
+  @Option(help: "Maximum unfinished images.")
   var queue = ServerLimits().queuedImageCount
 
   @Option(
     help: """
-      Gigabytes that models may take together; those used least are unloaded (default: half of what \
-      is free).
+      Maximum gigabytes of all models together; the least recently used are unloaded (default: \
+      half of what is free).
       """)
   var memory: Double?
 
-  @Option(help: "Seconds that what is under way has when the server is stopped.")
+  @Option(help: "Seconds for unfinished requests when the server stops.")
   var grace = 10
 
-  @Option(help: "The most images of a request.")
+  @Option(help: "Maximum images of a request.")
   var maxN = ServerLimits().imageCount
 
-  @Option(help: "The most images of a job.")
+  @Option(help: "Maximum images of a job.")
   var maxJob = ServerLimits().jobImageCount
 
-  @Option(help: "The most steps.")
+  @Option(help: "Maximum number of steps.")
   var maxSteps = ServerLimits().stepCount
 
-  @Option(help: "The most pixels of a side of an image that is made.")
+  @Option(help: "Maximum side in pixels of a generated image.")
   var maxSide = ServerLimits().side
 
-  @Option(help: "The most characters of a prompt.")
+  @Option(help: "Maximum characters of a prompt.")
   var maxPrompt = ServerLimits().promptLength
 
   @Option(
     name: .customLong("allow-size"),
     help: ArgumentHelp(
       """
-      A size of images that is allowed; repeat for several, of which the first is the default of \
+      An allowed image size; repeat for several, of which the first is the default of \
       models of another size (default: any).
       """, valueName: "WIDTHxHEIGHT"))
   var allowedSizes: [AllowedSize] = []
 
-  @Option(help: "The most bytes of memory that bodies and images of all requests take together.")
+  @Option(help: "Maximum bytes of memory for the bodies and images of all requests together.")
   var maxRequestMemory = ServerLimits().requestMemoryByteCount
 
-  @Option(help: "The most bytes of a body.")
+  @Option(help: "Maximum bytes of a body.")
   var maxBody = ServerLimits().bodyByteCount
 
-  @Option(help: "The most bytes of a JSON body.")
+  @Option(help: "Maximum bytes of a JSON body.")
   var maxJson = ServerLimits().jsonByteCount
 
-  @Option(help: "The most pixels of an image that comes in.")
+  @Option(help: "Maximum pixels of an input image.")
   var maxPixels = ServerLimits().imagePixelCount
 
-  @Option(help: "The most live streams.")
+  @Option(help: "Maximum live streams.")
   var maxStreams = ServerLimits().streamCount
 
-  @Option(help: "The most connections.")
+  @Option(help: "Maximum connections.")
   var maxConnections = ServerLimits().connectionCount
 
-  @Option(help: "The most connections of one address.")
+  @Option(help: "Maximum connections of one address.")
   var maxConnectionsPerAddress = ServerLimits().connectionCountPerAddress
 
-  @Option(help: "Seconds that a request may take.")
+  @Option(help: "Maximum seconds of a request.")
   var maxTime = 600
 
   @Option(
     help: """
-      Seconds after which ended jobs and the images of addresses are removed (default: 3600; for \
+      Seconds after which finished jobs and images with URLs are removed (default: 3600; for \
       jobs with --state 604800, a week).
       """)
   var keep: Int?
@@ -281,18 +282,18 @@ struct ServerBounds: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       """
-      Gigabytes of images of jobs, and of addresses, beyond which the oldest are removed (default: \
-      1; for jobs with --state 10).
+      Maximum gigabytes of images of jobs, and of images with URLs; the oldest are removed \
+      (default: 1; for jobs with --state 10).
       """, valueName: "gigabytes"))
   var keepSize: Double?
 
-  @Option(help: "Ended jobs beyond which the oldest are removed.")
+  @Option(help: "Maximum finished jobs; the oldest are removed.")
   var keepJobs = ServerLimits().endedJobCount
 
   @Option(
     help: ArgumentHelp(
       """
-      The folder for a temporary folder of the images of addresses and, without --state, of jobs. \
+      The parent of a temporary folder for images with URLs and, without --state, for jobs. \
       It is removed when the server ends.
       """, valueName: "folder"),
     completion: .directory)

@@ -2,14 +2,14 @@ public import ArgumentParser
 internal import FlowCore
 public import StreamFlow
 
-/// How images are made from images: what `transform` and `video` share.
+/// Options of image-to-image generation, of `transform` and `video`.
 struct SourceOptions: ParsableArguments {
   @Option(help: "Denoising strength, above 0 up to 1; 1 ignores the input.")
   var strength = 0.5
 
   @Option(
     help: """
-      How inputs of another aspect ratio are fitted: cover (fill the size, cropped), contain (the \
+      How to fit inputs of another aspect ratio: cover (fill the size, cropped), contain (the \
       whole input on a background), or stretch. (default: cover)
       """)
   var fit: ImageFit.Kind?
@@ -28,7 +28,7 @@ struct SourceOptions: ParsableArguments {
   var imageFit: ImageFit { ImageFit(fit ?? .cover, background: background.color) }
 }
 
-/// A color in hexadecimal, as the web writes it.
+/// A color in hexadecimal notation, as in CSS.
 struct ColorArgument: ExpressibleByArgument {
   let color: RGBColor
 

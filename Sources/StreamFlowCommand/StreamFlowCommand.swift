@@ -18,8 +18,8 @@ struct StreamFlowCommand: AsyncParsableCommand {
 
       Completions:      streamflow --generate-completion-script bash|zsh|fish
       Environment:      STREAMFLOW_OPENVINO (the folder of the OpenVINO runtime), \
-      STREAMFLOW_CACHE (the folder of compiled engines), STREAMFLOW_CACHE_LIMIT (the most space \
-      they take, such as 8GB, or off), STREAMFLOW_MODELS (a folder of models \
+      STREAMFLOW_CACHE (the folder of compiled engines), STREAMFLOW_CACHE_LIMIT (its maximum \
+      size, such as 8GB, or off), STREAMFLOW_MODELS (a folder of models \
       that --model takes by name), HF_HOME (the folder of Hugging Face's cache and token), \
       HF_TOKEN (a token for private and gated models), HF_ENDPOINT (the hub to pull from)
       """,
@@ -31,7 +31,7 @@ struct StreamFlowCommand: AsyncParsableCommand {
       CacheCommand.self, BenchmarkWorkerCommand.self,
     ])
 
-  /// How error messages begin, those of the parser like all others.
+  /// The prefix of error messages, the same for the parser's as for all others.
   static var _errorPrefix: String { "error: " }
 
   /// Parses the arguments, runs the command, and exits.
@@ -55,11 +55,11 @@ struct StreamFlowCommand: AsyncParsableCommand {
     }
   }
 
-  /// Prints what a failure has to say, and exits.
+  /// Prints a failure's message, and exits.
   ///
   /// - Parameters:
   ///   - failure: the failure; help and the version are failures too.
-  ///   - type: the command that ran; nil where the arguments were not understood.
+  ///   - type: the command that ran; nil if the arguments were not understood.
   private static func finish(
     _ failure: any Error, of type: (any ParsableCommand.Type)?
   ) -> Never {
@@ -69,7 +69,7 @@ struct StreamFlowCommand: AsyncParsableCommand {
       Terminal.output(text)
     } else if !text.isEmpty {
       if let type, let error = failure as? ValidationError {
-        // The parser knows only the root by now.
+        // The parser only knows the root command here.
         text = "\(_errorPrefix)\(error.message)\n\(usage(of: type))"
       }
       Terminal.note(ForeignOptions.hinted(text))
@@ -77,15 +77,15 @@ struct StreamFlowCommand: AsyncParsableCommand {
     Self.exit(withError: code)
   }
 
-  /// A message as wide as the terminal, or as its longest example: a wrapped line cannot be copied,
-  /// one that the terminal wraps can.
+  /// A message as wide as the terminal, or as its longest example: a wrapped example cannot be
+  /// copied, but the terminal may wrap it.
   private static func text(of failure: any Error) -> String {
     let examples = fullMessage(for: failure, columns: 100_000).split(separator: "\n").filter {
       $0.hasPrefix("  ") && !$0.hasPrefix("   ") && !$0.hasPrefix("  -")
         && $0.contains("streamflow ")
     }
     let widest = examples.map(\.count).max() ?? 0
-    // The parser wraps a line that is as wide as the columns before the break is seen.
+    // The parser checks the width before the line break, so that one column more is needed.
     return fullMessage(for: failure, columns: max(Terminal.columns, 80, widest + 1))
   }
 

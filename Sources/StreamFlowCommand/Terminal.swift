@@ -11,7 +11,7 @@ enum Terminal {
   static let isInteractive = canRedraw(
     isTerminal: isatty(STDERR_FILENO) == 1, environment: ProcessInfo.processInfo.environment)
 
-  /// The columns that the line drawn last occupies.
+  /// The width in columns of the line that was drawn last.
   private static let drawnColumns = Mutex(0)
 
   static func canRedraw(isTerminal: Bool, environment: [String: String]) -> Bool {
@@ -44,14 +44,14 @@ enum Terminal {
     _ = write(Array((line + "\n").utf8), to: STDOUT_FILENO)
   }
 
-  /// Writes bytes to standard output; false where the reader has gone.
+  /// Writes bytes to standard output; false if the reader has closed it.
   static func output(_ bytes: [UInt8]) -> Bool { write(bytes, to: STDOUT_FILENO) }
 
   static func error(_ message: String) { note("error: \(message)") }
 
   static func warning(_ message: String) { note("warning: \(message)") }
 
-  /// A line on standard error; a line drawn there before is erased.
+  /// Prints a line to standard error; a drawn line is erased first.
   static func note(_ line: String) {
     let line = line.printable
     drawnColumns.withLock { drawn in
@@ -60,7 +60,7 @@ enum Terminal {
     }
   }
 
-  /// Draws a line that the next one replaces, cut to the width of the terminal.
+  /// Draws a line that the next one replaces, truncated to the width of the terminal.
   static func draw(_ line: String) {
     let width = max(columns - 1, 1)
     let line = line.printable.prefix(width)
@@ -71,7 +71,7 @@ enum Terminal {
     }
   }
 
-  /// Erases the line drawn last.
+  /// Erases the line that was drawn last.
   static func wipe() {
     drawnColumns.withLock { drawn in
       _ = write(Array(erasure(of: drawn).utf8), to: STDERR_FILENO)
@@ -91,7 +91,7 @@ enum Terminal {
         unsafe Foundation.write(descriptor, $0.baseAddress, $0.count)
       }
       if count < 0, errno == EINTR { continue }
-      // A reader that has gone (a closed pipe) ends the output, not the work.
+      // A closed pipe ends the output, not the work.
       guard count > 0 else { return false }
       bytes = bytes.dropFirst(count)
     }
@@ -100,6 +100,6 @@ enum Terminal {
 }
 
 extension Duration {
-  /// The duration as a number of seconds.
+  /// The duration in seconds.
   var seconds: Double { Double(components.seconds) + Double(components.attoseconds) * 1e-18 }
 }

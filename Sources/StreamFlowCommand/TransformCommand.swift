@@ -4,13 +4,13 @@ internal import FlowMedia
 internal import Foundation
 internal import StreamFlow
 
-/// `streamflow transform`: images to images.
+/// `streamflow transform`: image-to-image.
 struct TransformCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "transform", abstract: "Image-to-image generation.",
     discussion: """
       Takes PNG and JPEG files, and folders of them; the last argument is the prompt. Other images \
-      in a folder are skipped and named. An input is never replaced. The number of steps is the \
+      in a folder are skipped and listed. An input is never replaced. The number of steps is the \
       same for every strength.
 
       Examples:
@@ -23,7 +23,7 @@ struct TransformCommand: AsyncParsableCommand {
 
   @Argument(
     help: ArgumentHelp(
-      "Files and folders, and the prompt as the last one.", valueName: "input ... prompt"),
+      "Files and folders, followed by the prompt.", valueName: "input ... prompt"),
     completion: .file())
   var words: [String] = []
 
@@ -52,8 +52,8 @@ struct TransformCommand: AsyncParsableCommand {
             + "\"\(words[0])\"")
       }
       throw ValidationError(
-        "The last argument is the prompt, and '\(words[words.count - 1])' is a file. Try: streamflow "
-          + "transform \(words.joined(separator: " ")) \"a fox\"")
+        "The last argument is the prompt, and '\(words[words.count - 1])' is a file. Try: "
+          + "streamflow " + "transform \(words.joined(separator: " ")) \"a fox\"")
     }
     guard (1...1_000_000).contains(count) else {
       throw ValidationError("--count must be 1 to 1000000, got \(count)")
@@ -92,7 +92,7 @@ struct TransformCommand: AsyncParsableCommand {
   }
 }
 
-/// Files to be made into images, read a few at a time.
+/// Input files, read a few at a time.
 struct SourceList: ImageWork {
   let files: [String]
   /// The number of images of each file.
@@ -103,7 +103,7 @@ struct SourceList: ImageWork {
   var imageCount: Int { files.count * count }
   var prompts: [String] { [sample.prompt] }
   var strength: Double? { options.strength }
-  /// The number of images whose files are read at a time: their pixels wait in memory.
+  /// The number of files that are read at a time: their pixels are held in memory.
   var portion: Int { 32 }
 
   func requests(_ indices: [Int]) -> [Result<GenerationRequest, any Error>] {

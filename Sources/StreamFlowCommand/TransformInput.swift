@@ -7,8 +7,8 @@ struct TransformInput {
   let files: [String]
   private let folder: ImageFolder?
 
-  /// Lists a path: a file as it is; of a folder the PNG and JPEG images, whatever their names, and
-  /// damaged files that are named as such.
+  /// Lists a path: a file itself; for a folder its PNG and JPEG images, whatever their names, and
+  /// damaged files with their extensions.
   init(_ path: String) throws {
     var isFolder: ObjCBool = false
     guard unsafe FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
@@ -28,7 +28,7 @@ struct TransformInput {
     self.folder = folder
   }
 
-  /// Names the images of the folder that are of other formats.
+  /// Lists the images of the folder that are in other formats.
   func noteSkipped() {
     if let folder, !folder.skipped.isEmpty { Terminal.note(folder.skippedWords) }
   }

@@ -5,14 +5,14 @@ internal import FlowModels
 internal import Foundation
 internal import StreamFlow
 
-/// `streamflow upscale`: images to larger images.
+/// `streamflow upscale`: enlarges images.
 struct UpscaleCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "upscale", abstract: "Make images 2 or 4 times as large.",
     discussion: """
-      Takes PNG and JPEG files, and folders of them; other images in a folder are skipped and named. \
-      An input is never replaced. The settings that an image was generated with are kept, and what \
-      was done is added. Without --upscaler the filter is Lanczos'.
+      Takes PNG and JPEG files, and folders of them; other images in a folder are skipped and listed. \
+      An input is never replaced. The settings that an image was generated with are kept, and the \
+      upscaling is added. Without --upscaler, Lanczos' filter is used.
 
       Examples:
         streamflow upscale photo.jpg --scale 2
@@ -23,7 +23,7 @@ struct UpscaleCommand: AsyncParsableCommand {
   @Argument(help: ArgumentHelp("Files and folders.", valueName: "input"), completion: .file())
   var inputs: [String] = []
 
-  @Option(help: "How many times as wide and as high images become.")
+  @Option(help: "Factor of width and height.")
   var scale = UpscaleFactor.four
 
   @OptionGroup var upscalerOptions: UpscalerOptions
@@ -46,7 +46,7 @@ struct UpscaleCommand: AsyncParsableCommand {
     }
     guard engineOptions.precision != .int8, engineOptions.weights == WeightForms() else {
       throw ValidationError(
-        "--precision int8 and --weights are for models that generate images, not for upscalers")
+        "--precision int8 and --weights are not supported by upscalers")
     }
   }
 
@@ -63,7 +63,7 @@ struct UpscaleCommand: AsyncParsableCommand {
   }
 }
 
-/// One run of `streamflow upscale`: images in, larger images out, and a report.
+/// One run of `streamflow upscale`: reads images, writes larger images, and reports.
 struct UpscaleRun: Sendable {
   let files: [String]
   let upscaling: Upscaling
@@ -132,18 +132,18 @@ struct UpscaleRun: Sendable {
             upscaler: upscaling.upscaler.name, scale: upscaling.factor, pictures: written,
             contactSheet: sheet, failed: statuses.count, seconds: seconds)))
     }
-    // What is wrong with one input alone is said as such.
+    // The error of a single input determines the exit code.
     if let first = statuses.first {
       throw statuses.allSatisfy { $0 == first } ? first : ExitCode(EX_DATAERR)
     }
   }
 
-  /// An image as it stands on the contact sheet, whose images have one size.
+  /// A thumbnail for the contact sheet, whose images have one size.
   private func thumbnail(of image: PixelImage) -> PixelImage {
     image.resampled(width: 256, height: 256, fit: ImageFit(.contain, background: background))
   }
 
-  /// Whether an error is of one input, so that the others are made.
+  /// Whether an error belongs to one input, so that the others continue.
   private static func isOfOneImage(_ error: any Error) -> Bool {
     switch error {
     case let error as MediaError: error.code != .fileUnwritable && error.code != .outputIsInput
@@ -152,7 +152,7 @@ struct UpscaleRun: Sendable {
     }
   }
 
-  /// Prints a line where the images do not go.
+  /// Prints a line, unless images go to standard output.
   private func say(_ line: String) {
     if outputOptions.usesStandardOutput { Terminal.note(line) } else { Terminal.output(line) }
   }

@@ -3,7 +3,7 @@ internal import FlowEngine
 internal import FlowModels
 public import StreamFlow
 
-/// Which upscaler.
+/// Options that choose the upscaler.
 struct UpscalerOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
@@ -17,60 +17,60 @@ struct UpscalerOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       """
-      Another upscaler of the same layers, and how much of it is mixed in (0 to 1), as the \
-      denoising twin of realesr-general-x4v3.
+      Another upscaler with the same layers and the fraction to blend in (0 to 1), such as the \
+      denoising variant of realesr-general-x4v3.
       """, valueName: "file:weight"),
     completion: .file(extensions: ["safetensors"]))
   var upscalerBlend: UpscalerBlend?
 
-  /// Whether the user named one.
+  /// Whether the user named an upscaler.
   var isChosen: Bool { upscaler != nil || upscalerBlend != nil }
 
   func validate() throws {
     guard let upscalerBlend else { return }
     guard upscaler != nil, upscaler != "lanczos" else {
-      throw ValidationError("--upscaler-blend mixes two networks; name the first with --upscaler")
+      throw ValidationError("--upscaler-blend needs a network; name it with --upscaler")
     }
     guard (0...1).contains(upscalerBlend.fraction) else {
       throw ValidationError(
-        "--upscaler-blend mixes 0 to 1 of a network, got \(upscalerBlend.fraction)")
+        "the fraction of --upscaler-blend must be 0 to 1, got \(upscalerBlend.fraction)")
     }
   }
 
-  /// Reads the upscaler.
+  /// Loads the upscaler.
   func upscaler(on engines: EngineStore) async throws -> Upscaler {
     guard let upscaler, upscaler != "lanczos" else { return .lanczos(on: engines) }
     return try await .load(upscaler, blend: upscalerBlend, engines: engines)
   }
 }
 
-/// How finished images are made larger: what `generate`, `transform` and `video` share.
+/// Upscaling options of `generate`, `transform` and `video`.
 struct UpscaleOptions: ParsableArguments {
   @Option(help: "Make the finished images 2 or 4 times as wide and as high.")
   var upscale: UpscaleFactor?
 
   @OptionGroup var network: UpscalerOptions
 
-  /// What is done, if anything.
+  /// The upscaling, if any.
   func upscaling(on engines: EngineStore) async throws -> Upscaling? {
     guard let upscale else { return nil }
     return try Upscaling(await network.upscaler(on: engines), by: upscale.rawValue)
   }
 
-  /// Refuses an upscaler that nothing asks for.
+  /// Refuses an upscaler that is not used.
   func check(isUsed: Bool = false) throws {
     guard !network.isChosen || upscale != nil || isUsed else {
-      throw ValidationError("--upscaler is named and not used; --upscale says how much larger")
+      throw ValidationError("--upscaler is not used; add --upscale 2 or 4")
     }
   }
 }
 
-/// How a second pass makes images larger (`generate`).
+/// Options of a second pass (`generate`).
 struct HiresOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       """
-      Make each image again, so many times as large (above 1, up to 4), from the enlarged first one, \
+      Generate each image again, enlarged by this factor (above 1, up to 4), by image-to-image \
       with this denoising strength (default: 0.4).
       """, valueName: "scale[:strength]"))
   var hires: HiresArgument?
@@ -81,7 +81,7 @@ struct HiresOptions: ParsableArguments {
   func validate() throws {
     if let hiresSteps {
       guard hires != nil else {
-        throw ValidationError("--hires-steps are those of --hires, which was not asked for")
+        throw ValidationError("--hires-steps needs --hires")
       }
       guard (1...1000).contains(hiresSteps) else {
         throw ValidationError("--hires-steps must be 1 to 1000, got \(hiresSteps)")
@@ -91,7 +91,7 @@ struct HiresOptions: ParsableArguments {
 }
 
 extension HiresOptions {
-  /// Takes the second pass of an image whose settings are used, if it had one.
+  /// Takes the second pass of an imported image, if it had one.
   mutating func complete(from settings: GenerationSettings?) {
     guard let settings, let scale = settings.hiresScale, scale > 1, scale <= 4,
       let strength = settings.strength, strength > 0, strength <= 1
@@ -101,7 +101,7 @@ extension HiresOptions {
   }
 }
 
-/// How many times as large, 2 or 4.
+/// A factor of 2 or 4.
 enum UpscaleFactor: Int, CaseIterable, ExpressibleByArgument {
   case two = 2
   case four = 4
@@ -116,7 +116,7 @@ enum UpscaleFactor: Int, CaseIterable, ExpressibleByArgument {
   var defaultValueDescription: String { "\(rawValue)" }
 }
 
-/// A scale and a strength as `2:0.4`.
+/// A scale and a strength, such as `2:0.4`.
 struct HiresArgument: ExpressibleByArgument, Equatable {
   var scale: Double
   var strength: Double

@@ -4,7 +4,7 @@ public import FlowMedia
 internal import Foundation
 public import StreamFlow
 
-/// `streamflow video`: a film, a camera or a screen to a film.
+/// `streamflow video`: transforms a video, a camera or a screen.
 struct VideoCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "video", abstract: "Transform a video, a camera or a screen, frame by frame.",
@@ -12,10 +12,10 @@ struct VideoCommand: AsyncParsableCommand {
       Needs ffmpeg. The output has every frame of a file, at its time, with the file's aspect \
       ratio, rotation, colors, sound, subtitles, chapters and metadata; tracks that the output \
       format cannot hold are reported. The size is the model's number of pixels; --scale-output \
-      scales the result. Of a camera or a screen the latest frame is used. Ctrl-C stops and saves \
-      the frames so far.
+      scales the result. A camera or a screen always provides its latest frame. Ctrl-C stops and \
+      saves the frames so far.
 
-      Standard input (-) is any format that ffmpeg reads. MP4 and QuickTime are stored in a \
+      Standard input (-) may be any format that ffmpeg reads. MP4 and QuickTime are stored in a \
       temporary file first (TMPDIR, up to 16 GiB); other formats are read as they arrive, without \
       sound.
 
@@ -47,7 +47,7 @@ struct VideoCommand: AsyncParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "The size of bare RGB frames on standard input; --fps is their rate.", valueName: "WxH"))
+      "The size of raw RGB frames on standard input; --fps is their rate.", valueName: "WxH"))
   var rawSize: SizeArgument?
 
   @OptionGroup(title: "Model") var modelOptions: ModelOptions
@@ -68,16 +68,16 @@ struct VideoCommand: AsyncParsableCommand {
   @Option(
     name: [.short, .long],
     help: """
-      The file to write, by its ending: mp4, mov, mkv, webm, avi, gif, apng, y4m, rgb, or a pattern \
-      of images (frames/%04d.png); - for y4m on standard output.
+      The file to write; its extension sets the format: mp4, mov, mkv, webm, avi, gif, apng, y4m, \
+      rgb, or a pattern of images (frames/%04d.png); - for y4m on standard output.
       """,
     completion: .file())
   var output = "out.mp4"
 
-  @Option(help: "ffmpeg's name of the encoder, instead of the usual one.")
+  @Option(help: "The name of an ffmpeg encoder, instead of the default one.")
   var encoder: String?
 
-  @Flag(help: "Leave the sound out.")
+  @Flag(help: "Omit the audio.")
   var mute = false
 
   @Option(help: "Show the input beside the output.")
@@ -106,7 +106,7 @@ struct VideoCommand: AsyncParsableCommand {
 
   func validate() throws {
     guard camera == nil || screen == nil else {
-      throw ValidationError("--camera and --screen are two sources; choose one")
+      throw ValidationError("--camera and --screen are mutually exclusive; choose one")
     }
     guard words.count == (isDevice ? 1 : 2) else {
       throw ValidationError(
@@ -116,7 +116,7 @@ struct VideoCommand: AsyncParsableCommand {
     }
     try upscaleOptions.check()
     if rawSize != nil, isDevice || words[0] != "-" {
-      throw ValidationError("--raw-size is for standard input: streamflow video - \"a fox\"")
+      throw ValidationError("--raw-size needs standard input: streamflow video - \"a fox\"")
     }
   }
 
@@ -172,15 +172,15 @@ struct VideoCommand: AsyncParsableCommand {
   }
 }
 
-/// Which frames are taken, and how they fly.
+/// Options of the frame selection and of the live stream.
 struct FrameOptions: ParsableArguments {
-  @Option(help: "Where to begin: seconds, or hours:minutes:seconds.")
+  @Option(help: "Start time: seconds, or hours:minutes:seconds.")
   var start: TimeArgument?
 
-  @Option(help: "How long to go on: seconds, or hours:minutes:seconds.")
+  @Option(help: "Duration: seconds, or hours:minutes:seconds.")
   var duration: TimeArgument?
 
-  @Option(help: "Take every n-th frame; durations stay.")
+  @Option(help: "Take every n-th frame; the duration stays the same.")
   var every = 1
 
   @Option(help: "Frame rate: 25, 30000/1001 (default: the input's).")
@@ -189,29 +189,29 @@ struct FrameOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       """
-      Skip frames like the one before, from this cosine similarity on (0 to 1), and show its \
-      image again; by chance that rises from there to 1.
+      Skip frames whose cosine similarity to the previous one is at least this (0 to 1), and \
+      repeat its image; the probability rises from there to 1.
       """, valueName: "threshold"))
   var similar: Double?
 
-  @Option(help: "The most frames that are skipped one after another.")
+  @Option(help: "Maximum number of consecutive skipped frames.")
   var maxSkips = 10
 
-  @Flag(help: "Skip every frame above the threshold, not by chance.")
+  @Flag(help: "Skip every frame above the threshold, not at random.")
   var certain = false
 
-  @Option(help: "Whether all frames have the same noise (fixed) or each its own (per-frame).")
+  @Option(help: "Noise: the same for all frames (fixed), or another for each (per-frame).")
   var seedPolicy = LiveSettings.SeedPolicy.fixed
 
-  @Option(help: "The frames that are admitted together.")
+  @Option(help: "Number of frames that are admitted together.")
   var frameBuffer = 1
 
-  @Option(help: "The most images that are decoded together.")
+  @Option(help: "Maximum number of images that are decoded together.")
   var decodeBatch = 4
 
   @Option(
     help: """
-      Whether engines of encoding, ticks and decoding run at the same time: on, off, or auto (from \
+      Whether encoding, batch steps and decoding run at the same time: on, off, or auto (from \
       8 cores on; with fewer they take turns).
       """)
   var overlap = Overlap.auto
@@ -248,7 +248,7 @@ struct FrameOptions: ParsableArguments {
   }
 }
 
-/// A time as `12.5`, `1:30` or `1:02:03.5`.
+/// A time such as `12.5`, `1:30` or `1:02:03.5`.
 struct TimeArgument: ExpressibleByArgument {
   let time: Duration
 
@@ -265,7 +265,7 @@ struct TimeArgument: ExpressibleByArgument {
   }
 }
 
-/// A size as `640x480`.
+/// A size such as `640x480`.
 struct SizeArgument: ExpressibleByArgument {
   let size: PixelSize
 
@@ -278,7 +278,7 @@ struct SizeArgument: ExpressibleByArgument {
   }
 }
 
-/// What the output is scaled to.
+/// The scaling of the output.
 enum OutputScale: Equatable, ExpressibleByArgument {
   case source
   case factor(Double)
@@ -299,7 +299,7 @@ enum OutputScale: Equatable, ExpressibleByArgument {
   /// The size of the output in pixels.
   ///
   /// - Parameters:
-  ///   - image: the size of the images that the model makes.
+  ///   - image: the size of the generated images.
   ///   - input: the size of the input's frames.
   func size(of image: PixelSize, input: PixelSize) -> PixelSize {
     switch self {

@@ -4,12 +4,12 @@ internal import FlowModels
 internal import Foundation
 internal import StreamFlow
 
-/// What a run of `streamflow video` counts as frames come out.
+/// Counts the frames of a run of `streamflow video`.
 actor VideoLog {
   private(set) var madeCount = 0
   private(set) var repeatedCount = 0
   private(set) var failedCount = 0
-  /// The frames written to the file.
+  /// The number of frames written to the file.
   private(set) var writtenCount = 0
 
   private var total: Int?
@@ -20,26 +20,26 @@ actor VideoLog {
 
   init(isVisible: Bool) { self.isVisible = isVisible && Terminal.isInteractive }
 
-  /// Begins to count, and to measure time.
+  /// Starts counting and measuring time.
   ///
-  /// - Parameter total: the number of frames, where it is known.
+  /// - Parameter total: the number of frames, if known.
   func begin(total: Int?) {
     self.total = total
     start = .now
     lastDrawn = start
   }
 
-  /// The frames that came out.
+  /// The number of finished frames.
   var frameCount: Int { madeCount + repeatedCount + failedCount }
 
-  /// The time since counting began.
+  /// The time since counting started.
   var seconds: Double { (ContinuousClock.now - start).seconds }
 
   func add(_ frame: LiveFrame) {
     switch frame.outcome {
     case .made:
       madeCount += 1
-      // A camera may run for days: percentiles are of the last so many.
+      // A camera may run for days: percentiles are of the most recent frames.
       if times.count == 1 << 16 { times.removeFirst(1 << 15) }
       times.append(frame.times)
     case .repeated: repeatedCount += 1
@@ -48,13 +48,13 @@ actor VideoLog {
     draw(at: frame.timestamp)
   }
 
-  /// Counts a frame that is the same as the one before, whose image is shown again.
+  /// Counts a frame that is the same as the previous one, whose image is repeated.
   func addRepeated(at time: Duration) {
     repeatedCount += 1
     draw(at: time)
   }
 
-  /// Notes the number of frames that were written.
+  /// Sets the number of frames that were written.
   func setWritten(_ count: Int) { writtenCount = count }
 
   private func draw(at time: Duration) {
@@ -74,7 +74,7 @@ actor VideoLog {
 
   func finish() { if isVisible { Terminal.wipe() } }
 
-  /// The middle, the 95th and the 99th of a hundred, and the longest, in seconds.
+  /// The median, the 95th and 99th percentiles and the maximum, in seconds.
   func percentiles(_ time: KeyPath<LiveFrame.Times, Duration>) -> [Double] {
     let sorted = times.map { $0[keyPath: time].seconds }.sorted()
     guard let last = sorted.last else { return [] }
@@ -82,7 +82,7 @@ actor VideoLog {
   }
 }
 
-/// What `--json` prints.
+/// The output of `--json`.
 struct VideoReport: Encodable {
   struct Percentiles: Encodable {
     let p50: Double

@@ -4,7 +4,7 @@ internal import StreamFlow
 internal import Synchronization
 
 extension VideoRun {
-  /// Reports what was done.
+  /// Reports the results.
   func report(
     _ log: VideoLog, result: VideoWriterResult?, source: VideoSource,
     _ information: VideoInformation?
@@ -24,7 +24,7 @@ extension VideoRun {
       for track in result?.tracks ?? [] { if let words = track.words { say(words) } }
       if case .standardInput(.detected) = source, !target.isMute {
         for codec in information?.audioCodecs ?? [] {
-          say("sound: \(codec) omitted: standard input can be read only once; name a file instead")
+          say("audio: \(codec) omitted: standard input can be read only once; name a file instead")
         }
       }
       sayFilesSkipped()
@@ -35,7 +35,7 @@ extension VideoRun {
     }
   }
 
-  /// Names the files of a folder that are no frames.
+  /// Lists the files of a folder that are not frames.
   private func sayFilesSkipped() {
     guard case .pictures(let path, _) = source, !path.contains("%"),
       let folder = try? ImageFolder(path), !folder.skipped.isEmpty
@@ -43,14 +43,14 @@ extension VideoRun {
     say(folder.skippedWords)
   }
 
-  /// A line on standard output, unless that is the video.
+  /// Prints a line to standard output, unless the video goes there.
   private func say(_ line: String) {
     if target.path == "-" { Terminal.note(line) } else { Terminal.output(line) }
   }
 }
 
 extension ImageFolder {
-  /// What is skipped, in one line.
+  /// The skipped frames, in one line.
   var skippedWords: String {
     let names = skipped.prefix(5).map { "\($0.name) (\($0.reason))" }.joined(separator: ", ")
     let more = skipped.count > 5 ? " and \(skipped.count - 5) more" : ""
@@ -59,11 +59,11 @@ extension ImageFolder {
 }
 
 extension VideoTracks.Outcome {
-  /// What is worth reporting of it.
+  /// What is worth reporting about it.
   fileprivate var words: String? {
     let name =
       switch kind {
-      case .audio: "sound"
+      case .audio: "audio"
       case .subtitles: "subtitles"
       case .attachment: "attachment"
       }
@@ -75,7 +75,7 @@ extension VideoTracks.Outcome {
   }
 }
 
-/// Counts what ffmpeg reports while it reads a damaged video.
+/// Counts ffmpeg's error reports about a damaged video.
 final class FFmpegProblems: Sendable {
   private let found = Mutex<(count: Int, last: String)>((0, ""))
 
@@ -86,7 +86,7 @@ final class FFmpegProblems: Sendable {
     }
   }
 
-  /// Warns if there was anything.
+  /// Warns if there were any.
   func report(on source: VideoSource) {
     let (count, line) = found.withLock { $0 }
     guard count > 0 else { return }

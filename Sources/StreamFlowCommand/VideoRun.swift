@@ -5,7 +5,7 @@ internal import FlowMedia
 internal import Foundation
 internal import StreamFlow
 
-/// One run of `streamflow video`: frames in, images out, and a report.
+/// One run of `streamflow video`: reads frames, writes images, and reports.
 struct VideoRun: Sendable {
   enum Style { case plain, verbose, quiet, json }
 
@@ -15,7 +15,7 @@ struct VideoRun: Sendable {
   let target: VideoTarget
   /// The color under transparent pixels of the input.
   let background: RGBColor
-  /// What makes the images larger, if anything does.
+  /// The upscaling, if any.
   let upscaling: Upscaling?
   let style: Style
 
@@ -54,12 +54,12 @@ struct VideoRun: Sendable {
     }
     if style != .quiet, interruption == nil { problems.report(on: source) }
     if let interruption { try end(with: interruption) }
-    // Those of a large network took long to compile; small ones are persisted already.
+    // Engines of a large network took long to compile; small ones are persisted already.
     await stream.store.persist()
     if await log.failedCount > 0 { throw ExitCode(EX_SOFTWARE) }
   }
 
-  /// Throws what ended a run early; a stop that the user asked for is no error.
+  /// Throws the error that ended a run early; a stop by the user is not an error.
   private func end(with error: any Error) throws -> Never {
     guard let error = error as? MediaError, error.code == .interrupted,
       error.cause is CancellationError
@@ -151,7 +151,7 @@ struct VideoRun: Sendable {
     }
   }
 
-  /// Whether equal frames have equal images, so that one call of the network makes all of them.
+  /// Whether equal frames give equal images, so that one image serves all of them.
   private var isRepeatable: Bool {
     get async {
       let settings = await stream.settings
@@ -159,7 +159,7 @@ struct VideoRun: Sendable {
     }
   }
 
-  /// Hands frames to the stream: those of a file wait for room, of a device the latest wins.
+  /// Sends frames to the stream: frames of a file wait for room, of a device the latest wins.
   private func feed(
     _ frames: VideoFrames, isRepeatable: Bool, _ timeline: FrameTimeline, _ log: VideoLog
   ) async throws {
@@ -180,7 +180,7 @@ struct VideoRun: Sendable {
         }
       }
     } catch {
-      // What has been read is made; then the error is thrown.
+      // Frames that were read are finished; then the error is thrown.
       await stream.finish()
       throw error
     }
@@ -202,7 +202,7 @@ struct VideoRun: Sendable {
       last = try await finisher.image(of: frame) ?? last
       await log.add(frame)
       if source.isLive {
-        // At a constant rate: shown from its time on, and again until the next one's.
+        // At a constant rate: shown from its time on, and repeated until the next one's.
         let place = Int(frame.timestamp.seconds * rate.framesPerSecond)
         repeat { try await video.write(last) } while await video.frameCount <= place
       } else {
@@ -215,18 +215,18 @@ struct VideoRun: Sendable {
   }
 }
 
-/// What is shown of frames.
+/// The displayed images of frames.
 private struct FrameFinisher {
   let upscaling: Upscaling?
   let isSideBySide: Bool
-  /// The image that was made larger last: a skipped frame shows it again.
+  /// The image that was enlarged last: a skipped frame repeats it.
   private var last: (small: PixelImage, large: PixelImage)?
 
   init(upscaling: Upscaling?, isSideBySide: Bool) {
     (self.upscaling, self.isSideBySide) = (upscaling, isSideBySide)
   }
 
-  /// The image of a frame, if it has one, larger where that was asked for, and its input to the left.
+  /// The image of a frame, if it has one, enlarged if requested, with its input to the left.
   mutating func image(of frame: LiveFrame) async throws -> PixelImage? {
     guard let made = frame.image else { return nil }
     let image = try await enlarged(made)
@@ -246,7 +246,7 @@ private struct FrameFinisher {
 }
 
 extension PixelImage {
-  /// Another image of the same height, and this one to its right.
+  /// This image to the right of another of the same height.
   func beside(_ left: PixelImage) -> PixelImage {
     var pixels: [UInt8] = []
     pixels.reserveCapacity(left.pixels.count + self.pixels.count)

@@ -2,7 +2,7 @@ internal import FlowCore
 internal import FlowMedia
 internal import Foundation
 
-/// Where the output of `streamflow video` goes, and as what.
+/// The output of `streamflow video` and its format.
 struct VideoTarget: Sendable {
   let path: String
   let encoder: String?
@@ -11,9 +11,9 @@ struct VideoTarget: Sendable {
   let scale: OutputScale?
   let overwrites: Bool
 
-  /// Refuses a run whose output would have no place, or would replace its input.
+  /// Refuses a run whose output could not be written, or would replace its input.
   func check(against source: VideoSource) throws {
-    // The name tells the container.
+    // The name determines the container.
     _ = try VideoWriter(to: path, size: PixelSize(width: 64, height: 64), rate: FrameRate(25))
     try source.check(output: path)
     guard path != "-" else { return }
@@ -31,12 +31,13 @@ struct VideoTarget: Sendable {
     guard size.width <= 32768, size.height <= 32768 else {
       throw MediaError(
         code: .encodingFailed,
-        message: "--scale-output makes images of \(size); at most 32768 pixels a side are written")
+        message:
+          "--scale-output gives images of \(size); at most 32768 pixels a side are supported")
     }
     return size
   }
 
-  /// The tracks to carry over from a source.
+  /// The tracks of a source to copy.
   func tracks(of source: VideoSource, _ selection: FrameSelection) -> VideoTracks? {
     guard case .file(let path) = source else { return nil }
     var tracks = VideoTracks(
@@ -47,7 +48,7 @@ struct VideoTarget: Sendable {
 
   /// Creates the folder of the output.
   ///
-  /// - Returns: the folders that were not there, the outermost first.
+  /// - Returns: the folders that were created, the outermost first.
   func createFolder() throws -> [String] {
     guard path != "-" else { return [] }
     let folders = try missingFolders()
@@ -62,7 +63,7 @@ struct VideoTarget: Sendable {
     return folders
   }
 
-  /// Deletes folders that were created and hold nothing.
+  /// Deletes folders that were created and are empty.
   static func removeEmpty(_ folders: [String]) {
     for folder in folders.reversed() { unsafe rmdir(folder) }
   }
@@ -98,6 +99,6 @@ struct VideoTarget: Sendable {
 }
 
 extension String {
-  /// The text with a small first letter, as a reason within a sentence.
+  /// The text with a lowercase first letter, as a reason within a sentence.
   fileprivate var lowercasedFirst: String { prefix(1).lowercased() + dropFirst() }
 }

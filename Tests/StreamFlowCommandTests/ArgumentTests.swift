@@ -36,7 +36,7 @@ import Testing
   }
 
   @Test(
-    "A command that is none names the one that was meant",
+    "An unknown command suggests a similar one",
     arguments: [
       ("generat", "error: there is no command 'generat'; did you mean 'streamflow generate'?\n"),
       ("GENERATE", "error: there is no command 'GENERATE'; did you mean 'streamflow generate'?\n"),

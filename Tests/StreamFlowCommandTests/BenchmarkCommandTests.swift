@@ -89,7 +89,7 @@ import Testing
         })
     }
     let markdown = try String(contentsOfFile: "\(folder)/quick.md", encoding: .utf8)
-    #expect(markdown.contains("![quick](quick.svg)") && markdown.contains("times the first"))
+    #expect(markdown.contains("![quick](quick.svg)") && markdown.contains("speedup"))
     #expect(try checkChart("\(folder)/quick.svg").contains("2 in flight, int8"))
   }
 
@@ -172,7 +172,7 @@ import Testing
     for (arguments, words) in [
       (["--rounds", "0"], "--rounds must be 1 to 1000, got 0"),
       (["--seconds", "0"], "--seconds must be above 0"),
-      (["--peers", "x"], "--suite ablation and efficiency"),
+      (["--peers", "x"], "--suite ablation or efficiency"),
       (["--references", "x"], "--suite quality"),
       (["--suite", "quality", "--references", "nowhere"], "Scripts/benchmarks/references.py"),
       (["--suite", "quality", "--size", "64"], "own size"),

@@ -92,7 +92,7 @@ import Testing
         + "'fox fox fox fox fox fox fox fox' was cut\n")
   }
 
-  @Test("A model that says nothing of itself is adopted once, and known from then on")
+  @Test("A model without a known schedule is adopted once, and known from then on")
   func adopt() throws {
     let fixture = URL(filePath: #filePath).deletingLastPathComponent()
       .appending(path: "../StreamFlowTests/Fixtures/models/sd").standardizedFileURL.path
@@ -121,7 +121,7 @@ import Testing
     #expect(refused.status == 64 && refused.error.contains("has none; choose onetimeNegative"))
     let impossible = try run(["adopt", "mine", "--steps", "1"])
     #expect(impossible.status == 64 && impossible.error.contains("takes 2 to 1000 steps, got 1"))
-    #expect(try run(["adopt", "mine"]).error.contains("Missing what to write down"))
+    #expect(try run(["adopt", "mine"]).error.contains("Missing a default to store"))
   }
 
   @Test("Nothing is overwritten unless asked; the same seed gives the same bytes")

@@ -136,10 +136,10 @@ import Testing
       ),
       (
         [try file("a", [0, 1]), try file("b", [2], of: 5)],
-        "'a' is of a run of 4 images and 'b' of one of 5"
+        "'a' belongs to a run of 4 images and 'b' to one of 5"
       ),
       ([try file("a", [4])], "names image 4 of 4"),
-      ([(name: "a", contents: Data("{}\n".utf8))], "'a', line 1 is no line of a manifest"),
+      ([(name: "a", contents: Data("{}\n".utf8))], "'a', line 1 is not a line of a manifest"),
       ([(name: "a", contents: Data())], "name no image"),
     ] {
       let error = try #require(throws: CommandFailure.self) { try MergedManifest(files) }

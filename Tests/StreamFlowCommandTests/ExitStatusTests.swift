@@ -25,7 +25,7 @@ import Testing
     + MediaError.Code.allCases.map { MediaError(code: $0, message: "words") }
     + HubError.Code.allCases.map { HubError($0, "words") }
 
-  @Test("Only failures that no user can mend end with the status of the program's own")
+  @Test("Only failures that no user can fix end with the status of an internal error")
   func generic() {
     let generic = Self.errors.filter { ExitStatus.of($0).rawValue == EX_SOFTWARE }.map(Self.name)
     #expect(

@@ -33,9 +33,6 @@ import Testing
       for line in lines where line.contains("streamflow ") && line.hasPrefix("  ") {
         #expect(help.contains("\n\(line)\n"), "\(name): \(line)")
       }
-      if ["generate", "transform", "inspect", "benchmark"].contains(name) {
-        #expect(!help.contains("unless said"), "\(help)")
-      }
     }
   }
 

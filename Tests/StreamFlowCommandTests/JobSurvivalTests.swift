@@ -124,7 +124,7 @@ import Testing
       (["--state", "\(runner.folder.path)/s", "--results", results], false),
     ] {
       let outcome = try Self.brief(runner, arguments)
-      let count = outcome.components(separatedBy: "jobs end with the server").count - 1
+      let count = outcome.components(separatedBy: "jobs are lost when the server stops").count - 1
       #expect(count == (isSaid ? 1 : 0), "\(outcome)")
     }
     #expect(try runner.files("results").isEmpty)
@@ -148,7 +148,7 @@ import Testing
     return try text()
   }
 
-  @Test("SIGTERM beyond the grace answers who waits: 503, and an error event in a stream")
+  @Test("SIGTERM beyond the grace period answers clients: 503, or an error event in a stream")
   func grace() async throws {
     let runner = try CommandRunner()
     let server = try JobServer(runner, [], grace: 0)

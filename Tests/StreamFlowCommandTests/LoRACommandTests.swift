@@ -54,7 +54,7 @@ import Testing
         "Delta weights: delta.safetensors:2.0, LoRA: a:b.safetensors:-0.5"))
   }
 
-  @Test("A LoRA is told by kind, rank and layers, without a model")
+  @Test("A LoRA is described by kind, rank and layers, without a model")
   func inspected() throws {
     let outcome = try runner.run(["inspect", "a:b.safetensors"])
     #expect(

@@ -91,7 +91,7 @@ import Testing
     }
   }
 
-  @Test("A '/' or an existing folder makes a folder of any name; a file is none")
+  @Test("A '/' or an existing folder makes a folder of any name; a file is not a folder")
   func folders() throws {
     #expect(try generate("--output", "x.webp/").status == 0)
     #expect(try generate("--output", "x.webp").status == 0)

@@ -159,7 +159,7 @@ import Testing
   @Test(
     "A mistake is one line and an exit code",
     arguments: [
-      (["pull", "name"], [:], 64, "error: 'name' is no model of a hub; expected org/name"),
+      (["pull", "name"], [:], 64, "error: 'name' is not the name of a model; expected org/name"),
       (["pull", "org/name", "--revision", "../x"], [:], 64, "error: '../x' is not a revision"),
       (
         ["pull", "org/name"], ["HF_HUB_OFFLINE": "1"], 69,

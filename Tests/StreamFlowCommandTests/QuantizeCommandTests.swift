@@ -48,6 +48,6 @@ import Testing
     #expect(plan.status != 0 && plan.error.contains("windows"), "\(plan.error)")
     _ = try runner.folder.write([1], as: "file")
     let place = try runner.run(["quantize", "starter", "--output", "file/x"])
-    #expect(place.status != 0 && place.error.contains("choose another place"), "\(place.error)")
+    #expect(place.status != 0 && place.error.contains("choose another path"), "\(place.error)")
   }
 }

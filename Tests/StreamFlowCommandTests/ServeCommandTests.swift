@@ -3,7 +3,7 @@ import Foundation
 import Testing
 
 @Suite(.tags(.process)) struct ServeCommandTests {
-  @Test("It says where it listens, answers, and ends well when it is told to, live streams and all")
+  @Test("It prints its address, answers, and ends cleanly on a signal, live streams included")
   func lifetime() throws {
     let runner = try CommandRunner()
     let server = try ServerProcess(
@@ -27,7 +27,7 @@ import Testing
     process.terminate()
     process.waitUntilExit()
     #expect(process.terminationStatus == 0 && process.terminationReason == .exit)
-    // Whoever watches does not hold it up as long as the grace is.
+    // A watching client does not delay the end until the grace period is over.
     #expect(ContinuousClock.now - start < .seconds(300))
     #expect(try !runner.files("").contains { $0.hasPrefix("streamflow-results-") })
   }

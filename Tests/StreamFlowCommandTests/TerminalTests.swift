@@ -41,7 +41,7 @@ import Testing
     #expect(remaining.secondsLeft(total: 100, at: 8.6) == nil)
     remaining.record(done: 3, at: 9)
     #expect(remaining.secondsLeft(total: 100, at: 9) == 48.5)
-    // It goes on between two steps, and never below nothing.
+    // It continues between two steps, and never falls below 0.
     #expect(remaining.secondsLeft(total: 100, at: 9.25) == 48.25)
     #expect(remaining.secondsLeft(total: 4, at: 20) == 0)
     #expect(remaining.secondsLeft(total: 3, at: 9) == nil)

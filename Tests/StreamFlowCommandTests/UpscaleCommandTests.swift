@@ -58,7 +58,7 @@ import Testing
     #expect(pictures.count == 1 && pictures[0]["source"] as? String == "images/wide.png")
   }
 
-  @Test("An input that is no image is told, and the others are made")
+  @Test("An input that is not an image is reported, and the others are upscaled")
   func broken() throws {
     _ = try folder.write(Array("no image".utf8), as: "images/broken.png")
     let outcome = try runner.run(["upscale", "images", "--scale", "2", "--contact-sheet", "s.png"])
@@ -122,7 +122,7 @@ import Testing
       (["upscale"], 64, "Missing an input"),
       (["upscale", wide, "--scale", "3"], 64, "--scale"),
       (["upscale", wide, "--resume"], 64, "--resume tells images apart by their seeds"),
-      (["upscale", wide, "--precision", "int8"], 64, "--precision int8 and --weights are for"),
+      (["upscale", wide, "--precision", "int8"], 64, "--precision int8 and --weights are not"),
       (["upscale", "nowhere.png"], 66, "there is no file or folder 'nowhere.png'"),
       (["upscale", wide, "--upscaler", "nowhere.safetensors"], 66, "nowhere.safetensors"),
       (["upscale", wide, "--upscaler", "model.pth"], 65, "convert it to safetensors"),
@@ -131,17 +131,17 @@ import Testing
         ["upscale", wide, "--upscaler", "x2.safetensors"], 64,
         "ask for 2, or choose another upscaler (--upscaler, --scale)"
       ),
-      (["upscale", wide, "--upscaler-blend", "x2.safetensors:0.5"], 64, "name the first with"),
+      (["upscale", wide, "--upscaler-blend", "x2.safetensors:0.5"], 64, "name it with"),
       (
         ["upscale", wide, "--upscaler", "x2.safetensors", "--upscaler-blend", "x2.safetensors:2"],
-        64, "mixes 0 to 1"
+        64, "must be 0 to 1"
       ),
       (["upscale", wide, "--output", wide, "--overwrite"], 64, "would replace the input"),
-      (["generate", "a fox", "--upscaler", "x2.safetensors"], 64, "is named and not used"),
+      (["generate", "a fox", "--upscaler", "x2.safetensors"], 64, "--upscaler is not used"),
       (["generate", "a fox", "--upscale", "8"], 64, "--upscale"),
       (["generate", "a fox", "--hires", "1"], 64, "--hires"),
       (["generate", "a fox", "--hires", "2:0"], 64, "--hires"),
-      (["generate", "a fox", "--hires-steps", "3"], 64, "those of --hires"),
+      (["generate", "a fox", "--hires-steps", "3"], 64, "--hires-steps needs --hires"),
     ] as [([String], Int32, String)] {
       let outcome = try runner.run(arguments)
       #expect(outcome.status == status, "\(arguments): \(outcome.error)")

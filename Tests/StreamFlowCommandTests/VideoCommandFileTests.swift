@@ -132,7 +132,7 @@ import Testing
       #expect(streams.first == "video,4", "\(streams)")
       #expect(streams.count == (name == "clip.mp4" ? 2 : 1))
       #expect(
-        outcome.output.contains("sound: aac omitted") == (name != "clip.mp4"), "\(outcome.output)")
+        outcome.output.contains("audio: aac omitted") == (name != "clip.mp4"), "\(outcome.output)")
     }
     for (name, input) in [("r.mp4", "- 'a fox' < clip.mp4"), ("n.mp4", "<(cat clip.mp4) 'a fox'")] {
       #expect(try shell("streamflow video -o \(name) \(quick) \(input)").status == 0)

@@ -53,7 +53,7 @@ import Testing
     }
   }
 
-  @Test("Every frame of a file comes out in order, as long as it was, with its sound")
+  @Test("The output has every frame of a file in order, with its duration and audio")
   func file() throws {
     try makeClip("clip.mp4")
     let outcome = try video(

@@ -3,34 +3,35 @@ internal import FlowModels
 internal import Foundation
 internal import StreamFlow
 
-/// One way to make images, to be timed against others.
+/// A configuration that is timed against others.
 struct BenchmarkCase: Codable, Equatable {
   /// Its number in the report.
   var number: String
-  /// What it is, in a few words.
+  /// A short description.
   var label: String
   /// The autoencoder: `auto`, `full`, `tiny`, or a path.
   var vae = "auto"
   /// `f32` or `int8`.
   var precision = "f32"
-  /// The rows of a tick: images in flight, times two where guidance takes two rows.
+  /// The number of batch rows of a tick: the images in flight, times two if guidance takes two
+  /// rows.
   var stages = 1
-  /// The rows of the network's engine, if not those of a tick.
+  /// The number of rows of the network's engine, if it differs from a tick's.
   var engineRows: Int?
-  /// The images of a run of the decoder, if not the rows of a tick.
+  /// The number of images of a decoder run, if it differs from the rows of a tick.
   var decodeRows: Int?
   var steps = 4
   /// `none`, `full`, `onetime-negative`.
   var guidance = "none"
   var guidanceScale: Float = 1
-  /// Denoising strength, where an image goes in.
+  /// Denoising strength, for image-to-image.
   var strength: Double?
   var width: Int
   var height: Int
-  /// Who makes them, if not this program: the words that start it.
+  /// The command that starts the peer which generates the images, if it is not this program.
   var peer: [String]?
 
-  /// One image's request.
+  /// The request of one image.
   func request(of checkpoint: Checkpoint, schedule: ScheduleChoice, seed: UInt64)
     -> GenerationRequest
   {
@@ -47,7 +48,7 @@ struct BenchmarkCase: Codable, Equatable {
     return request
   }
 
-  /// An image to start from: two gradients.
+  /// An input image: two gradients.
   private static func source(width: Int, height: Int) -> PixelImage {
     var pixels: [UInt8] = []
     for y in 0..<height {
@@ -61,15 +62,15 @@ struct BenchmarkCase: Codable, Equatable {
   }
 }
 
-/// What a run of a case cost.
+/// The cost of a run of a case.
 struct BenchmarkSample: Codable, Equatable {
   var pictures: Int
   var seconds: Double
   /// Processor seconds of all threads.
   var cpuSeconds: Double
-  /// Energy of the processor's package, where the system tells it.
+  /// The energy of the processor package, if the system states it.
   var joules: Double?
-  /// The most memory the process ever had resident.
+  /// The peak resident memory of the process.
   var peakBytes: Int
 
   var rate: Double { Double(pictures) / seconds }

@@ -26,7 +26,7 @@ enum BenchmarkChart {
     return document(title: title, subtitle: unit, width: width, height: height, body: body)
   }
 
-  /// A line for each name over shared places on the x axis, both axes logarithmic.
+  /// A line for each name over a shared x axis, both axes logarithmic.
   static func lines(
     title: String, unit: String, places: [String],
     _ lines: [(label: String, values: [Double?])]
@@ -74,8 +74,7 @@ enum BenchmarkChart {
           """
       }
     }
-    // Names beside the ends of their lines, from the top down; those that would lie on each other
-    // are moved apart.
+    // The names at the ends of their lines, from the top down; overlapping names are moved apart.
     let ends = lines.enumerated().compactMap { index, line in
       line.values.enumerated().reversed().lazy.compactMap { place, value in
         value.flatMap { $0 > 0 ? (index: index, x: x(place), y: y($0)) : nil }
@@ -129,7 +128,7 @@ enum BenchmarkChart {
 
   private static func number(_ value: Double) -> String { String(format: "%.1f", value) }
 
-  /// A figure with three digits that say something.
+  /// A number with three significant digits.
   static func significant(_ value: Double) -> String {
     let digits = value >= 100 ? 0 : value >= 10 ? 1 : value >= 1 ? 2 : value >= 0.1 ? 3 : 4
     return String(format: "%.\(digits)f", value)

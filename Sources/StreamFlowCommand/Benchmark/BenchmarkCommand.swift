@@ -7,15 +7,15 @@ internal import FlowModels
 internal import Foundation
 internal import StreamFlow
 
-/// `streamflow benchmark`: how fast this machine makes images, and what makes it faster.
+/// `streamflow benchmark`: the throughput of this machine, and what improves it.
 struct BenchmarkCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "benchmark",
     abstract: "Measure how fast this machine generates images, and what makes it faster.",
     discussion: """
-      Every way runs in a process of its own; they are timed in turns after a warm-up, and the \
-      median of the rounds counts. The table is printed; with --output it is also written to a \
-      folder, with a chart and all figures. The quick suite takes about a minute.
+      Each configuration runs in a process of its own. They are timed interleaved after a warm-up, \
+      and the median of the rounds is reported. The table is printed; with --output it is also \
+      written to a folder, with a chart and all figures. The quick suite takes about a minute.
 
       Examples:
         streamflow benchmark
@@ -26,15 +26,15 @@ struct BenchmarkCommand: AsyncParsableCommand {
       """)
 
   @Option(
-    help: "The model as --model takes it elsewhere.",
+    help: "A model, in any form that --model accepts.",
     completion: .file())
   var model = "starter"
 
   @Option(
     help: """
-      quick (one at a time, in flight together, int8), ablation (what each part brings), efficiency \
-      (processor time, energy, memory), resolution (several sizes), quality (whether what is faster \
-      changes the images).
+      quick (one at a time, in flight together, int8), ablation (the effect of each part), \
+      efficiency (processor time, energy, memory), resolution (several sizes), quality (whether \
+      faster configurations changes the images).
       """)
   var suite = BenchmarkSuite.quick
 
@@ -47,10 +47,10 @@ struct BenchmarkCommand: AsyncParsableCommand {
   @Option(help: "Images in flight (default: by the size).")
   var stages = StageCount(rows: nil)
 
-  @Option(help: "Number of times that each way is timed.")
+  @Option(help: "Number of times that each configuration is timed.")
   var rounds = 5
 
-  @Option(help: "Approximate seconds that each way is timed in a round.")
+  @Option(help: "Approximate seconds per configuration and round.")
   var seconds = 3.0
 
   @Option(help: "Sampling schedule (default: the model's).")
@@ -58,13 +58,14 @@ struct BenchmarkCommand: AsyncParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "What starts the peers of ablation and efficiency: Scripts/benchmarks/peer.py and its Python.",
+      "The command of the peers of ablation and efficiency: a Python and "
+        + "Scripts/benchmarks/peer.py.",
       valueName: "command"))
   var peers: String?
 
   @Option(
     help: ArgumentHelp(
-      "A folder of references for quality; without, images are only compared.",
+      "A folder of references for quality; without it, images are only compared with each other.",
       valueName: "folder"),
     completion: .directory)
   var references: String?
@@ -103,13 +104,13 @@ struct BenchmarkCommand: AsyncParsableCommand {
       throw ValidationError("--seconds must be above 0, got \(seconds)")
     }
     if peers != nil, suite != .ablation, suite != .efficiency {
-      throw ValidationError("--peers are those of --suite ablation and efficiency")
+      throw ValidationError("--peers needs --suite ablation or efficiency")
     }
     if references != nil, suite != .quality {
-      throw ValidationError("--references are those of --suite quality")
+      throw ValidationError("--references needs --suite quality")
     }
     if suite == .quality, !sizes.isEmpty {
-      throw ValidationError("--suite quality is of the model's own size")
+      throw ValidationError("--suite quality runs at the model's own size; omit --size")
     }
   }
 
@@ -159,8 +160,8 @@ struct BenchmarkCommand: AsyncParsableCommand {
     if !sizes.isEmpty { return sizes.map { PixelSize(width: $0, height: $0) } }
     let checkpoint = try Checkpoint.named(model)
     guard suite == .resolution else { return [checkpoint.nativeSize] }
-    // A small network's attention is over all places of large latents: beyond a few hundred pixels
-    // it is not what the model is for.
+    // A small network attends over all positions of large latents: beyond a few hundred pixels it
+    // is outside of what the model is made for.
     let most = checkpoint.nativeSize.width < 256 ? 256 : 1024
     return [64, 128, 256, 512, 1024].filter { $0 <= most }
       .map { PixelSize(width: $0, height: $0) }
@@ -242,7 +243,7 @@ struct BenchmarkCommand: AsyncParsableCommand {
     if (try? checkpoint.quantized(from: scales)) != nil {
       ways.append(way("\(rows) in flight, int8", steps: steps) { $0.precision = "int8" })
     }
-    // A model that is best without guidance is asked what it does to it.
+    // A model with a default scale of 1 is measured with guidance too.
     let scale = guidance.scale == 1 ? 2 : guidance.scale
     let others: [(String, Guidance)] = [
       guidance.scale == 1

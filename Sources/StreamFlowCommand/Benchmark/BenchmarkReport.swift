@@ -1,8 +1,8 @@
 internal import Foundation
 
-/// A study in JSON, Markdown and charts.
+/// A benchmark as JSON, Markdown and charts.
 struct BenchmarkReport: Codable {
-  /// One size of it.
+  /// The results at one size.
   struct Part: Codable {
     let width: Int
     let height: Int
@@ -15,7 +15,7 @@ struct BenchmarkReport: Codable {
   var parts: [Part] = []
   var quality: [QualityStudy.Row] = []
 
-  /// The files of the study by name.
+  /// The files of the report by name.
   func files() throws -> [(name: String, bytes: [UInt8])] {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
@@ -32,7 +32,7 @@ struct BenchmarkReport: Codable {
 
   /// The report in Markdown.
   ///
-  /// - Parameter hasChart: whether the chart lies beside it as a file.
+  /// - Parameter hasChart: whether the chart is a file beside it.
   func markdown(hasChart: Bool) -> String {
     var text = "# \(suite.capitalized): \(model)\n\n"
     text += "\(machine.line).\n\n    \(machine.command)\n\n"
@@ -48,7 +48,9 @@ struct BenchmarkReport: Codable {
   private func table(_ part: Part) -> String {
     guard let first = part.results.first else { return "" }
     let hasEnergy = part.results.contains { $0.samples.contains { $0.joules != nil } }
-    var header = ["", "way", "images/s, median (10 %, 90 %)", "times the first", "CPU s per image"]
+    var header = [
+      "", "configuration", "images/s, median (10 %, 90 %)", "speedup", "CPU s per image",
+    ]
     if hasEnergy { header.append("J per image") }
     header.append("peak memory")
     return BenchmarkTable(header: header, rows: part.results.map { row($0, first, hasEnergy) }).text
@@ -89,14 +91,15 @@ struct BenchmarkReport: Codable {
       }
       return [
         row.label, "\(row.pictures)", "\(row.largestDifference)",
-        String(format: "%.3f", row.meanDifference), ratio ?? "the same",
+        String(format: "%.3f", row.meanDifference), ratio ?? "identical",
         String(format: "%.4f", row.meanSsim), share(row.topOne, row), share(row.topFive, row),
         row.referencePsnr.map { String(format: "%.2f dB", $0) } ?? "",
       ]
     }
     return BenchmarkTable(
       header: [
-        "way", "images", "largest difference", "mean difference", "PSNR, mean (least)", "SSIM",
+        "configuration", "images", "largest difference", "mean difference", "PSNR, mean (minimum)",
+        "SSIM",
         "top-1", "top-5", "PSNR to the reference",
       ], rows: rows
     ).text
@@ -120,7 +123,7 @@ struct BenchmarkReport: Codable {
         part.results.first { $0.entry.number == number }?.medianRate
       }
       let entry = part.results.first { $0.entry.number == number }?.entry
-      // How many are in flight differs from size to size.
+      // The number of images in flight differs between sizes.
       let label = entry.map { $0.label.replacing("\($0.stages) in flight", with: "in flight") }
       return (label: label ?? number, values: values)
     }

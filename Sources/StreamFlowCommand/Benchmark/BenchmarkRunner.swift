@@ -1,17 +1,18 @@
 internal import Foundation
 
-/// Times cases in turns, A B C A B C, so that what else the machine does befalls all alike.
+/// Times cases interleaved, A B C A B C, so that other load on the machine affects all alike.
 struct BenchmarkRunner {
-  /// How often each is timed.
+  /// The number of times that each case is timed.
   let rounds: Int
-  /// About how long each is timed in a round.
+  /// The approximate seconds per case and round.
   let secondsPerRun: Double
-  /// Whether processes stay between rounds; those of a large model have not room beside each other.
+  /// Whether processes live on between rounds; processes of a large model do not fit beside each
+  /// other.
   let keepsProcesses: Bool
   let command: (BenchmarkCase) -> [String]
   let progress: (String) -> Void
 
-  /// Times them all; what fails is told, and the rest goes on.
+  /// Times all cases; failures are reported, and the others continue.
   func callAsFunction(_ cases: [BenchmarkCase]) throws -> [BenchmarkResult] {
     var results = cases.map(BenchmarkResult.init)
     var workers: [Int: BenchmarkWorker] = [:]
@@ -42,7 +43,7 @@ struct BenchmarkRunner {
     return results
   }
 
-  /// The first run of so many images as take about the time of one: whole ticks of them.
+  /// The first run with a number of images that takes about the given time, in whole ticks.
   private func first(_ worker: BenchmarkWorker, _ entry: BenchmarkCase) throws -> BenchmarkSample {
     let together = max(entry.stages / (entry.guidance == "full" ? 2 : 1), 1)
     let sample = try worker.run(together)
@@ -52,7 +53,7 @@ struct BenchmarkRunner {
   }
 }
 
-/// What came of a case.
+/// The result of a case.
 struct BenchmarkResult: Codable {
   let entry: BenchmarkCase
   var readySeconds: Double?
@@ -73,13 +74,13 @@ struct BenchmarkResult: Codable {
 
   var medianRate: Double? { rates.isEmpty ? nil : Statistics.quantile(rates, 0.5) }
 
-  /// The speedup over another: the ratio of the median rates, which are what the table shows.
+  /// The speedup over another result: the ratio of the median rates, which the table shows.
   func speedup(over other: BenchmarkResult) -> Double? {
     guard let rate = medianRate, let base = other.medianRate else { return nil }
     return rate / base
   }
 
-  /// Of something an image costs, the median.
+  /// The median of a cost per image.
   func median(_ cost: (BenchmarkSample) -> Double?) -> Double? {
     let costs = samples.compactMap(cost)
     return costs.isEmpty ? nil : Statistics.quantile(costs, 0.5)
@@ -87,7 +88,7 @@ struct BenchmarkResult: Codable {
 }
 
 enum Statistics {
-  /// A quantile, between neighbors in proportion (Hyndman and Fan, 1996, type 7).
+  /// A quantile with linear interpolation between neighbors (Hyndman and Fan, 1996, type 7).
   static func quantile(_ values: [Double], _ fraction: Double) -> Double {
     let sorted = values.sorted()
     let place = fraction * Double(sorted.count - 1)

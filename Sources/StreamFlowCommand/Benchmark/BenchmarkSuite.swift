@@ -2,31 +2,32 @@ internal import ArgumentParser
 internal import FlowCore
 internal import StreamFlow
 
-/// Which study is run.
+/// A benchmark suite.
 enum BenchmarkSuite: String, CaseIterable, ExpressibleByArgument {
-  /// One at a time, in flight together, in 8 bits.
+  /// One at a time, in flight together, int8.
   case quick
-  /// What each part of the whole brings (the paper's Figure 4).
+  /// The effect of each part (the paper's Figure 4).
   case ablation
   /// Images per second, processor time, energy, memory (Table 1).
   case efficiency
   /// Sizes from 64 to 1024 pixels (Figure 5).
   case resolution
-  /// Whether what is faster makes other images (Table 2).
+  /// Whether faster configurations generate other images (Table 2).
   case quality
 }
 
-/// The cases of a study, of one model at one size.
+/// The cases of a suite, for one model at one size.
 struct BenchmarkCases {
   let width: Int
   let height: Int
   let steps: Int
-  /// The images in flight.
+  /// The number of images in flight.
   let stages: Int
   let hasFull: Bool
   let hasTiny: Bool
   let hasInt8: Bool
-  /// Whether a row of the network fills the machine, so that an engine of more rows is of no use.
+  /// Whether one row of the network uses the whole machine, so that an engine of more rows brings
+  /// nothing.
   let runsSingly: Bool
   let peers: [BenchmarkPeer]
 
@@ -88,7 +89,7 @@ struct BenchmarkCases {
     return entry
   }
 
-  /// The same in 8 bits, where there are scales.
+  /// The same in int8, if there are scales.
   private func int8(_ entry: BenchmarkCase) -> [BenchmarkCase] {
     guard hasInt8 else { return [] }
     var entry = entry
@@ -128,15 +129,15 @@ struct BenchmarkCases {
   }
 }
 
-/// A program that others would use.
+/// Another program to compare with.
 struct BenchmarkPeer {
   let label: String
   let command: [String]
   let readsFullAutoencoder: Bool
 
-  /// The peers that the script beside the package times.
+  /// The peers that the repository's script times.
   ///
-  /// - Parameter python: the words that start it: a Python and the script.
+  /// - Parameter python: the command: a Python and the script.
   static func all(_ words: [String]) -> [BenchmarkPeer] {
     [
       ("diffusers-vanilla", "diffusers, a loop, guidance 7.5, full autoencoder", true),

@@ -1,16 +1,16 @@
-/// A Markdown table whose columns are aligned, so that it reads well as plain text too.
+/// A Markdown table with aligned columns, so that it is readable as plain text too.
 struct BenchmarkTable {
   let header: [String]
   let rows: [[String]]
 
-  /// The table and an empty line.
+  /// The table, followed by an empty line.
   ///
   /// Short rows are filled with empty cells.
   var text: String {
     let all = ([header] + rows).map { row in
       row + Array(repeating: "", count: max(header.count - row.count, 0))
     }
-    // What failed has a long reason in one cell, which no column is as wide as.
+    // A failure has a long reason in one cell, which does not count for the width of the column.
     let sound = all.filter { row in !row.contains { $0.hasPrefix("failed:") } }
     let widths = header.indices.map { column in
       max(sound.map { $0[column].count }.max() ?? 0, 1)

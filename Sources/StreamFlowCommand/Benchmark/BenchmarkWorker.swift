@@ -1,7 +1,7 @@
 internal import Foundation
 internal import Synchronization
 
-/// A process that runs one case, as often as it is told.
+/// A process that runs one case repeatedly.
 final class BenchmarkWorker {
   struct Failure: Error, CustomStringConvertible {
     let description: String
@@ -14,11 +14,12 @@ final class BenchmarkWorker {
   private let output = Pipe()
   private var buffer = Data()
 
-  /// Those that run now, by their process identifiers.
+  /// The running processes, by their identifiers.
   private static let running = Mutex<Set<Int32>>([])
 
-  /// Ends all that run, at once: they leave nothing half-written, and a signal that this process
-  /// ignores, they ignore too.
+  /// Kills all running processes.
+  ///
+  /// They leave nothing half-written, and they inherit this process's ignored signals.
   static func stopAll() {
     running.withLock { for identifier in $0 { kill(identifier, SIGKILL) } }
   }
@@ -28,7 +29,7 @@ final class BenchmarkWorker {
     let error: String?
   }
 
-  /// Starts it and waits until it is ready.
+  /// Starts the process and waits until it is ready.
   ///
   /// - Parameter command: the program and its arguments.
   init(_ command: [String]) throws {
@@ -43,7 +44,8 @@ final class BenchmarkWorker {
     let identifier = process.processIdentifier
     _ = Self.running.withLock { $0.insert(identifier) }
     if Task.isCancelled { kill(identifier, SIGKILL) }
-    // The end that the process reads is its own now: without it, its end ends our writing.
+    // The child has its own copy of the read end. With ours closed, writing fails when the child
+    // exits.
     try? input.fileHandleForReading.close()
     try? output.fileHandleForWriting.close()
     readySeconds = try answer(Answer.self).ready ?? 0
@@ -51,13 +53,13 @@ final class BenchmarkWorker {
 
   deinit { end() }
 
-  /// Makes so many images.
+  /// Generates a number of images.
   func run(_ count: Int) throws -> BenchmarkSample {
     try input.fileHandleForWriting.write(contentsOf: Data("run \(count)\n".utf8))
     return try answer(BenchmarkSample.self)
   }
 
-  /// Ends it, and waits until it has gone with all its memory.
+  /// Ends the process, and waits until it has released its memory.
   func end() {
     try? input.fileHandleForWriting.close()
     if process.isRunning { process.waitUntilExit() }
@@ -72,7 +74,7 @@ final class BenchmarkWorker {
     let decoder = JSONDecoder()
     while true {
       let line = try nextLine()
-      // Libraries of peers print on standard output too.
+      // Libraries of peers print to standard output too.
       guard line.first == UInt8(ascii: "{") else { continue }
       if let answer = try? decoder.decode(Answer.self, from: line), let error = answer.error {
         throw Failure(description: error)
@@ -94,7 +96,7 @@ final class BenchmarkWorker {
         try Task.checkCancellation()
         throw Failure(
           description: "ended with \(process.terminationStatus) before it answered "
-            + "(STREAMFLOW_BENCHMARK_LOG=1 shows what it says)")
+            + "(STREAMFLOW_BENCHMARK_LOG=1 shows its output)")
       }
       buffer += data
     }

@@ -5,10 +5,10 @@ internal import Foundation
 internal import StreamFlow
 
 /// `streamflow benchmark-worker`: one case of a benchmark in a process of its own, so that its
-/// memory is its own.
+/// memory can be measured.
 ///
-/// It says `{"ready": SECONDS}`, and for each line `run N` on standard input what N images cost.
-/// Peers speak the same.
+/// It prints `{"ready": SECONDS}`, and for each line `run N` of standard input the cost of N
+/// images. Peers use the same protocol.
 struct BenchmarkWorkerCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "benchmark-worker", abstract: "One case of `streamflow benchmark`.",
@@ -23,7 +23,7 @@ struct BenchmarkWorkerCommand: AsyncParsableCommand {
   @Option(help: "The sampling schedule.")
   var schedule = ScheduleChoice.automatic
 
-  @Option(help: "Where the scales of int8 are.")
+  @Option(help: "The file of the int8 scales.")
   var scales: String?
 
   @Option(help: "The number of threads.")
@@ -59,7 +59,7 @@ struct BenchmarkWorkerCommand: AsyncParsableCommand {
       cache: ignoresCache ? nil : try CacheCommand.cache { Terminal.warning($0) })
     let generator = try Generator(checkpoint: checkpoint, options: options, engines: engines)
     try await generator.prepare()
-    // Once through everything, with as few steps as there can be, before anything is timed.
+    // One warm-up run of all parts, with the smallest possible number of steps.
     var seed: UInt64 = 0
     func requests(_ count: Int, steps: Int? = nil) -> [GenerationRequest] {
       (0..<count).map { _ in
@@ -72,7 +72,7 @@ struct BenchmarkWorkerCommand: AsyncParsableCommand {
     for count in Set([1, work.stages]) {
       let stream: ImageStream
       do { stream = try await generator.images(for: requests(count, steps: 1)) } catch {
-        // A schedule of windows takes a step of each.
+        // A piecewise schedule needs a step for each window.
         stream = try await generator.images(for: requests(count))
       }
       for try await _ in stream {}

@@ -3,7 +3,7 @@ internal import FlowOpenVINO
 internal import Foundation
 internal import StreamFlow
 
-/// What a figure was measured on.
+/// The machine of a measurement.
 struct MachineDescription: Codable {
   let processor: String
   let instructions: [String]
@@ -55,7 +55,7 @@ struct MachineDescription: Codable {
     #endif
   }
 
-  /// One line for a report.
+  /// A line for a report.
   var line: String {
     let memory = Double(memoryBytes) / Double(1 << 30)
     let list = instructions.isEmpty ? "" : " (\(instructions.joined(separator: ", ")))"

@@ -1,12 +1,12 @@
 internal import Foundation
 
-/// What this process has used so far.
+/// The resources that this process has used so far.
 struct ProcessMeter {
   private let start = ContinuousClock.now
   private let cpu = Self.cpuSeconds
   private let energy = Self.microjoules
 
-  /// What was used since, for so many images.
+  /// The resources used since, divided by the number of images.
   func sample(pictures: Int) -> BenchmarkSample {
     let seconds = (ContinuousClock.now - start).seconds
     var joules: Double?
@@ -40,7 +40,7 @@ struct ProcessMeter {
     #endif
   }
 
-  /// Running average power limit counters of all packages (Linux, where they may be read).
+  /// Running average power limit counters of all packages (Linux, if they are readable).
   private static var microjoules: Double? {
     let folder = "/sys/class/powercap"
     let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []

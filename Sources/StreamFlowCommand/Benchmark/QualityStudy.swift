@@ -5,10 +5,10 @@ internal import FlowModels
 internal import Foundation
 internal import StreamFlow
 
-/// Whether what is faster makes other images: pixel by pixel against the plain run, and by which
-/// reference each is nearest to.
+/// Whether faster configurations generate other images: pixel by pixel against the plain run, and
+/// by the nearest reference of each image.
 struct QualityStudy {
-  /// One way to make the images.
+  /// A configuration.
   struct Way {
     let label: String
     var precision = "f32"
@@ -21,21 +21,23 @@ struct QualityStudy {
   struct Row: Codable {
     let label: String
     let pictures: Int
-    /// Of all pixels' channels, against the first row.
+    /// Over all channels of all pixels, against the first row.
     let largestDifference: Int
     let meanDifference: Double
-    /// Peak signal to noise against the first row, in decibels; nothing where nothing differs.
+    /// Peak signal-to-noise ratio against the first row, in decibels; nil if the images are
+    /// identical.
     let meanPsnr: Double?
     let leastPsnr: Double?
     /// Structural similarity to the first row (Wang et al., 2004).
     let meanSsim: Double
-    /// The shares of images nearest to their own reference, and with it among the nearest five.
+    /// The shares of images whose own reference is the nearest, or among the nearest five.
     let topOne: Double?
     let topFive: Double?
-    /// Peak signal to noise against the reference, in decibels.
+    /// Peak signal-to-noise ratio against the reference, in decibels.
     let referencePsnr: Double?
 
-    /// Half of the 95 % interval of a share of so many (normal approximation of the binomial).
+    /// Half of the 95 % confidence interval of a share (normal approximation of the binomial
+    /// distribution).
     func error(of share: Double) -> Double {
       1.96 * (share * (1 - share) / Double(max(pictures, 1))).squareRoot()
     }
@@ -100,11 +102,11 @@ struct QualityStudy {
   }
 }
 
-/// How two images of one size differ.
+/// The difference of two images of one size.
 struct ImageDifference {
   let largest: Int
   let mean: Double
-  /// The mean of the squares.
+  /// The mean squared difference.
   let squaredError: Double
 
   init(_ left: PixelImage, _ right: PixelImage) {
@@ -121,7 +123,7 @@ struct ImageDifference {
     squaredError = Double(squares) / count
   }
 
-  /// Peak signal to noise in decibels; 100 where nothing differs.
+  /// Peak signal-to-noise ratio in decibels; 100 for identical images.
   var psnr: Double {
     guard squaredError > 0 else { return 100 }
     return 10.0 * log10(65025.0 / squaredError)
@@ -134,7 +136,7 @@ func structuralSimilarity(_ left: PixelImage, _ right: PixelImage) -> Double {
   let (first, second) = (luma(left), luma(right))
   let (width, height) = (left.width, left.height)
   let side = min(8, width, height)
-  // The squares of 1 and 3 hundredths of the greatest luma.
+  // The squares of 1 % and 3 % of the maximum luma.
   let small = 2.55 * 2.55
   let large = 7.65 * 7.65
   var (sum, count) = (0.0, 0)

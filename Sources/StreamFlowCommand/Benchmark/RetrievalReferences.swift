@@ -3,10 +3,10 @@ internal import FlowCore
 internal import FlowMedia
 internal import Foundation
 
-/// Things that images may show, on backgrounds of one color, and which one each prompt asks for.
+/// Reference subjects on backgrounds of one color, and the one that each prompt describes.
 ///
-/// A folder with `references.json` and the sheet of transparent images that it names
-/// (`Scripts/benchmarks/references.py` makes it).
+/// A folder with `references.json` and the sheet of transparent images that it names (made by
+/// `Scripts/benchmarks/references.py`).
 struct RetrievalReferences {
   private struct File: Decodable {
     struct Prompt: Decodable {
@@ -25,7 +25,7 @@ struct RetrievalReferences {
   /// The prompts.
   let prompts: [String]
   private let wanted: [(thing: Int, background: Int)]
-  /// For each background the things upon it.
+  /// For each background, the subjects on it.
   private let pictures: [[[UInt8]]]
 
   init(folder: String) throws {
@@ -35,8 +35,8 @@ struct RetrievalReferences {
       file = try JSONDecoder().decode(File.self, from: Data(contentsOf: URL(filePath: path)))
     } catch {
       throw ValidationError(
-        "'\(path)' does not hold references for the quality suite; Scripts/benchmarks/references.py "
-          + "makes them")
+        "'\(path)' does not hold references for the quality suite; "
+          + "Scripts/benchmarks/references.py makes them")
     }
     let bytes: [UInt8]
     do { bytes = try Array(Data(contentsOf: URL(filePath: "\(folder)/\(file.sheet)"))) } catch {
@@ -49,7 +49,7 @@ struct RetrievalReferences {
         png: bytes, background: RGBColor(red: color[0], green: color[1], blue: color[2]))
       let rows = (file.things.count + columns - 1) / max(columns, 1)
       guard side > 0, columns > 0, sheet.width >= side * columns, sheet.height >= side * rows else {
-        throw ValidationError("'\(path)': the sheet is smaller than its things")
+        throw ValidationError("'\(path)': the sheet is too small for its subjects")
       }
       return file.things.indices.map { thing in
         let (top, left) = (thing / columns * side, thing % columns * side)
@@ -64,14 +64,17 @@ struct RetrievalReferences {
     for prompt in file.prompts {
       guard file.things.indices.contains(prompt.thing),
         file.backgrounds.indices.contains(prompt.background)
-      else { throw ValidationError("'\(path)': '\(prompt.prompt)' asks for what is not there") }
+      else {
+        throw ValidationError(
+          "'\(path)': '\(prompt.prompt)' names a subject that is not on the sheet")
+      }
     }
     prompts = file.prompts.map(\.prompt)
     wanted = file.prompts.map { ($0.thing, $0.background) }
   }
 
-  /// How many things are nearer to an image, by squared error, than the one that its prompt asks
-  /// for; and how near that one is, in decibels.
+  /// How many subjects are nearer to an image, by squared error, than the one that its prompt
+  /// describes, and the distance of that one in decibels.
   func rank(of picture: PixelImage, prompt: Int) -> (place: Int, psnr: Double) {
     let (thing, background) = wanted[prompt]
     let errors = pictures[background].map { Self.squaredError(picture.pixels, $0) }
