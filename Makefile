@@ -38,6 +38,7 @@ test-browser: setup
 
 lint:
 	$(FORMAT) lint --strict --parallel --recursive $(SOURCES)
+	@Scripts/lint-words.sh
 
 format:
 	$(FORMAT) --in-place --parallel --recursive $(SOURCES)

@@ -15,7 +15,7 @@ let package = Package(
         .enableUpcomingFeature("ExistentialAny"), .enableUpcomingFeature("MemberImportVisibility"),
         .enableUpcomingFeature("InternalImportsByDefault"),
       ],
-      // valgrind gives up on debug information of this form.
+      // valgrind cannot read debug information of this form.
       linkerSettings: [.unsafeFlags(["-Xlinker", "-s"])])
   ]
 )

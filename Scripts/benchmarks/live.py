@@ -57,8 +57,8 @@ for _ in range(o.rounds):
     for name, way in WAYS.items():
         results[name].append(run(way))
 base = statistics.median(r["frames_per_second"] for r in results["one at a time"])
-print(f"{o.model}, {o.size} px, {o.precision}, {n} steps, {o.frames} frames, {o.rounds} rounds in turns")
-print("| way | pictures/s | spread | times | latency p50, p95 ms | gap median, longest ms |\n|---|---|---|---|---|---|")
+print(f"{o.model}, {o.size} px, {o.precision}, {n} steps, {o.frames} frames, {o.rounds} interleaved rounds")
+print("| configuration | images/s | spread | speedup | latency p50, p95 ms | gap median, longest ms |\n|---|---|---|---|---|---|")
 for name, rounds in results.items():
     rates = sorted(r["frames_per_second"] for r in rounds)
     middle = statistics.median(rates)

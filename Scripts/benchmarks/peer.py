@@ -213,7 +213,7 @@ def main():
     try:
         peer = make(options)
         peer.pictures(1, steps=1)
-    except Exception as error:  # whatever a library throws, the benchmark goes on without this peer
+    except Exception as error:  # whatever a library throws, the benchmark continues without this peer
         say(answer, error=f"{type(error).__name__}: {error}"[:300])
         raise SystemExit(1) from error
     say(answer, ready=time.perf_counter() - start)

@@ -101,7 +101,7 @@ def main():
             rates[name].append(run())
 
     print(f"64 px, {options.steps} steps, {options.count} pictures, median of {options.rounds} "
-          f"rounds in turns; torch {torch.__version__}, diffusers {diffusers.__version__}, "
+          f"interleaved rounds; torch {torch.__version__}, diffusers {diffusers.__version__}, "
           f"transformers {transformers.__version__}, {torch.get_num_threads()} threads")
     ours = rates["streamflow, guidance 1"]
     for name, values in rates.items():

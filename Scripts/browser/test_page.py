@@ -354,7 +354,7 @@ def what_the_server_refuses_is_told_at_its_field(page, server):
     page.set("#custom-size", "64000x64")
     page.find("#prompt").send_keys("sleeping face")
     page.wait("the error", "return document.getElementById('size-error')?.checkVisibility()")
-    page.errors()  # Chromium writes down each refusal.
+    page.errors()  # Chromium logs each refusal.
 
 
 def a_drawing_is_answered(page, server):
@@ -383,7 +383,7 @@ def a_drawing_is_answered(page, server):
     page.wait("the numbers", "return document.getElementById('live-rate').textContent !== '–'")
     page.find("#live-toggle").click()
     time.sleep(0.3)
-    assert page.status()["streams"] == [], "the stream goes on"
+    assert page.status()["streams"] == [], "the stream continues"
 
 
 def the_webcam_is_answered(page, server):
@@ -496,7 +496,7 @@ def a_restarted_server_is_found_again(page, server):
     page.wait_for_live_picture(before)
     page.find("#live-toggle").click()
     time.sleep(0.3)
-    page.errors()  # Chromium writes down each connection that failed.
+    page.errors()  # Chromium logs each failed connection.
 
 
 def the_prompt_has_the_focus(page, server):
@@ -517,13 +517,13 @@ def escape_stops(page, server):
     page.wait("no work", "return !document.getElementById('order').dataset.busy")
     deadline = time.monotonic() + page.patience
     while page.status()["queue"]["requests"]:
-        assert time.monotonic() < deadline, "the server goes on"
+        assert time.monotonic() < deadline, "the server still runs"
         time.sleep(0.05)
     page.open("live")
     page.find("#live-toggle").click()
     page.wait_for_live_picture(0)
     page.press(Keys.ESCAPE)
-    assert page.text("#live-toggle") == "Start", "the stream goes on"
+    assert page.text("#live-toggle") == "Start", "the stream continues"
 
 
 def a_count_and_the_time_left_are_shown(page, server):

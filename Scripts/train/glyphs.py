@@ -115,7 +115,7 @@ def is_held_out(glyph, color):
 
 
 def other_names(glyphs):
-    """Names of things that are not among the glyphs and share no word with them: for plain pictures."""
+    """Names of things that are not among the glyphs and share no word with them: for plain images."""
     known = {word for glyph in glyphs for phrase in glyph.names + glyph.keywords for word in phrase.split()}
     known |= set(COLORS) | {"background", "on", "a", "an", "of"}
     names = [plain(entry["en"].strip(":")) for c, entry in emoji.EMOJI_DATA.items() if core(c) is not None]

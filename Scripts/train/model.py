@@ -106,7 +106,7 @@ class Starter:
 
     @torch.no_grad()
     def encode_pictures(self, pictures):
-        """Scaled latents of (count, height, width, 3) 8-bit pictures."""
+        """Scaled latents of (count, height, width, 3) 8-bit images."""
         made = [
             self.vae.encode(torch.from_numpy(part).permute(0, 3, 1, 2).float() / 127.5 - 1).latents
             for part in [pictures[start:start + 20] for start in range(0, len(pictures), 20)]]

@@ -50,7 +50,7 @@ def parse():
     arguments.add_argument("--empty", type=float, default=0.05, help="share of empty captions")
     arguments.add_argument("--unknown", type=float, default=0.04, help="share of plain images")
     arguments.add_argument("--look-minutes", type=float, default=5, help="of the run in which heads are trained where to look")
-    arguments.add_argument("--look", type=float, default=0.1, help="weight of what they are told")
+    arguments.add_argument("--look", type=float, default=0.1, help="weight of the attention loss")
     arguments.add_argument("--pairs", type=Path, help="pairs from reflow.py to train on besides")
     arguments.add_argument("--pair-share", type=float, default=0.5)
     arguments.add_argument("--seed", type=int, default=1)

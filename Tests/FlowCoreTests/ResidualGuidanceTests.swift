@@ -81,7 +81,7 @@ import Testing
       var schedule = PiecewiseFlowSchedule()
       schedule.prediction = prediction
       let plan = try schedule.plan(stepCount: 4, solver: .euler)
-      // At scale 0 the residual side alone steers: the end is the reference's last marginal.
+      // At scale 0 only the residual prediction counts: the end is the reference's last marginal.
       let field = KnownField { x, _, _ in x * 1.7 - 0.2 }
       let end = try Self.end(
         plan, .selfNegative(scale: 0), reference: reference, field: field)

@@ -110,7 +110,7 @@ import Testing
   }
 
   @Test(
-    "Where the noise that a step replaces shrinks with it, data comes out as spread as it is",
+    "Where the noise that a step replaces shrinks with it, the data keeps its spread",
     arguments: [
       .stochasticCurved(rate: .ddpm), .overshooting(), .stochastic(.stable), .stochastic(.euler),
       .stochastic(StochasticEquation(noise: .stable, step: .euler)),

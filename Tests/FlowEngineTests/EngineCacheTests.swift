@@ -204,7 +204,7 @@ import Testing
     #expect(try await origin(2, cache) == .compiled)
   }
 
-  @Test("An engine beyond the limit by itself is compiled, reported and not stored")
+  @Test("An engine that alone exceeds the limit is compiled, reported and not stored")
   func large() async throws {
     let told = Mutex<[String]>([])
     let cache = EngineCache(folder: cacheFolder, limit: .bytes(100)) { line in

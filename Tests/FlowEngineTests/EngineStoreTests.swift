@@ -145,7 +145,7 @@ import Testing
     #expect(reports.withLock { $0.last?.contains("cannot be used") } == true)
   }
 
-  @Test("Who gave up does not begin a compilation; what is there is given all the same")
+  @Test("A cancelled task starts no compilation; existing programs are still returned")
   func cancelled() async throws {
     let backend = PlainBackend()
     let store = EngineStore(backends: [backend])

@@ -145,7 +145,7 @@ extension PullTests {
     #expect("fuchs, Ä, 狐, 🦊‍🟦".printable == "fuchs, Ä, 狐, 🦊‍🟦")
   }
 
-  @Test("A revision that is not there is told from a repository that is not")
+  @Test("A missing revision and a missing repository are different errors")
   func revision() async throws {
     let hub = try FakeHub([]) { _, _ in .init(404, headers: ["X-Error-Code": "RevisionNotFound"]) }
     #expect(await error(hub)?.message.contains("has no revision 'main'") ?? false)
@@ -211,7 +211,7 @@ extension PullTests {
     #expect(hub.downloads.isEmpty)
   }
 
-  @Test("A list that is none, another commit, and a hash that changes are refused")
+  @Test("An invalid list, another commit, and a hash that changes are refused")
   func hostileAnswers() async throws {
     let lists = [
       "not JSON", "{}", "[]", #"{"sha":"../..","siblings":[]}"#, #"{"sha":"main","siblings":[]}"#,

@@ -119,7 +119,7 @@ import Testing
     #expect(throws: HubError.self) { try pipeline(["unet", "vae"], ["vae/config.json"]) }
   }
 
-  @Test("An index that is none, or names parts outside the folder, is no danger")
+  @Test("An invalid index, or one that names parts outside the folder, does no harm")
   func hostileIndex() throws {
     let paths = ["model_index.json", "unet/config.json"]
     for text in ["", "[]", "null", "\"x\""] {

@@ -187,7 +187,7 @@ import Testing
     #expect(names("snapshots").isEmpty && names("refs").isEmpty)
   }
 
-  @Test("One damaged download is mended by a second")
+  @Test("A damaged download is repeated")
   func damagedOnce() async throws {
     let hub = try FakeHub(Self.pipeline) { request, count in
       request.target.hasSuffix("safetensors") && count == 0

@@ -101,7 +101,7 @@ import Testing
     #expect(red[4] == [255, 2, 2, 255, 255, 255, 255])
   }
 
-  @Test("A file appears whole or not at all, and replaces another only when told")
+  @Test("A file appears whole or not at all, and replaces another only on request")
   func atomic() throws {
     let folder = try TemporaryFolder()
     let path = "\(folder.path)/a.png"

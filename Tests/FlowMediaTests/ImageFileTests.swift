@@ -47,7 +47,7 @@ import Testing
     #expect(black.pixels[3..<6] == [10, 4, 44] && white.pixels[3..<6] == [215, 209, 249])
   }
 
-  @Test("EXIF of any bytes is an orientation, upright where it says nothing sound")
+  @Test("EXIF of any bytes gives an orientation, upright if it is invalid")
   func hostileEXIF() throws {
     let sound: [UInt8] = [
       0x49, 0x49, 42, 0, 8, 0, 0, 0, 1, 0, 0x12, 1, 3, 0, 1, 0, 0, 0, 6, 0, 0, 0,

@@ -98,7 +98,7 @@ import Testing
     #expect(frames.count == 50 && rate == FrameRate(30))
     let places = Array(0..<30) + (10..<30).map { 3 * $0 }
     #expect(frames.map(\.timestamp) == places.map { rate.time(ofFrame: $0) })
-    // A constant rate is still there for who asks for it.
+    // A constant rate is still available.
     let even = try await clips.frames(of: .file(file), FrameSelection(rate: FrameRate(30))).frames
     #expect(abs(even.count - 90) <= 2 && even[60].image == even[61].image)
   }
@@ -119,7 +119,7 @@ import Testing
     #expect(abs(start / .seconds(1) - 1) < 0.03, "\(start)")
   }
 
-  @Test("Raw and y4m streams are read, the latter's size and rate told by itself")
+  @Test("Raw and y4m streams are read, y4m with its own size and rate")
   func streams() async throws {
     let size = PixelSize(width: 33, height: 17)
     for (name, rate) in [("a.rgb", FrameRate(10)), ("a.y4m", FrameRate(30_000, per: 1001))] {

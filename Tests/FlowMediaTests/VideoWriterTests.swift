@@ -142,7 +142,7 @@ import Testing
     #expect(try await write(2, to: "a.mp4", options: options).tracks == [])
   }
 
-  @Test("A file that is there is replaced only when told")
+  @Test("An existing file is replaced only on request")
   func overwriting() async throws {
     _ = try clips.folder.write([1, 2, 3], as: "a.mp4")
     let error = await #expect(throws: MediaError.self) { try await write(1, to: "a.mp4") }

@@ -23,7 +23,7 @@ import Testing
     #expect(options.isLoopback == isLoopback)
   }
 
-  @Test("Answers tell browsers to keep them from other sites, and say nothing of other requests")
+  @Test("Answers tell browsers to keep them from other sites, and do not disclose other requests")
   func headers() async throws {
     let server = try await RunningServer.shared()
     let host = "localhost:\(server.port)"

@@ -95,7 +95,7 @@ import Testing
     try Data(repeating: 0x41, count: 1_900_000).write(to: file)
     let process = Process()
     process.executableURL = URL(filePath: Self.curl)
-    // Without 100 Continue it would wait for a minute, beyond what it may take in all.
+    // Without 100 Continue it would wait for a minute, beyond the timeout of the request.
     process.arguments = [
       "--silent", "--verbose", "--stderr", log.path, "--output", answer.path,
       "--header", "Expect: 100-continue", "--expect100-timeout", "60", "--max-time", "50",

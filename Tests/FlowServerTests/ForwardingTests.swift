@@ -168,7 +168,7 @@ import Testing
     ] { #expect(url.path(path) == expected) }
   }
 
-  @Test("Which addresses are proxies, and what is none")
+  @Test("Addresses of proxies, valid and invalid")
   func proxies() throws {
     func contains(_ proxies: [String], _ address: String) throws -> Bool {
       try TrustedProxies(proxies).contains(try #require(Authority(host: address)?.address))

@@ -227,7 +227,7 @@ import Testing
       $0.limits.writeTime = .seconds(1)
       $0.limits.connectionCountPerAddress = 2
     }
-    // Two that are in: whoever comes meanwhile is refused.
+    // With two admitted, a third is refused.
     func admitted() throws -> LoopbackClient {
       while true {
         let client = try LoopbackClient(port: server.port)

@@ -2,7 +2,7 @@ import Testing
 
 @testable import FlowServer
 
-/// What is said of forms that are none, or ask for too much.
+/// Errors of invalid forms, and of forms beyond the limits.
 extension MultipartFormTests {
   private func message(
     _ body: [UInt8], _ type: String = Self.type, count: Int = 64, size: Int = 8192
@@ -15,7 +15,7 @@ extension MultipartFormTests {
   }
 
   @Test(
-    "A Content-Type that is none of a form is refused in words",
+    "A Content-Type of something other than a form is refused with a message",
     arguments: [
       ("", "the body must be multipart/form-data, got ''"),
       ("application/json", "the body must be multipart/form-data, got 'application/json'"),
@@ -149,7 +149,7 @@ extension MultipartFormTests {
     #expect(message(bytes).hasPrefix(expected))
   }
 
-  @Test("Header lines that are not UTF-8 and text that is none are refused")
+  @Test("Header lines and text that are not UTF-8 are refused")
   func encodings() throws {
     let bytes = Array("--abc\r\nA: ".utf8) + [0xFF] + Array("\r\n\r\nx\r\n--abc--".utf8)
     #expect(

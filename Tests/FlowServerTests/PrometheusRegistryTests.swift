@@ -155,7 +155,7 @@ import Testing
     #expect(samples() == ["m 0.5"])
     registry.gauge("m", help: "now read", labels: []) { 7 }
     #expect(samples() == ["m 7"])
-    // Whoever is read may use the registry.
+    // A collector may use the registry while it is read.
     registry.gauge("m", help: "now read") { [registry] in Double(registry.text().count * 0) }
     registry.gauge("n", help: "", labels: [("a", "b")]) { nil }
     registry.gauge("m", help: "now read") { 8 }
@@ -192,7 +192,7 @@ import Testing
     #expect(types.count == 4 && Set(types).count == 4)
   }
 
-  @Test("Beyond the most series, further ones are counted as one")
+  @Test("Beyond the maximum number of series, further ones are counted as one")
   func bound() throws {
     let registry = PrometheusRegistry(maximumSeriesCount: 3)
     for number in 0..<100 {

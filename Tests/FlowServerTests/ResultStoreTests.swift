@@ -102,7 +102,7 @@ import Testing
   }
 
   @Test(
-    "A path of a request that is no name is none",
+    "A request path that is not a name has no result",
     arguments: [
       "", ".png", "../../etc/passwd", "0123456789abcdef0123456789abcdef",
       "0123456789abcdef0123456789abcdef.gif", "0123456789abcdef0123456789abcdef.png/",

@@ -228,7 +228,7 @@ import Testing
   }
 
   @Test(
-    "Names and origins that are none are refused at the start",
+    "Invalid names and origins are refused at the start",
     arguments: [
       (
         ["http://x"], [],

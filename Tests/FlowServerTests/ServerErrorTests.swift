@@ -54,7 +54,7 @@ import Testing
   /// Failures of the server whose words are of sizes and numbers only.
   private static let plain: Set<String> = ["memoryInsufficient", "notFinite"]
 
-  @Test("A model that cannot be read is nobody's fault who asks, whatever is wrong with it")
+  @Test("A model that cannot be read is never the client's fault")
   func loading() {
     for code in ModelError.Code.allCases where code != .memoryInsufficient {
       let answer = ServerError(loading: ModelError(code: code, message: Self.secret))

@@ -134,7 +134,7 @@ import Testing
     await server.stop()
   }
 
-  @Test("A WebSocket takes frames and settings, and gives images and what is said of them")
+  @Test("A WebSocket takes frames and settings, and sends images and their descriptions")
   func socket() async throws {
     let server = try await RunningServer.shared()
     let id = try Self.open(server.port)

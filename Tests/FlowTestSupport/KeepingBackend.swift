@@ -19,7 +19,7 @@ final class KeepingBackend: Backend {
 
   /// - Parameters:
   ///   - backend: the backend that does the work.
-  ///   - byteCount: the most bytes of weights of the engines that are kept.
+  ///   - byteCount: the maximum bytes of weights of the engines that are kept.
   init(_ backend: any Backend, byteCount: Int) {
     (self.backend, self.byteCount) = (backend, byteCount)
   }

@@ -2,7 +2,7 @@ public import FlowCore
 
 /// A velocity field that is a formula: what a stream must come to is known.
 public struct KnownField: VelocityField {
-  /// The most rows of a tick.
+  /// The maximum number of rows of a tick.
   public let rowCapacity: Int
   /// The rows of each tick so far.
   public private(set) var ticks: [Int] = []

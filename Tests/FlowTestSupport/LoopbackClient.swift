@@ -39,7 +39,7 @@ public final class LoopbackClient {
   ///
   /// - Parameters:
   ///   - port: where.
-  ///   - timeout: the most seconds that a read waits.
+  ///   - timeout: the maximum seconds that a read waits.
   public init(port: Int, timeout: Int = 60) throws {
     signal(SIGPIPE, SIG_IGN)
     #if canImport(Darwin)
@@ -81,7 +81,7 @@ public final class LoopbackClient {
   /// Says that nothing more will be sent.
   public func finishSending() { shutdown(descriptor, Int32(SHUT_WR)) }
 
-  /// Reads on; nothing at the end, or where nothing comes in time.
+  /// Reads more; nil at the end, or after the timeout.
   public func read() -> [UInt8] {
     if !received.isEmpty {
       defer { received = [] }

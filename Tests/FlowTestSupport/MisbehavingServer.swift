@@ -21,7 +21,7 @@ public final class MisbehavingServer: Sendable {
     public var headers: [String: String]
     /// The body.
     public var body: [UInt8]
-    /// After so many bytes of the body the connection is cut.
+    /// The connection is closed after this number of bytes of the body.
     public var cut: Int?
     /// Whether the connection stays open, and silent, instead of being cut.
     public var hangs = false

@@ -16,7 +16,7 @@ public final class PlainBackend: Backend {
     public var compiled = 0
     /// Graphs loaded from files.
     public var loaded = 0
-    /// The most compilations at one time.
+    /// The maximum number of concurrent compilations.
     public var atOnce = 0
 
     /// Creates counts.
@@ -88,7 +88,7 @@ public final class PlainBackend: Backend {
     return PlainGraph(module)
   }
 
-  /// Takes a graph as it is: a file holds nothing of it.
+  /// Compiles a graph; a file does not contain it.
   public func load(
     _ file: EngineFile, of module: GraphModule, on device: Device, _ options: EngineOptions
   ) throws(EngineError) -> any CompiledGraph {

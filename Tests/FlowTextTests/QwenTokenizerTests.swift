@@ -95,7 +95,7 @@ import Testing
     #expect(tokenizer.encode("a <|im_end|> b", in: .qwen3, length: 7).cut?.hasSuffix("b") == true)
   }
 
-  @Test("A text is split into words as the expression has it, and no character is left out")
+  @Test("A text is split into words by the expression, and no character is lost")
   func words() throws {
     let cases = [
       "it's  'Sfoo'": ["it", "'s", " ", " '", "Sfoo", "'"],

@@ -114,7 +114,7 @@ import Testing
   }
 
   @Test(
-    "BREAK is a word by itself, in upper case, inside of brackets too",
+    "BREAK is a separate word in upper case, inside brackets too",
     arguments: [
       ("a BREAK b", ["a", "b"]), ("a  BREAK\n b", ["a", "b"]), ("a,BREAK,b", ["a,", ",b"]),
       ("BREAK", ["", ""]), ("a BREAK BREAK b", ["a", "", "b"]), ("(a BREAK b)", ["a", "b"]),
@@ -147,7 +147,7 @@ import Testing
     }
   }
 
-  @Test("A hundred thousand brackets are read in no time")
+  @Test("A hundred thousand brackets are parsed fast")
   func deep() {
     let brackets = String(repeating: "[", count: 100_000)
     #expect(Self.stretches(brackets + "a").map(\.text) == ["a"])

@@ -57,7 +57,7 @@ enum InstructionCounts {
     guard grown.isEmpty, absent.isEmpty else {
       throw Failure(
         description: (grown.map { "\($0) takes over 5 % more instructions than '\(path)' says" }
-          + absent.map { "'\(path)' says nothing of \($0)" }).joined(separator: "\n")
+          + absent.map { "'\(path)' does not contain \($0)" }).joined(separator: "\n")
           + "\nmake it cheaper again, or accept it with --write and say why in the commit")
     }
   }
