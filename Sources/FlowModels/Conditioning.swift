@@ -34,6 +34,19 @@ package final class Conditioning: Sendable {
     self.chunkCount = chunkCount
   }
 
+  /// The same with more inputs, which belong to one image and not to its prompt.
+  package func adding(_ inputs: [Input]) -> Conditioning {
+    guard !inputs.isEmpty else { return self }
+    return Conditioning(
+      inputs: self.inputs + inputs, timeInputs: timeInputs, chunkCount: chunkCount)
+  }
+
+  private init(inputs: [Input], timeInputs: [Input], chunkCount: Int) {
+    self.inputs = inputs
+    self.timeInputs = timeInputs
+    self.chunkCount = chunkCount
+  }
+
   /// The elements of an input, or nil if there is none with that name.
   package func elements(of name: PortName) -> ContiguousArray<Float>? {
     inputs.first { $0.name == name }?.elements

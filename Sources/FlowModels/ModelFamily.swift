@@ -39,6 +39,9 @@ package protocol ModelFamily: Sendable {
   func imageTokenCount(latentPixels: Int) -> Int
   /// The family's own shift of flow matching, if it replaces the one of the scheduler's file.
   func timeShift(stepCount: Int, imageTokenCount: Int) -> TimeShift?
+  /// Whether the network reads a mask and the latents of the masked image: the input
+  /// ``maskedImageInput``, `[rows, 1 + channels, height, width]`.
+  var readsMaskedImage: Bool { get }
   /// Whether the network reads the guidance scale itself.
   var readsGuidanceScale: Bool { get }
   /// Whether an absent negative prompt is a conditioning of zeros instead of an encoded empty text.
@@ -109,6 +112,10 @@ extension ModelFamily {
   package var spacing: FlowMatchingSchedule.Spacing { .diffusers }
   package func imageTokenCount(latentPixels: Int) -> Int { latentPixels / 4 }
   package var variant: String? { nil }
+  package var readsMaskedImage: Bool { false }
+  /// The input of networks that read a masked image: the mask, 1 where the image is repainted, and
+  /// the latents of the image without that part.
+  package var maskedImageInput: PortName { "masked_image" }
   package func layerParts(ofOriginal name: String) -> LayerParts? {
     layerName(ofOriginal: name).map { LayerParts($0) }
   }

@@ -101,7 +101,7 @@ struct GenerateCommand: AsyncParsableCommand {
         outputOptions, imageCount: work.imageCount, isJSON: reportOptions.json)
       let store = try engines.engines()
       let generator = try sampling.generator(
-        checkpoint, engines: store, guidance: sample.guidance, imageCount: work.imageCount)
+        checkpoint, engines: store, request: sample, imageCount: work.imageCount)
       let finish = try await self.finish(
         generator, on: store, imported: imported?.settings, sampling: sampling)
       if outputOptions.resume, sampling.hasRandomSeed,

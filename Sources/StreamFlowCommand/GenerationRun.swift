@@ -29,6 +29,12 @@ protocol ImageWork: Sendable {
   func name(of index: Int) -> String
   /// The input file of an image, if any.
   func source(of index: Int) -> String?
+  /// An image as it is written.
+  func finished(_ image: GeneratedImage, at index: Int) throws -> PixelImage
+}
+
+extension ImageWork {
+  func finished(_ image: GeneratedImage, at index: Int) throws -> PixelImage { image.image }
 }
 
 /// One run of `streamflow generate` or `transform`: requests images, writes them, and reports.
@@ -169,11 +175,12 @@ struct GenerationRun {
             }
             guard let picture = try await current.iterator.next() else { break }
             let index = current.indices[picture.index]
+            let image = try work.finished(picture, at: index)
             let path = try output.write(
-              picture.image, index: index, name: work.name(of: index),
+              image, index: index, name: work.name(of: index),
               parameters: generator.parameters(of: picture))
             try manifest?.append(index, path: path, request: picture.request)
-            if output.wantsSheet { pictures[index] = picture.image }
+            if output.wantsSheet { pictures[index] = image }
             written.append(
               Written(
                 file: path, source: work.source(of: index), prompt: picture.request.prompt,

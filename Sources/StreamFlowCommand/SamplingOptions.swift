@@ -173,9 +173,9 @@ struct SamplingOptions: ParsableArguments {
 }
 
 extension SamplingOptions {
-  /// A generator for a number of images.
+  /// A generator for a number of images like a request's.
   func generator(
-    _ checkpoint: Checkpoint, engines: EngineStore, guidance: Guidance, imageCount: Int
+    _ checkpoint: Checkpoint, engines: EngineStore, request: GenerationRequest, imageCount: Int
   ) throws -> Generator {
     var options = GeneratorOptions()
     (options.width, options.height) = (chosenWidth, chosenHeight)
@@ -183,7 +183,7 @@ extension SamplingOptions {
     (options.skippedTextLayers, options.decodeTiling) = (clipSkip ?? 0, vaeTile)
     // The smallest number of groups, of equal size, so that the last one is not smaller.
     let capacity = Generator.rowCapacity(of: checkpoint, options)
-    let rows = guidance.rowsPerStep
+    let rows = try checkpoint.peakRowCount(of: request)
     let together = max(capacity / rows, 1)
     let groups = max((imageCount + together - 1) / together, 1)
     if stages.rows == nil { options.rowCapacity = (imageCount + groups - 1) / groups * rows }

@@ -4,8 +4,12 @@ public import StreamFlow
 
 /// Options of image-to-image generation, of `transform` and `video`.
 struct SourceOptions: ParsableArguments {
-  @Option(help: "Denoising strength, above 0 up to 1; 1 ignores the input.")
-  var strength = 0.5
+  @Option(
+    help: """
+      Denoising strength, above 0 up to 1; 1 ignores the input (default: 0.5; 0.75 with a mask, 1 \
+      where an image is extended, and the method's with --method).
+      """)
+  var strength: Double?
 
   @Option(
     help: """
@@ -20,7 +24,7 @@ struct SourceOptions: ParsableArguments {
   var background = ColorArgument(color: .white)
 
   func validate() throws {
-    guard strength > 0, strength <= 1 else {
+    if let strength, !(strength > 0 && strength <= 1) {
       throw ValidationError("--strength must be above 0 and at most 1, got \(strength)")
     }
   }

@@ -4,22 +4,26 @@ internal import FlowMedia
 internal import Foundation
 internal import StreamFlow
 
-/// `streamflow transform`: image-to-image.
+/// `streamflow edit`, also called `transform`: image-to-image, inpainting and editing.
 struct TransformCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "transform", abstract: "Image-to-image generation.",
+    commandName: "edit", abstract: "Image-to-image generation, inpainting and editing.",
     discussion: """
       Takes PNG and JPEG files, and folders of them; the last argument is the prompt. Other images \
       in a folder are skipped and listed. An input is never replaced. The number of steps is the \
       same for every strength.
 
       Examples:
-        streamflow transform photo.jpg "an octopus on a yellow background"
-        streamflow transform photo.jpg "a fox" --strength 0.7 --count 4
-        streamflow transform images/ more.png "sushi" --fit contain
-        streamflow transform a.png "a fox" --guidance self-negative --cfg 1.5
-        streamflow transform photo.jpg "a fox" --output - > fox.png
-      """)
+        streamflow edit photo.jpg "an octopus on a yellow background"
+        streamflow edit photo.jpg "a fox" --strength 0.7 --count 4
+        streamflow edit images/ more.png "sushi" --fit contain
+        streamflow edit a.png "a fox" --guidance self-negative --cfg 1.5
+        streamflow edit photo.jpg "a fox" --output - > fox.png
+        streamflow edit photo.jpg "a rocket" --mask mask.png --mask-padding 32
+        streamflow edit fox.png "a fox on a red background" --source-prompt "a fox on a blue \
+      background"
+        streamflow edit fox.png "a fox" --extend left=64,right=64
+      """, aliases: ["transform"])
 
   @Argument(
     help: ArgumentHelp(
@@ -29,6 +33,9 @@ struct TransformCommand: AsyncParsableCommand {
 
   @OptionGroup(title: "Model") var modelOptions: ModelOptions
   @OptionGroup(title: "Source") var sourceOptions: SourceOptions
+  @OptionGroup(title: "Mask") var maskOptions: MaskOptions
+  @OptionGroup(title: "Region") var regionOptions: RegionOptions
+  @OptionGroup(title: "Editing") var methodOptions: MethodOptions
 
   @Option(name: [.customShort("n"), .long], help: "Number of images of each input.")
   var count = 1
@@ -42,13 +49,13 @@ struct TransformCommand: AsyncParsableCommand {
   func validate() throws {
     guard words.count >= 2 else {
       throw ValidationError(
-        "Missing an input and a prompt. Try: streamflow transform photo.jpg \"a fox\"")
+        "Missing an input and a prompt. Try: streamflow edit photo.jpg \"a fox\"")
     }
     let manager = FileManager.default
     guard !manager.fileExists(atPath: words[words.count - 1]) else {
       if words.count == 2, !manager.fileExists(atPath: words[0]) {
         throw ValidationError(
-          "The input comes first, the prompt last. Try: streamflow transform \(words[1]) "
+          "The input comes first, the prompt last. Try: streamflow edit \(words[1]) "
             + "\"\(words[0])\"")
       }
       throw ValidationError(
@@ -59,6 +66,9 @@ struct TransformCommand: AsyncParsableCommand {
       throw ValidationError("--count must be 1 to 1000000, got \(count)")
     }
     try upscaleOptions.check()
+    if regionOptions.maskPadding != nil, maskOptions.mask == nil {
+      throw ValidationError("--mask-padding needs --mask")
+    }
   }
 
   func run() async throws {
@@ -66,15 +76,22 @@ struct TransformCommand: AsyncParsableCommand {
       let inputs = try words.dropLast().map(TransformInput.init)
       let files = inputs.flatMap(\.files)
       let checkpoint = try engineOptions.applied(to: modelOptions.checkpoint())
-      let request = sampling.request(words[words.count - 1], of: checkpoint, spacing: .uniform)
+      var request = sampling.request(words[words.count - 1], of: checkpoint, spacing: .uniform)
+      let defaults = methodOptions.defaults(of: checkpoint)
+      if let defaults { sampling.take(defaults, methodOptions, into: &request) }
+      var sampling = sampling
       var source = SourceList(
-        files: files, count: count, sample: request, options: sourceOptions)
+        files: files, count: count, sample: request, options: sourceOptions,
+        edits: InputEdits(
+          mask: maskOptions, region: regionOptions,
+          strength: sourceOptions.strength ?? defaults?.strength,
+          size: try sampling.size(of: checkpoint, extending: regionOptions.extend, files: files)))
       let output = try ImageOutput(
         outputOptions, imageCount: source.imageCount, isJSON: reportOptions.json,
         inputs: files, names: (0..<source.imageCount).map { [source] in source.name(of: $0) })
       let engines = try engineOptions.engines()
       let generator = try sampling.generator(
-        checkpoint, engines: engines, guidance: request.guidance, imageCount: source.imageCount)
+        checkpoint, engines: engines, request: request, imageCount: source.imageCount)
       let finish = ImageFinish(upscaling: try await upscaleOptions.upscaling(on: engines))
       if outputOptions.resume, sampling.hasRandomSeed,
         let seed = ResumedRun.firstSeed(
@@ -99,10 +116,11 @@ struct SourceList: ImageWork {
   let count: Int
   var sample: GenerationRequest
   let options: SourceOptions
+  let edits: InputEdits
 
   var imageCount: Int { files.count * count }
   var prompts: [String] { [sample.prompt] }
-  var strength: Double? { options.strength }
+  var strength: Double? { edits.strength }
   /// The number of files that are read at a time: their pixels are held in memory.
   var portion: Int { 32 }
 
@@ -119,7 +137,13 @@ struct SourceList: ImageWork {
         }
         read = (file, image)
       }
-      return image.mapError { $0 }.map { request(of: index, from: $0) }
+      return image.mapError { $0 as any Error }.flatMap { image in
+        Result {
+          var request = request(of: index, from: image)
+          try edits.apply(to: &request, file: files[file])
+          return request
+        }
+      }
     }
   }
 
@@ -131,7 +155,7 @@ struct SourceList: ImageWork {
     var request = sample
     request.seed &+= UInt64(index)
     request.source = InputImage(
-      image: image, strength: options.strength, fit: options.imageFit)
+      image: image, strength: edits.strength, fit: options.imageFit)
     return request
   }
 
@@ -140,4 +164,8 @@ struct SourceList: ImageWork {
   }
 
   func source(of index: Int) -> String? { files[index / count] }
+
+  func finished(_ image: GeneratedImage, at index: Int) throws -> PixelImage {
+    try edits.finished(image, file: files[index / count], options: options)
+  }
 }

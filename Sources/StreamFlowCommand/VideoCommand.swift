@@ -52,6 +52,8 @@ struct VideoCommand: AsyncParsableCommand {
 
   @OptionGroup(title: "Model") var modelOptions: ModelOptions
   @OptionGroup(title: "Source") var sourceOptions: SourceOptions
+  @OptionGroup(title: "Mask") var maskOptions: MaskOptions
+  @OptionGroup(title: "Editing") var methodOptions: MethodOptions
   @OptionGroup(title: "Frames") var frameOptions: FrameOptions
   @OptionGroup(title: "Sampling") var sampling: SamplingOptions
 
@@ -126,7 +128,12 @@ struct VideoCommand: AsyncParsableCommand {
       var settings = LiveSettings(prompt: "")
       settings.request = sampling.request(
         words[words.count - 1], of: checkpoint, spacing: .uniform)
-      settings.strength = sourceOptions.strength
+      let defaults = methodOptions.defaults(of: checkpoint)
+      if let defaults { sampling.take(defaults, methodOptions, into: &settings.request) }
+      settings.mask = try maskOptions.mask(of: nil)
+      settings.maskBlur = maskOptions.maskBlur
+      settings.strength =
+        sourceOptions.strength ?? defaults?.strength ?? (settings.mask == nil ? 0.5 : 0.75)
       settings.fit = fit
       settings.seedPolicy = frameOptions.seedPolicy
       (settings.width, settings.height) = (sampling.chosenWidth, sampling.chosenHeight)

@@ -218,3 +218,31 @@ import Testing
     }
   }
 }
+
+@Suite struct EditingMethodSpellingTests {
+  @Test("Methods are read as they are written")
+  func spelling() {
+    for method in EditingMethod.allMethods {
+      #expect(EditingMethod(rawValue: method.rawValue) == method)
+    }
+    var edit = FlowEdit()
+    (edit.finalSteps, edit.targetScale) = (2, 5.5)
+    #expect(EditingMethod(rawValue: "flowedit:final=2,target-scale=5.5") == .flowEdit(edit))
+    #expect(EditingMethod.flowEdit(edit).rawValue == "flowedit:final=2,target-scale=5.5")
+    for text in [
+      "", "flow", "flowedit:", "flowedit:final=-1", "flowedit:draws=0", "rf-inversion:eta=2",
+      "soft:end=0", "fireflow:part=1", "flowalign:pull=x",
+    ] { #expect(EditingMethod(rawValue: text) == nil, "\(text)") }
+  }
+
+  @Test("An inversion and its way back are one plan, under the source and then the target prompt")
+  func inversion() throws {
+    let plan = try EditingMethod.inversion(.fireFlow).plan(
+      stepCount: 4, strength: 0.75, schedule: RectifiedFlowSchedule(), readsScale: false)
+    #expect(plan.rows.count == 10 && plan.stepCount == 8)
+    #expect(plan.rows[0..<5].allSatisfy { $0.evaluations.map(\.role) == [.source] })
+    #expect(plan.rows[5...].allSatisfy { $0.evaluations.isEmpty })
+    #expect(plan.rows[0].timestep == 0 && plan.rows[5].timestep == 750)
+    #expect(plan.rowCount(guidance: .full(scale: 2)) == 5 + 10)
+  }
+}

@@ -18,7 +18,7 @@ import Testing
   ) async throws -> JobRecord {
     let order = try ImageOrder.job(#"{"prompt": "a fox", "n": \#(count), "seed": 7}"#)
     return try await store.insert(
-      JobRequest(order, model: "fake"), id: id, client: "someone", total: count)
+      try JobRequest(order, model: "fake"), id: id, client: "someone", total: count)
   }
 
   private static func execute(_ sql: String, in database: String) throws {

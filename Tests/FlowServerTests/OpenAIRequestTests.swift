@@ -223,11 +223,16 @@ import Testing
         body: Array((body + "--x--\r\n").utf8))
     }
     for (answer, words) in [
-      (try edit(files: ["image", "mask"]), "inpainting is not supported; remove 'mask'"),
+      (try edit(files: ["image", "mask", "mask"]), "one 'mask' is supported, got 2"),
+      (try edit(files: ["mask"]), "'image' is missing"),
+      (try edit(files: ["image"], [("mask_blur", "2")]), "send the file 'mask'"),
+      (try edit(files: ["image"], [("method", "flowedit")]), "set 'source_prompt'"),
+      (try edit(files: ["image"], [("method", "magic")]), "'method' must be sdedit, flowedit"),
+      (try edit(files: ["image"], [("method", "soft"), ("source_prompt", "x")]), "reads no"),
       (try edit(files: ["image[]", "image[]"]), "one 'image' is supported, got 2"),
       (try edit(files: []), "'image' is missing"),
       (try edit(files: [], [("image", "fox.png")]), "'image' must be a file"),
-      (try edit(files: ["image"], [("mask", "m.png")]), "inpainting is not supported"),
+      (try edit(files: ["image"], [("mask", "m.png")]), "'mask' must be a file"),
       (try edit(files: ["image"], [("input_fidelity", "best")]), "must be one of low, high"),
     ] {
       #expect(answer.status == 400)

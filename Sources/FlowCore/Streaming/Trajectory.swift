@@ -55,6 +55,8 @@ public struct Trajectory<Conditioning: Sendable>: Sendable {
   ///   - initial: the first sample, such as the end of an inversion, instead of the plan's start.
   ///   - noise: the generator; the first draw is the first sample, later ones are for plans that
   ///     add fresh noise.
+  ///   - laterNoise: the generator of the later draws, if another draw came after the first sample;
+  ///     nil for the same one.
   ///   - shape: one sample's shape.
   ///   - keepsEstimate: whether the expected clean latents are computed after each step.
   /// - Precondition: all inputs of guidance and plan are given, and `onetimeNegative` guidance has
@@ -63,7 +65,8 @@ public struct Trajectory<Conditioning: Sendable>: Sendable {
     id: Int, plan: StepPlan, guidance: Guidance = .none, prompted: Conditioning,
     unprompted: Conditioning? = nil, sourcePrompted: Conditioning? = nil,
     reference: Latents? = nil, mask: Latents? = nil, initial: Latents? = nil,
-    noise: GaussianNoise, shape: Shape, keepsEstimate: Bool = false
+    noise: GaussianNoise, laterNoise: GaussianNoise? = nil, shape: Shape,
+    keepsEstimate: Bool = false
   ) {
     precondition(
       !guidance.readsUnprompted || unprompted != nil,
@@ -95,6 +98,7 @@ public struct Trajectory<Conditioning: Sendable>: Sendable {
     self.mask = mask
     self.noise = noise
     var sample = self.noise.latents(shape: shape)
+    if let laterNoise { self.noise = laterNoise }
     firstNoise = keepsEstimate || plan.readsFirstNoise || mask != nil ? sample : nil
     switch guidance {
     case .selfNegative: residual = ResidualGuidance(reference: reference, noise: sample)

@@ -102,12 +102,22 @@ package struct Autoencoder {
   /// Builds the encoder: 8-bit RGB images to latents of the given height and width.
   ///
   /// A full autoencoder outputs the mean as `latents`, and the standard deviation as `deviation`.
-  package func encoderGraph(rows: Int, height: Int, width: Int) throws(GraphError) -> Graph {
-    let graph = Graph(name: "vae_encoder_\(rows)x\(height)x\(width)")
+  ///
+  /// - Parameter isMasked: whether another input, `keep`, 1 or 0 for each pixel, replaces pixels by
+  ///   the middle of the range: the masked image of inpainting networks.
+  package func encoderGraph(
+    rows: Int, height: Int, width: Int, isMasked: Bool = false
+  ) throws(GraphError) -> Graph {
+    let graph = Graph(name: "vae_encoder_\(rows)x\(height)x\(width)\(isMasked ? "_masked" : "")")
     let factor = configuration.factor
     let pixels = graph.input(
       "pixels", shape: [rows, height * factor, width * factor, 3], type: .uint8)
-    let picture = try pixels.cast(to: .float32).transposed([0, 3, 1, 2]) * (1 / 255)
+    var picture = try pixels.cast(to: .float32).transposed([0, 3, 1, 2]) * (1 / 255)
+    if isMasked {
+      let keep = graph.input(
+        "keep", shape: [rows, 1, height * factor, width * factor], type: .uint8)
+      picture = try (picture + -0.5) * keep.cast(to: .float32) + 0.5
+    }
     switch configuration.kind {
     case .tiny(let configuration):
       let autoencoder = TinyAutoencoder(configuration: configuration, weights: weights)

@@ -59,8 +59,8 @@ struct StableDiffusion: ModelFamily {
   var latentSpace: LatentSpace {
     // The autoencoders of all these models reduce each side to an eighth.
     LatentSpace(
-      channels: unet.inputChannels, height: unet.sampleSize[0], width: unet.sampleSize[1],
-      published: unet.inputChannels != 4 ? nil : isXL ? .taesdxl : .taesd)
+      channels: unet.outputChannels, height: unet.sampleSize[0], width: unet.sampleSize[1],
+      published: unet.outputChannels != 4 ? nil : isXL ? .taesdxl : .taesd)
   }
 
   /// The concatenated states of all encoders; the pooled state is the last one's.
@@ -87,6 +87,8 @@ struct StableDiffusion: ModelFamily {
       hidden: hidden, pooled: encoded.last?.pooled ?? [], chunkCount: chunkCount,
       width: textWidth)
   }
+
+  var readsMaskedImage: Bool { unet.readsMaskedImage }
 
   func conditioning(
     of states: TextStates?, guidanceScale: Float, size: PixelSize

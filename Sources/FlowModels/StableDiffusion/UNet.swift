@@ -38,7 +38,14 @@ struct UNet {
     let name = "unet_\(rows)x\(size.height)x\(size.width)_\(size.tokens)"
     let graph = Graph(name: tables.isEmpty ? name : "\(name)_tables")
     let sample = graph.input(
-      "sample", shape: [rows, configuration.inputChannels, size.height, size.width])
+      "sample", shape: [rows, configuration.outputChannels, size.height, size.width])
+    var entered = sample
+    if configuration.readsMaskedImage {
+      let masked = graph.input(
+        "masked_image",
+        shape: [rows, 1 + configuration.outputChannels, size.height, size.width])
+      entered = try .concatenated([sample, masked], axis: 1)
+    }
     let places = try tables.contains(.time) ? LayerTable.places(of: timeLayers()) : [:]
     let time =
       tables.contains(.time)
@@ -51,7 +58,7 @@ struct UNet {
       : .input(
         timeEmbedding(time) { (name, shape) in graph.input(name, shape: shape) })
     let hooks = try NetworkHooks(graph, rows: rows, adapters: adapters)
-    let output = try callAsFunction(sample, time: times, text: text, hooks: hooks)
+    let output = try callAsFunction(entered, time: times, text: text, hooks: hooks)
     try output.expect(sample.shape, of: "the network")
     graph.output(output, as: "output")
     return graph

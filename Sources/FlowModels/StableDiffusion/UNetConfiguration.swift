@@ -13,6 +13,8 @@ public struct UNetConfiguration: Equatable, Sendable {
   let levels: [Level]
   let inputChannels: Int
   let outputChannels: Int
+  /// Whether the network reads a mask and the latents of the masked image beside its latents.
+  var readsMaskedImage: Bool { inputChannels > outputChannels }
   let conditioningWidth: Int
   let sampleSize: [Int]
   let usesLinearProjection: Bool
@@ -80,6 +82,13 @@ public struct UNetConfiguration: Equatable, Sendable {
     }
     inputChannels = try file.integer("in_channels", default: 4, in: 1...4096)
     outputChannels = try file.integer("out_channels", default: 4, in: 1...4096)
+    guard inputChannels == outputChannels || inputChannels == 2 * outputChannels + 1 else {
+      throw file.unsupported(
+        "in_channels",
+        expected:
+          "\(outputChannels), the latents, or \(2 * outputChannels + 1), the latents, a mask "
+          + "and the latents of the masked image (inpainting)")
+    }
     conditioningWidth = try file.integer("cross_attention_dim", default: 1280, in: 1...65536)
     let size = try file.integers("sample_size", default: [64], count: nil, in: 1...8192)
     guard size.count <= 2 else {

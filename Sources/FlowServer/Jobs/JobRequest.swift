@@ -18,8 +18,14 @@ struct JobRequest: Codable, Sendable {
     let fit: ImageFit.Kind
     /// Red, green and blue.
     let background: [UInt8]
+    /// A PNG file, white where the image is repainted.
+    let mask: Data?
+    let maskBlur: Double?
 
-    enum CodingKeys: String, CodingKey { case strength, fit, background }
+    enum CodingKeys: String, CodingKey {
+      case strength, fit, background, mask
+      case maskBlur = "mask_blur"
+    }
   }
 
   private enum CodingKeys: String, CodingKey { case order, source }
@@ -32,7 +38,8 @@ struct JobRequest: Codable, Sendable {
   /// - Parameters:
   ///   - order: the validated order.
   ///   - model: the name of its model.
-  init(_ order: ImageOrder, model: String) {
+  /// - Throws: a `MediaError` if the mask cannot be stored.
+  init(_ order: ImageOrder, model: String) throws {
     self.order = order
     // The substitution warning must be recorded now, since the order now names the actual model.
     if let warning = ResponseWarning.substitution(of: order.model, by: model) {
@@ -42,11 +49,13 @@ struct JobRequest: Codable, Sendable {
     // As short as the seeds that the library draws.
     self.order.sampling.seed =
       order.sampling.seed ?? UInt64(UInt32.random(in: .min ... .max))
-    source = order.source.map { source in
+    source = try order.source.map { source in
       let color = source.fit.background
       return Source(
         strength: source.strength, fit: source.fit.kind,
-        background: [color.red, color.green, color.blue])
+        background: [color.red, color.green, color.blue],
+        mask: try source.mask.map { Data(try $0.image.png()) },
+        maskBlur: source.mask.map { _ in source.maskBlur })
     }
   }
 
@@ -60,7 +69,9 @@ struct JobRequest: Codable, Sendable {
   var hasInput: Bool { source != nil }
 
   /// The order with its input image.
-  func order(input: PixelImage?) -> ImageOrder {
+  ///
+  /// - Throws: a `MediaError` if the stored mask is damaged.
+  func order(input: PixelImage?) throws -> ImageOrder {
     var order = order
     if let source, let input {
       let color =
@@ -70,7 +81,9 @@ struct JobRequest: Codable, Sendable {
         : .black
       order.source = InputImage(
         image: input, strength: source.strength,
-        fit: ImageFit(source.fit, background: color))
+        fit: ImageFit(source.fit, background: color),
+        mask: try source.mask.map { try ImageMask(drawn: Array($0)) },
+        maskBlur: source.maskBlur ?? 0)
     }
     return order
   }

@@ -78,8 +78,38 @@ final class ImageIntake: Sendable {
     }
     var order = order
     order.source = InputImage(
-      image: source.image, strength: upload.strength, fit: upload.fit)
+      image: source.image, strength: upload.strength ?? (upload.mask == nil ? 0.6 : 0.75),
+      fit: upload.fit)
+    if let file = upload.mask {
+      order.source?.mask = try await mask(file, fit: upload.fit, size: size)
+      order.source?.maskBlur = upload.maskBlur
+    }
     order.sourceMemory = SourceMemory(reservation: source.memory)
     return order
+  }
+
+  /// Decodes a mask to the size of the result: what is transparent is repainted, or what is white in a
+  /// file without transparent pixels.
+  private func mask(_ bytes: [UInt8], fit: ImageFit, size: PixelSize) async throws -> ImageMask {
+    let header = try ImageHeader(of: bytes, maximumPixelCount: maximumPixelCount)
+    return try await slots.run {
+      let memory = try budget.reserve(2 * header.decodingByteCount)
+      defer { memory.shrink(to: 0) }
+      return try await withCheckedThrowingContinuation { continuation in
+        queue.async {
+          continuation.resume(
+            with: Result {
+              let transparency = try ImageMask(transparencyOf: bytes)
+              let mask = transparency.isEmpty ? try ImageMask(drawn: bytes) : transparency
+              guard !mask.isEmpty else {
+                throw ServerError.invalid(
+                  "'mask' repaints nothing: it has neither transparent nor white pixels",
+                  parameter: "mask")
+              }
+              return mask.fitted(width: size.width, height: size.height, fit: fit)
+            })
+        }
+      }
+    }
   }
 }

@@ -49,57 +49,6 @@ struct ImageRoutes: Sendable {
     return response
   }
 
-  /// The uploaded input image of an edit.
-  struct Upload: Sendable {
-    let file: [UInt8]
-    let strength: Double
-    let fit: ImageFit
-  }
-
-  /// Parses the form of an edit.
-  static func edit(
-    _ form: MultipartForm, limits: ServerLimits, memory: MemoryReservation? = nil,
-    isJob: Bool = false
-  ) throws -> (order: ImageOrder, upload: Upload) {
-    var fields = try RequestFields(form: form, limits: limits.json)
-    var order = try ImageOrder(&fields, limits: limits, isJob: isJob)
-    try fields.readIgnored(
-      "input_fidelity", of: ["low", "high"], remedy: "set 'strength' instead")
-    let strength = try fields.number("strength", in: 0...1, above: true) ?? 0.6
-    let fit =
-      try fields.choice("fit", as: ImageFit.Kind.self) ?? .cover
-    if let name = ["image", "image[]", "mask"].first(where: fields.has) {
-      throw ServerError.invalid(
-        name == "mask"
-          ? "inpainting is not supported; remove 'mask'"
-          : "'\(name)' must be a file: a part with a file name, as `curl -F \(name)=@photo.png` "
-            + "sends it",
-        parameter: name)
-    }
-    try fields.checkAllRead()
-    order.warnings = fields.warnings
-    let files = form.parts.filter { $0.fileName != nil }
-    if let other = files.first(where: { $0.name != "image" && $0.name != "image[]" }) {
-      throw ServerError.invalid(
-        other.name == "mask"
-          ? "inpainting is not supported; remove 'mask'"
-          : "unknown file '\(other.name)'; the image is 'image'", parameter: other.name)
-    }
-    guard let file = files.first else {
-      throw ServerError(
-        .badRequest, "missing_parameter", "'image' is missing; expected a PNG or JPEG file",
-        parameter: "image")
-    }
-    guard files.count == 1 else {
-      throw ServerError.invalid(
-        "one 'image' is supported, got \(files.count); send the one to start from",
-        parameter: "image")
-    }
-    // This copies the part of the body.
-    try memory?.grow(by: file.content.count)
-    return (order, Upload(file: Array(file.content), strength: strength, fit: ImageFit(fit)))
-  }
-
   // MARK: - Responses
 
   private func answer(

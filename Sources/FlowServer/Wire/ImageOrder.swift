@@ -29,6 +29,8 @@ struct ImageOrder: Sendable {
   let user: String?
   /// Ignored parameters; ``allWarnings(model:_:)`` adds the warnings that depend on the model.
   var warnings: [ResponseWarning] = []
+  /// How the input image is edited; nil for image-to-image.
+  var editing: OrderEditing?
   /// The input image, if any, at the size of the generated images.
   var source: InputImage?
   /// The memory of the input image, reserved as long as the order exists.
@@ -36,7 +38,7 @@ struct ImageOrder: Sendable {
 
   /// The names in stored jobs.
   private enum CodingKeys: String, CodingKey {
-    case model, prompts, size, upscale, sampling, encoding, user, warnings
+    case model, prompts, size, upscale, sampling, encoding, user, warnings, editing
     case count = "n"
     case responseFormat = "response_format"
     case isStreamed = "stream"
@@ -107,6 +109,7 @@ struct ImageOrder: Sendable {
       var request = fields.request(
         prompt, of: checkpoint, spacing: source == nil ? nil : .uniform)
       request.source = source
+      editing?.apply(to: &request, of: checkpoint, sampling: fields)
       if !requests.isEmpty, sampling.seed == nil { request.seed = requests[0].seed }
       for number in 0..<count {
         var one = request

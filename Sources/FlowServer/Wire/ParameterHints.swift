@@ -29,7 +29,7 @@ enum ParameterHints {
     "image": "an image to start from is sent to POST /v1/images/edits",
     "init_images": "an image to start from is sent to POST /v1/images/edits",
     "strength": "it belongs to POST /v1/images/edits and POST /v1/streams",
-    "mask": "inpainting is not supported",
+    "mask": "a mask is sent to POST /v1/images/edits, with its image",
     "lora": "LoRAs are chosen where the server is started",
     "loras": "LoRAs are chosen where the server is started",
     "prompts": "several prompts are sent to POST /v1/jobs",

@@ -1,5 +1,5 @@
-internal import FlowCore
-internal import FlowModels
+public import FlowCore
+public import FlowModels
 
 extension Checkpoint {
   /// Checks a request's mask.
@@ -68,5 +68,59 @@ extension Editing {
   /// The guidance scale that the network reads with the source prompt, if it reads one.
   var sourceNetworkScale: Float {
     if case .flowEdit(let edit) = method { Float(edit.sourceScale) } else { 1 }
+  }
+}
+
+extension Checkpoint {
+  /// The most batch rows that a step of an image takes: by its guidance, or by its edit.
+  ///
+  /// - Throws: `requestInvalid` for a number of steps or a combination that has no plan.
+  public func peakRowCount(of request: GenerationRequest) throws(ModelError) -> Int {
+    let size = request.size ?? nativeSize
+    return try plan(for: request, width: size.width, height: size.height)
+      .peakRowCount(guidance: request.guidance)
+  }
+}
+
+/// What suits an editing method on a model.
+public struct EditingDefaults: Equatable, Sendable {
+  /// The method with its scales.
+  public let method: EditingMethod
+  /// The part of the way from noise to data, above 0 and at most 1.
+  public let strength: Double
+  /// The steps that are taken; nil for the model's own.
+  public let stepCount: Int?
+}
+
+extension Checkpoint {
+  /// The published parameters of a method for models like this one.
+  ///
+  /// FlowEdit's are those of FLUX.1-dev for networks that read a guidance scale (24 of 28 steps, scales
+  /// 1.5 and 5.5) and those of Stable Diffusion 3 for others that are guided (33 of 50 steps, 3.5 and
+  /// 13.5); models that are distilled to a few steps without guidance have no published ones, and take
+  /// their own steps and scales of 1.
+  ///
+  /// - Parameter method: the method, whose own parameters stay where they are not FlowEdit's usual
+  ///   ones.
+  public func editingDefaults(_ method: EditingMethod) -> EditingDefaults {
+    let isGuided = defaults(for: .automatic).guidanceScale > 1
+    switch method {
+    case .flowEdit(var edit):
+      let isUsual = edit.sourceScale == 1 && edit.targetScale == 1
+      if family.readsGuidanceScale {
+        if isUsual { (edit.sourceScale, edit.targetScale) = (1.5, 5.5) }
+        return EditingDefaults(method: .flowEdit(edit), strength: 24 / 28, stepCount: 24)
+      }
+      guard isGuided else { return EditingDefaults(method: method, strength: 0.8, stepCount: nil) }
+      if isUsual { (edit.sourceScale, edit.targetScale) = (3.5, 13.5) }
+      return EditingDefaults(method: .flowEdit(edit), strength: 0.66, stepCount: 33)
+    case .flowAlign:
+      return EditingDefaults(method: method, strength: 1, stepCount: isGuided ? 33 : nil)
+    case .rfInversion, .softInterpolation:
+      return EditingDefaults(
+        method: method, strength: 1, stepCount: family.readsGuidanceScale ? 28 : nil)
+    case .inversion:
+      return EditingDefaults(method: method, strength: 1, stepCount: nil)
+    }
   }
 }

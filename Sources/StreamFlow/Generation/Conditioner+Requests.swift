@@ -15,8 +15,8 @@ extension Conditioner {
   /// Encodes the conditionings that a request's guidance reads.
   func conditioning(of request: GenerationRequest) throws -> RequestConditioning {
     let prompted = try prompted(request)
-    let unprompted = try
-      request.readsUnconditional(readsScale: readsGuidanceScale) ? unprompted(request) : nil
+    let unprompted =
+      try request.readsUnconditional(readsScale: readsGuidanceScale) ? unprompted(request) : nil
     var source: Conditioning?
     if let editing = request.editing, editing.method.readsSourcePrompt {
       source = try sourcePrompted(request, editing)

@@ -87,7 +87,8 @@ final class EngineCatalogue {
   ///
   /// If programs are added from elsewhere, makes one of exactly that size.
   func prepare(
-    _ rowCount: Int, structure: NetworkStructure = NetworkStructure(), isolation: isolated (any Actor)? = #isolation
+    _ rowCount: Int, structure: NetworkStructure = NetworkStructure(),
+    isolation: isolated (any Actor)? = #isolation
   ) async throws {
     if growth == .given { return try await make(Size(rows: rowCount, structure: structure)) }
     for count in Set([min(rowCount, capacity), rowCount % capacity]).sorted(by: >)
@@ -98,9 +99,12 @@ final class EngineCatalogue {
 
   /// Makes a program of exactly this batch size, if there is none.
   func prepareExactly(
-    _ rowCount: Int, structure: NetworkStructure = NetworkStructure(), isolation: isolated (any Actor)? = #isolation
+    _ rowCount: Int, structure: NetworkStructure = NetworkStructure(),
+    isolation: isolated (any Actor)? = #isolation
   ) async throws {
-    guard !engines.contains(where: { $0.rows == rowCount && $0.structure == structure }) else { return }
+    guard !engines.contains(where: { $0.rows == rowCount && $0.structure == structure }) else {
+      return
+    }
     try await make(Size(rows: rowCount, structure: structure))
   }
 
@@ -112,7 +116,9 @@ final class EngineCatalogue {
   }
 
   /// Whether rows of a structure can run.
-  func hasEngine(_ structure: NetworkStructure) -> Bool { engines.contains { $0.structure == structure } }
+  func hasEngine(_ structure: NetworkStructure) -> Bool {
+    engines.contains { $0.structure == structure }
+  }
 
   private func make(
     _ size: Size, isolation: isolated (any Actor)? = #isolation

@@ -102,12 +102,13 @@ extension Generator {
       || inFlight[trajectory.id]?.previewStages.contains(stage) == true
   }
 
-  /// Makes the encoder with the first image that starts from another.
+  /// Makes the encoder with the first image that starts from another or whose network reads one.
   ///
   /// - Throws: `CancellationError`; any other failure belongs to the images that need the encoder.
   private func prepareSources(_ stages: Stages) async throws(CancellationError) {
     guard stages.pictures == nil, stages.imageFailure == nil,
-      pending.elements.contains(where: { $0.request.source != nil })
+      checkpoint.family.readsMaskedImage
+        || pending.elements.contains(where: { $0.request.source != nil })
     else { return }
     do {
       stages.pictures = try await .make(
@@ -187,10 +188,8 @@ extension Generator {
       }
       batch.admit(
         Trajectory(
-          id: nextID, plan: next.plan, guidance: request.guidance,
-          prompted: conditioning.prompted, unprompted: conditioning.unprompted,
-          sourcePrompted: conditioning.source, reference: start.reference, mask: start.mask,
-          noise: start.noise, shape: sampleShape, keepsEstimate: !next.previewStages.isEmpty))
+          id: nextID, plan: next.plan, request, conditioning, start, shape: sampleShape,
+          keepsEstimate: !next.previewStages.isEmpty))
       inFlight[nextID] = next
       nextID += 1
       _ = pending.take(from: stream)
@@ -198,28 +197,19 @@ extension Generator {
     measured.admissionTime += .now - start
   }
 
-  /// What a request's image starts from.
-  private struct Start {
-    var reference: Latents?
-    var mask: Latents?
-    var overlay: SourceOverlay?
-    /// The noise generator after the first draws.
-    var noise: GaussianNoise
-  }
-
-  private func start(of request: GenerationRequest, with stages: Stages) throws -> Start {
-    var start = Start(noise: request.noise)
-    guard let source = request.source else { return start }
+  private func start(of request: GenerationRequest, with stages: Stages) throws -> ImageStart {
+    guard request.source != nil || checkpoint.family.readsMaskedImage else {
+      return ImageStart(noise: request.noise)
+    }
     guard let encoder = stages.pictures else {
       throw stages.imageFailure ?? CancellationError()
     }
-    let (image, latents) = try encoder.encode(source.image, fit: source.fit, noise: &start.noise)
-    start.reference = latents
-    if let mask = source.fittedMask(width: width, height: height) {
-      start.mask = mask.cells(side: checkpoint.autoencoder.factor)
-      start.overlay = SourceOverlay(image: image, mask: mask.feathered(radius: source.maskBlur))
-    }
-    return start
+    return try ImageStart(
+      request,
+      mask: request.source?.fittedMask(width: width, height: height).map { mask in
+        FittedMask(
+          mask, blur: request.source?.maskBlur ?? 0, factor: checkpoint.autoencoder.factor)
+      }, family: checkpoint.family, encoder: encoder, sampleShape: sampleShape)
   }
 
   private static func notFinite(_ admission: Admission) -> ModelError {

@@ -40,6 +40,13 @@ extension Generator {
     if let source = request.source {
       settings.append("Denoising strength: \(source.strength)")
       settings.append("Fit: \(source.fit.kind.rawValue)")
+      if source.mask != nil { settings.append("Mask blur: \(source.maskBlur)") }
+    }
+    if let editing = request.editing {
+      settings.append("Edit method: \(quoted(editing.method.rawValue))")
+      if editing.method.readsSourcePrompt {
+        settings.append("Source prompt: \(quoted(editing.sourcePrompt))")
+      }
     }
     if let blend = request.blend {
       let parts = blend.parts.map { "\($0.prompt):\($0.weight)" }.joined(separator: " | ")

@@ -7,18 +7,22 @@ internal import FlowModels
 final class SourceEncoder {
   private let fitter: ImageResizer
   private let program: Program
-  private let shape: Shape
-  private let givesDeviation: Bool
+  /// The program that leaves out a part of the image, for networks that read a masked image.
+  private let masking: Program?
+  /// The shape of one image's latents.
+  let shape: Shape
 
-  private init(_ checkpoint: Checkpoint, width: Int, height: Int, program: Program) {
+  private init(
+    _ checkpoint: Checkpoint, width: Int, height: Int, program: Program, masking: Program?
+  ) {
     fitter = ImageResizer(width: width, height: height)
     let factor = checkpoint.autoencoder.factor
     self.program = program
-    givesDeviation = program.outputs.contains { $0.name == "deviation" }
+    self.masking = masking
     shape = [checkpoint.autoencoder.latentChannels, height / factor, width / factor]
   }
 
-  /// Makes the program of a checkpoint's encoder.
+  /// Makes the programs of a checkpoint's encoder.
   ///
   /// - Parameters:
   ///   - width: the width of images in pixels.
@@ -33,16 +37,20 @@ final class SourceEncoder {
       throw ModelError(
         code: .unsupported,
         message: "the autoencoder of \(checkpoint.name) has no encoder (a file "
-          + "taesd_decoder.safetensors without taesd_encoder.safetensors beside it?), and a "
-          + "image cannot be started from; choose another autoencoder",
+          + "taesd_decoder.safetensors without taesd_encoder.safetensors beside it?), so images "
+          + "cannot start from an image; choose another autoencoder",
         settings: [.autoencoder])
     }
     let autoencoder = Autoencoder(configuration: checkpoint.autoencoder, weights: weights.root)
-    let graph = try autoencoder.encoderGraph(
-      rows: 1, height: height / factor, width: width / factor)
-    let module = GraphModule(graph, weightsIdentity: weights.identity)
+    func program(isMasked: Bool) async throws -> Program {
+      let graph = try autoencoder.encoderGraph(
+        rows: 1, height: height / factor, width: width / factor, isMasked: isMasked)
+      return try await provider.program(
+        for: GraphModule(graph, weightsIdentity: weights.identity))
+    }
     return SourceEncoder(
-      checkpoint, width: width, height: height, program: try await provider.program(for: module))
+      checkpoint, width: width, height: height, program: try await program(isMasked: false),
+      masking: checkpoint.family.readsMaskedImage ? try await program(isMasked: true) : nil)
   }
 
   /// The image at this size and its latents.
@@ -50,18 +58,49 @@ final class SourceEncoder {
   /// The latents of a full autoencoder are sampled with the noise, as in diffusers.
   func encode(
     _ image: PixelImage, fit: ImageFit, noise: inout GaussianNoise
-  ) throws(EngineError) -> (picture: PixelImage, latents: Latents) {
-    let picture = fitter(image, fit: fit)
-    let pixels = ContiguousArray(picture.pixels)
+  ) throws(EngineError) -> (image: PixelImage, latents: Latents) {
+    let image = fitter(image, fit: fit)
+    let pixels = ContiguousArray(image.pixels)
     program.write("pixels", pixels.span)
     try program.run()
-    let mean = latents("latents")
-    guard givesDeviation else { return (picture, mean) }
-    let deviation = latents("deviation")
-    return (picture, LatentDistribution(mean: mean, deviation: deviation).sample(&noise))
+    return (image, drawn(from: program, &noise))
   }
 
-  private func latents(_ output: PortName) -> Latents {
+  /// What networks read of a masked image: the mask's cells, and the latents of the image without what
+  /// is repainted.
+  ///
+  /// - Parameters:
+  ///   - image: the image at this size; nil for none, of which all is repainted.
+  ///   - mask: where it is repainted, at this size; nil for everywhere.
+  ///   - cells: the mask on the grid of latents.
+  ///   - noise: what latents of a full autoencoder are drawn with.
+  /// - Precondition: the checkpoint's network reads a masked image.
+  func maskedImage(
+    _ image: PixelImage?, mask: ImageMask?, cells: Latents?, noise: inout GaussianNoise
+  ) throws(EngineError) -> [Float] {
+    guard let masking else { preconditionFailure("the network reads no masked image") }
+    masking.withInput("pixels", as: UInt8.self) { target in
+      for index in target.indices { target[index] = image?.pixels[index] ?? 0 }
+    }
+    masking.withInput("keep", as: UInt8.self) { target in
+      for index in target.indices {
+        target[index] = mask.map { $0.coverage[index] < 128 ? 1 : 0 } ?? 0
+      }
+    }
+    try masking.run()
+    let count = shape.elementCount / shape[0]
+    return (cells?.scalars ?? [Float](repeating: 1, count: count))
+      + drawn(from: masking, &noise).scalars
+  }
+
+  private func drawn(from program: Program, _ noise: inout GaussianNoise) -> Latents {
+    let mean = latents("latents", of: program)
+    guard program.outputs.contains(where: { $0.name == "deviation" }) else { return mean }
+    let deviation = latents("deviation", of: program)
+    return LatentDistribution(mean: mean, deviation: deviation).sample(&noise)
+  }
+
+  private func latents(_ output: PortName, of program: Program) -> Latents {
     Latents(shape: shape, scalars: program.floats(output))
   }
 }

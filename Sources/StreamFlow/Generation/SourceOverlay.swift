@@ -1,4 +1,4 @@
-internal import FlowCore
+public import FlowCore
 
 /// The source of an image that is repainted in part, at the image's size.
 struct SourceOverlay: Sendable {
@@ -18,7 +18,7 @@ extension InputImage {
   /// Nothing is repainted beside an image that does not fill the size.
   func fittedMask(width: Int, height: Int) -> ImageMask? {
     mask?.stretched(width: image.width, height: image.height)
-      .fitted(width: width, height: height, fit: ImageFit(fit.kind, background: .black))
+      .fitted(width: width, height: height, fit: fit)
   }
 }
 
@@ -28,8 +28,13 @@ extension ImageMask {
     fitted(width: width, height: height, fit: ImageFit(.stretch))
   }
 
-  fileprivate func fitted(width: Int, height: Int, fit: ImageFit) -> ImageMask {
+  /// The mask at another size, as ``InputImage`` brings its image to it. Beside an image that does not
+  /// fill the size, nothing is repainted.
+  ///
+  /// - Precondition: no side is 0.
+  public func fitted(width: Int, height: Int, fit: ImageFit) -> ImageMask {
     guard self.width != width || self.height != height else { return self }
+    let fit = ImageFit(fit.kind, background: .black)
     let mask = ImageMask(luma: image.resampled(width: width, height: height, fit: fit))
     // The filter rings: faint values beside an edge are set to 0.
     return ImageMask(

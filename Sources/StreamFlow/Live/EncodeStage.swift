@@ -83,18 +83,16 @@ actor EncodeStage {
   /// Resizes and encodes an input.
   func flight(
     _ image: PixelImage, index: Int, with resolved: ResolvedSettings
-  ) throws -> (flight: Flight, input: PixelImage) {
+  ) throws -> (flight: Flight, input: PixelImage?) {
     let size = resolved.lane.size
     guard let entry = sizes[size] else { preconditionFailure("\(size) was not added") }
     let request = resolved.settings.request(for: image, index: index)
-    var noise = request.noise
-    let (input, latents) = try entry.source.encode(
-      image, fit: resolved.settings.fit, noise: &noise)
+    let start = try ImageStart(
+      request, mask: resolved.mask, family: checkpoint.family, encoder: entry.source,
+      sampleShape: entry.source.shape)
     let trajectory = Trajectory(
-      id: index, plan: resolved.plan, guidance: request.guidance,
-      prompted: resolved.conditioning.prompted, unprompted: resolved.conditioning.unprompted,
-      sourcePrompted: resolved.conditioning.source, reference: latents,
-      mask: resolved.mask?.cells, noise: noise, shape: latents.shape)
-    return (Flight(lane: resolved.lane, trajectory: trajectory), input)
+      id: index, plan: resolved.plan, request, resolved.conditioning, start,
+      shape: entry.source.shape)
+    return (Flight(lane: resolved.lane, trajectory: trajectory), start.image)
   }
 }

@@ -16,24 +16,7 @@ struct ResolvedSettings: Sendable {
   let lane: LaneKey
   let plan: StepPlan
   let conditioning: RequestConditioning
-  let mask: LiveMask?
-}
-
-/// A mask at the resolutions of one size.
-struct LiveMask: Sendable {
-  /// Where latents are repainted.
-  let cells: Latents
-  /// The weight of the repainted image at each pixel.
-  let weights: ImageMask
-
-  /// - Parameters:
-  ///   - factor: the side of a latent pixel in pixels.
-  init?(_ settings: LiveSettings, size: PixelSize, factor: Int) {
-    guard let mask = settings.mask else { return nil }
-    let fitted = mask.stretched(width: size.width, height: size.height)
-    cells = fitted.cells(side: factor)
-    weights = fitted.feathered(radius: settings.maskBlur)
-  }
+  let mask: FittedMask?
 }
 
 /// An input that is ready for admission.

@@ -125,7 +125,11 @@ extension LiveStream {
     if let current, current.number > number { return }
     let resolved = ResolvedSettings(
       number: number, settings: settings, lane: lane, plan: plan, conditioning: conditioning,
-      mask: LiveMask(settings, size: lane.size, factor: checkpoint.autoencoder.factor))
+      mask: settings.mask.map { mask in
+        FittedMask(
+          mask.stretched(width: lane.size.width, height: lane.size.height),
+          blur: settings.maskBlur, factor: checkpoint.autoencoder.factor)
+      })
     let before = current
     current = resolved
     if let place = readyLanes.firstIndex(of: lane) {
@@ -188,7 +192,8 @@ extension LiveStream {
     spareLaneCount = min(spareByteCount / byteCount, 12)
     let others = Task {
       for rows in smaller {
-        try await ticking.add(builder.engine(blueprint, rows: rows, structure: lane.structure), to: lane)
+        try await ticking.add(
+          builder.engine(blueprint, rows: rows, structure: lane.structure), to: lane)
       }
     }
     if isFirst { try await others.value }

@@ -1,0 +1,67 @@
+internal import FlowCore
+internal import FlowModels
+internal import StreamFlow
+
+/// An editing method and what it reads, as a request names it.
+struct OrderEditing: Codable, Sendable {
+  /// The method as it is written.
+  let method: String
+  let sourcePrompt: String
+  /// Denoising strength, if the client chose one.
+  let strength: Double?
+
+  private enum CodingKeys: String, CodingKey {
+    case method, strength
+    case sourcePrompt = "source_prompt"
+  }
+
+  /// Parses `method` and `source_prompt`; nil for image-to-image.
+  ///
+  /// - Parameters:
+  ///   - fields: the parameters.
+  ///   - limits: the limits of the server.
+  ///   - strength: the strength that the client chose.
+  init?(
+    _ fields: inout RequestFields, limits: ServerLimits, strength: Double?
+  ) throws(ServerError) {
+    let prompt = try fields.text("source_prompt", limit: limits.promptLength)
+    let text = try fields.text("method", limit: 100) ?? (prompt == nil ? "sdedit" : "flowedit")
+    guard text != "sdedit" else {
+      guard prompt == nil else {
+        throw .invalid(
+          "sdedit reads no 'source_prompt'; choose another 'method'", parameter: "source_prompt")
+      }
+      return nil
+    }
+    guard let method = EditingMethod(rawValue: text) else {
+      throw .invalid(
+        "'method' must be sdedit, \(EditingMethod.spellings), got '\(text)'", parameter: "method")
+    }
+    guard !method.readsSourcePrompt || prompt != nil else {
+      throw .invalid(
+        "'method' \(method.name) reads what the image shows: set 'source_prompt'",
+        parameter: "source_prompt")
+    }
+    guard method.readsSourcePrompt || prompt == nil else {
+      throw .invalid(
+        "'method' \(method.name) reads no 'source_prompt'; remove it", parameter: "source_prompt")
+    }
+    self.method = method.rawValue
+    sourcePrompt = prompt ?? ""
+    self.strength = strength
+  }
+
+  /// Sets the edit of a request, and what suits its method where the client chose nothing.
+  func apply(
+    to request: inout GenerationRequest, of checkpoint: Checkpoint, sampling: SamplingFields
+  ) {
+    guard let method = EditingMethod(rawValue: method) else { return }
+    let defaults = checkpoint.editingDefaults(method)
+    request.editing = Editing(defaults.method, sourcePrompt: sourcePrompt)
+    if strength == nil { request.source?.strength = defaults.strength }
+    if sampling.stepCount == nil { request.stepCount = defaults.stepCount ?? request.stepCount }
+    if !method.takesGuidance, sampling.guidance == nil, sampling.guidanceScale == nil {
+      request.guidance = .none
+    }
+  }
+}

@@ -1,0 +1,90 @@
+internal import FlowCore
+internal import FlowEngine
+internal import FlowModels
+
+/// What the image of a request starts from.
+struct ImageStart {
+  /// Its source at the image's size.
+  var image: PixelImage?
+  /// The latents of its source.
+  var reference: Latents?
+  /// Where the reference is repainted, where the sampler holds it to that.
+  var mask: Latents?
+  /// What the result is laid over.
+  var overlay: SourceOverlay?
+  /// What the network reads of the image beside its prompt.
+  var inputs: [Conditioning.Input] = []
+  /// The noise that is left to draw.
+  var noise: GaussianNoise
+  /// The noise that is left to draw after the first sample, where that differs.
+  var laterNoise: GaussianNoise?
+
+  /// That of an image made of text alone.
+  init(noise: GaussianNoise) { self.noise = noise }
+
+  /// Encodes a request's source, and what the network reads of it.
+  ///
+  /// - Parameters:
+  ///   - mask: the mask of its source at the image's size.
+  ///   - sampleShape: the shape of its latents.
+  init(
+    _ request: GenerationRequest, mask: FittedMask?, family: any ModelFamily,
+    encoder: SourceEncoder, sampleShape: Shape
+  ) throws {
+    noise = request.noise
+    if let source = request.source {
+      let encoded = try encoder.encode(source.image, fit: source.fit, noise: &noise)
+      (self.image, reference) = (encoded.image, encoded.latents)
+      self.mask = mask?.cells
+      overlay = mask.map { SourceOverlay(image: encoded.image, mask: $0.weights) }
+    }
+    guard family.readsMaskedImage else { return }
+    // diffusers draws the first sample before the latents of the masked image.
+    var later = noise
+    _ = later.latents(shape: sampleShape)
+    inputs = [
+      .init(
+        family.maskedImageInput,
+        try encoder.maskedImage(image, mask: mask?.coverage, cells: mask?.cells, noise: &later))
+    ]
+    laterNoise = later
+    // The network itself keeps what is not repainted.
+    self.mask = nil
+  }
+}
+
+/// A mask as an image of one size needs it.
+struct FittedMask: Sendable {
+  /// The mask at the image's size.
+  let coverage: ImageMask
+  /// Where latents are repainted.
+  let cells: Latents
+  /// The weight of the repainted image at each pixel.
+  let weights: ImageMask
+
+  /// - Parameters:
+  ///   - mask: the mask at the image's size.
+  ///   - blur: the softness of its edge in pixels.
+  ///   - factor: the pixels of a latent pixel's side.
+  init(_ mask: ImageMask, blur: Double, factor: Int) {
+    coverage = mask
+    cells = mask.cells(side: factor)
+    weights = mask.feathered(radius: blur)
+  }
+}
+
+extension Trajectory<Conditioning> {
+  /// The trajectory of a request's image.
+  init(
+    id: Int, plan: StepPlan, _ request: GenerationRequest, _ conditioning: RequestConditioning,
+    _ start: ImageStart, shape: Shape, keepsEstimate: Bool = false
+  ) {
+    self.init(
+      id: id, plan: plan, guidance: request.guidance,
+      prompted: conditioning.prompted.adding(start.inputs),
+      unprompted: conditioning.unprompted?.adding(start.inputs),
+      sourcePrompted: conditioning.source?.adding(start.inputs), reference: start.reference,
+      mask: start.mask, noise: start.noise, laterNoise: start.laterNoise, shape: shape,
+      keepsEstimate: keepsEstimate)
+  }
+}
