@@ -71,5 +71,9 @@ extension Checkpoint {
   public var autoencoderWeights: WeightStore { weights(of: .autoencoder) }
 
   /// The identities of all its weights, which identify its engines in a cache.
-  public var weightIdentities: Set<String> { Set(components.flatMap(\.weights.identity)) }
+  public var weightIdentities: Set<String> {
+    Set(
+      components.flatMap(\.weights.identity)
+        + adapters.flatMap { $0.adapter.weightStores.flatMap(\.identity) })
+  }
 }

@@ -54,6 +54,7 @@ struct GenerateCommand: AsyncParsableCommand {
   var count = 1
 
   @OptionGroup(title: "Sampling") var sampling: SamplingOptions
+  @OptionGroup(title: "Adapters") var adapterOptions: AdapterOptions
   @OptionGroup(title: "Upscaling") var hiresOptions: HiresOptions
   @OptionGroup(title: "Upscaling") var upscaleOptions: UpscaleOptions
   @OptionGroup(title: "Output") var outputOptions: OutputOptions
@@ -79,7 +80,7 @@ struct GenerateCommand: AsyncParsableCommand {
       var (models, engines, sampling) = (modelOptions, engineOptions, self.sampling)
       try imported?.complete(&models)
       imported?.complete(&engines)
-      let checkpoint = try engines.applied(to: models.checkpoint())
+      let checkpoint = try adapterOptions.applied(to: engines.applied(to: models.checkpoint()))
       if let imported {
         let problems =
           imported.problems(modelOptions: models, upscaleOptions: upscaleOptions)
@@ -87,7 +88,8 @@ struct GenerateCommand: AsyncParsableCommand {
         if !reportOptions.quiet { for problem in problems { Terminal.warning(problem) } }
       }
       let texts = try self.texts(imported: imported?.settings)
-      let sample = sampling.request(texts[0], of: checkpoint, spacing: nil)
+      var sample = sampling.request(texts[0], of: checkpoint, spacing: nil)
+      sample.controls = try adapterOptions.inputs(of: checkpoint, hasInput: false)
       var work = PromptList(prompts: texts, count: count, sample: sample)
       let share = try distribution.share(of: work.imageCount, hasRandomSeed: sampling.hasRandomSeed)
       var outputOptions = outputOptions

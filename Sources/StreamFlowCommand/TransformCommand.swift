@@ -36,6 +36,7 @@ struct TransformCommand: AsyncParsableCommand {
   @OptionGroup(title: "Mask") var maskOptions: MaskOptions
   @OptionGroup(title: "Region") var regionOptions: RegionOptions
   @OptionGroup(title: "Editing") var methodOptions: MethodOptions
+  @OptionGroup(title: "Adapters") var adapterOptions: AdapterOptions
 
   @Option(name: [.customShort("n"), .long], help: "Number of images of each input.")
   var count = 1
@@ -75,10 +76,12 @@ struct TransformCommand: AsyncParsableCommand {
     try await reporting {
       let inputs = try words.dropLast().map(TransformInput.init)
       let files = inputs.flatMap(\.files)
-      let checkpoint = try engineOptions.applied(to: modelOptions.checkpoint())
+      let checkpoint = try adapterOptions.applied(
+        to: engineOptions.applied(to: modelOptions.checkpoint()))
       var request = sampling.request(words[words.count - 1], of: checkpoint, spacing: .uniform)
       let defaults = methodOptions.defaults(of: checkpoint)
       if let defaults { sampling.take(defaults, methodOptions, into: &request) }
+      request.controls = try adapterOptions.inputs(of: checkpoint, hasInput: true)
       var sampling = sampling
       var source = SourceList(
         files: files, count: count, sample: request, options: sourceOptions,

@@ -54,6 +54,7 @@ struct VideoCommand: AsyncParsableCommand {
   @OptionGroup(title: "Source") var sourceOptions: SourceOptions
   @OptionGroup(title: "Mask") var maskOptions: MaskOptions
   @OptionGroup(title: "Editing") var methodOptions: MethodOptions
+  @OptionGroup(title: "Adapters") var adapterOptions: AdapterOptions
   @OptionGroup(title: "Frames") var frameOptions: FrameOptions
   @OptionGroup(title: "Sampling") var sampling: SamplingOptions
 
@@ -124,12 +125,14 @@ struct VideoCommand: AsyncParsableCommand {
 
   func run() async throws {
     try await reporting {
-      let checkpoint = try engineOptions.applied(to: modelOptions.checkpoint())
+      let checkpoint = try adapterOptions.applied(
+        to: engineOptions.applied(to: modelOptions.checkpoint()))
       var settings = LiveSettings(prompt: "")
       settings.request = sampling.request(
         words[words.count - 1], of: checkpoint, spacing: .uniform)
       let defaults = methodOptions.defaults(of: checkpoint)
       if let defaults { sampling.take(defaults, methodOptions, into: &settings.request) }
+      settings.request.controls = try adapterOptions.inputs(of: checkpoint, hasInput: true)
       settings.mask = try maskOptions.mask(of: nil)
       settings.maskBlur = maskOptions.maskBlur
       settings.strength =

@@ -80,6 +80,12 @@ extension Trajectory {
     if plan.usesMemory { remember(step) }
     drawn = nil
     stage += 1
+    if let next = changes.first, next.stage == stage {
+      (prompted, unprompted, sourcePrompted) = (
+        next.prompted, next.unprompted, next.sourcePrompted
+      )
+      changes.removeFirst()
+    }
   }
 
   /// Writes the guided output to `output`.

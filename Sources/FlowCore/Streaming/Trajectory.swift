@@ -21,9 +21,11 @@ public struct Trajectory<Conditioning: Sendable>: Sendable {
   let source: Latents?
   /// Where the image is repainted, 0 to 1, one element for each latent pixel; nil for everywhere.
   let mask: Latents?
-  let prompted: Conditioning
-  let unprompted: Conditioning?
-  let sourcePrompted: Conditioning?
+  var prompted: Conditioning
+  var unprompted: Conditioning?
+  var sourcePrompted: Conditioning?
+  /// The conditionings of later stages, in order.
+  var changes: ArraySlice<ConditioningChange<Conditioning>> = []
   let keepsEstimate: Bool
   var residual: ResidualGuidance?
   var noise: GaussianNoise
@@ -131,5 +133,40 @@ public struct Trajectory<Conditioning: Sendable>: Sendable {
   /// The maximum number of batch rows of its next or a later step.
   public var peakRowCount: Int {
     isFinished ? 0 : plan.peakRowCount(guidance: guidance, fromStage: stage)
+  }
+}
+
+/// Other conditionings from a stage of a trajectory on.
+public struct ConditioningChange<Conditioning: Sendable>: Sendable {
+  /// The index of the first plan row that reads them.
+  public let stage: Int
+  /// The conditioning of the prompt.
+  public let prompted: Conditioning
+  /// The conditioning of the negative or empty prompt, where there was one.
+  public let unprompted: Conditioning?
+  /// The conditioning of the prompt that describes the input image, where there was one.
+  public let sourcePrompted: Conditioning?
+
+  /// Creates a change.
+  public init(
+    stage: Int, prompted: Conditioning, unprompted: Conditioning?, sourcePrompted: Conditioning?
+  ) {
+    self.stage = stage
+    self.prompted = prompted
+    self.unprompted = unprompted
+    self.sourcePrompted = sourcePrompted
+  }
+}
+
+extension Trajectory {
+  /// Has it read other conditionings from some stages on.
+  ///
+  /// - Parameter changes: what changes, with ascending stages of 1 or more.
+  public mutating func change(_ changes: [ConditioningChange<Conditioning>]) {
+    precondition(
+      changes.allSatisfy { ($0.unprompted == nil) == (unprompted == nil) }
+        && zip(changes, changes.dropFirst()).allSatisfy { $0.stage < $1.stage },
+      "changes of conditionings ascend, and have what the first has")
+    self.changes = changes[...]
   }
 }

@@ -131,3 +131,13 @@ package struct Autoencoder {
     return graph
   }
 }
+
+extension AutoencoderConfiguration {
+  /// What encoding subtracts from latents, in their scale.
+  package var scaledShift: Float {
+    switch kind {
+    case .tiny(let configuration): configuration.shiftFactor * configuration.scalingFactor
+    case .full(let configuration): configuration.shiftFactor * configuration.scalingFactor
+    }
+  }
+}

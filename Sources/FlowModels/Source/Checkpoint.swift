@@ -26,6 +26,8 @@ public struct Checkpoint: Sendable {
 
   /// The settings in the folder's `streamflow.json`.
   package let notes: ModelNotes
+  /// The adapters that requests may use, in order.
+  public internal(set) var adapters: [AttachedAdapter] = []
   package let scheduler: SchedulerConfiguration
   /// The model family.
   package let family: any ModelFamily

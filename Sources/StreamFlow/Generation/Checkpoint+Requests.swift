@@ -53,6 +53,7 @@ extension Checkpoint {
       throw refused("the fraction of another seed's noise is 0 to 1, got \(fraction)")
     }
     try check(request.source)
+    _ = try adapterIndices(of: request)
     try check(request.editing, of: request)
     guard guidance.isFinite else {
       throw refused("the guidance scale and delta must be numbers, got \(guidance)")

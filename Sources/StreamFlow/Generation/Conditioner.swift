@@ -12,11 +12,14 @@ final class Conditioner {
     let syntax: PromptSyntax
     /// The guidance scale that the network reads, if it reads one.
     let guidanceScale: Float
+    /// Whether the text stays as it is where the network usually reads a table of it.
+    let isRaw: Bool
   }
 
   private let prompts: PromptStates
   private let table: TextTable?
-  private let family: any ModelFamily
+  private let checkpoint: Checkpoint
+  private var family: any ModelFamily { checkpoint.family }
   private let size: PixelSize
   private var known = ByteBoundedCache<Key, Conditioning>(capacity: 256 << 20)
   /// Conditionings of blended prompts, of which few are cached: a blend that moves differs with
@@ -33,7 +36,7 @@ final class Conditioner {
   ) {
     self.prompts = prompts
     self.table = table
-    family = checkpoint.family
+    self.checkpoint = checkpoint
     self.size = size
   }
 
@@ -62,6 +65,14 @@ final class Conditioner {
   /// Whether the network itself reads guidance scales.
   var readsGuidanceScale: Bool { family.readsGuidanceScale }
 
+  /// Whether an adapter of a request reads the text itself.
+  private func readsConditioning(_ request: GenerationRequest) -> Bool {
+    guard !request.controls.isEmpty, let structure = try? checkpoint.structure(of: request) else {
+      return false
+    }
+    return checkpoint.readsConditioning(structure)
+  }
+
   /// The numbers of cached conditionings, of prompts and of blends.
   var keptCounts: (prompts: Int, mixes: Int) { (known.count, mixed.count) }
 
@@ -88,7 +99,8 @@ final class Conditioner {
   ) throws -> Conditioning {
     let key = Key(
       prompt: prompt, blend: blend, syntax: request.promptSyntax,
-      guidanceScale: family.readsGuidanceScale ? scale : 1)
+      guidanceScale: family.readsGuidanceScale ? scale : 1,
+      isRaw: table != nil && readsConditioning(request))
     if let known = known[key] ?? mixed[key] { return known }
     let conditioning = try encode(key)
     let byteCount = 4 * conditioning.inputs[0].elements.count
@@ -106,7 +118,7 @@ final class Conditioner {
     }
     let conditioning = family.conditioning(
       of: states, guidanceScale: key.guidanceScale, size: size)
-    guard let table else { return conditioning }
+    guard let table, !key.isRaw else { return conditioning }
     let text = conditioning.inputs[0].elements
     return Conditioning(
       text: Conditioning.Input(table.input, try table(Array(text))),

@@ -19,6 +19,8 @@ public struct GenerationRequest: Equatable, Sendable {
   public var source: InputImage?
   /// How the source is edited by prompts; nil for image-to-image at the source's strength.
   public var editing: Editing?
+  /// What the model's adapters read for it; an adapter that none names does nothing.
+  public var controls: [ControlInput] = []
   /// The size of the image, or nil for the model's own or the generator's.
   public var size: PixelSize?
   /// The number of steps, 1 to 1000.

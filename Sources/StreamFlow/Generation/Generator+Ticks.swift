@@ -106,6 +106,13 @@ extension Generator {
   ///
   /// - Throws: `CancellationError`; any other failure belongs to the images that need the encoder.
   private func prepareSources(_ stages: Stages) async throws(CancellationError) {
+    let adapters = Set(
+      pending.elements.flatMap { (try? checkpoint.adapterIndices(of: $0.request)) ?? [] })
+    if !adapters.isEmpty, stages.adapterFailure == nil, !stages.adapters.isPrepared(for: adapters) {
+      do { try await stages.adapters.prepare(for: adapters) } catch let error as CancellationError {
+        throw error
+      } catch { stages.adapterFailure = error }
+    }
     guard stages.pictures == nil, stages.imageFailure == nil,
       checkpoint.family.readsMaskedImage
         || pending.elements.contains(where: { $0.request.source != nil })
@@ -177,6 +184,7 @@ extension Generator {
         boxes.put(.failed(index: next.index, error), into: stream)
       }
       guard case .success(let (conditioning, start)) = encoded else { continue }
+      next.structure = try checkpoint.structure(of: request)
       next.structure.chunks = conditioning.chunkCount
       next.overlay = start.overlay
       if layout != .joint {
@@ -198,18 +206,24 @@ extension Generator {
   }
 
   private func start(of request: GenerationRequest, with stages: Stages) throws -> ImageStart {
-    guard request.source != nil || checkpoint.family.readsMaskedImage else {
-      return ImageStart(noise: request.noise)
+    var start = ImageStart(noise: request.noise)
+    if request.source != nil || checkpoint.family.readsMaskedImage {
+      guard let encoder = stages.pictures else {
+        throw stages.imageFailure ?? CancellationError()
+      }
+      let mask = request.source?.fittedMask(width: width, height: height)
+      start = try ImageStart(
+        request,
+        mask: mask.map {
+          FittedMask(
+            $0, blur: request.source?.maskBlur ?? 0, factor: checkpoint.autoencoder.factor)
+        }, family: checkpoint.family, encoder: encoder, sampleShape: sampleShape)
     }
-    guard let encoder = stages.pictures else {
-      throw stages.imageFailure ?? CancellationError()
+    if !request.controls.isEmpty {
+      if let failure = stages.adapterFailure { throw failure }
+      start.adapters = try AdapterInputs(request, of: checkpoint, encoder: stages.adapters)
     }
-    return try ImageStart(
-      request,
-      mask: request.source?.fittedMask(width: width, height: height).map { mask in
-        FittedMask(
-          mask, blur: request.source?.maskBlur ?? 0, factor: checkpoint.autoencoder.factor)
-      }, family: checkpoint.family, encoder: encoder, sampleShape: sampleShape)
+    return start
   }
 
   private static func notFinite(_ admission: Admission) -> ModelError {

@@ -74,8 +74,16 @@ public actor Generator {
     var pictures: SourceEncoder?
     /// The error of making it.
     var imageFailure: (any Error)?
+    /// What reads the images of adapters.
+    let adapters: AdapterEncoder
+    /// Why the programs of adapters could not be made.
+    var adapterFailure: (any Error)?
 
-    init(_ conditioner: Conditioner, _ network: VelocityNetwork, _ decoder: LatentDecoder) {
+    init(
+      _ conditioner: Conditioner, _ network: VelocityNetwork, _ decoder: LatentDecoder,
+      _ adapters: AdapterEncoder
+    ) {
+      self.adapters = adapters
       self.conditioner = conditioner
       self.network = network
       self.decoder = decoder
@@ -215,7 +223,8 @@ public actor Generator {
     let chunks =
       (try? conditioner.chunkCount(ofFirst: rows, of: upcoming.filter(conditioner.isReady(for:))))
       ?? 1
-    let structure = NetworkStructure(chunks: chunks)
+    var structure = try upcoming.first.map(checkpoint.structure) ?? NetworkStructure()
+    structure.chunks = chunks
     try await network.prepare(rowCount: rows, structure: structure)
     try await decoder.prepare(for: pending.count)
     if options.preparesAllRows, network.catalogue.keepsSeveral {
@@ -224,7 +233,10 @@ public actor Generator {
         try await decoder.prepareExactly(for: count)
       }
     }
-    stages = Stages(conditioner, network, decoder)
+    stages = Stages(
+      conditioner, network, decoder,
+      AdapterEncoder(
+        checkpoint, size: PixelSize(width: width, height: height), provider: provider))
     measured.preparation = .now - start
   }
 
@@ -272,6 +284,7 @@ public actor Generator {
     }
     nextStream += 1
     stages?.imageFailure = nil
+    stages?.adapterFailure = nil
     pending.add(admissions, stream: stream, client: client)
     boxes.open(stream, count: requests.count)
     return GenerationEvents(generator: self, stream: stream, count: requests.count)

@@ -48,6 +48,16 @@ extension Generator {
         settings.append("Source prompt: \(quoted(editing.sourcePrompt))")
       }
     }
+    for (index, control) in request.controls.enumerated() {
+      let name = control.adapter ?? checkpoint.adapters.first?.name ?? ""
+      var text = "\(name):\(control.scale)"
+      if let preset = control.preset { text += " \(preset)" }
+      if let preprocessing = control.preprocessing { text += " \(preprocessing.kind.rawValue)" }
+      if control.range != 0...1 {
+        text += " \(control.range.lowerBound)-\(control.range.upperBound)"
+      }
+      settings.append("Adapter\(index == 0 ? "" : " \(index + 1)"): \(quoted(text))")
+    }
     if let blend = request.blend {
       let parts = blend.parts.map { "\($0.prompt):\($0.weight)" }.joined(separator: " | ")
       settings.append("Blend: \(quoted("\(blend.kind.rawValue) \(parts)"))")

@@ -14,6 +14,8 @@ struct ImageStart {
   var overlay: SourceOverlay?
   /// What the network reads of the image beside its prompt.
   var inputs: [Conditioning.Input] = []
+  /// What adapters made of their images.
+  var adapters = AdapterInputs()
   /// The noise that is left to draw.
   var noise: GaussianNoise
   /// The noise that is left to draw after the first sample, where that differs.
@@ -73,18 +75,46 @@ struct FittedMask: Sendable {
   }
 }
 
+extension RequestConditioning {
+  /// The same with what an image's network reads beside its texts.
+  fileprivate func adding(
+    _ inputs: [Conditioning.Input], unconditional: [Conditioning.Input]
+  ) -> RequestConditioning {
+    RequestConditioning(
+      prompted: prompted.adding(inputs), unprompted: unprompted?.adding(unconditional),
+      source: source?.adding(inputs), chunkCount: chunkCount)
+  }
+}
+
 extension Trajectory<Conditioning> {
   /// The trajectory of a request's image.
   init(
     id: Int, plan: StepPlan, _ request: GenerationRequest, _ conditioning: RequestConditioning,
     _ start: ImageStart, shape: Shape, keepsEstimate: Bool = false
   ) {
+    // One for each run of rows in which the same adapters act.
+    var conditionings: [(stage: Int, RequestConditioning)] = []
+    for stage in start.adapters.stages(of: plan.rows.count) {
+      let adapted = start.adapters.inputs(atStage: stage, of: plan.rows.count)
+      conditionings.append(
+        (
+          stage,
+          conditioning.adding(
+            start.inputs + adapted.conditional,
+            unconditional: start.inputs + adapted.unconditional)
+        ))
+    }
+    let first = conditionings[0].1
     self.init(
-      id: id, plan: plan, guidance: request.guidance,
-      prompted: conditioning.prompted.adding(start.inputs),
-      unprompted: conditioning.unprompted?.adding(start.inputs),
-      sourcePrompted: conditioning.source?.adding(start.inputs), reference: start.reference,
+      id: id, plan: plan, guidance: request.guidance, prompted: first.prompted,
+      unprompted: first.unprompted, sourcePrompted: first.source, reference: start.reference,
       mask: start.mask, noise: start.noise, laterNoise: start.laterNoise, shape: shape,
       keepsEstimate: keepsEstimate)
+    change(
+      conditionings.dropFirst().map { stage, conditioning in
+        ConditioningChange(
+          stage: stage, prompted: conditioning.prompted, unprompted: conditioning.unprompted,
+          sourcePrompted: conditioning.source)
+      })
   }
 }

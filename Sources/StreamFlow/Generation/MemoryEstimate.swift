@@ -23,7 +23,10 @@ struct MemoryEstimate {
       ? autoencoder.wholeByteCount(width: width, height: height)
       : autoencoder.tiledByteCount(width: width, height: height)
     let network = checkpoint.networkWeights
-    let weights = Double(network.engineByteCount(in: network.compressionForm)) * 2.5
+    let adapters = checkpoint.adapters.flatMap(\.adapter.weightStores)
+    let weights = ([network] + adapters).reduce(0) { sum, store in
+      sum + Double(store.engineByteCount(in: store.compressionForm)) * 2.5
+    }
     peakByteCount = Int(min(weights + Double(rows) * activations + pixels, 1e18))
   }
 

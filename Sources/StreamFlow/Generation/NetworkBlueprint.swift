@@ -51,9 +51,16 @@ struct NetworkBlueprint: Sendable {
   func module(rows: Int, structure: NetworkStructure) throws -> GraphModule {
     let shape = BatchShape(
       rows: rows, height: height, width: width, tokens: structure.chunks * checkpoint.tokenCount)
+    let adapters = structure.adapters.map { checkpoint.adapters[$0].adapter }
+    // An adapter that reads the text and the timestep needs them as they are, not tables of them.
+    let precomputed = checkpoint.readsConditioning(structure) ? [] : self.precomputed
     let graph = try checkpoint.family.network(
-      shape, precomputed: precomputed, adapters: [], weights: checkpoint.networkWeights.root)
-    return GraphModule(graph, weightsIdentity: checkpoint.networkWeights.identity)
+      shape, precomputed: precomputed, adapters: adapters,
+      weights: checkpoint.networkWeights.root)
+    return GraphModule(
+      graph,
+      weightsIdentity: checkpoint.networkWeights.identity
+        + adapters.flatMap { $0.weightStores.flatMap(\.identity) })
   }
 
   /// Computes an input once for each prompt, if it is precomputed.

@@ -2,15 +2,22 @@
 struct NetworkStructure: Hashable, Sendable {
   /// The number of chunks of a conditioning's text.
   var chunks = 1
+  /// The places among the model's adapters of those that are attached, ascending.
+  var adapters: [Int] = []
 }
 
 extension NetworkStructure: Comparable {
-  /// The order of lanes: by the lengths of their texts.
+  /// An order for lanes: by adapters, then by the lengths of their texts.
   static func < (first: NetworkStructure, second: NetworkStructure) -> Bool {
-    first.chunks < second.chunks
+    if first.adapters != second.adapters {
+      return first.adapters.lexicographicallyPrecedes(second.adapters)
+    }
+    return first.chunks < second.chunks
   }
 }
 
 extension NetworkStructure: CustomStringConvertible {
-  var description: String { "\(chunks) chunks" }
+  var description: String {
+    adapters.isEmpty ? "\(chunks) chunks" : "\(chunks) chunks and adapters \(adapters)"
+  }
 }

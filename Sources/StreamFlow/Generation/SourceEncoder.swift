@@ -9,6 +9,8 @@ final class SourceEncoder {
   private let program: Program
   /// The program that leaves out a part of the image, for networks that read a masked image.
   private let masking: Program?
+  /// What encoding takes away from latents, in their scale.
+  private let shift: Float
   /// The shape of one image's latents.
   let shape: Shape
 
@@ -19,6 +21,7 @@ final class SourceEncoder {
     let factor = checkpoint.autoencoder.factor
     self.program = program
     self.masking = masking
+    shift = checkpoint.autoencoder.scaledShift
     shape = [checkpoint.autoencoder.latentChannels, height / factor, width / factor]
   }
 
@@ -64,6 +67,20 @@ final class SourceEncoder {
     program.write("pixels", pixels.span)
     try program.run()
     return (image, drawn(from: program, &noise))
+  }
+
+  /// The mean of an image's latents, as adapters of latents read it.
+  ///
+  /// - Parameters:
+  ///   - image: the image at this size.
+  ///   - isShifted: whether the autoencoder's shift is taken away, as the network's own latents are.
+  func mean(of image: PixelImage, isShifted: Bool) throws(EngineError) -> Latents {
+    let pixels = ContiguousArray(image.pixels)
+    program.write("pixels", pixels.span)
+    try program.run()
+    let mean = latents("latents", of: program)
+    guard !isShifted, shift != 0 else { return mean }
+    return Latents(shape: mean.shape, scalars: mean.scalars.map { $0 + shift })
   }
 
   /// What networks read of a masked image: the mask's cells, and the latents of the image without what

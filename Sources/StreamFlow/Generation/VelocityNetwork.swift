@@ -98,7 +98,7 @@ final class VelocityNetwork: VelocityField {
   ) {
     let program = engine.program
     program.write("sample", row: row, sample)
-    if let times {
+    if let times, program.hasInput(times.input) {
       do throws(EngineError) {
         let table = try times(timestep, conditioning)
         program.write(times.input, row: row, table.span)

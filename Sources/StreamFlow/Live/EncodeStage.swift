@@ -9,7 +9,14 @@ actor EncodeStage {
   private let skippedLayers: Int
   private let provider: EngineProvider
   private var prompts: PromptStates?
-  private var sizes: [PixelSize: (conditioner: Conditioner, source: SourceEncoder)] = [:]
+  private var sizes: [PixelSize: Entry] = [:]
+
+  /// What images of one size are encoded with.
+  private struct Entry {
+    let conditioner: Conditioner
+    let source: SourceEncoder
+    let adapters: AdapterEncoder
+  }
 
   /// The device's thread, or its own.
   nonisolated var unownedExecutor: UnownedSerialExecutor {
@@ -63,7 +70,14 @@ actor EncodeStage {
   ) async throws {
     let conditioner = Conditioner(
       checkpoint, prompts: try await encoders(), size: size, table: table)
-    sizes[size] = (conditioner, source)
+    sizes[size] = Entry(
+      conditioner: conditioner, source: source,
+      adapters: AdapterEncoder(checkpoint, size: size, provider: provider))
+  }
+
+  /// Makes what reads the images of adapters.
+  func prepare(adapters: Set<Int>, size: PixelSize) async throws {
+    try await sizes[size]?.adapters.prepare(for: adapters)
   }
 
   /// Whether images of a size can be encoded.
@@ -87,9 +101,12 @@ actor EncodeStage {
     let size = resolved.lane.size
     guard let entry = sizes[size] else { preconditionFailure("\(size) was not added") }
     let request = resolved.settings.request(for: image, index: index)
-    let start = try ImageStart(
+    var start = try ImageStart(
       request, mask: resolved.mask, family: checkpoint.family, encoder: entry.source,
       sampleShape: entry.source.shape)
+    if !request.controls.isEmpty {
+      start.adapters = try AdapterInputs(request, of: checkpoint, encoder: entry.adapters)
+    }
     let trajectory = Trajectory(
       id: index, plan: resolved.plan, request, resolved.conditioning, start,
       shape: entry.source.shape)

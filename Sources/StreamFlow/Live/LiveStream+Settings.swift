@@ -146,7 +146,9 @@ extension LiveStream {
   private func lane(of settings: LiveSettings) async throws -> LaneKey {
     LaneKey(
       size: checkpoint.size(of: settings),
-      structure: NetworkStructure(chunks: try await encoding.chunkCount(of: settings.request)))
+      structure: NetworkStructure(
+        chunks: try await encoding.chunkCount(of: settings.request),
+        adapters: try checkpoint.adapterIndices(of: settings.checkedRequest).sorted()))
   }
 
   // MARK: - Engines
@@ -183,6 +185,7 @@ extension LiveStream {
       try await encoding.add(
         builder.source(lane.size), table: blueprint.textTable(), size: lane.size)
     }
+    try await encoding.prepare(adapters: Set(lane.structure.adapters), size: lane.size)
     let rows = try await rows(of: lane, blueprint, settings: settings, isFirst: isFirst)
     try await ticking.add(
       builder.network(blueprint, rows: rows, structure: lane.structure), to: lane)
@@ -255,6 +258,13 @@ extension LiveSettings {
   }
 }
 
+extension LiveSettings {
+  /// A request with a source of any size: what is checked and planned looks at its strength alone.
+  var checkedRequest: GenerationRequest {
+    request(for: PixelImage(width: 0, height: 0, pixels: []), index: 0)
+  }
+}
+
 extension NetworkBlueprint {
   /// Whether engines of several row counts may exist at once.
   var keepsSeveral: Bool {
@@ -290,11 +300,7 @@ extension Checkpoint {
   func plan(for settings: LiveSettings) throws(ModelError) -> StepPlan {
     let size = size(of: settings)
     try check(width: size.width, height: size.height)
-    var request = settings.request
-    // An image of any size: the plan depends on its strength alone.
-    request.source = InputImage(
-      image: PixelImage(width: 0, height: 0, pixels: []), strength: settings.strength,
-      mask: settings.mask, maskBlur: settings.maskBlur)
+    let request = settings.checkedRequest
     try check(request)
     return try plan(for: request, width: size.width, height: size.height)
   }

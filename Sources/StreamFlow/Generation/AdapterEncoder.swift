@@ -1,0 +1,136 @@
+internal import FlowCore
+internal import FlowEngine
+internal import FlowGraph
+internal import FlowModels
+
+/// Turns the images that adapters read into inputs of the network, each image once.
+final class AdapterEncoder {
+  private let checkpoint: Checkpoint
+  private let size: PixelSize
+  private let provider: EngineProvider
+  private var programs: [Key: Program] = [:]
+  private var known = ByteBoundedCache<ImageKey, [Conditioning.Input]>(
+    capacity: 256 << 20, countLimit: 64)
+  /// What encodes images for adapters that read latents.
+  private var encoder: SourceEncoder?
+
+  private struct Key: Hashable {
+    let adapter: Int
+    let isUnconditional: Bool
+  }
+
+  private struct ImageKey: Hashable {
+    let key: Key
+    /// Nil for what is the same for every image.
+    let image: PixelImage?
+  }
+
+  /// - Parameter size: the size of the images that are made.
+  init(_ checkpoint: Checkpoint, size: PixelSize, provider: EngineProvider) {
+    self.checkpoint = checkpoint
+    self.size = size
+    self.provider = provider
+  }
+
+  /// Whether the programs of some adapters are there.
+  func isPrepared(for adapters: Set<Int>) -> Bool {
+    adapters.allSatisfy { index in
+      programs[Key(adapter: index, isUnconditional: false)] != nil
+        && programs[Key(adapter: index, isUnconditional: true)] != nil
+    }
+  }
+
+  /// Makes the programs of some adapters.
+  ///
+  /// - Throws: an error of a graph or an engine, `unsupported` where an adapter reads latents and the
+  ///   autoencoder has no encoder.
+  func prepare(
+    for adapters: Set<Int>, isolation: isolated (any Actor)? = #isolation
+  ) async throws {
+    for index in adapters.sorted() {
+      let adapter = checkpoint.adapters[index].adapter
+      if case .latents = adapter.imageSpace, encoder == nil {
+        encoder = try await .make(
+          checkpoint, width: size.width, height: size.height, provider: provider)
+      }
+      for isUnconditional in [false, true] {
+        let key = Key(adapter: index, isUnconditional: isUnconditional)
+        guard programs[key] == nil else { continue }
+        let graph = try adapter.imageGraph(for: size, isUnconditional: isUnconditional)
+        programs[key] = try await provider.program(
+          for: GraphModule(
+            graph, weightsIdentity: adapter.weightStores.flatMap(\.identity)))
+      }
+    }
+  }
+
+  /// The inputs of a row.
+  ///
+  /// - Parameters:
+  ///   - control: the image and its strength.
+  ///   - index: the adapter's place among the model's.
+  ///   - source: the request's source, which stands in for a control without an image.
+  ///   - isUnconditional: for the row of the unconditional prediction.
+  /// - Throws: `requestInvalid` for a preset that the adapter does not have; an ``EngineError``.
+  /// - Precondition: the adapter was prepared for, and there is an image.
+  func inputs(
+    of control: ControlInput, adapter index: Int, source: InputImage?, isUnconditional: Bool
+  ) throws -> [Conditioning.Input] {
+    let adapter = checkpoint.adapters[index].adapter
+    let key = Key(adapter: index, isUnconditional: isUnconditional)
+    guard let program = programs[key], let image = control.image ?? source?.image else {
+      preconditionFailure("\(adapter.name) was not prepared for, or has no image")
+    }
+    let scales = Conditioning.Input(
+      PortName("\(adapter.name).scales"),
+      try adapter.scales(
+        control.scale, preset: control.preset, isUnconditional: isUnconditional))
+    var read: PixelImage?
+    if program.hasInput("pixels") || program.hasInput("latents") {
+      // The input image of an edit lies under its control as it lies under the result.
+      let fit = control.image == nil ? source?.fit ?? control.fit : control.fit
+      read = fitted(image, to: adapter, fit: fit)
+      if let preprocessing = control.preprocessing { read = read.map(preprocessing.callAsFunction) }
+    }
+    let imageKey = ImageKey(key: key, image: read)
+    if let known = known[imageKey] { return known + [scales] }
+    if let read { try write(read, to: program, of: adapter) }
+    if program.hasInput("zeros") {
+      program.withInput("zeros", as: Float.self) { zeros in
+        for place in zeros.indices { zeros[place] = 0 }
+      }
+    }
+    try program.run()
+    let inputs = program.outputs.map { output in
+      Conditioning.Input(output.name, program.floats(output.name))
+    }
+    known.insert(
+      inputs, for: imageKey, byteCount: inputs.reduce(0) { $0 + 4 * $1.elements.count })
+    return inputs + [scales]
+  }
+
+  private func fitted(
+    _ image: PixelImage, to adapter: any ImageAdapter, fit: ImageFit
+  ) -> PixelImage {
+    let target = adapter.imageSize(for: size)
+    switch adapter.resampling {
+    case .lanczosStretch:
+      return image.resampled(width: target.width, height: target.height, fit: fit)
+    case .bicubicMiddle: return image.bicubicMiddle(side: target.width)
+    }
+  }
+
+  private func write(
+    _ image: PixelImage, to program: Program, of adapter: any ImageAdapter
+  ) throws(EngineError) {
+    switch adapter.imageSpace {
+    case .pixels:
+      let pixels = ContiguousArray(image.pixels)
+      program.write("pixels", pixels.span)
+    case .latents(let isShifted):
+      guard let encoder else { preconditionFailure("made with the program") }
+      let mean = ContiguousArray(try encoder.mean(of: image, isShifted: isShifted).scalars)
+      program.write("latents", mean.span)
+    }
+  }
+}

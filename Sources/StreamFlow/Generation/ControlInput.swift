@@ -1,0 +1,110 @@
+public import FlowCore
+internal import FlowModels
+
+/// An image that an adapter reads for one image: a control image, or a reference.
+///
+/// ```swift
+/// let checkpoint = try Checkpoint.named("sd15").attaching([AdapterFile(path: "canny.safetensors")])
+/// var request = checkpoint.request("a house in the snow")
+/// request.controls = [ControlInput(image: edges, scale: 0.8)]
+/// ```
+public struct ControlInput: Hashable, Sendable {
+  /// The adapter's name; nil for the model's only one.
+  public var adapter: String?
+  /// The image, of any size; nil for the request's source.
+  public var image: PixelImage?
+  /// What is made of the image before the adapter reads it; nil for nothing.
+  public var preprocessing: ControlImage?
+  /// The strength, 0 to 4: 1 is what the adapter was trained with.
+  public var scale: Float
+  /// How the strength is spread over the network, such as `style` of an IP-Adapter; nil for evenly.
+  public var preset: String?
+  /// Where it begins to act and where it ends, as parts of the steps, 0 to 1.
+  ///
+  /// The i-th of n steps is one of them where `i / n` is the start or more and `(i + 1) / n` the end
+  /// or less, as diffusers counts them.
+  public var range: ClosedRange<Double>
+  /// How the image is brought to the size that the adapter reads.
+  public var fit: ImageFit
+
+  /// Creates an adapter's input.
+  public init(
+    _ adapter: String? = nil, image: PixelImage? = nil,
+    preprocessing: ControlImage? = nil, scale: Float = 1, preset: String? = nil,
+    range: ClosedRange<Double> = 0...1,
+    fit: ImageFit = ImageFit()
+  ) {
+    self.adapter = adapter
+    self.image = image
+    self.preprocessing = preprocessing
+    self.scale = scale
+    self.preset = preset
+    self.range = range
+    self.fit = fit
+  }
+
+  /// Whether it acts in a step.
+  func acts(inStep step: Int, of count: Int) -> Bool {
+    Double(step) / Double(count) >= range.lowerBound
+      && Double(step + 1) / Double(count) <= range.upperBound
+  }
+}
+
+extension Checkpoint {
+  /// The place among the model's adapters of each control of a request.
+  ///
+  /// - Throws: `requestInvalid` for a control whose adapter the model has not, that has no image or
+  ///   whose numbers are out of range.
+  func adapterIndices(of request: GenerationRequest) throws(ModelError) -> [Int] {
+    func refused(_ message: String) -> ModelError {
+      ModelError(code: .requestInvalid, message: message, settings: [.adapters])
+    }
+    let names = adapters.map { "'\($0.name)'" }.joined(separator: ", ")
+    var indices: [Int] = []
+    for control in request.controls {
+      let index: Int
+      if let name = control.adapter {
+        guard let found = adapters.firstIndex(where: { $0.name == name }) else {
+          throw refused(
+            "the model has no adapter '\(name)'; it has \(adapters.isEmpty ? "none" : names)")
+        }
+        index = found
+      } else {
+        guard adapters.count == 1 else {
+          throw refused(
+            adapters.isEmpty
+              ? "the request has a control image, and the model no adapter; attach one"
+              : "the model has several adapters, \(names); name the one of each control image")
+        }
+        index = 0
+      }
+      guard !indices.contains(index) else {
+        throw refused("the adapter '\(adapters[index].name)' has two images; one is read")
+      }
+      guard control.image != nil || request.source != nil else {
+        throw refused("the control of '\(adapters[index].name)' has no image")
+      }
+      guard (0...4).contains(control.scale) else {
+        throw refused("the scale of an adapter is 0 to 4, got \(control.scale)")
+      }
+      guard (0...1).contains(control.range.lowerBound), (0...1).contains(control.range.upperBound)
+      else {
+        throw refused("an adapter acts within 0 to 1 of the steps, got \(control.range)")
+      }
+      _ = try adapters[index].adapter.scales(
+        1, preset: control.preset, isUnconditional: false)
+      indices.append(index)
+    }
+    return indices
+  }
+
+  /// What the network of a request reads beside its text.
+  func structure(of request: GenerationRequest) throws(ModelError) -> NetworkStructure {
+    NetworkStructure(adapters: try adapterIndices(of: request).sorted())
+  }
+
+  /// Whether an adapter of a structure reads the text and the timestep itself.
+  func readsConditioning(_ structure: NetworkStructure) -> Bool {
+    structure.adapters.contains { adapters[$0].adapter.readsConditioning }
+  }
+}

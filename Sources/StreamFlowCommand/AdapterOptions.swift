@@ -1,0 +1,142 @@
+internal import ArgumentParser
+internal import FlowCore
+internal import FlowMedia
+internal import FlowModels
+internal import StreamFlow
+
+/// ControlNets, T2I-Adapters and IP-Adapters, with their images: what `generate`, `edit` and `video`
+/// share.
+struct AdapterOptions: ParsableArguments {
+  @Option(
+    name: .customLong("adapter"),
+    help: ArgumentHelp(
+      """
+      A ControlNet, T2I-Adapter or IP-Adapter (.safetensors file, or folder in diffusers' layout), \
+      and its strength (default: 1); repeat for several.
+      """, valueName: "file[:scale]"))
+  var adapters: [ScaledFile] = []
+
+  @Option(
+    name: .customLong("control"),
+    help: ArgumentHelp(
+      """
+      The control or reference image of the adapter at the same place in the list; without any, \
+      the input image itself.
+      """, valueName: "image"), completion: .file(extensions: ["png", "jpg", "jpeg"]))
+  var controls: [String] = []
+
+  @Option(
+    help: """
+      What is made of control images first: canny, scribble, color, tile or luma-depth; none for \
+      nothing. One for all adapters, or one for each.
+      """)
+  var preprocess: [PreprocessArgument] = []
+
+  @Option(
+    help: ArgumentHelp(
+      "The part of the steps in which adapters act, as in 0:0.5 (default: 0:1).",
+      valueName: "start:end"))
+  var adapterRange: RangeArgument?
+
+  @Option(help: "How an adapter's strength is spread, such as style of an IP-Adapter.")
+  var adapterPreset: String?
+
+  @Option(help: "The folder of an IP-Adapter's image encoder (default: the one beside its file).")
+  var imageEncoder: String?
+
+  @Flag(help: "Let ControlNets act on the conditional prediction alone (guess mode).")
+  var guessMode = false
+
+  func validate() throws {
+    if adapters.isEmpty, !controls.isEmpty || !preprocess.isEmpty || adapterRange != nil {
+      throw ValidationError("--control, --preprocess and --adapter-range need --adapter")
+    }
+    if !controls.isEmpty, controls.count != adapters.count {
+      throw ValidationError(
+        "there are \(adapters.count) of --adapter and \(controls.count) of --control; give each "
+          + "adapter its image")
+    }
+    if preprocess.count > 1, preprocess.count != adapters.count {
+      throw ValidationError(
+        "there are \(adapters.count) of --adapter and \(preprocess.count) of --preprocess; give one "
+          + "for all, or one for each")
+    }
+  }
+
+  /// The model with the adapters.
+  func applied(to checkpoint: Checkpoint) throws -> Checkpoint {
+    guard !adapters.isEmpty else { return checkpoint }
+    return try checkpoint.attaching(
+      adapters.map { adapter in
+        var file = AdapterFile(path: adapter.path)
+        let kind = try file.recognizedKind()
+        if kind == .ipAdapter { file.imageEncoder = imageEncoder }
+        if kind == .controlNet { file.guesses = guessMode }
+        return file
+      })
+  }
+
+  /// What each adapter reads.
+  ///
+  /// - Parameter hasInput: whether there is an input image that stands in for control images.
+  func inputs(of checkpoint: Checkpoint, hasInput: Bool) throws -> [ControlInput] {
+    guard hasInput || !controls.isEmpty || adapters.isEmpty else {
+      throw ValidationError("--adapter needs --control, the image that it reads")
+    }
+    return try adapters.indices.map { index in
+      let kind = preprocess.count > 1 ? preprocess[index] : preprocess.first
+      return ControlInput(
+        checkpoint.adapters[index].name,
+        image: controls.isEmpty ? nil : try PixelImage(imageAt: controls[index]),
+        preprocessing: kind?.kind.map(ControlImage.init), scale: adapters[index].scale,
+        preset: adapterPreset, range: adapterRange?.range ?? 0...1)
+    }
+  }
+}
+
+/// A file and a scale: `file` or `file:0.8`.
+struct ScaledFile: ExpressibleByArgument, Equatable {
+  let path: String
+  let scale: Float
+
+  init?(argument: String) {
+    guard !argument.isEmpty else { return nil }
+    if let colon = argument.lastIndex(of: ":"),
+      let scale = Float(argument[argument.index(after: colon)...])
+    {
+      guard colon > argument.startIndex, scale.isFinite else { return nil }
+      (path, self.scale) = (String(argument[..<colon]), scale)
+    } else {
+      (path, scale) = (argument, 1)
+    }
+  }
+}
+
+/// A kind of control image, or none.
+struct PreprocessArgument: ExpressibleByArgument, Equatable {
+  let kind: ControlImage.Kind?
+
+  init?(argument: String) {
+    guard argument != "none" else {
+      kind = nil
+      return
+    }
+    guard let kind = ControlImage.Kind(rawValue: argument) else { return nil }
+    self.kind = kind
+  }
+
+  static var allValueStrings: [String] { ControlImage.Kind.allCases.map(\.rawValue) + ["none"] }
+}
+
+/// A part of the steps: `0:0.5`.
+struct RangeArgument: ExpressibleByArgument, Equatable {
+  let range: ClosedRange<Double>
+
+  init?(argument: String) {
+    let parts = argument.split(separator: ":", omittingEmptySubsequences: false)
+    guard parts.count == 2, let start = Double(parts[0]), let end = Double(parts[1]),
+      (0...1).contains(start), (0...1).contains(end), start < end
+    else { return nil }
+    range = start...end
+  }
+}
