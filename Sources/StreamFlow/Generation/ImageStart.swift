@@ -35,7 +35,10 @@ struct ImageStart {
   ) throws {
     noise = request.noise
     if let source = request.source {
-      let encoded = try encoder.encode(source.image, fit: source.fit, noise: &noise)
+      var drawn = noise
+      let encoded = try encoder.encode(source.image, fit: source.fit, noise: &drawn)
+      // An inpainting network that starts from noise alone has no draw of the image's latents.
+      if !family.readsMaskedImage || source.strength < 1 { noise = drawn }
       (self.image, reference) = (encoded.image, encoded.latents)
       self.mask = mask?.cells
       overlay = mask.map { SourceOverlay(image: encoded.image, mask: $0.weights) }
