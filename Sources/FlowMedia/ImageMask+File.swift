@@ -5,7 +5,7 @@ extension ImageMask {
   /// where it stays.
   ///
   /// - Parameter bytes: a PNG or JPEG file.
-  /// - Throws: `imageInvalid` and its kind, as `PixelImage(picture:)`.
+  /// - Throws: `imageInvalid`, `formatUnsupported` or `imageTooLarge`, as `PixelImage(picture:)`.
   public init(drawn bytes: [UInt8]) throws(MediaError) {
     self.init(luma: try PixelImage(picture: bytes, background: .black))
   }
@@ -14,7 +14,7 @@ extension ImageMask {
   /// reads masks.
   ///
   /// - Parameter bytes: a PNG or JPEG file; an opaque one makes an empty mask.
-  /// - Throws: `imageInvalid` and its kind, as `PixelImage(picture:)`.
+  /// - Throws: `imageInvalid`, `formatUnsupported` or `imageTooLarge`, as `PixelImage(picture:)`.
   public init(transparencyOf bytes: [UInt8]) throws(MediaError) {
     // What shines through differs between a white and a black background by exactly 255 * (1 - alpha).
     let (light, dark) = (

@@ -94,7 +94,7 @@ import Testing
     #expect(Self.difference(own, try Self.image(golden, "0.pixels")) > 20)
   }
 
-  @Test("Adapters that are not there, have no image or act out of range are told at once")
+  @Test("Unknown adapters, missing images and numbers out of range are rejected at once")
   func errors() async throws {
     let checkpoint = try Self.checkpoint()
     let generator = try Generator(checkpoint: checkpoint, engines: .ofTests)

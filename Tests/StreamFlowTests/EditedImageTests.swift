@@ -160,7 +160,7 @@ import Testing
     #expect(extended.mask.coverage == [255, 0, 0, 255, 255, 255])
   }
 
-  @Test("What cannot be edited is told before anything runs")
+  @Test("Invalid masks and edits are rejected before anything runs")
   func errors() async throws {
     let generator = try Generator(checkpoint: .starter(), engines: .ofTests)
     let image = PixelImage(width: 8, height: 8, pixels: [UInt8](repeating: 9, count: 192))

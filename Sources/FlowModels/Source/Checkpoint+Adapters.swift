@@ -48,7 +48,7 @@ extension Checkpoint {
   /// They change nothing of an image whose request names none of them.
   ///
   /// - Parameter files: the adapters; their names must differ.
-  /// - Throws: a `ModelError` for a file that is none, or does not fit the model.
+  /// - Throws: a `ModelError` for a file that is not an adapter, or does not fit the model.
   public func attaching(_ files: [AdapterFile]) throws(ModelError) -> Checkpoint {
     var result = self
     for file in files {

@@ -3,7 +3,7 @@ internal import FlowEngine
 internal import FlowGraph
 internal import FlowModels
 
-/// What the adapters of one image made of their images.
+/// The network inputs that an image's adapters computed from their images.
 struct AdapterInputs {
   private struct Entry {
     let control: ControlInput
@@ -14,7 +14,7 @@ struct AdapterInputs {
 
   private var entries: [Entry] = []
 
-  /// Those of an image without adapters.
+  /// The inputs of an image without adapters.
   init() {}
 
   /// Reads the images of a request's controls.

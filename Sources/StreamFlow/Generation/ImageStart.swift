@@ -2,7 +2,7 @@ internal import FlowCore
 internal import FlowEngine
 internal import FlowModels
 
-/// What the image of a request starts from.
+/// The start of a request's trajectory.
 struct ImageStart {
   /// Its source at the image's size.
   var image: PixelImage?
@@ -10,18 +10,18 @@ struct ImageStart {
   var reference: Latents?
   /// Where the reference is repainted, where the sampler holds it to that.
   var mask: Latents?
-  /// What the result is laid over.
+  /// The image that the result is laid over.
   var overlay: SourceOverlay?
-  /// What the network reads of the image beside its prompt.
+  /// The network inputs that depend on the image.
   var inputs: [Conditioning.Input] = []
-  /// What adapters made of their images.
+  /// The inputs that adapters computed.
   var adapters = AdapterInputs()
   /// The noise that is left to draw.
   var noise: GaussianNoise
   /// The noise that is left to draw after the first sample, where that differs.
   var laterNoise: GaussianNoise?
 
-  /// That of an image made of text alone.
+  /// The start of an image made from text alone.
   init(noise: GaussianNoise) { self.noise = noise }
 
   /// Encodes a request's source, and what the network reads of it.
