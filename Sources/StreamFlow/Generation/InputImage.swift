@@ -58,7 +58,7 @@ public struct PromptBlend: Hashable, Sendable {
   public enum Kind: String, Sendable, CaseIterable {
     /// Linearly: the weighted mean.
     case linear
-    /// Spherically: each token along the arc between the two (``ArcMix``), which keeps its length.
+    /// Spherically: each token along the arc between the two (`ArcMix`), which keeps its length.
     case spherical
   }
 
