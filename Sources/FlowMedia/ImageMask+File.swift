@@ -1,8 +1,8 @@
 public import FlowCore
 
 extension ImageMask {
-  /// Decodes a mask that is drawn as an image: white where an image is repainted, black or transparent
-  /// where it stays.
+  /// Decodes a mask that is drawn as an image: white is repainted, black or transparent is
+  /// preserved.
   ///
   /// - Parameter bytes: a PNG or JPEG file.
   /// - Throws: `imageInvalid`, `formatUnsupported` or `imageTooLarge`, as `PixelImage(picture:)`.
@@ -16,7 +16,7 @@ extension ImageMask {
   /// - Parameter bytes: a PNG or JPEG file; an opaque one makes an empty mask.
   /// - Throws: `imageInvalid`, `formatUnsupported` or `imageTooLarge`, as `PixelImage(picture:)`.
   public init(transparencyOf bytes: [UInt8]) throws(MediaError) {
-    // What shines through differs between a white and a black background by exactly 255 * (1 - alpha).
+    // The difference between compositing over white and over black is exactly 255 * (1 - alpha).
     let (light, dark) = (
       try PixelImage(picture: bytes, background: .white),
       try PixelImage(picture: bytes, background: .black)

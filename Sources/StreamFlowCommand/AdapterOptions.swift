@@ -4,8 +4,8 @@ internal import FlowMedia
 internal import FlowModels
 internal import StreamFlow
 
-/// ControlNets, T2I-Adapters and IP-Adapters, with their images: what `generate`, `edit` and `video`
-/// share.
+/// Options of ControlNets, T2I-Adapters and IP-Adapters, with their images, of `generate`, `edit`
+/// and `video`.
 struct AdapterOptions: ParsableArguments {
   @Option(
     name: .customLong("adapter"),
@@ -20,25 +20,27 @@ struct AdapterOptions: ParsableArguments {
     name: .customLong("control"),
     help: ArgumentHelp(
       """
-      The control or reference image of the adapter at the same place in the list; without any, \
+      The control or reference image of the adapter at the same position in the list; without any, \
       the input image itself.
       """, valueName: "image"), completion: .file(extensions: ["png", "jpg", "jpeg"]))
   var controls: [String] = []
 
   @Option(
     help: """
-      What is made of control images first: canny, scribble, color, tile or luma-depth; none for \
-      nothing. One for all adapters, or one for each.
+      Preprocessing of control images: canny, scribble, color, tile or luma-depth, or none. \
+      One for all adapters, or one for each.
       """)
   var preprocess: [PreprocessArgument] = []
 
   @Option(
     help: ArgumentHelp(
-      "The part of the steps in which adapters act, as in 0:0.5 (default: 0:1).",
+      "The range of steps in which adapters act, as fractions such as 0:0.5 (default: 0:1).",
       valueName: "start:end"))
   var adapterRange: RangeArgument?
 
-  @Option(help: "How an adapter's strength is spread, such as style of an IP-Adapter.")
+  @Option(
+    help:
+      "The distribution of an adapter's strength over the network, such as style of an IP-Adapter.")
   var adapterPreset: String?
 
   @Option(help: "The folder of an IP-Adapter's image encoder (default: the one beside its file).")
@@ -58,8 +60,8 @@ struct AdapterOptions: ParsableArguments {
     }
     if preprocess.count > 1, preprocess.count != adapters.count {
       throw ValidationError(
-        "there are \(adapters.count) of --adapter and \(preprocess.count) of --preprocess; give one "
-          + "for all, or one for each")
+        "there are \(adapters.count) of --adapter and \(preprocess.count) of --preprocess; give "
+          + "one for all, or one for each")
     }
   }
 
@@ -76,9 +78,9 @@ struct AdapterOptions: ParsableArguments {
       })
   }
 
-  /// What each adapter reads.
+  /// The inputs of the adapters.
   ///
-  /// - Parameter hasInput: whether there is an input image that stands in for control images.
+  /// - Parameter hasInput: whether an input image can replace missing control images.
   func inputs(of checkpoint: Checkpoint, hasInput: Bool) throws -> [ControlInput] {
     guard hasInput || !controls.isEmpty || adapters.isEmpty else {
       throw ValidationError("--adapter needs --control, the image that it reads")
@@ -128,7 +130,7 @@ struct PreprocessArgument: ExpressibleByArgument, Equatable {
   static var allValueStrings: [String] { ControlImage.Kind.allCases.map(\.rawValue) + ["none"] }
 }
 
-/// A part of the steps: `0:0.5`.
+/// A range of steps, as fractions: `0:0.5`.
 struct RangeArgument: ExpressibleByArgument, Equatable {
   let range: ClosedRange<Double>
 

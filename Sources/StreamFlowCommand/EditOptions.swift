@@ -4,7 +4,7 @@ internal import FlowMedia
 internal import FlowModels
 internal import StreamFlow
 
-/// What of an input is repainted: what `edit` and `video` share.
+/// Mask options of `edit` and `video`.
 struct MaskOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
@@ -27,7 +27,7 @@ struct MaskOptions: ParsableArguments {
     guard !invertMask || mask != nil else { throw ValidationError("--invert-mask needs --mask") }
   }
 
-  /// The mask of an input; nil where none was asked for.
+  /// The mask of an input; nil if none was requested.
   ///
   /// - Parameter input: the file of the input, for its alpha; nil where inputs have no file.
   func mask(of input: String?) throws -> ImageMask? {
@@ -50,7 +50,7 @@ struct MaskOptions: ParsableArguments {
   }
 }
 
-/// How an input is edited by prompts: what `edit` and `video` share.
+/// Editing options of `edit` and `video`.
 struct MethodOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
@@ -68,10 +68,10 @@ struct MethodOptions: ParsableArguments {
       throw ValidationError("--method \(method.name) needs --source-prompt: what the input shows")
     }
     if case .method(let method)? = method, !method.readsSourcePrompt, sourcePrompt != nil {
-      throw ValidationError("--method \(method.name) reads no --source-prompt; leave it out")
+      throw ValidationError("--method \(method.name) reads no --source-prompt; omit it")
     }
     if method == .imageToImage, sourcePrompt != nil {
-      throw ValidationError("--method sdedit reads no --source-prompt; leave it out")
+      throw ValidationError("--method sdedit reads no --source-prompt; omit it")
     }
   }
 
@@ -86,7 +86,7 @@ struct MethodOptions: ParsableArguments {
 }
 
 extension SamplingOptions {
-  /// Sets a request's edit, and what suits its method where the user chose nothing.
+  /// Sets a request's edit, with the method's defaults for what the user left out.
   func take(
     _ defaults: EditingDefaults, _ options: MethodOptions, into request: inout GenerationRequest
   ) {
@@ -121,7 +121,7 @@ enum EditMethodArgument: ExpressibleByArgument, Equatable {
   }
 }
 
-/// Which part of an input the network sees: of `edit` alone.
+/// The region of an input that the network sees, for `edit` alone.
 struct RegionOptions: ParsableArguments {
   @Option(
     help: """
@@ -141,7 +141,7 @@ struct RegionOptions: ParsableArguments {
       throw ValidationError("--mask-padding must be 0 or more, got \(maskPadding)")
     }
     if maskPadding != nil, extend != nil {
-      throw ValidationError("--extend and --mask-padding do not go together")
+      throw ValidationError("--extend and --mask-padding are mutually exclusive; choose one")
     }
   }
 }

@@ -4,13 +4,13 @@ internal import FlowMedia
 internal import FlowModels
 internal import StreamFlow
 
-/// What is done to the inputs of `streamflow edit` before and after the model sees them.
+/// Processes the inputs of `streamflow edit` before and after the model.
 struct InputEdits: Sendable {
   let mask: MaskOptions
   let region: RegionOptions
   /// Denoising strength.
   let strength: Double
-  /// The size of the images that are made.
+  /// The size of the generated images.
   let size: PixelSize
 
   init(mask: MaskOptions, region: RegionOptions, strength: Double?, size: PixelSize) {
@@ -20,7 +20,7 @@ struct InputEdits: Sendable {
     self.strength = strength ?? (region.extend != nil ? 1 : mask.mask != nil ? 0.75 : 0.5)
   }
 
-  /// Gives a request's source its mask, and extends it or cuts out what the network is to see.
+  /// Sets the mask of a request's source, and extends or crops it.
   func apply(to request: inout GenerationRequest, file: String) throws {
     guard var source = request.source else { return }
     source.mask = try mask.mask(of: file)
@@ -42,7 +42,7 @@ struct InputEdits: Sendable {
     request.source = source
   }
 
-  /// The image as it is written: pasted into its input, where only a part of that was made.
+  /// The final image: pasted into its input, if only a part was generated.
   func finished(
     _ image: GeneratedImage, file: String, options: SourceOptions
   ) throws -> PixelImage {
@@ -56,14 +56,14 @@ struct InputEdits: Sendable {
 }
 
 extension SamplingOptions {
-  /// The size of the images that are made; where inputs are extended, that of the first one then.
+  /// The size of the generated images; if inputs are extended, that of the first one after it.
   mutating func size(
     of checkpoint: Checkpoint, extending margins: MarginsArgument?, files: [String]
   ) throws -> PixelSize {
     if let margins = margins?.margins, chosenWidth == nil, chosenHeight == nil,
       let first = files.first
     {
-      // Decoded as a whole: its header does not tell how it is turned.
+      // Decoded completely: its header does not include the rotation.
       let image = try PixelImage(imageAt: first)
       (width, height) = (
         image.width + margins.left + margins.right, image.height + margins.top + margins.bottom

@@ -3,19 +3,19 @@ internal import Foundation
 
 /// The file of a network adapter that reads an image: a ControlNet, a T2I-Adapter or an IP-Adapter.
 public struct AdapterFile: Hashable, Sendable {
-  /// What an adapter is.
+  /// The kind of adapter.
   public enum Kind: String, Sendable, CaseIterable {
-    /// A network beside the model's own that reads a control image at every step.
+    /// A ControlNet: a network beside the model's own that reads a control image at every step.
     case controlNet = "controlnet"
-    /// A network that reads a control image once.
+    /// A T2I-Adapter: a network that reads a control image once.
     case t2iAdapter = "t2i-adapter"
-    /// What attends to a reference image as to a prompt.
+    /// An IP-Adapter: additional cross-attention to a reference image.
     case ipAdapter = "ip-adapter"
   }
 
   /// A `.safetensors` file, or a folder in diffusers' layout.
   public var path: String
-  /// What it is; nil to tell by its configuration or the names of its weights.
+  /// The kind; nil to recognize it from the configuration or the names of the weights.
   public var kind: Kind?
   /// The folder of an IP-Adapter's image encoder; nil for the one beside its file.
   public var imageEncoder: String?
@@ -31,13 +31,13 @@ public struct AdapterFile: Hashable, Sendable {
   }
 }
 
-/// An adapter that a model has.
+/// An adapter of a model.
 public struct AttachedAdapter: Sendable {
   /// The name of its file or folder, by which requests name it.
   public let name: String
-  /// What it is.
+  /// The kind.
   public let kind: AdapterFile.Kind
-  /// Where it came from.
+  /// The path that it was read from.
   public let path: String
   package let adapter: any ImageAdapter
 }
@@ -45,7 +45,7 @@ public struct AttachedAdapter: Sendable {
 extension Checkpoint {
   /// The same model with adapters that requests may use.
   ///
-  /// They change nothing of an image whose request names none of them.
+  /// They do not change images whose requests name none of them.
   ///
   /// - Parameter files: the adapters; their names must differ.
   /// - Throws: a `ModelError` for a file that is not an adapter, or does not fit the model.
@@ -101,9 +101,9 @@ extension Checkpoint {
 }
 
 extension AdapterFile {
-  /// What the configuration beside the file, or the names of its weights, say that it is.
+  /// The kind, recognized from the configuration beside the file, or from the names of the weights.
   ///
-  /// - Throws: `fileMissing` or `fileInvalid` where it is none that is known.
+  /// - Throws: `fileMissing` or `fileInvalid` for an unknown kind.
   public func recognizedKind() throws(ModelError) -> Kind {
     do { return try recognized() } catch { throw Checkpoint.wrapped(error) }
   }

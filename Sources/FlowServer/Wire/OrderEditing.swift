@@ -2,9 +2,9 @@ internal import FlowCore
 internal import FlowModels
 internal import StreamFlow
 
-/// An editing method and what it reads, as a request names it.
+/// A request's editing method and its inputs.
 struct OrderEditing: Codable, Sendable {
-  /// The method as it is written.
+  /// The method's name in the request.
   let method: String
   let sourcePrompt: String
   /// Denoising strength, if the client chose one.
@@ -51,7 +51,7 @@ struct OrderEditing: Codable, Sendable {
     self.strength = strength
   }
 
-  /// Sets the edit of a request, and what suits its method where the client chose nothing.
+  /// Sets the edit of a request, with the method's defaults for what the client left out.
   func apply(
     to request: inout GenerationRequest, of checkpoint: Checkpoint, sampling: SamplingFields
   ) {

@@ -3,7 +3,7 @@ internal import FlowEngine
 internal import FlowGraph
 internal import FlowModels
 
-/// Turns the images that adapters read into inputs of the network, each image once.
+/// Computes network inputs from the images of adapters, once for each image.
 final class AdapterEncoder {
   private let checkpoint: Checkpoint
   private let size: PixelSize
@@ -11,7 +11,7 @@ final class AdapterEncoder {
   private var programs: [Key: Program] = [:]
   private var known = ByteBoundedCache<ImageKey, [Conditioning.Input]>(
     capacity: 256 << 20, countLimit: 64)
-  /// What encodes images for adapters that read latents.
+  /// The encoder of images for adapters that read latents.
   private var encoder: SourceEncoder?
 
   private struct Key: Hashable {
@@ -21,18 +21,18 @@ final class AdapterEncoder {
 
   private struct ImageKey: Hashable {
     let key: Key
-    /// Nil for what is the same for every image.
+    /// Nil for inputs that are the same for every image.
     let image: PixelImage?
   }
 
-  /// - Parameter size: the size of the images that are made.
+  /// - Parameter size: the size of the generated images.
   init(_ checkpoint: Checkpoint, size: PixelSize, provider: EngineProvider) {
     self.checkpoint = checkpoint
     self.size = size
     self.provider = provider
   }
 
-  /// Whether the programs of some adapters are there.
+  /// Whether the programs of some adapters are made.
   func isPrepared(for adapters: Set<Int>) -> Bool {
     adapters.allSatisfy { index in
       programs[Key(adapter: index, isUnconditional: false)] != nil
@@ -42,7 +42,7 @@ final class AdapterEncoder {
 
   /// Makes the programs of some adapters.
   ///
-  /// - Throws: an error of a graph or an engine, `unsupported` where an adapter reads latents and the
+  /// - Throws: an error of a graph or an engine, `unsupported` if an adapter reads latents and the
   ///   autoencoder has no encoder.
   func prepare(
     for adapters: Set<Int>, isolation: isolated (any Actor)? = #isolation
@@ -68,11 +68,11 @@ final class AdapterEncoder {
   ///
   /// - Parameters:
   ///   - control: the image and its strength.
-  ///   - index: the adapter's place among the model's.
-  ///   - source: the request's source, which stands in for a control without an image.
+  ///   - index: the adapter's index in the model.
+  ///   - source: the request's source, used for a control without an image.
   ///   - isUnconditional: for the row of the unconditional prediction.
-  /// - Throws: `requestInvalid` for a preset that the adapter does not have; an ``EngineError``.
-  /// - Precondition: the adapter was prepared for, and there is an image.
+  /// - Throws: `requestInvalid` for a preset that the adapter does not have; an `EngineError`.
+  /// - Precondition: the adapter was prepared, and there is an image.
   func inputs(
     of control: ControlInput, adapter index: Int, source: InputImage?, isUnconditional: Bool
   ) throws -> [Conditioning.Input] {
@@ -87,7 +87,7 @@ final class AdapterEncoder {
         control.scale, preset: control.preset, isUnconditional: isUnconditional))
     var read: PixelImage?
     if program.hasInput("pixels") || program.hasInput("latents") {
-      // The input image of an edit lies under its control as it lies under the result.
+      // The input image of an edit is fitted as the result is.
       let fit = control.image == nil ? source?.fit ?? control.fit : control.fit
       read = fitted(image, to: adapter, fit: fit)
       if let preprocessing = control.preprocessing { read = read.map(preprocessing.callAsFunction) }

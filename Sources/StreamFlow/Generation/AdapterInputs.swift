@@ -3,7 +3,7 @@ internal import FlowEngine
 internal import FlowGraph
 internal import FlowModels
 
-/// The network inputs that an image's adapters computed from their images.
+/// The network inputs that were computed from an image's adapter images.
 struct AdapterInputs {
   private struct Entry {
     let control: ControlInput
@@ -40,7 +40,7 @@ struct AdapterInputs {
     }
   }
 
-  /// The stages at which other adapters act than before; the first is 0.
+  /// The stages at which the set of acting adapters changes; the first is 0.
   func stages(of count: Int) -> [Int] {
     (0..<count).filter { stage in
       stage == 0

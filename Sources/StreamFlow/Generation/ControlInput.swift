@@ -1,7 +1,7 @@
 public import FlowCore
 internal import FlowModels
 
-/// An image that an adapter reads for one image: a control image, or a reference.
+/// The input of an adapter for one image: a control image, or a reference.
 ///
 /// ```swift
 /// let checkpoint = try Checkpoint.named("sd15").attaching([AdapterFile(path: "canny.safetensors")])
@@ -9,22 +9,23 @@ internal import FlowModels
 /// request.controls = [ControlInput(image: edges, scale: 0.8)]
 /// ```
 public struct ControlInput: Hashable, Sendable {
-  /// The adapter's name; nil for the model's only one.
+  /// The adapter's name; nil if the model has only one.
   public var adapter: String?
   /// The image, of any size; nil for the request's source.
   public var image: PixelImage?
-  /// What is made of the image before the adapter reads it; nil for nothing.
+  /// The preprocessing of the image for the adapter; nil for none.
   public var preprocessing: ControlImage?
-  /// The strength, 0 to 4: 1 is what the adapter was trained with.
+  /// The strength, 0 to 4; 1 is the strength in the adapter's training.
   public var scale: Float
-  /// How the strength is spread over the network, such as `style` of an IP-Adapter; nil for evenly.
+  /// The distribution of the strength over the network, such as `style` of an IP-Adapter; nil for
+  /// evenly.
   public var preset: String?
-  /// Where it begins to act and where it ends, as parts of the steps, 0 to 1.
+  /// The start and the end of its effect, as fractions of the steps, 0 to 1.
   ///
-  /// The i-th of n steps is one of them where `i / n` is the start or more and `(i + 1) / n` the end
-  /// or less, as diffusers counts them.
+  /// It acts in step i of n if `i / n` is at least the start and `(i + 1) / n` is at most the end,
+  /// as in diffusers.
   public var range: ClosedRange<Double>
-  /// How the image is brought to the size that the adapter reads.
+  /// How the image is fitted to the adapter's size.
   public var fit: ImageFit
 
   /// Creates an adapter's input.
@@ -51,10 +52,10 @@ public struct ControlInput: Hashable, Sendable {
 }
 
 extension Checkpoint {
-  /// The place among the model's adapters of each control of a request.
+  /// The index in the model of each control's adapter.
   ///
-  /// - Throws: `requestInvalid` for a control whose adapter the model has not, that has no image or
-  ///   whose numbers are out of range.
+  /// - Throws: `requestInvalid` for a control whose adapter does not exist, that has no image, or
+  ///   whose values are out of range.
   func adapterIndices(of request: GenerationRequest) throws(ModelError) -> [Int] {
     func refused(_ message: String) -> ModelError {
       ModelError(code: .requestInvalid, message: message, settings: [.adapters])
@@ -98,7 +99,7 @@ extension Checkpoint {
     return indices
   }
 
-  /// What the network of a request reads beside its text.
+  /// The structure of a request's network inputs.
   func structure(of request: GenerationRequest) throws(ModelError) -> NetworkStructure {
     NetworkStructure(adapters: try adapterIndices(of: request).sorted())
   }

@@ -19,9 +19,10 @@ public struct ImageMargins: Hashable, Sendable {
     self.bottom = bottom
   }
 
-  /// An image extended by the margins, and the mask of what is new.
+  /// An image extended by the margins, and the mask of the new pixels.
   ///
-  /// The new pixels repeat the image's edge, from which denoising starts where its strength is below 1.
+  /// The new pixels repeat the image's edge, from which denoising starts if its strength is below
+  /// 1.
   ///
   /// - Parameters:
   ///   - image: the image, of which no side is 0.

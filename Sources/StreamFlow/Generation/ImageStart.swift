@@ -8,23 +8,23 @@ struct ImageStart {
   var image: PixelImage?
   /// The latents of its source.
   var reference: Latents?
-  /// Where the reference is repainted, where the sampler holds it to that.
+  /// Where the reference is repainted, if the sampler applies the mask.
   var mask: Latents?
-  /// The image that the result is laid over.
+  /// The source image that the result is composited over.
   var overlay: SourceOverlay?
   /// The network inputs that depend on the image.
   var inputs: [Conditioning.Input] = []
   /// The inputs that adapters computed.
   var adapters = AdapterInputs()
-  /// The noise that is left to draw.
+  /// The noise generator after the first draws.
   var noise: GaussianNoise
-  /// The noise that is left to draw after the first sample, where that differs.
+  /// The noise generator after the first sample, if it differs.
   var laterNoise: GaussianNoise?
 
   /// The start of an image made from text alone.
   init(noise: GaussianNoise) { self.noise = noise }
 
-  /// Encodes a request's source, and what the network reads of it.
+  /// Encodes a request's source, and the network inputs that depend on it.
   ///
   /// - Parameters:
   ///   - mask: the mask of its source at the image's size.
@@ -37,7 +37,7 @@ struct ImageStart {
     if let source = request.source {
       var drawn = noise
       let encoded = try encoder.encode(source.image, fit: source.fit, noise: &drawn)
-      // An inpainting network that starts from noise alone has no draw of the image's latents.
+      // An inpainting network that starts from pure noise draws no latents of the image.
       if !family.readsMaskedImage || source.strength < 1 { noise = drawn }
       (self.image, reference) = (encoded.image, encoded.latents)
       self.mask = mask?.cells
@@ -53,12 +53,12 @@ struct ImageStart {
         try encoder.maskedImage(image, mask: mask?.coverage, cells: mask?.cells, noise: &later))
     ]
     laterNoise = later
-    // The network itself keeps what is not repainted.
+    // The network itself preserves the rest.
     self.mask = nil
   }
 }
 
-/// A mask as an image of one size needs it.
+/// A mask at the resolutions of one size.
 struct FittedMask: Sendable {
   /// The mask at the image's size.
   let coverage: ImageMask
@@ -79,7 +79,7 @@ struct FittedMask: Sendable {
 }
 
 extension RequestConditioning {
-  /// The same with what an image's network reads beside its texts.
+  /// The same conditioning with additional network inputs.
   fileprivate func adding(
     _ inputs: [Conditioning.Input], unconditional: [Conditioning.Input]
   ) -> RequestConditioning {
@@ -95,7 +95,7 @@ extension Trajectory<Conditioning> {
     id: Int, plan: StepPlan, _ request: GenerationRequest, _ conditioning: RequestConditioning,
     _ start: ImageStart, shape: Shape, keepsEstimate: Bool = false
   ) {
-    // One for each run of rows in which the same adapters act.
+    // One for each run of rows with the same acting adapters.
     var conditionings: [(stage: Int, RequestConditioning)] = []
     for stage in start.adapters.stages(of: plan.rows.count) {
       let adapted = start.adapters.inputs(atStage: stage, of: plan.rows.count)

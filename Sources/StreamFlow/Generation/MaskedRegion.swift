@@ -15,13 +15,13 @@ public struct MaskedRegion: Sendable {
   private let image: PixelImage
   private let mask: ImageMask
 
-  /// Finds the rectangle: the mask's bounds and a padding, widened to the proportions of the size as
-  /// far as the image reaches.
+  /// Finds the rectangle: the mask's bounds with padding, widened to the aspect ratio of the size
+  /// as far as the image extends.
   ///
   /// - Parameters:
   ///   - image: the whole image.
   ///   - mask: where it is repainted; stretched to the image's size.
-  ///   - padding: the pixels of the image around the mask that the network sees, 0 or more.
+  ///   - padding: the pixels around the mask that the network sees, 0 or more.
   ///   - size: the size that the rectangle is repainted at.
   /// - Throws: `requestInvalid` for an empty mask or a negative padding.
   public init(
@@ -78,7 +78,7 @@ public struct MaskedRegion: Sendable {
     max(range.lowerBound - padding, 0)..<min(range.upperBound + padding, count)
   }
 
-  /// A range of so many elements about the middle of another one, moved to lie within a count.
+  /// A range of a given length around the center of another one, moved to lie within a count.
   private static func placed(_ range: Range<Int>, count: Int, in whole: Int) -> Range<Int> {
     let count = min(count, whole)
     let start = range.lowerBound - (count - range.count) / 2
