@@ -27,6 +27,16 @@ public protocol Backend: Sendable {
     of device: Device, _ options: EngineOptions
   ) throws(EngineError) -> [String]
 
+  /// What there is to know of a device.
+  ///
+  /// - Throws: `runtimeMissing`, or `deviceUnavailable` where the device does not answer.
+  func details(of device: Device) throws(EngineError) -> DeviceDetails
+
+  /// The runtime's release and file.
+  ///
+  /// - Throws: `runtimeMissing` or `runtimeUnsupported`, with what is missing and the remedy.
+  func runtimeDescription() throws(EngineError) -> String
+
   /// Whether engines of a device can be persisted and loaded again.
   func canPersist(on device: Device) -> Bool
 

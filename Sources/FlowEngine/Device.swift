@@ -1,9 +1,12 @@
-/// A requested device: `CPU`, `GPU.1`, or `openvino:CPU` with the backend's name.
+/// A device as someone asks for it: `CPU`, `GPU.1`, or `openvino:CPU` with the backend's name;
+/// `cpu:0-7` for some cores of the CPU.
 public struct DeviceName: Hashable, Sendable, CustomStringConvertible {
   /// The backend, or nil for the first one that has such a device.
   public let backend: String?
   /// The device, as its backend names it.
   public let name: String
+  /// The cores of the CPU that make up the device; nil for all, and for other devices.
+  public let cores: CoreSet?
 
   /// The CPU of the first backend.
   public static let cpu = DeviceName(backend: nil, name: "CPU")
@@ -13,15 +16,18 @@ public struct DeviceName: Hashable, Sendable, CustomStringConvertible {
   /// - Parameters:
   ///   - backend: the backend, or nil for the first one that has such a device.
   ///   - name: the device, as its backend names it.
-  public init(backend: String? = nil, name: String) {
+  ///   - cores: the cores of the CPU that make it up; nil for all.
+  public init(backend: String? = nil, name: String, cores: CoreSet? = nil) {
     self.backend = backend
     self.name = name
+    self.cores = cores
   }
 
   /// Reads a name: `DEVICE`, or `BACKEND:DEVICE`.
   ///
-  /// A prefix before the first colon is a backend's name only if it is in lowercase, so that
-  /// OpenVINO's device names with a colon (`AUTO:GPU,CPU`) stay whole.
+  /// A text before the first colon is a backend's name only where it is in lowercase, so that the
+  /// devices that OpenVINO writes with a colon (`AUTO:GPU,CPU`) stay whole. After `cpu:` follow the
+  /// cores that make up the device (`cpu:0-7`, `onnxruntime:cpu:8-15`).
   ///
   /// ```swift
   /// let device = try DeviceName(parsing: "openvino:GPU.1")
@@ -29,6 +35,15 @@ public struct DeviceName: Hashable, Sendable, CustomStringConvertible {
   ///
   /// - Throws: `deviceUnavailable` for an empty name, or for several devices.
   public init(parsing text: String) throws(EngineError) {
+    let words = text.split(separator: ":", omittingEmptySubsequences: false)
+    if (2...3).contains(words.count), words[words.count - 2].lowercased() == "cpu",
+      !text.contains(",")
+    {
+      self.init(
+        backend: words.count == 3 ? String(words[0]) : nil, name: "CPU",
+        cores: try CoreSet(parsing: words[words.count - 1]))
+      return
+    }
     let parts = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
     let hasBackend = parts.count == 2 && parts[0].allSatisfy { $0.isLowercase || $0.isNumber }
     let name = hasBackend ? String(parts[1]) : text
@@ -37,8 +52,7 @@ public struct DeviceName: Hashable, Sendable, CustomStringConvertible {
         code: .deviceUnavailable,
         message: "'\(text)' names no device; expected a device such as CPU, GPU.1 or openvino:CPU")
     }
-    let isAutomatic = name.hasPrefix("AUTO") || name.hasPrefix("MULTI") || name.hasPrefix("HETERO")
-    guard isAutomatic || !name.contains(",") else {
+    guard Self.isComposed(name) || !name.contains(",") else {
       throw EngineError(
         code: .deviceUnavailable,
         message: "'\(text)' names several devices; a model runs on one of them, choose one")
@@ -46,31 +60,41 @@ public struct DeviceName: Hashable, Sendable, CustomStringConvertible {
     self.init(backend: hasBackend ? String(parts[0]) : nil, name: name)
   }
 
-  /// The name in the form that ``init(parsing:)`` reads.
-  public var description: String { backend.map { "\($0):\(name)" } ?? name }
+  /// Whether OpenVINO composes a device of several, whose names are separated by commas.
+  static func isComposed(_ name: some StringProtocol) -> Bool {
+    ["AUTO", "MULTI", "HETERO"].contains(where: name.hasPrefix)
+  }
+
+  /// As it is written.
+  public var description: String {
+    let device = cores.map { "cpu:\($0)" } ?? name
+    return backend.map { "\($0):\(device)" } ?? device
+  }
 }
 
-/// An available device of a backend.
+/// A device of a backend, which is there.
 public struct Device: Hashable, Sendable, CustomStringConvertible {
   /// The backend's name, such as `openvino`.
   public let backend: String
   /// The device, as its backend names it.
   public let name: String
+  /// The cores of the CPU that make it up; nil for all, and for other devices.
+  public let cores: CoreSet?
 
   /// Creates a device.
   ///
-  /// Backends call this.
-  ///
   /// - Parameters:
-  ///   - backend: the backend's name.
+  ///   - backend: the backend's name, such as `openvino`.
   ///   - name: the device, as the backend names it.
-  public init(backend: String, name: String) {
+  ///   - cores: the cores of the CPU that make it up; nil for all.
+  public init(backend: String, name: String, cores: CoreSet? = nil) {
     self.backend = backend
     self.name = name
+    self.cores = cores
   }
 
-  /// The full name: `openvino:CPU`.
-  public var description: String { "\(backend):\(name)" }
+  /// As it is written: `openvino:CPU`.
+  public var description: String { "\(backend):\(cores.map { "cpu:\($0)" } ?? name)" }
 }
 
 extension DeviceName {
@@ -80,14 +104,17 @@ extension DeviceName {
   /// - Throws: `deviceUnavailable`, which names the available devices; if a backend that knows such
   ///   a device cannot be loaded, that backend's error.
   func resolved(among backends: [any Backend]) throws(EngineError) -> (any Backend, Device) {
+    try cores?.check()
     // The prefix may be part of a device's own name, as in cuda:0.
     let isBackend = backends.contains { $0.name == backend }
     let candidates = isBackend ? backends.filter { $0.name == backend } : backends
-    let name = isBackend ? name : description
+    let name = isBackend || cores != nil ? name : description
     var failures: [EngineError] = []
     for candidate in candidates {
       do throws(EngineError) {
-        if let device = try candidate.device(named: name) { return (candidate, device) }
+        if let device = try candidate.device(named: name) {
+          return (candidate, Device(backend: device.backend, name: device.name, cores: cores))
+        }
       } catch {
         // CPU means the first backend's CPU; falling back to another backend would be a silent
         // change.

@@ -84,7 +84,7 @@ public actor EngineStore {
     let key = try key(of: module)
     let (engine, origin) = try engine(of: module, key)
     return try Program(
-      engine, of: module,
+      engine, of: module, on: resolve().device,
       report: EngineReport(
         name: module.name, origin: origin, preparation: .now - start,
         operationCount: module.operationCount),

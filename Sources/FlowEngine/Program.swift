@@ -30,16 +30,19 @@ public final class Program {
   private let outputMemories: [PortMemory]
   private let bound: any BoundGraph
   private let compiled: any CompiledGraph
+  /// The cores that the calling thread is confined to during a run; nil for all.
+  private let cores: CoreSet?
   /// Keeps the weights mapped that the engine reads in place.
   private let module: GraphModule
   /// Marks the program as present in the log while it exists.
   private let presence: EngineLog.Presence
 
-  /// Allocates memory for a compiled graph.
+  /// Allocates memory for a graph compiled for a device.
   ///
   /// - Throws: `shapeMismatch` or `runFailed`, from the backend.
   init(
-    _ compiled: any CompiledGraph, of module: GraphModule, report: EngineReport, log: EngineLog
+    _ compiled: any CompiledGraph, of module: GraphModule, on device: Device,
+    report: EngineReport, log: EngineLog
   ) throws(EngineError) {
     let inputs = module.inputs.map { PortMemory($0) }
     let outputs = module.outputs.map { PortMemory($0) }
@@ -47,6 +50,7 @@ public final class Program {
     inputMemories = inputs
     outputMemories = outputs
     self.compiled = compiled
+    cores = device.cores
     self.module = module
     self.report = report
     presence = log.add(report)
@@ -62,7 +66,7 @@ public final class Program {
     let start = ContinuousClock.now
     let compiled = try backend.compile(module, on: device, options)
     try self.init(
-      compiled, of: module,
+      compiled, of: module, on: device,
       report: EngineReport(
         name: module.name, origin: .compiled, preparation: .now - start,
         operationCount: module.operationCount),
@@ -173,7 +177,7 @@ public final class Program {
   @discardableResult
   public func run() throws(EngineError) -> Duration {
     let start = ContinuousClock.now
-    try bound.run()
+    try ThreadAffinity.within(cores) { () throws(EngineError) in try bound.run() }
     let time = ContinuousClock.now - start
     fastestRun = min(fastestRun ?? time, time)
     return time

@@ -66,8 +66,28 @@ public struct ONNXRuntimeBackend: Backend {
     return [
       name, runtime.version, runtime.build, provider.deviceName,
       "\(ProcessInfo.processInfo.activeProcessorCount)",
-      "threads=\(options.threadCount ?? 0)", "precision=\(options.precision.rawValue)",
+      "threads=\(options.threadCount ?? 0)", "cores=\(device.cores?.count ?? 0)",
+      "precision=\(options.precision.rawValue)",
     ]
+  }
+
+  /// The precisions of the device's provider; the runtime tells no more.
+  ///
+  /// - Throws: `deviceUnavailable` for a device of another backend.
+  public func details(of device: Device) throws(EngineError) -> DeviceDetails {
+    let provider = try provider(of: device)
+    let precisions = EngineOptions.Precision.allCases.filter { precision in
+      (try? SessionSettings(provider, EngineOptions(precision: precision))) != nil
+    }
+    return DeviceDetails(precisions: precisions)
+  }
+
+  /// The runtime's release and the file that was loaded.
+  ///
+  /// - Throws: `runtimeMissing` or `runtimeUnsupported`, with where the runtime was looked for.
+  public func runtimeDescription() throws(EngineError) -> String {
+    let runtime = try runtime()
+    return "\(runtime.version), \(runtime.path)"
   }
 
   /// Returns false.
@@ -90,7 +110,8 @@ public struct ONNXRuntimeBackend: Backend {
     let provider = try provider(of: device)
     try runtime.require(provider)
     let settings = try SessionSettings(
-      provider, options, isQuantized: module.nodes.contains { $0.operation == "QuantizeLinear" },
+      provider, options, cores: device.cores,
+      isQuantized: module.nodes.contains { $0.operation == "QuantizeLinear" },
       cache: try cache(of: module, on: device, provider, options))
     let session = try Session(module, on: provider, settings, runtime: runtime)
     runtime.registerExit(after: provider.libraryName)

@@ -36,14 +36,16 @@ extension SessionSettings {
   /// - Parameters:
   ///   - provider: the provider that runs the graph.
   ///   - options: threads and precision.
+  ///   - cores: the cores that its threads run on; nil for all.
   ///   - isQuantized: whether the graph has 8-bit layers.
   ///   - cache: where the provider may persist the compiled graph, or nil.
   /// - Throws: `compilationFailed` for a precision that the provider does not support.
   init(
-    _ provider: ExecutionProvider, _ options: EngineOptions, isQuantized: Bool = false,
-    cache: Cache? = nil
+    _ provider: ExecutionProvider, _ options: EngineOptions, cores: CoreSet? = nil,
+    isQuantized: Bool = false, cache: Cache? = nil
   ) throws(EngineError) {
-    threadCount = options.threadCount ?? 0
+    threadCount =
+      cores.map { min(options.threadCount ?? $0.count, $0.count) } ?? options.threadCount ?? 0
     let shared: [ProviderSettings.Entry] = [
       // Mapped weights are read in place.
       .init("session.use_external_initializer_file_buffers_directly", "1"),
@@ -57,7 +59,7 @@ extension SessionSettings {
     case .cpu:
       guard isPlain else { throw Self.unsupported(options.precision, on: provider) }
       providers = []
-      entries = shared
+      entries = shared + Self.affinities(cores, threadCount: threadCount)
       return
     case .cuda(let number):
       providers = [Self.cuda(number, options)]
@@ -73,6 +75,16 @@ extension SessionSettings {
     }
     // An operator that the provider does not support is an error instead of a silent CPU fallback.
     entries = shared + [.init("session.disable_cpu_ep_fallback", "1")]
+  }
+
+  /// The cores of the threads that the session makes, counted from 1; the calling thread is the first
+  /// of all, and the engine's owner confines it.
+  private static func affinities(
+    _ cores: CoreSet?, threadCount: Int
+  ) -> [ProviderSettings.Entry] {
+    guard let cores, threadCount > 1 else { return [] }
+    let list = cores.cores.prefix(threadCount).dropFirst().map { "\($0 + 1)" }
+    return [.init("session.intra_op_thread_affinities", list.joined(separator: ";"))]
   }
 
   /// The CUDA provider computes in the graph's own types.

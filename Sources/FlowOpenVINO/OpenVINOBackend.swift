@@ -46,6 +46,34 @@ public struct OpenVINOBackend: Backend {
     ] + options.properties(on: device).map { "\($0.key)=\($0.value)" }
   }
 
+  /// The device's full name, the memory of a GPU or an NPU, and the precisions among its abilities;
+  /// nothing for what OpenVINO composes.
+  ///
+  /// - Throws: `runtimeMissing`, or `deviceUnavailable` where the device does not answer.
+  public func details(of device: Device) throws(EngineError) -> DeviceDetails {
+    let runtime = try OpenVINORuntime.shared()
+    guard canPersist(on: device) else { return DeviceDetails() }
+    let abilities = try runtime.property("OPTIMIZATION_CAPABILITIES", of: device.name)
+      .split { !$0.isLetter && !$0.isNumber }
+    let names: [(EngineOptions.Precision, Substring)] = [
+      (.float32, "FP32"), (.bfloat16, "BF16"), (.float16, "FP16"),
+    ]
+    let kind = device.name.prefix { $0 != "." }
+    let memory = try? runtime.property("\(kind)_DEVICE_TOTAL_MEM_SIZE", of: device.name)
+    return DeviceDetails(
+      fullName: try runtime.property("FULL_DEVICE_NAME", of: device.name),
+      memoryByteCount: memory.flatMap { Int($0) },
+      precisions: names.filter { abilities.contains($0.1) }.map(\.0))
+  }
+
+  /// The runtime's release and the file that was loaded.
+  ///
+  /// - Throws: `runtimeMissing` or `runtimeUnsupported`, with where the runtime was looked for.
+  public func runtimeDescription() throws(EngineError) -> String {
+    let runtime = try OpenVINORuntime.shared()
+    return "\(runtime.version), \(runtime.path)"
+  }
+
   /// Whether engines can be exported: not with `AUTO`, which may choose another device in each run
   /// and cannot be exported.
   public func canPersist(on device: Device) -> Bool { !device.name.hasPrefix("AUTO") }
@@ -103,11 +131,15 @@ extension EngineOptions {
   /// omitted property would keep the value of the previous engine.
   func properties(on device: Device) -> [(key: String, value: String)] {
     let isCPU = device.name == "CPU"
+    // The most threads, where the device is some cores.
+    let threads = device.cores.map { min(threadCount ?? $0.count, $0.count) } ?? threadCount
     return [("PERFORMANCE_HINT", "LATENCY")] + (isCPU ? [("NUM_STREAMS", "1")] : [])
       + [("INFERENCE_PRECISION_HINT", precision.rawValue)]
       // By default, the CPU rounds inputs of products with compressed weights to 8 bits.
       + (isCPU ? [("DYNAMIC_QUANTIZATION_GROUP_SIZE", quantizesActivations ? "32" : "0")] : [])
-      + (isCPU || threadCount != nil
-        ? [("INFERENCE_NUM_THREADS", "\(threadCount ?? 0)")] : [])
+      + (isCPU || threads != nil ? [("INFERENCE_NUM_THREADS", "\(threads ?? 0)")] : [])
+      // OpenVINO's own pinning moves the calling thread to the first cores of the machine. Elsewhere
+      // it is left to OpenVINO, which has it off where the system has none.
+      + (device.cores == nil ? [] : [("ENABLE_CPU_PINNING", "NO")])
   }
 }

@@ -189,7 +189,8 @@ import Testing
     arguments: [
       ("CPU", nil, "CPU"), ("GPU.1", nil, "GPU.1"), ("openvino:CPU", "openvino", "CPU"),
       ("AUTO:GPU,CPU", nil, "AUTO:GPU,CPU"), ("openvino:AUTO:GPU,CPU", "openvino", "AUTO:GPU,CPU"),
-      ("onnxruntime:CUDA.0", "onnxruntime", "CUDA.0"),
+      ("onnxruntime:CUDA.0", "onnxruntime", "CUDA.0"), ("cpu:0-7", nil, "CPU"),
+      ("onnxruntime:cpu:0-3+8", "onnxruntime", "CPU"),
     ] as [(String, String?, String)])
   func deviceNames(text: String, backend: String?, name: String) throws {
     let device = try DeviceName(parsing: text)
