@@ -121,7 +121,8 @@ struct UpscaleRun: Sendable {
     case .plain:
       say(
         String(
-          format: "%d of %d %@ in %.2f s, %d times as large, by %@", written.count, files.count,
+          format: "%@%d %@ in %.2f s, %d times as large, by %@",
+          written.count == files.count ? "" : "\(written.count) of ", files.count,
           files.count == 1 ? "image" : "images", seconds, upscaling.factor, upscaling.upscaler.name)
       )
       if let sheet { say("contact sheet: \(sheet == "-" ? "standard output" : sheet)") }

@@ -7,12 +7,12 @@ import Testing
 
 /// Each operator on every backend that is there, against a plain function of a few lines.
 @Suite(.tags(.engine)) struct OperatorTests {
-  private static func numbers(_ count: Int, seed: UInt64 = 1) -> [Float] {
+  static func numbers(_ count: Int, seed: UInt64 = 1) -> [Float] {
     var noise = GaussianNoise(seed: seed)
     return noise.latents(shape: [count]).scalars
   }
 
-  private func run(
+  func run(
     _ shapes: [Shape], _ inputs: [[Float]],
     weights: [(name: String, shape: [Int], scalars: [Float])] = [], on backend: TestBackend,
     _ build: ([Value], WeightScope) throws -> Value
@@ -258,60 +258,6 @@ import Testing
       return try parts[2] + parts[0] * 1000
     }
     #expect(split == floats([8, 1009, 2010, 3011, 12020, 13021, 14022, 15023]))
-  }
-
-  @Test("Activations with slopes keep a part of what is negative", arguments: TestBackend.all)
-  func slopes(backend: TestBackend) throws {
-    let x = Self.numbers(2 * 3 * 4)
-    let slopes: [Float] = [0.5, -2, 0]
-    let each = try run(
-      [[2, 3, 2, 2]], [x], weights: [("p.weight", [3], slopes)], on: backend
-    ) { values, weights in try values[0].prelu(weights["p"]) }
-    #expect(each == x.indices.map { x[$0] > 0 ? x[$0] : x[$0] * slopes[$0 / 4 % 3] })
-    let one = try run([[24]], [x], on: backend) { values, _ in values[0].leakyRelu(0.25) }
-    #expect(one == x.map { $0 > 0 ? $0 : $0 * 0.25 })
-  }
-
-  @Test(
-    "Channels become pixels and pixels channels, as PyTorch orders them", arguments: TestBackend.all
-  )
-  func pixelShuffle(backend: TestBackend) throws {
-    let (rows, channels, height, width, factor) = (2, 3, 2, 3, 2)
-    let x = (0..<rows * channels * height * width * factor * factor).map(Float.init)
-    var shuffled = x
-    for index in x.indices {
-      let (column, row) = (index % (width * factor), index / (width * factor) % (height * factor))
-      let plane = index / (width * factor * height * factor)
-      let source = (plane * factor + row % factor) * factor + column % factor
-      shuffled[index] = x[(source * height + row / factor) * width + column / factor]
-    }
-    let small: Shape = [rows, channels * factor * factor, height, width]
-    let large: Shape = [rows, channels, height * factor, width * factor]
-    let pixels = try run([small], [x], on: backend) { values, _ in
-      try values[0].pixelShuffled(by: factor)
-    }
-    #expect(pixels == shuffled)
-    let back = try run([large], [shuffled], on: backend) { values, _ in
-      try values[0].pixelUnshuffled(by: factor)
-    }
-    #expect(back == x)
-  }
-
-  @Test("Averaging takes the mean of squares", arguments: TestBackend.all)
-  func average(backend: TestBackend) throws {
-    let x = Self.numbers(2 * 4 * 6)
-    let expected = (0..<12).map { index in
-      let (plane, row, column) = (index / 6, index / 3 % 2, index % 3)
-      let start = plane * 24 + row * 12 + column * 2
-      return (x[start] + x[start + 1] + x[start + 6] + x[start + 7]) / 4
-    }
-    let actual = try run([[1, 2, 4, 6]], [x], on: backend) { values, _ in
-      try values[0].averaged(by: 2)
-    }
-    expectClose(actual, expected, tolerance: 1e-6)
-    #expect(throws: GraphError.self) {
-      try run([[1, 2, 4, 6]], [x], on: backend) { values, _ in try values[0].averaged(by: 4) }
-    }
   }
 
   @Test(

@@ -30,33 +30,4 @@ extension Value {
       shape: [shape[0], shape[1] / (factor * factor), shape[2] * factor, shape[3] * factor],
       attributes: [("blocksize", .integer(factor)), ("mode", .string("CRD"))])
   }
-
-  /// Pixels become channels: what ``pixelShuffled(by:)`` undoes.
-  public func pixelUnshuffled(by factor: Int) throws(GraphError) -> Value {
-    try expect(rank: 4, for: "pixel unshuffle")
-    guard factor > 0, shape[2].isMultiple(of: factor), shape[3].isMultiple(of: factor) else {
-      throw mismatch(
-        "pixel unshuffle", "cannot make channels of the pixels of \(shape) by \(factor)")
-    }
-    guard factor > 1 else { return self }
-    let (height, width) = (shape[2] / factor, shape[3] / factor)
-    return try reshaped([shape[0], shape[1], height, factor, width, factor])
-      .transposed([0, 1, 3, 5, 2, 4])
-      .reshaped([shape[0], shape[1] * factor * factor, height, width])
-  }
-
-  /// The means of squares of so many pixels a side: an image made smaller by area.
-  public func averaged(by factor: Int) throws(GraphError) -> Value {
-    try expect(rank: 4, for: "average")
-    guard factor > 0, shape[2].isMultiple(of: factor), shape[3].isMultiple(of: factor) else {
-      throw mismatch("average", "cannot make \(shape) smaller by \(factor)")
-    }
-    guard factor > 1 else { return self }
-    return graph.add(
-      "AveragePool", [self],
-      shape: [shape[0], shape[1], shape[2] / factor, shape[3] / factor],
-      attributes: [
-        ("kernel_shape", .integers([factor, factor])), ("strides", .integers([factor, factor])),
-      ])
-  }
 }

@@ -88,12 +88,15 @@ package struct Autoencoder {
     return graph
   }
 
-  /// Adds a decoded image, in the range of about 0 to 1, as an 8-bit RGB output, reduced if requested.
+  /// Adds a decoded image, in the range of about 0 to 1, as an 8-bit RGB output, halved in size
+  /// by area if requested.
   static func output(
-    _ decoded: Value, averagedBy factor: Int = 1, of graph: Graph
+    _ decoded: Value, isHalved: Bool = false, of graph: Graph
   ) throws(GraphError) {
-    let image = try decoded.clamped(to: 0...1).averaged(by: factor) * 255
-    let pixels = try image.rounded().transposed([0, 2, 3, 1]).cast(to: .uint8)
+    let image = decoded.clamped(to: 0...1)
+    let pixels = try ((isHalved ? image.averagePooled() : image) * 255).rounded().transposed([
+      0, 2, 3, 1,
+    ]).cast(to: .uint8)
     graph.output(pixels, as: "pixels")
     // NaN would become black in 8 bits; the sum of each row reveals it.
     graph.output(try decoded.rowSums(), as: "sums")

@@ -9,7 +9,8 @@ struct RRDBNet {
 
   /// From an image in 0 to 1 to a larger one approximately in 0 to 1.
   func upscale(_ image: Value) throws(GraphError) -> Value {
-    let first = try image.pixelUnshuffled(by: configuration.unshuffling)
+    let side = configuration.unshuffling
+    let first = try (side > 1 ? image.pixelUnshuffled(side: side) : image)
       .convolution(weights["conv_first"], padding: 1)
     var hidden = first
     for index in 0..<configuration.blockCount {

@@ -27,7 +27,7 @@ package struct UpscalerNetwork {
     let enlarged = try upscale(image)
     let own = configuration.factor
     try enlarged.expect([1, 3, height * own, width * own], of: configuration.className)
-    try Autoencoder.output(enlarged, averagedBy: own / factor, of: graph)
+    try Autoencoder.output(enlarged, isHalved: own > factor, of: graph)
     return graph
   }
 
