@@ -139,7 +139,7 @@ import Testing
     #expect(try await upscaler.upscale(small, by: 2).width == 10)
     var error = await #expect(throws: ModelError.self) { try await upscaler.upscale(small, by: 4) }
     #expect(
-      error?.message == "'x2' makes images 2 times as large, and 4 was asked for; ask for 2, or "
+      error?.message == "'x2' makes images 2 times as large, and 4 was requested; ask for 2, or "
         + "choose another upscaler")
     error = #expect(throws: ModelError.self) { try Upscaling(.lanczos(on: .ofTests), by: 3) }
     #expect(error?.message == "images become 2 or 4 times as large, got 3")
