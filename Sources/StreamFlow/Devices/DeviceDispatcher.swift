@@ -5,17 +5,17 @@
 /// takes one only if it would be done by the time the others are through with all that may be begun
 /// before it leaves. Outcomes leave each order by number (``OrderedRing``).
 ///
-/// An order's images that are begun and have not been taken are ``windowCapacity`` at most: four for
-/// each row of all devices.
+/// At most ``windowCapacity`` images of an order are started and not taken: four for each row of
+/// all devices.
 struct DeviceDispatcher<Outcome> {
   /// An image of an order.
   struct Ticket: Hashable, Sendable {
     let order: Int
-    /// Which of the order's images, from 0.
+    /// The index of the image in its order, from 0.
     let index: Int
   }
 
-  /// An image that a device is to make.
+  /// The assignment of an image to a device.
   struct Assignment: Equatable, Sendable {
     let ticket: Ticket
     let device: Int
@@ -24,29 +24,29 @@ struct DeviceDispatcher<Outcome> {
   private struct Order {
     var ring: OrderedRing<Outcome>
     let costs: [ImageCost]
-    /// The images that were assigned or are to be assigned again.
+    /// The number of images that were assigned, or are to be assigned again.
     var begunCount = 0
   }
 
-  /// The most images of an order that are begun and have not been taken.
+  /// The maximum number of images of an order that are started and not taken.
   let windowCapacity: Int
   private(set) var loads: [DeviceLoad]
   private var orders: [Int: Order] = [:]
   private var queue = AdmissionQueue<Ticket>()
-  /// Images that a device gave back, before all others.
+  /// Images that a device returned, before all others.
   private var returned: [Ticket] = []
   private var assigned: [Ticket: (device: Int, cost: ImageCost)] = [:]
   /// The devices that may have room, ascending.
   private var open: [Int]
-  /// The work that all devices have.
+  /// The remaining work of all devices.
   private var totalWork = 0
-  /// The devices in use.
+  /// The number of devices in use.
   private var usableCount: Int
-  /// The rows of a second of the devices that were measured.
+  /// The rows per second of the measured devices together.
   private var measuredRate = 0.0
   private var measuredCount = 0
 
-  /// - Parameter rowCapacities: the most rows of a tick of each device.
+  /// - Parameter rowCapacities: the maximum number of rows of a tick of each device.
   init(rowCapacities: [Int]) {
     precondition(!rowCapacities.isEmpty, "there is a device")
     loads = rowCapacities.map(DeviceLoad.init)
@@ -57,7 +57,7 @@ struct DeviceDispatcher<Outcome> {
 
   // MARK: - Orders
 
-  /// Takes an order in.
+  /// Adds an order.
   ///
   /// - Parameters:
   ///   - order: its name.
@@ -70,26 +70,26 @@ struct DeviceDispatcher<Outcome> {
       costs.indices.map { Ticket(order: order, index: $0) }, stream: order, client: client)
   }
 
-  /// Forgets an order; what it has on devices counts until it is released.
+  /// Removes an order; its images on devices count until they are released.
   mutating func cancel(order: Int) {
     withdraw(order: order)
     orders[order] = nil
   }
 
-  /// Assigns no more images of an order; what is done can be taken.
+  /// Assigns no more images of an order; finished ones can be taken.
   mutating func withdraw(order: Int) {
     queue.remove(stream: order)
     returned.removeAll { $0.order == order }
     orders[order]?.begunCount = .max
   }
 
-  /// Takes the next outcome of an order out, if it is there.
+  /// Removes and returns the next outcome of an order, if it is available.
   mutating func take(order: Int) -> Outcome? { orders[order]?.ring.take() }
 
-  /// Whether all outcomes of an order were taken, or it was forgotten.
+  /// Whether all outcomes of an order were taken, or it was removed.
   func isFinished(order: Int) -> Bool { orders[order]?.ring.isFinished ?? true }
 
-  /// How many outcomes of an order wait to be taken.
+  /// The number of an order's outcomes that wait to be taken.
   func heldCount(order: Int) -> Int { orders[order]?.ring.heldCount ?? 0 }
 
   // MARK: - Devices
@@ -104,7 +104,7 @@ struct DeviceDispatcher<Outcome> {
     noteRoom(of: device)
   }
 
-  /// Keeps ``open`` as it is said to be.
+  /// Updates ``open`` for a device.
   private mutating func noteRoom(of device: Int) {
     let hasRoom = loads[device].hasRoom(for: ImageCost(rows: 1, evaluations: 1))
     let place = open.firstIndex { $0 >= device } ?? open.count
@@ -121,7 +121,7 @@ struct DeviceDispatcher<Outcome> {
 
   /// Takes a device out of use.
   ///
-  /// - Returns: the images that it has, by order and number, to be given back or finished.
+  /// - Returns: its images, by order and number, to be returned or finished.
   @discardableResult
   mutating func fail(_ device: Int) -> [Ticket] {
     guard !loads[device].isFailed else { return [] }
@@ -146,9 +146,9 @@ struct DeviceDispatcher<Outcome> {
 
   // MARK: - Images
 
-  /// Records that an image is done; it leaves its device.
+  /// Records that an image is finished; it leaves its device.
   ///
-  /// - Returns: false for one that was done before, or whose order was forgotten.
+  /// - Returns: false if it was finished before, or its order was removed.
   @discardableResult
   mutating func finish(_ ticket: Ticket, _ outcome: Outcome) -> Bool {
     release(ticket)
@@ -156,7 +156,7 @@ struct DeviceDispatcher<Outcome> {
     return orders[ticket.order]?.ring.put(outcome, at: ticket.index) ?? false
   }
 
-  /// Frees what an image has of its device.
+  /// Releases an image's share of its device.
   mutating func release(_ ticket: Ticket) {
     guard let (device, cost) = assigned.removeValue(forKey: ticket) else { return }
     loads[device].remove(cost)
@@ -164,7 +164,7 @@ struct DeviceDispatcher<Outcome> {
     noteRoom(of: device)
   }
 
-  /// Gives images back that their device has not made; others make them, before all else.
+  /// Returns images that their device has not made; others make them, before all else.
   mutating func giveBack(_ tickets: [Ticket]) {
     for ticket in tickets { release(ticket) }
     let missing = tickets.filter { ticket in
@@ -173,7 +173,7 @@ struct DeviceDispatcher<Outcome> {
     returned = (missing + returned).sorted { ($0.order, $0.index) < ($1.order, $1.index) }
   }
 
-  /// The next image that a device is to make now, if any.
+  /// The next assignment, if any.
   mutating func next() -> Assignment? {
     guard !open.isEmpty, let (ticket, cost) = upcoming else { return nil }
     let typical = measuredCount > 0 ? Double(measuredCount) / measuredRate : 1
@@ -184,7 +184,7 @@ struct DeviceDispatcher<Outcome> {
     }
     guard let best else { return nil }
     if best.seconds > horizon(typical: typical) {
-      // Later than the others are through: only where none would have it done sooner.
+      // A device that finishes later than the others: only if none would finish it sooner.
       for device in loads.indices where !loads[device].isFailed {
         if loads[device].seconds(of: cost, typical: typical) < best.seconds { return nil }
       }
@@ -202,7 +202,7 @@ struct DeviceDispatcher<Outcome> {
     return Assignment(ticket: ticket, device: best.device)
   }
 
-  /// The image whose turn it is, of those that have a place in their order's ring.
+  /// The next image in turn, of those with a position in their order's ring.
   private var upcoming: (Ticket, ImageCost)? {
     func costed(_ ticket: Ticket) -> (Ticket, ImageCost)? {
       orders[ticket.order].map { (ticket, $0.costs[ticket.index]) }
@@ -217,7 +217,7 @@ struct DeviceDispatcher<Outcome> {
     orders[ticket.order].map { ticket.index < $0.ring.end } ?? false
   }
 
-  /// The seconds in which all devices are through with what they have and what may be begun.
+  /// The seconds until all devices have finished everything that they have or may start.
   private func horizon(typical: Double) -> Double {
     var work = totalWork
     for order in orders.values where order.begunCount < order.ring.end {

@@ -1,4 +1,4 @@
-/// What an image takes of a device.
+/// The cost of an image on a device.
 struct ImageCost: Hashable, Sendable {
   /// The rows of each tick.
   let rows: Int
@@ -9,28 +9,28 @@ struct ImageCost: Hashable, Sendable {
   var work: Int { rows * evaluations }
 }
 
-/// What a device has to do, and how fast it is.
+/// The remaining work of a device, and its speed.
 struct DeviceLoad: Sendable {
-  /// The most rows of a tick.
+  /// The maximum number of rows of a tick.
   let rowCapacity: Int
-  /// The rows of the images that it has.
+  /// The rows of its images.
   private(set) var rows = 0
-  /// The work of the images that it has, as if none were begun.
+  /// The work of its images, as if none had started.
   private(set) var work = 0
-  /// The seconds of a row, as measured of late; nil before the first.
+  /// The recent seconds of a row; nil before the first measurement.
   private(set) var secondsPerRow: Double?
   /// Whether it is out of use.
   var isFailed = false
 
-  /// How much a new measurement counts.
+  /// The weight of a new measurement.
   private static let weight = 0.3
 
   init(rowCapacity: Int) { self.rowCapacity = rowCapacity }
 
-  /// The most rows of the images that it has at a time.
+  /// The maximum number of rows of its images at a time.
   ///
-  /// Twice those of a tick: where some retire, the next are there, and no row is empty until the
-  /// dispatcher has heard of it. As long as nobody knows how fast it is, a quarter of a tick's.
+  /// Twice those of a tick: when some retire, the next are ready, and no row is empty until the
+  /// dispatcher has been informed. Before its speed is known, a quarter of a tick's.
   private var rowLimit: Int {
     secondsPerRow == nil ? max(rowCapacity / 4, 1) : 2 * rowCapacity
   }
@@ -40,9 +40,9 @@ struct DeviceLoad: Sendable {
     !isFailed && (rows == 0 || rows + cost.rows <= rowLimit)
   }
 
-  /// The seconds until an image would be done that it took now, at most.
+  /// The maximum seconds until an image would be finished if it were assigned now.
   ///
-  /// - Parameter typical: the seconds of a row where none was measured.
+  /// - Parameter typical: the seconds of a row for a device without a measurement.
   func seconds(of cost: ImageCost, typical: Double) -> Double {
     Double(work + cost.work) * (secondsPerRow ?? typical)
   }
@@ -57,7 +57,7 @@ struct DeviceLoad: Sendable {
     work -= cost.work
   }
 
-  /// Takes it out of use; how fast it was is forgotten.
+  /// Takes it out of use; its speed is discarded.
   mutating func fail() {
     isFailed = true
     secondsPerRow = nil

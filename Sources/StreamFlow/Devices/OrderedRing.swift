@@ -5,17 +5,17 @@
 struct OrderedRing<Element> {
   /// The number of all elements.
   let count: Int
-  /// The most elements that wait.
+  /// The maximum number of waiting elements.
   let capacity: Int
-  /// The number of the element that leaves next.
+  /// The number of the next element to be taken.
   private(set) var head = 0
-  /// How many wait.
+  /// The number of waiting elements.
   private(set) var heldCount = 0
   private var places: [Element?]
 
   /// - Parameters:
   ///   - count: the number of all elements.
-  ///   - capacity: the most that wait, positive.
+  ///   - capacity: the maximum number of waiting elements, positive.
   init(count: Int, capacity: Int) {
     precondition(capacity > 0, "a ring needs a place")
     self.count = count
@@ -23,20 +23,20 @@ struct OrderedRing<Element> {
     places = [Element?](repeating: nil, count: self.capacity)
   }
 
-  /// The first number that has no place yet.
+  /// The first number without a position yet.
   var end: Int { min(count, head + capacity) }
 
-  /// Whether all have left.
+  /// Whether all elements were taken.
   var isFinished: Bool { head == count }
 
-  /// Whether an element is there, or has left.
+  /// Whether an element was put in, waiting or taken.
   func has(_ number: Int) -> Bool {
     number < head || number < end && places[number % capacity] != nil
   }
 
-  /// Puts an element in its place; false for one that was there before.
+  /// Puts an element at its position; false if it was there before.
   ///
-  /// - Precondition: it has a place.
+  /// - Precondition: it has a position.
   mutating func put(_ element: Element, at number: Int) -> Bool {
     precondition(number < end, "\(number) has no place before \(end)")
     guard !has(number) else { return false }
@@ -45,7 +45,7 @@ struct OrderedRing<Element> {
     return true
   }
 
-  /// Takes the element at the head out, if it is there.
+  /// Removes and returns the element at the head, if it is available.
   mutating func take() -> Element? {
     guard head < count, let element = places[head % capacity] else { return nil }
     places[head % capacity] = nil
