@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 phrases="ways? through time|lets? go of|letting go of|shows? not|as they are there|unless (said|told)
 what (is|was) told|is told|are told|was told|(nothing|none|what) is said|is said of|goes on|going on
 (is|are|was) given up|gives? (it|them) up|gives? it back|whoever|who asks|who waits|who has
-by chance|(in|by) turns|(be|was|is|are|makes?|made|begins?|begin) anew|com(e|es|ing) out
+by chance|(in|by) turns|(be|was|is|are|makes?|made|begins?|begin) anew|so many|com(e|es|ing) out
 under way|side by side|felt most|of like length|(un)?prompted sides?|(and|or|of) (its|their) kind
 (that|which|and what) (is|are) none|(is|are) no numbers?|(is|are|was) written down|writes? down
 (is|are) mended|mends? it|befalls?|befell|way (up|down)|pictures? (a|per) second|times the first"
