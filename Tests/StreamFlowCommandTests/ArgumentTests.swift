@@ -47,7 +47,7 @@ import Testing
           + "streamflow generate \"a fox on grass\"\n"
       ),
       ("version", "error: there is no command 'version'; streamflow --version shows the version\n"),
-      ("paint", "error: there is no command 'paint'; streamflow has generate, transform, video, "),
+      ("paint", "error: there is no command 'paint'; streamflow has generate, "),
     ])
   func commands(name: String, message: String) throws {
     for arguments in [[name], ["help", name], [name, "x", "--count", "2"]] {

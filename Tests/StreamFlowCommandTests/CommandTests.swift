@@ -230,7 +230,7 @@ import Testing
       (["inspect", "nowhere"], 66, "error: there is no model at 'nowhere'"),
       (
         ["frobnicate"], 64,
-        "error: there is no command 'frobnicate'; streamflow has generate, transform, "
+        "error: there is no command 'frobnicate'; streamflow has generate, "
       ),
     ])
   func mistakes(arguments: [String], status: Int32, expected: String) throws {
