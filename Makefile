@@ -23,6 +23,7 @@ build: setup
 # Suites that need an engine or a process run one at a time: each engine takes all cores, and other
 # tests would time out.
 test: test-fast
+	@Scripts/setup.sh --nats
 	$(SWIFT) test --no-parallel --skip-build --filter "$$(Scripts/tagged-suites.sh)"
 
 # All other suites, in parallel.

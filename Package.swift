@@ -31,6 +31,8 @@ let package = Package(
     .library(name: "FlowText", targets: ["FlowText"]),
     .library(name: "FlowMedia", targets: ["FlowMedia"]),
     .library(name: "FlowHub", targets: ["FlowHub"]),
+    .library(name: "FlowNATS", targets: ["FlowNATS"]),
+    .library(name: "FlowCluster", targets: ["FlowCluster"]),
     .library(name: "FlowServer", targets: ["FlowServer"]),
     .executable(name: "streamflow", targets: ["StreamFlowCommand"]),
   ],
@@ -105,6 +107,11 @@ let package = Package(
         "StreamFlow", "FlowModels", .product(name: "Crypto", package: "swift-crypto"),
       ],
       swiftSettings: settings),
+    .target(name: "CNATS"),
+    .target(
+      name: "FlowNATS",
+      dependencies: ["CNATS", .product(name: "Crypto", package: "swift-crypto")],
+      swiftSettings: settings),
     .target(
       name: "FlowServer",
       dependencies: [
@@ -125,10 +132,18 @@ let package = Package(
       ],
       resources: (["Wire/openapi.json"] + pageFiles.map { "Page/\($0)" }).map { .embedInCode($0) },
       swiftSettings: settings),
+    .target(
+      name: "FlowCluster",
+      dependencies: [
+        "FlowNATS", "FlowServer", .product(name: "Crypto", package: "swift-crypto"),
+        .product(name: "Logging", package: "swift-log"),
+      ],
+      swiftSettings: settings),
     .executableTarget(
       name: "StreamFlowCommand",
       dependencies: [
-        "StreamFlow", "FlowHub", "FlowMedia", "FlowModels", "FlowServer", "FlowCore", "FlowEngine",
+        "StreamFlow", "FlowCluster", "FlowHub", "FlowMedia", "FlowModels", "FlowNATS", "FlowServer",
+        "FlowCore", "FlowEngine",
         "FlowGraph", "FlowOpenVINO", "FlowText",
         .product(name: "Crypto", package: "swift-crypto"),
         .product(name: "Logging", package: "swift-log"),
@@ -184,6 +199,17 @@ let package = Package(
     .testTarget(
       name: "FlowHubTests",
       dependencies: ["FlowHub", "FlowModels", "StreamFlow", "FlowTestSupport"],
+      swiftSettings: settings),
+    .testTarget(
+      name: "FlowNATSTests", dependencies: ["FlowNATS", "FlowTestSupport"],
+      resources: [.copy("Fixtures")], swiftSettings: settings),
+    .testTarget(
+      name: "FlowClusterTests",
+      dependencies: [
+        "FlowCluster", "FlowNATS", "FlowServer", "FlowCore", "FlowMedia", "StreamFlow",
+        "FlowTestSupport", .product(name: "HTTPTypes", package: "swift-http-types"),
+        .product(name: "Logging", package: "swift-log"),
+      ],
       swiftSettings: settings),
     .testTarget(
       name: "FlowServerTests",

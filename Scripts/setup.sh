@@ -6,15 +6,16 @@
 #   setup.sh                        all of that
 #   setup.sh --onnxruntime          only ONNX Runtime, into .deps/onnxruntime; needs no root
 #   setup.sh --onnxruntime --cuda   the same for NVIDIA's GPUs (Linux x86-64)
+#   setup.sh --nats                 only the NATS server and its client library, for fleets
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 wanted="$*"
 case "$wanted" in
-  "" | "--onnxruntime") ;;
+  "" | "--onnxruntime" | "--nats") ;;
   "--onnxruntime --cuda" | "--cuda --onnxruntime") wanted="--onnxruntime --cuda" ;;
   *)
-    echo "setup: '$wanted' is unknown; expected nothing, --onnxruntime, or --onnxruntime --cuda" >&2
+    echo "setup: '$wanted' is unknown; expected nothing, --nats, --onnxruntime, or --onnxruntime --cuda" >&2
     exit 1
     ;;
 esac
@@ -101,6 +102,42 @@ PYTHON
   if [ -d "${licenses[0]}" ]; then mv "${licenses[0]}" ".deps/$name/licenses"; fi
   echo "setup: $name is in .deps/$name"
 }
+
+# The server and the client library of NATS, of which the program needs the library alone.
+install_nats() {
+  local missing=()
+  if [ "$(uname -s)" = Darwin ]; then
+    command -v brew >/dev/null || fail "needs Homebrew (https://brew.sh) for nats-server and cnats"
+    command -v nats-server >/dev/null || missing+=(nats-server)
+    brew list --versions cnats >/dev/null || missing+=(cnats)
+    [ ${#missing[@]} -eq 0 ] || brew install "${missing[@]}"
+    return
+  fi
+  # Where a user's path does not lead.
+  PATH="$PATH:/usr/sbin:/sbin"
+  command -v nats-server >/dev/null || missing+=(nats-server)
+  [ -n "$(ldconfig -p 2>/dev/null | grep "libnats\.so ")" ] || missing+=(libnats-dev)
+  [ ${#missing[@]} -eq 0 ] && return
+  echo "setup: installing ${missing[*]}"
+  local sudo=()
+  if [ "$(id -u)" -ne 0 ]; then
+    sudo -n true 2>/dev/null || fail "needs root or sudo. Run this, then try again:
+  sudo apt-get install -y ${missing[*]}"
+    sudo=(sudo)
+  fi
+  command -v apt-get >/dev/null || fail "install ${missing[*]} (Debian's names) and try again"
+  "${sudo[@]}" apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive "${sudo[@]}" apt-get install -y -qq "${missing[@]}" >/dev/null
+  # Debian starts a server for everyone, without streams, at all addresses; tests start their own.
+  if [[ " ${missing[*]} " == *" nats-server "* ]] && command -v systemctl >/dev/null; then
+    "${sudo[@]}" systemctl disable --now nats-server >/dev/null 2>&1 || true
+  fi
+}
+
+if [ "$wanted" = "--nats" ]; then
+  install_nats
+  exit 0
+fi
 
 system="$(uname -s)-$(uname -m)"
 if [ -n "$wanted" ]; then

@@ -20,7 +20,7 @@ public struct Server: Sendable {
   private let token: BearerToken?
   private let hosts: HostCheck
   private let forwarding: Forwarding
-  private let shelf: ModelShelf
+  private let service: any ImageService
   private let desk: OrderDesk
   private let jobs: JobRegistry
   private let streams: StreamRegistry
@@ -45,6 +45,13 @@ public struct Server: Sendable {
     "streamflow_queue_wait": "Time from a request to its first event",
     "streamflow_requests": "Requests by method, route and status",
     "streamflow_request_duration": "Time from a request's head to the end of its response",
+    "streamflow_worker_rows_busy": "Images that a worker makes just now",
+    "streamflow_worker_rows": "The most images that a worker makes at once",
+    "streamflow_worker_pictures": "Images that a worker made",
+    "streamflow_worker_image_seconds": "Mean time of an image at a worker",
+    "streamflow_worker_redelivered": "Images handed to a worker after another did not finish them",
+    "streamflow_worker_superseded": "Images of a worker that another had finished first",
+    "streamflow_worker_age_seconds": "Time since a worker was heard of last",
     "streamflow_rejected": "Rejected requests, by reason",
   ]
 
@@ -53,6 +60,14 @@ public struct Server: Sendable {
   /// - Throws: an error for invalid options: a publicly reachable address without a token, a token
   ///   file that cannot be read, a state folder that is in use, damaged or newer than this version.
   public init(_ options: ServerOptions, logger: Logger) throws(ServerSetupError) {
+    try self.init(
+      options, service: LocalImageService(options, logger: logger), logger: logger)
+  }
+
+  /// The same with images that a service makes, whichever it is.
+  package init(
+    _ options: ServerOptions, service: any ImageService, logger: Logger
+  ) throws(ServerSetupError) {
     let jobStore: JobStore
     guard options.isLoopback || options.tokenFile != nil else {
       throw ServerSetupError(
@@ -79,16 +94,16 @@ public struct Server: Sendable {
         }
     } catch { throw ServerSetupError("\(error)") }
     metrics = PrometheusRegistry(help: Self.metricHelp)
-    shelf = ModelShelf(options, logger: logger)
+    self.service = service
     tally = ImageTally(metrics: metrics)
     desk = OrderDesk(
-      shelf, upscaler: options.upscaler ?? .lanczos(on: options.engines), limits: options.limits,
-      tally: tally, metrics: metrics, stop: stop, logger: logger)
+      service, limits: options.limits, tally: tally, metrics: metrics, stop: stop, logger: logger)
     jobs = JobRegistry(maker: desk, store: jobStore, limits: options.limits, logger: logger)
     memory = MemoryBudget(capacity: options.limits.requestMemoryByteCount)
     intake = ImageIntake(memory, maximumPixelCount: options.limits.imagePixelCount)
     streams = StreamRegistry(
-      shelf, options: options, tally: tally, stop: stop, intake: intake, logger: logger)
+      (service as? LocalImageService)?.shelf, options: options, tally: tally, stop: stop,
+      intake: intake, logger: logger)
   }
 
   /// Serves until the task is cancelled, or a signal stops the process
@@ -118,7 +133,7 @@ public struct Server: Sendable {
         availableConnectionsDelegate: .maximum(limits.connectionCount, logger: logger)),
       onServerRunning: { channel in await didStart(channel.localAddress?.port ?? 0) },
       logger: logger)
-    let reading = Task { try await shelf.readFirst() }
+    let reading = Task { try await service.start() }
     var group = ServiceGroupConfiguration(
       // Services shut down in reverse order.
       services: [
@@ -140,6 +155,7 @@ public struct Server: Sendable {
       Task { await services.triggerGracefulShutdown() }
     }
     await store.close()
+    await service.close()
     await jobs.close()
     do { try result.get() } catch is CancellationError {} catch let error as IOError
       where error.errnoCode == EADDRINUSE
@@ -179,10 +195,10 @@ public struct Server: Sendable {
     router.add(middleware: PreflightMiddleware(hosts: hosts))
     router.add(middleware: MemoryMiddleware(budget: memory))
     StatusRoutes(
-      shelf: shelf, desk: desk, jobs: jobs, streams: streams, tally: tally, metrics: metrics,
+      service: service, desk: desk, jobs: jobs, streams: streams, tally: tally, metrics: metrics,
       options: options
     ).add(to: router)
-    PromptRoutes(shelf: shelf).add(to: router)
+    PromptRoutes(service: service).add(to: router)
     ImageRoutes(desk: desk, store: store, intake: intake, limits: options.limits).add(to: router)
     JobRoutes(jobs: jobs, desk: desk, intake: intake, limits: options.limits).add(to: router)
     StreamRoutes(registry: streams, limits: options.limits).add(to: router)
@@ -229,7 +245,7 @@ public struct Server: Sendable {
               try await reading.value
               await server.jobs.resume()
               // Not awaited: a compilation cannot be interrupted, and must not delay a shutdown.
-              Task { await server.warmUp() }
+              Task { await server.service.warmUp() }
             }
             group.addTask { try await server.sweep() }
             // Not waitForAll(), which does not end before the sweeps do.
@@ -241,19 +257,6 @@ public struct Server: Sendable {
       }
       await server.windDown()
       if let failure { throw failure }
-    }
-  }
-
-  /// Prepares the first model, so that the first request need not wait.
-  private func warmUp() async {
-    let host = shelf.hosts[0]
-    guard await host.checkpoint != nil else { return }
-    do {
-      _ = try await shelf.using(host) { try await shelf.generator(nil, of: $0) }
-    } catch is CancellationError {} catch {
-      // The first request tries again.
-      logger.error(
-        "cannot prepare engines", metadata: ["model": "\(host.name)", "error": "\(error)"])
     }
   }
 

@@ -157,6 +157,9 @@ public struct ServerOptions: Sendable {
     self.models = models
   }
 
+  /// Creates the options of a server whose images workers elsewhere make.
+  package init(workersElsewhere: Void) { models = [] }
+
   /// Whether only this machine can reach the server.
   var isLoopback: Bool {
     Authority(host: host)?.isLoopback ?? false

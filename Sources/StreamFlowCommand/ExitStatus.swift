@@ -5,6 +5,7 @@ internal import FlowGraph
 internal import FlowHub
 internal import FlowMedia
 internal import FlowModels
+internal import FlowNATS
 internal import FlowServer
 internal import FlowText
 internal import Foundation
@@ -41,11 +42,24 @@ enum ExitStatus {
     case let error as EngineError: of(error)
     case let error as MediaError: of(error)
     case let error as HubError: of(error)
+    case let error as NATSError: of(error)
     case is ServerSetupError: ExitCode(EX_CONFIG)
     case let error as ModelsUnavailable: of(error.cause)
     case is CancellationError: interrupted
     case is ValidationError: ExitCode(EX_USAGE)
     default: ExitCode(EX_SOFTWARE)
+    }
+  }
+
+  private static func of(_ error: NATSError) -> ExitCode {
+    switch error.code {
+    case .libraryMissing, .libraryUnsupported, .unreachable, .noResponders:
+      ExitCode(EX_UNAVAILABLE)
+    case .settingInvalid: ExitCode(EX_CONFIG)
+    case .notAuthorized: ExitCode(EX_NOPERM)
+    case .timeout, .closed: ExitCode(EX_TEMPFAIL)
+    case .refused, .answerInvalid, .damaged, .tooLarge: ExitCode(EX_PROTOCOL)
+    case .callFailed: ExitCode(EX_SOFTWARE)
     }
   }
 

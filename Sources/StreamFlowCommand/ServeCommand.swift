@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import FlowCluster
 internal import FlowModels
 internal import FlowServer
 internal import Foundation
@@ -18,6 +19,7 @@ struct ServeCommand: AsyncParsableCommand {
         streamflow serve
         streamflow serve --model starter --model portraits=models/sd15,lora=film.safetensors:0.8
         streamflow serve --state jobs
+        streamflow serve --cluster nats://127.0.0.1:4222
         streamflow serve --host 0.0.0.0 --token-file token.txt --allow-host images.example.org
         curl localhost:8188/v1/images/generations --json '{"prompt": "a fox"}'
       """)
@@ -93,6 +95,7 @@ struct ServeCommand: AsyncParsableCommand {
   var state: String?
 
   @OptionGroup(title: "Upscaling") var upscalerOptions: UpscalerOptions
+  @OptionGroup(title: "Fleet") var clusterOptions: ClusterOptions
   @OptionGroup(title: "Limits") var bounds: ServerBounds
   @OptionGroup(title: "Engine") var engineOptions: DeviceOptions
 
@@ -102,25 +105,39 @@ struct ServeCommand: AsyncParsableCommand {
   enum LogLevel: String, ExpressibleByArgument, CaseIterable {
     case debug, info, warning, error
     var level: Logger.Level { Logger.Level(rawValue: rawValue) ?? .info }
+
+    /// Has all logs of the process go to standard error from this level on.
+    func bootstrap() {
+      let level = level
+      LoggingSystem.bootstrap { label in
+        var handler = StreamLogHandler.standardError(label: label)
+        handler.logLevel = level
+        return handler
+      }
+    }
   }
 
   func validate() throws {
     guard (0...65535).contains(port) else {
       throw ValidationError("--port must be 0 to 65535, got \(port)")
     }
+    guard clusterOptions.cluster == nil || models.isEmpty else {
+      throw ValidationError(
+        "with --cluster, workers have the models: give --model to `streamflow worker`")
+    }
   }
 
   func run() async throws {
     try await reporting {
       let offered = models.isEmpty ? [OfferedModel(name: "starter", path: "starter")] : models
-      let names = offered.map(\.name)
-      if let twice = names.first(where: { name in names.count { $0 == name } > 1 }) {
-        throw ValidationError(
-          "two models are named '\(twice)'; give one another name: --model other=\(twice)")
-      }
+      try OfferedModel.checkNames(offered)
       let vae = vae
-      var options = ServerOptions(
-        models: offered.map { $0.served(vae: vae, applying: engineOptions.scaling) })
+      let cluster = clusterOptions.settings(name: "gateway")
+      var options =
+        cluster == nil
+        ? ServerOptions(
+          models: offered.map { $0.served(vae: vae, applying: engineOptions.scaling) })
+        : ServerOptions(workersElsewhere: ())
       (options.host, options.port, options.tokenFile) = (host, port, tokenFile)
       (options.hostNames, options.origins) = (hostNames, origins)
       options.acceptsOpenAINames = !strictModels
@@ -128,17 +145,21 @@ struct ServeCommand: AsyncParsableCommand {
       options.endsBySignal = true
       options.stateFolder = state
       bounds.apply(to: &options)
-      options.engines = try engineOptions.engines()
-      options.upscaler = try await upscalerOptions.upscaler(on: options.engines)
-      let level = logLevel.level
-      LoggingSystem.bootstrap { label in
-        var handler = StreamLogHandler.standardError(label: label)
-        handler.logLevel = level
-        return handler
+      if cluster == nil {
+        options.engines = try engineOptions.engines()
+        options.upscaler = try await upscalerOptions.upscaler(on: options.engines)
       }
+      logLevel.bootstrap()
       // A client that has gone ends its own connection, not the process.
       signal(SIGPIPE, SIG_IGN)
-      let server = try Server(options, logger: Logger(label: "streamflow"))
+      let logger = Logger(label: "streamflow")
+      let server =
+        if let cluster {
+          try Server(
+            options,
+            service: try await ClusterService(
+              cluster, acceptsOpenAINames: !strictModels, logger: logger), logger: logger)
+        } else { try Server(options, logger: logger) }
       let state = state
       let address = host.contains(":") && !host.hasPrefix("[") ? "[\(host)]" : host
       try await server.run { port in
@@ -181,6 +202,14 @@ struct OfferedModel: ExpressibleByArgument {
       else { return nil }
       loras.append(lora)
     }
+  }
+
+  /// Refuses two models of one name.
+  static func checkNames(_ offered: [OfferedModel]) throws {
+    let names = offered.map(\.name)
+    guard let twice = names.first(where: { name in names.count { $0 == name } > 1 }) else { return }
+    throw ValidationError(
+      "two models are named '\(twice)'; give one another name: --model other=\(twice)")
   }
 
   func served(

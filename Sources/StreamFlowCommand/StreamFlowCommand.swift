@@ -21,12 +21,14 @@ struct StreamFlowCommand: AsyncParsableCommand {
       STREAMFLOW_CACHE (the folder of compiled engines), STREAMFLOW_CACHE_LIMIT (its maximum \
       size, such as 8GB, or off), STREAMFLOW_MODELS (a folder of models \
       that --model takes by name), HF_HOME (the folder of Hugging Face's cache and token), \
-      HF_TOKEN (a token for private and gated models), HF_ENDPOINT (the hub to pull from)
+      HF_TOKEN (a token for private and gated models), HF_ENDPOINT (the hub to pull from), \
+      STREAMFLOW_NATS (the NATS client library)
       """,
     version: streamFlowVersion,
     subcommands: [
       GenerateCommand.self, TransformCommand.self, UpscaleCommand.self, VideoCommand.self,
-      MergeCommand.self, ServeCommand.self, InspectCommand.self, PullCommand.self,
+      MergeCommand.self, ServeCommand.self, WorkerCommand.self, InspectCommand.self,
+      PullCommand.self,
       AdoptCommand.self, QuantizeCommand.self, BenchmarkCommand.self,
       CacheCommand.self, BenchmarkWorkerCommand.self,
     ])

@@ -21,7 +21,7 @@ protocol JobImageMaker: Sendable {
   /// The name of the model of an order.
   ///
   /// - Throws: `model_not_found`.
-  func modelName(of order: ImageOrder) throws(ServerError) -> String
+  func modelName(of order: ImageOrder) async throws(ServerError) -> String
 
   /// Checks that jobs are accepted.
   func checkOpen() async throws(ServerError)
@@ -47,18 +47,14 @@ extension OrderDesk: JobImageMaker {
     begun: @escaping @Sendable (_ warnings: [ResponseWarning]?) async -> Void,
     event: @escaping @Sendable (JobImageEvent) async throws -> Void
   ) async throws {
-    try await fulfil(order, indices: indices, client: client) { warnings in
+    try await fulfil(order, indices: indices, client: client, urgency: .background) { warnings in
       await begun(warnings)
-    } event: { generator, happened in
+    } event: { happened in
       switch happened {
-      case .preview, .stepped: break
-      case .failed(let index, let error):
-        try await event(.failed(index: indices[index], error))
-      case .finished(let made):
-        let bytes = try order.encoding.bytes(
-          of: made.image, parameters: generator.parameters(of: made))
-        try await event(
-          .finished(index: indices[made.index], seed: made.request.seed, file: bytes))
+      case .preview: break
+      case .failed(let index, let error): try await event(.failed(index: index, error))
+      case .finished(let picture, let seed):
+        try await event(.finished(index: picture.index, seed: seed, file: picture.file))
       }
     }
   }

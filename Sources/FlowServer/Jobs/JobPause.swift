@@ -45,7 +45,10 @@ enum JobPause {
   /// - Parameter isBegun: whether work would be lost: some images are finished, or a previous
   ///   process accepted the job.
   static func isModelFailure(_ error: ServerError, isBegun: Bool) -> Bool {
-    let codes = ["model_not_found", ServerError.modelCode, ServerError.engineCode, "out_of_memory"]
+    let codes = [
+      "model_not_found", ServerError.modelCode, ServerError.engineCode, "out_of_memory",
+      ServerError.noWorkers.code,
+    ]
     return isBegun && codes.contains(error.code)
   }
 }

@@ -44,7 +44,7 @@ actor JobRegistry {
   /// Accepts a job, and stores it before returning.
   func add(_ order: ImageOrder, client: String) async throws -> JobReport {
     try await setting.maker.checkOpen()
-    let model = try setting.maker.modelName(of: order)
+    let model = try await setting.maker.modelName(of: order)
     let count = active.count + acceptingCount
     guard count < limits.jobCount else {
       throw ServerError(

@@ -68,6 +68,13 @@ struct JobRequest: Codable, Sendable {
   /// Whether it has an input image.
   var hasInput: Bool { source != nil }
 
+  /// The same of one of its images.
+  func single(_ index: Int) -> JobRequest {
+    var request = self
+    request.order = order.single(index)
+    return request
+  }
+
   /// The order with its input image.
   ///
   /// - Throws: a `MediaError` if the stored mask is damaged.

@@ -16,7 +16,7 @@ final class StreamRegistry: Sendable {
   }
 
   private let state = Mutex(State())
-  private let shelf: ModelShelf
+  private let shelf: ModelShelf?
   private let options: ServerOptions
   private let tally: ImageTally
   private let stop: StopSignal
@@ -24,7 +24,7 @@ final class StreamRegistry: Sendable {
   private let logger: Logger
 
   init(
-    _ shelf: ModelShelf, options: ServerOptions, tally: ImageTally,
+    _ shelf: ModelShelf?, options: ServerOptions, tally: ImageTally,
     stop: StopSignal, intake: ImageIntake, logger: Logger
   ) {
     self.intake = intake
@@ -61,6 +61,12 @@ final class StreamRegistry: Sendable {
     let format = try fields.choice("output_format", of: ["jpeg", "png"]) ?? "jpeg"
     let quality = try fields.integer("quality", in: 1...100) ?? 90
     try fields.checkAllRead()
+    guard let shelf else {
+      throw ServerError(
+        .notImplemented, "not_supported",
+        "live streams run on the host of their model, and this server hands images to others; open "
+          + "the stream at a server with a model of its own")
+    }
     let host = try shelf.host(model)
     try shelf.preparations.checkRoom()
     let warnings =
@@ -71,7 +77,7 @@ final class StreamRegistry: Sendable {
     let (setup, options, intake) = (liveOptions, options, intake)
     let (tally, logger) = (tally, logger)
     return try await stop.unlessStopped {
-      try await self.shelf.using(host) { host in
+      try await shelf.using(host) { host in
         let checkpoint = try await host.loaded()
         var wanted = try live.settings(of: checkpoint)
         if wanted.width == nil, !options.limits.allowedSizes.isEmpty {
@@ -87,7 +93,7 @@ final class StreamRegistry: Sendable {
           limits: options.limits, intake: intake,
           warnings: warnings + ResponseWarning.unusedTags(in: wanted.request, of: checkpoint),
           tally: tally, logger: logger)
-        try await self.shelf.preparations.run { try await session.begin() }
+        try await shelf.preparations.run { try await session.begin() }
         let isGone = Task.isCancelled
         let isOpen = self.state.withLock { state in
           guard !state.isClosed, !isGone else { return false }

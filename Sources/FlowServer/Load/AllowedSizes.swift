@@ -10,8 +10,13 @@ extension ServerLimits {
 
   /// The size of a model's images if a request specifies none.
   func defaultSize(of checkpoint: Checkpoint) -> PixelSize {
-    let native = PixelSize(
-      width: checkpoint.nativeSize.width, height: checkpoint.nativeSize.height)
+    defaultSize(
+      native: PixelSize(
+        width: checkpoint.nativeSize.width, height: checkpoint.nativeSize.height))
+  }
+
+  /// The size of a model's images if a request specifies none, by the model's own.
+  func defaultSize(native: PixelSize) -> PixelSize {
     guard !allows(native), let first = allowedSizes.first else { return native }
     return PixelSize(width: first.width, height: first.height)
   }

@@ -10,9 +10,6 @@ actor ModelShelf {
   nonisolated let preparations: PreparationQueue
   private let acceptsOpenAINames: Bool
 
-  /// The name prefixes of OpenAI's image models, which ready-made clients send.
-  static let openAIPrefixes = ["chatgpt-image-", "dall-e-", "gpt-image-"]
-
   init(_ options: ServerOptions, logger: Logger) {
     let preparations = PreparationQueue(limit: options.limits.waitingPreparationCount)
     self.preparations = preparations
@@ -27,15 +24,9 @@ actor ModelShelf {
   /// The model with a name; the first one for nil, and for an OpenAI model name that no model has,
   /// unless ``ServerOptions/acceptsOpenAINames`` is off.
   nonisolated func host(_ name: String?) throws(ServerError) -> ModelHost {
-    guard let name else { return hosts[0] }
-    guard let host = hosts.first(where: { $0.name == name }) else {
-      if acceptsOpenAINames, Self.openAIPrefixes.contains(where: name.hasPrefix) { return hosts[0] }
-      throw ServerError(
-        .notFound, "model_not_found",
-        "there is no model '\(name.prefix(80))'; this server has "
-          + hosts.map(\.name).joined(separator: ", "), parameter: "model")
-    }
-    return host
+    hosts[
+      try ModelNames.index(
+        of: name, among: hosts.map(\.name), acceptsOpenAINames: acceptsOpenAINames)]
   }
 
   /// Runs work while a model stays in memory.
@@ -74,9 +65,6 @@ actor ModelShelf {
       if await host.unload() { total -= bytes }
     }
   }
-
-  /// The state of the first model.
-  nonisolated func readiness() async -> ModelHost.State { await hosts[0].state }
 
   /// Loads the first model; on failure, tries the others, one of which must be usable.
   ///

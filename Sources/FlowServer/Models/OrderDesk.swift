@@ -1,21 +1,18 @@
 internal import FlowCore
-internal import FlowModels
+internal import Foundation
 internal import HTTPTypes
 internal import Logging
 internal import Metrics
-internal import StreamFlow
+internal import Synchronization
 
 /// The queue of image orders: limits the number of waiting images, and tracks orders in progress.
 actor OrderDesk {
   private struct Entry {
     /// The number of outstanding images.
     var left: Int
-    /// The generator and its stream number, once the images are requested.
-    var maker: ObjectIdentifier?
-    var stream: Int?
   }
 
-  private let shelf: ModelShelf
+  private nonisolated let service: any ImageService
   private nonisolated let limits: ServerLimits
   private let stop: StopSignal
   private let logger: Logger
@@ -24,21 +21,19 @@ actor OrderDesk {
   private var nextNumber = 0
   private var isClosed = false
   private let tally: ImageTally
-  private let waits: Timer
-  private nonisolated let upscaler: Upscaler
+  private nonisolated let waits: Metrics.Timer
 
   init(
-    _ shelf: ModelShelf, upscaler: Upscaler, limits: ServerLimits, tally: ImageTally,
+    _ service: any ImageService, limits: ServerLimits, tally: ImageTally,
     metrics: PrometheusRegistry,
     stop: StopSignal, logger: Logger
   ) {
-    self.shelf = shelf
-    self.upscaler = upscaler
+    self.service = service
     self.stop = stop
     self.limits = limits
     self.logger = logger
     self.tally = tally
-    waits = Timer(label: "streamflow_queue_wait", factory: metrics)
+    waits = Metrics.Timer(label: "streamflow_queue_wait", factory: metrics)
   }
 
   /// The number of ordered images that are not finished.
@@ -46,15 +41,6 @@ actor OrderDesk {
 
   /// The number of orders in progress.
   var orderCount: Int { entries.count }
-
-  /// The labels of a generator's orders, by its streams.
-  func orders(of generator: Generator) -> [Int: String] {
-    var names: [Int: String] = [:]
-    for (number, entry) in entries where entry.maker == ObjectIdentifier(generator) {
-      if let stream = entry.stream { names[stream] = "r\(number)" }
-    }
-    return names
-  }
 
   /// Accepts no further orders.
   func close() { isClosed = true }
@@ -66,9 +52,17 @@ actor OrderDesk {
 
   /// The size of an order's images; loads the model if its own size is requested.
   nonisolated func size(of order: ImageOrder) async throws -> PixelSize {
-    let host = try shelf.host(order.model)
-    if let size = order.size { return size }
-    return limits.defaultSize(of: try await host.loaded())
+    if let size = order.size {
+      _ = try await service.modelName(order.model)
+      return size
+    }
+    let model = try await service.model(order.model)
+    guard let size = model.defaultSize(within: limits) else {
+      throw ServerError(
+        .serviceUnavailable, "loading", "the model is being loaded; try again, or say a 'size'",
+        retryAfter: 1)
+    }
+    return size
   }
 
   /// Reserves queue positions for `count` images.
@@ -91,8 +85,8 @@ actor OrderDesk {
   nonisolated var jobCapacity: Int { limits.queuedImageCount }
 
   /// The name of an order's model.
-  nonisolated func modelName(of order: ImageOrder) throws(ServerError) -> String {
-    try shelf.host(order.model).name
+  nonisolated func modelName(of order: ImageOrder) async throws(ServerError) -> String {
+    try await service.modelName(order.model)
   }
 
   /// Forwards the images of an order as they are finished.
@@ -104,26 +98,28 @@ actor OrderDesk {
   ///   - order: the order.
   ///   - indices: the images of the order; all by default.
   ///   - client: the client; clients are served in turn.
+  ///   - urgency: how urgent the images are.
+  ///   - deadline: when nobody will want them any more.
   ///   - begun: called with the order's warnings once it was accepted; nil if there are none.
-  ///   - event: called with each event, and the generator.
+  ///   - event: called with each event.
   /// - Throws: an error for an invalid order, `queue_full`, `shutting_down`, or a failure of the
   ///   engines, which is logged.
   nonisolated func fulfil(
     _ order: ImageOrder, indices: [Int]? = nil, client: String,
+    urgency: ServiceOrder.Urgency, deadline: Date? = nil,
     begun: @escaping @Sendable (_ warnings: [ResponseWarning]?) async -> Void = { _ in },
-    event: @escaping @Sendable (Generator, GenerationEvent) async throws -> Void
+    event: @escaping @Sendable (ImageEvent) async throws -> Void
   ) async throws {
-    let host = try shelf.host(order.model)
-    let finish = ImageFinish(
-      upscaling: try order.upscale.map { factor throws(ModelError) in
-        try Upscaling(upscaler, by: factor)
-      })
+    _ = try await service.modelName(order.model)
     let number = try await enter(indices?.count ?? order.imageCount)
+    let work = ServiceOrder(
+      order, indices: indices, client: client, name: "r\(number)", urgency: urgency,
+      deadline: deadline)
     try await stop.unlessStopped {
       do {
-        try await self.make(
-          order, indices, client: client, number: number, of: host, finish: finish, begun: begun,
-          event: event)
+        // A job's images are files before the next ones are made.
+        if indices == nil { try await self.checkPixelCount(of: order) }
+        try await self.make(work, number: number, begun: begun, event: event)
         await self.leave(number)
       } catch {
         await self.leave(number)
@@ -131,31 +127,6 @@ actor OrderDesk {
           self.logger.error(
             "order failed", metadata: ["order": "r\(number)", "error": "\(error)"])
         }
-        throw error
-      }
-    }
-  }
-
-  private nonisolated func make(
-    _ order: ImageOrder, _ indices: [Int]?, client: String, number: Int, of host: ModelHost,
-    finish: ImageFinish, begun: @Sendable (_ warnings: [ResponseWarning]?) async -> Void,
-    event: @Sendable (Generator, GenerationEvent) async throws -> Void
-  ) async throws {
-    try await shelf.using(host) { host in
-      // A job's images are files before the next ones are made.
-      if indices == nil { try await checkPixelCount(of: order) }
-      let generator = try await shelf.generator(order.size, of: host)
-      let all = order.requests(of: generator.checkpoint)
-      let events = try await generator.events(
-        for: indices?.map { all[$0] } ?? all, client: client, previewCount: order.previewCount)
-      await note(events.stream, of: generator, order: number)
-      do {
-        await begun(order.allWarnings(model: host.name, generator.checkpoint))
-        try await pull(events, of: generator, order: number) { happened in
-          try await event(generator, finish.finished(happened))
-        }
-      } catch {
-        await events.cancel()
         throw error
       }
     }
@@ -177,7 +148,7 @@ actor OrderDesk {
   nonisolated func fulfil(
     _ order: ImageOrder, client: String, within time: Duration,
     begun: @escaping @Sendable (_ warnings: [ResponseWarning]?) async -> Void = { _ in },
-    event: @escaping @Sendable (Generator, GenerationEvent) async throws -> Void
+    event: @escaping @Sendable (ImageEvent) async throws -> Void
   ) async throws {
     try await FlowServer.within(
       time,
@@ -186,49 +157,41 @@ actor OrderDesk {
         "the images took longer than \(time.components.seconds) s; ask for fewer, or make them a "
           + "job (POST /v1/jobs)")
     ) {
-      try await self.fulfil(order, client: client, begun: begun, event: event)
+      try await self.fulfil(
+        order, client: client, urgency: order.isStreamed ? .watched : .awaited,
+        deadline: Date(timeIntervalSinceNow: time / .seconds(1)), begun: begun, event: event)
     }
   }
 
-  private nonisolated func pull(
-    _ events: GenerationEvents, of generator: Generator, order number: Int,
-    _ event: @Sendable (GenerationEvent) async throws -> Void
+  /// Has the images made, and measures how long the first event takes.
+  private nonisolated func make(
+    _ work: ServiceOrder, number: Int,
+    begun: @escaping @Sendable (_ warnings: [ResponseWarning]?) async -> Void,
+    event: @escaping @Sendable (ImageEvent) async throws -> Void
   ) async throws {
     let asked = ContinuousClock.now
-    var isFirst = true
-    for try await happened in events {
-      if isFirst { waits.record(duration: .now - asked) }
-      isFirst = false
-      switch happened {
-      case .preview, .stepped: break
-      case .finished, .failed: await noteEnd(happened, order: number)
+    let isFirst = Mutex(true)
+    try await service.make(work, begun: begun) { happened in
+      let wasFirst = isFirst.withLock { isFirst in
+        defer { isFirst = false }
+        return isFirst
       }
+      if wasFirst { self.waits.record(duration: .now - asked) }
+      await self.noteEnd(happened, order: number)
       try await event(happened)
     }
   }
 
-  private func note(_ stream: Int, of generator: Generator, order number: Int) {
-    entries[number]?.maker = ObjectIdentifier(generator)
-    entries[number]?.stream = stream
-  }
-
-  private func noteEnd(_ event: GenerationEvent, order number: Int) {
-    entries[number]?.left -= 1
-    if case .finished = event { tally.add(.request) }
+  private func noteEnd(_ event: ImageEvent, order number: Int) {
+    switch event {
+    case .preview: break
+    case .finished:
+      entries[number]?.left -= 1
+      tally.add(.request)
+    case .failed: entries[number]?.left -= 1
+    }
   }
 
   /// Removes an order, finished or not.
   private func leave(_ number: Int) { entries[number] = nil }
-}
-
-extension ImageFinish {
-  /// An event with its finished image larger; a failure of the image where that fails.
-  fileprivate func finished(_ event: GenerationEvent) async throws -> GenerationEvent {
-    guard case .finished(let image) = event, upscaling != nil else { return event }
-    do { return .finished(try await upscaled(image)) } catch is CancellationError {
-      throw CancellationError()
-    } catch {
-      return .failed(index: image.index, error)
-    }
-  }
 }

@@ -42,6 +42,7 @@ function draw(status) {
   drawBatches(status.models, status.streams);
   drawThroughput(status.throughput);
   drawModels(status.models);
+  drawWorkers(status.workers);
   drawStreams(status.streams);
   byId("version").textContent = `StreamFlow ${status.version}`;
 }
@@ -87,8 +88,10 @@ const drawnBatches = new Map();
 function drawBatches(models, streams) {
   const batches = models.flatMap((model) => (model.batches ?? []).map((batch) => ({ ...batch, model: model.id })));
   const drawings = new Map();
-  for (const batch of batches.filter(({ rows }) => rows.length > 0)) {
-    drawings.set(`${batch.model} ${batch.width}x${batch.height}`, batchDrawing(batch));
+  // Workers of a fleet may have batches of the same model and size.
+  for (const [index, batch] of batches.entries()) {
+    if (batch.rows.length === 0) continue;
+    drawings.set(`${batch.model} ${batch.width}x${batch.height} ${index}`, batchDrawing(batch));
   }
   // A slow stream may have no frame in flight when polled, so its rate counts.
   for (const stream of streams.filter((stream) => stream.in_flight > 0 || stream.frames_per_second > 0)) {
@@ -225,6 +228,18 @@ function drawModels(models) {
       reason, memory ? bytes(memory) : null,
       ...(batches ?? []).map(({ width, height, row_capacity }) => `${width} × ${height}, ${counted(row_capacity, "row")}`),
     ])));
+}
+
+// The workers of a fleet; a server with models of its own has none.
+function drawWorkers(workers) {
+  byId("fleet").hidden = !workers;
+  byId("workers").replaceChildren(...(workers ?? []).map((worker) => row(
+    worker.name, null, [
+      worker.device, worker.models.join(", "), `${worker.busy} of ${counted(worker.capacity, "row")} busy`,
+      `${whole.format(worker.pictures)} made`, `${rate(worker.pictures_per_second)} images/s`,
+      worker.redelivered ? `${whole.format(worker.redelivered)} taken over` : null,
+    ])));
+  if (workers?.length === 0) byId("workers").append(element("li.empty", {}, "None has joined yet."));
 }
 
 function drawStreams(streams) {

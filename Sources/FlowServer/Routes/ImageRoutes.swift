@@ -99,20 +99,19 @@ struct ImageRoutes: Sendable {
     let store = store
     try await desk.fulfil(order, client: client, within: limits.requestTime) { warnings in
       await collected.add(warnings)
-    } event: { generator, event in
+    } event: { event in
       switch event {
-      case .preview, .stepped: break
+      case .preview: break
       case .failed(_, let error): throw error
-      case .finished(let picture):
-        let bytes = try order.encoding.bytes(
-          of: picture.image, parameters: generator.parameters(of: picture))
-        var answer = Answer.Picture(index: picture.index, seed: picture.request.seed)
+      case .finished(let picture, let seed):
+        let bytes = picture.file
+        var answer = Answer.Picture(index: picture.index, seed: seed)
         switch order.responseFormat {
         case .base64: answer.b64Json = Data(bytes).base64EncodedString()
         case .url:
           answer.url = context.address("/v1/results/\(try await store.keep(bytes, order.encoding))")
         }
-        await collected.add(answer, size: "\(picture.image.width)x\(picture.image.height)")
+        await collected.add(answer, size: "\(picture.width)x\(picture.height)")
       }
     }
     return Answer(

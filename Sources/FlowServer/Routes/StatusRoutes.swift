@@ -8,7 +8,7 @@ internal import StreamFlow
 
 /// The server's own status: `/healthz`, `/readyz`, `/metrics`, `/v1/models`, `/v1/status`.
 struct StatusRoutes: Sendable {
-  let shelf: ModelShelf
+  let service: any ImageService
   let desk: OrderDesk
   let jobs: JobRegistry
   let streams: StreamRegistry
@@ -21,14 +21,15 @@ struct StatusRoutes: Sendable {
   func add(to router: some RouterMethods<ServerContext>) {
     router.get("healthz") { _, _ in Self.text("ok\n") }
     router.get("readyz") { _, _ in
-      switch await shelf.readiness() {
-      case .ready: return Self.text("ready\n")
-      case .failed:
+      switch await service.models().first?.state {
+      case "ready": return Self.text("ready\n")
+      case "failed":
         // Without a token, anyone may ask: the paths of models are not disclosed.
         throw ServerError(
           .serviceUnavailable, "model_unavailable",
           Self.failure)
-      case .loading, .unloaded:
+      case nil: throw ServerError.noWorkers
+      default:
         throw ServerError(
           .serviceUnavailable, "loading", "the model is being loaded", retryAfter: 1)
       }
@@ -62,7 +63,7 @@ struct StatusRoutes: Sendable {
       meter.set(value)
       return meter
     }
-    let models = await batches()
+    let models = await service.models()
     var rows = models.reduce(0) { $0 + $1.batches.reduce(0) { $0 + $1.rows.count } }
     for session in streams.sessions { rows += await session.inFlightCount }
     var gauges = [
@@ -78,13 +79,16 @@ struct StatusRoutes: Sendable {
     }
     for model in models {
       gauges.append(
-        gauge("streamflow_model_bytes", [("model", model.id)], Double(model.memoryBytes)))
+        gauge("streamflow_model_bytes", [("model", model.name)], Double(model.memoryBytes)))
       for batch in model.batches {
         let size = "\(batch.width)x\(batch.height)"
         gauges.append(
           gauge(
-            "streamflow_tick_seconds", [("model", model.id), ("size", size)], batch.tickSeconds))
+            "streamflow_tick_seconds", [("model", model.name), ("size", size)], batch.tickSeconds))
       }
+    }
+    for worker in await service.workers() ?? [] {
+      gauges += worker.gauges.map { gauge($0.label, [("worker", worker.name)], $0.value) }
     }
     return gauges
   }
@@ -127,32 +131,34 @@ struct StatusRoutes: Sendable {
 
   private func models() async -> Models {
     var models: [Models.Model] = []
-    for host in shelf.hosts { models.append(await model(host)) }
+    for known in await service.models() { models.append(model(known)) }
     return Models(data: models)
   }
 
   /// One model; for an OpenAI model name, its substitute.
   private func model(named name: String) async throws -> Response {
-    Response.json(await model(try shelf.host(name.removingPercentEncoding ?? name)))
+    let name = try await service.modelName(name.removingPercentEncoding ?? name)
+    guard let known = await service.models().first(where: { $0.name == name }) else {
+      throw ServerError.noWorkers
+    }
+    return Response.json(model(known))
   }
 
-  private func model(_ host: ModelHost) async -> Models.Model {
-    let state = await host.state
-    let checkpoint = await host.checkpoint
-    let defaults = checkpoint?.defaults()
-    let guidance = defaults.flatMap { checkpoint?.guidance(scale: $0.guidanceScale) }
-    var reason: String?
-    // The message contains the server's paths, which clients must not see.
-    if case .failed = state { reason = Self.failure }
+  /// The message about a model that failed contains paths of its host, which clients must not see.
+  private static func reason(_ model: ServiceModel) -> String? {
+    model.state == "failed" ? failure : nil
+  }
+
+  private func model(_ model: ServiceModel) -> Models.Model {
+    let details = model.details
     return Models.Model(
-      id: host.name, created: Int(Date().timeIntervalSince1970 - uptime),
+      id: model.name, created: Int(Date().timeIntervalSince1970 - uptime),
       streamflow: Models.Model.Details(
-        state: state.name, reason: reason, width: checkpoint?.nativeSize.width,
-        height: checkpoint?.nativeSize.height, sizeMultiple: checkpoint?.sizeMultiple,
-        steps: defaults?.stepCount, guidance: guidance.map { $0.kind?.rawValue ?? "distilled" },
-        guidanceScale: defaults?.guidanceScale, canEdit: checkpoint?.hasEncoder,
-        maxN: options.limits.imageCount, maxSteps: options.limits.stepCount,
-        maxSide: options.limits.side))
+        state: model.state, reason: Self.reason(model), width: details?.width,
+        height: details?.height, sizeMultiple: details?.sizeMultiple, steps: details?.steps,
+        guidance: details?.guidance, guidanceScale: details?.guidanceScale,
+        canEdit: details?.canEdit, maxN: options.limits.imageCount,
+        maxSteps: options.limits.stepCount, maxSide: options.limits.side))
   }
 
   // MARK: - Status
@@ -163,23 +169,7 @@ struct StatusRoutes: Sendable {
       let state: String
       let reason: String?
       let memoryBytes: Int
-      let batches: [Batch]
-    }
-
-    struct Batch: Encodable {
-      struct Row: Encodable {
-        let request: String
-        let picture: Int
-        let stage: Int
-        let steps: Int
-        let advances: Bool
-      }
-
-      let width: Int
-      let height: Int
-      let rowCapacity: Int
-      let tickSeconds: Double
-      let rows: [Row]
+      let batches: [ServiceModel.Batch]
     }
 
     struct Queue: Encodable {
@@ -209,6 +199,8 @@ struct StatusRoutes: Sendable {
     let uptimeSeconds: Double
     let version: String
     let models: [Model]
+    /// The workers that make the images, where others do.
+    let workers: [ServiceWorker]?
     let queue: Queue
     let throughput: [Throughput]
     let pictures: Int
@@ -219,7 +211,8 @@ struct StatusRoutes: Sendable {
 
   private func status() async -> Status {
     Status(
-      uptimeSeconds: uptime, version: streamFlowVersion, models: await batches(),
+      uptimeSeconds: uptime, version: streamFlowVersion,
+      models: await service.models().map(Self.status), workers: await service.workers(),
       queue: Status.Queue(
         requests: await desk.orderCount, pictures: await desk.imageBacklog,
         capacity: options.limits.queuedImageCount),
@@ -228,34 +221,10 @@ struct StatusRoutes: Sendable {
       }, pictures: tally.count, streams: await live())
   }
 
-  private func batches() async -> [Status.Model] {
-    var models: [Status.Model] = []
-    for host in shelf.hosts {
-      var batches: [Status.Batch] = []
-      for (size, generator) in await host.batches {
-        let statistics = await generator.statistics
-        let orders = await desk.orders(of: generator)
-        let ticks = max(statistics.tickCount, 1)
-        batches.append(
-          Status.Batch(
-            width: size.width, height: size.height, rowCapacity: generator.rowCapacity,
-            tickSeconds: statistics.tickTime / .seconds(1) / Double(ticks),
-            rows: await generator.flights.map { flight in
-              Status.Batch.Row(
-                request: orders[flight.stream] ?? "s\(flight.stream)", picture: flight.index,
-                stage: flight.stage, steps: flight.stageCount, advances: flight.advances)
-            }))
-      }
-      let state = await host.state
-      var reason: String?
-      // The message contains the server's paths, which clients must not see.
-      if case .failed = state { reason = Self.failure }
-      models.append(
-        Status.Model(
-          id: host.name, state: state.name, reason: reason, memoryBytes: await host.byteCount,
-          batches: batches))
-    }
-    return models
+  private static func status(_ model: ServiceModel) -> Status.Model {
+    Status.Model(
+      id: model.name, state: model.state, reason: reason(model), memoryBytes: model.memoryBytes,
+      batches: model.batches)
   }
 
   private func live() async -> [Status.Live] {

@@ -22,10 +22,10 @@ enum StreamedOrder {
         try await desk.fulfil(order, client: client, within: time) { warnings in
           notes.add(warnings)
           begin.yield(.success(()))
-        } event: { generator, event in
+        } event: { event in
           lines.yield(
-            try buffer(
-              of: event, generator, order, kind: kind, warnings: notes.warnings(at: event)))
+            buffer(
+              of: event, order, kind: kind, warnings: notes.warnings(at: event)))
         }
       } catch {
         begin.yield(.failure(error))
@@ -62,15 +62,15 @@ enum StreamedOrder {
 
     /// The warnings of an event: an image's last event has all of them, the very first partial
     /// image those that are known before.
-    func warnings(at event: GenerationEvent) -> [ResponseWarning]? {
+    func warnings(at event: ImageEvent) -> [ResponseWarning]? {
       state.withLock { state in
         switch event {
-        case .preview(let index, _, _):
+        case .preview(let picture, _):
           let isFirst = state.previewCounts.isEmpty && !state.hasFinished
-          state.previewCounts[index, default: 0] += 1
+          state.previewCounts[picture.index, default: 0] += 1
           return isFirst && !state.warnings.isEmpty ? state.warnings : nil
-        case .stepped, .failed: return nil
-        case .finished(let made):
+        case .failed: return nil
+        case .finished(let made, _):
           var warnings = state.warnings
           state.hasFinished = true
           let count = state.previewCounts.removeValue(forKey: made.index) ?? 0
@@ -114,30 +114,23 @@ enum StreamedOrder {
   }
 
   private static func buffer(
-    of event: GenerationEvent, _ generator: Generator, _ order: ImageOrder, kind: String,
-    warnings: [ResponseWarning]?
-  ) throws -> ByteBuffer {
+    of event: ImageEvent, _ order: ImageOrder, kind: String, warnings: [ResponseWarning]?
+  ) -> ByteBuffer {
     func picture(
-      _ type: String, _ image: PixelImage, number: Int? = nil, parameters: String? = nil,
-      seed: UInt64? = nil
-    ) throws -> ByteBuffer {
-      let bytes = try order.encoding.bytes(of: image, parameters: parameters)
-      return EventLines.event(
+      _ type: String, _ picture: ImageEvent.Picture, number: Int? = nil, seed: UInt64? = nil
+    ) -> ByteBuffer {
+      EventLines.event(
         type,
         Picture(
-          type: type, b64Json: Data(bytes).base64EncodedString(), index: event.index,
-          partialImageIndex: number, seed: seed, size: "\(image.width)x\(image.height)",
-          outputFormat: order.encoding.name,
-          usage: number == nil ? TokenUsage() : nil, warnings: warnings))
+          type: type, b64Json: Data(picture.file).base64EncodedString(), index: picture.index,
+          partialImageIndex: number, seed: seed, size: "\(picture.width)x\(picture.height)",
+          outputFormat: order.encoding.name, usage: number == nil ? TokenUsage() : nil,
+          warnings: warnings))
     }
     switch event {
-    case .stepped: preconditionFailure("no step events were requested")
-    case .preview(_, let number, let image):
-      return try picture("\(kind).partial_image", image, number: number)
-    case .finished(let made):
-      return try picture(
-        "\(kind).completed", made.image, parameters: generator.parameters(of: made),
-        seed: made.request.seed)
+    case .preview(let image, let number):
+      return picture("\(kind).partial_image", image, number: number)
+    case .finished(let made, let seed): return picture("\(kind).completed", made, seed: seed)
     case .failed(let index, let error):
       return EventLines.event("error", FailureEvent(ServerError(error), index: index))
     }

@@ -15,8 +15,8 @@ struct ImageOrder: Sendable {
   /// The model's name; the first model if nil.
   var model: String?
   /// The prompts, with `count` images each.
-  let prompts: [String]
-  let count: Int
+  private(set) var prompts: [String]
+  private(set) var count: Int
   let size: PixelSize?
   /// The factor of the finished images' width and height; nil for none.
   var upscale: Int?
@@ -118,6 +118,15 @@ struct ImageOrder: Sendable {
       }
     }
     return requests
+  }
+
+  /// The same of one of its images, with the seed that it has in the order, which must have one.
+  func single(_ index: Int) -> ImageOrder {
+    var order = self
+    order.prompts = [prompts[index / count]]
+    order.count = 1
+    order.sampling.seed = sampling.seed.map { $0 &+ UInt64(index % count) }
+    return order
   }
 }
 

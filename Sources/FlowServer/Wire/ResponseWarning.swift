@@ -6,9 +6,9 @@ internal import StreamFlow
 ///
 /// Responses, streamed events, jobs and live streams contain warnings in an array named `warnings`,
 /// which is omitted if there are none.
-struct ResponseWarning: Codable, Hashable, Sendable {
+package struct ResponseWarning: Codable, Hashable, Sendable {
   /// A stable code for programs.
-  enum Code: String, Codable, CaseIterable, Sendable {
+  package enum Code: String, Codable, CaseIterable, Sendable {
     /// A parameter has no effect.
     case parameterIgnored = "parameter_ignored"
     /// Another model than the requested one was used.

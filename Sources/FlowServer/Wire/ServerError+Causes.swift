@@ -17,7 +17,7 @@ extension ServerError {
   static let engineCode = "engine_unavailable"
 
   /// Converts any failure to an error for clients.
-  init(_ error: any Error) {
+  package init(_ error: any Error) {
     switch error {
     case let error as ServerError: self = error
     case let error as ModelError: self = .of(error)
@@ -51,7 +51,7 @@ extension ServerError {
   }
 
   /// Whether a failure that ends a request is the operator's to fix, and not logged yet.
-  static func mustLog(_ error: any Error) -> Bool {
+  package static func mustLog(_ error: any Error) -> Bool {
     if let error = error as? ServerError, error.code == modelCode { return false }
     return ServerError(error).isLogged
   }

@@ -3,15 +3,15 @@ internal import HTTPTypes
 internal import Hummingbird
 
 /// An error for clients, in the format of OpenAI's API.
-struct ServerError: Error, Sendable {
+package struct ServerError: Error, Sendable {
   /// The status.
   let status: HTTPResponse.Status
   /// The message, with the conflicting values and a remedy.
-  let message: String
+  package let message: String
   /// The invalid parameter, if any.
   var parameter: String?
   /// A code for programs.
-  let code: String
+  package let code: String
   /// When to try again, in seconds.
   var retryAfter: Int?
 
@@ -31,8 +31,13 @@ struct ServerError: Error, Sendable {
   }
 
   /// The server accepts no further requests.
-  static let stopping = ServerError(
+  package static let stopping = ServerError(
     .serviceUnavailable, "shutting_down", "the server is stopping; try again", retryAfter: 10)
+
+  /// Nobody is there to make images.
+  package static let noWorkers = ServerError(
+    .serviceUnavailable, "no_workers", "no worker has joined yet; try again in a moment",
+    retryAfter: 5)
 
   /// The code for a body with an unsupported content encoding.
   static let contentEncodingCode = "content_encoding_unsupported"

@@ -1,0 +1,212 @@
+internal import FlowNATS
+package import FlowServer
+internal import Foundation
+package import Logging
+internal import Synchronization
+
+/// How a worker works.
+package struct WorkerSettings: Sendable {
+  /// The fleet.
+  package var cluster: ClusterSettings
+  /// Its name among all workers.
+  package var name: String
+  /// What it computes with, for reports.
+  package var device: String
+  /// The images that it makes at once; by the model's batches where nil.
+  package var capacity: Int?
+  /// How long what is being made has when the worker is stopped.
+  package var grace = Duration.seconds(10)
+
+  package init(cluster: ClusterSettings, name: String, device: String) {
+    (self.cluster, self.name, self.device) = (cluster, name, device)
+  }
+}
+
+/// Makes images of a fleet's queue with the models of this process.
+package final class Worker: Sendable {
+  let settings: WorkerSettings
+  let service: any ImageService
+  let connection: NATSConnection
+  let layout: ClusterLayout
+  let logger: Logger
+  let tally = WorkerTally()
+  let cancellations = Cancellations()
+  private let draining = Mutex(false)
+
+  /// Connects to a fleet's server.
+  package init(
+    _ settings: WorkerSettings, service: any ImageService, logger: Logger
+  ) async throws {
+    self.settings = settings
+    self.service = service
+    self.logger = logger
+    connection = try await NATSConnection.connect(settings.cluster.nats)
+    layout = ClusterLayout(settings: settings.cluster, stream: JetStream(connection))
+  }
+
+  /// Whether it takes nothing more.
+  var isDraining: Bool { draining.withLock { $0 } }
+
+  /// Works until the task is cancelled; what is being made then has some time to be finished, and goes
+  /// back to the queue after it.
+  ///
+  /// - Parameter didJoin: called when the worker is one of the fleet.
+  package func run(didJoin: @escaping @Sendable () async -> Void = {}) async throws {
+    try await service.start()
+    await service.warmUp()
+    let models = await service.models().map(\.name)
+    let queue = try JobQueue(layout.stream, models: models)
+    let capacity = await capacity()
+    let listening = try listen(queue)
+    let work = Task { await self.work(queue, models: models, capacity: capacity, didJoin: didJoin) }
+    await withTaskCancellationHandler {
+      await work.value
+    } onCancel: {
+      Task { await self.stop(queue) }
+    }
+    for task in listening { task.cancel() }
+    try? await layout.workers.remove(ClusterNames.token(settings.name))
+    connection.close()
+    await service.close()
+  }
+
+  /// Takes nothing more, and ends what is not finished within the grace period.
+  private func stop(_ queue: JobQueue) async {
+    logger.info("stopping")
+    draining.withLock { $0 = true }
+    queue.close()
+    let end = ContinuousClock.now + settings.grace
+    while ContinuousClock.now < end, tally.busy > 0 {
+      try? await Task.sleep(for: .milliseconds(50))
+    }
+    cancellations.endAll()
+  }
+
+  /// The images that it makes at once.
+  private func capacity() async -> Int {
+    if let capacity = settings.capacity { return capacity }
+    let batches = await service.models().flatMap(\.batches)
+    return batches.map(\.rowCapacity).max() ?? 4
+  }
+
+  private func work(
+    _ queue: JobQueue, models: [String], capacity: Int,
+    didJoin: @escaping @Sendable () async -> Void
+  ) async {
+    await join(models: models, capacity: capacity)
+    guard !isDraining else { return }
+    logger.info(
+      "joined",
+      metadata: [
+        "worker": "\(settings.name)", "models": "\(models.joined(separator: ", "))",
+        "images": "\(capacity)",
+      ])
+    await didJoin()
+    let beating = Task { await self.beat(models: models, capacity: capacity) }
+    await withTaskGroup(of: Void.self) { group in
+      for _ in 0..<capacity {
+        group.addTask {
+          while let delivery = await queue.next() {
+            await self.perform(delivery, queue)
+          }
+        }
+      }
+    }
+    beating.cancel()
+  }
+
+  /// Says who it is, again and again until the fleet's streams are there.
+  private func join(models: [String], capacity: Int) async {
+    var isWaiting = false
+    var count = 0
+    while !isDraining {
+      do {
+        for model in models {
+          let announced = AnnouncedModel(
+            model: try await service.model(model), prompts: try await service.prompts(of: model))
+          try await layout.models.put(
+            try ClusterJSON.bytes(announced), for: ClusterNames.token(model))
+        }
+        try await sayHello(models: models, capacity: capacity)
+        // The gateway makes the consumers when it hears of the model; a pull of one that is not there
+        // has no answer.
+        for model in models {
+          for jobClass in JobClass.allCases {
+            for lane in Lane.all(jobClass, model: model) {
+              _ = try await layout.stream.consumer(lane.consumer, of: ClusterNames.jobs)
+            }
+          }
+        }
+        return
+      } catch {
+        // Just after it was heard of, consumers may be on their way.
+        if !isWaiting, count > 3 {
+          isWaiting = true
+          logger.warning(
+            "waiting for a gateway, which makes the streams", metadata: ["error": "\(error)"])
+        }
+        count += 1
+        try? await Task.sleep(for: .milliseconds(count < 5 ? 100 : 1000))
+      }
+    }
+  }
+
+  private func sayHello(models: [String], capacity: Int) async throws {
+    let heartbeat = Heartbeat(
+      worker: tally.report(
+        name: settings.name, device: settings.device, models: models, capacity: capacity),
+      models: await service.models())
+    try await layout.workers.put(
+      try ClusterJSON.bytes(heartbeat), for: ClusterNames.token(settings.name))
+  }
+
+  private func beat(models: [String], capacity: Int) async {
+    while !Task.isCancelled {
+      try? await Task.sleep(for: .seconds(2))
+      do { try await sayHello(models: models, capacity: capacity) } catch is CancellationError {
+      } catch {
+        logger.warning("cannot report to the fleet", metadata: ["error": "\(error)"])
+      }
+    }
+  }
+
+  /// Hears of new jobs, of cancelled orders, and of the connection.
+  private func listen(_ queue: JobQueue) throws -> [Task<Void, Never>] {
+    let wakes = try connection.subscribe("wake.>")
+    let cancels = try connection.subscribe("cancel.>")
+    let (connection, logger, cancellations) = (connection, logger, cancellations)
+    return [
+      Task {
+        await wakes.forEach { message in
+          if let lane = Lane(wakeSubject: message.subject) { queue.wake(lane) }
+        }
+      },
+      Task {
+        await cancels.forEach { message in
+          cancellations.cancel(String(message.subject.dropFirst("cancel.".count)))
+        }
+      },
+      Task { await ConnectionLog.follow(connection, logger) },
+    ]
+  }
+}
+
+/// What a connection's changes are in the log.
+enum ConnectionLog {
+  static func follow(
+    _ connection: NATSConnection, _ logger: Logger,
+    didReturn: @Sendable () async -> Void = {}
+  ) async {
+    for await event in connection.events {
+      switch event {
+      case .disconnected: logger.warning("the NATS server is away; trying to reach it again")
+      case .reconnected:
+        logger.notice("the NATS server is back")
+        await didReturn()
+      case .closed: return
+      case .refused(let words):
+        logger.error("the NATS server refuses", metadata: ["reason": "\(words)"])
+      }
+    }
+  }
+}
