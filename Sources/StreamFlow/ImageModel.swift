@@ -16,11 +16,13 @@ public import FlowModels
 public actor ImageModel {
   /// The checkpoint: its defaults, native size and components.
   public nonisolated let checkpoint: Checkpoint
-  /// The engines of its device.
-  public nonisolated let engines: EngineStore
+  /// The engines of its devices.
+  public nonisolated let devices: [EngineStore]
+  /// The parts that have another device.
+  private let placement: DevicePlacement
   private let options: GeneratorOptions
   /// Those used last at the end.
-  private var generators: [(size: PixelSize, generator: Generator)] = []
+  private var generators: [(size: PixelSize, generator: GeneratorPool)] = []
 
   /// The maximum number of sizes that have engines at once; the size used least recently is evicted
   /// first.
@@ -36,9 +38,30 @@ public actor ImageModel {
     _ checkpoint: Checkpoint, options: GeneratorOptions = GeneratorOptions(),
     engines: EngineStore = .standard
   ) {
+    self.init(checkpoint, options: options, devices: [engines])
+  }
+
+  /// Takes a model that was read, to run it on several devices.
+  ///
+  /// ```swift
+  /// let names = try DeviceName.list(parsing: "cuda:0,cuda:1")
+  /// let model = ImageModel(checkpoint, devices: names.map { EngineStore(device: $0) })
+  /// ```
+  ///
+  /// - Parameters:
+  ///   - checkpoint: the model.
+  ///   - options: batch size of each device, decoding; width and height are those of images that
+  ///     name none.
+  ///   - devices: the engines of each device, at least one; see ``GeneratorPool``.
+  ///   - placement: the parts of the model that have another device.
+  public init(
+    _ checkpoint: Checkpoint, options: GeneratorOptions = GeneratorOptions(),
+    devices: [EngineStore], placement: DevicePlacement = DevicePlacement()
+  ) {
     self.checkpoint = checkpoint
     self.options = options
-    self.engines = engines
+    self.devices = devices
+    self.placement = placement
   }
 
   /// Loads a model.
@@ -59,6 +82,25 @@ public actor ImageModel {
       try Checkpoint.named(name, autoencoder: autoencoder)
     }.value
     return ImageModel(checkpoint, options: options, engines: engines)
+  }
+
+  /// Reads a model, to run it on several devices.
+  ///
+  /// - Parameters:
+  ///   - name: as ``load(_:autoencoder:options:engines:)`` takes it.
+  ///   - autoencoder: which autoencoder.
+  ///   - options: batch size of each device, decoding.
+  ///   - devices: the engines of each device, at least one.
+  ///   - placement: the parts of the model that have another device.
+  /// - Throws: a ``ModelError`` that says what is missing or not supported.
+  public static func load(
+    _ name: String = "starter", autoencoder: AutoencoderChoice = .automatic,
+    options: GeneratorOptions = GeneratorOptions(), devices: [EngineStore],
+    placement: DevicePlacement = DevicePlacement()
+  ) async throws -> ImageModel {
+    let model = try await load(name, autoencoder: autoencoder, options: options)
+    return ImageModel(
+      model.checkpoint, options: options, devices: devices, placement: placement)
   }
 
   /// The request of a prompt with the model's own step count, guidance and schedule.
@@ -144,7 +186,7 @@ public actor ImageModel {
   }
 
   /// The generator of a size.
-  func generator(of size: PixelSize?) throws -> Generator {
+  func generator(of size: PixelSize?) throws -> GeneratorPool {
     let size = self.size(size)
     if let index = generators.firstIndex(where: { $0.size == size }) {
       let known = generators.remove(at: index)
@@ -153,7 +195,8 @@ public actor ImageModel {
     }
     var options = options
     (options.width, options.height) = (size.width, size.height)
-    let generator = try Generator(checkpoint: checkpoint, options: options, engines: engines)
+    let generator = try GeneratorPool(
+      checkpoint: checkpoint, options: options, devices: devices, placement: placement)
     generators.append((size, generator))
     if generators.count > Self.sizeLimit { generators.removeFirst() }
     return generator

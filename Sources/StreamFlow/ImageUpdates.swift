@@ -52,7 +52,7 @@ public struct ImageUpdates: AsyncSequence, Sendable {
     fileprivate let updates: ImageUpdates
     fileprivate var groups: ArraySlice<(size: PixelSize, indices: [Int])>
     private var current: (events: GenerationEvents.Iterator, indices: [Int])?
-    private var announced: Generator?
+    private var announced: GeneratorPool?
 
     fileprivate init(
       updates: ImageUpdates, groups: ArraySlice<(size: PixelSize, indices: [Int])>
@@ -96,7 +96,8 @@ public struct ImageUpdates: AsyncSequence, Sendable {
       case .finished(let image):
         .finished(
           GeneratedImage(
-            image: image.image, request: image.request, index: indices[image.index]))
+            image: image.image, request: image.request, index: indices[image.index],
+            devices: image.devices))
       }
     }
   }

@@ -1,7 +1,7 @@
 /// One image being sampled from noise to data, or inverted.
 public struct Trajectory<Conditioning: Sendable>: Sendable {
   /// The admitter's name for it.
-  public let id: Int
+  public private(set) var id: Int
   /// The steps it takes.
   public let plan: StepPlan
   /// Its guidance.
@@ -120,6 +120,13 @@ public struct Trajectory<Conditioning: Sendable>: Sendable {
     output = Latents(zeros: shape)
     memory = Latents(zeros: plan.usesMemory ? shape : [0])
     input = Latents(zeros: plan.mixesInputs ? shape : [0])
+  }
+
+  /// The same trajectory under another name, for another batch to go on with.
+  public func named(_ id: Int) -> Trajectory {
+    var trajectory = self
+    trajectory.id = id
+    return trajectory
   }
 
   /// Whether every row of the plan has been taken.

@@ -56,6 +56,20 @@ final class Conditioner {
   /// Whether the prompts of a request can be encoded now.
   func isReady(for request: GenerationRequest) -> Bool { prompts.isReady(for: request) }
 
+  /// Whether the prompts of a request can be encoded now, and by this device: then it is to do so,
+  /// and to release its claims.
+  func claim(_ request: GenerationRequest) -> Bool {
+    prompts.isReady(for: request) && prompts.claim(request)
+  }
+
+  /// Gives the claims of ``claim(_:)`` up.
+  func releaseClaims() { prompts.releaseClaims() }
+
+  /// Waits for other devices that encode prompts of a request.
+  func waitForOthers(
+    encoding request: GenerationRequest, isolation: isolated (any Actor)? = #isolation
+  ) async { await prompts.waitForOthers(encoding: request) }
+
   /// The requests whose prompts are encoded each time that the text encoders are loaded.
   private static let preparedCount = 16
 

@@ -25,6 +25,11 @@ struct EventBoxes {
     wake(stream)
   }
 
+  /// Closes all boxes.
+  mutating func closeAll() {
+    for stream in Set(outstanding.keys).union(waiters.keys) { close(stream) }
+  }
+
   /// Adds an event; it replaces older events of the same image that nobody has taken yet.
   mutating func put(_ event: GenerationEvent, into stream: Int) {
     guard isOpen(stream) else { return }

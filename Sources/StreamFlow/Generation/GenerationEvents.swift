@@ -48,6 +48,14 @@ public enum GenerationEvent: Sendable {
   }
 }
 
+/// What makes images, and says what happens to them: a generator, or a pool of several.
+protocol EventSource: Actor {
+  /// What happens next to a stream's images, or nil after the last.
+  func nextEvent(of stream: Int) async throws -> GenerationEvent?
+  /// Forgets a stream.
+  func cancel(_ stream: Int)
+}
+
 /// What happens to images that were asked for, as it happens; asking runs the next ticks.
 ///
 /// Ends when each image has finished or failed; throws only if the engines fail. Releasing the
@@ -62,13 +70,13 @@ public struct GenerationEvents: AsyncSequence, Sendable {
   public var stream: Int { pull.stream }
   private let pull: Pull
 
-  init(generator: Generator, stream: Int, count: Int) {
-    pull = Pull(generator: generator, stream: stream)
+  init(source: any EventSource, stream: Int, count: Int) {
+    pull = Pull(source: source, stream: stream)
     self.count = count
   }
 
   /// Gives up what has not been made, within a tick; the events end.
-  public func cancel() async { await pull.generator.cancel(pull.stream) }
+  public func cancel() async { await pull.source.cancel(pull.stream) }
 
   /// Starts iterating; there is one iterator.
   public func makeAsyncIterator() -> Iterator { Iterator(pull: pull) }
@@ -80,23 +88,23 @@ public struct GenerationEvents: AsyncSequence, Sendable {
     /// The next event, or nil after the last.
     public mutating func next() async throws -> GenerationEvent? {
       try Task.checkCancellation()
-      return try await pull.generator.nextEvent(of: pull.stream)
+      return try await pull.source.nextEvent(of: pull.stream)
     }
   }
 
   /// Cancels the rest when it is released.
   fileprivate final class Pull: Sendable {
-    let generator: Generator
+    let source: any EventSource
     let stream: Int
 
-    init(generator: Generator, stream: Int) {
-      self.generator = generator
+    init(source: any EventSource, stream: Int) {
+      self.source = source
       self.stream = stream
     }
 
     deinit {
-      let (generator, stream) = (generator, stream)
-      Task { await generator.cancel(stream) }
+      let (source, stream) = (source, stream)
+      Task { await source.cancel(stream) }
     }
   }
 }

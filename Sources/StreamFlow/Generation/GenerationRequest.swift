@@ -1,4 +1,5 @@
 public import FlowCore
+public import FlowEngine
 public import FlowModels
 
 /// A request for one image.
@@ -83,6 +84,8 @@ public struct GeneratedImage: Sendable {
   public let index: Int
   /// What was done to it after the generator made it, as its settings say it.
   public internal(set) var finishing: [GenerationSettings.Field] = []
+  /// The devices that it moved between, in their order; empty where it was made on one.
+  public internal(set) var devices: [DeviceName] = []
 }
 
 /// Options of a generator.

@@ -16,6 +16,10 @@ extension Generator {
       try await stages.conditioner.prepareTexts(
         for: pending.heads.map(\.element.request) + pending.elements.map(\.request))
     }
+    // Where nothing else is to be done, what other devices encode is waited for.
+    if batch.isEmpty, let request = pending.first?.element.request {
+      await stages.conditioner.waitForOthers(encoding: request)
+    }
     try admit(with: stages)
     chooseWaiting()
     var advancing = batch.inFlight.filter { !waiting.contains($0.id) }
@@ -41,6 +45,7 @@ extension Generator {
       retired += batch.retire()
     }
     measured.tickTime += .now - start
+    measured.rowCount += lanes.reduce(0) { $0 + $1.rowCount }
     let shown = batch.inFlight.filter { trajectory in
       !waiting.contains(trajectory.id)
         && inFlight[trajectory.id]?.previewStages.contains(trajectory.stage) == true
@@ -119,7 +124,7 @@ extension Generator {
     else { return }
     do {
       stages.pictures = try await .make(
-        checkpoint, width: width, height: height, provider: provider)
+        checkpoint, width: width, height: height, provider: provider.placed(.decoder))
     } catch let error as CancellationError { throw error } catch {
       stages.imageFailure = error
     }
@@ -168,25 +173,18 @@ extension Generator {
     }
     // Encoding prompts takes time: images in flight do not wait for all of a large job's prompts.
     while batch.isEmpty || ContinuousClock.now - start < Self.longestAdmission,
-      let (stream, element) = nextAdmission, stages.conditioner.isReady(for: element.request)
+      let (stream, element) = nextAdmission,
+      element.resumed != nil || stages.conditioner.claim(element.request)
     {
       var next = element
-      let request = next.request
       // What cannot be encoded is the failure of its own image alone.
-      let encoded = Result {
-        (
-          try stages.conditioner.conditioning(of: request),
-          try self.start(of: request, with: stages)
-        )
-      }
+      let encoded = Result { try trajectory(of: &next, with: stages) }
+      stages.conditioner.releaseClaims()
       if case .failure(let error) = encoded {
         _ = pending.take(from: stream)
         boxes.put(.failed(index: next.index, error), into: stream)
       }
-      guard case .success(let (conditioning, start)) = encoded else { continue }
-      next.structure = try checkpoint.structure(of: request)
-      next.structure.chunks = conditioning.chunkCount
-      next.overlay = start.overlay
+      guard case .success(let trajectory) = encoded else { continue }
       if layout != .joint {
         guard
           let chunks = layout.joined(
@@ -194,15 +192,31 @@ extension Generator {
         else { break }
         network.structure.chunks = chunks
       }
-      batch.admit(
-        Trajectory(
-          id: nextID, plan: next.plan, request, conditioning, start, shape: sampleShape,
-          keepsEstimate: !next.previewStages.isEmpty))
+      batch.admit(trajectory)
       inFlight[nextID] = next
       nextID += 1
       _ = pending.take(from: stream)
     }
     measured.admissionTime += .now - start
+  }
+
+  /// An image's trajectory, begun here or where another device left it.
+  private func trajectory(
+    of admission: inout Admission, with stages: Stages
+  ) throws -> Trajectory<Conditioning> {
+    if let resumed = admission.resumed {
+      admission.resumed = nil
+      return resumed.named(nextID)
+    }
+    let request = admission.request
+    let conditioning = try stages.conditioner.conditioning(of: request)
+    let start = try start(of: request, with: stages)
+    admission.structure = try checkpoint.structure(of: request)
+    admission.structure.chunks = conditioning.chunkCount
+    admission.overlay = start.overlay
+    return Trajectory(
+      id: nextID, plan: admission.plan, request, conditioning, start, shape: sampleShape,
+      keepsEstimate: !admission.previewStages.isEmpty)
   }
 
   private func start(of request: GenerationRequest, with stages: Stages) throws -> ImageStart {

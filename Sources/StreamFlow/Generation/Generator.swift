@@ -12,7 +12,7 @@ internal import Foundation
 /// small request does not wait for a large one. The generator runs on the thread of its device
 /// (`EngineStore.queue`), because inference blocks; ticks run when a client asks for the next
 /// image.
-public actor Generator {
+public actor Generator: EventSource {
   /// The model.
   public nonisolated let checkpoint: Checkpoint
   /// The width of images in pixels.
@@ -43,7 +43,7 @@ public actor Generator {
   /// Whether a task is running the ticks.
   private var isTicking = false
   var nextID = 0
-  private var nextStream = 0
+  var nextStream = 0
   var measured = GeneratorStatistics()
 
   /// A requested image.
@@ -60,6 +60,8 @@ public actor Generator {
     var overlay: SourceOverlay?
     /// The structure of its rows, known when it is admitted.
     var structure = NetworkStructure()
+    /// Where another device left it, if one did.
+    var resumed: Trajectory<Conditioning>?
 
     /// The maximum number of batch rows of a step.
     var peakRowCount: Int { plan.peakRowCount(guidance: request.guidance) }
@@ -106,6 +108,13 @@ public actor Generator {
     checkpoint: Checkpoint, options: GeneratorOptions = GeneratorOptions(),
     engines: EngineStore = .standard
   ) throws(ModelError) {
+    try self.init(checkpoint: checkpoint, options: options, provider: EngineProvider(engines))
+  }
+
+  /// - Parameter provider: where programs come from.
+  init(
+    checkpoint: Checkpoint, options: GeneratorOptions, provider: EngineProvider
+  ) throws(ModelError) {
     let native = checkpoint.nativeSize
     width = options.width ?? native.width
     height = options.height ?? native.height
@@ -133,7 +142,7 @@ public actor Generator {
     }
     self.checkpoint = checkpoint
     self.options = options
-    provider = EngineProvider(engines)
+    self.provider = provider
     sampleShape = [
       checkpoint.family.latentSpace.channels, height / checkpoint.autoencoder.factor,
       width / checkpoint.autoencoder.factor,
@@ -204,7 +213,7 @@ public actor Generator {
         checkpoint, skippedLayers: options.skippedTextLayers,
         isReleased: options.textResidency.isReleased(
           checkpoint, besideNetworkOf: need.peakByteCount, available: available),
-        provider: provider),
+        provider: provider.placed(.text)),
       size: PixelSize(width: width, height: height), table: try await blueprint.textTable())
     let network = VelocityNetwork(
       blueprint, times: try await blueprint.timeTable(), rowCapacity: rowCapacity,
@@ -212,7 +221,7 @@ public actor Generator {
     let decoder = LatentDecoder(
       checkpoint, height: height / factor, width: width / factor,
       rowCapacity: options.decodeRowCapacity ?? rowCapacity, tiling: options.decodeTiling,
-      provider: provider)
+      provider: provider.placed(.decoder))
     let needed = pending.elements.reduce(0) {
       $0 + $1.plan.rowCount(atStage: 0, guidance: $1.request.guidance)
     }
@@ -287,7 +296,7 @@ public actor Generator {
     stages?.adapterFailure = nil
     pending.add(admissions, stream: stream, client: client)
     boxes.open(stream, count: requests.count)
-    return GenerationEvents(generator: self, stream: stream, count: requests.count)
+    return GenerationEvents(source: self, stream: stream, count: requests.count)
   }
 
   /// Whether the engines are made.
@@ -306,7 +315,7 @@ public actor Generator {
     }
   }
 
-  private func check(_ request: GenerationRequest, _ plan: StepPlan) throws(ModelError) {
+  nonisolated func check(_ request: GenerationRequest, _ plan: StepPlan) throws(ModelError) {
     if let size = request.size, size != PixelSize(width: width, height: height) {
       throw ModelError(
         code: .requestInvalid,
@@ -360,7 +369,7 @@ public actor Generator {
       await Task.yield()
     }
     // Nobody waits for an image: the time to persist what took long to compile.
-    if boxes.count == 0 { await provider.store.persist() }
+    if boxes.count == 0 { await provider.persist() }
     return nil
   }
 

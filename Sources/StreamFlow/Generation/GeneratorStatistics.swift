@@ -9,6 +9,8 @@ public struct GeneratorStatistics: Sendable {
   public internal(set) var engines: [EngineReport] = []
   /// The number of ticks.
   public internal(set) var tickCount = 0
+  /// The batch rows of all ticks.
+  public internal(set) var rowCount = 0
   /// The number of images that were decoded.
   public internal(set) var imageCount = 0
   /// The number of evaluations of retired images, failed ones included.

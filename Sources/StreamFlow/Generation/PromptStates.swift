@@ -5,10 +5,7 @@ internal import FlowModels
 
 /// The text encoders of a model, which read each prompt once.
 final class PromptStates {
-  private struct Key: Hashable {
-    let prompt: String
-    let syntax: PromptSyntax
-  }
+  private typealias Key = SharedTexts.Key
 
   private let checkpoint: Checkpoint
   private let skippedLayers: Int
@@ -73,8 +70,11 @@ final class PromptStates {
     for requests: [GenerationRequest], isolation: isolated (any Actor)? = #isolation
   ) async throws {
     guard isReleased else { return }
-    let keys = Set(requests.flatMap(keys(of:)))
-    guard !keys.allSatisfy(isKnown) else { return }
+    let keys = Set(requests.flatMap(keys(of:))).filter { key in
+      !isKnown(key) && provider.texts?.claim([key], by: ObjectIdentifier(self)) ?? true
+    }
+    guard !keys.isEmpty else { return }
+    defer { releaseClaims() }
     encoders = try await Self.load(
       checkpoint, skippedLayers: skippedLayers, provider: provider)
     prepared = [:]
@@ -91,7 +91,30 @@ final class PromptStates {
     !isReleased || keys(of: request).allSatisfy(isKnown)
   }
 
-  private func isKnown(_ key: Key) -> Bool { prepared[key] != nil || known[key] != nil }
+  private func isKnown(_ key: Key) -> Bool {
+    prepared[key] != nil || known[key] != nil || provider.texts?.states(of: key) != nil
+  }
+
+  // MARK: - Text encoders of several devices
+
+  /// Claims the prompts of a request, which are encoded next; false where another device encodes one
+  /// of them just now.
+  func claim(_ request: GenerationRequest) -> Bool {
+    guard let texts = provider.texts, !isReleased else { return true }
+    return texts.claim(keys(of: request).filter { known[$0] == nil }, by: ObjectIdentifier(self))
+  }
+
+  /// Gives all claims up, once what was claimed is encoded.
+  func releaseClaims() { provider.texts?.releaseClaims(of: ObjectIdentifier(self)) }
+
+  /// Waits for other devices that encode prompts of a request.
+  func waitForOthers(
+    encoding request: GenerationRequest, isolation: isolated (any Actor)? = #isolation
+  ) async {
+    guard let texts = provider.texts else { return }
+    await texts.wait(
+      for: keys(of: request).filter { !isKnown($0) }, besides: ObjectIdentifier(self))
+  }
 
   private func keys(of request: GenerationRequest) -> [Key] {
     request.encodedPrompts(family)
@@ -125,10 +148,13 @@ final class PromptStates {
 
   private func states(of prompt: String, syntax: PromptSyntax) throws -> TextStates {
     let key = Key(prompt: prompt, syntax: syntax)
-    if let states = try prepared[key]?.get() ?? known[key] { return states }
+    if let states = try prepared[key]?.get() ?? known[key] ?? provider.texts?.states(of: key) {
+      return states
+    }
     precondition(!encoders.isEmpty, "prompts are prepared for where text encoders are released")
     let states = try family.states(of: encoders.map { try $0.encode(prompt, syntax: syntax) })
     known.insert(states, for: key, byteCount: 4 * states.hidden.count)
+    provider.texts?.add(states, for: key)
     return states
   }
 }

@@ -87,7 +87,7 @@ public struct FinishedImages: AsyncSequence, Sendable {
     ///
     /// - Returns: whether there were any.
     private mutating func beginSecondPass(_ hires: HiresFix) async throws -> Bool {
-      var generator: Generator?
+      var generator: GeneratorPool?
       while waiting.count < generator?.rowCapacity ?? 1 {
         guard let image = try await base.next() else { break }
         let enlarged = try await hires.enlarged(image.image)
@@ -113,6 +113,7 @@ extension GeneratedImage {
     _ image: PixelImage, after finishing: [GenerationSettings.Field]
   ) -> GeneratedImage {
     GeneratedImage(
-      image: image, request: request, index: index, finishing: self.finishing + finishing)
+      image: image, request: request, index: index, finishing: self.finishing + finishing,
+      devices: devices)
   }
 }
