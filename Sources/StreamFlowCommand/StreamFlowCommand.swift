@@ -30,7 +30,7 @@ struct StreamFlowCommand: AsyncParsableCommand {
       MergeCommand.self, ServeCommand.self, WorkerCommand.self, InspectCommand.self,
       PullCommand.self,
       AdoptCommand.self, QuantizeCommand.self, BenchmarkCommand.self,
-      CacheCommand.self, BenchmarkWorkerCommand.self,
+      CacheCommand.self, DevicesCommand.self, BenchmarkWorkerCommand.self,
     ])
 
   /// The prefix of error messages, the same for the parser's as for all others.
