@@ -146,8 +146,11 @@ public struct ServerOptions: Sendable {
   public var endsBySignal = false
   /// The limits of what clients may send and use.
   public var limits = ServerLimits()
-  /// The engines of the device, on whose queue all generators and live streams run.
-  public var engines = EngineStore.standard
+  /// The engines of each device, at least one: images go to all, a live stream to the one with the
+  /// fewest.
+  public var devices = [EngineStore.standard]
+  /// The parts of models that have another device, for images.
+  public var placement = DevicePlacement()
 
   /// Creates options for a server that only this machine can reach.
   ///

@@ -103,9 +103,11 @@ struct GenerateCommand: AsyncParsableCommand {
         outputOptions, imageCount: work.imageCount, isJSON: reportOptions.json)
       let store = try engines.engines()
       let generator = try sampling.generator(
-        checkpoint, engines: store, request: sample, imageCount: work.imageCount)
+        checkpoint, on: store, placement: try engines.placement(), request: sample,
+        imageCount: work.imageCount)
       let finish = try await self.finish(
-        generator, on: store, imported: imported?.settings, sampling: sampling)
+        generator, on: store, placement: try engines.placement(), imported: imported?.settings,
+        sampling: sampling)
       if outputOptions.resume, sampling.hasRandomSeed,
         let seed = ResumedRun.firstSeed(
           of: work, in: output,
@@ -123,20 +125,21 @@ struct GenerateCommand: AsyncParsableCommand {
 
   /// The postprocessing: from the options, else from the imported settings.
   private func finish(
-    _ generator: Generator, on engines: EngineStore, imported: GenerationSettings?,
-    sampling: SamplingOptions
+    _ generator: GeneratorPool, on engines: [EngineStore], placement: DevicePlacement,
+    imported: GenerationSettings?, sampling: SamplingOptions
   ) async throws -> ImageFinish {
     var hiresOptions = hiresOptions
     if hiresOptions.hires == nil { hiresOptions.complete(from: imported) }
-    let upscaling = try await upscaleOptions.upscaling(on: engines)
+    let upscaling = try await upscaleOptions.upscaling(on: engines[0])
     guard let hires = hiresOptions.hires else { return ImageFinish(upscaling: upscaling) }
     var options = GeneratorOptions()
     options.rowCapacity = sampling.stages.rows
     (options.skippedTextLayers, options.decodeTiling) = (sampling.clipSkip ?? 0, sampling.vaeTile)
     let fix = try HiresFix(
-      model: ImageModel(generator.checkpoint, options: options, engines: engines),
+      model: ImageModel(
+        generator.checkpoint, options: options, devices: engines, placement: placement),
       scale: hires.scale, strength: hires.strength, stepCount: hiresOptions.hiresSteps,
-      upscaler: try await upscaleOptions.network.upscaler(on: engines))
+      upscaler: try await upscaleOptions.network.upscaler(on: engines[0]))
     // A size that the model cannot make is known before any work is done.
     _ = try fix.size(of: PixelSize(width: generator.width, height: generator.height))
     return ImageFinish(hires: fix, upscaling: upscaling)

@@ -44,7 +44,7 @@ final class GenerationMeter: Sendable {
   }
 
   /// Starts to follow a generator.
-  func follow(_ generator: Generator) {
+  func follow(_ generator: GeneratorPool) {
     guard isVisible else { return }
     state.withLock { $0.label = nil }
     draw()

@@ -41,7 +41,7 @@ extension ImageWork {
 struct GenerationRun {
   enum Style { case plain, quiet, json }
 
-  let generator: Generator
+  let generator: GeneratorPool
   let work: any ImageWork
   let output: ImageOutput
   let outputOptions: OutputOptions
@@ -90,6 +90,7 @@ struct GenerationRun {
     let engineSeconds: Double
     let decodeSeconds: Double
     let engines: [Engine]
+    let devices: [DeviceReport]
     let loras: [Addition]
     let deltaWeights: [Addition]
     let warnings: [AdviceReport]
@@ -169,7 +170,7 @@ struct GenerationRun {
         while true {
           do {
             if written.count + failed.count == remaining.count,
-              await generator.engines.hasUnpersisted
+              await generator.hasUnpersisted
             {
               meter.show("saving the engines for the next run (Ctrl-C twice skips that) ...")
             }
@@ -344,6 +345,7 @@ struct GenerationRun {
           Self.details(seeds: hasRandomSeed ? written.map(\.seed) : [], skipped: skipped),
           place == "-" ? "standard output" : place))
       if let sheet { say("contact sheet: \(sheet == "-" ? "standard output" : sheet)") }
+      await tellDevices()
     case .json:
       let report = Report(
         model: generator.checkpoint.name, width: generator.width, height: generator.height,
@@ -360,6 +362,7 @@ struct GenerationRun {
             name: $0.name, isCached: $0.origin == .cached, seconds: $0.preparation.seconds,
             gigaflop: Double($0.operationCount) / 1e9)
         },
+        devices: await DeviceReport.all(of: generator),
         loras: generator.checkpoint.additions.filter { $0.kind == .lora }.map(Addition.init),
         deltaWeights: generator.checkpoint.additions.filter { $0.kind == .delta }
           .map(Addition.init), warnings: advice.map(AdviceReport.init))
@@ -369,6 +372,16 @@ struct GenerationRun {
 }
 
 extension GenerationRun {
+  /// Says what each of several devices made, and which failed.
+  private func tellDevices() async {
+    for (device, error) in await generator.failedDevices {
+      Terminal.warning("\(device) failed, and the others made its images: \(error)")
+    }
+    guard generator.devices.count > 1 else { return }
+    let devices = await DeviceReport.all(of: generator).map { "\($0.name) \($0.images)" }
+    say("images of each device: \(devices.joined(separator: ", "))")
+  }
+
   /// The end of the closing line: the seeds that nobody chose, and the images that were there.
   static func details(seeds: [UInt64], skipped: Int) -> String {
     var text = ""

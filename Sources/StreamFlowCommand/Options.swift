@@ -64,11 +64,21 @@ extension WeightAddition: ExpressibleByArgument {
 /// Options of compiling and running engines.
 struct DeviceOptions: ParsableArguments {
   @Option(
-    help: """
-      The device: CPU, GPU, GPU.1, NPU or AUTO, as this machine has them, or with the backend before \
-      it, as openvino:CPU.
-      """, transform: DeviceName.init(parsing:))
-  var device: DeviceName = .cpu
+    help: ArgumentHelp(
+      """
+      The device, as `streamflow devices` lists them (default: CPU): GPU.1, cuda:0, or with the \
+      runtime before it, as openvino:CPU; cpu:0-7 is some cores of the CPU. Several, separated by \
+      commas, make images at the same time.
+      """, valueName: "device[,device]"), transform: DeviceList.init(parsing:))
+  var device: DeviceList?
+
+  @Option(
+    help: ArgumentHelp(
+      """
+      Where parts of the model are, such as text=CPU,network=cuda:0,decoder=CPU (default: all on \
+      the device).
+      """, valueName: "part=device[,...]"), transform: PlacementList.init(parsing:))
+  var place: PlacementList?
 
   @Option(help: "Number of threads (default: all cores).")
   var threads: Int?
@@ -102,16 +112,36 @@ struct DeviceOptions: ParsableArguments {
     if let threads, !(1...4096).contains(threads) {
       throw ValidationError("--threads must be 1 to 4096, got \(threads)")
     }
+    if device != nil, place?.network != nil {
+      throw ValidationError("--device and --place network= are the same; leave one out")
+    }
     if scales != nil, precision != .int8 {
       throw ValidationError("--scales needs --precision int8")
     }
   }
 
-  /// The engines of the device, persisted in the cache unless that is off.
-  func engines() throws -> EngineStore {
+  /// The devices that were asked for, the network's.
+  var devices: [DeviceName] { place?.network.map { [$0] } ?? device?.names ?? [.cpu] }
+
+  /// The engines of each device, persisted in the cache unless that is off.
+  func engines() throws -> [EngineStore] {
+    let cache = try cache
+    return devices.map { engines(of: $0, cache) }
+  }
+
+  /// The engines of parts that have a device of their own.
+  func placement() throws -> DevicePlacement {
+    var placement = DevicePlacement()
+    for (part, device) in place?.parts ?? [:] {
+      placement[part] = engines(of: device, try cache)
+    }
+    return placement
+  }
+
+  private func engines(of device: DeviceName, _ cache: EngineCache?) -> EngineStore {
     var options = EngineOptions(threadCount: threads)
     if case .float(let precision)? = precision { options.precision = precision }
-    return EngineStore(device: device, options: options, cache: try cache)
+    return EngineStore(device: device, options: options, cache: cache)
   }
 
   /// The model in the chosen precision.

@@ -153,6 +153,7 @@ enum StoredImage {
       self = .damaged
       return
     }
-    self = .whole((try? ImageMetadata(of: bytes))?.parameters)
+    let text = (try? ImageMetadata(of: bytes))?.parameters
+    self = .whole(text.map(GenerationSettings.withoutDevices))
   }
 }

@@ -173,10 +173,13 @@ struct SamplingOptions: ParsableArguments {
 }
 
 extension SamplingOptions {
-  /// A generator for a number of images like a request's.
+  /// The generators of the devices, for a number of images like a request's.
   func generator(
-    _ checkpoint: Checkpoint, engines: EngineStore, request: GenerationRequest, imageCount: Int
-  ) throws -> Generator {
+    _ checkpoint: Checkpoint, on engines: [EngineStore], placement: DevicePlacement,
+    request: GenerationRequest, imageCount: Int
+  ) throws -> GeneratorPool {
+    // The images of a device, where all have as many.
+    let imageCount = (imageCount + engines.count - 1) / engines.count
     var options = GeneratorOptions()
     (options.width, options.height) = (chosenWidth, chosenHeight)
     options.rowCapacity = stages.rows
@@ -187,6 +190,8 @@ extension SamplingOptions {
     let together = max(capacity / rows, 1)
     let groups = max((imageCount + together - 1) / together, 1)
     if stages.rows == nil { options.rowCapacity = (imageCount + groups - 1) / groups * rows }
-    return try Generator(checkpoint: checkpoint, options: options, engines: engines)
+    return try GeneratorPool(
+      checkpoint: checkpoint, options: options, devices: engines,
+      placement: placement)
   }
 }

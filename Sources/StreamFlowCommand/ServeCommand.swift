@@ -146,8 +146,9 @@ struct ServeCommand: AsyncParsableCommand {
       options.stateFolder = state
       bounds.apply(to: &options)
       if cluster == nil {
-        options.engines = try engineOptions.engines()
-        options.upscaler = try await upscalerOptions.upscaler(on: options.engines)
+        options.devices = try engineOptions.engines()
+        options.placement = try engineOptions.placement()
+        options.upscaler = try await upscalerOptions.upscaler(on: options.devices[0])
       }
       logLevel.bootstrap()
       // A client that has gone ends its own connection, not the process.

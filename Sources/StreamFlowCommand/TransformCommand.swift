@@ -94,8 +94,9 @@ struct TransformCommand: AsyncParsableCommand {
         inputs: files, names: (0..<source.imageCount).map { [source] in source.name(of: $0) })
       let engines = try engineOptions.engines()
       let generator = try sampling.generator(
-        checkpoint, engines: engines, request: request, imageCount: source.imageCount)
-      let finish = ImageFinish(upscaling: try await upscaleOptions.upscaling(on: engines))
+        checkpoint, on: engines, placement: try engineOptions.placement(), request: request,
+        imageCount: source.imageCount)
+      let finish = ImageFinish(upscaling: try await upscaleOptions.upscaling(on: engines[0]))
       if outputOptions.resume, sampling.hasRandomSeed,
         let seed = ResumedRun.firstSeed(
           of: source, in: output,

@@ -53,7 +53,7 @@ struct UpscaleCommand: AsyncParsableCommand {
   func run() async throws {
     try await reporting {
       let inputs = try inputs.map(TransformInput.init)
-      let upscaler = try await upscalerOptions.upscaler(on: engineOptions.engines())
+      let upscaler = try await upscalerOptions.upscaler(on: engineOptions.engines()[0])
       let run = UpscaleRun(
         files: inputs.flatMap(\.files), upscaling: try Upscaling(upscaler, by: scale.rawValue),
         background: background.color, outputOptions: outputOptions, reporting: reportOptions)

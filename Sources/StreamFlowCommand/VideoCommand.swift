@@ -149,9 +149,10 @@ struct VideoCommand: AsyncParsableCommand {
       options.rowCapacity = sampling.stages.rows
       options.skippedTextLayers = sampling.clipSkip ?? 0
       options.decodeTiling = sampling.vaeTile
-      let engines = try engineOptions.engines()
+      let engines = try engineOptions.engines()[0]
       let stream = try LiveStream(
         checkpoint: checkpoint, settings: settings, options: options, engines: engines)
+      noteUnusedDevices()
       if !quiet { await Terminal.warn(stream.advice, of: checkpoint) }
       let run = VideoRun(
         stream: stream, source: source, selection: try frameOptions.selection,
@@ -162,6 +163,20 @@ struct VideoCommand: AsyncParsableCommand {
         upscaling: try await upscaleOptions.upscaling(on: engines),
         style: json ? .json : quiet ? .quiet : verbose ? .verbose : .plain)
       try await Interrupt.cancelling { try await run() }
+    }
+  }
+
+  /// A stream's frames share a batch, and follow each other at a steady pace on one device alone.
+  private func noteUnusedDevices() {
+    let devices = engineOptions.devices
+    if !quiet, devices.count > 1 {
+      Terminal.warning(
+        "all frames of a video are made on one device, \(devices[0]); others are for `generate`, "
+          + "`transform`, and the streams of `serve`")
+    }
+    if !quiet, let parts = engineOptions.place?.parts, !parts.isEmpty {
+      Terminal.warning(
+        "all parts of the model are on \(devices[0]) for a video; --place is not used")
     }
   }
 

@@ -30,7 +30,7 @@ final class RunningServer: Sendable {
     options.rowCapacity = 4
     options.grace = .seconds(2)
     options.resultFolder = FileManager.default.temporaryDirectory.path
-    options.engines = .ofTests
+    options.devices = [.ofTests]
     change(&options)
     var logger = Logger(label: "test")
     logger.logLevel = .critical

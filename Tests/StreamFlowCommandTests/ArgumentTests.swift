@@ -58,9 +58,10 @@ import Testing
   }
 
   @Test(
-    "Devices are named with or without their backend; several and unknown ones are refused",
+    "Devices are named with or without their backend; one twice and unknown ones are refused",
     arguments: [
-      ("openvino:CPU", 0, ""), ("CPU,GPU", 64, "'CPU,GPU' names several devices"),
+      ("openvino:CPU", 0, ""), ("CPU,CPU", 64, "'CPU,CPU' names CPU twice"),
+      ("CPU,TPU", 69, "there is no device 'TPU'"),
       ("cuda:CPU", 69, "there is no backend 'cuda'; available: openvino, onnxruntime"),
     ])
   func devices(name: String, status: Int32, message: String) throws {

@@ -64,7 +64,7 @@ actor LiveSession {
   nonisolated let model: String
   nonisolated let broadcaster = FrameBroadcaster()
   nonisolated let encoding: ImageEncoding
-  private let stream: LiveStream
+  nonisolated let stream: LiveStream
   private let limits: ServerLimits
   private let intake: ImageIntake
   private let warnings: [ResponseWarning]

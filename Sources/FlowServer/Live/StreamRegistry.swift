@@ -86,7 +86,7 @@ final class StreamRegistry: Sendable {
         }
         let stream = try LiveStream(
           checkpoint: checkpoint, settings: wanted, options: setup,
-          engines: options.engines)
+          engines: self.freestDevice())
         let session = LiveSession(
           id: RandomName.make("stream"), number: self.nextNumber(), model: host.name,
           stream: stream, encoding: format == "png" ? .png : .jpeg(quality: quality),
@@ -108,6 +108,15 @@ final class StreamRegistry: Sendable {
         return session
       }
     }
+  }
+
+  /// The device with the fewest streams; a stream's frames stay on one.
+  private func freestDevice() -> EngineStore {
+    let devices = options.devices
+    guard devices.count > 1 else { return devices[0] }
+    let used = sessions.map { ObjectIdentifier($0.stream.store) }
+    let counts = devices.map { device in used.count { $0 == ObjectIdentifier(device) } }
+    return zip(devices, counts).min { $0.1 < $1.1 }?.0 ?? devices[0]
   }
 
   private func nextNumber() -> Int {

@@ -38,8 +38,8 @@ actor ModelHost {
   private var loggedFailure: String?
   private(set) var checkpoint: Checkpoint?
   /// The generators, most recently used last.
-  private var generators: [(size: PixelSize, generator: Generator)] = []
-  private var preparing: [PixelSize: Task<Generator, any Error>] = [:]
+  private var generators: [(size: PixelSize, generator: GeneratorPool)] = []
+  private var preparing: [PixelSize: Task<GeneratorPool, any Error>] = [:]
   /// The number of requests that currently use the model.
   private(set) var useCount = 0
   private(set) var lastUse = ContinuousClock.now
@@ -96,7 +96,7 @@ actor ModelHost {
   }
 
   /// The generator for a size, with prepared engines; nil means the model's own size.
-  func generator(_ size: PixelSize?) async throws -> Generator {
+  func generator(_ size: PixelSize?) async throws -> GeneratorPool {
     let checkpoint = try await loaded()
     let size = size ?? native(checkpoint)
     lastUse = .now
@@ -111,8 +111,9 @@ actor ModelHost {
     (settings.width, settings.height) = (size.width, size.height)
     settings.rowCapacity = options.rowCapacity
     settings.preparesAllRows = true
-    let generator = try Generator(
-      checkpoint: checkpoint, options: settings, engines: options.engines)
+    let generator = try GeneratorPool(
+      checkpoint: checkpoint, options: settings, devices: options.devices,
+      placement: options.placement)
     let task = Task { [preparations] in
       try await preparations.run { try await generator.prepare() }
       return generator
@@ -166,5 +167,5 @@ actor ModelHost {
   }
 
   /// The existing generators.
-  var batches: [(size: PixelSize, generator: Generator)] { generators }
+  var batches: [(size: PixelSize, generator: GeneratorPool)] { generators }
 }

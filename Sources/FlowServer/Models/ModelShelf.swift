@@ -45,7 +45,7 @@ actor ModelShelf {
   }
 
   /// The generator for a model and size; other models are evicted to make room for its engines.
-  nonisolated func generator(_ size: PixelSize?, of host: ModelHost) async throws -> Generator {
+  nonisolated func generator(_ size: PixelSize?, of host: ModelHost) async throws -> GeneratorPool {
     try await makeRoom(for: size, of: host)
     return try await host.generator(size)
   }

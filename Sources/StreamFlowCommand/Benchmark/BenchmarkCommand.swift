@@ -78,6 +78,12 @@ struct BenchmarkCommand: AsyncParsableCommand {
     completion: .file(extensions: ["json"]))
   var scales: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "The device, or several at once, as `generate` takes them (default: CPU).",
+      valueName: "device[,device]"), transform: DeviceList.init(parsing:))
+  var device: DeviceList?
+
   @Option(help: "Number of threads (default: all cores).")
   var threads: Int?
 
@@ -108,6 +114,9 @@ struct BenchmarkCommand: AsyncParsableCommand {
     }
     if references != nil, suite != .quality {
       throw ValidationError("--references needs --suite quality")
+    }
+    if suite == .quality, device?.names.count ?? 1 > 1 {
+      throw ValidationError("--suite quality compares images of one device; name one")
     }
     if suite == .quality, !sizes.isEmpty {
       throw ValidationError("--suite quality runs at the model's own size; omit --size")
@@ -208,6 +217,7 @@ struct BenchmarkCommand: AsyncParsableCommand {
     ]
     if let scales { command += ["--scales", scales] }
     if let threads { command += ["--threads", "\(threads)"] }
+    if let device { command += ["--device", "\(device)"] }
     if ignoresCache { command.append("--no-cache") }
     return command
   }
@@ -224,7 +234,7 @@ struct BenchmarkCommand: AsyncParsableCommand {
       checkpoint: checkpoint, scales: scales, references: references,
       prompts: Array(prompts.prefix(count)),
       engines: EngineStore(
-        options: EngineOptions(threadCount: threads),
+        device: device?.names[0] ?? .cpu, options: EngineOptions(threadCount: threads),
         cache: ignoresCache ? nil : try CacheCommand.cache { Terminal.warning($0) }),
       progress: progress)
     let guidance = checkpoint.request("").guidance

@@ -29,6 +29,9 @@ struct BenchmarkWorkerCommand: AsyncParsableCommand {
   @Option(help: "The number of threads.")
   var threads: Int?
 
+  @Option(help: "The devices.", transform: DeviceList.init(parsing:))
+  var device: DeviceList = DeviceList([.cpu])
+
   @Flag(name: .customLong("no-cache"), help: "Neither use nor keep compiled engines.")
   var ignoresCache = false
 
@@ -54,10 +57,12 @@ struct BenchmarkWorkerCommand: AsyncParsableCommand {
     (options.width, options.height) = (work.width, work.height)
     (options.rowCapacity, options.engineRowCapacity) = (work.stages, work.engineRows)
     options.decodeRowCapacity = work.decodeRows
-    let engines = EngineStore(
-      options: EngineOptions(threadCount: threads),
-      cache: ignoresCache ? nil : try CacheCommand.cache { Terminal.warning($0) })
-    let generator = try Generator(checkpoint: checkpoint, options: options, engines: engines)
+    let cache = ignoresCache ? nil : try CacheCommand.cache { Terminal.warning($0) }
+    let generator = try GeneratorPool(
+      checkpoint: checkpoint, options: options,
+      devices: device.names.map {
+        EngineStore(device: $0, options: EngineOptions(threadCount: threads), cache: cache)
+      })
     try await generator.prepare()
     // One warm-up run of all parts, with the smallest possible number of steps.
     var seed: UInt64 = 0
@@ -69,7 +74,7 @@ struct BenchmarkWorkerCommand: AsyncParsableCommand {
         return request
       }
     }
-    for count in Set([1, work.stages]) {
+    for count in Set([1, work.stages]).map({ $0 * device.names.count }) {
       let stream: ImageStream
       do { stream = try await generator.images(for: requests(count, steps: 1)) } catch {
         // A piecewise schedule needs a step for each window.
