@@ -214,7 +214,9 @@ import Testing
 
   @Test(
     "An operator that the provider does not take is an error that names it",
-    arguments: [("1.32.0", "cuda:0 does not support Round 'left'"), ("1.23.2", "1.24 or later reports")])
+    arguments: [
+      ("1.32.0", "cuda:0 does not support Round 'left'"), ("1.23.2", "1.24 or later reports"),
+    ])
   func left(version: String, words: String) throws {
     let reason =
       "graph nodes are assigned to the default CPU EP, but fallback to CPU EP is disabled"

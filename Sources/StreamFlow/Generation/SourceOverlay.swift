@@ -28,8 +28,9 @@ extension ImageMask {
     fitted(width: width, height: height, fit: ImageFit(.stretch))
   }
 
-  /// The mask at another size, as ``InputImage`` brings its image to it. Beside an image that does not
-  /// fill the size, nothing is repainted.
+  /// The mask at another size, fitted like the image of an ``InputImage``.
+  ///
+  /// Beside an image that does not fill the size, nothing is repainted.
   ///
   /// - Precondition: no side is 0.
   public func fitted(width: Int, height: Int, fit: ImageFit) -> ImageMask {
