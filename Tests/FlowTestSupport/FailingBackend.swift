@@ -2,7 +2,7 @@ public import FlowEngine
 public import FlowGraph
 internal import Synchronization
 
-/// A backend whose device fails in the middle: after so many runs of some graphs, all runs fail.
+/// A backend whose device fails: after a number of runs of some graphs, all runs fail.
 public final class FailingBackend: Backend {
   private let backend: any Backend
   private let prefix: String
@@ -27,7 +27,7 @@ public final class FailingBackend: Backend {
   /// Whether its device has failed.
   public var hasFailed: Bool { runsLeft.withLock { $0 <= 0 } }
 
-  /// Lets its device work again for so many runs.
+  /// Lets its device work again for a number of runs.
   public func repair(for runCount: Int) { runsLeft.withLock { $0 = runCount } }
 
   /// The backend's.

@@ -30,7 +30,7 @@ import Testing
     return options
   }
 
-  /// A device that fails after so many runs of the network; never for nil.
+  /// A device that fails after a number of runs of the network; never if nil.
   private static func device(
     _ name: DeviceName = .cpu, failingAfter count: Int? = nil, runsOf prefix: String = "unet"
   ) -> (store: EngineStore, backend: FailingBackend) {
