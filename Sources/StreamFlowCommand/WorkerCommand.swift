@@ -79,13 +79,15 @@ struct WorkerCommand: AsyncParsableCommand {
         models: offered.map { $0.served(vae: vae, applying: engineOptions.scaling) })
       options.rowCapacity = maxRows
       // The gateway has checked sizes and steps.
-      options.engines = try engineOptions.engines()
-      options.upscaler = try await upscalerOptions.upscaler(on: options.engines)
+      options.devices = try engineOptions.engines()
+      options.placement = try engineOptions.placement()
+      options.upscaler = try await upscalerOptions.upscaler(on: options.devices[0])
       logLevel.bootstrap()
       signal(SIGPIPE, SIG_IGN)
       let logger = Logger(label: "streamflow")
       var settings = WorkerSettings(
-        cluster: cluster, name: name, device: options.engines.device.description)
+        cluster: cluster, name: name,
+        device: options.devices.map(\.device.description).joined(separator: ","))
       settings.capacity = images
       settings.grace = .seconds(grace)
       let worker = try await Worker(

@@ -22,7 +22,7 @@ package final class LocalImageService: ImageService {
   package init(_ options: ServerOptions, logger: Logger) {
     shelf = ModelShelf(options, logger: logger)
     (limits, self.logger) = (options.limits, logger)
-    upscaler = options.upscaler ?? .lanczos(on: options.engines)
+    upscaler = options.upscaler ?? .lanczos(on: options.devices[0])
   }
 
   package var runsLiveStreams: Bool { true }
@@ -72,7 +72,7 @@ package final class LocalImageService: ImageService {
     var batches: [ServiceModel.Batch] = []
     for (size, generator) in await host.batches {
       let statistics = await generator.statistics
-      let flights = await generator.flights
+      let flights = await generator.inFlight
       let ticks = max(statistics.tickCount, 1)
       batches.append(
         ServiceModel.Batch(
@@ -133,7 +133,7 @@ package final class LocalImageService: ImageService {
 
   /// What a generator tells, as files; nil for what nobody asked for.
   private static func event(
-    _ event: GenerationEvent, _ work: ServiceOrder, _ generator: Generator
+    _ event: GenerationEvent, _ work: ServiceOrder, _ generator: GeneratorPool
   ) throws -> ImageEvent? {
     let index = work.imageIndices[event.index]
     func picture(_ image: PixelImage, _ parameters: String?) throws -> ImageEvent.Picture {
