@@ -20,11 +20,11 @@ demo: setup
 build: setup
 	$(SWIFT) build --explicit-target-dependency-import-check error
 
-# Suites that need an engine or a process run one at a time: each engine takes all cores, and other
-# tests would time out.
+# Suites that need an engine or a process run one at a time in each of two processes: each engine
+# takes all cores, and more tests would time out.
 test: test-fast
 	@Scripts/setup.sh --nats
-	$(SWIFT) test --no-parallel --skip-build --filter "$$(Scripts/tagged-suites.sh)"
+	SWIFT="$(SWIFT)" Scripts/test-tagged.sh
 
 # All other suites, in parallel.
 test-fast: setup

@@ -1,37 +1,40 @@
 #!/usr/bin/env bash
-# Runs the tagged suites (Scripts/tagged-suites.sh) of a build that is there, two processes at a time: an engine has one core
-# then, and what waits leaves its core to the other process. Suites of one process run one after another.
+# Runs the tagged suites (Scripts/tagged-suites.sh) of the build that is there, two processes at a time: what waits in one leaves its
+# core to the other. The suites of a process run one after another. Where tests are not one program (macOS), one process runs all.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+swift=${SWIFT:-swift}
 workers=${TEST_WORKERS:-2}
 parts=${TEST_PARTS:-6}
+program=$("$swift" build --show-bin-path)/StreamFlowPackageTests.xctest
+if [[ ! -f $program ]]; then
+  exec "$swift" test --no-parallel --skip-build --filter "$(Scripts/tagged-suites.sh)"
+fi
 logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT
 mapfile -t suites < <(Scripts/tagged-suites.sh | sed 's/^\\\.(//; s/)\/$//' | tr '|' '\n')
 
-# Every sixth suite is one part, so that neighbours, which share what they compile, are apart, and parts take about as long.
+# Every sixth suite in the order of names is one part, so that long ones, whose names are alike, are apart.
 run() {
-  local part=$1 names=() index
+  local part=$1 names=() index status=0 start=$SECONDS
   for ((index = part; index < ${#suites[@]}; index += parts)); do names+=("${suites[index]}"); done
-  local pattern
-  pattern="\\.($(IFS='|'; echo "${names[*]}"))/"
-  local start=$SECONDS status=0
-  "${SWIFT:-swift}" test --ignore-lock --no-parallel --skip-build --filter "$pattern" > "$logs/$part" 2>&1 || status=$?
-  # One writer at a time.
+  "$program" --testing-library swift-testing --no-parallel \
+    --filter "\\.($(IFS='|'; echo "${names[*]}"))/" > "$logs/$part" 2>&1 || status=$?
+  # One writer at a time; a part that ended before its last line has crashed.
   (
     flock 9
-    echo "== part $((part + 1)) of $parts: ${#names[@]} suites in $((SECONDS - start)) s"
-    grep -vE "^(◇|↳) |^Another instance of SwiftPM" "$logs/$part" || true
+    echo "== part $((part + 1)) of $parts: ${#names[@]} suites, $((SECONDS - start)) s, status $status"
+    grep -vE "^(◇|↳) " "$logs/$part" || true
   ) 9> "$logs/lock"
+  grep -q "Test run with [1-9]" "$logs/$part" || return 1
   return $status
 }
-export -f run
 
 failed=0
-pids=()
 for ((part = 0; part < parts; part++)); do
   while (($(jobs -rp | wc -l) >= workers)); do wait -n || failed=1; done
   run "$part" &
 done
 while (($(jobs -rp | wc -l) > 0)); do wait -n || failed=1; done
+if ((failed)); then echo "error: tests failed" >&2; fi
 exit $failed

@@ -44,7 +44,9 @@ enum CommandNames {
       guard !argument.hasPrefix("-") else { return nil }
       let subcommands = command.configuration.subcommands
       guard !subcommands.isEmpty else { return nil }
-      if let next = subcommands.first(where: { $0.configuration.commandName == argument }) {
+      if let next = subcommands.first(where: {
+        $0.configuration.commandName == argument || $0.configuration.aliases.contains(argument)
+      }) {
         names.append(argument)
         command = next
         continue
@@ -109,10 +111,10 @@ enum ForeignOptions {
     "--ckpt": "--model", "--checkpoint": "--model", "--diffusion-model": "--model",
     "--out": "--output", "--outdir": "--output", "--outfile": "--output",
     "--output-dir": "--output", "--out-dir": "--output",
-    "--init-img": "`streamflow transform IMAGE PROMPT`",
-    "--init-image": "`streamflow transform IMAGE PROMPT`",
-    "--image": "`streamflow transform IMAGE PROMPT`",
-    "--input": "`streamflow transform IMAGE PROMPT`",
+    "--init-img": "`streamflow edit IMAGE PROMPT`",
+    "--init-image": "`streamflow edit IMAGE PROMPT`",
+    "--image": "`streamflow edit IMAGE PROMPT`",
+    "--input": "`streamflow edit IMAGE PROMPT`",
     "--gpu": "--device GPU", "--cuda": "--device GPU", "--cpu": "--device CPU",
     "--fp16": "--precision f16", "--bf16": "--precision bf16", "--int8": "--precision int8",
     "--dtype": "--precision", "--rng": "--noise", "--lora-scale": "--lora FILE:SCALE",
@@ -120,7 +122,7 @@ enum ForeignOptions {
     "--prompt-file": "--prompts-file", "--verbose": "--json, which reports all times",
     "--denoising-strength": "--strength", "-W": "--width", "-H": "--height", "-b": "--count",
     "-v": "--version", "-V": "--version",
-    "-i": "`streamflow transform IMAGE PROMPT`",
+    "-i": "`streamflow edit IMAGE PROMPT`",
   ]
 
   /// An unknown-option error with a hint, if another program has that option.

@@ -183,7 +183,7 @@ struct GenerateCommand: AsyncParsableCommand {
     let isImage = ["png", "jpg", "jpeg"].contains(URL(filePath: path).pathExtension.lowercased())
     return "the prompt '\(path)' is the name of a file; "
       + (isImage
-        ? "`streamflow transform '\(path)' PROMPT` starts from an image, --from takes its settings"
+        ? "`streamflow edit '\(path)' PROMPT` starts from an image, --from takes its settings"
         : "--prompts-file reads prompts from a file")
   }
 }

@@ -37,7 +37,7 @@ extension ImageWork {
   func finished(_ image: GeneratedImage, at index: Int) throws -> PixelImage { image.image }
 }
 
-/// One run of `streamflow generate` or `transform`: requests images, writes them, and reports.
+/// One run of `streamflow generate` or `edit`: requests images, writes them, and reports.
 struct GenerationRun {
   enum Style { case plain, quiet, json }
 

@@ -4,7 +4,7 @@ internal import FlowEngine
 internal import FlowModels
 internal import StreamFlow
 
-/// Sampling options of `generate`, `transform` and `video`.
+/// Sampling options of `generate`, `edit` and `video`.
 ///
 /// Options that the user left out are nil, so that the settings of an image can replace them.
 struct SamplingOptions: ParsableArguments {

@@ -2,7 +2,7 @@ public import ArgumentParser
 internal import FlowCore
 public import StreamFlow
 
-/// Options of image-to-image generation, of `transform` and `video`.
+/// Options of image-to-image generation, of `edit` and `video`.
 struct SourceOptions: ParsableArguments {
   @Option(
     help: """

@@ -10,7 +10,7 @@ struct StreamFlowCommand: AsyncParsableCommand {
     abstract: "Generates images with rectified-flow models, many in flight at once.",
     discussion: """
       A first image:       streamflow generate "a fox on a blue background"
-      Image to image:      streamflow transform photo.jpg "a fox"
+      Image to image:      streamflow edit photo.jpg "a fox"
       Video to video:      streamflow video clip.mp4 "a fox" --output fox.mp4
       In a browser:        streamflow serve
       About a model:       streamflow inspect starter

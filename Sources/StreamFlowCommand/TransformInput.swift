@@ -1,7 +1,7 @@
 internal import FlowMedia
 internal import Foundation
 
-/// A file or folder that `streamflow transform` reads.
+/// A file or folder that `streamflow edit` reads.
 struct TransformInput {
   /// The images to transform.
   let files: [String]

@@ -44,7 +44,7 @@ struct UpscalerOptions: ParsableArguments {
   }
 }
 
-/// Upscaling options of `generate`, `transform` and `video`.
+/// Upscaling options of `generate`, `edit` and `video`.
 struct UpscaleOptions: ParsableArguments {
   @Option(help: "Make the finished images 2 or 4 times as wide and as high.")
   var upscale: UpscaleFactor?

@@ -172,7 +172,7 @@ struct VideoCommand: AsyncParsableCommand {
     if !quiet, devices.count > 1 {
       Terminal.warning(
         "all frames of a video are made on one device, \(devices[0]); others are for `generate`, "
-          + "`transform`, and the streams of `serve`")
+          + "`edit`, and the streams of `serve`")
     }
     if !quiet, let parts = engineOptions.place?.parts, !parts.isEmpty {
       Terminal.warning(

@@ -113,7 +113,7 @@ import Testing
     for (option, message) in [
       ("--sampler", "error: Unknown option '--sampler'; use --solver and --schedule\n"),
       ("--num-inference-steps", "error: Unknown option '--num-inference-steps'; use --steps\n"),
-      ("--init-img", "error: Unknown option '--init-img'; use `streamflow transform IMAGE PROMPT`"),
+      ("--init-img", "error: Unknown option '--init-img'; use `streamflow edit IMAGE PROMPT`"),
       ("--cuont", "error: Unknown option '--cuont'. Did you mean '--count'?\n"),
     ] {
       let outcome = try runner.run(["generate", "fox", option, "x"])
@@ -157,11 +157,11 @@ import Testing
         "warning: the prompt 'prompts.txt' is the name of a file; --prompts-file reads prompts "
           + "from a file\n"))
     let image = try runner.run(["generate", "out/0001-fox.png"])
-    #expect(image.error.contains("`streamflow transform 'out/0001-fox.png' PROMPT` starts from"))
+    #expect(image.error.contains("`streamflow edit 'out/0001-fox.png' PROMPT` starts from"))
     let swapped = try runner.run(["transform", "a rocket", "out/0001-fox.png"])
     #expect(
       swapped.error.hasPrefix(
-        "error: The input comes first, the prompt last. Try: streamflow transform "
+        "error: The input comes first, the prompt last. Try: streamflow edit "
           + "out/0001-fox.png \"a rocket\"\n"))
   }
 

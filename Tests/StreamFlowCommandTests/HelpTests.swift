@@ -45,7 +45,7 @@ import Testing
         OVERVIEW: Generates images with rectified-flow models, many in flight at once.
 
         A first image:       streamflow generate "a fox on a blue background"
-        Image to image:      streamflow transform photo.jpg "a fox"
+        Image to image:      streamflow edit photo.jpg "a fox"
         Video to video:      streamflow video clip.mp4 "a fox" --output fox.mp4
         In a browser:        streamflow serve
         About a model:       streamflow inspect starter
@@ -63,7 +63,7 @@ import Testing
       ("generate", "--contact-sheet", "image.png"), ("generate", "--model", "model.safetensors"),
       ("generate", "--vae", "model.safetensors"), ("generate", "--lora", "model.safetensors"),
       ("generate", "--delta-weights", "model.safetensors"), ("generate", "--scales", "scales.json"),
-      ("transform", "", "image.png"), ("transform", "--output", "image.png"),
+      ("edit", "", "image.png"), ("edit", "--output", "image.png"),
       ("video", "", "clip.mp4"), ("video", "--output", "clip.mp4"), ("video", "--model", "images"),
       ("upscale", "", "image.png"), ("upscale", "--upscaler", "model.safetensors"),
       ("serve", "--model", "model.safetensors"), ("serve", "--token-file", "prompts.txt"),

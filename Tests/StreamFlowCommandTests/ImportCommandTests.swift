@@ -73,14 +73,14 @@ import Testing
       on a blue background
       Negative prompt: blurry
       Steps: 3, Sampler: DPM++ 2M Karras, CFG scale: 2, Seed: 11, Size: 32x64, Model: starter, \
-      Hires upscale: 2, Version: v1.6.0
+      ADetailer model: face, Version: v1.6.0
       """, as: "web.png")
     let outcome = try runner.run(["generate", "--from", "web.png", "--output", "fox.png"])
     #expect(outcome.status == 0, "\(outcome.error)")
     #expect(
       outcome.error.hasPrefix(
         """
-        warning: not supported and ignored: Hires upscale
+        warning: not supported and ignored: ADetailer model
         warning: the sampler 'DPM++ 2M Karras' is not supported; using the schedule flow-match \
         with the solver euler
 
@@ -92,7 +92,7 @@ import Testing
       ))
     // Where the user chooses the sampler, there is nothing to report of it.
     let chosen = try runner.run(["generate", "--from", "web.png", "--solver", "heun"])
-    #expect(chosen.error.hasPrefix("warning: not supported and ignored: Hires upscale\n"))
+    #expect(chosen.error.hasPrefix("warning: not supported and ignored: ADetailer model\n"))
     #expect(!chosen.error.contains("sampler"))
   }
 

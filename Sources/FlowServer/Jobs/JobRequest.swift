@@ -90,7 +90,7 @@ struct JobRequest: Codable, Sendable {
         image: input, strength: source.strength,
         fit: ImageFit(source.fit, background: color),
         mask: try source.mask.map { try ImageMask(drawn: Array($0)) },
-        maskBlur: source.maskBlur ?? 0)
+        maskBlur: source.maskBlur ?? 2)
     }
     return order
   }
