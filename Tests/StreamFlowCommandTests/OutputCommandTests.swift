@@ -79,8 +79,8 @@ import Testing
       (["--resume", "--overwrite"], "choose one"),
     ])
   func refused(arguments: [String], message: String) throws {
-    for command in [["generate", "fox"], ["transform", "in.png", "fox"]] {
-      if command[0] == "transform" {
+    for command in [["generate", "fox"], ["edit", "in.png", "fox"]] {
+      if command[0] == "edit" {
         let image = PixelImage(width: 1, height: 1, pixels: [1, 2, 3])
         _ = try folder.write(try image.png(), as: "in.png")
       }
