@@ -87,14 +87,14 @@ import Testing
   func perAddress() async throws {
     let server = try await RunningServer { $0.limits.connectionCountPerAddress = 8 }
     var clients: [LoopbackClient] = []
-    for _ in 0..<8 { clients.append(try LoopbackClient(port: server.port, timeout: 10)) }
+    for _ in 0..<8 { clients.append(try LoopbackClient(port: server.port, timeout: 30)) }
     let first = try #require(clients.first)
     // Each is counted by its own event loop: all of them have been once they have an answer.
     for client in clients {
       client.request("GET", "/healthz")
       #expect(try client.answer().status == 200)
     }
-    let extra = try LoopbackClient(port: server.port, timeout: 10)
+    let extra = try LoopbackClient(port: server.port, timeout: 30)
     let refusal = try extra.answer()
     #expect(refusal.status == 429 && refusal.headers["retry-after"] == "1")
     #expect(refusal["error", "code"] as? String == "too_many_connections")
