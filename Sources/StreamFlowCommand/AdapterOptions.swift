@@ -72,6 +72,7 @@ struct AdapterOptions: ParsableArguments {
       adapters.map { adapter in
         var file = AdapterFile(path: adapter.path)
         let kind = try file.recognizedKind()
+        file.kind = kind
         if kind == .ipAdapter { file.imageEncoder = imageEncoder }
         if kind == .controlNet { file.guesses = guessMode }
         return file

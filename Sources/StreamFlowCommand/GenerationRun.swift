@@ -292,7 +292,9 @@ struct GenerationRun {
     // All requests of a run have the same prompt settings.
     let sample = work.sample
     let negatives = sample.guidance.readsUnprompted ? [sample.negativePrompt] : []
-    let others = negatives + (sample.blend?.parts.map(\.prompt) ?? [])
+    let others =
+      negatives + [sample.editing?.sourcePrompt].compactMap { $0 }
+      + (sample.blend?.parts.map(\.prompt) ?? [])
     for prompt in Set(work.prompts + others).sorted() {
       guard let cut = generator.cut(of: prompt, syntax: sample.promptSyntax) else { continue }
       Terminal.warning("the text encoder has no room for the end of a prompt: '\(cut)' was cut")
@@ -308,7 +310,10 @@ struct GenerationRun {
   private func warnOfIdleGuidance() {
     guard style != .quiet else { return }
     let (guidance, negative) = (work.sample.guidance, work.sample.negativePrompt)
-    if !negative.isEmpty, !guidance.readsUnprompted || guidance.scale == 1 {
+    // An edit may read the negative prompt by its own scales.
+    if !negative.isEmpty, work.sample.editing == nil,
+      !guidance.readsUnprompted || guidance.scale == 1
+    {
       Terminal.warning(
         "the negative prompt does nothing here: it is used by guidance that is full or "
           + "onetime-negative, at a --guidance-scale other than 1")

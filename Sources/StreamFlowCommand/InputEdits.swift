@@ -12,9 +12,12 @@ struct InputEdits: Sendable {
   let strength: Double
   /// The size of the generated images.
   let size: PixelSize
+  /// The mask of all inputs, unless each has its own alpha.
+  private let shared: ImageMask?
 
-  init(mask: MaskOptions, region: RegionOptions, strength: Double?, size: PixelSize) {
+  init(mask: MaskOptions, region: RegionOptions, strength: Double?, size: PixelSize) throws {
     self.mask = mask
+    shared = mask.mask == "alpha" ? nil : try mask.mask(of: nil)
     self.region = region
     self.size = size
     self.strength = strength ?? (region.extend != nil ? 1 : mask.mask != nil ? 0.75 : 0.5)
@@ -23,7 +26,7 @@ struct InputEdits: Sendable {
   /// Sets the mask of a request's source, and extends or crops it.
   func apply(to request: inout GenerationRequest, file: String) throws {
     guard var source = request.source else { return }
-    source.mask = try mask.mask(of: file)
+    source.mask = try shared ?? mask.mask(of: file)
     source.maskBlur = mask.maskBlur
     if let margins = region.extend?.margins {
       let extended = margins.extend(source.image, mask: source.mask)
@@ -43,10 +46,17 @@ struct InputEdits: Sendable {
   }
 
   /// The final image: pasted into its input, if only a part was generated.
+  /// Gives a request without pixels the settings of its mask, which its image's metadata names.
+  func describe(_ request: inout GenerationRequest) {
+    guard mask.mask != nil || region.extend != nil else { return }
+    request.source?.mask = ImageMask(width: 1, height: 1, coverage: [255])
+    request.source?.maskBlur = mask.maskBlur
+  }
+
   func finished(
     _ image: GeneratedImage, file: String, options: SourceOptions
   ) throws -> PixelImage {
-    guard let padding = region.maskPadding, let mask = try mask.mask(of: file) else {
+    guard let padding = region.maskPadding, let mask = try shared ?? mask.mask(of: file) else {
       return image.image
     }
     let input = try PixelImage(imageAt: file, background: options.background.color)

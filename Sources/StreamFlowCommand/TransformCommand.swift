@@ -85,7 +85,7 @@ struct TransformCommand: AsyncParsableCommand {
       var sampling = sampling
       var source = SourceList(
         files: files, count: count, sample: request, options: sourceOptions,
-        edits: InputEdits(
+        edits: try InputEdits(
           mask: maskOptions, region: regionOptions,
           strength: sourceOptions.strength ?? defaults?.strength,
           size: try sampling.size(of: checkpoint, extending: regionOptions.extend, files: files)))
@@ -152,7 +152,9 @@ struct SourceList: ImageWork {
   }
 
   func description(of index: Int) -> GenerationRequest {
-    request(of: index, from: PixelImage(width: 1, height: 1, pixels: [0, 0, 0]))
+    var request = request(of: index, from: PixelImage(width: 1, height: 1, pixels: [0, 0, 0]))
+    edits.describe(&request)
+    return request
   }
 
   private func request(of index: Int, from image: PixelImage) -> GenerationRequest {

@@ -35,7 +35,7 @@ package struct ServiceOrder: Sendable {
     (self.name, self.urgency, self.deadline) = (name, urgency, deadline)
   }
 
-  /// The places of its images in the order.
+  /// The indices of its images in the order.
   package var imageIndices: [Int] { indices ?? Array(0..<order.imageCount) }
 
   /// The model's name; the first one's where nil.

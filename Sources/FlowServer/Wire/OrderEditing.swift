@@ -5,7 +5,7 @@ internal import StreamFlow
 /// A request's editing method and its inputs.
 struct OrderEditing: Codable, Sendable {
   /// The method's name in the request.
-  let method: String
+  let method: EditingMethod
   let sourcePrompt: String
   /// Denoising strength, if the client chose one.
   let strength: Double?
@@ -46,7 +46,7 @@ struct OrderEditing: Codable, Sendable {
       throw .invalid(
         "'method' \(method.name) reads no 'source_prompt'; remove it", parameter: "source_prompt")
     }
-    self.method = method.rawValue
+    self.method = method
     sourcePrompt = prompt ?? ""
     self.strength = strength
   }
@@ -55,7 +55,6 @@ struct OrderEditing: Codable, Sendable {
   func apply(
     to request: inout GenerationRequest, of checkpoint: Checkpoint, sampling: SamplingFields
   ) {
-    guard let method = EditingMethod(rawValue: method) else { return }
     let defaults = checkpoint.editingDefaults(method)
     request.editing = Editing(defaults.method, sourcePrompt: sourcePrompt)
     if strength == nil { request.source?.strength = defaults.strength }
@@ -65,3 +64,6 @@ struct OrderEditing: Codable, Sendable {
     }
   }
 }
+
+/// Methods are stored as they are written; decoding rejects an unknown one.
+extension EditingMethod: Codable {}

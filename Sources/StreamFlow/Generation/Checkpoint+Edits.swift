@@ -82,11 +82,11 @@ extension Checkpoint {
   }
 }
 
-/// What suits an editing method on a model.
+/// The parameters that suit an editing method on a model.
 public struct EditingDefaults: Equatable, Sendable {
   /// The method with its scales.
   public let method: EditingMethod
-  /// The part of the way from noise to data, above 0 and at most 1.
+  /// Denoising strength, above 0 and at most 1.
   public let strength: Double
   /// The steps that are taken; nil for the model's own.
   public let stepCount: Int?
@@ -96,12 +96,10 @@ extension Checkpoint {
   /// The published parameters of a method for models like this one.
   ///
   /// FlowEdit's are those of FLUX.1-dev for networks that read a guidance scale (24 of 28 steps, scales
-  /// 1.5 and 5.5) and those of Stable Diffusion 3 for others that are guided (33 of 50 steps, 3.5 and
-  /// 13.5); models that are distilled to a few steps without guidance have no published ones, and take
-  /// their own steps and scales of 1.
+  /// 1.5 and 5.5) and those of Stable Diffusion 3 for other guided models (33 of 50 steps, 3.5 and 13.5).
+  /// Models distilled to a few steps without guidance take their own step count and scales of 1.
   ///
-  /// - Parameter method: the method, whose own parameters stay where they are not FlowEdit's usual
-  ///   ones.
+  /// - Parameter method: the method. FlowEdit's scales are replaced only if both are 1.
   public func editingDefaults(_ method: EditingMethod) -> EditingDefaults {
     let isGuided = defaults(for: .automatic).guidanceScale > 1
     switch method {

@@ -39,10 +39,16 @@ extension Generator {
     if shownCount > 0 { try await stages.decoder.prepare(for: shownCount) }
     let start = ContinuousClock.now
     var retired: [Trajectory<Conditioning>] = []
-    for lane in lanes {
-      stages.network.structure = lane.structure
-      try batch.advance(along: &stages.network) { waiting.contains($0) || !lane.holds($0) }
-      retired += batch.retire()
+    do {
+      for lane in lanes {
+        stages.network.structure = lane.structure
+        try batch.advance(along: &stages.network) { waiting.contains($0) || !lane.holds($0) }
+        retired += batch.retire()
+      }
+    } catch {
+      // Images that an earlier lane finished are not lost with the lane that failed.
+      finish(retired, showing: [], with: stages.decoder)
+      throw error
     }
     measured.tickTime += .now - start
     measured.rowCount += lanes.reduce(0) { $0 + $1.rowCount }
@@ -111,9 +117,9 @@ extension Generator {
   ///
   /// - Throws: `CancellationError`; any other failure belongs to the images that need the encoder.
   private func prepareSources(_ stages: Stages) async throws(CancellationError) {
-    let adapters = Set(
-      pending.elements.flatMap { (try? checkpoint.adapterIndices(of: $0.request)) ?? [] })
-    if !adapters.isEmpty, stages.adapterFailure == nil, !stages.adapters.isPrepared(for: adapters) {
+    let adapters =
+      checkpoint.adapters.isEmpty ? [] : Set(pending.elements.flatMap(\.structure.adapters))
+    if stages.adapterFailure == nil, !stages.adapters.isPrepared(for: adapters) {
       do { try await stages.adapters.prepare(for: adapters) } catch let error as CancellationError {
         throw error
       } catch { stages.adapterFailure = error }
@@ -211,7 +217,6 @@ extension Generator {
     let request = admission.request
     let conditioning = try stages.conditioner.conditioning(of: request)
     let start = try start(of: request, with: stages)
-    admission.structure = try checkpoint.structure(of: request)
     admission.structure.chunks = conditioning.chunkCount
     admission.overlay = start.overlay
     return Trajectory(

@@ -289,7 +289,7 @@ public actor Generator: EventSource {
         Admission(
           stream: stream, index: index, request: request, plan: plan,
           previewStages: PreviewStages.stages(count: previewCount, of: plan.rows.count),
-          reportsSteps: reportsSteps))
+          reportsSteps: reportsSteps, structure: try checkpoint.structure(of: request)))
     }
     nextStream += 1
     stages?.imageFailure = nil

@@ -2,7 +2,7 @@
 struct NetworkStructure: Hashable, Sendable {
   /// The number of chunks of a conditioning's text.
   var chunks = 1
-  /// The places among the model's adapters of those that are attached, ascending.
+  /// The indices of the attached adapters among the model's, ascending.
   var adapters: [Int] = []
 }
 

@@ -56,7 +56,7 @@ enum GGUFNames {
     "ffn_up": "layer.1.DenseReluDense.wi_1", "ffn_down": "layer.1.DenseReluDense.wo",
   ]
 
-  /// T5 before version 1.1 has no gate, and its first matrix has no number.
+  /// T5 before version 1.1 has no gate, and its first matrix is not numbered.
   private static let t5PlainUp = "layer.1.DenseReluDense.wi"
 }
 
