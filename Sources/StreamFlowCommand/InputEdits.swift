@@ -45,7 +45,6 @@ struct InputEdits: Sendable {
     request.source = source
   }
 
-  /// The final image: pasted into its input, if only a part was generated.
   /// Gives a request without pixels the settings of its mask, which its image's metadata names.
   func describe(_ request: inout GenerationRequest) {
     guard mask.mask != nil || region.extend != nil else { return }
@@ -53,6 +52,7 @@ struct InputEdits: Sendable {
     request.source?.maskBlur = mask.maskBlur
   }
 
+  /// The final image: pasted into its input, if only a part was generated.
   func finished(
     _ image: GeneratedImage, file: String, options: SourceOptions
   ) throws -> PixelImage {
