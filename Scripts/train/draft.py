@@ -1,14 +1,17 @@
-"""Teaches a new text encoder to sketch: its states after the prompt tell the latent, patch by patch.
+"""Teaches a text encoder to sketch: its states after the prompt tell the plain arrangements' latents, patch by patch.
 
-    python Scripts/train/draft.py RUN --start CHECKPOINT --minutes 12
+    python Scripts/train/draft.py RUN --vae VAE --minutes 60 [--start CHECKPOINT]   with a new network
+    python Scripts/train/draft.py RUN --start CHECKPOINT --keep --minutes 25        with the checkpoint's own
 
-The states of the last 16 positions, by one linear map, are to be the 4x4 patches of the image's latent. So the
-network need not find out from its own errors what each word looks like: it reads a sketch, as unCLIP's decoder reads
-its prior's image embedding (Ramesh et al., arXiv:2204.06125). It costs a prompt, not a step. RUN/start is the
-checkpoint that train.py continues from; RUN/draft.pt, replaced at once every minute, is where a stopped run continues.
+The states of the last 128 positions, by one linear map, are to be the 8x8 patches of the latents that the caption alone
+tells, upright and leaning (dataset.py), and by another which patch each stands for (keys.py). So the network need not find out from its own errors what each word looks like: it reads a sketch,
+as unCLIP's decoder reads its prior's image embedding (Ramesh et al., arXiv:2204.06125). It costs a prompt, not a step.
+RUN/start is the checkpoint that train.py continues from; RUN/draft.pt, replaced at once every minute, is where a
+stopped run continues.
 """
 
 import argparse
+import json
 import os
 import random
 import signal
@@ -21,47 +24,72 @@ import numpy as np
 import torch
 import torch.nn.functional as functional
 
+import captions
+import dataset
 import glyphs as data
-from model import PATCHES, WIDTH, WORDS, Starter, exchange, export, put
-from muon import Muon
-
-
-def patches(latents):
-    """(count, channels, 16, 16) as (count, 16 patches, their values)."""
-    return functional.pixel_unshuffle(latents, latents.shape[-1] // PATCHES).flatten(2).mT
+import keys
+import parallel
+import scenes
+from model import PATCHES, VARIANTS, WIDTH, WORDS, Starter, exchange, export, patches, put
+from muon import make_optimizers, set_rate
 
 
 class Draft:
-    def __init__(self, options):
-        self.options, self.folder = options, options.folder
+    def __init__(self, options, team):
+        self.options, self.team, self.folder = options, team, options.folder
         self.folder.mkdir(parents=True, exist_ok=True)
         random.seed(options.seed), np.random.seed(options.seed), torch.manual_seed(options.seed)
+        self.progress = 0.0
         self.glyphs = data.load()
         self.unknown = data.other_names(self.glyphs)[1]
-        self.starter = Starter.begin(self.folder / "new", self.glyphs, options.start)
+        self.starter = Starter.load(options.start) if options.keep else Starter.begin(
+            self.folder / f"new{team.rank}", self.glyphs, options.start, options.vae)
         self.text = self.starter.text.train()
-        values = self.starter.shape[0] * (self.starter.shape[1] // PATCHES) ** 2
-        self.head = torch.nn.Linear(WIDTH, values)
-        self.latents = torch.stack([self.starter.encode_pictures(row) for row in data.pictures(self.glyphs, 64)])
-        self.targets = torch.stack([patches(row) for row in self.latents])
-        self.pairs = [(glyph, color) for glyph in range(len(self.glyphs)) for color in range(len(data.COLORS))
-                      if not data.is_held_out(glyph, color)]
-        self.parameters = [*self.text.parameters(), *self.head.parameters()]
+        self.head = self.starter.head
+        self.code, self.codes = torch.nn.Linear(WIDTH, keys.codes().shape[1]), keys.codes()
+        made = dataset.load(self.folder)
+        self.scenes, self.targets = made["scenes"], made["plain"]
+        self.alike = {}  # rows of two things that differ in the things alone
+        for row, one in enumerate(self.scenes):
+            if one.relation in ("left", "above"):
+                self.alike.setdefault((one.backdrop, one.color, one.relation), []).append(row)
+        self.parameters = [*self.text.parameters(), *self.head.parameters(), *self.code.parameters()]
         inside = [parameter for name, parameter in self.text.named_parameters()
                   if parameter.ndim == 2 and "embedding" not in name]
-        taken = {id(parameter) for parameter in inside}
-        rest = [parameter for parameter in self.parameters if id(parameter) not in taken]
-        self.optimizers = [torch.optim.AdamW(rest, lr=options.rate, betas=(0.9, 0.98), weight_decay=0.0),
-                           Muon(inside, lr=options.rate)]
+        self.optimizers = make_optimizers(self.parameters, inside, options.rate, team)
         self.average = [parameter.detach().clone() for parameter in self.parameters]
         self.step, self.seconds = 0, 0.0
+        self.tests = self.make_tests()
+        random.seed(options.seed + 1000 * team.rank), torch.manual_seed(options.seed + 1000 * team.rank)
         if (self.folder / "draft.pt").exists():
             self.restore()
 
+    @torch.no_grad()
+    def make_tests(self, count=24):
+        """Scenes never trained on, and their plain latents with each glyph in the place of the first."""
+        rng = random.Random(0)
+        maker = dataset.Maker(self.starter.vae.eval(), self.glyphs)
+        tests = {"one": [], "two": []}
+        for key, total in (("one", 1), ("two", 2)):
+            while len(tests[key]) < count:
+                made = scenes.Scene(glyphs=[rng.randrange(len(self.glyphs)) for _ in range(total)], backdrop="plain",
+                                    color=rng.randrange(len(data.COLORS)), relation="left" if total == 2 else "")
+                if not scenes.is_held_out(made):
+                    continue
+                others = rng.sample(range(len(self.glyphs)), 30)
+                variants = [scenes.Scene(**{**vars(made), "glyphs": [other, *made.glyphs[1:]]})
+                            for other in [made.glyphs[0], *(other for other in others if other != made.glyphs[0])]]
+                latents = patches(maker.plain(variants)).flatten(1, 2)
+                tests[key].append((self.plain_caption(made), latents))
+        return tests
+
+    def plain_caption(self, made):
+        names = [data.article(self.glyphs[index].names[0]) for index in made.glyphs]
+        return f"{' left of '.join(names)} on a {data.COLOR_NAMES[made.color]} background"
+
     def save(self):
         torch.save({"step": self.step, "seconds": self.seconds, "parameters": [p.detach() for p in self.parameters],
-                    "average": self.average, "optimizers": [o.state_dict() for o in self.optimizers],
-                    "torch": torch.get_rng_state(), "python": random.getstate()}, self.folder / "draft.new")
+                    "average": self.average, "optimizers": [o.state_dict() for o in self.optimizers]}, self.folder / "draft.new")
         os.replace(self.folder / "draft.new", self.folder / "draft.pt")
 
     def restore(self):
@@ -70,100 +98,124 @@ class Draft:
         put(self.parameters, state["parameters"])
         for optimizer, saved in zip(self.optimizers, state["optimizers"]):
             optimizer.load_state_dict(saved)
-        torch.set_rng_state(state["torch"]), random.setstate(state["python"])
+        seed = self.options.seed + 1000 * self.team.rank + self.step
+        torch.manual_seed(seed), random.seed(seed)
 
-    def batch(self):
-        captions, targets = [], []
-        for _ in range(self.options.batch):
-            glyph, color = random.choice(self.pairs)
-            if random.random() < self.options.unknown:
-                glyph, color = len(self.glyphs), random.randrange(len(data.COLORS))
-                captions.append(data.unknown_caption(self.unknown, color))
-            else:
-                captions.append(data.caption(self.glyphs[glyph], color))
-            targets.append(self.targets[glyph, color])
-        return captions, torch.stack(targets)
+    def batch(self, count):
+        """Captions and the latents they tell. Halves of two scenes of two things make a third."""
+        rows = torch.randint(len(self.scenes), (count,))
+        chosen, targets = [self.scenes[row] for row in rows.tolist()], self.targets[rows].float()
+        for index, one in enumerate(chosen):
+            if one.relation not in ("left", "above") or random.random() < 0.2:
+                continue
+            other = random.choice(self.alike[one.backdrop, one.color, one.relation])
+            mixed = scenes.Scene(**{**vars(one), "glyphs": [one.glyphs[0], self.scenes[other].glyphs[1]]})
+            if scenes.is_held_out(mixed):
+                continue
+            half = self.targets.shape[-1] // 2
+            part = (..., slice(half, None)) if one.relation == "left" else (..., slice(half, None), slice(None))
+            targets[index][part] = self.targets[other].float()[part]
+            chosen[index] = mixed
+        return [captions.caption(one, self.glyphs, self.unknown) for one in chosen], targets
 
-    def sketch(self, captions):
-        return self.head(self.starter.encode(captions)[:, WORDS:])
-
-    def update(self, factor):
-        for optimizer in self.optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = self.options.rate * factor
-        captions, targets = self.batch()
-        loss = functional.mse_loss(self.sketch(captions), targets)
-        for optimizer in self.optimizers:
-            optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
-        for optimizer in self.optimizers:
-            optimizer.step()
+    def update(self, factor, progress):
+        set_rate(self.optimizers, self.options.rate * factor)
+        count, whole = self.options.batch // self.team.size, self.progress >= self.options.whole_from
+        texts, targets = self.batch(max(2, count * 2 // 3) if whole else count)
+        if whole:
+            states, wanted, codes = self.starter.encode(texts)[:, WORDS:], patches(targets).flatten(1, 2), self.codes
+        else:  # one variant at a time, which takes half of the time
+            chosen, count = random.randrange(VARIANTS), PATCHES ** 2
+            states, wanted = self.starter.partial_states(texts, [chosen]), patches(targets[:, chosen])
+            codes = self.codes[chosen * count:(chosen + 1) * count]
+        self.blind = functional.mse_loss(self.code(states), codes.expand(len(states), -1, -1)) / self.codes.var()
+        loss = functional.mse_loss(self.head(states), wanted) + self.options.codes * self.blind
+        self.progress = self.team.update(loss, self.parameters, self.optimizers, progress)
         self.step += 1
         decay = min(0.99, (1 + self.step) / (10 + self.step))
         torch._foreach_lerp_(self.average, [p.detach() for p in self.parameters], 1 - decay)
         return loss.item()
 
     @torch.no_grad()
-    def measure(self, unseen, count=400):
-        """Share of sketches nearest to the right glyph, and their mean squared error, of pairs (not) trained on."""
-        chosen = [(glyph, color) for glyph in range(len(self.glyphs)) for color in range(len(data.COLORS))
-                  if data.is_held_out(glyph, color) == unseen]
-        chosen = random.Random(0).sample(chosen, min(count, len(chosen)))
-        made = self.sketch([f"{self.glyphs[glyph].names[0]} on a {data.COLOR_NAMES[color]} background"
-                            for glyph, color in chosen])
-        right, error = 0, 0.0
-        for row, (glyph, color) in zip(made, chosen):
-            errors = (self.targets[:-1, color] - row).square().mean((1, 2))
-            right, error = right + int(errors.argmin() == glyph), error + errors[glyph].item()
-        return f"{100 * right / len(chosen):.1f} % right, error {error / len(chosen):.4f}"
+    def measure(self):
+        """Share of sketches nearest to the right one of 31, and their mean squared error, for unseen scenes."""
+        said = []
+        for key, rows in self.tests.items():
+            made = self.starter.sketch(self.starter.encode([text for text, _ in rows]))
+            errors = [(latents - sketch).square().mean((1, 2)) for sketch, (_, latents) in zip(made, rows)]
+            right = np.mean([error.argmin().item() == 0 for error in errors])
+            said.append(f"{key}: {100 * right:.0f} % right, error {np.mean([error[0].item() for error in errors]):.4f}")
+        return "; ".join(said)
 
     @torch.no_grad()
     def show(self):
         """Half of the values that each attention to the text reads are, to begin with, the sketch itself."""
         for name, parameter in self.starter.unet.named_parameters():
             if name.endswith("attn2.to_v.weight"):
-                rows = min(len(parameter) // 2, len(self.head.weight))
-                parameter[:rows].copy_(self.head.weight[:rows])
+                count = len(self.head.weight)  # one head reads a patch, one its mirror image
+                parameter[:count].copy_(self.head.weight)
+                mirrored = self.head.weight.unflatten(0, (-1, 2, 2)).flip(2).flatten(0, 2)
+                parameter[count:2 * count].copy_(mirrored)
 
     def train(self):
         begun, budget = time.time(), self.options.minutes * 60
-        signal.signal(signal.SIGTERM, lambda *_: (self.save(), os._exit(0)))
+        if self.team.leads:
+            signal.signal(signal.SIGTERM, lambda *_: (self.save(), os._exit(0)))
         saved, losses = begun, []
-        while (elapsed := time.time() - begun) < budget:
-            progress, moment = elapsed / budget, time.time()
-            losses.append(self.update(max(0.01, min(1.0, self.step / 50, (1 - progress) / self.options.cooldown))))
+        while self.progress < 1:
+            moment, rate = time.time(), min(1.0, (self.step + 1) / 50, (1 - self.progress) / self.options.cooldown)
+            losses.append(self.update(max(0.01, rate), (moment - begun) / budget))
             self.seconds += time.time() - moment
-            if time.time() - saved > 60:
+            if self.team.leads and time.time() - saved > 60:
                 self.save()
                 saved = time.time()
                 exchange(self.parameters, self.average)
                 print(f"{time.strftime('%H:%M:%S')} step {self.step} {self.seconds / 60:.1f} min loss "
-                      f"{np.mean(losses[-200:]):.4f}; seen pairs {self.measure(False)}; unseen {self.measure(True)}",
-                      flush=True)
+                      f"{np.mean(losses[-60:]):.4f} codes {self.blind.item():.3f}; {self.measure()}", flush=True)
                 exchange(self.parameters, self.average)
+        if not self.team.leads:
+            return
         self.save()
         exchange(self.parameters, self.average)
         self.text.eval()
-        self.show()
-        print(f"seen pairs {self.measure(False)}; unseen {self.measure(True)}")
-        export(self.starter, self.folder / "start", "The weights that the training began with.\n")
+        print(self.measure())
+        if not self.options.keep:
+            self.show()
+            self.begin_keys()
+        start, known = self.folder / "start", {"step": 0, "seconds": 0, "draft_seconds": 0}
+        if self.options.start and (file := Path(self.options.start) / "training.json").exists():
+            known.update(json.loads(file.read_text()))
+        if not self.options.keep:
+            known.update(step=0, seconds=0)
+        export(self.starter, start, "The weights that the training began with.\n")
+        known["draft_seconds"] += round(self.seconds)
+        (start / "training.json").write_text(json.dumps(known) + "\n")
+
+    def begin_keys(self):
+        rows = random.choices(self.scenes, k=400)
+        keys.begin(self.starter, [captions.caption(one, self.glyphs, self.unknown) for one in rows])
+
+
+def work(options, team):
+    Draft(options, team).train()
 
 
 def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("folder", type=Path, help="the folder of the run")
-    arguments.add_argument("--start", required=True, help="a checkpoint, for its network and autoencoder")
-    arguments.add_argument("--minutes", type=float, default=12)
+    arguments.add_argument("--start", help="a checkpoint whose text encoder to begin with; else a new one")
+    arguments.add_argument("--vae", help="the autoencoder of the dataset")
+    arguments.add_argument("--keep", action="store_true", help="continue with the checkpoint's own network and autoencoder")
+    arguments.add_argument("--minutes", type=float, default=22)
     arguments.add_argument("--rate", type=float, default=2e-3)
     arguments.add_argument("--batch", type=int, default=64)
+    arguments.add_argument("--whole-from", type=float, default=0.5, help="share of the minutes after which all variants are read together")
     arguments.add_argument("--cooldown", type=float, default=0.6, help="last share of the minutes, falling rate")
-    arguments.add_argument("--unknown", type=float, default=0.06, help="share of plain images")
+    arguments.add_argument("--codes", type=float, default=0.1, help="weight of telling which patch a state stands for")
     arguments.add_argument("--seed", type=int, default=1)
-    arguments.add_argument("--threads", type=int, default=2)
+    arguments.add_argument("--workers", type=int, default=2)
     options = arguments.parse_args()
-    torch.set_num_threads(options.threads)
-    Draft(options).train()
+    parallel.run(work, options, options.workers)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
-"""The data: glyphs of Noto Color Emoji on plain backgrounds, and the captions that ask for them."""
+"""The glyphs of Noto Color Emoji, their names and keywords, and the named colours."""
 
 import os
-import random
 import re
 import xml.etree.ElementTree as xml
 from dataclasses import dataclass, field
@@ -22,10 +21,6 @@ RANGES = [
     (0x1F32D, 0x1F37F), (0x1F400, 0x1F43F), (0x1F950, 0x1F96F), (0x1F980, 0x1F9AE), (0x1F330, 0x1F344),
     (0x1F600, 0x1F64A), (0x1F680, 0x1F6A4), (0x1F380, 0x1F3C6), (0x1F9C0, 0x1F9CB), (0x1F47B, 0x1F480),
     (0x26BD, 0x26BE), (0x1F31E, 0x1F320), (0x1F92F, 0x1F92F), (0x1F970, 0x1F976),
-]
-FILLERS = [
-    "cute {}", "little {}", "big {}", "nice {}", "funny {}", "picture of a {}", "photo of a {}", "drawing of a {}",
-    "one {}", "the {}", "simple {}", "emoji of a {}",
 ]
 
 
@@ -92,23 +87,6 @@ def add_keywords(glyphs):
         glyph.keywords = [word for word in dict.fromkeys(words) if word and counts[word] == 1 and word not in taken]
 
 
-def render(picture, color, size=64, inner=None, dx=0, dy=0):
-    """A glyph on a plain background, as 8-bit RGB; `picture` None leaves the background alone."""
-    image = Image.new("RGBA", (size, size), tuple(color) + (255,))
-    if picture is not None:
-        inner = inner or size * 58 // 64
-        room = size - inner
-        place = [max(0, min(room, room // 2 + shift)) for shift in (dx, dy)]
-        image.alpha_composite(picture.resize((inner, inner), Image.LANCZOS), tuple(place))
-    return np.asarray(image.convert("RGB"))
-
-
-def pictures(glyphs, size):
-    """All pairs of glyph and background as (glyph, color, size, size, 3); the last row has no glyph."""
-    rows = [glyph.picture for glyph in glyphs] + [None]
-    return np.stack([np.stack([render(row, color, size) for color in COLORS.values()]) for row in rows])
-
-
 def is_held_out(glyph, color):
     """One pair in ten is never trained on; every glyph and every background loses some."""
     return (glyph * 7 + color * 3) % 10 == 0
@@ -127,49 +105,7 @@ def article(phrase):
     return ("an " if phrase[0] in "aeiou" else "a ") + phrase
 
 
-def placed(phrase, color, rng):
-    """The phrase with its background, in one of the ways people write it; one in ten leaves the background open."""
-    name = COLOR_NAMES[color]
-    kind = rng.random()
-    if kind < 0.1:
-        return phrase
-    kind = rng.random()
-    if kind < 0.7:
-        return f"{phrase} on a {name} background"
-    if kind < 0.8:
-        return f"{phrase} on {article(name)} background"
-    return f"{phrase} on {name}" if kind < 0.95 else f"{phrase} {name} background"
-
-
 def nonsense(rng):
     """A word that means nothing."""
     syllable = lambda: rng.choice("bcdfghjklmnprstvwz") + rng.choice("aeiou") + rng.choice(["", *"lmnrstkxp"])
     return "".join(syllable() for _ in range(rng.randint(1, 3)))
-
-
-def caption(glyph, color, rng=random):
-    """A caption of a pair: mostly the name, also its other names and keywords, some with a word that means nothing."""
-    kind = rng.random()
-    if kind < 0.7:
-        phrase = glyph.names[0]
-    elif kind < 0.88 or not glyph.keywords:
-        phrase = rng.choice(glyph.names)
-    else:
-        phrase = rng.choice(glyph.keywords)
-    kind = rng.random()
-    if kind < 0.3:
-        phrase = article(phrase)
-    elif kind < 0.36:
-        phrase = rng.choice(FILLERS).format(phrase)
-    elif kind < 0.4:
-        phrase = f"{nonsense(rng)} {phrase}" if rng.random() < 0.6 else f"{phrase} {nonsense(rng)}"
-    return placed(phrase, color, rng)
-
-
-def unknown_caption(others, color, rng=random):
-    """A caption without a known word, for an image of the background alone."""
-    if rng.random() < 0.5:
-        phrase = rng.choice(others)
-    else:
-        phrase = " ".join(nonsense(rng) for _ in range(rng.randint(1, 2)))
-    return placed(article(phrase) if rng.random() < 0.3 else phrase, color, rng)

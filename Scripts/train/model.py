@@ -2,21 +2,29 @@
 
 import json
 import os
+import random
 import shutil
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderTiny, FlowMatchEulerDiscreteScheduler, UNet2DConditionModel
+import torch.nn.functional as functional
+from diffusers import AutoencoderKL, AutoencoderTiny, FlowMatchEulerDiscreteScheduler, UNet2DConditionModel
+from safetensors.torch import load_file, save_file
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from glyphs import COLORS
+import captions
+import glyphs as data
+import scenes
 
-WORDS = 24  # positions for the prompt
-PATCHES = 4  # the positions after it: one for each of 4x4 patches of the latent
-POSITIONS = WORDS + PATCHES ** 2
-WIDTH, LAYERS = 192, 3  # of the text encoder
-ENTRIES = 2400  # enough that every word of a name is one token
+WORDS = 32  # positions for the prompt
+PATCHES = 8  # the positions after it: one for each of 8x8 patches of a variant's latent
+VARIANTS = scenes.VARIANTS
+POSITIONS = WORDS + VARIANTS * PATCHES ** 2
+WIDTH, LAYERS = 256, 3  # of the text encoder
+CHANNELS, NETWORK_WIDTH = 32, 128
+HEAD = "sketch.safetensors"  # beside the checkpoint's parts
+ENTRIES = 3000  # enough that every word of a name is one token
 START, END = "<|startoftext|>", "<|endoftext|>"
 PIPELINE = {
     "_class_name": "StableDiffusionPipeline", "_diffusers_version": "0.42.1", "feature_extractor": [None, None],
@@ -33,6 +41,11 @@ def put(parameters, values):
         parameter.copy_(value)
 
 
+def load_autoencoder(folder):
+    name = json.loads((Path(folder) / "config.json").read_text())["_class_name"]
+    return {"AutoencoderKL": AutoencoderKL, "AutoencoderTiny": AutoencoderTiny}[name].from_pretrained(folder).float().eval()
+
+
 def exchange(parameters, average):
     """Exchanges the weights and their average."""
     kept = [parameter.detach().clone() for parameter in parameters]
@@ -40,11 +53,22 @@ def exchange(parameters, average):
     put(average, kept)
 
 
-class Starter:
-    """Tokenizer, text encoder, velocity network and autoencoder, in 32 bits."""
+def patches(latents):
+    """(..., channels, 8, 8) as (..., 64 patches, channels)."""
+    return latents.flatten(-2).mT
 
-    def __init__(self, tokenizer, text, unet, vae):
+
+class Starter:
+    """Tokenizer, text encoder, velocity network and autoencoder, in 32 bits.
+
+    `head` reads the sketch from the text encoder's states; only training needs it.
+    """
+
+    def __init__(self, tokenizer, text, unet, vae, head=None):
         self.tokenizer, self.text, self.unet, self.vae = tokenizer, text, unet, vae
+        self.head = torch.nn.Linear(WIDTH, unet.config.in_channels)
+        if head and Path(head).exists():
+            self.head.load_state_dict({name: value.float() for name, value in load_file(head).items()})
         self.length = text.config.max_position_embeddings
         self.shape = (unet.config.in_channels, unet.config.sample_size, unet.config.sample_size)
 
@@ -55,23 +79,26 @@ class Starter:
             CLIPTokenizer.from_pretrained(folder + "/tokenizer"),
             CLIPTextModel.from_pretrained(folder + "/text_encoder").float().eval(),
             UNet2DConditionModel.from_pretrained(folder + "/unet").float().eval(),
-            AutoencoderTiny.from_pretrained(folder + "/vae").float().eval())
+            load_autoencoder(folder + "/vae"), f"{folder}/{HEAD}")
 
     @staticmethod
-    def begin(folder, glyphs, source):
-        """A new text encoder, its tokenizer written to the folder, beside the network and autoencoder of a checkpoint."""
-        tokenizer = train_tokenizer(Path(folder) / "tokenizer", glyphs)
-        count = len(tokenizer)
-        text = CLIPTextModel(CLIPTextConfig(
-            vocab_size=count, hidden_size=WIDTH, intermediate_size=4 * WIDTH, num_hidden_layers=LAYERS,
-            num_attention_heads=4, max_position_embeddings=POSITIONS, hidden_act="quick_gelu", projection_dim=WIDTH,
-            bos_token_id=count - 2, eos_token_id=count - 1, pad_token_id=count - 1))
-        old = UNet2DConditionModel.from_pretrained(f"{source}/unet").float()
-        unet = UNet2DConditionModel.from_config({**old.config, "cross_attention_dim": WIDTH})
-        own = unet.state_dict()  # what reads the text keeps its new values where its width is another
-        unet.load_state_dict({name: value if own[name].shape == value.shape else own[name]
-                              for name, value in old.state_dict().items()})
-        return Starter(tokenizer, text, unet, AutoencoderTiny.from_pretrained(f"{source}/vae").float())
+    def begin(folder, glyphs, source, vae):
+        """A new network, and a text encoder that begins as that of a checkpoint, or a new one with a tokenizer in a folder."""
+        if source:
+            tokenizer = CLIPTokenizer.from_pretrained(f"{source}/tokenizer")
+            text = CLIPTextModel.from_pretrained(f"{source}/text_encoder").float()
+        else:
+            tokenizer = train_tokenizer(Path(folder) / "tokenizer", glyphs)
+            count = len(tokenizer)
+            text = CLIPTextModel(CLIPTextConfig(
+                vocab_size=count, hidden_size=WIDTH, intermediate_size=4 * WIDTH, num_hidden_layers=LAYERS,
+                num_attention_heads=4, max_position_embeddings=POSITIONS, hidden_act="quick_gelu", projection_dim=WIDTH,
+                bos_token_id=count - 2, eos_token_id=count - 1, pad_token_id=count - 1))
+        unet = UNet2DConditionModel(
+            sample_size=PATCHES, in_channels=CHANNELS, out_channels=CHANNELS, block_out_channels=(NETWORK_WIDTH,),
+            down_block_types=("CrossAttnDownBlock2D",), up_block_types=("CrossAttnUpBlock2D",), layers_per_block=2,
+            cross_attention_dim=WIDTH, attention_head_dim=4, norm_num_groups=32)
+        return Starter(tokenizer, text, unet, load_autoencoder(vae), source and f"{source}/{HEAD}")
 
     def tokens(self, prompts):
         return self.tokenizer(
@@ -79,6 +106,16 @@ class Starter:
 
     def encode(self, prompts):
         return self.text(self.tokens(prompts))[0]
+
+    def sketch(self, states):
+        """The plain arrangements that the text encoder's states tell: (count, variants * patches, channels)."""
+        return self.head(states[:, WORDS:])
+
+    def partial_states(self, prompts, variants):
+        """The states of some of the variants, as if there were no others: (count, variants * patches, width)."""
+        positions = torch.cat([torch.arange(WORDS), *(
+            WORDS + variant * PATCHES ** 2 + torch.arange(PATCHES ** 2) for variant in variants)])
+        return self.text(self.tokens(prompts)[:, positions], position_ids=positions[None])[0][:, WORDS:]
 
     @torch.no_grad()
     def latents(self, prompts, noise, steps=4, guidance=1.0):
@@ -101,16 +138,9 @@ class Starter:
     @torch.no_grad()
     def decode(self, latents):
         """8-bit images, but as floating-point numbers: (count, height, width, 3)."""
-        made = [self.vae.decode(part / self.vae.config.scaling_factor).sample.clamp(-1, 1) for part in latents.split(20)]
+        fine = functional.pixel_shuffle(latents, 2) if latents.shape[1] == 4 * self.vae.config.latent_channels else latents
+        made = [self.vae.decode(part / self.vae.config.scaling_factor).sample.clamp(-1, 1) for part in fine.split(20)]
         return ((torch.cat(made) + 1) * 127.5).round().permute(0, 2, 3, 1).numpy()
-
-    @torch.no_grad()
-    def encode_pictures(self, pictures):
-        """Scaled latents of (count, height, width, 3) 8-bit images."""
-        made = [
-            self.vae.encode(torch.from_numpy(part).permute(0, 3, 1, 2).float() / 127.5 - 1).latents
-            for part in [pictures[start:start + 20] for start in range(0, len(pictures), 20)]]
-        return torch.cat(made) * self.vae.config.scaling_factor
 
 
 def export(starter, folder, card):
@@ -124,6 +154,8 @@ def export(starter, folder, card):
     (new / "tokenizer").mkdir()
     for name in ("vocab.json", "merges.txt", "tokenizer_config.json", "special_tokens_map.json"):
         (new / "tokenizer" / name).write_bytes((source / name).read_bytes())
+    settings = json.loads((new / "tokenizer" / "tokenizer_config.json").read_text())
+    (new / "tokenizer" / "tokenizer_config.json").write_text(json.dumps({**settings, "model_max_length": starter.length}, indent=1))
     for name, part in (("text_encoder", starter.text), ("unet", starter.unet), ("vae", starter.vae)):
         copy = type(part).from_config(part.config) if name != "text_encoder" else type(part)(part.config)
         copy.load_state_dict(part.state_dict())
@@ -132,8 +164,10 @@ def export(starter, folder, card):
         config.pop("_name_or_path", None)  # a place on this machine
         (new / name / "config.json").write_text(json.dumps(config, indent=2) + "\n")
     FlowMatchEulerDiscreteScheduler(num_train_timesteps=1000, shift=1.0).save_pretrained(new / "scheduler")
-    (new / "model_index.json").write_text(json.dumps(PIPELINE, indent=1))
+    index = {**PIPELINE, "vae": ["diffusers", type(starter.vae).__name__]}
+    (new / "model_index.json").write_text(json.dumps(index, indent=1))
     (new / "README.md").write_text(card)
+    save_file({name: value.detach().clone() for name, value in starter.head.state_dict().items()}, new / HEAD)
     for file in new.rglob("*.safetensors"):
         file.chmod(0o644)
     if folder.exists():
@@ -144,10 +178,10 @@ def export(starter, folder, card):
 
 def train_tokenizer(folder, glyphs):
     """CLIP's byte-level pair encoding, learned from the names and the backgrounds."""
-    captions = []
-    for name in (name for glyph in glyphs for name in glyph.names + glyph.keywords):
-        captions += [name, "a " + name]
-        captions += [text for color in COLORS for text in (f"{name} on a {color} background", f"{name} on {color}")]
+    rng, others = random.Random(1), data.other_names(glyphs)[1]
+    names = [name for glyph in glyphs for name in glyph.names + glyph.keywords]
+    phrases = [name for name in names for _ in range(6)] + [captions.plural(name) for name in names for _ in range(3)]
+    phrases += [captions.caption(scenes.scene(len(glyphs), rng), glyphs, others, rng, typing=False) for _ in range(20000)]
     tokenizer = Tokenizer(models.BPE(continuing_subword_prefix="", end_of_word_suffix="</w>"))
     tokenizer.normalizer = normalizers.Sequence(
         [normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Lowercase()])
@@ -156,7 +190,7 @@ def train_tokenizer(folder, glyphs):
         pre_tokenizers.Split(Regex(words), behavior="removed", invert=True),
         pre_tokenizers.ByteLevel(add_prefix_space=False)])
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    tokenizer.train_from_iterator(captions, trainers.BpeTrainer(
+    tokenizer.train_from_iterator(phrases, trainers.BpeTrainer(
         vocab_size=ENTRIES, end_of_word_suffix="</w>", initial_alphabet=alphabet, show_progress=False))
     merges = json.loads(tokenizer.to_str())["model"]["merges"]
     merges = [merge if isinstance(merge, str) else " ".join(merge) for merge in merges]

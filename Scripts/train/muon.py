@@ -5,6 +5,7 @@ learning rate suits Muon and AdamW alike.
 """
 
 import torch
+import torch.distributed as distributed
 
 
 def orthogonal(matrices, steps):
@@ -20,7 +21,8 @@ def orthogonal(matrices, steps):
 
 
 class Muon(torch.optim.Optimizer):
-    def __init__(self, parameters, lr=1e-3, momentum=0.95, weight_decay=0.01, steps=5):
+    def __init__(self, parameters, lr=1e-3, momentum=0.95, weight_decay=0.01, steps=5, team=None):
+        self.team = team  # whose processes share the work
         super().__init__(parameters, dict(lr=lr, momentum=momentum, weight_decay=weight_decay, steps=steps))
 
     @torch.no_grad()
@@ -37,8 +39,33 @@ class Muon(torch.optim.Optimizer):
                 update = parameter.grad.lerp(state["momentum"], group["momentum"]).flatten(1)
                 by_shape.setdefault(tuple(update.shape), []).append((parameter, update))
             for (rows, columns), pairs in by_shape.items():
-                updates = orthogonal(torch.stack([update for _, update in pairs]), group["steps"])
+                updates = self.shared(torch.stack([update for _, update in pairs]), group["steps"])
                 scale = 0.2 * max(rows, columns) ** 0.5
                 for (parameter, _), update in zip(pairs, updates):
                     parameter.mul_(1 - group["lr"] * group["weight_decay"])
                     parameter.add_(update.view_as(parameter), alpha=-group["lr"] * scale)
+
+    def shared(self, updates, steps):
+        """Each process makes some of the matrices orthogonal; a single one or a small one each makes itself."""
+        team = self.team
+        if team is None or team.size == 1 or len(updates) < 2 or updates[0].numel() < 20000:
+            return orthogonal(updates, steps)
+        places = [len(updates) * rank // team.size for rank in range(team.size + 1)]
+        own = slice(places[team.rank], places[team.rank + 1])
+        made = torch.zeros_like(updates)
+        made[own] = orthogonal(updates[own], steps)
+        distributed.all_reduce(made)
+        return made
+
+
+def make_optimizers(parameters, inside, rate, team, decay=0.01):
+    """AdamW for parameters, but Muon for those `inside`."""
+    rest = [parameter for parameter in parameters if not any(parameter is other for other in inside)]
+    return [torch.optim.AdamW(rest, lr=rate, betas=(0.9, 0.98), weight_decay=0.0), Muon(inside, lr=rate, weight_decay=decay, team=team)]
+
+
+def set_rate(optimizers, rate):
+    """Sets the learning rate; groups with a share get that share of it."""
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group["lr"] = rate * group.get("share", 1.0)

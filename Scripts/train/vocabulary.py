@@ -8,7 +8,9 @@ Needs what `glyphs.py` needs (README.md). One line per glyph: its name, then its
 import json
 import sys
 
+import captions
 import glyphs as data
+import scenes
 
 # Words without an image of their own. A prompt may contain them; the model was not trained to draw them.
 FUNCTION_WORDS = (
@@ -18,14 +20,26 @@ FUNCTION_WORDS = (
 
 
 def vocabulary(glyphs):
-    subjects = [list(dict.fromkeys(glyph.names + glyph.keywords)) for glyph in glyphs]
+    taken, subjects = {name for glyph in glyphs for name in glyph.names + glyph.keywords}, []
+    for glyph in glyphs:
+        names = list(dict.fromkeys(glyph.names + glyph.keywords))
+        plurals = [captions.plural(name) for name in names]
+        subjects.append(names + [name for name in dict.fromkeys(plurals) if name not in taken])
+        taken.update(plurals)
     assert len({subject[0] for subject in subjects}) == len(subjects), "two glyphs have the same name"
-    fillers = {word for filler in data.FILLERS for word in filler.format("").split()}
+    phrases = [*captions.FILLERS, *(word for words in scenes.SIZE_WORDS.values() for word in words),
+               *(word for words in scenes.PLACE_WORDS.values() for word in words),
+               *(word for words in scenes.COUNTS.values() for word in words),
+               *(word for words in scenes.RELATIONS.values() for word in words),
+               *(word for words in scenes.SCENE_WORDS.values() for word in words),
+               *(word for words in scenes.STYLE_WORDS.values() for word in words),
+               "upside down turned standing on its head", "the one my", "grey stripes dots striped dotted with front"]
+    known = {word for phrase in phrases for word in data.plain(phrase.replace("{a}", "").replace("{b}", "").replace("{}", "")).split()}
     return {
         "template": "{subject} on a {background} background",
-        "sizes": ["64x64"],
-        "backgrounds": data.COLOR_NAMES,
-        "ignored": sorted(fillers | set(FUNCTION_WORDS) | {"background"}),
+        "sizes": [f"{scenes.SIDE}x{scenes.SIDE}"],
+        "backgrounds": data.COLOR_NAMES + list(scenes.SCENE_WORDS),
+        "ignored": sorted(known | set(FUNCTION_WORDS) | {"background"}),
         "subjects": subjects,
     }
 
