@@ -32,6 +32,11 @@ public protocol Backend: Sendable {
   /// - Throws: `runtimeMissing`, or `deviceUnavailable` where the device does not answer.
   func details(of device: Device) throws(EngineError) -> DeviceDetails
 
+  /// The precision in which a device computes fastest, by its own capabilities.
+  ///
+  /// - Throws: `runtimeMissing`, or `deviceUnavailable` where the device does not answer.
+  func fastestPrecision(of device: Device) throws(EngineError) -> PrecisionFinding
+
   /// The runtime's release and file.
   ///
   /// - Throws: `runtimeMissing` or `runtimeUnsupported`, with what is missing and the remedy.

@@ -22,6 +22,11 @@ extension Backend {
   /// Nothing.
   public func details(of device: Device) throws(EngineError) -> DeviceDetails { DeviceDetails() }
 
+  /// float32, which every device computes.
+  public func fastestPrecision(of device: Device) throws(EngineError) -> PrecisionFinding {
+    PrecisionFinding(.float32, reason: "\(name) states no other precision")
+  }
+
   /// Its name.
   public func runtimeDescription() throws(EngineError) -> String { name }
 }

@@ -48,7 +48,7 @@ public struct EngineCache: Sendable {
       if let caches = environment["XDG_CACHE_HOME"], caches.hasPrefix("/") {
         return "\(caches)/streamflow"
       }
-      return FileManager.default.homeDirectoryForCurrentUser.appending(path: ".cache/streamflow")
+      return URL(filePath: NSHomeDirectory()).appending(path: ".cache/streamflow")
         .path
     #endif
   }

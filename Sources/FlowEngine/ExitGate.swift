@@ -45,7 +45,10 @@ package final class ExitGate: Sendable {
   package var registrationCount: Int { registrations.withLock { $0 } }
 
   /// Admits no further work, and waits until all work inside has ended.
-  func close() {
+  ///
+  /// A program calls it last before it ends: during the first compilation of a kind of graph, the runtime
+  /// creates objects after the handlers of ``closeAtExit()`` were registered, which `exit` destroys first.
+  package func close() {
     let isOccupied = state.withLock { state in
       state.isClosed = true
       return state.insideCount > 0

@@ -50,7 +50,7 @@ public enum AtomicFile {
     }
     switch errno {
     case EEXIST: return false
-    case EPERM, ENOTSUP, ENOSYS, EMLINK:
+    case EPERM, ENOTSUP, EOPNOTSUPP, ENOSYS, EMLINK:
       // For file systems without hard links: check, then rename.
       guard unsafe access(path, F_OK) != 0 else { return false }
       guard unsafe rename(temporary, path) == 0 else { throw failure(path) }

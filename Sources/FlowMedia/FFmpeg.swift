@@ -69,6 +69,22 @@ public struct FFmpeg: Hashable, Sendable {
     }
   }
 
+  /// The version that it states, such as `7.1.1`.
+  ///
+  /// - Throws: `ffmpegMissing` if it cannot be run.
+  public func version() async throws -> String {
+    let words = try await output(of: path, arguments: ["-version"]).split(separator: " ")
+    return words.count > 2 ? String(words[2]) : "of an unknown version"
+  }
+
+  /// The encoders of video that this ffmpeg has, among the given names.
+  ///
+  /// - Throws: `ffmpegMissing` if it cannot be run.
+  public func videoEncoders(among names: [String]) async throws -> [String] {
+    let found = Set(try await encoders(ofKind: "V"))
+    return names.filter(found.contains)
+  }
+
   /// Whether this ffmpeg can convert high dynamic range (HLG, PQ) to BT.709.
   public func canToneMap() async throws -> Bool {
     let output = try await output(of: path, arguments: ["-hide_banner", "-filters"])

@@ -1,3 +1,5 @@
+internal import FlowCore
+
 /// The scans of a JPEG file, counted without decoding anything.
 ///
 /// Each scan of a progressive file is a pass over all pixels, and may have only a few bytes: a file

@@ -31,6 +31,10 @@ struct ProbeReport: Decodable {
 
   struct Format: Decodable {
     var duration: String?
+    var tags: [String: String]?
+
+    /// The file's comment; Matroska's names are in capitals.
+    var comment: String? { tags?.first { $0.key.lowercased() == "comment" }?.value }
   }
 
   struct Stream: Decodable {

@@ -22,6 +22,8 @@ public struct VideoInformation: Hashable, Sendable {
   public var audioCodecs: [String]
   /// ffmpeg's names of the codecs of the subtitles.
   public var subtitleCodecs: [String] = []
+  /// The file's comment, if it has one.
+  public var comment: String? = nil
   /// Whether pixels have an alpha channel.
   public var hasAlpha = false
   /// The decoder that reads the alpha channel, if ffmpeg's default decoder does not.

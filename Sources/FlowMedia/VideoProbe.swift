@@ -30,7 +30,7 @@ public struct VideoProbe: Sendable {
       codec: stream.codec ?? "unknown", pixelFormat: stream.pixelFormat, color: stream.color,
       audioCodecs: report.tracks.filter { $0.kind == .audio }.map(\.codec),
       subtitleCodecs: report.tracks.filter { $0.kind == .subtitles }.map(\.codec),
-      hasAlpha: stream.hasAlpha, alphaDecoder: stream.alphaDecoder)
+      comment: report.format?.comment, hasAlpha: stream.hasAlpha, alphaDecoder: stream.alphaDecoder)
   }
 
   /// The tracks of a source besides its video; the source need not have video.

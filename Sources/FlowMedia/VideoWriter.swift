@@ -124,7 +124,11 @@ public struct VideoWriter: Sendable {
     if !tracks.inputArguments.isEmpty, options.startTime > .zero, container.holdsFrameTimes {
       arguments += ["-itsoffset", "-\(options.startTime.decimalSeconds)"]
     }
-    arguments += tracks.inputArguments + tracks.outputArguments + encoding.arguments
+    arguments += tracks.inputArguments + tracks.outputArguments
+    if container.holdsChapters, let comment = options.comment {
+      arguments += ["-metadata", "comment=\(comment)"]
+    }
+    arguments += encoding.arguments
     // MP4 would hide everything before time 0, so all tracks are shifted.
     if options.startTime > .zero, container == .mp4 || container == .mov {
       arguments += ["-avoid_negative_ts", "make_zero"]
@@ -185,6 +189,10 @@ public struct VideoWriterOptions: Sendable {
   ///
   /// Nil leaves frames unscaled.
   public var outputSize: PixelSize?
+  /// The file's comment, where the container holds metadata (mp4, mov, mkv, webm).
+  ///
+  /// It replaces the comment of the tracks' file; nil keeps it.
+  public var comment: String?
   /// Log level and receiver of ffmpeg's messages.
   public var logging: FFmpegLogging?
 

@@ -39,9 +39,14 @@ package protocol ModelFamily: Sendable {
   func imageTokenCount(latentPixels: Int) -> Int
   /// The family's own shift of flow matching, if it replaces the one of the scheduler's file.
   func timeShift(stepCount: Int, imageTokenCount: Int) -> TimeShift?
-  /// Whether the network reads a mask and the latents of the masked image: the input
-  /// ``maskedImageInput``, `[rows, 1 + channels, height, width]`.
-  var readsMaskedImage: Bool { get }
+  /// How the network reads a mask and the latents of the masked image, in the input
+  /// ``maskedImageInput``; nil if it does not.
+  var maskedImage: MaskedImageLayout? { get }
+  /// How the network reads reference images, in the inputs ``referenceInput(_:)``, `[rows, channels,
+  /// height, width]`; nil if it reads none.
+  var references: ReferenceReading? { get }
+  /// The number of the network's layers that skip-layer guidance may leave out; 0 if it may not.
+  var skippableLayerCount: Int { get }
   /// Whether the network reads the guidance scale itself.
   var readsGuidanceScale: Bool { get }
   /// Whether an absent negative prompt is a conditioning of zeros instead of an encoded empty text.
@@ -112,10 +117,19 @@ extension ModelFamily {
   package var spacing: FlowMatchingSchedule.Spacing { .diffusers }
   package func imageTokenCount(latentPixels: Int) -> Int { latentPixels / 4 }
   package var variant: String? { nil }
-  package var readsMaskedImage: Bool { false }
+  package var maskedImage: MaskedImageLayout? { nil }
+  /// Whether the network reads a mask and the latents of the masked image.
+  package var readsMaskedImage: Bool { maskedImage != nil }
   /// The input of networks that read a masked image: the mask, 1 where the image is repainted, and
-  /// the latents of the image without that part.
+  /// the latents of the image without that part (``MaskedImageLayout``).
   package var maskedImageInput: PortName { "masked_image" }
+  package var references: ReferenceReading? { nil }
+  package var skippableLayerCount: Int { 0 }
+  /// The input that says which rows leave layers out, `[rows]`, 1 or 0; see
+  /// ``BatchShape/skippableLayers``.
+  package var skipInput: PortName { "skip" }
+  /// The input of the latents of a reference image, numbered from 0.
+  package func referenceInput(_ index: Int) -> PortName { PortName("reference\(index)") }
   package func layerParts(ofOriginal name: String) -> LayerParts? {
     layerName(ofOriginal: name).map { LayerParts($0) }
   }
@@ -143,6 +157,14 @@ package enum ModelFamilies {
   }
 }
 
+/// The channels of a masked image, `[rows, channels, height, width]`.
+package enum MaskedImageLayout: Sendable {
+  /// One channel of the mask in latent pixels, followed by the latents.
+  case cells
+  /// The latents, followed by the mask of each latent pixel's pixels, row by row.
+  case pixels
+}
+
 /// The shapes of one network.
 package struct BatchShape: Hashable, Sendable {
   /// The batch rows.
@@ -153,12 +175,22 @@ package struct BatchShape: Hashable, Sendable {
   package let width: Int
   /// The tokens of a conditioning's text.
   package let tokens: Int
+  /// The latents of the reference images, which are the same sizes in every row.
+  package let references: [LatentSize]
+  /// The layers that rows leave out where the input ``ModelFamily/skipInput`` is 1; without any, the
+  /// network has no such input.
+  package let skippableLayers: Set<Int>
 
-  package init(rows: Int, height: Int, width: Int, tokens: Int) {
+  package init(
+    rows: Int, height: Int, width: Int, tokens: Int, references: [LatentSize] = [],
+    skippableLayers: Set<Int> = []
+  ) {
     self.rows = rows
     self.height = height
     self.width = width
     self.tokens = tokens
+    self.references = references
+    self.skippableLayers = skippableLayers
   }
 }
 

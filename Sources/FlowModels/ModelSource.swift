@@ -21,4 +21,8 @@ package struct LoadOptions {
   var autoencoder = AutoencoderChoice.automatic
   /// The variant in the weights' file names, such as `fp16`.
   var variant: String?
+  /// The file of the network, if it is not the model's own.
+  var network: ComponentFile?
+  /// The files of text encoders that are not the model's own.
+  var textEncoders: [TextEncoderFile] = []
 }

@@ -71,7 +71,8 @@ final class NATSLibrary: Sendable {
   static func candidates(environment: [String: String]) -> [String] {
     if let file = environment["STREAMFLOW_NATS"], !file.isEmpty { return [file] }
     #if canImport(Darwin)
-      return ["libnats.dylib", "/opt/homebrew/lib/libnats.dylib", "/usr/local/lib/libnats.dylib"]
+      // No bare name: the loader would also look in the working directory, which others may write to.
+      return ["/opt/homebrew/lib/libnats.dylib", "/usr/local/lib/libnats.dylib"]
     #else
       // The name without a number belongs to the development package; the run-time package names
       // the minor release.

@@ -1,4 +1,4 @@
-internal import Crypto
+internal import FlowDigest
 internal import Foundation
 
 /// The seed of an nkey user: an Ed25519 key in NATS's spelling (base32, a prefix, CRC-16/XMODEM).
@@ -30,7 +30,11 @@ struct NKeySeed {
     }
     let text = String(decoding: contents, as: UTF8.self)
     let line = text.split(whereSeparator: \.isWhitespace).first { $0.hasPrefix("S") } ?? ""
-    guard let key = Self.publicKey(ofSeed: String(line)) else {
+    let derived: String?
+    do { derived = try Self.publicKey(ofSeed: String(line)) } catch {
+      throw NATSError(.settingInvalid, "cannot read the key in '\(file)': \(error.description)")
+    }
+    guard let key = derived else {
       throw NATSError(
         .settingInvalid,
         "'\(file)' holds no seed of an nkey user (a line that begins with SU, as `nk -gen user` "
@@ -40,14 +44,16 @@ struct NKeySeed {
   }
 
   /// The public key of a seed; nil where it is none of a user's.
-  static func publicKey(ofSeed text: String) -> String? {
+  ///
+  /// - Throws: `DigestError` where the system has no library for keys.
+  static func publicKey(ofSeed text: String) throws(DigestError) -> String? {
     guard text.utf8.count == 58, let bytes = decoded(text), bytes.count == 36 else { return nil }
     let content = Array(bytes[..<34])
     guard checksum(content) == UInt16(bytes[34]) | UInt16(bytes[35]) << 8,
       content[0] & 0xf8 == seed, (content[0] & 7) << 5 | (content[1] & 0xf8) >> 3 == user,
-      let key = try? Curve25519.Signing.PrivateKey(rawRepresentation: content[2...])
+      let key = try Ed25519.publicKey(seed: Array(content[2...]))
     else { return nil }
-    return encoded([user] + Array(key.publicKey.rawRepresentation))
+    return encoded([user] + key)
   }
 
   private static func decoded(_ text: String) -> [UInt8]? {

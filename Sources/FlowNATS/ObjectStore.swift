@@ -1,4 +1,4 @@
-internal import Crypto
+internal import FlowDigest
 internal import Foundation
 
 /// Files in a stream, in the layout that NATS's own clients read and write: chunks under a subject of
@@ -55,8 +55,8 @@ public struct ObjectStore: Sendable {
     Data(bytes).base64EncodedString().replacing("+", with: "-").replacing("/", with: "_")
   }
 
-  private static func digest(_ bytes: [UInt8]) -> String {
-    "SHA-256=\(base64(SHA256.hash(data: bytes)))"
+  private static func digest(_ bytes: [UInt8]) throws -> String {
+    "SHA-256=\(base64(try MessageDigest.sha256(of: bytes).bytes))"
   }
 
   /// Stores a file, in place of one of that name.
@@ -75,7 +75,7 @@ public struct ObjectStore: Sendable {
       }
       let record = Record(
         name: name, bucket: bucket, nuid: id, size: bytes.count, chunks: count,
-        digest: Self.digest(bytes), options: Record.Options(max_chunk_size: chunkByteCount))
+        digest: try Self.digest(bytes), options: Record.Options(max_chunk_size: chunkByteCount))
       try await stream.publish(
         NATSMessage(
           recordSubject(name), headers: ["Nats-Rollup": "sub"],
@@ -132,7 +132,7 @@ public struct ObjectStore: Sendable {
         "'\(name)' in '\(bucket)' is cut short: \(bytes.count) bytes of \(record.size)")
     }
     if let digest = record.digest {
-      let actual = Self.digest(bytes)
+      let actual = try Self.digest(bytes)
       guard actual == digest else {
         throw NATSError(
           .damaged,

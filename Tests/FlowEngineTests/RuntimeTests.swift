@@ -15,7 +15,7 @@ import Testing
   func found() throws {
     let runtime = try OpenVINORuntime.shared()
     #expect(runtime.version.hasPrefix("2026.4"))
-    #expect(runtime.devices.contains("CPU"))
+    #expect(try runtime.devices().contains("CPU"))
     #expect(try !runtime.property("FULL_DEVICE_NAME", of: "CPU").isEmpty)
   }
 

@@ -163,7 +163,7 @@ import Testing
   @Test("A model of another family is refused, and a model of other widths")
   func families() throws {
     let folder = Bundle.module.fixture("controlnet-sd15")
-    let starter = try Checkpoint.starter()
+    let starter = try Checkpoint.starter64()
     let error = #expect(throws: ModelError.self) {
       try ControlNet.open(
         path: folder, name: "adapter0", for: starter.family, factor: starter.autoencoder.factor)

@@ -200,9 +200,9 @@ import Testing
     let kontext = try Checkpoint(folder: copy)
     #expect(kontext.scheduleFinding.reason.hasPrefix("FLUX.1 Kontext"))
     #expect(kontext.defaults().stepCount == 28)
-    try index("FluxFillPipeline")
+    try index("FluxControlPipeline")
     let error = #expect(throws: ModelError.self) { try Checkpoint(folder: copy) }
-    #expect(error?.message.contains("FluxFillPipeline") == true)
+    #expect(error?.message.contains("FluxControlPipeline") == true)
   }
 
   @Test("Text encoders of another model are refused with both widths")

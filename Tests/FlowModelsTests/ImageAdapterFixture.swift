@@ -83,7 +83,7 @@ struct AdaptedNetwork {
   @Test("T2I- and IP-Adapters are refused for models of other families and other sizes")
   func families() throws {
     let models = [
-      (try Checkpoint.starter().family, "it is for another kind of model"),
+      (try Checkpoint.starter64().family, "it is for another kind of model"),
       (
         try Checkpoint(folder: Bundle.module.fixture("pipelines/flux")).family,
         "are supported for Stable Diffusion 1, 2 and XL, not for this model"

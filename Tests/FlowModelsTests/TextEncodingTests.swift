@@ -28,7 +28,7 @@ import Testing
     let folder = try folder(encoder: "t5", tokenizer: "t5")
     return try T5TextEncoding.open(
       folder: folder.path, name: "text_encoder", tokenizer: "tokenizer", tokenCount: tokenCount,
-      variant: nil)
+      LoadOptions())
   }
 
   @Test("T5 reads one chunk, padded with 0 after the end token, in which nothing is weighed")
@@ -76,7 +76,7 @@ import Testing
   ) throws -> (Qwen3TextEncoding, WeightStore) {
     let folder = try folder(encoder: "qwen3", tokenizer: "qwen")
     return try Qwen3TextEncoding.open(
-      folder: folder.path, template: .qwen3, states: states, tokenCount: tokenCount, variant: nil)
+      folder: folder.path, template: .qwen3, states: states, tokenCount: tokenCount, LoadOptions())
   }
 
   @Test("Qwen3 reads one message, padded after its end, and a mask of its tokens")

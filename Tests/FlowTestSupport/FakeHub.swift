@@ -1,4 +1,5 @@
-internal import Crypto
+internal import FlowCore
+internal import FlowDigest
 internal import Foundation
 internal import Synchronization
 
@@ -18,10 +19,13 @@ public final class FakeHub: Sendable {
     /// Creates a file.
     public init(_ path: String, _ contents: [UInt8], isLarge: Bool = true) {
       (self.path, self.contents, self.isLarge) = (path, contents, isLarge)
-      let git = Array("blob \(contents.count)\0".utf8) + contents
-      let bytes =
-        isLarge ? Array(SHA256.hash(data: contents)) : Array(Insecure.SHA1.hash(data: git))
-      digest = bytes.map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
+      let header = isLarge ? "" : "blob \(contents.count)\0"
+      guard var digest = try? MessageDigest(isLarge ? .sha256 : .sha1) else {
+        // A fixture of tests: without digests no test of the hub means anything.
+        fatalError("the tests need libcrypto")
+      }
+      digest.update(ContiguousArray(Array(header.utf8) + contents).span)
+      self.digest = digest.digits
     }
 
     /// Creates a small file of text.

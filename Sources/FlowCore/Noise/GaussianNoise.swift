@@ -40,7 +40,8 @@ public struct GaussianNoise: Sendable {
   /// Creates noise interpolated between two generators.
   ///
   /// Each draw is a spherical interpolation of the two (``ArcMix``), which preserves the variance:
-  /// halfway along a straight line, noise would be too weak by a third, and images dull.
+  /// halfway along a straight line, noise would be too weak by a third, and images dull. Each column
+  /// of a channel is interpolated separately, as in AUTOMATIC1111's web UI.
   ///
   /// - Parameters:
   ///   - first: the result for a fraction of 0.
@@ -66,10 +67,7 @@ public struct GaussianNoise: Sendable {
     case .mix(var first, var second, let fraction):
       let (one, other) = (first.latents(shape: shape), second.latents(shape: shape))
       state = .mix(first, second, fraction: fraction)
-      let mix = ArcMix(from: one.scalars.span, to: other.scalars.span, fraction: fraction)
-      return Latents(
-        shape: shape,
-        scalars: one.scalars.indices.map { mix(one.scalars[$0], other.scalars[$0]) })
+      return one.mixed(with: other, fraction: fraction)
     }
   }
 

@@ -68,6 +68,8 @@ extension StepPlan {
       case unconditional
       /// The conditioning of the prompt that describes the input image.
       case source
+      /// The conditioning of the prompt, for the network without some of its layers.
+      case skipping
     }
 
     /// The conditioning.

@@ -52,6 +52,7 @@ extension Trajectory {
       case .conditional: prompted
       case .unconditional: unprompted
       case .source: sourcePrompted
+      case .skipping: skipping
       }
     guard let found else { preconditionFailure("checked when the trajectory was made") }
     return found
@@ -84,6 +85,7 @@ extension Trajectory {
       (prompted, unprompted, sourcePrompted) = (
         next.prompted, next.unprompted, next.sourcePrompted
       )
+      skipping = next.skipping
       changes.removeFirst()
     }
   }

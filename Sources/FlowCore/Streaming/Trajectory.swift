@@ -24,6 +24,7 @@ public struct Trajectory<Conditioning: Sendable>: Sendable {
   var prompted: Conditioning
   var unprompted: Conditioning?
   var sourcePrompted: Conditioning?
+  var skipping: Conditioning?
   /// The conditionings of later stages, in order.
   var changes: ArraySlice<ConditioningChange<Conditioning>> = []
   let keepsEstimate: Bool
@@ -48,6 +49,8 @@ public struct Trajectory<Conditioning: Sendable>: Sendable {
   ///     guidance need it.
   ///   - sourcePrompted: the conditioning of the prompt that describes the input image, for plans
   ///     that read it.
+  ///   - skipping: the conditioning of the prompt for the network without some of its layers, for plans
+  ///     that read it.
   ///   - reference: the clean latents of the input image: the start, with as much noise mixed in as
   ///     the plan says; the unconditional prediction of `selfNegative` guidance; and the source of
   ///     plans that read one. Without it the trajectory starts from pure noise.
@@ -55,6 +58,7 @@ public struct Trajectory<Conditioning: Sendable>: Sendable {
   ///     `[1, height, width]`. After each step the preserved part is set to the reference, with the
   ///     initial noise at the level of the next step.
   ///   - initial: the first sample, such as the end of an inversion, instead of the plan's start.
+  ///   - firstNoise: the first draw, if it is not the generator's own: a part of a larger image's.
   ///   - noise: the generator; the first draw is the first sample, later ones are for plans that
   ///     add fresh noise.
   ///   - laterNoise: the generator of the later draws, if another draw came after the first sample;
@@ -66,8 +70,9 @@ public struct Trajectory<Conditioning: Sendable>: Sendable {
   public init(
     id: Int, plan: StepPlan, guidance: Guidance = .none, prompted: Conditioning,
     unprompted: Conditioning? = nil, sourcePrompted: Conditioning? = nil,
-    reference: Latents? = nil, mask: Latents? = nil, initial: Latents? = nil,
-    noise: GaussianNoise, laterNoise: GaussianNoise? = nil, shape: Shape,
+    skipping: Conditioning? = nil, reference: Latents? = nil, mask: Latents? = nil,
+    initial: Latents? = nil, firstNoise: Latents? = nil, noise: GaussianNoise,
+    laterNoise: GaussianNoise? = nil, shape: Shape,
     keepsEstimate: Bool = false
   ) {
     precondition(
@@ -80,6 +85,9 @@ public struct Trajectory<Conditioning: Sendable>: Sendable {
     precondition(
       !plan.roles.contains(.source) || sourcePrompted != nil,
       "the plan reads the conditioning of the input image")
+    precondition(
+      !plan.roles.contains(.skipping) || skipping != nil,
+      "the plan reads the conditioning of skipped layers")
     precondition(!plan.readsSource || reference != nil, "the plan reads the input image")
     if let mask {
       precondition(plan.takesMask && reference != nil, "a mask needs a reference and a plan for it")
@@ -95,13 +103,20 @@ public struct Trajectory<Conditioning: Sendable>: Sendable {
     self.prompted = prompted
     self.unprompted = unprompted
     self.sourcePrompted = sourcePrompted
+    self.skipping = skipping
     self.keepsEstimate = keepsEstimate
     source = plan.readsSource || mask != nil ? reference : nil
     self.mask = mask
     self.noise = noise
-    var sample = self.noise.latents(shape: shape)
+    var sample: Latents
+    if let firstNoise {
+      precondition(firstNoise.shape == shape, "noise of \(firstNoise.shape) for \(shape)")
+      sample = firstNoise
+    } else {
+      sample = self.noise.latents(shape: shape)
+    }
     if let laterNoise { self.noise = laterNoise }
-    firstNoise = keepsEstimate || plan.readsFirstNoise || mask != nil ? sample : nil
+    self.firstNoise = keepsEstimate || plan.readsFirstNoise || mask != nil ? sample : nil
     switch guidance {
     case .selfNegative: residual = ResidualGuidance(reference: reference, noise: sample)
     case .onetimeNegative: residual = ResidualGuidance(reference: nil, noise: sample)
@@ -153,15 +168,19 @@ public struct ConditioningChange<Conditioning: Sendable>: Sendable {
   public let unprompted: Conditioning?
   /// The conditioning of the prompt that describes the input image, where there was one.
   public let sourcePrompted: Conditioning?
+  /// The conditioning of the prompt for the network without some of its layers, where there was one.
+  public let skipping: Conditioning?
 
   /// Creates a change.
   public init(
-    stage: Int, prompted: Conditioning, unprompted: Conditioning?, sourcePrompted: Conditioning?
+    stage: Int, prompted: Conditioning, unprompted: Conditioning?, sourcePrompted: Conditioning?,
+    skipping: Conditioning? = nil
   ) {
     self.stage = stage
     self.prompted = prompted
     self.unprompted = unprompted
     self.sourcePrompted = sourcePrompted
+    self.skipping = skipping
   }
 }
 

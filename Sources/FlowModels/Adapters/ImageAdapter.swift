@@ -80,7 +80,8 @@ extension ImageAdapter {
     let known = presets.isEmpty ? "none" : presets.joined(separator: ", ")
     return ModelError(
       code: .requestInvalid,
-      message: "the adapter has no preset '\(preset)' of its scales; it has \(known)")
+      message: "the adapter has no preset '\(preset)' of its scales; it has \(known)",
+      settings: [.adapters])
   }
 }
 

@@ -34,7 +34,7 @@ package struct DecoderStage {
   }
 
   let name: String
-  let inputChannels: Int
+  package let inputChannels: Int
   package let outputChannels: Int
   /// The radius of input positions that affect an output position; nil if all of them do.
   package let margin: Int?
@@ -96,6 +96,17 @@ extension Autoencoder {
       FullAutoencoder(configuration: configuration, weights: weights).decoderStages
     }
   }
+
+  /// The decoder in stages without statistics of the whole image, so that a part of the latents
+  /// determines a part of the image; nil for a full autoencoder, whose normalizations make every
+  /// pixel depend on all latents.
+  package var localDecoderStages: [DecoderStage]? {
+    switch configuration.kind {
+    case .tiny(let configuration):
+      TinyAutoencoder(configuration: configuration, weights: weights).decoderBlockStages
+    case .full: nil
+    }
+  }
 }
 
 extension TinyAutoencoder {
@@ -116,6 +127,36 @@ extension TinyAutoencoder {
       stage.isLast = level == last
       return stage
     }
+  }
+}
+
+extension TinyAutoencoder {
+  /// The decoder, one stage per residual block: smaller margins than one stage per level, for tiles
+  /// of which only some are computed.
+  var decoderBlockStages: [DecoderStage] {
+    let channels = configuration.decoderChannels
+    let last = channels.count - 1
+    var stages: [DecoderStage] = []
+    for level in channels.indices {
+      let count = configuration.decoderBlocks[level]
+      for block in 0..<max(count, 1) {
+        let (isFirst, isEnd) = (block == 0, block >= count - 1)
+        let blocks = block..<min(block + 1, count)
+        let margin = (isFirst && level == 0 ? 1 : 0) + 3 * blocks.count + (isEnd ? 1 : 0)
+        var stage = DecoderStage(
+          name: "level\(level)_block\(block)",
+          inputChannels: !isFirst
+            ? channels[level] : level == 0 ? configuration.latentChannels : channels[level - 1],
+          outputChannels: isEnd && level == last ? 3 : channels[level], margin: margin
+        ) { inputs throws(GraphError) in
+          try decode(inputs.hidden, level: level, blocks: blocks)
+        }
+        stage.enlargement = isEnd && level < last ? 2 : 1
+        stage.isLast = isEnd && level == last
+        stages.append(stage)
+      }
+    }
+    return stages
   }
 }
 

@@ -88,25 +88,28 @@ package struct TinyAutoencoder {
 
   /// One level of the decoder; the first one reads latents, the last one outputs an image.
   func decode(_ input: Value, level: Int) throws(GraphError) -> Value {
+    try decode(input, level: level, blocks: 0..<configuration.decoderBlocks[level])
+  }
+
+  /// Some residual blocks of a level of the decoder, with what comes before its first block and after
+  /// its last one.
+  func decode(_ input: Value, level: Int, blocks: Range<Int>) throws(GraphError) -> Value {
     let layers = weights["decoder"]["layers"]
+    let count = configuration.decoderBlocks[level]
     // All layers are numbered, including the first activation and each upscaling.
-    var index = level == 0 ? 0 : 2 + configuration.decoderBlocks[..<level].reduce(0) { $0 + $1 + 2 }
-    func next() -> WeightScope {
-      defer { index += 1 }
-      return layers[index]
-    }
+    let first = 2 + configuration.decoderBlocks[..<level].reduce(0) { $0 + $1 + 2 }
     var hidden = input
-    if level == 0 {
+    if level == 0, blocks.lowerBound == 0 {
       let unscaled = try input * (1 / configuration.scalingFactor) + configuration.shiftFactor
-      hidden = try ((unscaled * (1 / 3)).tanh() * 3).convolution(next(), padding: 1).relu()
-      index += 1
+      hidden = try ((unscaled * (1 / 3)).tanh() * 3).convolution(layers[0], padding: 1).relu()
     }
-    for _ in 0..<configuration.decoderBlocks[level] { hidden = try block(hidden, next()) }
-    if level < configuration.decoderBlocks.count - 1 {
-      hidden = try hidden.upsampledNearest(height: hidden.shape[2] * 2, width: hidden.shape[3] * 2)
-      index += 1
+    for index in blocks { hidden = try block(hidden, layers[first + index]) }
+    guard blocks.upperBound == count else { return hidden }
+    guard level < configuration.decoderBlocks.count - 1 else {
+      return try hidden.convolution(layers[first + count], padding: 1)
     }
-    return try hidden.convolution(next(), padding: 1)
+    hidden = try hidden.upsampledNearest(height: hidden.shape[2] * 2, width: hidden.shape[3] * 2)
+    return try hidden.convolution(layers[first + count + 1], padding: 1)
   }
 
   private func block(_ input: Value, _ layer: WeightScope) throws(GraphError) -> Value {

@@ -4,7 +4,11 @@ internal import FlowGraph
 /// FLUX.1 schnell, dev and Kontext: a `FluxTransformer2DModel` that reads T5's hidden states in one
 /// sequence with the image, and CLIP's pooled text with the time.
 struct Flux: ModelFamily {
-  static let pipelines = ["FluxPipeline", "FluxKontextPipeline"]
+  static let pipelines = ["FluxPipeline", kontextPipeline, fillPipeline]
+  /// The pipeline of the variant that repaints masked parts.
+  static let fillPipeline = "FluxFillPipeline"
+  /// The pipeline of the variant that edits a reference image.
+  static let kontextPipeline = "FluxKontextPipeline"
 
   /// The configuration of `transformer/config.json`.
   let transformer: FluxTransformerConfiguration
@@ -12,15 +16,23 @@ struct Flux: ModelFamily {
   let clip: CLIPTextEncoding
   /// The text encoder of the hidden states.
   let t5: T5TextEncoding
+  /// ``kontext``, ``fill``, or nil for a model of texts alone.
+  let variant: String?
+
+  /// The variant that edits a reference image.
+  static let kontext = "kontext"
+  /// The variant that repaints masked parts.
+  static let fill = "fill"
 
   /// - Throws: `fileInvalid` if network and text encoders do not match.
   init(
     _ transformer: FluxTransformerConfiguration, clip: CLIPTextEncoding, t5: T5TextEncoding,
-    path: String
+    variant: String?, path: String
   ) throws(ModelError) {
     self.transformer = transformer
     self.clip = clip
     self.t5 = t5
+    self.variant = transformer.maskChannels > 0 ? Self.fill : variant
     func check(_ width: Int, of encoder: String, is read: Int, _ key: String) throws(ModelError) {
       guard width == read else {
         throw ModelError(
@@ -48,6 +60,8 @@ struct Flux: ModelFamily {
   var zeroesEmptyPrompt: Bool { false }
   var textWidth: Int { transformer.textWidth }
   var readsPooledText: Bool { true }
+  var maskedImage: MaskedImageLayout? { transformer.maskChannels > 0 ? .pixels : nil }
+  var references: ReferenceReading? { variant == Self.kontext ? .preferredSizes : nil }
 
   var latentSpace: LatentSpace {
     // 1024 pixels, which no file specifies.
@@ -81,7 +95,8 @@ struct Flux: ModelFamily {
     weights: WeightScope
   ) throws(GraphError) -> Graph {
     try FluxTransformer(configuration: transformer, weights: weights).graph(
-      shape, readsModulation: precomputed.contains(FluxTransformer.modulationInput),
+      shape, references: shape.references,
+      readsModulation: precomputed.contains(FluxTransformer.modulationInput),
       adapters: adapters)
   }
 

@@ -8,6 +8,9 @@ public struct FluxTransformerConfiguration: Equatable, Sendable {
   let headWidth: Int
   /// The channels of the latents; a token contains those of 2 x 2 latent pixels.
   let channels: Int
+  /// The channels of the mask that the network reads beside the latents of the masked image, one for
+  /// each pixel of a latent pixel (FLUX.1 Fill); 0 if it reads none.
+  let maskChannels: Int
   /// The width of a text's hidden states.
   let textWidth: Int
   /// The width of the pooled text.
@@ -42,8 +45,18 @@ public struct FluxTransformerConfiguration: Equatable, Sendable {
     guard inputs.isMultiple(of: area) else {
       throw file.unsupported("in_channels", expected: "a multiple of \(area)")
     }
-    try file.require("out_channels", isOneOf: [.integer(inputs)])
-    channels = inputs / area
+    let outputs = try file.integer("out_channels", default: inputs, in: 1...65536)
+    guard outputs.isMultiple(of: area) else {
+      throw file.unsupported("out_channels", expected: "a multiple of \(area)")
+    }
+    channels = outputs / area
+    maskChannels = inputs == outputs ? 0 : inputs / area - 2 * channels
+    guard inputs == outputs || maskChannels > 0 else {
+      throw file.unsupported(
+        "out_channels",
+        expected: "\(inputs), as in_channels, or less than half of it for a masked image (FLUX.1 "
+          + "Fill)")
+    }
     doubleBlockCount = try file.integer("num_layers", default: 19, in: 1...256)
     singleBlockCount = try file.integer("num_single_layers", default: 38, in: 0...256)
     headWidth = try file.integer("attention_head_dim", default: 128, in: 2...4096)

@@ -36,6 +36,16 @@ struct FluxFile {
     self.prefix = prefix
   }
 
+  /// The pipeline of the model: its weights have the names and shapes of every FLUX.1, so that
+  /// only the file's name tells that it was trained to edit.
+  ///
+  /// - Parameter transformer: its configuration, which tells whether it reads a masked image.
+  func pipelineName(_ transformer: FluxTransformerConfiguration) -> String {
+    guard transformer.maskChannels == 0 else { return Flux.fillPipeline }
+    return URL(filePath: path).lastPathComponent.lowercased().contains(Flux.kontext)
+      ? Flux.kontextPipeline : "FluxPipeline"
+  }
+
   private var folder: String { URL(filePath: path).deletingLastPathComponent().path }
 
   private func has(_ prefix: String) -> Bool {
@@ -76,12 +86,14 @@ struct FluxFile {
   }
 
   /// CLIP's text encoder.
-  func clip() throws -> (encoding: CLIPTextEncoding, weights: WeightStore) {
+  ///
+  /// - Parameter options: the choice of weights that are not in the file.
+  func clip(_ options: LoadOptions) throws -> (encoding: CLIPTextEncoding, weights: WeightStore) {
     guard has(Self.clip) else {
       guard ConfigurationFile.exists("\(folder)/text_encoder/config.json") else {
         throw missing("text encoder of CLIP (\(Self.clip)*)", "text_encoder and tokenizer")
       }
-      return try Flux.clip(folder: folder, variant: nil)
+      return try Flux.clip(folder: folder, options)
     }
     let weights = part(Self.clip)
       .renamed { $0.hasSuffix("position_ids") || $0 == "logit_scale" ? nil : $0 }
@@ -98,7 +110,7 @@ struct FluxFile {
 
   /// T5's encoder; its tokenizer is always in a folder.
   func t5(
-    _ transformer: FluxTransformerConfiguration
+    _ transformer: FluxTransformerConfiguration, _ options: LoadOptions
   ) throws -> (encoding: T5TextEncoding, weights: WeightStore) {
     guard ConfigurationFile.exists("\(folder)/tokenizer_2") else {
       throw missing("tokenizer of T5", "tokenizer_2 (and text_encoder_2)")
@@ -107,7 +119,7 @@ struct FluxFile {
       guard ConfigurationFile.exists("\(folder)/text_encoder_2/config.json") else {
         throw missing("text encoder T5 (\(Self.t5)*)", "text_encoder_2 and tokenizer_2")
       }
-      return try Flux.t5(folder: folder, transformer, variant: nil)
+      return try Flux.t5(folder: folder, transformer, options)
     }
     let own = part(Self.t5)
     let configuration = try T5Configuration(

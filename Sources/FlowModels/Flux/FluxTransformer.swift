@@ -19,7 +19,8 @@ struct FluxTransformer {
 
   /// Builds the network, with the output `output`, `[rows, channels, height, width]`.
   ///
-  /// It reads the latents `sample`, of the same shape, and those of the reference images; `hidden`,
+  /// It reads the latents `sample`, of the same shape, and those of the reference images;
+  /// `masked_image`, if the network reads one (``MaskedImageLayout/pixels``); `hidden`,
   /// the text's hidden states, `[rows, tokens, width]`; and `modulation`, or its inputs:
   /// `timestep`, which is a thousand times sigma, `pooled`, and `guidance`, the scale, if the
   /// network reads it.
@@ -40,6 +41,15 @@ struct FluxTransformer {
     let graph = Graph(name: readsModulation ? "\(name)_tables" : name)
     let latents = LatentSize(height: size.height, width: size.width)
     let sample = input("sample", rows: rows, latents, in: graph)
+    var image = sample
+    if configuration.maskChannels > 0 {
+      let masked = graph.input(
+        "masked_image",
+        shape: [
+          rows, configuration.channels + configuration.maskChannels, size.height, size.width,
+        ])
+      image = try .concatenated([sample, masked], axis: 1)
+    }
     let time = try modulation(rows: rows, isRead: readsModulation, in: graph)
     let hidden = graph.input("hidden", shape: [rows, size.tokens, configuration.textWidth])
     let references = references.enumerated().map { index, size in
@@ -47,7 +57,7 @@ struct FluxTransformer {
     }
     var hooks = try NetworkHooks(graph, rows: rows, adapters: adapters)
     let output = try callAsFunction(
-      sample, references: references, text: hidden, time, hooks: &hooks)
+      image, references: references, text: hidden, time, hooks: &hooks)
     try output.expect(sample.shape, of: "the network")
     graph.output(output, as: "output")
     return graph

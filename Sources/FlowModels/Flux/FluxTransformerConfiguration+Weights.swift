@@ -13,6 +13,7 @@ extension FluxTransformerConfiguration {
     let width = shapes.extent("x_embedder.weight", 0) ?? 0
     return [
       "in_channels": extent("x_embedder.weight", 1),
+      "out_channels": extent("proj_out.weight", 0),
       "num_layers": .integer(shapes.count(of: "transformer_blocks")),
       "num_single_layers": .integer(shapes.count(of: "single_transformer_blocks")),
       "attention_head_dim": .integer(headWidth),

@@ -47,6 +47,7 @@ struct Flux2: ModelFamily {
   var zeroesEmptyPrompt: Bool { false }
   var textWidth: Int { transformer.textWidth }
   var readsPooledText: Bool { false }
+  var references: ReferenceReading? { .cropped }
 
   var latentSpace: LatentSpace {
     // 1024 pixels, which no file specifies. A latent pixel is a patch of the autoencoder's latents.
@@ -89,7 +90,8 @@ struct Flux2: ModelFamily {
     weights: WeightScope
   ) throws(GraphError) -> Graph {
     try Flux2Transformer(configuration: transformer, weights: weights).graph(
-      shape, readsModulation: precomputed.contains(Flux2Transformer.modulationInput),
+      shape, references: shape.references,
+      readsModulation: precomputed.contains(Flux2Transformer.modulationInput),
       adapters: adapters)
   }
 
@@ -114,6 +116,8 @@ struct Flux2: ModelFamily {
   }
 
   func layerName(ofOriginal name: String) -> String? { nil }
+
+  func layerParts(ofOriginal name: String) -> LayerParts? { Flux2Names.layer(name) }
 
   /// The first and the last layers, and those that run once per timestep.
   func floatLayers(weights: WeightScope) throws(GraphError) -> Set<String> {

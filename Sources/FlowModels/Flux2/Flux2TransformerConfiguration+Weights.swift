@@ -1,6 +1,29 @@
+internal import FlowCore
 internal import FlowGraph
 
 extension Flux2TransformerConfiguration {
+  /// The configuration of a transformer, derived from the shapes of its weights.
+  ///
+  /// The shapes do not show how positions divide a head; the published values are used.
+  static func values(of shapes: [String: Shape]) -> [String: ConfigurationFile.Value] {
+    func extent(_ name: String, _ axis: Int) -> ConfigurationFile.Value {
+      .integer(shapes.extent(name, axis) ?? 0)
+    }
+    let headWidth = shapes.extent("transformer_blocks.0.attn.norm_q.weight", 0) ?? 0
+    let width = shapes.extent("x_embedder.weight", 0) ?? 0
+    return [
+      "in_channels": extent("x_embedder.weight", 1),
+      "num_layers": .integer(shapes.count(of: "transformer_blocks")),
+      "num_single_layers": .integer(shapes.count(of: "single_transformer_blocks")),
+      "attention_head_dim": .integer(headWidth),
+      "num_attention_heads": .integer(headWidth > 0 ? width / headWidth : 0),
+      "joint_attention_dim": extent("context_embedder.weight", 1),
+      "timestep_guidance_channels": extent(
+        "time_guidance_embed.timestep_embedder.linear_1.weight", 1),
+      "guidance_embeds": .bool(shapes.has("time_guidance_embed.guidance_embedder")),
+    ]
+  }
+
   /// The weights of a network, which must be complete and contain no others.
   ///
   /// - Throws: a `GraphError` if a weight is missing or unknown.

@@ -40,6 +40,9 @@ public struct AttachedAdapter: Sendable {
   /// The path that it was read from.
   public let path: String
   package let adapter: any ImageAdapter
+
+  /// The names of distributions of its strength over the network, such as `style`; empty for most.
+  public var presets: [String] { adapter.presets }
 }
 
 extension Checkpoint {

@@ -10,9 +10,10 @@ extension Checkpoint {
   ///   - name: the model name recorded in images; nil for the folder's name.
   ///   - autoencoder: the choice of the autoencoder.
   ///   - variant: the variant in the weights' file names, such as `fp16`.
+  ///   - files: files that replace weights of its components.
   public init(
     folder: String, name: String? = nil, autoencoder: AutoencoderChoice = .automatic,
-    variant: String? = nil
+    variant: String? = nil, files: ComponentFiles = ComponentFiles()
   ) throws(ModelError) {
     var isFolder: ObjCBool = false
     guard unsafe FileManager.default.fileExists(atPath: folder, isDirectory: &isFolder) else {
@@ -37,11 +38,12 @@ extension Checkpoint {
     }
     do {
       let notes = try ModelNotes(path: "\(folder)/streamflow.json")
+      let options = try LoadOptions(autoencoder: autoencoder, variant: variant, files: files)
       try self.init(
         name: name ?? URL(filePath: folder).standardizedFileURL.lastPathComponent, folder: folder,
-        family.open(
-          .folder(folder, index: index), LoadOptions(autoencoder: autoencoder, variant: variant)),
-        notes: notes)
+        family.open(.folder(folder, index: index), options), notes: notes)
+      try options.checkUse(in: components, of: folder)
+      componentFiles = files
     } catch { throw Self.wrapped(error) }
   }
 
@@ -51,10 +53,12 @@ extension Checkpoint {
   ///   - file: a safetensors or GGUF file of a whole model, in the names of the original
   ///     repositories.
   ///   - autoencoder: the choice of the autoencoder; a tiny one must be in another folder.
+  ///   - files: text encoders that replace those of folders beside the file.
   /// - Throws: `fileMissing`, `fileInvalid`, or `unsupported` if it is not a complete model of a
   ///   supported family.
   public init(
-    file: String, autoencoder: AutoencoderChoice = .automatic
+    file: String, autoencoder: AutoencoderChoice = .automatic,
+    files: ComponentFiles = ComponentFiles()
   ) throws(ModelError) {
     let place = URL(filePath: file).standardizedFileURL
     let stem = place.deletingPathExtension().lastPathComponent
@@ -71,35 +75,42 @@ extension Checkpoint {
             + "diffusers' names needs its folder, with model_index.json",
           settings: [.model, .adapters, .autoencoder])
       }
+      let options = try LoadOptions(autoencoder: autoencoder, files: files)
       try self.init(
-        name: stem, folder: file,
-        family.open(.file(file, store), LoadOptions(autoencoder: autoencoder)),
+        name: stem, folder: file, family.open(.file(file, store), options),
         notes: ModelNotes(path: notes.path))
+      try options.checkUse(in: components, of: file)
+      componentFiles = files
     } catch { throw Self.wrapped(error) }
   }
 
-  /// The model that is embedded in this package: 64-pixel images of things and faces.
+  /// Opens the model that is embedded in this package, or the one in the folder
+  /// `$STREAMFLOW_STARTER`.
+  ///
+  /// - Throws: a `ModelError` if the folder is missing or damaged.
   public static func starter() throws(ModelError) -> Checkpoint {
-    try Checkpoint(folder: PackageFolder.path("starter"), name: "starter")
+    try Checkpoint(folder: ModelLocation("starter").path, name: "starter")
   }
 
   /// Opens the model that a user names, as located by ``ModelLocation``.
   public static func named(
-    _ name: String, autoencoder: AutoencoderChoice = .automatic, variant: String? = nil
+    _ name: String, autoencoder: AutoencoderChoice = .automatic, variant: String? = nil,
+    files: ComponentFiles = ComponentFiles()
   ) throws(ModelError) -> Checkpoint {
-    var checkpoint = try located(name, autoencoder: autoencoder, variant: variant)
+    var checkpoint = try located(name, autoencoder: autoencoder, variant: variant, files)
     checkpoint.autoencoderChoice = autoencoder
     return checkpoint
   }
 
   private static func located(
-    _ name: String, autoencoder: AutoencoderChoice, variant: String?
+    _ name: String, autoencoder: AutoencoderChoice, variant: String?, _ files: ComponentFiles
   ) throws(ModelError) -> Checkpoint {
     let place = try ModelLocation(name)
     let isWeights = [".safetensors", ".gguf"].contains { place.path.hasSuffix($0) }
     guard place.kind == .file, isWeights else {
       return try Checkpoint(
-        folder: place.path, name: place.name, autoencoder: autoencoder, variant: variant)
+        folder: place.path, name: place.name, autoencoder: autoencoder, variant: variant,
+        files: files)
     }
     guard variant == nil else {
       throw ModelError(
@@ -108,7 +119,7 @@ extension Checkpoint {
           "a variant is a choice among the files of a folder, and '\(place.path)' is one file",
         settings: [.variant])
     }
-    return try Checkpoint(file: place.path, autoencoder: autoencoder)
+    return try Checkpoint(file: place.path, autoencoder: autoencoder, files: files)
   }
 
   /// Converts an error of another module to this one's.

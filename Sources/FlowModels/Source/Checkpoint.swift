@@ -21,6 +21,9 @@ public struct Checkpoint: Sendable {
   /// The requested autoencoder.
   public internal(set) var autoencoderChoice = AutoencoderChoice.automatic
 
+  /// The files that replaced weights of its components.
+  public internal(set) var componentFiles = ComponentFiles()
+
   /// The applied adapters and weight differences, in order.
   public internal(set) var additions: [AppliedWeights] = []
 
@@ -56,7 +59,7 @@ public struct Checkpoint: Sendable {
       ]
     self.notes = notes
     scheduler = parts.scheduler
-    vocabulary = try PromptVocabulary(besideNotesAt: notes.path)
+    vocabulary = try PromptVocabulary(beside: notes)
     try checkPairing()
   }
 

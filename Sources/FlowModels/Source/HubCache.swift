@@ -43,7 +43,7 @@ public struct HubCache: Equatable, Sendable {
   public init(environment: [String: String] = ProcessInfo.processInfo.environment) {
     let user =
       environment["HOME"].flatMap { $0.isEmpty ? nil : $0 }
-      ?? FileManager.default.homeDirectoryForCurrentUser.path
+      ?? NSHomeDirectory()
     func path(_ variable: String) -> String? {
       guard let path = environment[variable], !path.isEmpty else { return nil }
       return path == "~" || path.hasPrefix("~/") ? user + path.dropFirst() : path

@@ -14,10 +14,18 @@ extension ModelError {
     case autoencoder
     /// The upscaler and its factor.
     case upscaler
+    /// The file of the network.
+    case network
+    /// The files of text encoders.
+    case textEncoder
     /// The variant of a folder's weights.
     case variant
     /// Adapters: LoRAs and similar files.
     case adapters
+    /// The reference images of a request, and their area.
+    case references
+    /// Skip-layer guidance.
+    case skipLayers
     /// Full differences that are added to the network's weights.
     case deltaWeights
     /// The 8-bit scales of a model.

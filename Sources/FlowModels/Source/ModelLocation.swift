@@ -4,7 +4,7 @@ public import Foundation
 public struct ModelLocation: Equatable, Sendable {
   /// The kind of a location.
   public enum Kind: Sendable {
-    /// The embedded model.
+    /// The embedded model, or the one in its place.
     case starter
     /// A folder.
     case folder
@@ -23,17 +23,19 @@ public struct ModelLocation: Equatable, Sendable {
   ///
   /// The first existing location is used:
   ///
-  /// 1. `starter`, the embedded model;
+  /// 1. `starter`: the folder `$STREAMFLOW_STARTER` if it is set, or else the embedded model;
   /// 2. the path of a folder or of a file;
   /// 3. a folder, or a file without its `.safetensors` or `.gguf`, in the folder `$STREAMFLOW_MODELS`;
   /// 4. `org/name` or `org/name@revision` in the Hugging Face cache (``HubCache``).
   ///
   /// Nothing is downloaded.
+  ///
+  /// - Throws: `fileMissing` if there is no such model.
   public init(
     _ text: String, environment: [String: String] = ProcessInfo.processInfo.environment
   ) throws(ModelError) {
     if text == "starter" {
-      self.init(kind: .starter, path: try PackageFolder.path("starter"), name: text)
+      self.init(kind: .starter, path: try Self.starterFolder(environment), name: text)
       return
     }
     var places = [text]
@@ -70,6 +72,22 @@ public struct ModelLocation: Equatable, Sendable {
     self.kind = kind
     self.path = path
     self.name = name
+  }
+
+  /// The folder of the model named `starter`.
+  private static func starterFolder(
+    _ environment: [String: String]
+  ) throws(ModelError) -> String {
+    guard let folder = environment["STREAMFLOW_STARTER"], !folder.isEmpty else {
+      return try PackageFolder.path("starter")
+    }
+    guard kind(of: folder) == .folder else {
+      throw ModelError(
+        code: .fileMissing,
+        message: "STREAMFLOW_STARTER is '\(folder)', which is not a folder; set it to a folder in "
+          + "diffusers' layout, or unset it to use the embedded model")
+    }
+    return folder
   }
 
   /// The candidates of a name in the user's folder of models; none for a path that leads out of it.

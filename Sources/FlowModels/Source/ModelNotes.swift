@@ -41,6 +41,12 @@ package struct ModelNotes: Equatable, Sendable {
 }
 
 extension ModelNotes {
+  /// The path of another file of the model: in the folder of `streamflow.json`, or with the name of
+  /// a single-file model as its prefix.
+  package func path(of fileName: String) -> String {
+    path.dropLast("streamflow.json".count) + fileName
+  }
+
   /// The file's content.
   package func serialized() -> [UInt8] {
     var lines: [String] = []

@@ -45,7 +45,13 @@ enum OriginalNames {
     for layer in ["quant_conv", "post_quant_conv"] where reader.take(layer) {
       return layer + reader.rest
     }
+    // The statistics of FLUX.2's latents.
+    if reader.take("bn") { return "bn\(reader.rest)" }
     guard let half = ["encoder", "decoder"].first(where: { reader.take($0) }) else { return nil }
+    // FLUX.2's encoder and decoder contain them.
+    for layer in ["quant_conv", "post_quant_conv"] where reader.take(layer) {
+      return layer + reader.rest
+    }
     for (original, current) in [
       ("conv_in", "conv_in"), ("conv_out", "conv_out"), ("norm_out", "conv_norm_out"),
     ] where reader.take(original) { return "\(half).\(current)\(reader.rest)" }

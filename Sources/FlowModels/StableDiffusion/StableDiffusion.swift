@@ -88,7 +88,7 @@ struct StableDiffusion: ModelFamily {
       width: textWidth)
   }
 
-  var readsMaskedImage: Bool { unet.readsMaskedImage }
+  var maskedImage: MaskedImageLayout? { unet.readsMaskedImage ? .cells : nil }
 
   func conditioning(
     of states: TextStates?, guidanceScale: Float, size: PixelSize

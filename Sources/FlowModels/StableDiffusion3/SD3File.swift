@@ -79,7 +79,9 @@ struct SD3File {
   }
 
   /// CLIP's two text encoders; the first one's pooled text is unprojected.
-  func clip() throws -> [(encoding: CLIPTextEncoding, weights: WeightStore)] {
+  ///
+  /// - Parameter options: the choice of weights that are not in the file.
+  func clip(_ options: LoadOptions) throws -> [(encoding: CLIPTextEncoding, weights: WeightStore)] {
     try Self.clip.enumerated().map { index, prefix in
       let suffix = index == 0 ? "" : "_2"
       let name = "text_encoder\(suffix)"
@@ -88,7 +90,7 @@ struct SD3File {
           throw missing("text encoder of CLIP (\(prefix)*)", "\(name) and tokenizer\(suffix)")
         }
         return try CLIPTextEncoding.open(
-          folder: folder, name: name, tokenizer: "tokenizer\(suffix)", variant: nil)
+          folder: folder, name: name, tokenizer: "tokenizer\(suffix)", options)
       }
       let own = part(prefix)
         .renamed { $0.hasSuffix("position_ids") || $0 == "logit_scale" ? nil : $0 }
@@ -109,13 +111,15 @@ struct SD3File {
   }
 
   /// T5's encoder, whose tokenizer is always in a folder; nil if the model has none.
-  func t5() throws -> (encoding: T5TextEncoding, weights: WeightStore)? {
+  ///
+  /// - Parameter options: the choice of weights that are not in the file.
+  func t5(_ options: LoadOptions) throws -> (encoding: T5TextEncoding, weights: WeightStore)? {
     let (name, tokenizer) = ("text_encoder_3", "tokenizer_3")
     guard has(Self.t5) else {
       guard ConfigurationFile.exists("\(folder)/\(name)/config.json") else { return nil }
       return try T5TextEncoding.open(
         folder: folder, name: name, tokenizer: tokenizer,
-        tokenCount: StableDiffusion3.t5TokenCount, variant: nil)
+        tokenCount: StableDiffusion3.t5TokenCount, options)
     }
     guard ConfigurationFile.exists("\(folder)/\(tokenizer)") else {
       throw missing("tokenizer for its T5 (\(Self.t5)*)", tokenizer)

@@ -21,8 +21,8 @@ struct SD3Transformer {
   /// Builds the network, with the output `output`.
   ///
   /// It reads `sample`, the latents; `timestep`, a thousand times sigma, or `modulation` if it is
-  /// precomputed; `hidden`, the text's hidden states; and `pooled`, unless modulation is
-  /// precomputed.
+  /// precomputed; `hidden`, the text's hidden states; `pooled`, unless modulation is precomputed; and
+  /// `skip`, if rows can leave out layers.
   ///
   /// - Parameters:
   ///   - size: the shapes.
@@ -39,6 +39,7 @@ struct SD3Transformer {
     var name = "sd3_\(size.rows)x\(size.height)x\(size.width)_\(size.tokens)"
     if readsModulation { name += "_modulated" }
     if !skippedBlocks.isEmpty { name += "_skipping\(skippedBlocks.sorted())" }
+    if !size.skippableLayers.isEmpty { name += "_skippable\(size.skippableLayers.sorted())" }
     let graph = Graph(name: name)
     let sample = graph.input(
       "sample", shape: [size.rows, configuration.channels, size.height, size.width])
@@ -52,7 +53,9 @@ struct SD3Transformer {
     let patches = try patches(of: sample)
     let hooks = try NetworkHooks(
       graph, rows: size.rows, adapters: adapters, embeddedSample: patches)
-    let output = try callAsFunction(patches, of: sample, time: time, text: hidden, hooks: hooks)
+    let output = try callAsFunction(
+      patches, of: sample, time: time, text: hidden, skips: try skips(size, in: graph),
+      hooks: hooks)
     try output.expect(sample.shape, of: "the network")
     graph.output(output, as: "output")
     return graph
@@ -85,13 +88,37 @@ struct SD3Transformer {
     return .computed(table, places: places)
   }
 
+  /// The layers that rows can leave out, and 1 for each row that does not.
+  private struct Skips {
+    let layers: Set<Int>
+    /// `[rows, 1, 1]`.
+    let kept: Value
+  }
+
+  private func skips(_ size: BatchShape, in graph: Graph) throws(GraphError) -> Skips? {
+    guard !size.skippableLayers.isEmpty else { return nil }
+    let skipped = try graph.input("skip", shape: [size.rows]).reshaped([size.rows, 1, 1])
+    return Skips(layers: size.skippableLayers, kept: try skipped * -1 + 1)
+  }
+
   private func callAsFunction(
-    _ patches: Value, of sample: Value, time: LayerTable, text: Value, hooks: NetworkHooks
+    _ patches: Value, of sample: Value, time: LayerTable, text: Value, skips: Skips?,
+    hooks: NetworkHooks
   ) throws(GraphError) -> Value {
     var image = try hooks(.input, patches)
     var text = try text.linear(weights["context_embedder"])
     for index in 0..<configuration.layerCount {
-      if !skippedBlocks.contains(index) { try block(index, &image, &text, time: time) }
+      if !skippedBlocks.contains(index) {
+        let before = (image: image, text: text)
+        try block(index, &image, &text, time: time)
+        if let skips, skips.layers.contains(index) {
+          image = try before.image + (image - before.image) * skips.kept
+          // The last layer does not change the text.
+          if index < configuration.layerCount - 1 || endsWithText {
+            text = try before.text + (text - before.text) * skips.kept
+          }
+        }
+      }
       image = try hooks(.block(index), image)
     }
     // Here, as in the last block's text, the order is scale, shift.

@@ -20,22 +20,16 @@ extension StableDiffusion3 {
   private static func open(
     folder: String, _ index: ConfigurationFile, _ options: LoadOptions
   ) throws -> ModelParts {
-    let configuration = try SD3TransformerConfiguration(
-      ConfigurationFile(path: "\(folder)/transformer/config.json"))
-    let network = try configuration.weights(
-      WeightStore(
-        folder: "\(folder)/transformer", stem: "diffusion_pytorch_model",
-        variant: options.variant))
+    let (configuration, network) = try transformer(folder: folder, options)
     let clip = try ["", "_2"].map { suffix in
       try CLIPTextEncoding.open(
-        folder: folder, name: "text_encoder\(suffix)", tokenizer: "tokenizer\(suffix)",
-        variant: options.variant)
+        folder: folder, name: "text_encoder\(suffix)", tokenizer: "tokenizer\(suffix)", options)
     }
     let t5 =
       try hasT5(index, in: folder)
       ? T5TextEncoding.open(
         folder: folder, name: "text_encoder_3", tokenizer: "tokenizer_3",
-        tokenCount: t5TokenCount, variant: options.variant) : nil
+        tokenCount: t5TokenCount, options) : nil
     let scheduler = try SchedulerConfiguration(
       ConfigurationFile(path: "\(folder)/scheduler/scheduler_config.json"))
     return try ModelParts(
@@ -46,10 +40,25 @@ extension StableDiffusion3 {
       scheduler: scheduler, path: folder)
   }
 
+  /// The network of a folder, or of a file in original names or in diffusers'.
+  private static func transformer(
+    folder: String, _ options: LoadOptions
+  ) throws -> (SD3TransformerConfiguration, WeightStore) {
+    if let file = options.network, recognizes(file.store) {
+      return try SD3File(path: file.path, file.store).transformer()
+    }
+    let configuration = try SD3TransformerConfiguration(
+      ConfigurationFile(path: "\(folder)/transformer/config.json"))
+    return (
+      configuration, try options.networkWeights(in: folder, configuration.weights)
+    )
+  }
+
   private static func open(_ file: SD3File, _ options: LoadOptions) throws -> ModelParts {
     let (configuration, network) = try file.transformer()
     return try ModelParts(
-      pipelineName: pipelines[0], configuration, network, clip: file.clip(), t5: file.t5(),
+      pipelineName: pipelines[0], configuration, network, clip: file.clip(options),
+      t5: file.t5(options),
       autoencoder: file.autoencoder(options.autoencoder), scheduler: file.scheduler(),
       path: file.path)
   }
@@ -72,10 +81,11 @@ extension StableDiffusion3 {
 extension CLIPTextEncoding {
   /// Opens a folder's encoder with its second to last hidden state and its projected pooled state.
   static func open(
-    folder: String, name: String, tokenizer: String, variant: String?
+    folder: String, name: String, tokenizer: String, _ options: LoadOptions
   ) throws -> (encoding: CLIPTextEncoding, weights: WeightStore) {
-    let weights = try WeightStore(folder: "\(folder)/\(name)", stem: "model", variant: variant)
-      .withoutTextModelPrefix()
+    let weights = try options.textWeights(
+      .clip, in: "\(folder)/\(name)", width: "hidden_size"
+    ).withoutTextModelPrefix()
     let configuration = try CLIPTextConfiguration(
       ConfigurationFile(path: "\(folder)/\(name)/config.json"), weights: weights)
     guard configuration.projectionWidth != nil else {

@@ -60,6 +60,7 @@ struct StableDiffusion3: ModelFamily {
   var zeroesEmptyPrompt: Bool { false }
   var textWidth: Int { transformer.textWidth }
   var readsPooledText: Bool { true }
+  var skippableLayerCount: Int { transformer.layerCount }
   var variant: String? { transformer.variant.rawValue }
 
   var latentSpace: LatentSpace {

@@ -62,11 +62,11 @@ struct Qwen3TextEncoding: TextEncoding {
   ///   - template: the template around a prompt.
   ///   - states: the hidden states that the network reads.
   ///   - tokenCount: the tokens of a prompt.
-  ///   - variant: the variant of the folder's weights.
+  ///   - options: the choice of its weights.
   /// - Throws: a `ModelError`, `GraphError` or `TextError` for missing or unsupported parts.
   static func open(
     folder: String, template: ChatTemplate, states: (_ layerCount: Int) -> [Int],
-    tokenCount: Int, variant: String?
+    tokenCount: Int, _ options: LoadOptions
   ) throws -> (encoding: Qwen3TextEncoding, weights: WeightStore) {
     let name = "text_encoder"
     let file = try ConfigurationFile(path: "\(folder)/\(name)/config.json")
@@ -77,7 +77,7 @@ struct Qwen3TextEncoding: TextEncoding {
         "num_hidden_layers", expected: "\(states.max() ?? 1) or more, as its network reads them")
     }
     let weights = try configuration.weights(
-      WeightStore(folder: "\(folder)/\(name)", stem: "model", variant: variant))
+      options.textWeights(.qwen3, in: "\(folder)/\(name)", width: "hidden_size"))
     let encoding = Qwen3TextEncoding(
       name: name, configuration: configuration,
       tokenizer: try QwenTokenizer(folder: "\(folder)/tokenizer"), template: template,

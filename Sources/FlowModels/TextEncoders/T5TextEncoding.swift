@@ -50,15 +50,15 @@ struct T5TextEncoding: TextEncoding {
   ///   - name: the encoder's folder in it, such as `text_encoder_3`.
   ///   - tokenizer: the tokenizer's folder in it, such as `tokenizer_3`.
   ///   - tokenCount: the tokens of a prompt.
-  ///   - variant: the variant of the folder's weights.
+  ///   - options: the choice of its weights.
   /// - Throws: a `ModelError`, `GraphError` or `TextError` for missing or unsupported parts.
   static func open(
-    folder: String, name: String, tokenizer: String, tokenCount: Int, variant: String?
+    folder: String, name: String, tokenizer: String, tokenCount: Int, _ options: LoadOptions
   ) throws -> (encoding: T5TextEncoding, weights: WeightStore) {
     let configuration = try T5Configuration(
       ConfigurationFile(path: "\(folder)/\(name)/config.json"))
     let weights = try configuration.weights(
-      WeightStore(folder: "\(folder)/\(name)", stem: "model", variant: variant))
+      options.textWeights(.t5, in: "\(folder)/\(name)", width: "d_model"))
     let encoding = T5TextEncoding(
       name: name, configuration: configuration,
       tokenizer: try T5Tokenizer(folder: "\(folder)/\(tokenizer)"), tokenCount: tokenCount)

@@ -2,22 +2,22 @@ internal import FlowCore
 internal import FlowGraph
 
 /// The extents of an image's latents, or of its patches.
-struct LatentSize: Hashable {
-  let height: Int
-  let width: Int
+package struct LatentSize: Hashable, Sendable {
+  package let height: Int
+  package let width: Int
 
   /// The extents of `[rows, channels, height, width]`.
   init(of latents: Value) {
     (height, width) = (latents.shape[2], latents.shape[3])
   }
 
-  init(height: Int, width: Int) {
+  package init(height: Int, width: Int) {
     self.height = height
     self.width = width
   }
 
   /// The number of positions.
-  var count: Int { height * width }
+  package var count: Int { height * width }
 
   /// The size in square patches.
   ///

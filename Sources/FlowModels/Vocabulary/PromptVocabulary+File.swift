@@ -12,13 +12,10 @@ extension PromptVocabulary {
   }
 
   /// Reads the vocabulary beside a model's `streamflow.json`, if there is one.
-  init?(besideNotesAt path: String) throws(ModelError) {
-    let place =
-      path.hasSuffix("/streamflow.json")
-      ? path.dropLast("streamflow.json".count) + Self.fileName
-      : path.replacing(".streamflow.json", with: ".\(Self.fileName)")
-    guard ConfigurationFile.exists(place) else { return nil }
-    try self.init(path: place)
+  init?(beside notes: ModelNotes) throws(ModelError) {
+    let path = notes.path(of: Self.fileName)
+    guard ConfigurationFile.exists(path) else { return nil }
+    try self.init(path: path)
   }
 
   /// Reads a file.

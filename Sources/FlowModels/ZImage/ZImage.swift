@@ -103,6 +103,8 @@ struct ZImage: ModelFamily {
 
   func layerName(ofOriginal name: String) -> String? { nil }
 
+  func layerParts(ofOriginal name: String) -> LayerParts? { ZImageNames.layer(name) }
+
   /// The first and the last layers, and those that run once per timestep.
   func floatLayers(weights: WeightScope) throws(GraphError) -> Set<String> {
     ZImageTransformer(configuration: transformer, weights: weights).floatLayers

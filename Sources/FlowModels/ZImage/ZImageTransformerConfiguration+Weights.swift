@@ -1,6 +1,26 @@
+internal import FlowCore
 internal import FlowGraph
 
 extension ZImageTransformerConfiguration {
+  /// The configuration of a transformer, derived from the shapes of its weights.
+  ///
+  /// The shapes show neither how positions divide a head nor how many there are; the published values
+  /// are used.
+  static func values(of shapes: [String: Shape]) -> [String: ConfigurationFile.Value] {
+    let embedder = "all_x_embedder.\(ZImageTransformer.patch).weight"
+    let width = shapes.extent(embedder, 0) ?? 0
+    let headWidth = shapes.extent("layers.0.attention.norm_q.weight", 0) ?? 0
+    let heads = headWidth > 0 ? width / headWidth : 0
+    return [
+      "in_channels": .integer((shapes.extent(embedder, 1) ?? 0) / (patchSide * patchSide)),
+      "dim": .integer(width), "n_layers": .integer(shapes.count(of: "layers")),
+      "n_refiner_layers": .integer(shapes.count(of: "noise_refiner")),
+      "n_heads": .integer(heads), "n_kv_heads": .integer(heads),
+      "cap_feat_dim": .integer(shapes.extent("cap_embedder.1.weight", 1) ?? 0),
+      "axes_lens": .list([.integer(1536), .integer(512), .integer(512)]),
+    ]
+  }
+
   /// The weights of a network, which must be complete and contain no others.
   ///
   /// - Throws: a `GraphError` if a weight is missing or unknown.
