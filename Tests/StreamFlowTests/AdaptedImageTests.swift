@@ -121,10 +121,10 @@ import Testing
       try checkpoint.attaching([AdapterFile(path: twice)])
     }
     #expect(throws: ModelError.self) {
-      try Checkpoint.starter().attaching([AdapterFile(path: PipelineTests.folder("sd"))])
+      try Checkpoint.starter64().attaching([AdapterFile(path: PipelineTests.folder("sd"))])
     }
     let misfit = #expect(throws: ModelError.self) {
-      try Checkpoint.starter().attaching([AdapterFile(path: twice)])
+      try Checkpoint.starter64().attaching([AdapterFile(path: twice)])
     }
     #expect(misfit?.message.contains("another kind of model") == true)
   }

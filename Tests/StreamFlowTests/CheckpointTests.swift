@@ -15,7 +15,7 @@ import Testing
   init() throws {
     folder = try TemporaryFolder()
     try FileManager.default.copyItem(
-      atPath: Checkpoint.starter().folder, toPath: "\(folder.path)/model")
+      atPath: Checkpoint.starter64().folder, toPath: "\(folder.path)/model")
   }
 
   private var model: String { "\(folder.path)/model" }
@@ -37,7 +37,7 @@ import Testing
 
   @Test("The starter is a whole model")
   func whole() throws {
-    let checkpoint = try Checkpoint.starter()
+    let checkpoint = try Checkpoint.starter64()
     #expect(
       checkpoint.name == "starter" && checkpoint.nativeSize == PixelSize(width: 64, height: 64))
     #expect(checkpoint.defaults() == .init(stepCount: 1, guidanceScale: 1))
@@ -221,7 +221,7 @@ import Testing
 
   @Test("Insufficient memory is reported before anything is compiled")
   func memory() throws {
-    let checkpoint = try Checkpoint.starter()
+    let checkpoint = try Checkpoint.starter64()
     let small = MemoryEstimate(checkpoint, rows: 1, width: 64, height: 64)
     #expect(small.peakByteCount > 50_000_000 && small.peakByteCount < 200_000_000)
     try small.check(available: 300_000_000)

@@ -24,7 +24,8 @@ import Testing
 
   /// The models of the other fixtures; that of inpainting has all but its network in common.
   private static func checkpoint(_ model: String) throws -> Checkpoint {
-    if model == "starter" { return try .starter() }
+    if model == "starter" { return try .starter64() }
+    if model == "sd3" { return try Checkpoint(folder: "\(TransformerPipelineTests.folder)/sd3") }
     let folder = PipelineTests.folder("sd")
     guard model != "sd" else { return try Checkpoint(folder: folder) }
     let manager = FileManager.default
@@ -56,8 +57,9 @@ import Testing
     return request
   }
 
-  private static func golden() throws -> [(Case, PixelImage, ImageMask?, [UInt8])] {
-    let golden = try Golden("models/edits.safetensors", in: .module)
+  private static func golden(
+    _ golden: Golden
+  ) throws -> [(Case, PixelImage, ImageMask?, [UInt8])] {
     let cases = try JSONDecoder().decode(
       [Case].self, from: Data(try #require(golden.metadata["cases"]).utf8))
     return try cases.enumerated().map { index, item in
@@ -86,8 +88,22 @@ import Testing
 
   @Test("Masks and editing methods give the reference's image, alone and all in one batch")
   func references() async throws {
-    let golden = try Self.golden()
+    let golden = try Self.golden(Golden("models/edits.safetensors", in: .module))
     #expect(golden.count == 10)
+    try await Self.expectReferences(golden)
+  }
+
+  @Test("Editing methods with Stable Diffusion 3 give the reference's image")
+  func stableDiffusion3() async throws {
+    let golden = try Self.golden(
+      Golden("\(TransformerPipelineTests.folder)/sd3-edits.safetensors"))
+    #expect(golden.count == 5 && golden.allSatisfy { $0.0.model == "sd3" })
+    try await Self.expectReferences(golden)
+  }
+
+  private static func expectReferences(
+    _ golden: [(Case, PixelImage, ImageMask?, [UInt8])]
+  ) async throws {
     for model in Set(golden.map(\.0.model)) {
       let checkpoint = try Self.checkpoint(model)
       let cases = golden.filter { $0.0.model == model }
@@ -137,7 +153,7 @@ import Testing
     #expect(edge.region == PixelRegion(x: 100, y: 0, width: 100, height: 100))
     var request = GenerationRequest(prompt: "a fox on a blue background")
     request.source = region.input(strength: 1, blur: 0)
-    let generator = try Generator(checkpoint: .starter(), engines: .ofTests)
+    let generator = try Generator(checkpoint: .starter64(), engines: .ofTests)
     let made = try #require(
       try await generator.images(for: [request]).reduce(into: []) { $0.append($1) }.first
     ).image
@@ -162,7 +178,7 @@ import Testing
 
   @Test("Invalid masks and edits are rejected before anything runs")
   func errors() async throws {
-    let generator = try Generator(checkpoint: .starter(), engines: .ofTests)
+    let generator = try Generator(checkpoint: .starter64(), engines: .ofTests)
     let image = PixelImage(width: 8, height: 8, pixels: [UInt8](repeating: 9, count: 192))
     func message(_ change: (inout GenerationRequest) -> Void) async -> String {
       var request = GenerationRequest(prompt: "a fox")
@@ -202,7 +218,7 @@ import Testing
       .contains("straight flows"))
     var options = GeneratorOptions()
     options.rowCapacity = 2
-    let small = try Generator(checkpoint: .starter(), options: options, engines: .ofTests)
+    let small = try Generator(checkpoint: .starter64(), options: options, engines: .ofTests)
     var request = GenerationRequest(prompt: "a fox")
     request.source = InputImage(image: image)
     request.editing = Editing(.flowAlign())

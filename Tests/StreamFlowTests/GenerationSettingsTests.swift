@@ -72,7 +72,7 @@ import Testing
 
   @Test("What the library writes reads back as the same request")
   func roundTrip() throws {
-    let checkpoint = try Checkpoint.starter()
+    let checkpoint = try Checkpoint.starter64()
     let generator = try Generator(checkpoint: checkpoint, engines: .ofTests)
     var request = GenerationRequest(prompt: "a \"red\" fox,\nsecond line \\ with : signs ")
     request.negativePrompt = " blue,\ngreen"
@@ -103,7 +103,7 @@ import Testing
 
   @Test("Guidance that its scale does not imply is written")
   func guidance() throws {
-    let generator = try Generator(checkpoint: Checkpoint.starter(), engines: .ofTests)
+    let generator = try Generator(checkpoint: Checkpoint.starter64(), engines: .ofTests)
     var request = GenerationRequest(prompt: "a fox")
     func kind(_ guidance: Guidance) -> Guidance.Kind? {
       request.guidance = guidance

@@ -42,7 +42,7 @@ import Testing
 
   private static func pool(_ devices: [EngineStore], rows: Int = 4) throws -> GeneratorPool {
     try GeneratorPool(
-      checkpoint: .starter(), options: options(rows: rows), devices: devices)
+      checkpoint: .starter64(), options: options(rows: rows), devices: devices)
   }
 
   private static func images(
@@ -70,15 +70,27 @@ import Testing
     #expect(await pool.isIdle)
   }
 
+  /// The images that have moved to the other device where one fails after a number of runs.
+  private static func failure(
+    after count: Int, _ requests: [GenerationRequest]
+  ) async throws -> (pool: GeneratorPool, moved: [GeneratedImage]) {
+    let (failing, backend) = device(other, failingAfter: count)
+    let pool = try pool([failing, device().store])
+    let images = try await images(requests, pool)
+    #expect(backend.hasFailed)
+    #expect(images.map(\.index) == Array(0..<requests.count))
+    return (pool, images.filter { !$0.devices.isEmpty })
+  }
+
   @Test("A device that fails in the middle of 100 images loses none: they go on where they were")
   func failingDevice() async throws {
-    let (failing, backend) = Self.device(Self.other, failingAfter: 60)
-    let pool = try Self.pool([failing, Self.device().store])
     let requests = Self.requests(100)
-    let images = try await Self.images(requests, pool)
-    #expect(backend.hasFailed)
-    #expect(images.map(\.index) == Array(0..<100))
-    let moved = images.filter { !$0.devices.isEmpty }
+    var failure = try await Self.failure(after: 60, requests)
+    // Which images are in flight depends on the devices' speed: a tick may begin with new ones only.
+    for count in 61...68 where failure.moved.isEmpty {
+      failure = try await Self.failure(after: count, requests)
+    }
+    let (pool, moved) = failure
     #expect(!moved.isEmpty && moved.count <= 8)
     let alone = try Self.pool([Self.device().store])
     let same = try await Self.images(moved.map(\.request), alone).sorted { $0.index < $1.index }
@@ -157,7 +169,7 @@ import Testing
     var placement = DevicePlacement()
     placement[.decoder] = decoder
     let pool = try GeneratorPool(
-      checkpoint: .starter(), options: Self.options(),
+      checkpoint: .starter64(), options: Self.options(),
       devices: [Self.device().store, Self.device(Self.other).store], placement: placement)
     var wrong = Self.requests(1)
     wrong[0].size = PixelSize(width: 96, height: 64)

@@ -18,7 +18,7 @@ import Testing
   private static func generator(rows: Int) throws -> Generator {
     var options = GeneratorOptions()
     options.rowCapacity = rows
-    return try Generator(checkpoint: .starter(), options: options, engines: .ofTests)
+    return try Generator(checkpoint: .starter64(), options: options, engines: .ofTests)
   }
 
   private static func image(_ request: GenerationRequest, _ generator: Generator) async throws

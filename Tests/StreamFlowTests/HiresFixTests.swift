@@ -11,7 +11,7 @@ import Testing
   private let model: ImageModel
 
   init() throws {
-    model = ImageModel(try .starter(), engines: .ofTests)
+    model = ImageModel(try .starter64(), engines: .ofTests)
   }
 
   private func requests(_ prompts: [String]) -> [GenerationRequest] {

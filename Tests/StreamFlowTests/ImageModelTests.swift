@@ -10,7 +10,7 @@ import Testing
 @Suite(.tags(.engine)) struct ImageModelTests {
   @Test("A model's image is the one that the command makes: its own steps, guidance and schedule")
   func image() async throws {
-    let model = try await ImageModel.load("starter", engines: .ofTests)
+    let model = try await ImageModel.load(Starter64.folder, engines: .ofTests)
     let image = try await model.image("a fox on a blue background", seed: 7)
     #expect(image.width == 64 && image.height == 64)
     var request = model.checkpoint.request("a fox on a blue background")
@@ -23,7 +23,7 @@ import Testing
 
   @Test("Images of two sizes come with preparation, steps, previews, each with its own index")
   func updates() async throws {
-    let model = try await ImageModel.load(engines: .ofTests)
+    let model = try await ImageModel.load(Starter64.folder, engines: .ofTests)
     let wide = PixelSize(width: 96, height: 64)
     var requests = [
       model.request("a fox", seed: 1), model.request("a dog", seed: 2, size: wide),
@@ -58,7 +58,7 @@ import Testing
 
   @Test("An invalid request is rejected, and others still work")
   func refused() async throws {
-    let model = try await ImageModel.load(engines: .ofTests)
+    let model = try await ImageModel.load(Starter64.folder, engines: .ofTests)
     let error = await #expect(throws: ModelError.self) {
       try await model.image("a fox", size: PixelSize(width: 61, height: 64))
     }

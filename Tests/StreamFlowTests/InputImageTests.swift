@@ -49,7 +49,7 @@ import Testing
     for (index, item) in cases.enumerated() {
       let checkpoint =
         try item.model == "starter"
-        ? Checkpoint.starter() : Checkpoint(folder: PipelineTests.folder(item.model))
+        ? Checkpoint.starter64() : Checkpoint(folder: PipelineTests.folder(item.model))
       let shape = try golden.shape("\(index).source")
       let source = PixelImage(
         width: shape[1], height: shape[0],
@@ -97,10 +97,12 @@ import Testing
     }
     var options = GeneratorOptions()
     options.rowCapacity = 6
-    let together = try await Generator(checkpoint: .starter(), options: options, engines: .ofTests)
-      .images(for: requests).reduce(into: [Int: PixelImage]()) { $0[$1.index] = $1.image }
+    let together = try await Generator(
+      checkpoint: .starter64(), options: options, engines: .ofTests
+    )
+    .images(for: requests).reduce(into: [Int: PixelImage]()) { $0[$1.index] = $1.image }
     options.rowCapacity = 2
-    let alone = try Generator(checkpoint: .starter(), options: options, engines: .ofTests)
+    let alone = try Generator(checkpoint: .starter64(), options: options, engines: .ofTests)
     for (index, request) in requests.enumerated() {
       let single = try await alone.images(for: [request]).reduce(into: []) { $0.append($1) }
       expectClose(
@@ -111,7 +113,7 @@ import Testing
 
   @Test("Self-negative guidance without an image, and a strength of none, are refused")
   func refused() async throws {
-    let generator = try Generator(checkpoint: .starter(), engines: .ofTests)
+    let generator = try Generator(checkpoint: .starter64(), engines: .ofTests)
     var request = GenerationRequest(prompt: "fox")
     request.guidance = .selfNegative(scale: 2)
     let error = await #expect(throws: ModelError.self) {
@@ -128,7 +130,7 @@ import Testing
   // MARK: - Blends
 
   private static func picture(_ request: GenerationRequest) async throws -> [Float] {
-    let generator = try Generator(checkpoint: .starter(), engines: .ofTests)
+    let generator = try Generator(checkpoint: .starter64(), engines: .ofTests)
     let images = try await generator.images(for: [request]).reduce(into: []) { $0.append($1) }
     return try #require(images.first).image.pixels.map(Float.init)
   }

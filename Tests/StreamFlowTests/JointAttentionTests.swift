@@ -86,7 +86,7 @@ import Testing
   }
 
   private static func checkpoint(_ layout: ConditioningLayout) throws -> Checkpoint {
-    let starter = try Checkpoint.starter()
+    let starter = try Checkpoint.starter64()
     let parts = ModelParts(
       pipelineName: "ToyPipeline",
       family: Toy(base: starter.stableDiffusion, conditioningLayout: layout),

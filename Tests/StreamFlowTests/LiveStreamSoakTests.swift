@@ -107,7 +107,7 @@ import Testing
   private static func residentByteCount() -> Int {
     let text = (try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8)) ?? ""
     let pages = text.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0
-    return pages * 4096
+    return pages * Int(sysconf(Int32(_SC_PAGESIZE)))
   }
 
   /// Numbers that are the same in every run (Steele, Lea and Flood, 2014).

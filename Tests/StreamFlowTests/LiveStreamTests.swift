@@ -37,7 +37,7 @@ import Testing
     (options.rowCapacity, options.frameBuffer, options.overlaps) = (rows, frameBuffer, overlaps)
     options.spareByteCount = spareByteCount
     return try LiveStream(
-      checkpoint: .starter(), settings: settings, options: options, engines: .ofTests)
+      checkpoint: .starter64(), settings: settings, options: options, engines: .ofTests)
   }
 
   /// Puts inputs in and takes all frames out.
@@ -68,7 +68,7 @@ import Testing
       (options.width, options.height, options.rowCapacity) = (size[0], size[1], 2)
       let generator =
         try generators[size]
-        ?? Generator(checkpoint: .starter(), options: options, engines: .ofTests)
+        ?? Generator(checkpoint: .starter64(), options: options, engines: .ofTests)
       generators[size] = generator
       let request = frame.settings.request(for: inputs[frame.index], index: frame.index)
       let alone = try await generator.images(for: [request]).reduce(into: []) { $0.append($1) }
@@ -223,7 +223,7 @@ import Testing
     ])
   func changeBack(spareCount: Int, needsEngines: [Bool]) async throws {
     // One of 2 rows, and one of 1.
-    let laneByteCount = try Checkpoint.starter().liveByteCount(networkCount: 2)
+    let laneByteCount = try Checkpoint.starter64().liveByteCount(networkCount: 2)
     let stream = try Self.stream(rows: 2, spareByteCount: spareCount * laneByteCount)
     try await stream.prepare()
     var iterator = stream.frames.makeAsyncIterator()

@@ -79,7 +79,7 @@ import Testing
     var seconds: [[Int: Double]] = []
     for _ in 0..<2 {
       let stream = try LiveStream(
-        checkpoint: .starter(), settings: LiveStreamTests.settings(),
+        checkpoint: .starter64(), settings: LiveStreamTests.settings(),
         engines: .fresh(cache: cache))
       try await stream.prepare()
       let statistics = await stream.statistics

@@ -29,10 +29,31 @@ import Testing
     _ = try folder.write(Array(text.utf8), as: "hf/hub/models--org--name/refs/\(revision)")
   }
 
-  @Test("The starter, a folder and a file are found as they are named")
+  @Test("The starter is the embedded model, or the one in the folder of the user's choice")
+  func starter() throws {
+    for environment in [[:], ["STREAMFLOW_STARTER": ""]] {
+      let embedded = try ModelLocation("starter", environment: environment)
+      #expect(embedded.kind == .starter && embedded.name == "starter")
+      #expect(embedded.path.contains("StreamFlow_FlowModels."))
+    }
+    func chosen(_ path: String) throws -> ModelLocation {
+      try ModelLocation("starter", environment: ["STREAMFLOW_STARTER": path])
+    }
+    let own = try chosen(folder.path)
+    #expect(own.kind == .starter && own.name == "starter" && own.path == folder.path)
+    let file = try folder.write([], as: "weights.safetensors")
+    for path in ["/nowhere", file] {
+      let error = #expect(throws: ModelError.self) { try chosen(path) }
+      #expect(error?.code == .fileMissing)
+      #expect(
+        error?.message
+          == "STREAMFLOW_STARTER is '\(path)', which is not a folder; set it to a folder in "
+          + "diffusers' layout, or unset it to use the embedded model")
+    }
+  }
+
+  @Test("A folder and a file are found as they are named")
   func paths() throws {
-    #expect(try location("starter").kind == .starter)
-    #expect(try location("starter").name == "starter")
     let file = try folder.write([], as: "own/weights.safetensors")
     #expect(try location(file).kind == .file && location(file).name == "weights")
     let own = try location("\(folder.path)/own/")

@@ -85,7 +85,7 @@ import Testing
 
   @Test("Tables are for small images of large networks, by their share of the work")
   func choice() throws {
-    let starter = try Checkpoint.starter()
+    let starter = try Checkpoint.starter64()
     let small = UNet(configuration: starter.unet, weights: starter.networkWeights.root)
     #expect(
       try small.worthwhileTables(

@@ -19,12 +19,12 @@ import Testing
       SafetensorsWriter.file([
         ("\(layer).lora_A.weight", [1, 128], ones), ("\(layer).lora_B.weight", [128, 1], ones),
       ]), as: name)
-    return try Checkpoint.starter().applying(loras: [.init(path: path, scale: scale)])
+    return try Checkpoint.starter64().applying(loras: [.init(path: path, scale: scale)])
   }
 
   @Test("A tag for what is not loaded is reported once, with its name and weight")
   func absent() throws {
-    let starter = try Checkpoint.starter()
+    let starter = try Checkpoint.starter64()
     let unused = starter.unusedTags(in: "a fox <lora:watercolor:0.8> <lora:watercolor:0.8>")
     #expect(
       unused.map(\.message) == [
@@ -48,7 +48,7 @@ import Testing
 
   @Test("The tag is no part of what the text encoder reads")
   func tokens() throws {
-    let encoder = try Checkpoint.starter().textEncoders[0]
+    let encoder = try Checkpoint.starter64().textEncoders[0]
     func chunks(_ prompt: String) -> ChunkedPrompt {
       encoder.chunks(of: prompt, syntax: .weighted)
     }

@@ -28,7 +28,7 @@ import Testing
   private static func generator(rows: Int) throws -> Generator {
     var options = GeneratorOptions()
     options.rowCapacity = rows
-    return try Generator(checkpoint: .starter(), options: options, engines: .ofTests)
+    return try Generator(checkpoint: .starter64(), options: options, engines: .ofTests)
   }
 
   @Test("Prompts of different lengths in one stream give what each alone gives, to 1/255")

@@ -12,7 +12,7 @@ import Testing
 /// What weighted prompts and prompts of several chunks come to.
 @Suite(.tags(.engine)) struct PromptTests {
   private static func conditioner() async throws -> Conditioner {
-    let checkpoint = try Checkpoint.starter()
+    let checkpoint = try Checkpoint.starter64()
     return Conditioner(
       checkpoint,
       prompts: try await .make(
@@ -74,7 +74,7 @@ import Testing
 
   @Test("A conditioning that is repeated gives the velocity that it gives alone")
   func repetition() async throws {
-    let checkpoint = try Checkpoint.starter()
+    let checkpoint = try Checkpoint.starter64()
     let conditioning = try await Self.conditioner().conditioning(
       of: "a (fox:1.2) on blue", .weighted)
     let blueprint = try NetworkBlueprint(
@@ -117,7 +117,7 @@ import Testing
 
   @Test("Text encoders that split a prompt differently are an error that says what to do")
   func differingChunks() throws {
-    let family = try Checkpoint.starter().stableDiffusion
+    let family = try Checkpoint.starter64().stableDiffusion
     func text(_ chunkCount: Int) -> EncodedText {
       let hidden = [Float](repeating: 0, count: chunkCount * 40 * family.textWidth)
       return EncodedText(

@@ -8,7 +8,7 @@ import Testing
 
 /// What the starter says of prompts and sizes that it was not trained for.
 @Suite struct PromptVocabularyTests {
-  private static let starter = Result { try Checkpoint.starter() }
+  private static let starter = Result { try Checkpoint.starter64() }
   private let checkpoint: Checkpoint
   private let vocabulary: PromptVocabulary
 

@@ -40,7 +40,7 @@ import Testing
 
   @Test("The starter's images in 8 bits are nearly those in 32, at its own size and another")
   func starter() async throws {
-    let plain = try Checkpoint.starter()
+    let plain = try Checkpoint.starter64()
     let quantized = try plain.quantized()
     for width in [nil, 96] {
       let expected = try await Self.pictures(plain, rowCapacity: 8, width: width)
@@ -54,7 +54,7 @@ import Testing
 
   @Test("Images in flight together in int8 are the same as alone")
   func together() async throws {
-    let quantized = try Checkpoint.starter().quantized()
+    let quantized = try Checkpoint.starter64().quantized()
     let together = try await Self.pictures(quantized, rowCapacity: 8)
     let alone = try await Self.pictures(quantized, rowCapacity: 2)
     for (left, right) in zip(together, alone) {
@@ -67,12 +67,12 @@ import Testing
   @Test("Most operations are done in 8 bits, and the first and last layers are not")
   func layers() throws {
     let quantization = try #require(
-      try Checkpoint.starter().quantized().networkWeights.quantization)
+      try Checkpoint.starter64().quantized().networkWeights.quantization)
     #expect(quantization.layers.count > 70)
     #expect(quantization.layers["conv_in"] == nil && quantization.layers["conv_out"] == nil)
     #expect(quantization.layers.keys.allSatisfy { !$0.contains("time_emb") })
     #expect(quantization.layers.keys.allSatisfy { !$0.hasSuffix("attn2.to_k") })
-    let weights = try Checkpoint.starter().networkWeights
+    let weights = try Checkpoint.starter64().networkWeights
     for (name, layer) in quantization.layers {
       #expect(layer.weightScales.count == (try weights.root[name].shape(of: "weight")[0]))
     }
@@ -80,7 +80,7 @@ import Testing
 
   @Test("Scales measured with two prompts are written, found and used")
   func measured() async throws {
-    let plain = try Checkpoint.starter()
+    let plain = try Checkpoint.starter64()
     var options = QuantizationOptions()
     (options.prompts, options.stepCount, options.floatShare) = (["dog", "red car"], 4, 0)
     var progress: [QuantizationProgress] = []
@@ -159,7 +159,7 @@ import Testing
     let probe: Trial.Probe
 
     init() async throws {
-      let checkpoint = try Checkpoint.starter()
+      let checkpoint = try Checkpoint.starter64()
       self.checkpoint = checkpoint
       let weights = checkpoint.autoencoderWeights
       graph = { weights in
@@ -276,7 +276,7 @@ import Testing
 
   @Test("Adapters of the network and of the text encoder work in int8", arguments: [false, true])
   func adapters(ofText isOfText: Bool) async throws {
-    let plain = try Checkpoint.starter()
+    let plain = try Checkpoint.starter64()
     let store = plain.weights(of: isOfText ? .textEncoder(0) : .network)
     let suffixes = isOfText ? ["q_proj", "fc1"] : ["attn1.to_q", "ff.net.2", "resnets.0.conv1"]
     let layers = try store.weights.keys.sorted().compactMap { name -> (String, [Int], Int)? in
@@ -317,7 +317,7 @@ import Testing
 
   @Test("No scales, other weights' scales and damaged scales are reported with the remedy")
   func refusals() throws {
-    let plain = try Checkpoint.starter()
+    let plain = try Checkpoint.starter64()
     let folder = try TemporaryFolder()
     let absent = Self.message { _ = try plain.quantized(from: folder.path) }
     #expect(absent.contains("none at '\(folder.path)/streamflow-int8.json'"), "\(absent)")
@@ -352,14 +352,14 @@ import Testing
     let path = try folder.write(
       SafetensorsWriter.file([("conv_in.bias", [64], [Float](repeating: 0.1, count: 64))]),
       as: "delta.safetensors")
-    let changed = try Checkpoint.starter().applying(loras: [], deltas: [.init(path: path)])
+    let changed = try Checkpoint.starter64().applying(loras: [], deltas: [.init(path: path)])
     #expect(Self.message { _ = try changed.quantized() }.contains("delta"))
     #expect(Self.message { _ = try Quantizer(changed) }.contains("delta"))
     var options = QuantizationOptions()
     options.prompts = []
     #expect(
-      Self.message { _ = try Quantizer(.starter(), options: options) }.contains("0 prompts"))
+      Self.message { _ = try Quantizer(.starter64(), options: options) }.contains("0 prompts"))
     (options.prompts, options.width) = (["dog"], 65)
-    #expect(Self.message { _ = try Quantizer(.starter(), options: options) }.contains("65"))
+    #expect(Self.message { _ = try Quantizer(.starter64(), options: options) }.contains("65"))
   }
 }

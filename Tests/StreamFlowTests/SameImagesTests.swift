@@ -1,5 +1,5 @@
-import Crypto
 import FlowCore
+import FlowDigest
 import FlowEngine
 import FlowTestSupport
 import Foundation
@@ -38,8 +38,8 @@ import Testing
     #expect(changed.isEmpty, "\(changed.count) of \(recorded.count): \(changed.sorted())")
   }
 
-  private static func hash(_ image: PixelImage) -> String {
-    SHA256.hash(data: image.pixels).map { String(format: "%02x", $0) }.joined()
+  private static func hash(_ image: PixelImage) throws -> String {
+    try MessageDigest.sha256(of: image.pixels).digits
   }
 
   private static func hashes(
@@ -54,7 +54,7 @@ import Testing
     let generator = try Generator(checkpoint: checkpoint, options: options, engines: .ofTests)
     var hashes: [String: String] = [:]
     for try await image in try await generator.images(for: requests.map(\.request)) {
-      hashes["\(checkpoint.name) \(requests[image.index].name)"] = hash(image.image)
+      hashes["\(checkpoint.name) \(requests[image.index].name)"] = try hash(image.image)
     }
     return hashes
   }
@@ -105,7 +105,7 @@ import Testing
   }
 
   private static func starterImages() async throws -> [String: String] {
-    let checkpoint = try Checkpoint.starter()
+    let checkpoint = try Checkpoint.starter64()
     var requests: [(String, GenerationRequest)] = []
     for (index, prompt) in ["a fox", "red apple on a white background", "dog face"].enumerated() {
       for steps in [1, 2, 4, 7] {
@@ -140,7 +140,7 @@ import Testing
       let frames = try await LiveStreamTests.run(
         stream, inputs: (0..<12).map { LiveStreamTests.input($0) })
       for frame in frames {
-        hashes["live \(policy) \(frame.index)"] = hash(try #require(frame.image))
+        hashes["live \(policy) \(frame.index)"] = try hash(try #require(frame.image))
       }
     }
     return hashes

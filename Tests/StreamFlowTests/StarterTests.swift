@@ -32,7 +32,7 @@ import Testing
   ) throws -> Generator {
     var options = GeneratorOptions()
     (options.rowCapacity, options.width, options.height) = (rows, width, height)
-    return try Generator(checkpoint: .starter(), options: options, engines: .ofTests)
+    return try Generator(checkpoint: .starter64(), options: options, engines: .ofTests)
   }
 
   @Test("The same prompt, seed, steps and guidance give the image that diffusers gives")

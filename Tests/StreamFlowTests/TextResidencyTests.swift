@@ -27,7 +27,7 @@ import Testing
     var options = GeneratorOptions()
     (options.rowCapacity, options.textResidency) = (4, residency)
     let generator = try Generator(
-      checkpoint: .starter(), options: options, engines: .ofTests)
+      checkpoint: .starter64(), options: options, engines: .ofTests)
     let other = try await generator.images(for: Array(requests().suffix(3)), client: "other")
     var images: [Int: [UInt8]] = [:]
     for try await image in try await generator.images(for: requests()) {
@@ -48,7 +48,7 @@ import Testing
 
   @Test("Text encoders are released where memory does not hold them beside the network")
   func choice() throws {
-    let checkpoint = try Checkpoint.starter()
+    let checkpoint = try Checkpoint.starter64()
     func isReleased(_ residency: TextResidency, _ network: Int, _ available: Int?) -> Bool {
       residency.isReleased(checkpoint, besideNetworkOf: network, available: available)
     }

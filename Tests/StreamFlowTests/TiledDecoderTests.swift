@@ -60,7 +60,7 @@ import Testing
   func seamless(name: String, size: (height: Int, width: Int, side: Int)) async throws {
     let folder =
       name == "starter"
-      ? "\(try Checkpoint.starter().folder)/vae" : Bundle.module.fixture(name)
+      ? "\(try Checkpoint.starter64().folder)/vae" : Bundle.module.fixture(name)
     let suite = try Self(folder: folder)
     let decoder = try await suite.tiled(height: size.height, width: size.width, side: size.side)
     let whole = try await suite.session(
@@ -123,7 +123,7 @@ import Testing
   @Test("By default large images are decoded in tiles, small ones whole")
   func choice() throws {
     let full = try Checkpoint(folder: PipelineTests.folder("sd")).autoencoder
-    let tiny = try Checkpoint.starter().autoencoder
+    let tiny = try Checkpoint.starter64().autoencoder
     #expect(DecodeTiling.automatic.side(tiny, width: 1024, height: 1024) == nil)
     #expect(DecodeTiling.automatic.side(tiny, width: 2048, height: 2048) == 256)
     #expect(DecodeTiling.automatic.side(full, width: 64, height: 64) == nil)
@@ -131,14 +131,14 @@ import Testing
     #expect(DecodeTiling.pixels(40).side(full, width: 64, height: 64) == 40)
     func memory(_ tiling: DecodeTiling) throws -> Int {
       try MemoryEstimate(
-        .starter(), rows: 1, width: 4096, height: 4096, tiling: tiling
+        .starter64(), rows: 1, width: 4096, height: 4096, tiling: tiling
       ).peakByteCount
     }
     #expect(try memory(.never) - memory(.automatic) > 10_000_000_000)
     var options = GeneratorOptions()
     options.decodeTiling = .pixels(15)
     let error = #expect(throws: ModelError.self) {
-      try Generator(checkpoint: .starter(), options: options, engines: .ofTests)
+      try Generator(checkpoint: .starter64(), options: options, engines: .ofTests)
     }
     #expect(error?.message == "a tile is 16 pixels a side or more, got 15")
   }

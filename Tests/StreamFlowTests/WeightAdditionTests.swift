@@ -22,7 +22,7 @@ import Testing
     func random(_ shape: [Int]) -> [Float] {
       noise.latents(shape: Shape(shape)).scalars.map { $0 * size }
     }
-    return try Checkpoint.starter().networkWeights.weights.values
+    return try Checkpoint.starter64().networkWeights.weights.values
       .filter { $0.shape.rank == 2 && $0.shape.dimensions.allSatisfy { $0 >= 128 } }
       .sorted { $0.name < $1.name }
       .flatMap { weight -> [Tensor] in
@@ -58,7 +58,7 @@ import Testing
       [("unet.a.lora_A.weight", [0, 4], []), ("unet.a.lora_B.weight", [4, 0], [])],
       as: "empty.safetensors")
     let error = #expect(throws: ModelError.self) {
-      try Checkpoint.starter().applying(loras: [.init(path: path)])
+      try Checkpoint.starter64().applying(loras: [.init(path: path)])
     }
     #expect(
       error?.message
@@ -70,7 +70,7 @@ import Testing
   func folded() async throws {
     let tensors = try tensors(rank: 32)
     let path = try write(tensors, as: "lora.safetensors")
-    let plain = try Checkpoint.starter()
+    let plain = try Checkpoint.starter64()
     let patched = try plain.applying(loras: [.init(path: path, scale: 0.5)])
     #expect(patched.additions.map(\.rest) == [[]])
     var operations: Set<Int> = []
@@ -92,7 +92,7 @@ import Testing
   @Test("A scale of 0 changes no image, another does")
   func scale() async throws {
     let path = try write(tensors(rank: 2, size: 0.2), as: "lora.safetensors")
-    let starter = try Checkpoint.starter()
+    let starter = try Checkpoint.starter64()
     let plain = try await Self.pixels(starter)
     let nothing = try await Self.pixels(starter.applying(loras: [.init(path: path, scale: 0)]))
     #expect(nothing == plain)
@@ -103,7 +103,7 @@ import Testing
   @Test("A folder stands for the file in it, if there is only one or diffusers' own")
   func folders() throws {
     let tensors = try Array(tensors(rank: 1).prefix(2))
-    let starter = try Checkpoint.starter()
+    let starter = try Checkpoint.starter64()
     _ = try write(tensors, as: "lcm-lora/a.safetensors")
     let addition = WeightAddition(path: "\(folder.path)/lcm-lora")
     let patched = try starter.applying(loras: [addition])
@@ -125,7 +125,7 @@ import Testing
         ("lora_unet_no_attn2_to_k.lora_up.weight", [8, 4], .init(repeating: 0, count: 32)),
       ], as: "xl.safetensors")
     let error = #expect(throws: ModelError.self) {
-      try Checkpoint.starter().applying(loras: [.init(path: path)])
+      try Checkpoint.starter64().applying(loras: [.init(path: path)])
     }
     #expect(
       error?.message
@@ -137,7 +137,7 @@ import Testing
 
   @Test("Delta weights are part of the weights that a LoRA's lengths are measured on")
   func order() throws {
-    let starter = try Checkpoint.starter()
+    let starter = try Checkpoint.starter64()
     let delta = try write(
       [("conv_in.bias", [64], [Float](repeating: 0.1, count: 64))], as: "delta.safetensors")
     let lora = try write(Array(tensors(rank: 1).prefix(2)), as: "lora.safetensors")

@@ -11,12 +11,26 @@ final class AdapterEncoder {
   private var programs: [Key: Program] = [:]
   private var known = ByteBoundedCache<ImageKey, [Conditioning.Input]>(
     capacity: 256 << 20, countLimit: 64)
+  /// The inputs of the control images that were read last, found without resampling them again: those
+  /// of a live stream stay the same from frame to frame.
+  private var latest: [Still] = []
+  private static let latestCount = 16
+  private static let latestByteCount = 64 << 20
   /// The encoder of images for adapters that read latents.
   private var encoder: SourceEncoder?
 
   private struct Key: Hashable {
     let adapter: Int
     let isUnconditional: Bool
+  }
+
+  /// A control image, and what was computed from it.
+  private struct Still {
+    let key: Key
+    let image: PixelImage
+    let fit: ImageFit
+    let preprocessing: ControlImage?
+    let inputs: [Conditioning.Input]
   }
 
   private struct ImageKey: Hashable {
@@ -85,6 +99,32 @@ final class AdapterEncoder {
       PortName("\(adapter.name).scales"),
       try adapter.scales(
         control.scale, preset: control.preset, isUnconditional: isUnconditional))
+    // Images that share their pixels are equal without a comparison of each.
+    let known = latest.first {
+      $0.key == key && $0.fit == control.fit && $0.preprocessing == control.preprocessing
+        && $0.image == control.image
+    }
+    if let known { return known.inputs + [scales] }
+    let inputs = try computed(
+      reading: image, of: control, key: key, source: source, adapter, program)
+    if control.image != nil {
+      latest.append(
+        Still(
+          key: key, image: image, fit: control.fit, preprocessing: control.preprocessing,
+          inputs: inputs))
+      while latest.count > 1,
+        latest.count > Self.latestCount
+          || latest.reduce(0, { $0 + $1.image.pixels.count }) > Self.latestByteCount
+      { latest.removeFirst() }
+    }
+    return inputs + [scales]
+  }
+
+  /// The inputs that are computed from an image.
+  private func computed(
+    reading image: PixelImage, of control: ControlInput, key: Key, source: InputImage?,
+    _ adapter: any ImageAdapter, _ program: Program
+  ) throws -> [Conditioning.Input] {
     var read: PixelImage?
     if program.hasInput("pixels") || program.hasInput("latents") {
       // The input image of an edit is fitted as the result is.
@@ -93,7 +133,7 @@ final class AdapterEncoder {
       if let preprocessing = control.preprocessing { read = read.map(preprocessing.callAsFunction) }
     }
     let imageKey = ImageKey(key: key, image: read)
-    if let known = known[imageKey] { return known + [scales] }
+    if let known = known[imageKey] { return known }
     if let read { try write(read, to: program, of: adapter) }
     if program.hasInput("zeros") {
       program.withInput("zeros", as: Float.self) { zeros in
@@ -106,7 +146,7 @@ final class AdapterEncoder {
     }
     known.insert(
       inputs, for: imageKey, byteCount: inputs.reduce(0) { $0 + 4 * $1.elements.count })
-    return inputs + [scales]
+    return inputs
   }
 
   private func fitted(

@@ -10,6 +10,8 @@ extension GenerationRequest {
       && solver == other.solver && source?.strength == other.source?.strength
       && (source?.mask == nil) == (other.source?.mask == nil)
       && editing?.method == other.editing?.method
+      && skipLayerGuidance == other.skipLayerGuidance
+      && (skipLayerGuidance == nil || guidance == other.guidance)
   }
 }
 
@@ -54,7 +56,9 @@ extension Checkpoint {
     }
     try check(request.source)
     _ = try adapterIndices(of: request)
+    try checkReferences(of: request)
     try check(request.editing, of: request)
+    try check(request.skipLayerGuidance, of: request)
     guard guidance.isFinite else {
       throw refused("the guidance scale and delta must be numbers, got \(guidance)")
     }
@@ -106,7 +110,9 @@ extension Checkpoint {
         // The masked part starts from pure noise, as in diffusers' inpainting.
         plan.start = StepPlan.Start(reference: 0, noise: Double(plan.initialNoiseScale))
       }
-      return plan
+      guard let skipping = request.skipLayerGuidance else { return plan }
+      try check(skipping, of: request)
+      return plan.guided(by: skipping, over: request.guidance)
     }
     guard let flow = schedule as? any FlowSchedule else {
       throw ModelError(

@@ -7,6 +7,9 @@ struct RequestConditioning {
   let unprompted: Conditioning?
   /// The conditioning of the prompt that describes the input image, for edits that read it.
   let source: Conditioning?
+  /// The conditioning of the prompt for the network without some of its layers, for requests with
+  /// skip-layer guidance.
+  var skipping: Conditioning?
   /// The number of chunks that all of them can share.
   let chunkCount: Int
 }

@@ -101,7 +101,10 @@ extension Checkpoint {
 
   /// The structure of a request's network inputs.
   func structure(of request: GenerationRequest) throws(ModelError) -> NetworkStructure {
-    NetworkStructure(adapters: try adapterIndices(of: request).sorted())
+    NetworkStructure(
+      adapters: try adapterIndices(of: request).sorted(),
+      references: try referenceLatents(of: request),
+      skippableLayers: Set(request.skipLayerGuidance?.layers ?? []).sorted())
   }
 
   /// Whether an adapter of a structure reads the text and the timestep itself.

@@ -15,7 +15,7 @@ struct FeatureMap: ~Copyable {
   let width: Int
   private(set) var channels: Int
   /// The elements, width fastest, channels slowest.
-  private(set) var scalars: [Float]
+  var scalars: [Float]
 
   init(_ latents: Latents) {
     (channels, height, width) = (latents.shape[0], latents.shape[1], latents.shape[2])

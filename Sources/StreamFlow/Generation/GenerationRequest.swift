@@ -18,6 +18,17 @@ public struct GenerationRequest: Equatable, Sendable {
   public var seedBlend: SeedBlend?
   /// The image to start from, if any.
   public var source: InputImage?
+  /// Images that the network reads beside the one that it makes, for models that edit by
+  /// instruction; each of any size (`Checkpoint.referenceLimit`).
+  public var references: [PixelImage] = []
+  /// The maximum number of pixels at which references are read, in their own aspect ratio; nil for
+  /// the sizes of the model's training.
+  ///
+  /// A step reads every pixel of them, so smaller ones make it faster.
+  public var referenceArea: Int?
+  /// Hashes that identify the references in the settings of the image, one per reference, without
+  /// spaces; if empty, only their number is recorded.
+  public var referenceHashes: [String] = []
   /// How the source is edited by prompts; nil for image-to-image at the source's strength.
   public var editing: Editing?
   /// What the model's adapters read for it; an adapter that none names does nothing.
@@ -28,6 +39,9 @@ public struct GenerationRequest: Equatable, Sendable {
   public var stepCount = 4
   /// Classifier-free guidance.
   public var guidance = Guidance.none
+  /// Guidance away from the network without some of its layers, in some of the steps; for models that
+  /// have it (`Checkpoint.skippableLayerCount`).
+  public var skipLayerGuidance: SkipLayerGuidance?
   /// The sampling schedule.
   public var schedule = ScheduleChoice.automatic
   /// The spacing of the noise levels of flow matching; nil for the model's own.

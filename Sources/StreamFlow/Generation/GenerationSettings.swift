@@ -120,6 +120,26 @@ extension GenerationSettings {
   /// The denoising strength, if the image was made from another.
   public var strength: Double? { self["Denoising strength"].flatMap { Double($0) } }
 
+  /// The skip-layer guidance, if there was any.
+  public var skipLayerGuidance: SkipLayerGuidance? {
+    self["Skip layers"].flatMap { SkipLayerGuidance(rawValue: $0) }
+  }
+
+  /// The number of reference images, if there were any.
+  public var referenceCount: Int? {
+    self["References"].flatMap { Int($0) }.flatMap { $0 > 0 ? $0 : nil }
+  }
+
+  /// The maximum number of pixels of each reference image, if it was chosen.
+  public var referenceArea: Int? {
+    self["Reference area"].flatMap { Int($0) }.flatMap { $0 > 0 ? $0 : nil }
+  }
+
+  /// The hashes of the reference images, one each; empty if the text has none.
+  public var referenceHashes: [String] {
+    self["Reference hashes"]?.split(separator: " ").map(String.init) ?? []
+  }
+
   /// The factor of the second pass, if there was one.
   public var hiresScale: Double? { self["Hires upscale"].flatMap { Double($0) } }
 

@@ -124,6 +124,7 @@ extension Generator {
         throw error
       } catch { stages.adapterFailure = error }
     }
+    try await prepareReferences(stages)
     guard stages.pictures == nil, stages.imageFailure == nil,
       checkpoint.family.readsMaskedImage
         || pending.elements.contains(where: { $0.request.source != nil })
@@ -134,6 +135,15 @@ extension Generator {
     } catch let error as CancellationError { throw error } catch {
       stages.imageFailure = error
     }
+  }
+
+  /// Encodes the reference images of the requests that may be admitted next.
+  private func prepareReferences(_ stages: Stages) async throws(CancellationError) {
+    guard checkpoint.referenceLimit > 0, let next = nextAdmission?.element else { return }
+    let upcoming =
+      [next] + pending.heads.map(\.element) + pending.elements.prefix(rowCapacity)
+    try await stages.references.prepare(
+      for: upcoming.filter { $0.resumed == nil }.map(\.request))
   }
 
   /// Chooses the trajectories that the next tick leaves out.
@@ -180,7 +190,9 @@ extension Generator {
     // Encoding prompts takes time: images in flight do not wait for all of a large job's prompts.
     while batch.isEmpty || ContinuousClock.now - start < Self.longestAdmission,
       let (stream, element) = nextAdmission,
-      element.resumed != nil || stages.conditioner.claim(element.request)
+      element.resumed != nil
+        || stages.references.isReady(for: element.request)
+          && stages.conditioner.claim(element.request)
     {
       var next = element
       // What cannot be encoded is the failure of its own image alone.
@@ -237,6 +249,11 @@ extension Generator {
           FittedMask(
             $0, blur: request.source?.maskBlur ?? 0, factor: checkpoint.autoencoder.factor)
         }, family: checkpoint.family, encoder: encoder, sampleShape: sampleShape)
+    }
+    if request.skipLayerGuidance != nil { start.skipInput = checkpoint.family.skipInput }
+    if !request.references.isEmpty {
+      try checkMemory(ofReferencesIn: request)
+      start.inputs += try stages.references.inputs(of: request)
     }
     if !request.controls.isEmpty {
       if let failure = stages.adapterFailure { throw failure }

@@ -26,9 +26,11 @@ public actor Generator: EventSource {
   /// How many of the text encoders' last layers are skipped (clip skip).
   public nonisolated var skippedTextLayers: Int { options.skippedTextLayers }
 
-  private nonisolated let options: GeneratorOptions
+  nonisolated let options: GeneratorOptions
   nonisolated let provider: EngineProvider
   var stages: Stages?
+  /// The structures with references whose memory was checked.
+  var checkedStructures: Set<NetworkStructure> = []
   private var preparation: Task<Void, any Error>?
   /// The number of waiting tasks, and how many of them were cancelled.
   private var (waiterCount, abandonedCount) = (0, 0)
@@ -80,12 +82,15 @@ public actor Generator: EventSource {
     let adapters: AdapterEncoder
     /// Why the programs of adapters could not be made.
     var adapterFailure: (any Error)?
+    /// What encodes reference images.
+    let references: ReferenceEncoder
 
     init(
       _ conditioner: Conditioner, _ network: VelocityNetwork, _ decoder: LatentDecoder,
-      _ adapters: AdapterEncoder
+      _ adapters: AdapterEncoder, _ references: ReferenceEncoder
     ) {
       self.adapters = adapters
+      self.references = references
       self.conditioner = conditioner
       self.network = network
       self.decoder = decoder
@@ -201,7 +206,8 @@ public actor Generator: EventSource {
   private func makeEngines() async throws {
     let factor = checkpoint.autoencoder.factor
     let need = MemoryEstimate(
-      checkpoint, rows: rowCapacity, width: width, height: height, tiling: options.decodeTiling)
+      checkpoint, rows: rowCapacity, width: width, height: height, tiling: options.decodeTiling,
+      referencePixels: pending.elements.reduce(0) { max($0, $1.structure.referencePixelCount) })
     let available = MemoryEstimate.availableByteCount()
     try need.check(available: available)
     let start = ContinuousClock.now
@@ -245,7 +251,8 @@ public actor Generator: EventSource {
     stages = Stages(
       conditioner, network, decoder,
       AdapterEncoder(
-        checkpoint, size: PixelSize(width: width, height: height), provider: provider))
+        checkpoint, size: PixelSize(width: width, height: height), provider: provider),
+      ReferenceEncoder(checkpoint, provider: provider.placed(.decoder)))
     measured.preparation = .now - start
   }
 
@@ -312,23 +319,6 @@ public actor Generator: EventSource {
       return GeneratorFlight(
         stream: admission.stream, index: admission.index, stage: trajectory.stage,
         stageCount: trajectory.plan.rows.count, advances: !waiting.contains(trajectory.id))
-    }
-  }
-
-  nonisolated func check(_ request: GenerationRequest, _ plan: StepPlan) throws(ModelError) {
-    if let size = request.size, size != PixelSize(width: width, height: height) {
-      throw ModelError(
-        code: .requestInvalid,
-        message: "this generator makes images of \(width)x\(height), and one of \(size) was asked "
-          + "for; an ImageModel makes images of any size")
-    }
-    let rows = plan.peakRowCount(guidance: request.guidance)
-    guard rows <= rowCapacity else {
-      let what = request.editing.map { "\($0.method.name) with these scales" } ?? "this guidance"
-      throw ModelError(
-        code: .requestInvalid,
-        message: "\(what) takes \(rows) rows of a tick, which has \(rowCapacity); give it \(rows)",
-        settings: [.rowCapacity])
     }
   }
 

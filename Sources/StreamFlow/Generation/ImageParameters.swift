@@ -14,12 +14,50 @@ extension Generator {
 
   /// The settings of an image as the ecosystem's tools read them.
   public nonisolated func parameters(of request: GenerationRequest) -> String {
+    checkpoint.parameters(
+      of: request, width: width, height: height, skippedTextLayers: skippedTextLayers,
+      precision: provider.store.options.precision)
+  }
+}
+
+extension LiveStream {
+  /// The settings of a stream's images as the ecosystem's tools read them.
+  ///
+  /// The size is the model's own if the settings have none.
+  public nonisolated func parameters(of settings: LiveSettings) -> String {
+    let size = checkpoint.size(of: settings)
+    let text = checkpoint.parameters(
+      of: settings.checkedRequest, width: size.width, height: size.height,
+      skippedTextLayers: options.skippedTextLayers, precision: store.options.precision)
+    return GenerationSettings.adding(settings.reuse.fields(of: settings), to: text)
+  }
+}
+
+extension LiveReuse {
+  /// What differs from images that are made alone.
+  fileprivate func fields(of settings: LiveSettings) -> [GenerationSettings.Field] {
+    var fields: [(String, String)] = []
+    if settings.seedPolicy != .fixed { fields.append(("Seeds", settings.seedPolicy.rawValue)) }
+    if holdsStill { fields.append(("Hold still", "\(changeThreshold)")) }
+    if let regionMargin { fields.append(("Region margin", "\(regionMargin)")) }
+    if latentBlend > 0 { fields.append(("Latent blend", "\(latentBlend)")) }
+    if motionResponse > 0 { fields.append(("Motion response", "\(motionResponse)")) }
+    return fields.map { .init(name: $0.0, value: $0.1) }
+  }
+}
+
+extension Checkpoint {
+  /// The settings of an image as the ecosystem's tools read them.
+  fileprivate func parameters(
+    of request: GenerationRequest, width: Int, height: Int, skippedTextLayers: Int,
+    precision: EngineOptions.Precision
+  ) -> String {
     var lines = [request.prompt]
     if !request.negativePrompt.isEmpty {
       lines.append("Negative prompt: \(request.negativePrompt)")
     }
     let chosen =
-      request.schedule == .automatic ? checkpoint.scheduleFinding.schedule : request.schedule
+      request.schedule == .automatic ? scheduleFinding.schedule : request.schedule
     var settings = [
       "Steps: \(request.stepCount)", "Sampler: \(quoted(request.solver.rawValue))",
       "Schedule: \(quoted((chosen ?? .automatic).description))",
@@ -27,20 +65,29 @@ extension Generator {
     ]
     settings += request.guidance.settings
     if let kind = request.guidance.kind, kind == Guidance.Kind.none || kind == .full,
-      request.guidance != checkpoint.guidance(scale: request.guidance.scale)
+      request.guidance != guidance(scale: request.guidance.scale)
     {
       // The scale alone would be read as the other kind.
       settings.append("Guidance: \(kind.rawValue)")
     }
     settings += [
-      "Seed: \(request.seed)", "Size: \(width)x\(height)", "Model: \(quoted(checkpoint.name))",
+      "Seed: \(request.seed)", "Size: \(width)x\(height)", "Model: \(quoted(name))",
       "RNG: \(request.noiseSource.rawValue.uppercased())",
-      "Spacing: \((request.spacing ?? checkpoint.family.spacing).rawValue)",
+      "Spacing: \((request.spacing ?? family.spacing).rawValue)",
     ]
     if let source = request.source {
       settings.append("Denoising strength: \(source.strength)")
       settings.append("Fit: \(source.fit.kind.rawValue)")
       if source.mask != nil { settings.append("Mask blur: \(source.maskBlur)") }
+    }
+    if let skipping = request.skipLayerGuidance {
+      settings.append("Skip layers: \(quoted(skipping.rawValue))")
+    }
+    if !request.references.isEmpty {
+      settings.append("References: \(request.references.count)")
+      if let area = request.referenceArea { settings.append("Reference area: \(area)") }
+      let hashes = request.referenceHashes.joined(separator: " ")
+      if !hashes.isEmpty { settings.append("Reference hashes: \(quoted(hashes))") }
     }
     if let editing = request.editing {
       settings.append("Edit method: \(quoted(editing.method.rawValue))")
@@ -49,7 +96,7 @@ extension Generator {
       }
     }
     for (index, control) in request.controls.enumerated() {
-      let name = control.adapter ?? checkpoint.adapters.first?.name ?? ""
+      let name = control.adapter ?? adapters.first?.name ?? ""
       var text = "\(name):\(control.scale)"
       if let preset = control.preset { text += " \(preset)" }
       if let preprocessing = control.preprocessing { text += " \(preprocessing.kind.rawValue)" }
@@ -67,11 +114,11 @@ extension Generator {
       settings.append("Variation seed: \(seeds.seed)")
       settings.append("Variation seed strength: \(seeds.fraction)")
     }
-    settings += checkpoint.additions.map { addition in
+    settings += additions.map { addition in
       let kind = addition.kind == .lora ? "LoRA" : "Delta weights"
       return "\(kind): \(quoted("\(addition.name):\(addition.scale)"))"
     }
-    switch checkpoint.autoencoderChoice {
+    switch autoencoderChoice {
     case .automatic: break
     case .full: settings.append("VAE: full")
     case .tiny: settings.append("VAE: tiny")
@@ -79,14 +126,18 @@ extension Generator {
       let name = path.split(separator: "/").last.map(String.init) ?? path
       settings.append("VAE: \(quoted(name))")
     }
-    let forms = checkpoint.weightForms
+    let files = componentFiles.names
+    if let network = files.network { settings.append("Transformer: \(quoted(network))") }
+    settings += files.textEncoders.map { "Text encoder: \(quoted($0))" }
+    let forms = weightForms
     if forms != WeightForms(network: .floats, texts: .floats) {
       settings.append("Weights: \(quoted(forms.description))")
     }
-    if checkpoint.networkWeights.quantization != nil {
-      settings.append("Precision: int8")
-    } else if provider.store.options.precision != .float32 {
-      settings.append("Precision: \(provider.store.options.precision.rawValue)")
+    let precisions =
+      (networkWeights.quantization != nil ? ["int8"] : [])
+      + (precision != .float32 ? [precision.rawValue] : [])
+    if !precisions.isEmpty {
+      settings.append("Precision: \(precisions.joined(separator: "+"))")
     }
     // Counted as the ecosystem does, from the last layer: 1 skips none.
     if skippedTextLayers > 0 { settings.append("Clip skip: \(skippedTextLayers + 1)") }

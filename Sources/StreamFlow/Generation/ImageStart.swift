@@ -1,5 +1,6 @@
 internal import FlowCore
 internal import FlowEngine
+internal import FlowGraph
 internal import FlowModels
 
 /// The start of a request's trajectory.
@@ -16,6 +17,10 @@ struct ImageStart {
   var inputs: [Conditioning.Input] = []
   /// The inputs that adapters computed.
   var adapters = AdapterInputs()
+  /// The first sample's noise, if it is a part of a larger image's.
+  var firstNoise: Latents?
+  /// The input that is 1 for rows that leave layers out, for requests with skip-layer guidance.
+  var skipInput: PortName?
   /// The noise generator after the first draws.
   var noise: GaussianNoise
   /// The noise generator after the first sample, if it differs.
@@ -37,8 +42,8 @@ struct ImageStart {
     if let source = request.source {
       var drawn = noise
       let encoded = try encoder.encode(source.image, fit: source.fit, noise: &drawn)
-      // An inpainting network that starts from pure noise draws no latents of the image.
-      if !family.readsMaskedImage || source.strength < 1 { noise = drawn }
+      // diffusers' inpainting UNets draw no latents of the image if they start from pure noise.
+      if family.maskedImage != .cells || source.strength < 1 { noise = drawn }
       (self.image, reference) = (encoded.image, encoded.latents)
       self.mask = mask?.cells
       overlay = mask.map { SourceOverlay(image: encoded.image, mask: $0.weights) }
@@ -80,12 +85,16 @@ struct FittedMask: Sendable {
 
 extension RequestConditioning {
   /// The same conditioning with additional network inputs.
+  ///
+  /// - Parameter skip: the input that is 1 for the rows that leave layers out, if there are any.
   fileprivate func adding(
-    _ inputs: [Conditioning.Input], unconditional: [Conditioning.Input]
+    _ inputs: [Conditioning.Input], unconditional: [Conditioning.Input], skip: PortName?
   ) -> RequestConditioning {
-    RequestConditioning(
-      prompted: prompted.adding(inputs), unprompted: unprompted?.adding(unconditional),
-      source: source?.adding(inputs), chunkCount: chunkCount)
+    let kept = skip.map { [Conditioning.Input($0, [0])] } ?? []
+    return RequestConditioning(
+      prompted: prompted.adding(inputs + kept),
+      unprompted: unprompted?.adding(unconditional + kept), source: source?.adding(inputs + kept),
+      skipping: skip.map { prompted.adding(inputs + [.init($0, [1])]) }, chunkCount: chunkCount)
   }
 }
 
@@ -104,20 +113,21 @@ extension Trajectory<Conditioning> {
           stage,
           conditioning.adding(
             start.inputs + adapted.conditional,
-            unconditional: start.inputs + adapted.unconditional)
+            unconditional: start.inputs + adapted.unconditional, skip: start.skipInput)
         ))
     }
     let first = conditionings[0].1
     self.init(
       id: id, plan: plan, guidance: request.guidance, prompted: first.prompted,
-      unprompted: first.unprompted, sourcePrompted: first.source, reference: start.reference,
-      mask: start.mask, noise: start.noise, laterNoise: start.laterNoise, shape: shape,
+      unprompted: first.unprompted, sourcePrompted: first.source, skipping: first.skipping,
+      reference: start.reference, mask: start.mask, firstNoise: start.firstNoise,
+      noise: start.noise, laterNoise: start.laterNoise, shape: shape,
       keepsEstimate: keepsEstimate)
     change(
       conditionings.dropFirst().map { stage, conditioning in
         ConditioningChange(
           stage: stage, prompted: conditioning.prompted, unprompted: conditioning.unprompted,
-          sourcePrompted: conditioning.source)
+          sourcePrompted: conditioning.source, skipping: conditioning.skipping)
       })
   }
 }

@@ -12,6 +12,10 @@ final class LatentDecoder {
   }
 
   private let way: Way
+  /// Decodes small changes of a stream's images, if that is worth it.
+  private let partial: PartialDecoder?
+  /// The number of images of which only the changed tiles were decoded.
+  private(set) var partialCount = 0
   private let width: Int
   private let height: Int
 
@@ -20,16 +24,24 @@ final class LatentDecoder {
   ///   - width: the latents' width.
   ///   - rowCapacity: the maximum number of images of a run.
   ///   - tiling: whether to decode in tiles.
+  ///   - decodesChanges: whether images are those of a stream, of which only the tiles that changed
+  ///     are decoded where that is worth it.
   ///   - growth: whether engines are made on demand, or only by ``prepare(for:)``.
   init(
     _ checkpoint: Checkpoint, height: Int, width: Int, rowCapacity: Int, tiling: DecodeTiling,
-    growth: EngineCatalogue.Growth = .asNeeded, provider: EngineProvider
+    decodesChanges: Bool = false, growth: EngineCatalogue.Growth = .asNeeded,
+    provider: EngineProvider
   ) {
     let weights = checkpoint.autoencoderWeights
     let autoencoder = Autoencoder(configuration: checkpoint.autoencoder, weights: weights.root)
     self.width = width * checkpoint.autoencoder.factor
     self.height = height * checkpoint.autoencoder.factor
     let side = tiling.side(checkpoint.autoencoder, width: self.width, height: self.height)
+    partial =
+      decodesChanges && side == nil
+      ? PartialDecoder(
+        autoencoder, height: height, width: width, weightsIdentity: weights.identity,
+        provider: provider) : nil
     if let side {
       way = .tiled(
         TiledDecoder(
@@ -52,6 +64,7 @@ final class LatentDecoder {
   func prepare(
     for count: Int, isolation: isolated (any Actor)? = #isolation
   ) async throws {
+    try await partial?.prepare()
     switch way {
     case .whole(let catalogue): try await catalogue.prepare(max(count, 1))
     case .tiled(let decoder): try await decoder.prepare()
@@ -71,10 +84,29 @@ final class LatentDecoder {
     switch way {
     case .tiled(let decoder): return try latents.map(decoder.decode)
     case .whole(let catalogue):
-      guard !latents.isEmpty else { return [] }
-      return try catalogue.parts(for: latents.count).flatMap { part in
-        try decode(latents[part.rows], with: part.engine, of: catalogue)
+      guard let partial else { return try decode(latents, by: catalogue) }
+      var images: [PixelImage?] = []
+      var waiting: [Latents] = []
+      for sample in latents {
+        guard partial.isWorthwhile(sample) else {
+          waiting.append(sample)
+          continue
+        }
+        images += try decode(waiting, by: catalogue)
+        waiting = []
+        images.append(try partial.decode(sample))
+        partialCount += 1
       }
+      return images + (try decode(waiting, by: catalogue))
+    }
+  }
+
+  private func decode(
+    _ latents: [Latents], by catalogue: EngineCatalogue
+  ) throws -> [PixelImage?] {
+    guard !latents.isEmpty else { return [] }
+    return try catalogue.parts(for: latents.count).flatMap { part in
+      try decode(latents[part.rows], with: part.engine, of: catalogue)
     }
   }
 

@@ -9,14 +9,17 @@ struct MemoryEstimate {
 
   /// Estimates from sizes: compiling takes two and a half times the memory of the weights in an
   /// engine (measured: 860 million parameters, 10.1 GB resident).
+  ///
+  /// - Parameter referencePixels: the latent pixels of a row's reference images.
   init(
     _ checkpoint: Checkpoint, rows: Int, width: Int, height: Int,
-    tiling: DecodeTiling = .automatic
+    tiling: DecodeTiling = .automatic, referencePixels: Int = 0
   ) {
     let factor = checkpoint.autoencoder.factor
     // In floating point: extreme sizes give extreme sums, which must be refused and must not trap.
     let places = Double(width / factor) * Double(height / factor)
-    let activations = checkpoint.family.activationByteCount(latentPixels: places)
+    let activations = checkpoint.family.activationByteCount(
+      latentPixels: places + Double(referencePixels))
     let autoencoder = checkpoint.autoencoder
     let pixels =
       tiling.side(autoencoder, width: width, height: height) == nil
@@ -48,10 +51,31 @@ struct MemoryEstimate {
         let kilobytes = line.split(separator: " ").dropFirst().first.flatMap({ Int($0) })
       else { return nil }
       return min(kilobytes * 1024, containerByteCount() ?? .max)
+    #elseif canImport(Darwin)
+      return darwinByteCount()
     #else
-      return Int(ProcessInfo.processInfo.physicalMemory)
+      return nil
     #endif
   }
+
+  #if canImport(Darwin)
+    /// The pages that are free, or hold nothing that is needed again.
+    private static func darwinByteCount() -> Int? {
+      var statistics = vm_statistics64()
+      let words = MemoryLayout<vm_statistics64>.size / MemoryLayout<integer_t>.size
+      var count = mach_msg_type_number_t(words)
+      let status = unsafe withUnsafeMutablePointer(to: &statistics) { pointer in
+        unsafe pointer.withMemoryRebound(to: integer_t.self, capacity: words) { pointer in
+          unsafe host_statistics64(mach_host_self(), HOST_VM_INFO64, pointer, &count)
+        }
+      }
+      guard status == KERN_SUCCESS else { return nil }
+      let pages =
+        Int(statistics.free_count) + Int(statistics.inactive_count)
+        + Int(statistics.purgeable_count)
+      return pages * Int(getpagesize())
+    }
+  #endif
 
   /// The rest of the container's limit, if there is one (control groups, version 2).
   private static func containerByteCount() -> Int? {

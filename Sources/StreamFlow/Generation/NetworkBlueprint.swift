@@ -50,7 +50,8 @@ struct NetworkBlueprint: Sendable {
   /// The graph of a batch size and a structure.
   func module(rows: Int, structure: NetworkStructure) throws -> GraphModule {
     let shape = BatchShape(
-      rows: rows, height: height, width: width, tokens: structure.chunks * checkpoint.tokenCount)
+      rows: rows, height: height, width: width, tokens: structure.chunks * checkpoint.tokenCount,
+      references: structure.references, skippableLayers: Set(structure.skippableLayers))
     let adapters = structure.adapters.map { checkpoint.adapters[$0].adapter }
     // An adapter that reads the text and the timestep needs them as they are, not tables of them.
     let precomputed = checkpoint.readsConditioning(structure) ? [] : self.precomputed

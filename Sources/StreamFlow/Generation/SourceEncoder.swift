@@ -9,6 +9,9 @@ final class SourceEncoder {
   private let program: Program
   /// The program that leaves out a part of the image, for networks that read a masked image.
   private let masking: Program?
+  /// How the network reads a masked image.
+  private let layout: MaskedImageLayout?
+  private let factor: Int
   /// What encoding takes away from latents, in their scale.
   private let shift: Float
   /// The shape of one image's latents.
@@ -19,6 +22,8 @@ final class SourceEncoder {
   ) {
     fitter = ImageResizer(width: width, height: height)
     let factor = checkpoint.autoencoder.factor
+    self.factor = factor
+    layout = checkpoint.family.maskedImage
     self.program = program
     self.masking = masking
     shift = checkpoint.autoencoder.scaledShift
@@ -56,6 +61,9 @@ final class SourceEncoder {
       masking: checkpoint.family.readsMaskedImage ? try await program(isMasked: true) : nil)
   }
 
+  /// The image at this size.
+  func fitted(_ image: PixelImage, fit: ImageFit) -> PixelImage { fitter(image, fit: fit) }
+
   /// The image at this size and its latents.
   ///
   /// The latents of a full autoencoder are sampled with the noise, as in diffusers.
@@ -83,8 +91,8 @@ final class SourceEncoder {
     return Latents(shape: mean.shape, scalars: mean.scalars.map { $0 + shift })
   }
 
-  /// What networks read of a masked image: the mask's cells, and the latents of the image without what
-  /// is repainted.
+  /// What networks read of a masked image (``MaskedImageLayout``): the mask, and the latents of the
+  /// image without what is repainted.
   ///
   /// - Parameters:
   ///   - image: the image at this size; nil for none, of which all is repainted.
@@ -105,9 +113,31 @@ final class SourceEncoder {
       }
     }
     try masking.run()
-    let count = shape.elementCount / shape[0]
-    return (cells?.scalars ?? [Float](repeating: 1, count: count))
-      + drawn(from: masking, &noise).scalars
+    let latents = drawn(from: masking, &noise).scalars
+    guard layout == .pixels else {
+      let count = shape.elementCount / shape[0]
+      return (cells?.scalars ?? [Float](repeating: 1, count: count)) + latents
+    }
+    return latents + pixels(of: mask)
+  }
+
+  /// The mask as `factor * factor` channels of latent pixels, 1 where the image is repainted.
+  private func pixels(of mask: ImageMask?) -> [Float] {
+    let (height, width) = (shape[1], shape[2])
+    guard let mask else {
+      return [Float](repeating: 1, count: factor * factor * height * width)
+    }
+    var channels: [Float] = []
+    channels.reserveCapacity(factor * factor * height * width)
+    for offset in 0..<factor * factor {
+      for row in 0..<height {
+        let start = (row * factor + offset / factor) * mask.width + offset % factor
+        for column in 0..<width {
+          channels.append(mask.coverage[start + column * factor] < 128 ? 0 : 1)
+        }
+      }
+    }
+    return channels
   }
 
   private func drawn(from program: Program, _ noise: inout GaussianNoise) -> Latents {

@@ -94,6 +94,47 @@ actor EncodeStage {
     return try entry.conditioner.conditioning(of: request)
   }
 
+  /// An input at the size of images.
+  ///
+  /// - Precondition: the size was added.
+  func fitted(_ image: PixelImage, size: PixelSize, fit: ImageFit) -> PixelImage {
+    guard let entry = sizes[size] else { preconditionFailure("\(size) was not added") }
+    return entry.source.fitted(image, fit: fit)
+  }
+
+  /// Encodes a region of an input, which the network is to run on.
+  ///
+  /// Its noise is the part of the whole image's at its place, so that a region that moves does not
+  /// change what it shows.
+  ///
+  /// - Parameters:
+  ///   - image: the input at the size of images.
+  ///   - region: the region.
+  ///   - lane: its lane.
+  func flight(
+    _ image: PixelImage, region: WorkRegion, lane: LaneKey, index: Int,
+    with resolved: ResolvedSettings
+  ) throws -> Flight {
+    guard let entry = sizes[lane.size] else { preconditionFailure("\(lane.size) was not added") }
+    let window = region.window
+    var request = resolved.settings.request(for: image.cropped(to: window), index: index)
+    let mask = resolved.mask.map { mask in
+      FittedMask(
+        mask.coverage.cropped(to: window), blur: 0, factor: checkpoint.autoencoder.factor)
+    }
+    request.source?.mask = mask?.coverage
+    var start = try ImageStart(
+      request, mask: mask, family: checkpoint.family, encoder: entry.source,
+      sampleShape: entry.source.shape)
+    let (size, factor) = (resolved.lane.size, checkpoint.autoencoder.factor)
+    let whole: Shape = [entry.source.shape[0], size.height / factor, size.width / factor]
+    start.firstNoise = start.noise.latents(shape: whole).cropped(to: region.latentWindow)
+    let trajectory = Trajectory(
+      id: index, plan: resolved.plan, request,
+      try entry.conditioner.conditioning(of: request), start, shape: entry.source.shape)
+    return Flight(lane: lane, trajectory: trajectory)
+  }
+
   /// Resizes and encodes an input.
   func flight(
     _ image: PixelImage, index: Int, with resolved: ResolvedSettings

@@ -57,13 +57,14 @@ actor EngineBuilder {
 
   /// Makes the decoder of images of a size, for one and for several together.
   nonisolated func decoder(
-    _ size: PixelSize, batch: Int, tiling: DecodeTiling
+    _ size: PixelSize, options: LiveOptions
   ) async throws -> sending LatentDecoder {
     let factor = checkpoint.autoencoder.factor
     let decoder = LatentDecoder(
-      checkpoint, height: size.height / factor, width: size.width / factor, rowCapacity: batch,
-      tiling: tiling, growth: .given, provider: provider)
-    for count in Set([1, batch]).sorted() { try await decoder.prepare(for: count) }
+      checkpoint, height: size.height / factor, width: size.width / factor,
+      rowCapacity: options.decodeBatch, tiling: options.decodeTiling,
+      decodesChanges: options.decodesChanges, growth: .given, provider: provider)
+    for count in Set([1, options.decodeBatch]).sorted() { try await decoder.prepare(for: count) }
     return decoder
   }
 

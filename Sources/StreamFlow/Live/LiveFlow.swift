@@ -63,7 +63,7 @@ final class LiveFlow: Sendable {
 /// The record of an input that has been taken up.
 struct LiveRecord {
   let input: LiveInput
-  let settings: LiveSettings
+  var settings: LiveSettings
   let settingsNumber: Int
   let lane: LaneKey
   var times = LiveFrame.Times()
@@ -72,14 +72,26 @@ struct LiveRecord {
   var fitted: PixelImage?
   /// Where it is repainted; nil for everywhere.
   var mask: ImageMask?
+  /// The part that the network runs on, with its lane; nil for all of it.
+  var region: (work: WorkRegion, lane: LaneKey)?
+  /// The cells that changed; nil if inputs are not compared.
+  var changed: CellMap?
+  /// Whether its latents have arrived.
+  var hasArrived = false
   var result: Result?
 
   /// The result.
   enum Result {
+    /// An image, before it is laid over the input.
     case made(PixelImage)
+    /// The image of the input before, laid over this input.
+    case reused
     case skipped
     case failed(any Error)
   }
+
+  /// Whether its latents are made of those of the image before.
+  var readsEarlier: Bool { settings.reuse.changesLatents }
 
   /// The repainted part composited over the input, or the image itself without a mask.
   func overlaid(_ image: PixelImage) -> PixelImage {

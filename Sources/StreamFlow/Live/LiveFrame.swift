@@ -7,7 +7,8 @@ public struct LiveFrame: Sendable {
   public enum Outcome: Sendable {
     /// An image.
     case made(PixelImage)
-    /// The previous image again: the filter found the input similar to the previous one.
+    /// The previous image again: the filter found the input similar to the previous one, or nothing of
+    /// it changed (``LiveReuse``).
     case repeated(PixelImage)
     /// Nothing: no image could be made of this input; the stream continues.
     case failed(any Error)
@@ -39,8 +40,8 @@ public struct LiveFrame: Sendable {
   public let outcome: Outcome
   /// The time spent in each stage.
   public let times: Times
-  /// The input as the network saw it, at the size of the images; nil for a skipped input, or one
-  /// that failed before.
+  /// The input at the size of the images; nil for an input that the filter skipped, or one that
+  /// failed before.
   public let input: PixelImage?
 
   /// The image, new or repeated.
@@ -66,7 +67,7 @@ public enum LiveOffer: Equatable, Sendable {
 public enum LiveDecision: Equatable, Sendable {
   /// An image is made of it.
   case admitted
-  /// Skipped: the filter found it similar to the previous one.
+  /// Skipped: the filter found it similar to the previous one, or nothing of it changed.
   case skipped
   /// Dropped: a later one came before its turn.
   case dropped

@@ -12,9 +12,9 @@ struct LaneKey: Hashable, Sendable {
 struct ResolvedSettings: Sendable {
   /// The number of the change that they came with.
   let number: Int
-  let settings: LiveSettings
+  var settings: LiveSettings
   let lane: LaneKey
-  let plan: StepPlan
+  var plan: StepPlan
   let conditioning: RequestConditioning
   let mask: FittedMask?
 }

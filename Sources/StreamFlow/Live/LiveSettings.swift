@@ -32,6 +32,8 @@ public struct LiveSettings: Equatable, Sendable {
   public var maskBlur = 2.0
   /// The filter that skips inputs similar to the previous one; nil for none.
   public var filter: FrameGate.Settings?
+  /// What is reused of the inputs and images before.
+  public var reuse = LiveReuse()
 
   /// Creates settings of a prompt: 4 steps, strength 0.5, uniform spacing, so that strength is the
   /// sigma of the first step.
@@ -73,6 +75,17 @@ public struct LiveOptions: Sendable {
   public var skippedTextLayers = 0
   /// Whether images are decoded whole or in tiles.
   public var decodeTiling = DecodeTiling.automatic
+  /// Whether only the tiles are decoded that the change of latents since the image before reaches.
+  ///
+  /// The images are the same to 1/255. It has an effect with tiny autoencoders, on images with more
+  /// than one tile (about 300 pixels a side with the starter), while the change is small: latents
+  /// stay as they are outside of a mask, and outside of ``LiveReuse/regionMargin``'s region.
+  public var decodesChanges = true
+  /// Whether an input waits until the engines of its region (``LiveReuse/regionMargin``) are compiled, so that
+  /// the images do not depend on how long that takes; for inputs from a file.
+  ///
+  /// If false, whole images are made until then.
+  public var waitsForRegions = false
   /// The number of finished frames that may wait before the stream waits too.
   public var outputCapacity = 4
 

@@ -8,10 +8,17 @@ public struct LiveStatistics: Sendable {
   public internal(set) var offeredCount = 0
   /// Inputs that a later one replaced before their turn.
   public internal(set) var droppedCount = 0
-  /// Inputs that the filter found similar to the previous one.
+  /// Inputs that the filter found similar to the previous one, or of which nothing changed.
   public internal(set) var skippedCount = 0
   /// Inputs that were made into an image.
   public internal(set) var madeCount = 0
+  /// Made inputs of which the network ran on a region alone.
+  public internal(set) var regionCount = 0
+  /// Made inputs of which the network ran on nothing: what is visible of the image before is
+  /// unchanged.
+  public internal(set) var reusedCount = 0
+  /// Images of which only the changed tiles were decoded.
+  public internal(set) var partialDecodeCount = 0
   /// Inputs that failed.
   public internal(set) var failedCount = 0
   /// Inputs that were lost by a cancellation or a failure of the whole stream.

@@ -28,9 +28,13 @@ extension LiveStream {
       Task { [weak self] in
         while true {
           let batch = await flow.arrivals.nextBatch(limit: batch)
-          guard !batch.isEmpty else { break }
-          let pictures = await Self.pictures(of: batch, decoding)
-          await self?.settle(batch, pictures: pictures, flow: flow)
+          // What still waits is complete once nothing more arrives.
+          guard let jobs = await self?.takeJobs(with: batch, isLast: batch.isEmpty) else { break }
+          if !jobs.isEmpty {
+            let pictures = await Self.pictures(of: jobs, decoding)
+            await self?.settle(jobs.map(\.arrival), pictures: pictures, flow: flow)
+          }
+          if batch.isEmpty { break }
         }
         await self?.endOfArrivals(flow)
       },
@@ -89,16 +93,20 @@ extension LiveStream {
       await settle(record, as: .skipped, flow: flow)
       return .some(nil)
     }
-    decide(.admitted, on: input.index)
     do {
-      let (flight, fitted) = try await encoding.flight(
-        input.image, index: input.index, with: resolved)
+      let flight = try await flight(of: &record, with: resolved)
       guard self.flow === flow else { return nil }
       record.count(\.encoding)
-      (record.fitted, record.mask) = (fitted, resolved.mask?.weights)
       records[input.index] = record
+      guard let flight else {
+        await settle(record, as: resolved.mask == nil ? .skipped : .reused, flow: flow)
+        return .some(nil)
+      }
       group.append(flight)
-    } catch { await settle(record, as: .failed(error), flow: flow) }
+    } catch {
+      decide(.admitted, on: input.index)
+      await settle(record, as: .failed(error), flow: flow)
+    }
     return .some(group.count >= options.frameBuffer ? takeGroup() : nil)
   }
 
@@ -174,30 +182,37 @@ extension LiveStream {
     let now = ContinuousClock.now
     statistics.add(outcome, gap: isFirst ? nil : lastTick.map { now - $0 })
     lastTick = now
-    for arrival in outcome.arrivals { records[arrival.index]?.count(\.flying) }
+    for arrival in outcome.arrivals {
+      records[arrival.index]?.count(\.flying)
+      records[arrival.index]?.hasArrived = true
+    }
   }
 
   // MARK: - Delivery
 
   /// The images of arrived latents; a decoder failure is the failure of these.
   private static func pictures(
-    of arrivals: [Arrival], _ decoding: DecodeStage
-  ) async -> Result<[Int: PixelImage], any Error> {
-    do { return .success(try await decoding.decode(arrivals)) } catch { return .failure(error) }
+    of jobs: [DecodeJob], _ decoding: DecodeStage
+  ) async -> Result<DecodeStage.Outcome, any Error> {
+    do { return .success(try await decoding.decode(jobs)) } catch { return .failure(error) }
   }
 
   private func settle(
-    _ arrivals: [Arrival], pictures: Result<[Int: PixelImage], any Error>, flow: LiveFlow
+    _ arrivals: [Arrival], pictures: Result<DecodeStage.Outcome, any Error>, flow: LiveFlow
   ) async {
+    if case .success(let outcome) = pictures {
+      statistics.partialDecodeCount += outcome.partialCount
+    }
     for arrival in arrivals {
       guard var record = records[arrival.index] else { continue }
       record.count(\.decoding)
       switch pictures {
       case .failure(let error): await settle(record, as: .failed(error), flow: flow)
-      case .success(let images):
-        let image = images[arrival.index].map(record.overlaid)
+      case .success(let outcome):
         await settle(
-          record, as: image.map { .made($0) } ?? .failed(Self.notFinite(record)), flow: flow)
+          record,
+          as: outcome.images[arrival.index].map { .made($0) } ?? .failed(Self.notFinite(record)),
+          flow: flow)
       }
     }
   }
@@ -215,6 +230,8 @@ extension LiveStream {
     var record = record
     record.result = result
     records[record.input.index] = record
+    // Nothing may be reused of an image that was not made.
+    if case .failed = result { memory = nil }
     _ = await flow.settled.offer((), mayDrop: { _ in true })
   }
 
@@ -241,23 +258,35 @@ extension LiveStream {
 
   private func outcome(_ result: LiveRecord.Result, of record: LiveRecord) -> LiveFrame.Outcome {
     switch result {
-    case .made(let image):
+    case .made(let bare):
       statistics.madeCount += 1
-      lastImage = image
-      return .made(image)
+      if record.region != nil { statistics.regionCount += 1 }
+      lastBare = bare
+      return made(record.overlaid(bare))
+    case .reused:
+      guard let lastBare else { return .failed(Self.nothingBefore(record)) }
+      statistics.madeCount += 1
+      statistics.reusedCount += 1
+      return made(record.overlaid(lastBare))
     case .failed(let error):
       statistics.failedCount += 1
       return .failed(error)
     case .skipped:
-      guard let lastImage else {
-        return .failed(
-          ModelError(
-            code: .notFinite,
-            message: "input \(record.input.index) was skipped, and there is no image before it "
-              + "to repeat: the input that it resembles failed"))
-      }
+      guard let lastImage else { return .failed(Self.nothingBefore(record)) }
       return .repeated(lastImage)
     }
+  }
+
+  private func made(_ image: PixelImage) -> LiveFrame.Outcome {
+    lastImage = image
+    return .made(image)
+  }
+
+  private static func nothingBefore(_ record: LiveRecord) -> ModelError {
+    ModelError(
+      code: .notFinite,
+      message: "input \(record.input.index) was skipped, and there is no image before it "
+        + "to repeat: the input that it resembles failed")
   }
 
   /// Marks an input that will not be delivered.
@@ -285,7 +314,7 @@ extension LiveStream {
     isClosed = true
     await flow.close()
     records = [:]
-    group = []
+    (group, waitingArrivals) = ([], [])
     for index in deciding.keys { decide(.ended, on: index) }
     signal()
   }

@@ -57,7 +57,7 @@ extension LiveStream {
   /// Changes settings, from the next admitted input on.
   ///
   /// Everything that can be checked is checked before anything changes. If the change needs new
-  /// engines (a size, a prompt of more chunks), the rest of it takes effect at once, and those
+  /// engines (a size, a prompt of more chunks, other adapters), the rest of it takes effect at once, and those
   /// parts when the engines are ready (``LiveChange/settled()``).
   ///
   /// - Throws: `requestInvalid` for invalid settings, `memoryInsufficient` for a size that the
@@ -99,7 +99,12 @@ extension LiveStream {
     if let current {
       var interim = settings
       (interim.width, interim.height) = (current.lane.size.width, current.lane.size.height)
-      let interimLane = try await self.lane(of: interim)
+      var interimLane = try await self.lane(of: interim)
+      if !readyLanes.contains(interimLane) {
+        // Adapters that need engines wait for them, and nothing else does.
+        interim.request.controls = current.settings.request.controls
+        interimLane = try await self.lane(of: interim)
+      }
       if readyLanes.contains(interimLane), (try? checkpoint.plan(for: interim)) != nil {
         try await install(interim, number: number, lane: interimLane, isWhole: false)
       }
@@ -140,7 +145,9 @@ extension LiveStream {
     // A change must be visible at once, on a still image too.
     if settings != before?.settings || settings.filter != gate?.settings {
       gate = settings.filter.map { FrameGate(settings: $0) }
+      memory = nil
     }
+    if settings.reuse.regionMargin == nil || lane != before?.lane { wantedRegions = [] }
   }
 
   private func lane(of settings: LiveSettings) async throws -> LaneKey {
@@ -153,7 +160,7 @@ extension LiveStream {
 
   // MARK: - Engines
 
-  private func checkMemory(_ lane: LaneKey) throws(ModelError) {
+  func checkMemory(_ lane: LaneKey) throws(ModelError) {
     try MemoryEstimate(
       checkpoint, rows: rowCapacity, width: lane.size.width, height: lane.size.height,
       tiling: options.decodeTiling
@@ -162,34 +169,54 @@ extension LiveStream {
 
   /// Makes the engines of a lane: one of the network first, so that the stream can start, the
   /// others after it.
-  private func makeLane(_ lane: LaneKey, settings: LiveSettings, isFirst: Bool) async throws {
-    guard !readyLanes.contains(lane) else { return }
-    let task =
-      makingLanes[lane]
-      ?? Task { try await makeNewLane(lane, settings: settings, isFirst: isFirst) }
-    makingLanes[lane] = task
-    defer { makingLanes[lane] = nil }
-    try await task.value
+  ///
+  /// - Parameter isRegion: whether the lane is a region's, which is decoded with the whole image.
+  func makeLane(
+    _ lane: LaneKey, settings: LiveSettings, isFirst: Bool, isRegion: Bool = false
+  ) async throws {
+    while isRegion ? !hasNetwork(lane) : !readyLanes.contains(lane) {
+      if let task = makingLanes[lane] {
+        try await task.value
+        // The task may have made a region's lane; the one that made it must remove it first.
+        await Task.yield()
+        continue
+      }
+      let task = Task {
+        try await makeNewLane(lane, settings: settings, isFirst: isFirst, isRegion: isRegion)
+      }
+      makingLanes[lane] = task
+      defer { makingLanes[lane] = nil }
+      try await task.value
+    }
+  }
+
+  /// Whether a lane has a network.
+  func hasNetwork(_ lane: LaneKey) -> Bool {
+    readyLanes.contains(lane) || readyRegions.contains(lane)
   }
 
   private func makeNewLane(
-    _ lane: LaneKey, settings: LiveSettings, isFirst: Bool
+    _ lane: LaneKey, settings: LiveSettings, isFirst: Bool, isRegion: Bool
   ) async throws {
     await lettingGo?.value
     if isFirst { try checkMemory(lane) }
     let blueprint = try await builder.blueprint(lane.size)
+    if !isRegion, await !decoding.knows(lane.size) {
+      try await decoding.add(builder.decoder(lane.size, options: options), size: lane.size)
+    }
     if await !encoding.knows(lane.size) {
-      try await decoding.add(
-        builder.decoder(lane.size, batch: options.decodeBatch, tiling: options.decodeTiling),
-        size: lane.size)
       try await encoding.add(
         builder.source(lane.size), table: blueprint.textTable(), size: lane.size)
     }
     try await encoding.prepare(adapters: Set(lane.structure.adapters), size: lane.size)
+    if hasNetwork(lane) {
+      readyLanes.append(lane)
+      return
+    }
     let rows = try await rows(of: lane, blueprint, settings: settings, isFirst: isFirst)
     try await ticking.add(
       builder.network(blueprint, rows: rows, structure: lane.structure), to: lane)
-    readyLanes.append(lane)
+    if isRegion { readyRegions.insert(lane) } else { readyLanes.append(lane) }
     let smaller = blueprint.smallerRowCounts(than: rows)
     let byteCount = checkpoint.liveByteCount(networkCount: smaller.count + 1)
     spareLaneCount = min(spareByteCount / byteCount, 12)
@@ -230,17 +257,22 @@ extension LiveStream {
 
   /// Releases idle lanes beyond the limit, least recently changed first.
   func letGoIfMany() {
-    guard readyLanes.count > spareLaneCount + 1, makingLanes.isEmpty, lettingGo == nil
+    let idleRegions = readyRegions.subtracting(wantedRegions)
+    guard readyLanes.count > spareLaneCount + 1 || !idleRegions.isEmpty, makingLanes.isEmpty,
+      lettingGo == nil
     else { return }
     var kept = Set(pinnedLanes)
     kept.formUnion(records.values.map(\.lane))
+    kept.formUnion(records.values.compactMap(\.region?.lane))
     kept.formUnion(group.map(\.lane))
     if let current { kept.insert(current.lane) }
     let spare = readyLanes.reversed().filter { !kept.contains($0) }
     kept.formUnion(spare.prefix(spareLaneCount))
-    guard !readyLanes.allSatisfy(kept.contains) else { return }
+    let released = idleRegions.subtracting(kept)
+    guard !readyLanes.allSatisfy(kept.contains) || !released.isEmpty else { return }
     readyLanes.removeAll { !kept.contains($0) }
-    let lanes = Set(readyLanes)
+    readyRegions.subtract(released)
+    let lanes = readyRegions.union(readyLanes)
     lettingGo = Task {
       await ticking.keep(only: lanes)
       await encoding.keep(only: Set(lanes.map(\.size)))
@@ -300,7 +332,19 @@ extension Checkpoint {
   func plan(for settings: LiveSettings) throws(ModelError) -> StepPlan {
     let size = size(of: settings)
     try check(width: size.width, height: size.height)
+    try settings.reuse.check(settings)
     let request = settings.checkedRequest
+    guard request.references.isEmpty else {
+      throw ModelError(
+        code: .requestInvalid,
+        message: "a live stream reads no reference images beside its frames, and its request has "
+          + "\(request.references.count); leave them out", settings: [.references])
+    }
+    guard request.skipLayerGuidance == nil else {
+      throw ModelError(
+        code: .requestInvalid,
+        message: "a live stream has no skip-layer guidance; leave it out", settings: [.skipLayers])
+    }
     try check(request)
     return try plan(for: request, width: size.width, height: size.height)
   }

@@ -33,6 +33,12 @@ public actor LiveStream {
   var pending: PendingChange?
   /// The lanes that have engines, the most recently changed to last.
   var readyLanes: [LaneKey] = []
+  /// The lanes of regions that have engines, without a decoder.
+  var readyRegions: Set<LaneKey> = []
+  /// The lanes of regions of the current settings that engines were asked for.
+  var wantedRegions: Set<LaneKey> = []
+  /// The tasks that make them.
+  var regionTasks: [LaneKey: Task<Void, any Error>] = [:]
   /// The lanes whose engines are being made.
   var makingLanes: [LaneKey: Task<Void, any Error>] = [:]
   /// The lanes that a settings change is about to use.
@@ -48,9 +54,15 @@ public actor LiveStream {
   var flow: LiveFlow?
   var tasks: [Task<Void, Never>] = []
   var gate: FrameGate?
+  /// The inputs before, if something of them is reused; nil before the first.
+  var memory: InputMemory?
   /// The group that waits for admission.
   var group: [Flight] = []
   var lastImage: PixelImage?
+  /// The last image before it was laid over its input.
+  var lastBare: PixelImage?
+  /// Latents that wait for those of earlier images.
+  var waitingArrivals: [Arrival] = []
   var lastTick: ContinuousClock.Instant?
   var records: [Int: LiveRecord] = [:]
   var droppedIndices: Set<Int> = []
@@ -100,7 +112,7 @@ public actor LiveStream {
       checkpoint, skippedLayers: options.skippedTextLayers, provider: provider,
       executor: queues[0])
     ticking = TickStage(executor: queues[1])
-    decoding = DecodeStage(executor: queues[2])
+    decoding = DecodeStage(factor: checkpoint.autoencoder.factor, executor: queues[2])
     builder = EngineBuilder(checkpoint, provider: provider)
     requested = settings
     rowCapacity = options.rowCapacity ?? 1
@@ -232,8 +244,9 @@ public actor LiveStream {
     if let flow { await end(flow) }
     for task in tasks { await task.value }
     (flow, tasks, failure, isClosed) = (nil, [], nil, false)
-    gate = nil
-    lastImage = nil
+    (gate, memory) = (nil, nil)
+    (lastImage, lastBare) = (nil, nil)
+    await decoding.clear()
     (nextInput, nextOutput) = (0, 0)
     records = [:]
     droppedIndices = []

@@ -98,11 +98,7 @@ extension QuantizationFile.Part {
 
 extension Checkpoint {
   /// The path of this model's 8-bit scales.
-  public var quantizationPath: String {
-    notes.path.hasSuffix("/streamflow.json")
-      ? "\(folder)/\(QuantizationFile.name)"
-      : notes.path.replacing(".streamflow.json", with: ".\(QuantizationFile.name)")
-  }
+  public var quantizationPath: String { notes.path(of: QuantizationFile.name) }
 
   /// The same model, computing in int8 where its scales say so.
   ///

@@ -67,6 +67,31 @@ public actor Upscaler {
     return Upscaler(name: name, file: file, engines: engines)
   }
 
+  /// The upscaler of a model's images: the model's own if its folder contains one, else Lanczos'
+  /// filter.
+  ///
+  /// - Parameters:
+  ///   - checkpoint: the model.
+  ///   - engines: the engines of the device.
+  /// - Throws: as ``load(_:blend:engines:)``.
+  public static func upscaler(
+    of checkpoint: Checkpoint, engines: EngineStore = .standard
+  ) throws -> Upscaler {
+    guard let path = checkpoint.upscalerPath else { return .lanczos(on: engines) }
+    return Upscaler(
+      name: name(of: checkpoint), file: try UpscalerFile(path: path), engines: engines)
+  }
+
+  /// The name of a model's own upscaler.
+  private static func name(of checkpoint: Checkpoint) -> String {
+    "\(checkpoint.name)\(ownSuffix)"
+  }
+
+  private static let ownSuffix = " upscaler"
+
+  /// Whether a name in an image's settings is that of a model's own upscaler.
+  package static func isNameOfOwn(_ name: String) -> Bool { name.hasSuffix(ownSuffix) }
+
   /// Checks that it supports a factor.
   ///
   /// A network supports the factor that it was trained for, and half of it.
