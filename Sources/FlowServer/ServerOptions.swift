@@ -21,8 +21,9 @@ public struct ServedModel: Sendable {
 public struct ServerLimits: Sendable {
   /// The maximum size of a body in bytes.
   public var bodyByteCount = 32 << 20
-  /// The maximum size of a JSON document in bytes: a body, a form field, a WebSocket text message.
-  public var jsonByteCount = 1 << 20
+  /// The maximum size of a JSON document in bytes: a body, which may contain images in base64, a form
+  /// field, a WebSocket text message.
+  public var jsonByteCount = 6 << 20
   /// The maximum number of values in a JSON document, without the prompts of a job.
   public var jsonValueCount = 4096
   /// The maximum memory in bytes for the bodies and decoded images of all requests; requests beyond
@@ -128,7 +129,8 @@ public struct ServerOptions: Sendable {
   /// The addresses and networks of proxies whose `Forwarded` and `X-Forwarded-*` headers are
   /// accepted.
   public var trustedProxies: [String] = []
-  /// The upscaler of requests that ask for larger images; nil for Lanczos' filter.
+  /// The upscaler of requests that ask for larger images; nil for the model's own, or Lanczos'
+  /// filter for a model without one.
   public var upscaler: Upscaler?
   /// The maximum batch size; chosen by image size if nil.
   public var rowCapacity: Int?

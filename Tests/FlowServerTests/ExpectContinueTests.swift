@@ -49,7 +49,7 @@ import Testing
     for (method, path, type, length, more, status) in [
       ("POST", "/v1/jobs", json, 1001, "", 413),
       ("POST", "/v1/jobs", "text/plain", 10, "", 415),
-      ("POST", "/v1/images/edits", json, 10, "", 415),
+      ("POST", "/v1/images/edits", "text/plain", 10, "", 415),
       ("POST", "/v1/nothing", json, 10, "", 404),
       ("PUT", "/v1/jobs", json, 10, "", 405),
       ("PATCH", "/v1/streams/x", json, 1001, "", 413),

@@ -31,7 +31,7 @@ import Testing
     #expect(answer["size"] as? String == "64x64" && answer["output_format"] as? String == "png")
     var request = GenerationRequest(prompt: "a fox on a blue background")
     request.seed = 8
-    let generator = try Generator(checkpoint: .starter(), engines: .ofTests)
+    let generator = try Generator(checkpoint: .starter64(), engines: .ofTests)
     var iterator = try await generator.images(for: [request]).makeAsyncIterator()
     let expected = try #require(try await iterator.next()).image
     expectClose(
@@ -125,7 +125,7 @@ import Testing
       server.port, "POST", "/v1/images/edits",
       headers: ["Content-Type": "multipart/form-data; boundary=\(boundary)"], body: body)
     #expect(answer.status == 200, "\(answer.text)")
-    let checkpoint = try Checkpoint.starter()
+    let checkpoint = try Checkpoint.starter64()
     var request = GenerationRequest(prompt: "a fox")
     (request.seed, request.stepCount, request.spacing) = (5, 2, .uniform)
     request.guidance = checkpoint.guidance(scale: checkpoint.defaults().guidanceScale)

@@ -36,7 +36,7 @@ import Testing
       }
       #expect(try LoopbackClient.ask(server.port, "GET", "/healthz").text == "ok\n")
     }
-    let large = "{\"prompt\": \"\(String(repeating: "x", count: 2 << 20))\"}"
+    let large = "{\"prompt\": \"\(String(repeating: "x", count: ServerLimits().jsonByteCount))\"}"
     #expect(try LoopbackClient.ask(server.port, "POST", "/v1/jobs", json: large).status == 413)
     // As many prompts as a job may have are no bomb.
     let prompts = Array(repeating: "\"a fox\"", count: 1000).joined(separator: ",")

@@ -288,7 +288,9 @@ import Testing
     #expect(written == text.replacing("\n", with: ""))
     #expect(request.seed == .max && request.hasInput)
     #expect(try JobRequest(json: written, version: 1).json() == written)
-    #expect(throws: DecodingError.self) { try JobRequest(json: text, version: 2) }
+    #expect(throws: DecodingError.self) {
+      try JobRequest(json: text, version: JobRequest.version + 1)
+    }
     #expect(throws: DecodingError.self) { try JobRequest(json: "{}", version: 1) }
   }
 }

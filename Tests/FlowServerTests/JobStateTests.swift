@@ -42,7 +42,7 @@ import Testing
     let events = try LoopbackClient.ask(server.port, "GET", "/v1/jobs/\(id)/events").text
     #expect(events.contains("event: done\n"))
     let job = try LoopbackClient.ask(server.port, "GET", "/v1/jobs/\(id)")
-    #expect(job["status"] as? String == "done" && job["done"] as? Int == 60)
+    #expect(job["status"] as? String == "done" && job["done"] as? Int == 60, "\(job.text)")
     #expect(job["seed"] as? Int == 5 && job["model"] as? String == "starter")
     let images = try Self.images(server.port, id)
     await server.stop()

@@ -9,10 +9,10 @@ import Testing
 @Suite(.serialized, .tags(.engine)) struct ModelShelfTests {
   @Test("Of several models as many stay as there is room for; the one used least of late gives way")
   func budget() async throws {
-    let bytes = try Checkpoint.starter().engineByteCount
+    let bytes = try Checkpoint.starter64().engineByteCount
     let server = try await RunningServer { options in
       options.models = ["first", "second", "third"].map { name in
-        ServedModel(name: name) { try Checkpoint.starter() }
+        ServedModel(name: name) { try Checkpoint.starter64() }
       }
       options.memoryByteCount = 2 * bytes + bytes / 2
     }

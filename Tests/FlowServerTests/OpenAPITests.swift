@@ -24,7 +24,7 @@ import Testing
     }
     let logger = Logger(label: "test")
     let routes = try Server(
-      ServerOptions(models: [ServedModel(name: "starter") { try Checkpoint.starter() }]),
+      ServerOptions(models: [ServedModel(name: "starter") { try Checkpoint.starter64() }]),
       logger: logger
     ).routes
     let pages = PageRoutes.paths
@@ -60,7 +60,7 @@ import Testing
   func solvers() throws {
     let text = String(decoding: Data(PackageResources.openapi_json), as: UTF8.self)
     let described = text.matches(of: /"pattern": "(\^\(euler\|[^"]+)"/).map { String($0.1) }
-    #expect(described.count == 6)
+    #expect(described.count == 7)
     for pattern in Set(described) {
       let pattern = try Regex(pattern)
       for solver in Solver.allCases.map(\.rawValue) + [
@@ -73,7 +73,7 @@ import Testing
         #expect(Solver(rawValue: other) == nil && other.wholeMatch(of: pattern) == nil)
       }
     }
-    #expect(text.components(separatedBy: "\"description\": \"\(Solver.spellings).\"").count == 7)
+    #expect(text.components(separatedBy: "\"description\": \"\(Solver.spellings).\"").count == 8)
   }
 
   @Test("The messages of a WebSocket are as the document describes them")

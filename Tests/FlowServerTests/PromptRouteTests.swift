@@ -27,7 +27,7 @@ import Testing
     #expect(answer["sizes"] as? [String] == ["64x64"])
     let subjects = try #require(answer["subjects"] as? [[String: Any]])
     #expect(subjects.count == 435 && (answer["backgrounds"] as? [String])?.count == 10)
-    let checkpoint = try Checkpoint.starter()
+    let checkpoint = try Checkpoint.starter64()
     let names = subjects.compactMap { $0["name"] as? String }
     #expect(checkpoint.advice(onPrompts: names) == [])
     let missing = try LoopbackClient.ask(server.port, "GET", "/v1/models/nothing/prompts")

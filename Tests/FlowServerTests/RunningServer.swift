@@ -25,7 +25,7 @@ final class RunningServer: Sendable {
     _ change: (inout ServerOptions) -> Void = { _ in }
   ) async throws {
     var options = ServerOptions(
-      models: [ServedModel(name: "starter") { try Checkpoint.starter() }])
+      models: [ServedModel(name: "starter") { try Checkpoint.starter64() }])
     options.port = 0
     options.rowCapacity = 4
     options.grace = .seconds(2)

@@ -103,7 +103,9 @@ import Testing
     let socket = try TestSocket(port: server.port, path: "/v1/streams/\(id)/socket")
     socket.send(opcode: 1, Array(repeating: UInt8(ascii: "["), count: 1_000_000))
     #expect(try socket.next { $0.contains("\"error\"") }.contains("json_too_complex"))
-    socket.send(opcode: 1, Array(repeating: UInt8(ascii: " "), count: (1 << 20) + 1))
+    socket.send(
+      opcode: 1,
+      Array(repeating: UInt8(ascii: " "), count: ServerLimits().jsonByteCount + 1))
     #expect(try socket.next { $0.contains("\"error\"") }.contains("body_too_large"))
     socket.send(opcode: 1, Array(#"{"prompt": "sushi"}"#.utf8))
     #expect(try socket.next { $0.contains("\"settings\"") }.contains("sushi"))

@@ -112,6 +112,48 @@ import Testing
     try Self.close(server.port, id)
   }
 
+  @Test("What a stream reuses, and how its images are enlarged, changes while it runs")
+  func reuse() async throws {
+    let server = try await RunningServer.shared()
+    let id = try Self.open(server.port, #", "hold_still": true, "upscale": 2"#)
+    func settings(_ json: String) throws -> LoopbackClient.Answer {
+      try LoopbackClient.ask(server.port, "PATCH", "/v1/streams/\(id)", json: json)
+    }
+    let socket = try TestSocket(port: server.port, path: "/v1/streams/\(id)/socket")
+    socket.send(opcode: 2, Self.picture(5))
+    _ = try socket.next { $0.contains("\"made\"") }
+    #expect(try PixelImage(picture: socket.nextBinary()).width == 128)
+    // The same again is skipped.
+    socket.send(opcode: 2, Self.picture(5))
+    _ = try socket.next { $0.contains("\"repeated\"") }
+    let changed = try settings(
+      #"{"hold_still": false, "change_threshold": 0.1, "region_margin": 16, "latent_blend": 0.5, "#
+        + #""motion_response": 0.1, "upscale": null}"#)
+    #expect(changed.status == 200, "\(changed.text)")
+    #expect(changed["settings", "hold_still"] as? Bool == false)
+    #expect(changed["settings", "change_threshold"] as? Double == 0.1)
+    #expect(changed["settings", "region_margin"] as? Int == 16)
+    #expect(changed["settings", "latent_blend"] as? Double == 0.5)
+    #expect(changed["settings", "motion_response"] as? Double == 0.1)
+    #expect(changed["settings", "upscale"] == nil)
+    socket.send(opcode: 2, Self.picture(9))
+    _ = try socket.next { $0.contains("\"made\"") }
+    #expect(try PixelImage(picture: socket.nextBinary()).width == 64)
+    for (json, name) in [
+      (#"{"region_margin": -1}"#, "region_margin"), (#"{"upscale": 3}"#, "upscale"),
+      (#"{"latent_blend": 2}"#, "latent_blend"), (#"{"hold_still": 1}"#, "hold_still"),
+    ] {
+      let wrong = try settings(json)
+      #expect(wrong.status == 400 && wrong["error", "param"] as? String == name, "\(wrong.text)")
+    }
+    // Values that only the stream can check.
+    #expect(try settings(#"{"latent_blend": 1}"#).status == 400)
+    #expect(try settings(#"{"seed_policy": "per-frame"}"#).status == 400)
+    let without = try settings(#"{"region_margin": null}"#)
+    #expect(without.status == 200 && without["settings", "region_margin"] == nil)
+    try Self.close(server.port, id)
+  }
+
   @Test("No more streams than are allowed; one that is left idle ends")
   func bounds() async throws {
     let full = try await RunningServer { $0.limits.streamCount = 1 }

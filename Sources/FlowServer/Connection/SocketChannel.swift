@@ -89,6 +89,7 @@ struct SocketChannel: ServerChildChannel {
       channel.eventLoop.makeCompletedFuture {
         channel.pipeline.syncOperations.removeHandler(name: HTTPExchangeHandler.name, promise: nil)
         try channel.pipeline.syncOperations.addHandlers([
+          CloseFrameHandler(),
           FrameCheckHandler(),
           NIOWebSocketFrameAggregator(
             minNonFinalFragmentSize: 1, maxAccumulatedFrameCount: 1024,

@@ -27,6 +27,24 @@ final class FrameCheckHandler: ChannelInboundHandler {
   }
 }
 
+/// Drops frames after a close frame: none may follow it (RFC 6455, section 5.5.1), and images are
+/// written by another task than the one that answers the client's close frame.
+final class CloseFrameHandler: ChannelOutboundHandler {
+  typealias OutboundIn = WebSocketFrame
+  typealias OutboundOut = WebSocketFrame
+
+  private var isClosed = false
+
+  func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+    guard !isClosed else {
+      promise?.succeed()
+      return
+    }
+    isClosed = unwrapOutboundIn(data).opcode == .connectionClose
+    context.write(data, promise: promise)
+  }
+}
+
 /// Closes a WebSocket after a protocol error or an oversized message, with the matching code.
 final class FrameErrorHandler: ChannelInboundHandler {
   typealias InboundIn = WebSocketFrame

@@ -17,6 +17,8 @@ actor Job {
   private let setting: Setting
   /// Whether a previous process accepted the job.
   private let isResumed: Bool
+  /// The memory of the images that its requests read, reserved until it ends.
+  private let memory: OrderMemory
   private let didEnd: @Sendable (String) async -> Void
   private(set) var status = JobStatus.queued
   private var done: Int
@@ -37,14 +39,16 @@ actor Job {
   ///   - record: the stored job.
   ///   - setting: the dependencies that all jobs share.
   ///   - isResumed: whether a previous process accepted the job.
+  ///   - memory: the memory reserved for the images of the request.
   ///   - didEnd: called when the end is recorded.
   init(
-    _ record: JobRecord, _ setting: Setting, isResumed: Bool,
+    _ record: JobRecord, _ setting: Setting, isResumed: Bool, memory: OrderMemory = OrderMemory(),
     didEnd: @escaping @Sendable (String) async -> Void
   ) {
     self.record = record
     self.setting = setting
     self.isResumed = isResumed
+    self.memory = memory
     self.didEnd = didEnd
     (done, failed, error) = (record.done, record.failed, record.error)
     warnings = record.warnings

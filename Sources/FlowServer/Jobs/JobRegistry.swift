@@ -66,12 +66,14 @@ actor JobRegistry {
         "the server has no room to store the job; try again later, or remove ended jobs "
           + "(DELETE /v1/jobs/ID)", retryAfter: 60)
     }
-    return await start(record, isResumed: false).report()
+    return await start(record, isResumed: false, memory: order.memory).report()
   }
 
   @discardableResult
-  private func start(_ record: JobRecord, isResumed: Bool) async -> Job {
-    let job = Job(record, setting, isResumed: isResumed) { [weak self] id in
+  private func start(
+    _ record: JobRecord, isResumed: Bool, memory: OrderMemory = OrderMemory()
+  ) async -> Job {
+    let job = Job(record, setting, isResumed: isResumed, memory: memory) { [weak self] id in
       await self?.didEnd(id)
     }
     active[record.id] = job

@@ -10,7 +10,7 @@ internal import StreamFlow
 /// an older server stay readable (``version``). An input image is stored in a separate file.
 struct JobRequest: Codable, Sendable {
   /// The version of the format that is written.
-  static let version = 1
+  static let version = 2
 
   /// How the input image is used.
   private struct Source: Codable {
@@ -28,17 +28,19 @@ struct JobRequest: Codable, Sendable {
     }
   }
 
-  private enum CodingKeys: String, CodingKey { case order, source }
+  private enum CodingKeys: String, CodingKey { case order, source, references }
 
   private(set) var order: ImageOrder
   private let source: Source?
+  /// PNG files of the images that the network reads; nil for none.
+  private let references: [Data]?
 
   /// Resolves the open choices of an order.
   ///
   /// - Parameters:
   ///   - order: the validated order.
   ///   - model: the name of its model.
-  /// - Throws: a `MediaError` if the mask cannot be stored.
+  /// - Throws: a `MediaError` if the mask or a reference cannot be stored.
   init(_ order: ImageOrder, model: String) throws {
     self.order = order
     // The substitution warning must be recorded now, since the order now names the actual model.
@@ -49,6 +51,8 @@ struct JobRequest: Codable, Sendable {
     // As short as the seeds that the library draws.
     self.order.sampling.seed =
       order.sampling.seed ?? UInt64(UInt32.random(in: .min ... .max))
+    references =
+      order.references.isEmpty ? nil : try order.references.map { Data(try $0.png()) }
     source = try order.source.map { source in
       let color = source.fit.background
       return Source(
@@ -65,6 +69,9 @@ struct JobRequest: Codable, Sendable {
   /// The seed of the first image.
   var seed: UInt64 { order.sampling.seed ?? 0 }
 
+  /// Whether it contains images beside the input.
+  var hasImages: Bool { order.controls != nil || references != nil }
+
   /// Whether it has an input image.
   var hasInput: Bool { source != nil }
 
@@ -75,11 +82,24 @@ struct JobRequest: Codable, Sendable {
     return request
   }
 
+  /// Replaces the files of adapters' images, and returns those that it had.
+  ///
+  /// - Parameter file: the file of an index, given the present one.
+  mutating func replaceControlFiles(_ file: (_ index: Int, _ own: Data?) -> Data?) -> [Data?] {
+    guard let controls = order.controls else { return [] }
+    for index in controls.indices {
+      order.controls?[index].file = file(index, controls[index].file)
+    }
+    return controls.map(\.file)
+  }
+
   /// The order with its input image.
   ///
-  /// - Throws: a `MediaError` if the stored mask is damaged.
+  /// - Throws: a `MediaError` if a stored mask, a reference or an adapter's image is damaged.
   func order(input: PixelImage?) throws -> ImageOrder {
     var order = order
+    order.references = try (references ?? []).map { try PixelImage(picture: Array($0)) }
+    order.controls = try order.controls?.map { try $0.decoded() }
     if let source, let input {
       let color =
         source.background.count == 3
@@ -99,7 +119,7 @@ struct JobRequest: Codable, Sendable {
   ///
   /// - Throws: if the version is unknown or the text is invalid.
   init(json: String, version: Int) throws {
-    guard version == Self.version else {
+    guard (1...Self.version).contains(version) else {
       throw DecodingError.dataCorrupted(
         .init(codingPath: [], debugDescription: "unknown version \(version)"))
     }

@@ -24,7 +24,8 @@ extension JobStore {
     let json = try request.json()
     let (model, seed) = (request.order.model ?? "", request.seed)
     let file = input.map { _ in "\(id)-input.png" }
-    let size = input?.count ?? 0
+    // The images of adapters and references are part of the request.
+    let size = (input?.count ?? 0) + (request.hasImages ? json.utf8.count : 0)
     let warnings = request.warnings.isEmpty ? nil : try StoredValue.json(request.warnings)
     let number = try await write { db in
       if let input, let file { try self.place(input, as: file) }

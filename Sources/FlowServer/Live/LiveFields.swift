@@ -12,6 +12,15 @@ struct LiveFields {
   private let size: PixelSize?
   private let similar: Double?
   private let endsFilter: Bool
+  private let reuse: ReuseFields
+  private let upscale: Int?
+  private let endsUpscaling: Bool
+  /// What the model's adapters read; nil for no change.
+  private(set) var controls: [OrderControl]?
+  private var maskFile: [UInt8]?
+  private var mask: ImageMask?
+  private let endsMask: Bool
+  private let maskBlur: Double?
 
   init(_ fields: inout RequestFields, limits: ServerLimits) throws(ServerError) {
     sampling = try SamplingFields(&fields, limits: limits)
@@ -21,7 +30,41 @@ struct LiveFields {
     size = try PixelSize(&fields, limits: limits)
     endsFilter = fields.isNull("similar")
     similar = try fields.number("similar", in: 0...1)
+    reuse = try ReuseFields(&fields)
+    endsUpscaling = fields.isNull("upscale")
+    upscale = try fields.integer("upscale", in: 2...4)
+    if let upscale, !Upscaler.factors.contains(upscale) {
+      throw .invalid("'upscale' must be 2 or 4, got \(upscale)", parameter: "upscale")
+    }
+    controls = try OrderControl.all(&fields, isLive: true)
+    endsMask = fields.isNull("mask")
+    maskFile = try fields.file("mask")
+    maskBlur = try fields.number("mask_blur", in: 0...64)
   }
+
+  /// The same with its images decoded.
+  func decoded(by intake: ImageIntake) async throws -> LiveFields {
+    var live = self
+    // A stream's settings hold a few images, which are not charged to the budget.
+    if let controls { live.controls = try await intake.decoded(controls).controls }
+    if let maskFile { live.mask = try await intake.mask(maskFile) }
+    live.maskFile = nil
+    return live
+  }
+
+  /// Checks that the settings have the images that are to be kept.
+  func checkKept(in settings: LiveSettings?) throws(ServerError) {
+    for (index, control) in (controls ?? []).enumerated() where control.keepsImage {
+      guard settings?.image(of: control) == nil else { continue }
+      throw .invalid(
+        "'controls[\(index)].keep_image' is true, and the stream has no image for "
+          + "\(control.adapter.map { "'\($0)'" } ?? "its adapter"); send 'image'",
+        parameter: "controls[\(index)].keep_image")
+    }
+  }
+
+  /// The factor of the images' sides, changed by these parameters.
+  func changed(upscale: Int?) -> Int? { endsUpscaling ? nil : self.upscale ?? upscale }
 
   /// The settings of a new stream.
   func settings(of checkpoint: Checkpoint) throws(ServerError) -> LiveSettings {
@@ -46,7 +89,56 @@ struct LiveFields {
     if let size { (settings.width, settings.height) = (size.width, size.height) }
     if endsFilter { settings.filter = nil }
     if let similar { settings.filter = FrameGate.Settings(threshold: similar) }
+    settings.reuse = reuse.changed(settings.reuse)
+    if let controls {
+      let before = settings
+      settings.request.controls = controls.map { control in
+        var input = control.input
+        if control.keepsImage { input.image = before.image(of: control) }
+        return input
+      }
+    }
+    if endsMask { settings.mask = nil }
+    if let mask { settings.mask = mask }
+    if let maskBlur { settings.maskBlur = maskBlur }
     return settings
+  }
+}
+
+/// The parameters of what a stream reuses.
+private struct ReuseFields {
+  let holdsStill: Bool?
+  let changeThreshold: Double?
+  let regionMargin: Int?
+  let endsRegion: Bool
+  let latentBlend: Double?
+  let motionResponse: Double?
+
+  init(_ fields: inout RequestFields) throws(ServerError) {
+    holdsStill = try fields.flag("hold_still")
+    changeThreshold = try fields.number("change_threshold", in: 0...1)
+    endsRegion = fields.isNull("region_margin")
+    regionMargin = try fields.integer("region_margin", in: 0...4096)
+    latentBlend = try fields.number("latent_blend", in: 0...1)
+    motionResponse = try fields.number("motion_response", in: 0...1)
+  }
+
+  func changed(_ reuse: LiveReuse) -> LiveReuse {
+    var reuse = reuse
+    if let holdsStill { reuse.holdsStill = holdsStill }
+    if let changeThreshold { reuse.changeThreshold = changeThreshold }
+    if endsRegion { reuse.regionMargin = nil }
+    if let regionMargin { reuse.regionMargin = regionMargin }
+    if let latentBlend { reuse.latentBlend = latentBlend }
+    if let motionResponse { reuse.motionResponse = motionResponse }
+    return reuse
+  }
+}
+
+extension LiveSettings {
+  /// The image that an adapter has already.
+  fileprivate func image(of control: OrderControl) -> PixelImage? {
+    request.controls.first { $0.adapter == control.adapter }?.image
   }
 }
 
@@ -64,15 +156,35 @@ struct LiveSettingsReport: Encodable, Sendable {
   let size: String
   let fit: String
   let similar: Double?
+  let holdStill: Bool
+  let changeThreshold: Double
+  let regionMargin: Int?
+  let latentBlend: Double
+  let motionResponse: Double
+  let upscale: Int?
   let schedule: String
   let blend: [Part]
+  /// Whether a mask restricts what is repainted.
+  let mask: Bool
+  let controls: [Control]
+
+  struct Control: Encodable, Sendable {
+    let adapter: String?
+    let scale: Float
+    let start: Double
+    let end: Double
+    let preprocess: String?
+    let preset: String?
+    /// Whether it reads each frame; otherwise it reads an image of its own.
+    let readsFrames: Bool
+  }
 
   struct Part: Encodable, Sendable {
     let prompt: String
     let weight: Float
   }
 
-  init(_ settings: LiveSettings, size: PixelSize) {
+  init(_ settings: LiveSettings, size: PixelSize, upscale: Int?) {
     let request = settings.request
     prompt = request.prompt
     negativePrompt = request.negativePrompt
@@ -86,7 +198,20 @@ struct LiveSettingsReport: Encodable, Sendable {
     self.size = size.description
     fit = settings.fit.kind.rawValue
     similar = settings.filter?.threshold
+    holdStill = settings.reuse.holdsStill
+    changeThreshold = settings.reuse.changeThreshold
+    regionMargin = settings.reuse.regionMargin
+    latentBlend = settings.reuse.latentBlend
+    motionResponse = settings.reuse.motionResponse
+    self.upscale = upscale
     schedule = request.schedule.description
     blend = request.blend?.parts.map { Part(prompt: $0.prompt, weight: $0.weight) } ?? []
+    mask = settings.mask != nil
+    controls = request.controls.map { control in
+      Control(
+        adapter: control.adapter, scale: control.scale, start: control.range.lowerBound,
+        end: control.range.upperBound, preprocess: control.preprocessing?.kind.rawValue,
+        preset: control.preset, readsFrames: control.image == nil)
+    }
   }
 }

@@ -1,6 +1,7 @@
 internal import FlowCore
 internal import FlowEngine
 internal import FlowMedia
+internal import FlowModels
 internal import Foundation
 internal import HTTPTypes
 internal import Logging
@@ -34,6 +35,8 @@ actor LiveSession {
     let offered: Int
     let made: Int
     let skipped: Int
+    let regions: Int
+    let partialDecodes: Int
     let dropped: Int
     let failed: Int
     let rows: Int
@@ -65,6 +68,9 @@ actor LiveSession {
   nonisolated let broadcaster = FrameBroadcaster()
   nonisolated let encoding: ImageEncoding
   nonisolated let stream: LiveStream
+  private let upscaler: Upscaler
+  /// The factor of the images' sides; nil for none.
+  private var upscale: Int?
   private let limits: ServerLimits
   private let intake: ImageIntake
   private let warnings: [ResponseWarning]
@@ -80,8 +86,9 @@ actor LiveSession {
   private(set) var isOver = false
 
   init(
-    id: String, number: Int, model: String, stream: LiveStream, encoding: ImageEncoding,
-    limits: ServerLimits, intake: ImageIntake, warnings: [ResponseWarning], tally: ImageTally,
+    id: String, number: Int, model: String, stream: LiveStream, upscaler: Upscaler, upscale: Int?,
+    encoding: ImageEncoding, limits: ServerLimits, intake: ImageIntake, warnings: [ResponseWarning],
+    tally: ImageTally,
     logger: Logger
   ) {
     self.intake = intake
@@ -89,6 +96,8 @@ actor LiveSession {
     self.number = number
     self.model = model
     self.stream = stream
+    self.upscaler = upscaler
+    self.upscale = upscale
     self.encoding = encoding
     self.limits = limits
     self.warnings = warnings
@@ -149,7 +158,13 @@ actor LiveSession {
     guard !isOver else { throw Self.ended }
     lastUse = .now
     let checkpoint = stream.checkpoint
-    let change = try await stream.update { $0 = fields.changed($0, of: checkpoint) }
+    try fields.checkKept(in: await stream.settings)
+    let decoded = try await fields.decoded(by: intake)
+    let wanted = decoded.changed(upscale: upscale)
+    let settings = decoded.changed(await stream.settings, of: checkpoint)
+    try checkUpscaling(wanted, settings)
+    let change = try await stream.update { $0 = decoded.changed($0, of: checkpoint) }
+    upscale = wanted
     await tellSettings()
     Task { [weak self] in
       try? await change.settled()
@@ -157,9 +172,23 @@ actor LiveSession {
     }
   }
 
+  /// Refuses images that would be too large.
+  func checkUpscaling(_ upscale: Int?, _ settings: LiveSettings) throws {
+    guard let upscale else { return }
+    try upscaler.check(factor: upscale)
+    let native = stream.checkpoint.nativeSize
+    let count = (settings.width ?? native.width) * (settings.height ?? native.height)
+    guard count * upscale * upscale <= limits.upscaledPixelCount else {
+      throw ServerError.invalid(
+        "images would have \(count * upscale * upscale) pixels after upscaling, and at most "
+          + "\(limits.upscaledPixelCount) are made at once; ask for smaller ones",
+        parameter: "upscale")
+    }
+  }
+
   // MARK: - Output
 
-  private func tell(_ frame: LiveFrame) {
+  private func tell(_ frame: LiveFrame) async {
     let milliseconds = frame.times.latency / .milliseconds(1)
     func line(_ outcome: String, _ message: String? = nil) -> String {
       JSONWire.text(
@@ -175,8 +204,11 @@ actor LiveSession {
       latencies.append(frame.times.latency)
       if latencies.count > 512 { latencies.removeFirst(256) }
       do {
+        let factor = upscale
+        var shown = image
+        if let factor { shown = try await upscaler.upscale(image, by: factor) }
         broadcaster.send(
-          .picture(line("made"), try encoding.bytes(of: image, parameters: nil)))
+          .picture(line("made"), try encoding.bytes(of: shown, parameters: nil)))
       } catch { broadcaster.send(.text(line("failed", told(error)))) }
     case .repeated: broadcaster.send(.text(line("repeated")))
     case .failed(let error):
@@ -235,7 +267,7 @@ actor LiveSession {
     return Report(
       id: id, model: model,
       settings: LiveSettingsReport(
-        settings, size: PixelSize(width: size.width, height: size.height)),
+        settings, size: PixelSize(width: size.width, height: size.height), upscale: upscale),
       rows: counts.rows, gain: counts.gain,
       rowSeconds: calibration.map { found in
         Dictionary(uniqueKeysWithValues: found.seconds.map { ("\($0.key)", $0.value) })
@@ -260,6 +292,7 @@ actor LiveSession {
       return Counts(
         framesPerSecond: Double(recent.count) / 3, offered: statistics.offeredCount,
         made: statistics.madeCount, skipped: statistics.skippedCount,
+        regions: statistics.regionCount, partialDecodes: statistics.partialDecodeCount,
         dropped: statistics.droppedCount, failed: statistics.failedCount,
         rows: statistics.rowCapacity, gain: statistics.calibration?.gain ?? 1,
         latencyMs: Counts.Percentiles(p50: percentile(50), p95: percentile(95)))

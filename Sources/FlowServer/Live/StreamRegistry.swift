@@ -61,6 +61,7 @@ final class StreamRegistry: Sendable {
     let format = try fields.choice("output_format", of: ["jpeg", "png"]) ?? "jpeg"
     let quality = try fields.integer("quality", in: 1...100) ?? 90
     try fields.checkAllRead()
+    try live.checkKept(in: nil)
     guard let shelf else {
       throw ServerError(
         .notImplemented, "not_supported",
@@ -79,7 +80,7 @@ final class StreamRegistry: Sendable {
     return try await stop.unlessStopped {
       try await shelf.using(host) { host in
         let checkpoint = try await host.loaded()
-        var wanted = try live.settings(of: checkpoint)
+        var wanted = try await live.decoded(by: intake).settings(of: checkpoint)
         if wanted.width == nil, !options.limits.allowedSizes.isEmpty {
           let size = options.limits.defaultSize(of: checkpoint)
           (wanted.width, wanted.height) = (size.width, size.height)
@@ -89,10 +90,14 @@ final class StreamRegistry: Sendable {
           engines: self.freestDevice())
         let session = LiveSession(
           id: RandomName.make("stream"), number: self.nextNumber(), model: host.name,
-          stream: stream, encoding: format == "png" ? .png : .jpeg(quality: quality),
+          stream: stream,
+          upscaler: try options.upscaler ?? .upscaler(of: checkpoint, engines: stream.store),
+          upscale: live.changed(upscale: nil),
+          encoding: format == "png" ? .png : .jpeg(quality: quality),
           limits: options.limits, intake: intake,
           warnings: warnings + ResponseWarning.unusedTags(in: wanted.request, of: checkpoint),
           tally: tally, logger: logger)
+        try await session.checkUpscaling(live.changed(upscale: nil), wanted)
         try await shelf.preparations.run { try await session.begin() }
         let isGone = Task.isCancelled
         let isOpen = self.state.withLock { state in

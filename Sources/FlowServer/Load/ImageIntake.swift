@@ -10,15 +10,9 @@ struct HeldImage: Sendable {
   let memory: MemoryReservation
 }
 
-/// The memory of an order's source; an order that was read from storage has none.
-struct SourceMemory: Codable, Sendable {
-  var reservation: MemoryReservation?
-
-  init(reservation: MemoryReservation?) { self.reservation = reservation }
-
-  init(from decoder: any Decoder) {}
-
-  func encode(to encoder: any Encoder) {}
+/// The memory of an order's images; an order that was read from storage has none.
+struct OrderMemory: Sendable {
+  var reservations: [MemoryReservation] = []
 }
 
 /// Decodes the images that clients send.
@@ -68,29 +62,123 @@ final class ImageIntake: Sendable {
     }
   }
 
-  /// An order with its image decoded and resampled to the size of the result.
+  /// An order with its images decoded: the input image at the size of the result, those of adapters
+  /// as they are.
+  ///
+  /// - Parameters:
+  ///   - order: the order.
+  ///   - upload: the input image and its mask, if it has one.
+  ///   - desk: tells the size of the result.
   func decoded(
-    _ order: ImageOrder, _ upload: ImageRoutes.Upload, desk: OrderDesk
+    _ order: ImageOrder, _ upload: ImageRoutes.Upload?, desk: OrderDesk
   ) async throws -> ImageOrder {
+    var order = order
+    if let controls = order.controls {
+      let (decoded, memory) = try await self.decoded(controls)
+      order.controls = decoded
+      order.memory.reservations += memory
+    }
+    guard let upload else { return order }
+    if upload.mayBeReferences {
+      let limit = try await desk.referenceLimit(of: order)
+      let isInstruction = upload.isInstruction ?? (limit > 0)
+      try Self.check(upload.files.count, isInstruction: isInstruction, limit: limit)
+      if isInstruction { return try await withReferences(order, upload) }
+      if upload.referenceArea != nil { throw ImageRoutes.areaWithoutReferences }
+    }
     let size = try await desk.size(of: order)
-    let source = try await decode(upload.file) { image in
+    let source = try await decode(upload.files[0]) { image in
       image.resampled(width: size.width, height: size.height, fit: upload.fit)
     }
-    var order = order
     order.source = InputImage(
       image: source.image, strength: upload.strength ?? (upload.mask == nil ? 0.6 : 0.75),
       fit: upload.fit)
     if let file = upload.mask {
-      order.source?.mask = try await mask(file, fit: upload.fit, size: size)
+      order.source?.mask = try await mask(file) {
+        $0.fitted(width: size.width, height: size.height, fit: upload.fit)
+      }
       order.source?.maskBlur = upload.maskBlur
     }
-    order.sourceMemory = SourceMemory(reservation: source.memory)
+    order.memory.reservations.append(source.memory)
     return order
   }
 
-  /// Decodes a mask to the size of the result: what is transparent is repainted, or what is white in a
-  /// file without transparent pixels.
-  private func mask(_ bytes: [UInt8], fit: ImageFit, size: PixelSize) async throws -> ImageMask {
+  /// Checks the number of images against the number that the model reads.
+  private static func check(
+    _ count: Int, isInstruction: Bool, limit: Int
+  ) throws(ServerError) {
+    guard isInstruction else {
+      guard count > 1 else { return }
+      throw .invalid(
+        limit > 0
+          ? "one 'image' is supported with 'strength', 'mask' or this 'method', got \(count); leave "
+            + "them out to have all read as references"
+          : "one 'image' is supported, got \(count): the model reads no references (max_references "
+            + "of GET /v1/models); send the one to start from", parameter: "image")
+    }
+    guard limit > 0 else {
+      throw .invalid(
+        "'method' instruct needs a model that reads references (max_references of GET /v1/models); "
+          + "leave it out", parameter: "method")
+    }
+    guard count <= limit else {
+      throw .invalid(
+        "the model reads at most \(limit) \(limit == 1 ? "image" : "images"), got \(count)",
+        parameter: "image")
+    }
+  }
+
+  /// An order whose images are references of the network.
+  private func withReferences(
+    _ order: ImageOrder, _ upload: ImageRoutes.Upload
+  ) async throws -> ImageOrder {
+    var order = order
+    order.referenceArea = upload.referenceArea
+    if upload.hasFit {
+      order.warnings.append(
+        ResponseWarning(
+          .parameterIgnored, "'fit' is ignored: references are read in their own aspect ratio",
+          parameter: "fit"))
+    }
+    for file in upload.files {
+      let reference = try await decode(file)
+      order.references.append(reference.image)
+      order.memory.reservations.append(reference.memory)
+    }
+    return order
+  }
+
+  /// Decodes the images of adapters.
+  ///
+  /// - Returns: the controls, and the memory of their images.
+  func decoded(
+    _ controls: [OrderControl]
+  ) async throws -> (controls: [OrderControl], memory: [MemoryReservation]) {
+    var (controls, memory) = (controls, [MemoryReservation]())
+    for index in controls.indices {
+      guard let file = controls[index].file else { continue }
+      do {
+        let held = try await decode(Array(file))
+        controls[index].image = held.image
+        memory.append(held.memory)
+      } catch let error as MediaError {
+        var failure = ServerError(error)
+        failure.parameter = "controls[\(index)].image"
+        throw failure
+      }
+    }
+    return (controls, memory)
+  }
+
+  /// Decodes a mask: what is transparent is repainted, or what is white in a file without transparent
+  /// pixels.
+  ///
+  /// - Parameters:
+  ///   - bytes: the file.
+  ///   - transform: further processing on the same thread, such as resampling.
+  func mask(
+    _ bytes: [UInt8], transform: @escaping @Sendable (ImageMask) -> ImageMask = { $0 }
+  ) async throws -> ImageMask {
     let header = try ImageHeader(of: bytes, maximumPixelCount: maximumPixelCount)
     return try await slots.run {
       let memory = try budget.reserve(2 * header.decodingByteCount)
@@ -106,7 +194,7 @@ final class ImageIntake: Sendable {
                   "'mask' repaints nothing: it has neither transparent nor white pixels",
                   parameter: "mask")
               }
-              return mask.fitted(width: size.width, height: size.height, fit: fit)
+              return transform(mask)
             })
         }
       }

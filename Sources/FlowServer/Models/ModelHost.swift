@@ -40,6 +40,8 @@ actor ModelHost {
   /// The generators, most recently used last.
   private var generators: [(size: PixelSize, generator: GeneratorPool)] = []
   private var preparing: [PixelSize: Task<GeneratorPool, any Error>] = [:]
+  /// The upscaler, once a request has used it.
+  private var upscaler: Upscaler?
   /// The number of requests that currently use the model.
   private(set) var useCount = 0
   private(set) var lastUse = ContinuousClock.now
@@ -127,6 +129,14 @@ actor ModelHost {
     return made
   }
 
+  /// The upscaler of its images: the server's if one was chosen, else the model's own.
+  func upscaler() async throws -> Upscaler {
+    if let chosen = options.upscaler ?? upscaler { return chosen }
+    let made = try Upscaler.upscaler(of: try await loaded(), engines: options.devices[0])
+    upscaler = made
+    return made
+  }
+
   /// Counts a request that starts to use the model.
   func beginUse() {
     useCount += 1
@@ -143,6 +153,7 @@ actor ModelHost {
   func unload() -> Bool {
     guard useCount == 0, loading == nil, preparing.isEmpty, checkpoint != nil else { return false }
     checkpoint = nil
+    upscaler = nil
     generators = []
     state = .unloaded
     logger.info("model unloaded", metadata: ["model": "\(name)"])

@@ -65,6 +65,15 @@ actor OrderDesk {
     return size
   }
 
+  /// The most images that an order's model reads as references; loads the model.
+  nonisolated func referenceLimit(of order: ImageOrder) async throws -> Int {
+    guard let details = try await service.model(order.model).details else {
+      throw ServerError(
+        .serviceUnavailable, "loading", "the model is being loaded; try again", retryAfter: 1)
+    }
+    return details.references ?? 0
+  }
+
   /// Reserves queue positions for `count` images.
   private func enter(_ count: Int) throws(ServerError) -> Int {
     try checkOpen()

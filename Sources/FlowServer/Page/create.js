@@ -1,15 +1,19 @@
 // Create: generates images while the user types.
 
+import { Controls } from "./controls.js";
 import {
   byId, counted, debounced, fill, isTouched, randomSeed, say, sayInForm, seedOf, sizes,
 } from "./elements.js";
-import { fileOf, Gallery, startViewer } from "./gallery.js";
-import { remember, startHistory } from "./history.js";
-import { inputFile, startFrom, takeDropped } from "./input.js";
-import { downloadAll, factsOf, pixelsOf, requestOf } from "./order.js";
-import { OrderProgress } from "./progress.js";
-import { offerSurprise, promptsOf, showWarnings, startSurprise } from "./prompts.js";
-import { events, found, pause, send, sentence, ServerError } from "./server.js";
+import { Gallery } from "./gallery.js";
+import { startHistory } from "./history.js";
+import { inputFile, maskFile, startFrom, startMask } from "./input.js";
+import { fulfil, progress } from "./making.js";
+import { alternatives, mostImages } from "./matrix.js";
+import { downloadAll, factsOf } from "./order.js";
+import { offerSurprise, promptsOf, showWarnings, startSurprise, wake } from "./prompts.js";
+import { sentence, ServerError } from "./server.js";
+import { seedBlend, showVariation, vary } from "./variation.js";
+import { startViewer } from "./viewer.js";
 
 const form = byId("order");
 const prompt = byId("prompt");
@@ -25,6 +29,13 @@ let suited = null;        // The model state for which the fields were initializ
 const loadingText = "The model is loading.";
 
 const follow = debounced(300, () => make({ isTyped: true }));
+const controls = new Controls(byId("adapters"), "The input image", () => follow());
+
+// How many references each model reads. A model that is not loaded does not tell.
+const references = new Map();
+
+// The methods that read what the input image shows.
+const readsSource = new Set(["flowedit", "flowalign", "fireflow", "rf-solver", "inversion"]);
 
 // MARK: - Models
 
@@ -60,12 +71,16 @@ function suit() {
   byId("custom-size").hidden = field("size").value !== "custom";
   form.querySelector("label[for=input-file]").hidden = chosen.can_edit === false;
   byId("viewer-input").hidden = chosen.can_edit === false;
+  controls.offer(chosen.adapters);
+  if (chosen.state === "ready") references.set(field("model").value, chosen.max_references ?? 0);
+  suitMethod();
   summarize();
   suitPrompts(chosen);
 }
 
 function offerSizes(chosen, only) {
   fill(field("size"), [...sizes(chosen, only), ["custom", "Other …"]]);
+  if (chosen.width) byId("custom-size").placeholder = `${chosen.width}x${chosen.height}`;
   if (!changed.has("size")) field("size").selectedIndex = 0;
 }
 
@@ -89,15 +104,33 @@ function settings() {
     steps: Number(field("steps").value), guidance_scale: Number(field("guidance_scale").value),
     seed: seedOf(field("seed")), model: field("model").value, guidance: field("guidance").value,
     schedule: field("schedule").value, solver: field("solver").value,
-    negative_prompt: field("negative_prompt").value.trim(),
-    hasInput: inputFile() !== null,
+    negative_prompt: field("negative_prompt").value.trim(), hasInput: inputFile() !== null,
+    hasControls: controls.values.length > 0, ...inputFile() ? edit() : {}, ...seedBlend(),
   };
 }
+
+// How the input image is edited. A method has a strength of its own, unless the user set one.
+function edit() {
+  const method = field("method").value;
+  if (isInstruction()) return { method };
+  return {
+    method, fit: field("fit").value,
+    source_prompt: readsSource.has(method) ? field("source_prompt").value.trim() : "",
+    ...hasOwnStrength() ? {} : { strength: Number(field("strength").value) },
+  };
+}
+
+const hasOwnStrength = () => field("method").value !== "" && !changed.has("strength");
+
+// Whether the prompt is an instruction; the network reads the whole input image then.
+const isInstruction = () => field("method").value === "instruct";
+
+const parts = () => ({ input: inputFile(), mask: isInstruction() ? null : maskFile(), controls: controls.values });
 
 // Validates a field before the server does.
 function mistake() {
   for (const { name, type, min, max, step, validity, value, labels } of form.elements) {
-    if (type !== "number" || (validity.valid && value !== "")) continue;
+    if (type !== "number" || !name || (validity.valid && value !== "")) continue;
     const kind = step === "1" ? "an integer" : "a number";
     return new ServerError(`${labels[0].textContent} must be ${kind} from ${min} to ${max}.`, { parameter: name });
   }
@@ -105,15 +138,27 @@ function mistake() {
     return new ServerError("The seed must be an integer of at most 9007199254740991.", { parameter: "seed" });
   }
   if (!/^(\d+x\d+|auto)$/.test(size())) {
-    return new ServerError("The size must be width x height, such as 64x64.", { parameter: "size" });
+    const example = byId("custom-size").placeholder;
+    return new ServerError(`The size must be width x height, such as ${example}.`, { parameter: "size" });
+  }
+  const { method, source_prompt: source } = inputFile() ? edit() : {};
+  if (readsSource.has(method) && !source) {
+    return new ServerError("Describe what the input image shows.", { parameter: "source_prompt" });
+  }
+  const count = alternatives(prompt.value).length * Number(field("n").value);
+  if (count === 0 || count > mostImages) {
+    return new ServerError(
+      `The alternatives in the prompt make more than ${mostImages} images; write fewer, or set fewer images.`,
+      { parameter: "n" });
   }
   return null;
 }
 
 function summarize() {
   const { n, size, steps, guidance_scale: scale, seed } = settings();
+  const count = alternatives(prompt.value).length;
   byId("settings-summary").textContent = [
-    counted(n, "image"), size.replace("x", " × "), counted(steps, "step"), `guidance ${scale}`,
+    count > 1 ? `${count} prompts, ${counted(n, "image")} each` : counted(n, "image"), size.replace("x", " × "), counted(steps, "step"), `guidance ${scale}`,
     isLocked ? `seed ${seed}` : "random seed",
   ].join(" · ");
 }
@@ -126,8 +171,6 @@ function lock(isOn) {
 }
 
 // MARK: - Orders
-
-function progress(text) { byId("order-progress").textContent = text; }
 
 /**
  * Generates images from the form, in place of those in progress.
@@ -143,7 +186,10 @@ async function make({ isTyped = false } = {}) {
   if (wrong || !prompt.value.trim()) return stop("");
   if (!isLocked) field("seed").value = randomSeed();
   summarize();
-  const order = settings();
+  const order = {
+    settings: settings(), parts: parts(), variants: alternatives(prompt.value.trim()),
+    previews: Number(field("partial_images").value), isTyped,
+  };
   const controller = running = new AbortController();
   showWarnings(byId("order-warnings"), []);
   byId("download-all").hidden = true;
@@ -151,7 +197,7 @@ async function make({ isTyped = false } = {}) {
   byId("suggestions").hidden = true;
   form.dataset.busy = "true";
   try {
-    await fulfil(order, controller.signal, isTyped);
+    await fulfil(order, gallery, controller.signal);
   } catch (error) {
     if (controller.signal.aborted) return;
     if (!(error instanceof ServerError)) console.error(error);
@@ -163,86 +209,6 @@ async function make({ isTyped = false } = {}) {
     byId("stop").hidden = true;
     delete form.dataset.busy;
   }
-}
-
-// Sends an order, and repeats it while the server is busy or unreachable.
-async function fulfil(order, signal, isTyped) {
-  for (;;) {
-    try {
-      await receive(order, signal, isTyped);
-      return;
-    } catch (error) {
-      if (signal.aborted) throw error;
-      if (error.code === "connection_lost") {
-        progress("Waiting for the server.");
-        await found();
-      } else if (error.passes && error.code !== "model_unavailable") {
-        const wait = Math.min(error.retryAfter ?? 2, 30);
-        say(byId("order-error"), `${error.message} Trying again in ${wait} s.`);
-        await pause(wait);
-      } else {
-        throw error;
-      }
-      if (signal.aborted) throw error;
-      say(byId("order-error"), null);
-    }
-  }
-}
-
-async function receive(order, signal, isTyped) {
-  gallery.expect(factsOf(order));
-  const meter = new OrderProgress(order);
-  try {
-    await take(order, signal, isTyped, meter);
-  } finally {
-    meter.end();
-  }
-}
-
-// Receives the events of an order until it is finished.
-async function take(order, signal, isTyped, meter) {
-  const begin = performance.now();
-  const partials = Math.min(Number(field("partial_images").value), order.steps - 1);
-  const response = await send(...requestOf(order, form, partials, signal));
-  const images = [];
-  const warnings = [];
-  let ended = 0;
-  for await (const event of events(response, signal)) {
-    if (signal.aborted) return;
-    if (event.warnings) {
-      warnings.push(...event.warnings.filter(({ code }) => code !== "partial_images_reduced"));
-      showWarnings(byId("order-warnings"), warnings);
-    }
-    if (event.type.endsWith(".partial_image")) {
-      const done = (event.partial_image_index + 1) / (partials + 1);
-      meter.advance(event.index, done);
-      gallery.preview(event.index, fileOf(event.b64_json, event.output_format), done);
-      continue;
-    }
-    ended += 1;
-    if (event.type === "error") {
-      const failure = sentence(event.error.message);
-      if (event.index == null) throw new ServerError(failure, { code: event.error.code, parameter: event.error.param });
-      gallery.fail(event.index, failure);
-    } else {
-      const file = fileOf(event.b64_json, event.output_format);
-      images[event.index] = { file, seed: event.seed };
-      gallery.finish(event.index, file, event.seed);
-    }
-    if (event.index != null) meter.finish(event.index);
-  }
-  if (signal.aborted) return;
-  if (ended < order.n) {
-    throw new ServerError("The server stopped before all images were finished.", { status: 503, retryAfter: 1 });
-  }
-  const seconds = ((performance.now() - begin) / 1000).toFixed(1);
-  const made = images.filter(Boolean);
-  const failed = made.length < order.n ? `, ${order.n - made.length} failed` : "";
-  const pixels = made.length ? await pixelsOf(made[0].file) : "";
-  if (signal.aborted) return;
-  progress(`${counted(made.length, "image")}${pixels} in ${seconds} s${failed}.`);
-  byId("download-all").hidden = made.length < 2;
-  if (made.length) await remember(order, made, isTyped);
 }
 
 function stop(message) {
@@ -261,16 +227,48 @@ function stop(message) {
 /** Sets the input image, and starts. */
 export async function use(file) {
   await startFrom(file);
+  suitStrength();
+  suitMethod();
   prompt.focus();
   if (inputFile()) make();
 }
 
-function showStrength() { byId("order-strength-value").value = Number(field("strength").value).toFixed(2); }
+function showEdit() {
+  byId("order-strength-value").value = hasOwnStrength() ? "auto" : Number(field("strength").value).toFixed(2);
+  byId("source-prompt-field").hidden = !readsSource.has(field("method").value);
+  for (const id of ["strength-field", "fit-field", "mask-thumbnail"]) byId(id).hidden = isInstruction();
+  byId("input-mask").setAttribute("aria-pressed", parts().mask !== null);
+}
+
+// A mask protects the rest, so that more of what it covers may change.
+function suitStrength() {
+  if (!changed.has("strength")) field("strength").value = maskFile() ? 0.75 : 0.6;
+}
+
+// A model that reads references is instructed, unless a mask or the user asks for another method.
+function suitMethod() {
+  const method = field("method");
+  const canInstruct = references.get(field("model").value) > 0;
+  const option = method.querySelector("[value=instruct]");
+  option.hidden = option.disabled = !canInstruct;
+  if (isInstruction() && !canInstruct) changed.delete("method");
+  if (!changed.has("method") && ["", "instruct"].includes(method.value)) {
+    method.value = canInstruct && inputFile() && !maskFile() ? "instruct" : "";
+  }
+  showEdit();
+}
+
+function suitMask(hasMask) {
+  if (hasMask && isInstruction()) changed.delete("method");
+  suitStrength();
+  suitMethod();
+  make();
+}
 
 // MARK: - Setup
 
-function restore(past, images) {
-  const { model: name, hasInput, ...values } = past;
+// Sets the fields to those of an earlier order.
+function apply({ model: name, hasInput, hasControls, seed_blend: blend, ...values }) {
   if (models.some(({ id }) => id === name)) field("model").value = name;
   suit();
   for (const [key, value] of Object.entries(values)) {
@@ -282,16 +280,37 @@ function restore(past, images) {
     byId("custom-size").value = values.size;
   }
   byId("custom-size").hidden = field("size").value !== "custom";
+  vary(blend?.seed ?? null, blend?.fraction);
   grow();
+  suitMethod();
+}
+
+function restore(past, images) {
+  apply(past);
   lock(true);
   prompt.focus();
   scrollTo({ top: 0 });
   if (!images) return make();
   stop("");
-  gallery.restore(factsOf(settings()), images);
+  const variants = alternatives(past.prompt);
+  const isWhole = images.length === variants.length * past.n;
+  const facts = factsOf(past, isWhole ? variants : undefined);
+  // Its input image and those of its adapters are not stored, without which its images cannot be made again.
+  const source = past.hasInput || past.hasControls ? null : { settings: settings(), parts: { input: null, mask: null, controls: [] } };
+  gallery.restore({ ...facts, n: images.length, source }, images);
   byId("suggestions").hidden = true;
   byId("download-all").hidden = images.length < 2;
   progress(`${counted(images.length, "image")} from the history.`);
+}
+
+// Varies an image; a variation has the base of the one that it varies.
+async function varied({ source, seed, prompt: text }) {
+  const { settings: { seed_blend: blend, ...own }, parts: { input } } = source;
+  if (input !== inputFile()) await startFrom(input);
+  apply({ ...own, prompt: text });
+  vary(blend?.seed ?? seed, blend?.fraction ?? null);
+  lock(false);
+  make();
 }
 
 function grow() {
@@ -313,13 +332,15 @@ export function start() {
     if (target === field("model")) {
       changed = new Set();
       suit();
+      if (model()?.state === "unloaded") wake(target.value);
     }
     if (target === field("seed")) lock(true);
     byId("custom-size").hidden = field("size").value !== "custom";
     if (target === field("size") && target.value === "custom") return byId("custom-size").focus();
     grow();
     summarize();
-    showStrength();
+    showEdit();
+    showVariation();
     follow();
   });
   prompt.addEventListener("keydown", (event) => {
@@ -340,6 +361,11 @@ export function start() {
   });
   byId("seed-lock").addEventListener("click", () => lock(!isLocked));
   byId("input-remove").addEventListener("click", () => use(null).then(() => make()));
+  startMask(suitMask);
+  byId("variation-remove").addEventListener("click", () => {
+    vary(null);
+    make();
+  });
   byId("input-file").addEventListener("change", ({ target }) => target.files[0] && use(target.files[0]));
   byId("suggestions").addEventListener("click", ({ target }) => {
     if (!target.matches(".chip")) return;
@@ -348,7 +374,6 @@ export function start() {
     prompt.focus();
     make();
   });
-  takeDropped(document.querySelector(".composer"), use);
   startViewer({
     use: (picture) => use(picture.file),
     keep: (picture) => {
@@ -357,10 +382,12 @@ export function start() {
       lock(true);
       byId("seed").focus();
     },
+    vary: varied,
   });
   startHistory(restore);
   field("seed").value = randomSeed();
-  showStrength();
+  suitMethod();
+  showVariation();
   summarize();
 }
 

@@ -30,6 +30,21 @@ export function drawn(tag, attributes = {}, text = "") {
   return made;
 }
 
+/** One of the page's icons. */
+export function icon(name) {
+  const made = drawn("svg", { "aria-hidden": "true" });
+  made.append(drawn("use", { href: `#icon-${name}` }));
+  return made;
+}
+
+/** A file as a data URL. */
+export const dataURL = (file) => new Promise((done, failed) => {
+  const reader = new FileReader();
+  reader.onload = () => done(reader.result);
+  reader.onerror = () => failed(reader.error);
+  reader.readAsDataURL(file);
+});
+
 /** A count with its noun: "1 image", "3 images". */
 export const counted = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;
 

@@ -1,6 +1,7 @@
-// A grid of images that fills as they finish, and a viewer for one of them.
+// A grid of images that fills as they finish.
 
-import { byId, element, fileName } from "./elements.js";
+import { element } from "./elements.js";
+import { view } from "./viewer.js";
 
 /** The file of a base64-encoded image. */
 export function fileOf(base64, format) {
@@ -8,7 +9,8 @@ export function fileOf(base64, format) {
   return new Blob([bytes], { type: `image/${format}` });
 }
 
-const smallWidth = 128;
+/** The width in pixels below which images are shown without smoothing. */
+export const smallWidth = 128;
 
 /** A grid of finished images and images in progress. */
 export class Gallery {
@@ -28,11 +30,15 @@ export class Gallery {
   /**
    * Prepares the grid for an order; images of the previous one stay, dimmed, until replaced.
    *
-   * @param {{prompt: string, n: number, aspect: number, facts: string}} order
+   * @param {{prompt: string, n: number, aspect: number, facts: string, columns: number,
+   *   prompts: {prompt: string, label: string}[], source: ?object}} order with the prompt of each image,
+   *   and the settings and images that it is made of
    */
   expect(order) {
     this.#order = order;
     this.#list.style.setProperty("--aspect", order.aspect);
+    this.#list.style.setProperty("--columns", order.columns);
+    this.#list.classList.toggle("matrix", order.columns > 1 && order.columns <= 8);
     while (this.#cells.length > order.n) this.#cells.pop().item.remove();
     while (this.#cells.length < order.n) this.#cells.push(this.#cell(this.#cells.length));
     for (const cell of this.#cells) {
@@ -43,6 +49,9 @@ export class Gallery {
       cell.button.style.setProperty("--done", 0);
       delete cell.button.dataset.seed;
       cell.failure?.remove();
+      cell.variant = order.prompts[cell.index] ?? { prompt: order.prompt, label: "" };
+      cell.caption.textContent = cell.variant.label;
+      cell.caption.hidden = !cell.variant.label;
       this.#name(cell, "waiting");
     }
   }
@@ -59,7 +68,11 @@ export class Gallery {
   finish(index, file, seed) {
     const cell = this.#cells[index];
     if (!cell) return;
-    cell.picture = { file, seed, ...this.#order };
+    const picture = cell.picture = {
+      ...this.#order, file, seed, prompt: cell.variant.prompt,
+      // A later order may have replaced it.
+      changed: () => { if (cell.picture === picture) this.#put(cell, picture.file); },
+    };
     cell.button.style.setProperty("--done", 1);
     cell.button.classList.replace("waiting", "finished");
     cell.button.disabled = false;
@@ -95,8 +108,9 @@ export class Gallery {
 
   #cell(index) {
     const button = element("button", { type: "button" }, element("span.bar"));
-    const item = element("li", {}, button);
-    const cell = { index, button, item, image: null, picture: null, version: 0 };
+    const caption = element("p.caption", { hidden: true });
+    const item = element("li", {}, button, caption);
+    const cell = { index, button, caption, item, variant: null, image: null, picture: null, version: 0 };
     button.addEventListener("click", () => {
       if (cell.picture) view(this.pictures, this.pictures.indexOf(cell.picture));
     });
@@ -106,7 +120,7 @@ export class Gallery {
 
   #name(cell, state) {
     cell.button.setAttribute(
-      "aria-label", `Image ${cell.index + 1} of ${this.#order.n}, ${state}: ${this.#order.prompt}`);
+      "aria-label", `Image ${cell.index + 1} of ${this.#order.n}, ${state}: ${cell.variant.prompt}`);
   }
 
   // Decoded before display to avoid flicker; never replaces a later image.
@@ -135,80 +149,4 @@ export class Gallery {
     event.preventDefault();
     cells[position + distance]?.focus();
   }
-}
-
-// MARK: - Viewer
-
-let shown = { pictures: [], index: 0, url: null };
-
-/** Shows an image in the viewer. */
-export function view(pictures, index) {
-  shown = { pictures, index, url: null };
-  turn(0);
-  byId("viewer").showModal();
-}
-
-function turn(distance) {
-  const count = shown.pictures.length;
-  shown.index = (shown.index + distance + count) % count;
-  const { file, seed, prompt, facts, aspect } = shown.pictures[shown.index];
-  if (shown.url) URL.revokeObjectURL(shown.url);
-  shown.url = URL.createObjectURL(file);
-  const image = byId("viewer-picture");
-  image.src = shown.url;
-  image.alt = prompt;
-  byId("viewer").style.setProperty("--aspect", aspect);
-  byId("viewer-prompt").textContent = prompt;
-  byId("viewer-facts").textContent = [`${shown.index + 1} of ${count}`, `seed ${seed}`, facts].join(" · ");
-  const link = byId("viewer-download");
-  link.href = shown.url;
-  link.download = nameOf(shown.pictures[shown.index]);
-  byId("viewer-previous").hidden = byId("viewer-next").hidden = count < 2;
-}
-
-/** The file name of an image. */
-export const nameOf = ({ file, seed, prompt }) =>
-  `${fileName(prompt)}-${seed}.${file.type === "image/jpeg" ? "jpg" : "png"}`;
-
-// The actual size of the image, and its display scale.
-function showSize() {
-  const image = byId("viewer-picture");
-  const { naturalWidth: width, naturalHeight: height, clientWidth } = image;
-  if (!width) return;
-  image.classList.toggle("small", width < smallWidth);
-  const scale = clientWidth / width;
-  const enlarged = scale > 1.1 ? `, enlarged ${scale.toFixed(1)} times` : "";
-  byId("viewer-size").textContent = `${width} × ${height} pixels${enlarged}.`;
-}
-
-/**
- * Sets up the viewer.
- *
- * @param {{use: function(object), keep: function(object)}} actions on the displayed image
- */
-export function startViewer({ use, keep }) {
-  const dialog = byId("viewer");
-  byId("viewer-picture").addEventListener("load", showSize);
-  new ResizeObserver(showSize).observe(byId("viewer-picture"));
-  byId("viewer-previous").addEventListener("click", () => turn(-1));
-  byId("viewer-next").addEventListener("click", () => turn(1));
-  byId("viewer-close").addEventListener("click", () => dialog.close());
-  dialog.addEventListener("keydown", (event) => {
-    const distance = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-    if (distance) turn(distance);
-  });
-  dialog.addEventListener("click", (event) => {
-    if (event.target === dialog) dialog.close();
-  });
-  dialog.addEventListener("close", () => {
-    URL.revokeObjectURL(shown.url);
-    shown.url = null;
-  });
-  const closing = (action) => () => {
-    const picture = shown.pictures[shown.index];
-    dialog.close();
-    action(picture);
-  };
-  byId("viewer-input").addEventListener("click", closing(use));
-  byId("viewer-seed").addEventListener("click", closing(keep));
 }

@@ -1,16 +1,17 @@
 // Live: input from a drawing, a file, the screen or a camera; images out; adjustable settings.
 
+import { Controls } from "./controls.js";
 import {
   byId, debounced, fill, isTouched, randomSeed, say, sayInForm, seedOf, sizes,
 } from "./elements.js";
-import { enableOutput, startOutput, stopRecording } from "./output.js";
-import { promptsOf, showWarnings } from "./prompts.js";
+import { LiveMask } from "./livemask.js";
+import { showPicture, startOutput, stopRecording } from "./output.js";
+import { promptsOf, showWarnings, wake } from "./prompts.js";
 import { LiveSocket, sentence, ServerError } from "./server.js";
 import { Drawing, Media, photographed } from "./sources.js";
 
 const form = byId("live");
 const field = (name) => form.elements[name];
-const output = byId("output").getContext("2d");
 
 let models = [];
 let stream = null;
@@ -31,6 +32,10 @@ const media = new Media(() => {
   end("Sharing has ended.");
   say(byId("source-error"), "Sharing has ended; share again to continue.");
 });
+
+const mask = new LiveMask(() => change("mask"));
+const slide = debounced(100, () => change("controls"));
+const controls = new Controls(byId("live-adapters"), "Each frame", (isSliding) => isSliding ? slide() : change("controls"));
 
 const source = () => field("source").value;
 
@@ -54,6 +59,7 @@ function suit() {
   field("steps").value = Math.min(chosen.steps ?? 4, 4);
   fill(field("size"), sizes(chosen));
   field("size").selectedIndex = 0;
+  controls.offer(chosen.adapters);
   showValues();
   suitSizes(chosen);
 }
@@ -81,6 +87,8 @@ const readings = {
   size: () => field("size").value || "auto",
   fit: () => field("fit").value,
   similar: () => byId("live-filter").checked ? Number(field("similar").value) : null,
+  mask: () => mask.value,
+  controls: () => controls.values,
   blend: () => {
     const other = byId("live-other").value.trim();
     const weight = other ? Number(field("blend").value) : 0;
@@ -92,6 +100,7 @@ const readings = {
 
 function settings() {
   hasBlended = false;
+  keptImages.clear();
   const stages = field("stages").value;
   return {
     model: field("model").value || undefined,
@@ -118,9 +127,21 @@ function flush() {
   const fields = Object.fromEntries(read.filter(([, value]) => value !== undefined));
   waiting.clear();
   if (!stream || Object.keys(fields).length === 0) return;
-  stream.change(fields);
+  stream.change(fields, fields.controls ? { ...fields, controls: shortened(fields.controls) } : fields);
   wantedVersion += 1;
   pump();
+}
+
+// An image that the stream has is not sent again, as for each position of a slider.
+const keptImages = new Map();
+
+// A change replaces all controls, so that only its own images stay.
+function shortened(controls) {
+  const before = new Map(keptImages);
+  keptImages.clear();
+  for (const { adapter, image } of controls) if (image) keptImages.set(adapter, image);
+  return controls.map(({ image, ...control }) =>
+    image && before.get(control.adapter) === image ? { ...control, keep_image: true } : { ...control, image });
 }
 
 const changeSoon = debounced(150, (...names) => names.forEach(change));
@@ -186,13 +207,14 @@ function complain(error) { sayInForm(form, byId("live-error"), error); }
 function hear(message, picture) {
   switch (message.type) {
     case "open":
+      keptImages.clear();
       announce("Running.");
       say(byId("live-error"), null);
       sent = "";
       pump();
       break;
     case "frame":
-      if (picture) put(picture);
+      if (picture) showPicture(picture);
       if (message.outcome === "failed") say(byId("live-error"), sentence(message.message ?? "A frame failed"));
       if (byId("live-latency").textContent === "–") showLatency(message.latency_ms);
       pump();
@@ -213,6 +235,9 @@ function hear(message, picture) {
       showRows(message);
       break;
     case "error":
+      // The refused change may have been the one with the images.
+      keptImages.clear();
+      if (message.error.param?.endsWith(".keep_image")) return change("controls");
       complain(new ServerError(sentence(message.error.message), { parameter: message.error.param }));
       break;
     case "waiting":
@@ -235,29 +260,6 @@ function showRows({ rows, gain }) {
     byId("live-rows").textContent = rows;
   }
   if (gain != null) byId("live-gain").textContent = `${gain.toFixed(2)} ×`;
-}
-
-let pictureCount = 0;
-let shownPicture = 0;
-
-// An image that is decoded after a later one is dropped.
-async function put(file) {
-  const number = ++pictureCount;
-  const picture = await createImageBitmap(file).catch(() => null);
-  if (!picture) return;
-  if (number > shownPicture) {
-    shownPicture = number;
-    const { canvas } = output;
-    if (canvas.width !== picture.width || canvas.height !== picture.height) {
-      canvas.width = picture.width;
-      canvas.height = picture.height;
-    }
-    output.drawImage(picture, 0, 0);
-    canvas.dataset.pictures = number;
-    byId("output-empty").textContent = "";
-    enableOutput();
-  }
-  picture.close();
 }
 
 // MARK: - Frames
@@ -355,7 +357,10 @@ export function start(send) {
       showRunning();
       pump();
     } else if (target.name === "model" || target.name === "stages") {
-      if (target.name === "model") suit();
+      if (target.name === "model") {
+        suit();
+        if (model()?.state === "unloaded") wake(target.value);
+      }
       restart();
     } else if (target === byId("live-other")) changeSoon("blend");
     else if (target === byId("live-filter")) change("similar");
@@ -371,20 +376,17 @@ export function start(send) {
     if (target.files[0]) open(target.files[0]);
     target.value = "";
   });
-  const view = byId("input-view");
-  view.addEventListener("dragover", (event) => event.preventDefault());
-  view.addEventListener("drop", (event) => {
-    event.preventDefault();
-    const file = event.dataTransfer.files[0];
-    if (!file) return;
-    field("source").value = "file";
-    open(file);
-  });
   // Videos have new frames all the time; the server's responses determine when to send them.
   setInterval(pump, 33);
   addEventListener("pagehide", () => stream && end("", true));
   showValues();
   showSource();
+}
+
+/** Uses an image or a video as the source. */
+export function use(file) {
+  field("source").value = "file";
+  open(file);
 }
 
 /** Shows the page. */

@@ -1,31 +1,53 @@
-// An order for images: its request, its description, and its images in one file.
+// The requests of orders, and all images of an order in one file.
 
 import { aspectOf, counted, download, fileName } from "./elements.js";
-import { nameOf } from "./gallery.js";
-import { inputFile } from "./input.js";
+import { columnsOf } from "./matrix.js";
+import { nameOf } from "./viewer.js";
 import { zip } from "./zip.js";
 
-/** The arguments of `send` for an order: JSON, or a form if there is an input image. */
-export function requestOf(order, form, partials, signal) {
-  const { hasInput, ...fields } = order;
-  for (const name of ["model", "guidance", "schedule", "solver", "negative_prompt"]) {
-    if (!fields[name]) delete fields[name];
+const optional = ["model", "guidance", "schedule", "solver", "negative_prompt", "seed_blend", "method", "source_prompt"];
+
+/**
+ * The arguments of `send` for an order: JSON, or a form if there is an input image.
+ *
+ * @param {object} order its settings, by the server's names
+ * @param {{input: ?Blob, mask: ?Blob, controls: object[]}} parts its images
+ * @param {object} more further fields, such as `stream`
+ * @param {AbortSignal} signal
+ */
+export function requestOf({ hasInput, hasControls, ...order }, { input, mask, controls }, more, signal) {
+  const fields = { ...order, output_format: "png", ...more };
+  for (const name of optional) if (!fields[name]) delete fields[name];
+  if (controls.length) fields.controls = controls;
+  if (!input) {
+    for (const name of ["strength", "fit", "method", "source_prompt"]) delete fields[name];
+    return ["v1/images/generations", { method: "POST", json: fields, signal }];
   }
-  Object.assign(fields, { stream: true, partial_images: partials, output_format: "png" });
-  if (!hasInput) return ["v1/images/generations", { method: "POST", json: fields, signal }];
   const body = new FormData();
-  const file = inputFile();
-  body.append("image", file, file.type === "image/png" ? "input.png" : "input.jpg");
-  for (const [name, value] of Object.entries(fields)) body.append(name, String(value));
-  body.append("strength", form.elements.strength.value);
-  body.append("fit", form.elements.fit.value);
+  body.append("image", input, input.type === "image/png" ? "input.png" : "input.jpg");
+  if (mask) body.append("mask", mask, "mask.png");
+  for (const [name, value] of Object.entries(fields)) {
+    body.append(name, typeof value === "object" ? JSON.stringify(value) : String(value));
+  }
   return ["v1/images/edits", { method: "POST", body, signal }];
 }
 
-/** The description of an order in the gallery. */
-export function factsOf({ prompt, n, size, steps, guidance_scale: scale }) {
+/**
+ * The description of an order in the gallery.
+ *
+ * @param {object} order
+ * @param {{prompt: string, label: string}[]} variants its prompts, with as many images each
+ */
+export function factsOf(order, variants = [{ prompt: order.prompt, label: "" }]) {
+  const { n, size, steps, guidance_scale: scale, seed_blend: blend, method } = order;
   const facts = [counted(steps, "step"), `guidance ${scale}`];
-  return { prompt, n, aspect: aspectOf(size), facts: facts.join(" · ") };
+  if (blend) facts.push(`variation of seed ${blend.seed}`);
+  if (order.hasInput) facts.push(method || "from an image");
+  const columns = columnsOf(order.prompt) * n;
+  return {
+    prompt: order.prompt, n: n * variants.length, aspect: aspectOf(size), facts: facts.join(" · "), columns,
+    prompts: variants.flatMap((variant) => Array(n).fill(variant)),
+  };
 }
 
 /** The size of an image as text. */

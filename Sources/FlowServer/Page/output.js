@@ -84,7 +84,33 @@ export function startOutput(send) {
   showRecording();
 }
 
-/** Enables the tools once there is an image. */
-export function enableOutput() {
+// There is nothing to save before the first image.
+function enableOutput() {
   for (const button of byId("output-tools").querySelectorAll("button")) button.disabled = false;
+}
+
+// MARK: - Images
+
+const context = canvas.getContext("2d");
+let pictureCount = 0;
+let shownPicture = 0;
+
+/** Shows an image's file; an image that is decoded after a later one is dropped. */
+export async function showPicture(file) {
+  const number = ++pictureCount;
+  const picture = await createImageBitmap(file).catch(() => null);
+  if (!picture) return;
+  if (number > shownPicture) {
+    shownPicture = number;
+    if (canvas.width !== picture.width || canvas.height !== picture.height) {
+      canvas.width = picture.width;
+      canvas.height = picture.height;
+      canvas.dispatchEvent(new Event("sized"));
+    }
+    context.drawImage(picture, 0, 0);
+    canvas.dataset.pictures = number;
+    byId("output-empty").textContent = "";
+    enableOutput();
+  }
+  picture.close();
 }

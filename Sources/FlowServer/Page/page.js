@@ -2,6 +2,7 @@
 
 import * as create from "./create.js";
 import { byId, say } from "./elements.js";
+import { takeDropped } from "./input.js";
 import * as live from "./live.js";
 import { askWith, connection, found, models, pause } from "./server.js";
 import * as status from "./status.js";
@@ -32,6 +33,8 @@ connection.addEventListener("found", () => {
   say(byId("banner"), null);
   refreshModels();
 });
+
+connection.addEventListener("loaded", () => refreshModels());
 
 // MARK: - The token
 
@@ -73,6 +76,13 @@ async function refreshModels() {
 
 create.start();
 live.start((file) => {
+  location.hash = "create";
+  show();
+  create.use(file);
+});
+takeDropped((file) => {
+  if (current === "live") return live.use(file);
+  if (!file.type.startsWith("image/")) return;
   location.hash = "create";
   show();
   create.use(file);

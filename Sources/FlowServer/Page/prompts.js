@@ -1,7 +1,7 @@
 // Random prompts that a model knows, and the server's warnings.
 
 import { byId, element } from "./elements.js";
-import { get, sentence } from "./server.js";
+import { connection, get, sentence } from "./server.js";
 
 const known = new Map();
 
@@ -16,6 +16,13 @@ export async function promptsOf(model) {
   }
   const prompts = await known.get(model);
   return prompts?.is_limited && prompts.subjects.length ? prompts : null;
+}
+
+/** Has the server load a model that was chosen, whose sizes and adapters are unknown before. */
+export async function wake(model) {
+  known.delete(model);
+  await promptsOf(model);
+  connection.dispatchEvent(new Event("loaded"));
 }
 
 const pick = (list) => list[Math.floor(Math.random() * list.length)];

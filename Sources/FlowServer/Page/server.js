@@ -202,10 +202,15 @@ export class LiveSocket {
     this.#socket.send(frame);
   }
 
-  /** Changes settings. */
-  change(fields) {
+  /**
+   * Changes settings.
+   *
+   * @param {object} fields those that are needed to create the stream again
+   * @param {object} sent those that are sent now
+   */
+  change(fields, sent = fields) {
     Object.assign(this.settings, fields);
-    if (this.isOpen) this.#socket.send(JSON.stringify(fields));
+    if (this.isOpen) this.#socket.send(JSON.stringify(sent));
   }
 
   /**

@@ -1,6 +1,7 @@
 // The sources of a live stream: a drawing, a file, the screen or a camera.
 
 import { byId, element } from "./elements.js";
+import { followStrokes } from "./strokes.js";
 
 const colors = ["#1b1d20", "#ffffff", "#d9362b", "#f28c28", "#f7cf3d", "#3f9b4f", "#2f6fd0", "#8a4fbf"];
 const mostUndone = 20;
@@ -13,20 +14,16 @@ export class Drawing {
   #context = this.#canvas.getContext("2d", { willReadFrequently: true });
   #undone = [];
   #color = colors[4];
-  #last = null;
-  #cursor = element("span.cursor", { hidden: true });
-  #position = { x: 256, y: 256 };
-  #isDown = false;
   #changed;
 
   /** @param {function()} changed called after each change by the user */
   constructor(changed) {
     this.#changed = changed;
-    this.#canvas.after(this.#cursor);
     this.#begin();
     this.#offerColors();
-    this.#followPointer();
-    this.#followKeys();
+    followStrokes(this.#canvas, {
+      begin: () => this.#keep(), line: (from, to) => this.#line(from, to), moved: changed, undo: () => this.undo(),
+    });
     byId("undo").addEventListener("click", () => this.undo());
     byId("clear").addEventListener("click", () => {
       this.#keep();
@@ -70,7 +67,7 @@ export class Drawing {
   #line(from, to) {
     const context = this.#context;
     context.strokeStyle = this.#color;
-    context.lineWidth = Number(byId("brush-size").value);
+    context.lineWidth = Number(byId("brush-size").value) * to.pressure;
     context.lineCap = context.lineJoin = "round";
     context.beginPath();
     context.moveTo(from.x, from.y);
@@ -92,77 +89,6 @@ export class Drawing {
       return swatch;
     });
     byId("swatches").append(...swatches);
-  }
-
-  #followPointer() {
-    const place = ({ clientX, clientY }) => {
-      const box = this.#canvas.getBoundingClientRect();
-      return {
-        x: (clientX - box.left) / box.width * this.#canvas.width,
-        y: (clientY - box.top) / box.height * this.#canvas.height,
-      };
-    };
-    this.#canvas.addEventListener("pointerdown", (event) => {
-      if (event.button !== 0) return;
-      this.#canvas.setPointerCapture(event.pointerId);
-      this.#keep();
-      this.#last = place(event);
-      this.#line(this.#last, this.#last);
-      this.#changed();
-    });
-    this.#canvas.addEventListener("pointermove", (event) => {
-      if (!this.#last) return;
-      const moves = event.getCoalescedEvents?.() ?? [];
-      for (const move of moves.length ? moves : [event]) {
-        const next = place(move);
-        this.#line(this.#last, next);
-        this.#last = next;
-      }
-      this.#changed();
-    });
-    for (const name of ["pointerup", "pointercancel"]) {
-      this.#canvas.addEventListener(name, () => { this.#last = null; });
-    }
-  }
-
-  #followKeys() {
-    this.#canvas.addEventListener("keydown", (event) => {
-      if (event.key === "z" && (event.ctrlKey || event.metaKey)) {
-        event.preventDefault();
-        return this.undo();
-      }
-      const step = event.shiftKey ? 40 : 12;
-      const move = {
-        ArrowLeft: [-step, 0], ArrowRight: [step, 0], ArrowUp: [0, -step], ArrowDown: [0, step], " ": [0, 0],
-      }[event.key];
-      if (!move) return;
-      event.preventDefault();
-      const before = this.#position;
-      const inside = (value) => Math.max(0, Math.min(this.#canvas.width, value));
-      this.#position = { x: inside(before.x + move[0]), y: inside(before.y + move[1]) };
-      if (event.key === " " && !event.repeat) {
-        this.#keep();
-        this.#isDown = true;
-      }
-      if (this.#isDown) {
-        this.#line(before, this.#position);
-        this.#changed();
-      }
-      this.#showCursor();
-    });
-    this.#canvas.addEventListener("keyup", (event) => {
-      if (event.key === " ") this.#isDown = false;
-    });
-    this.#canvas.addEventListener("blur", () => {
-      this.#isDown = false;
-      this.#cursor.hidden = true;
-    });
-  }
-
-  #showCursor() {
-    this.#cursor.hidden = false;
-    this.#cursor.style.left = `${this.#position.x / this.#canvas.width * 100}%`;
-    this.#cursor.style.top = `${this.#position.y / this.#canvas.height * 100}%`;
   }
 }
 

@@ -20,17 +20,35 @@ struct ImageRoutes: Sendable {
       var fields = try await request.fields(limits, context)
       let order = try ImageOrder(&fields, limits: limits)
       try fields.checkAllRead()
+      try order.controls?.checkImages()
       return try await answer(order, nil, to: request, context, kind: "image_generation")
     }
     router.post("v1/images/edits") { request, context in
       var request = request
-      let form = try await request.form(limits, context)
-      let (order, upload) = try Self.edit(form, limits: limits, memory: context.memory)
+      let (order, upload) = try await edit(&request, context)
       return try await answer(order, upload, to: request, context, kind: "image_edit")
     }
     router.get("v1/results/:name") { _, context in
       try await stored(context.parameters.get("name") ?? "")
     }
+  }
+
+  /// Parses an edit: a form with files, or JSON with its images in base64.
+  private func edit(
+    _ request: inout Request, _ context: ServerContext
+  ) async throws -> (order: ImageOrder, upload: Upload) {
+    let type = request.headers[.contentType]?.lowercased() ?? ""
+    guard type.hasPrefix("application/json") else {
+      let form = try await request.form(limits, context)
+      return try Self.edit(form, limits: limits, memory: context.memory)
+    }
+    let bytes = try await request.bytes(upTo: limits.bodyByteCount, context)
+    // The text of the images is in memory twice, beside the images themselves.
+    try context.memory?.grow(by: 2 * bytes.count)
+    var json = limits.json
+    json.byteCount = limits.bodyByteCount
+    var fields = try RequestFields(json: bytes, limits: json)
+    return try Self.edit(&fields, limits: limits)
   }
 
   /// A finished image from the store.
@@ -60,14 +78,13 @@ struct ImageRoutes: Sendable {
       // A client that disconnects frees its batch rows: the connection is watched meanwhile, and
       // closed afterwards.
       var response = try await request.body.consumeWithCancellationOnInboundClose { _ in
-        let order =
-          if let upload { try await intake.decoded(order, upload, desk: desk) } else { order }
+        let order = try await intake.decoded(order, upload, desk: desk)
         return Response.json(try await whole(order, client: client, context))
       }
       response.headers[.connection] = "close"
       return response
     }
-    let order = if let upload { try await intake.decoded(order, upload, desk: desk) } else { order }
+    let order = try await intake.decoded(order, upload, desk: desk)
     // Errors before the first event are reported as a status, later ones as an event.
     let events = try await StreamedOrder.start(
       order, desk: desk, client: client, kind: kind, time: limits.requestTime)

@@ -41,7 +41,7 @@ struct JobRoutes: Sendable {
 
   private func id(_ context: ServerContext) -> String { context.parameters.get("id") ?? "" }
 
-  /// Parses a job: JSON, or a form if it has an input image.
+  /// Parses a job: JSON, or a form; an input image is a file of the form, or base64.
   private func order(
     _ request: inout Request, _ context: ServerContext
   ) async throws -> ImageOrder {
@@ -53,9 +53,14 @@ struct JobRoutes: Sendable {
       return try await intake.decoded(order, upload, desk: desk)
     }
     var fields = try await request.fields(limits, context)
+    if fields.has("image") || fields.has("images") {
+      let (order, upload) = try ImageRoutes.edit(&fields, limits: limits, isJob: true)
+      return try await intake.decoded(order, upload, desk: desk)
+    }
     let order = try ImageOrder(&fields, limits: limits, isJob: true)
     try fields.checkAllRead()
-    return order
+    try order.controls?.checkImages()
+    return try await intake.decoded(order, nil, desk: desk)
   }
 
   private static func line(_ change: JobChange) -> ByteBuffer {

@@ -113,6 +113,9 @@ struct StatusRoutes: Sendable {
         let guidance: String?
         let guidanceScale: Float?
         let canEdit: Bool?
+        /// The most images that an edit reads as references.
+        let maxReferences: Int?
+        let adapters: [ServiceModel.Adapter]?
         let maxN: Int
         let maxSteps: Int
         let maxSide: Int
@@ -157,7 +160,8 @@ struct StatusRoutes: Sendable {
         state: model.state, reason: Self.reason(model), width: details?.width,
         height: details?.height, sizeMultiple: details?.sizeMultiple, steps: details?.steps,
         guidance: details?.guidance, guidanceScale: details?.guidanceScale,
-        canEdit: details?.canEdit, maxN: options.limits.imageCount,
+        canEdit: details?.canEdit, maxReferences: details?.references, adapters: details?.adapters,
+        maxN: options.limits.imageCount,
         maxSteps: options.limits.stepCount, maxSide: options.limits.side))
   }
 

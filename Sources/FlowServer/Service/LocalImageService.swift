@@ -9,7 +9,6 @@ package final class LocalImageService: ImageService {
   let shelf: ModelShelf
   private let limits: ServerLimits
   private let logger: Logger
-  private let upscaler: Upscaler
   /// What the streams of generators are called.
   private let names = Mutex<[StreamKey: String]>([:])
 
@@ -22,7 +21,6 @@ package final class LocalImageService: ImageService {
   package init(_ options: ServerOptions, logger: Logger) {
     shelf = ModelShelf(options, logger: logger)
     (limits, self.logger) = (options.limits, logger)
-    upscaler = options.upscaler ?? .lanczos(on: options.devices[0])
   }
 
   package var runsLiveStreams: Bool { true }
@@ -102,11 +100,8 @@ package final class LocalImageService: ImageService {
   ) async throws {
     let order = work.order
     let host = try shelf.host(order.model)
-    let finish = ImageFinish(
-      upscaling: try order.upscale.map { factor throws(ModelError) in
-        try Upscaling(upscaler, by: factor)
-      })
     try await shelf.using(host) { host in
+      let finish = ImageFinish(upscaling: try await Self.upscaling(order.upscale, of: host))
       let generator = try await shelf.generator(order.size, of: host)
       let all = order.requests(of: generator.checkpoint)
       let events = try await generator.events(
@@ -129,6 +124,11 @@ package final class LocalImageService: ImageService {
         throw error
       }
     }
+  }
+
+  private static func upscaling(_ factor: Int?, of host: ModelHost) async throws -> Upscaling? {
+    guard let factor else { return nil }
+    return try Upscaling(try await host.upscaler(), by: factor)
   }
 
   /// What a generator tells, as files; nil for what nobody asked for.
@@ -161,7 +161,11 @@ extension ServiceModel.Details {
       width: checkpoint.nativeSize.width, height: checkpoint.nativeSize.height,
       sizeMultiple: checkpoint.sizeMultiple, steps: defaults.stepCount,
       guidance: guidance.kind?.rawValue ?? "distilled", guidanceScale: defaults.guidanceScale,
-      canEdit: checkpoint.hasEncoder)
+      canEdit: checkpoint.hasEncoder,
+      references: checkpoint.hasEncoder ? checkpoint.referenceLimit : 0,
+      adapters: checkpoint.adapters.map {
+        ServiceModel.Adapter(name: $0.name, kind: $0.kind.rawValue, presets: $0.presets)
+      })
   }
 }
 

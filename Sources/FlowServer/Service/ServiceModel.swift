@@ -22,6 +22,16 @@ package struct ServiceModel: Codable, Sendable {
     package let rows: [Row]
   }
 
+  /// An adapter that requests may use.
+  package struct Adapter: Codable, Sendable {
+    /// Its name in `controls`.
+    package let name: String
+    /// `controlnet`, `t2i-adapter` or `ip-adapter`.
+    package let kind: String
+    /// The distributions of its strength that it knows.
+    package let presets: [String]
+  }
+
   /// What is known of a model that was read.
   package struct Details: Codable, Sendable {
     package let width: Int
@@ -31,6 +41,10 @@ package struct ServiceModel: Codable, Sendable {
     package let guidance: String
     package let guidanceScale: Float
     package let canEdit: Bool
+    /// The most images that it reads as references; nil from a host that does not say.
+    package var references: Int?
+    /// The adapters of the model; nil from a worker of an older version.
+    package var adapters: [Adapter]?
   }
 
   /// The name that requests say.

@@ -46,7 +46,7 @@ package struct ServiceOrder: Sendable {
 /// determined wherever and however often it is made.
 package struct PortableOrder: Sendable {
   private let request: JobRequest
-  /// The file of the image that they start from, if any.
+  /// The file of the images that they start from and that adapters read, if any.
   package let input: [UInt8]?
 
   /// The version of what ``json(ofImage:)`` writes.
@@ -58,8 +58,17 @@ package struct PortableOrder: Sendable {
   ///   - work: the order.
   ///   - model: the name of the model that it means.
   package init(_ work: ServiceOrder, model: String) throws {
-    request = try JobRequest(work.order, model: model)
-    input = try work.order.source?.image.png()
+    guard work.order.references.isEmpty else {
+      throw ServerError.invalid(
+        "the workers of this server read no reference images; send one 'image' and 'method' sdedit",
+        parameter: "image")
+    }
+    var request = try JobRequest(work.order, model: model)
+    let controls = request.replaceControlFiles { _, _ in nil }
+    self.request = request
+    input = try PortableImages(
+      input: try work.order.source.map { Data(try $0.image.png()) }, controls: controls
+    ).file()
   }
 
   /// What is known to be wrong with the order before its model is asked; nil where nothing is.
@@ -77,7 +86,7 @@ extension ServiceOrder {
   /// - Parameters:
   ///   - json: what ``PortableOrder/json(ofImage:)`` wrote.
   ///   - version: its version.
-  ///   - input: the file of the image that it starts from, if any.
+  ///   - input: the file of its images, if any.
   ///   - client: the client that it belongs to.
   ///   - name: what it is called in reports.
   /// - Throws: where the version is unknown, the text is not an order, or the input is missing or not
@@ -85,11 +94,17 @@ extension ServiceOrder {
   package init(
     json: String, version: Int, input: [UInt8]?, client: String, name: String
   ) throws {
-    let request = try JobRequest(json: json, version: version)
-    guard request.hasInput == (input != nil) else {
+    var request = try JobRequest(json: json, version: version)
+    let images = try input.map { try PortableImages(file: $0) }
+    guard request.hasInput == (images?.input != nil) else {
       throw ServerError.invalid("the image that the order starts from is missing")
     }
-    let image = try input.map { try PixelImage(picture: $0) }
+    if let images, !images.controls.isEmpty {
+      _ = request.replaceControlFiles { index, own in
+        images.controls.indices.contains(index) ? images.controls[index] : own
+      }
+    }
+    let image = try images?.input.map { try PixelImage(picture: Array($0)) }
     self.init(
       try request.order(input: image), indices: nil, client: client, name: name, urgency: .awaited,
       deadline: nil)

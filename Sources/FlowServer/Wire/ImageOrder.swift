@@ -31,18 +31,25 @@ struct ImageOrder: Sendable {
   var warnings: [ResponseWarning] = []
   /// How the input image is edited; nil for image-to-image.
   var editing: OrderEditing?
+  /// What the model's adapters read; nil if the request names none.
+  var controls: [OrderControl]?
   /// The input image, if any, at the size of the generated images.
   var source: InputImage?
-  /// The memory of the input image, reserved as long as the order exists.
-  var sourceMemory: SourceMemory?
+  /// The images that the network reads beside the one that it makes.
+  var references: [PixelImage] = []
+  /// The maximum number of pixels of each of them; nil for the model's own sizes.
+  var referenceArea: Int?
+  /// The memory of its images, reserved as long as the order exists.
+  var memory = OrderMemory()
 
   /// The names in stored jobs.
   private enum CodingKeys: String, CodingKey {
-    case model, prompts, size, upscale, sampling, encoding, user, warnings, editing
+    case model, prompts, size, upscale, sampling, encoding, user, warnings, editing, controls
     case count = "n"
     case responseFormat = "response_format"
     case isStreamed = "stream"
     case previewCount = "partial_images"
+    case referenceArea = "reference_area"
   }
 
   /// The number of images.
@@ -90,6 +97,7 @@ struct ImageOrder: Sendable {
         "\(prompts.count) prompts with n of \(count) are \(prompts.count * count) images, at most "
           + "\(most) are taken", parameter: "n")
     }
+    controls = try OrderControl.all(&fields)
     try fields.readUnsupportedParameters()
     if previewCount > 0, !isStreamed {
       fields.warn(
@@ -109,6 +117,8 @@ struct ImageOrder: Sendable {
       var request = fields.request(
         prompt, of: checkpoint, spacing: source == nil ? nil : .uniform)
       request.source = source
+      (request.references, request.referenceArea) = (references, referenceArea)
+      request.controls = controls?.map(\.input) ?? []
       editing?.apply(to: &request, of: checkpoint, sampling: fields)
       if !requests.isEmpty, sampling.seed == nil { request.seed = requests[0].seed }
       for number in 0..<count {

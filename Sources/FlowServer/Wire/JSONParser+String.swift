@@ -42,6 +42,7 @@ extension JSONParser {
     case UInt8(ascii: "t"): return "\t"
     case UInt8(ascii: "u"): break
     default:
+      // The escapes of RFC 8259, section 7; each X is a hexadecimal digit.
       throw .syntax(offset: start, expected: "one of \\\" \\\\ \\/ \\b \\f \\n \\r \\t \\uXXXX")
     }
     let unit = try hexadecimal()

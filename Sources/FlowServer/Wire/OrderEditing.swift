@@ -35,7 +35,8 @@ struct OrderEditing: Codable, Sendable {
     }
     guard let method = EditingMethod(rawValue: text) else {
       throw .invalid(
-        "'method' must be sdedit, \(EditingMethod.spellings), got '\(text)'", parameter: "method")
+        "'method' must be sdedit, \(EditingMethod.spellings), or instruct, got '\(text)'",
+        parameter: "method")
     }
     guard !method.readsSourcePrompt || prompt != nil else {
       throw .invalid(

@@ -22,6 +22,8 @@ enum ParameterHints {
     "input": "prompt", "width": "size", "height": "size", "resolution": "size", "sampler": "solver",
     "sampler_name": "solver", "sample_method": "solver", "scheduler": "schedule",
     "denoising_strength": "strength", "image_strength": "strength", "prompt_strength": "strength",
+    "controlnet": "controls", "control": "controls", "control_image": "controls",
+    "adapters": "controls", "subseed": "seed_blend", "variation_seed": "seed_blend",
     "format": "output_format", "response": "response_format", "preview": "partial_images",
   ]
 
@@ -32,6 +34,7 @@ enum ParameterHints {
     "mask": "a mask is sent to POST /v1/images/edits, with its image",
     "lora": "LoRAs are chosen where the server is started",
     "loras": "LoRAs are chosen where the server is started",
+    "adapter": "adapters are named in 'controls'",
     "prompts": "several prompts are sent to POST /v1/jobs",
   ]
 }

@@ -67,8 +67,16 @@ struct RequestFields {
     values[name].map { $0 != .null } ?? false
   }
 
+  /// A parameter's full name, such as `blend[1].weight`.
+  func path(_ name: String) -> String { prefix + name }
+
   /// Whether a parameter is null.
   func isNull(_ name: String) -> Bool { values[name] == .null }
+
+  /// Whether a value is an object.
+  func isObject(_ name: String) -> Bool {
+    if case .object = values[name] { true } else { false }
+  }
 
   private mutating func value(_ name: String) -> JSONValue? {
     read.insert(name)

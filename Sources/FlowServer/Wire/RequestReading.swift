@@ -53,6 +53,8 @@ extension Request {
           + "'\(type.prefix(80))'")
     }
     let bytes = try await bytes(upTo: limits.json.byteCount, context)
+    // The parsed values are a copy, and the files that they contain another one.
+    if bytes.count > 64 << 10 { try context.memory?.grow(by: 2 * bytes.count) }
     return try RequestFields(json: bytes, limits: limits.json)
   }
 
@@ -64,7 +66,8 @@ extension Request {
     guard type.lowercased().hasPrefix("multipart/form-data") else {
       throw ServerError(
         .unsupportedMediaType, "content_type_unsupported",
-        "the body must be multipart/form-data, got '\(type.prefix(80))'")
+        "the body must be multipart/form-data, or JSON with images in base64, got "
+          + "'\(type.prefix(80))'")
     }
     return try MultipartForm(
       try await bytes(upTo: limits.bodyByteCount, context), contentType: type)

@@ -11,6 +11,7 @@ struct SamplingFields: Codable, Sendable {
   var guidance: Guidance.Kind?
   var guidanceScale: Float?
   var delta: Float?
+  var skipLayers: SkipLayerGuidance?
   var schedule: ScheduleChoice?
   var spacing: FlowMatchingSchedule.Spacing?
   var solver: Solver?
@@ -24,6 +25,7 @@ struct SamplingFields: Codable, Sendable {
     case stepCount = "steps"
     case guidanceScale = "guidance_scale"
     case seedBlend = "seed_blend"
+    case skipLayers = "skip_layers"
   }
 
   init(_ fields: inout RequestFields, limits: ServerLimits) throws(ServerError) {
@@ -34,6 +36,14 @@ struct SamplingFields: Codable, Sendable {
     guidance = try fields.choice("guidance", as: Guidance.Kind.self)
     guidanceScale = try fields.number("guidance_scale", in: -100...100).map { Float($0) }
     delta = try fields.number("delta", in: -100...100).map { Float($0) }
+    if let text = try fields.text("skip_layers", limit: 100) {
+      guard let skipping = SkipLayerGuidance(rawValue: text) else {
+        throw .invalid(
+          "'skip_layers' must be as 7,8,9 or 7,8,9:scale=2.8,start=0.01,stop=0.2, got '\(text)'",
+          parameter: "skip_layers")
+      }
+      skipLayers = skipping
+    }
     if let text = try fields.text("schedule", limit: 100) {
       guard let choice = ScheduleChoice(text) else {
         throw .invalid(
@@ -105,6 +115,7 @@ extension GenerationRequest {
     if let seed = fields.seed { request.seed = seed }
     if let steps = fields.stepCount { request.stepCount = steps }
     request.guidance = request.guidance.changed(by: fields, of: checkpoint)
+    if let skipLayers = fields.skipLayers { request.skipLayerGuidance = skipLayers }
     if let schedule = fields.schedule { request.schedule = schedule }
     if let spacing = fields.spacing { request.spacing = spacing }
     if let solver = fields.solver { request.solver = solver }
@@ -130,3 +141,6 @@ extension Guidance {
     return kind.guidance(scale: scale, delta: delta)
   }
 }
+
+/// Skip-layer guidance is stored as it is written; decoding rejects what is not understood.
+extension SkipLayerGuidance: Codable {}

@@ -65,7 +65,9 @@ extension ServerError {
 
   private static func of(_ error: ModelError) -> ServerError {
     switch error.code {
-    case .requestInvalid: .invalid(error.message)
+    case .requestInvalid:
+      .invalid(
+        error.message, parameter: error.settings.contains(.adapters) ? "controls" : nil)
     case .memoryInsufficient:
       ServerError(.serviceUnavailable, "out_of_memory", error.message, retryAfter: 10)
     case .notFinite: ServerError(.internalServerError, "not_finite", error.message)
