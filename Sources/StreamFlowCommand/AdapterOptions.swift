@@ -69,13 +69,8 @@ struct AdapterOptions: ParsableArguments {
   func applied(to checkpoint: Checkpoint) throws -> Checkpoint {
     guard !adapters.isEmpty else { return checkpoint }
     return try checkpoint.attaching(
-      adapters.map { adapter in
-        var file = AdapterFile(path: adapter.path)
-        let kind = try file.recognizedKind()
-        file.kind = kind
-        if kind == .ipAdapter { file.imageEncoder = imageEncoder }
-        if kind == .controlNet { file.guesses = guessMode }
-        return file
+      adapters.map {
+        try AdapterFile(recognizing: $0.path, imageEncoder: imageEncoder, guesses: guessMode)
       })
   }
 
@@ -141,5 +136,16 @@ struct RangeArgument: ExpressibleByArgument, Equatable {
       (0...1).contains(start), (0...1).contains(end), start < end
     else { return nil }
     range = start...end
+  }
+}
+
+extension AdapterFile {
+  /// An adapter's file, whose kind decides which of the options apply.
+  init(recognizing path: String, imageEncoder: String?, guesses: Bool) throws {
+    self.init(path: path)
+    let kind = try recognizedKind()
+    self.kind = kind
+    if kind == .ipAdapter { self.imageEncoder = imageEncoder }
+    if kind == .controlNet { self.guesses = guesses }
   }
 }

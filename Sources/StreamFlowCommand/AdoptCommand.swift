@@ -35,6 +35,8 @@ struct AdoptCommand: AsyncParsableCommand {
   @Option(help: "Default guidance scale; 1 disables guidance.")
   var guidanceScale: Float?
 
+  @OptionGroup(title: "Settings file") var configOptions: ConfigOptions
+
   func validate() throws {
     guard schedule != nil || steps != nil || guidanceScale != nil else {
       throw ValidationError(

@@ -73,7 +73,7 @@ enum CommandNames {
   }
 
   /// The most similar name: one that starts with the argument, or one with few letters changed.
-  private static func nearest(to argument: String, among names: [String]) -> String? {
+  static func nearest(to argument: String, among names: [String]) -> String? {
     if let name = names.first(where: { $0.hasPrefix(argument) }) { return name }
     let close = names.map { ($0, distance(argument, $0)) }.min { $0.1 < $1.1 }
     guard let (name, count) = close, count <= max(name.count / 3, 1) else { return nil }
@@ -116,6 +116,7 @@ enum ForeignOptions {
     "--image": "`streamflow edit IMAGE PROMPT`",
     "--input": "`streamflow edit IMAGE PROMPT`",
     "--gpu": "--device GPU", "--cuda": "--device GPU", "--cpu": "--device CPU",
+    "--cache": "--solver taylorseer, which extrapolates outputs between evaluations",
     "--fp16": "--precision f16", "--bf16": "--precision bf16", "--int8": "--precision int8",
     "--dtype": "--precision", "--rng": "--noise", "--lora-scale": "--lora FILE:SCALE",
     "--resolution": "--size", "--res": "--size", "--force": "--overwrite",
@@ -125,12 +126,15 @@ enum ForeignOptions {
     "-i": "`streamflow edit IMAGE PROMPT`",
   ]
 
+  /// The equivalent of another program's option.
+  static func remedy(of option: String) -> String? { remedies[option] }
+
   /// An unknown-option error with a hint, if another program has that option.
   static func hinted(_ text: String) -> String {
     let start = "error: Unknown option '"
     guard text.hasPrefix(start) else { return text }
     let rest = text.dropFirst(start.count)
-    guard let end = rest.firstIndex(of: "'"), let remedy = remedies[String(rest[..<end])] else {
+    guard let end = rest.firstIndex(of: "'"), let remedy = remedy(of: String(rest[..<end])) else {
       return text
     }
     let lines = rest[end...].drop { $0 != "\n" }

@@ -67,6 +67,8 @@ struct CacheCommand: AsyncParsableCommand {
     @Option(help: "Only engines compiled from this model's current weights.")
     var model: String?
 
+    @OptionGroup(title: "Settings file") var configOptions: ConfigOptions
+
     func run() async throws {
       try await reporting {
         let cache = try CacheCommand.cache()

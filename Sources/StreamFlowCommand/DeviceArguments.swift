@@ -1,4 +1,5 @@
 internal import FlowEngine
+internal import FlowModels
 internal import StreamFlow
 
 /// One device or several, as `--device` takes them.
@@ -49,14 +50,28 @@ struct DeviceReport: Encodable {
   let ticks: Int
   /// The seconds of a row of a tick; nil where there was none.
   let rowSeconds: Double?
+  /// The precision of its engines.
+  let precision: String
+  /// The reason for the precision.
+  let precisionReason: String
 
   /// One for each device of a pool.
-  static func all(of pool: GeneratorPool) async -> [DeviceReport] {
-    zip(pool.devices, await pool.deviceStatistics).map { device, statistics in
-      DeviceReport(
+  ///
+  /// - Parameters:
+  ///   - pool: the pool.
+  ///   - findings: the floating-point precision of each device.
+  static func all(
+    of pool: GeneratorPool, _ findings: [PrecisionFinding]
+  ) async -> [DeviceReport] {
+    let statistics = await pool.deviceStatistics
+    return zip(zip(pool.devices, findings), statistics).map { device, statistics in
+      let (device, finding) = device
+      let precision = PrecisionReport(finding, of: pool.checkpoint)
+      return DeviceReport(
         name: "\(device)", images: statistics.imageCount, ticks: statistics.tickCount,
         rowSeconds: statistics.rowCount > 0
-          ? statistics.tickTime.seconds / Double(statistics.rowCount) : nil)
+          ? statistics.tickTime.seconds / Double(statistics.rowCount) : nil,
+        precision: precision.precision, precisionReason: precision.reason)
     }
   }
 }

@@ -44,6 +44,8 @@ struct DevicesCommand: AsyncParsableCommand {
     let runtimes: [Runtime]
   }
 
+  @OptionGroup(title: "Settings file") var configOptions: ConfigOptions
+
   func run() async throws {
     try await reporting {
       let runtimes = Self.runtimes(of: EngineStore.backends)

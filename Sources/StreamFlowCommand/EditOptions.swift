@@ -55,8 +55,10 @@ struct MethodOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       """
-      Editing method: sdedit (image-to-image), or one that reads what the input shows: \
-      \(EditingMethod.spellings) (default: sdedit, or the model's with --source-prompt).
+      Editing method: instruct (the network reads the input as a reference, and the prompt is an \
+      instruction), sdedit (image-to-image), or one that reads what the input shows: \
+      \(EditingMethod.spellings) (default: instruct for a model that reads references, where \
+      neither --strength nor a mask is given, else sdedit, or the model's with --source-prompt).
       """, valueName: "method"))
   var method: EditMethodArgument?
 
@@ -70,8 +72,9 @@ struct MethodOptions: ParsableArguments {
     if case .method(let method)? = method, !method.readsSourcePrompt, sourcePrompt != nil {
       throw ValidationError("--method \(method.name) reads no --source-prompt; omit it")
     }
-    if method == .imageToImage, sourcePrompt != nil {
-      throw ValidationError("--method sdedit reads no --source-prompt; omit it")
+    if let method, method == .imageToImage || method == .instruction, sourcePrompt != nil {
+      throw ValidationError(
+        "--method \(method.defaultValueDescription) reads no --source-prompt; omit it")
     }
   }
 
@@ -79,7 +82,7 @@ struct MethodOptions: ParsableArguments {
   func defaults(of checkpoint: Checkpoint) -> EditingDefaults? {
     switch method {
     case .method(let method): checkpoint.editingDefaults(method)
-    case .imageToImage: nil
+    case .imageToImage, .instruction: nil
     case nil: sourcePrompt.map { _ in checkpoint.editingDefaults(.flowEdit()) }
     }
   }
@@ -101,11 +104,15 @@ extension SamplingOptions {
 /// An editing method as an option.
 enum EditMethodArgument: ExpressibleByArgument, Equatable {
   case imageToImage
+  /// The network reads the input as a reference.
+  case instruction
   case method(EditingMethod)
 
   init?(argument: String) {
     if argument == "sdedit" {
       self = .imageToImage
+    } else if argument == "instruct" {
+      self = .instruction
     } else if let method = EditingMethod(rawValue: argument) {
       self = .method(method)
     } else {
@@ -116,6 +123,7 @@ enum EditMethodArgument: ExpressibleByArgument, Equatable {
   var defaultValueDescription: String {
     switch self {
     case .imageToImage: "sdedit"
+    case .instruction: "instruct"
     case .method(let method): method.rawValue
     }
   }

@@ -1,12 +1,11 @@
 internal import ArgumentParser
 internal import FlowCore
+internal import FlowDigest
 internal import FlowEngine
 internal import FlowGraph
 internal import FlowHub
 internal import FlowMedia
 internal import FlowModels
-internal import FlowNATS
-internal import FlowServer
 internal import FlowText
 internal import Foundation
 internal import StreamFlow
@@ -27,6 +26,13 @@ struct CommandFailure: Error, CustomStringConvertible {
   }
 }
 
+/// An error of a target that a build may lack, with its exit code and the options that fix it.
+protocol OptionalTargetError: Error {
+  var exitCode: ExitCode { get }
+  /// The command's options, for the end of the message.
+  var options: [String] { get }
+}
+
 /// The exit codes of sysexits.h, by kind of failure.
 enum ExitStatus {
   static let interrupted = ExitCode(130)
@@ -42,24 +48,11 @@ enum ExitStatus {
     case let error as EngineError: of(error)
     case let error as MediaError: of(error)
     case let error as HubError: of(error)
-    case let error as NATSError: of(error)
-    case is ServerSetupError: ExitCode(EX_CONFIG)
-    case let error as ModelsUnavailable: of(error.cause)
+    case let error as any OptionalTargetError: error.exitCode
+    case is DigestError: ExitCode(EX_UNAVAILABLE)
     case is CancellationError: interrupted
     case is ValidationError: ExitCode(EX_USAGE)
     default: ExitCode(EX_SOFTWARE)
-    }
-  }
-
-  private static func of(_ error: NATSError) -> ExitCode {
-    switch error.code {
-    case .libraryMissing, .libraryUnsupported, .unreachable, .noResponders:
-      ExitCode(EX_UNAVAILABLE)
-    case .settingInvalid: ExitCode(EX_CONFIG)
-    case .notAuthorized: ExitCode(EX_NOPERM)
-    case .timeout, .closed: ExitCode(EX_TEMPFAIL)
-    case .refused, .answerInvalid, .damaged, .tooLarge: ExitCode(EX_PROTOCOL)
-    case .callFailed: ExitCode(EX_SOFTWARE)
     }
   }
 

@@ -21,6 +21,7 @@ struct GenerateCommand: AsyncParsableCommand {
         streamflow generate "a fox" --output - > fox.png
         streamflow generate "a cat" --model ./perflow-sd15 --vae ./taesd
         streamflow generate "a cat" --hires 2:0.4 --upscale 2
+        streamflow generate "the fox wears the hat" --reference fox.png --reference hat.png
       """)
 
   @Argument(help: "The prompts, each in quotes.")
@@ -54,12 +55,14 @@ struct GenerateCommand: AsyncParsableCommand {
   var count = 1
 
   @OptionGroup(title: "Sampling") var sampling: SamplingOptions
+  @OptionGroup(title: "References") var referenceOptions: ReferenceOptions
   @OptionGroup(title: "Adapters") var adapterOptions: AdapterOptions
   @OptionGroup(title: "Upscaling") var hiresOptions: HiresOptions
   @OptionGroup(title: "Upscaling") var upscaleOptions: UpscaleOptions
   @OptionGroup(title: "Output") var outputOptions: OutputOptions
   @OptionGroup(title: "Many processes") var distribution: DistributionOptions
   @OptionGroup(title: "Engine") var engineOptions: DeviceOptions
+  @OptionGroup(title: "Settings file") var configOptions: ConfigOptions
   @OptionGroup var reportOptions: ReportOptions
 
   func validate() throws {
@@ -70,6 +73,9 @@ struct GenerateCommand: AsyncParsableCommand {
     guard (1...1_000_000).contains(count) else {
       throw ValidationError("--count must be 1 to 1000000, got \(count)")
     }
+    if referenceOptions.referenceArea != nil, referenceOptions.references.isEmpty {
+      throw ValidationError("--reference-area needs --reference")
+    }
     try distribution.check(against: outputOptions)
     try upscaleOptions.check(isUsed: hiresOptions.hires != nil || source != nil)
   }
@@ -78,6 +84,7 @@ struct GenerateCommand: AsyncParsableCommand {
     try await reporting {
       let imported = try source.map { path throws(MediaError) in try ImageImport(path: path) }
       var (models, engines, sampling) = (modelOptions, engineOptions, self.sampling)
+      var references = referenceOptions
       try imported?.complete(&models)
       imported?.complete(&engines)
       let checkpoint = try adapterOptions.applied(to: engines.applied(to: models.checkpoint()))
@@ -85,10 +92,12 @@ struct GenerateCommand: AsyncParsableCommand {
         let problems =
           imported.problems(modelOptions: models, upscaleOptions: upscaleOptions)
           + sampling.complete(from: imported.settings, for: checkpoint)
+          + references.complete(from: imported.settings)
         if !reportOptions.quiet { for problem in problems { Terminal.warning(problem) } }
       }
       let texts = try self.texts(imported: imported?.settings)
       var sample = sampling.request(texts[0], of: checkpoint, spacing: nil)
+      try references.apply(to: &sample)
       sample.controls = try adapterOptions.inputs(of: checkpoint, hasInput: false)
       var work = PromptList(prompts: texts, count: count, sample: sample)
       let share = try distribution.share(of: work.imageCount, hasRandomSeed: sampling.hasRandomSeed)
@@ -118,7 +127,7 @@ struct GenerateCommand: AsyncParsableCommand {
       let run = GenerationRun(
         generator: generator, work: work, output: output, outputOptions: outputOptions,
         reporting: reportOptions, hasRandomSeed: sampling.hasRandomSeed, share: share,
-        finish: finish)
+        finish: finish, precisions: try engines.precisions())
       try await Interrupt.cancelling { try await run() }
     }
   }
@@ -130,7 +139,8 @@ struct GenerateCommand: AsyncParsableCommand {
   ) async throws -> ImageFinish {
     var hiresOptions = hiresOptions
     if hiresOptions.hires == nil { hiresOptions.complete(from: imported) }
-    let upscaling = try await upscaleOptions.upscaling(on: engines[0])
+    let upscaling = try await upscaleOptions.upscaling(
+      of: generator.checkpoint, on: engines[0])
     guard let hires = hiresOptions.hires else { return ImageFinish(upscaling: upscaling) }
     var options = GeneratorOptions()
     options.rowCapacity = sampling.stages.rows
@@ -139,7 +149,8 @@ struct GenerateCommand: AsyncParsableCommand {
       model: ImageModel(
         generator.checkpoint, options: options, devices: engines, placement: placement),
       scale: hires.scale, strength: hires.strength, stepCount: hiresOptions.hiresSteps,
-      upscaler: try await upscaleOptions.network.upscaler(on: engines[0]))
+      upscaler: try await upscaleOptions.network.upscaler(
+        of: generator.checkpoint, on: engines[0]))
     // A size that the model cannot make is known before any work is done.
     _ = try fix.size(of: PixelSize(width: generator.width, height: generator.height))
     return ImageFinish(hires: fix, upscaling: upscaling)

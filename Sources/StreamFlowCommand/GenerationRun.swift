@@ -52,6 +52,8 @@ struct GenerationRun {
   var share: WorkShare?
   /// The postprocessing of generated images.
   var finish = ImageFinish()
+  /// The floating-point precision of each device.
+  let precisions: [PrecisionFinding]
 
   private var style: Style { reporting.style }
 
@@ -243,7 +245,7 @@ struct GenerationRun {
   }
 
   /// Prints a line, unless images go to standard output.
-  private func say(_ line: String) {
+  func say(_ line: String) {
     if outputOptions.usesStandardOutput { Terminal.note(line) } else { Terminal.output(line) }
   }
 
@@ -367,33 +369,11 @@ struct GenerationRun {
             name: $0.name, isCached: $0.origin == .cached, seconds: $0.preparation.seconds,
             gigaflop: Double($0.operationCount) / 1e9)
         },
-        devices: await DeviceReport.all(of: generator),
+        devices: await DeviceReport.all(of: generator, precisions),
         loras: generator.checkpoint.additions.filter { $0.kind == .lora }.map(Addition.init),
         deltaWeights: generator.checkpoint.additions.filter { $0.kind == .delta }
           .map(Addition.init), warnings: advice.map(AdviceReport.init))
       try Terminal.output(JSON.text(of: report))
     }
-  }
-}
-
-extension GenerationRun {
-  /// Says what each of several devices made, and which failed.
-  private func tellDevices() async {
-    for (device, error) in await generator.failedDevices {
-      Terminal.warning("\(device) failed, and the others made its images: \(error)")
-    }
-    guard generator.devices.count > 1 else { return }
-    let devices = await DeviceReport.all(of: generator).map { "\($0.name) \($0.images)" }
-    say("images of each device: \(devices.joined(separator: ", "))")
-  }
-
-  /// The end of the closing line: the seeds that nobody chose, and the images that were there.
-  static func details(seeds: [UInt64], skipped: Int) -> String {
-    var text = ""
-    if let first = seeds.min(), let last = seeds.max() {
-      text += first == last ? ", seed \(first)" : ", seeds \(first) to \(last)"
-    }
-    if skipped > 0 { text += ", \(skipped) \(skipped == 1 ? "was" : "were") there already" }
-    return text
   }
 }

@@ -18,7 +18,8 @@ struct ImageImport {
     "hashes", "user", "precision", "vae", "lora", "delta weights", "denoising strength", "fit",
     "hires upscale", "hires steps", "hires upscaler", "postprocess upscale by",
     "postprocess upscaler", "eta noise seed delta", "ensd", "batch size", "batch pos",
-    "created date",
+    "created date", "references", "reference area", "reference hashes",
+    "skip layers", "transformer", "text encoder",
   ]
 
   /// Reads the settings of a PNG or JPEG file.
@@ -61,19 +62,26 @@ struct ImageImport {
   }
 
   /// Chooses the precision that the image was generated in, unless the user chose one.
+  ///
+  /// StreamFlow's images name every precision but float32.
   func complete(_ options: inout DeviceOptions) {
-    guard options.precision == nil, let name = settings["Precision"] else { return }
-    options.precision = PrecisionChoice(argument: name)
+    guard options.precision == nil else { return }
+    if let name = settings["Precision"] {
+      options.precision = PrecisionChoice(argument: name)
+    } else if settings["Version"]?.hasPrefix("StreamFlow") == true {
+      options.precision = .float(.float32)
+    }
   }
 
   /// What the options cannot honor, in words.
   func problems(modelOptions: ModelOptions, upscaleOptions: UpscaleOptions) -> [String] {
     var problems: [String] = []
     if let upscaler = settings["Hires upscaler"], upscaler != "Lanczos",
+      !Upscaler.isNameOfOwn(upscaler),
       !upscaleOptions.network.isChosen
     {
       problems.append(
-        "the upscaler '\(upscaler)' of the second pass is not applied, Lanczos is; choose it with "
+        "the upscaler '\(upscaler)' of the second pass is not applied, the default is; choose it with "
           + "--upscaler")
     }
     if let factor = settings.upscaleFactor, upscaleOptions.upscale == nil {
@@ -83,6 +91,14 @@ struct ImageImport {
     if settings.strength != nil, settings["Hires upscale"] == nil {
       problems.append(
         "'\(path)' was made from another image, which it does not contain; starting from noise")
+    }
+    for (name, option, given) in [
+      ("Transformer", "--transformer", modelOptions.transformer.map { [$0] } ?? []),
+      ("Text encoder", "--text-encoder", modelOptions.textEncoders),
+    ] where given.isEmpty {
+      for value in settings.values(of: name) {
+        problems.append("the file '\(value)' is not read; add it with \(option) FILE")
+      }
     }
     for (name, option, given) in [
       ("LoRA", "--lora", modelOptions.loras),

@@ -66,6 +66,18 @@ struct InputEdits: Sendable {
 }
 
 extension SamplingOptions {
+  /// Chooses the size for the aspect ratio of the first input, unless the user chose both sides.
+  mutating func takeShape(of files: [String], for checkpoint: Checkpoint) {
+    guard chosenWidth == nil || chosenHeight == nil else { return }
+    // Decoded completely: its header does not include the rotation. A file that is no image is the
+    // failure of its own images.
+    guard let image = files.lazy.compactMap({ try? PixelImage(imageAt: $0) }).first,
+      image.width > 0, image.height > 0
+    else { return }
+    (width, height) = checkpoint.size(
+      forInputsOf: image.width, by: image.height, width: width, height: height)
+  }
+
   /// The size of the generated images; if inputs are extended, that of the first one after it.
   mutating func size(
     of checkpoint: Checkpoint, extending margins: MarginsArgument?, files: [String]

@@ -39,6 +39,8 @@ struct InspectCommand: AsyncParsableCommand {
   @Flag(help: "Print JSON.")
   var json = false
 
+  @OptionGroup(title: "Settings file") var configOptions: ConfigOptions
+
   func run() async throws {
     try await reporting {
       if prompts {

@@ -14,8 +14,8 @@ enum Interrupt {
     signal(SIGPIPE, SIG_IGN)
     let task = Task { try await work() }
     let sources = [SIGINT, SIGTERM, SIGHUP].compactMap { number -> (any DispatchSourceSignal)? in
-      let wasIgnored = ignore(number)
-      if number == SIGHUP, wasIgnored { return nil }
+      if number == SIGHUP, ignoresHangup { return nil }
+      ignore(number)
       let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
       source.setEventHandler {
         task.cancel()
@@ -28,7 +28,11 @@ enum Interrupt {
     return try await task.value
   }
 
+  /// Whether SIGHUP was ignored before the first work.
+  private static let ignoresHangup = ignore(SIGHUP)
+
   /// Ignores a signal, and returns whether it was ignored already.
+  @discardableResult
   private static func ignore(_ number: Int32) -> Bool {
     let before = signal(number, SIG_IGN)
     return unsafe unsafeBitCast(before, to: Int.self) == unsafeBitCast(SIG_IGN, to: Int.self)

@@ -1,4 +1,4 @@
-internal import Crypto
+internal import FlowDigest
 internal import FlowMedia
 internal import Foundation
 internal import StreamFlow
@@ -20,6 +20,8 @@ struct Manifest {
     let seed: UInt64
     /// The SHA-256 hash of the file.
     let sha256: String
+    /// The hashes of the images that the network read as references; nil without any.
+    var references: [String]?
   }
 
   let path: String
@@ -71,12 +73,11 @@ struct Manifest {
     guard let data = FileManager.default.contents(atPath: path) else {
       throw MediaError(code: .fileUnreadable, message: "cannot read '\(path)' for the manifest")
     }
-    let hash = SHA256.hash(data: data).map { byte in
-      String(byte >> 4, radix: 16) + String(byte & 15, radix: 16)
-    }
+    let hash = try MessageDigest.sha256(of: data).digits
     return Line(
       index: index, of: count, file: URL(filePath: path).lastPathComponent, prompt: request.prompt,
-      seed: request.seed, sha256: hash.joined())
+      seed: request.seed, sha256: hash,
+      references: request.referenceHashes.isEmpty ? nil : request.referenceHashes)
   }
 
   /// A line as bytes.

@@ -29,6 +29,8 @@ struct MergeCommand: AsyncParsableCommand {
   @Flag(help: "Replace an existing file.")
   var overwrite = false
 
+  @OptionGroup(title: "Settings file") var configOptions: ConfigOptions
+
   func run() async throws {
     try await reporting {
       let merged = try MergedManifest(MergedManifest.files(at: manifests))

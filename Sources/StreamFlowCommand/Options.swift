@@ -24,6 +24,23 @@ struct ModelOptions: ParsableArguments {
     completion: .file())
   var vae = AutoencoderChoice.automatic
 
+  @Option(
+    help: ArgumentHelp(
+      """
+      The transformer's weights from another file, .safetensors or .gguf, in the original names or \
+      diffusers'; the model's folder has the rest.
+      """, valueName: "file"), completion: .file(extensions: ["safetensors", "gguf"]))
+  var transformer: String?
+
+  @Option(
+    name: .customLong("text-encoder"),
+    help: ArgumentHelp(
+      """
+      A text encoder's weights from another file, .safetensors or .gguf: CLIP, T5 or Qwen3; repeat \
+      for several.
+      """, valueName: "file"), completion: .file(extensions: ["safetensors", "gguf"]))
+  var textEncoders: [String] = []
+
   @Option(help: "Weight variant, a part of the weights' file names, such as fp16.")
   var variant: String?
 
@@ -43,8 +60,10 @@ struct ModelOptions: ParsableArguments {
   var deltaWeights: [WeightAddition] = []
 
   func checkpoint() throws -> Checkpoint {
-    try Checkpoint.named(model ?? "starter", autoencoder: vae, variant: variant)
-      .applying(loras: loras, deltas: deltaWeights)
+    try Checkpoint.named(
+      model ?? "starter", autoencoder: vae, variant: variant,
+      files: ComponentFiles(network: transformer, textEncoders: textEncoders)
+    ).applying(loras: loras, deltas: deltaWeights)
   }
 }
 
@@ -85,8 +104,10 @@ struct DeviceOptions: ParsableArguments {
 
   @Option(
     help: """
-      The precision: f32; bf16 or f16, if the device supports it; or int8, if `streamflow \
-      quantize` has measured the model's scales, as for the starter (default: f32).
+      The precision: auto (bf16 on a CPU that multiplies it in hardware, f16 on a GPU or an NPU \
+      that supports it, else f32); fast (int8 if the model has scales, auto for the rest); f32, \
+      the same images on every machine; bf16 or f16; int8, if `streamflow quantize` has measured \
+      the model's scales, as for the starter (default: $STREAMFLOW_PRECISION, else auto).
       """)
   var precision: PrecisionChoice?
 
@@ -115,33 +136,54 @@ struct DeviceOptions: ParsableArguments {
     if device != nil, place?.network != nil {
       throw ValidationError("--device and --place network= are the same; leave one out")
     }
-    if scales != nil, precision != .int8 {
-      throw ValidationError("--scales needs --precision int8")
+    let precision = try chosenPrecision
+    if scales != nil, !precision.isInt8, precision != .fast {
+      throw ValidationError("--scales needs --precision int8 or fast")
     }
   }
 
   /// The devices that were asked for, the network's.
   var devices: [DeviceName] { place?.network.map { [$0] } ?? device?.names ?? [.cpu] }
 
+  /// The precision of the option, or else of the environment.
+  var chosenPrecision: PrecisionChoice { get throws { try precision ?? .named() } }
+
+  /// The floating-point precision of each device, and the reason.
+  ///
+  /// It is the same for all, since an image must not depend on the device that makes it.
+  func precisions() throws -> [PrecisionFinding] {
+    let choice = try chosenPrecision
+    let found = try devices.map { device throws(EngineError) in try choice.finding(for: device) }
+    guard Set(found.map(\.precision)).count > 1 else { return found }
+    return found.map { _ in
+      PrecisionFinding(.float32, reason: "the devices' fastest precisions differ")
+    }
+  }
+
   /// The engines of each device, persisted in the cache unless that is off.
   func engines() throws -> [EngineStore] {
     let cache = try cache
-    return devices.map { engines(of: $0, cache) }
+    return try zip(devices, precisions()).map { device, finding in
+      EngineStore(
+        device: device, options: EngineOptions(threadCount: threads, precision: finding.precision),
+        cache: cache)
+    }
   }
 
   /// The engines of parts that have a device of their own.
   func placement() throws -> DevicePlacement {
     var placement = DevicePlacement()
     for (part, device) in place?.parts ?? [:] {
-      placement[part] = engines(of: device, try cache)
+      placement[part] = try engines(of: device, try cache)
     }
     return placement
   }
 
-  private func engines(of device: DeviceName, _ cache: EngineCache?) -> EngineStore {
-    var options = EngineOptions(threadCount: threads)
-    if case .float(let precision)? = precision { options.precision = precision }
-    return EngineStore(device: device, options: options, cache: cache)
+  private func engines(of device: DeviceName, _ cache: EngineCache?) throws -> EngineStore {
+    let precision = try chosenPrecision.finding(for: device).precision
+    return EngineStore(
+      device: device, options: EngineOptions(threadCount: threads, precision: precision),
+      cache: cache)
   }
 
   /// The model in the chosen precision.
@@ -149,9 +191,9 @@ struct DeviceOptions: ParsableArguments {
 
   /// Converts a model to the chosen precision.
   var scaling: @Sendable (Checkpoint) throws -> Checkpoint {
-    let (isWhole, scales, weights) = (precision == .int8, scales, weights)
+    let (precision, scales, weights) = (precision, scales, weights)
     return { checkpoint in
-      (isWhole ? try checkpoint.quantized(from: scales) : checkpoint)
+      try (precision ?? .named()).applied(to: checkpoint, scales: scales)
         .holdingWeights(weights, available: SystemMemory.availableByteCount)
     }
   }
@@ -206,32 +248,6 @@ extension DecodeTiling: ExpressibleByArgument {
   }
 }
 
-/// Floating point, or 8-bit integers.
-enum PrecisionChoice: Hashable, CaseIterable, ExpressibleByArgument {
-  case float(EngineOptions.Precision)
-  case int8
-
-  static var allCases: [PrecisionChoice] {
-    EngineOptions.Precision.allCases.map(Self.float) + [.int8]
-  }
-
-  /// The spellings for the help, which would otherwise show the names of Swift's cases.
-  static var allValueStrings: [String] { allCases.map(\.defaultValueDescription) }
-
-  init?(argument: String) {
-    guard let choice = Self.allCases.first(where: { $0.defaultValueDescription == argument })
-    else { return nil }
-    self = choice
-  }
-
-  var defaultValueDescription: String {
-    switch self {
-    case .float(let precision): precision.rawValue
-    case .int8: "int8"
-    }
-  }
-}
-
 extension PromptSyntax: ExpressibleByArgument {}
 
 extension WeightForms: ExpressibleByArgument {
@@ -239,6 +255,8 @@ extension WeightForms: ExpressibleByArgument {
   public var defaultValueDescription: String { description }
 }
 extension Solver: ExpressibleByArgument {}
+
+extension SkipLayerGuidance: ExpressibleByArgument {}
 extension FlowMatchingSchedule.Spacing: ExpressibleByArgument {}
 extension GaussianNoise.Source: ExpressibleByArgument {}
 

@@ -49,6 +49,8 @@ struct PullCommand: AsyncParsableCommand {
     let seconds: Double
   }
 
+  @OptionGroup(title: "Settings file") var configOptions: ConfigOptions
+
   func run() async throws {
     try await reporting {
       guard let name = HubModelName(model) else {

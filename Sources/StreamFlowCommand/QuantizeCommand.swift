@@ -93,6 +93,8 @@ struct QuantizeCommand: AsyncParsableCommand {
   @Flag(help: "Print JSON.")
   var json = false
 
+  @OptionGroup(title: "Settings file") var configOptions: ConfigOptions
+
   func validate() throws {
     if let steps, !(1...1000).contains(steps) {
       throw ValidationError("--steps must be 1 to 1000, got \(steps)")

@@ -1,6 +1,5 @@
 internal import FlowHub
 internal import FlowModels
-internal import FlowServer
 internal import StreamFlow
 
 /// Adds the command's options to errors of the libraries.
@@ -19,12 +18,12 @@ enum Remedy {
     options.isEmpty ? text : "\(text) (\(options.joined(separator: ", ")))"
   }
 
-  private static func options(_ error: any Error) -> [String] {
+  /// The command's options for what an error refers to.
+  static func options(_ error: any Error) -> [String] {
     switch error {
     case let error as ModelError: error.settings.flatMap(options)
     case let error as HubError: error.settings.map(option)
-    case let error as ServerSetupError: error.settings.map(option)
-    case let error as ModelsUnavailable: options(error.cause)
+    case let error as any OptionalTargetError: error.options
     default: []
     }
   }
@@ -41,8 +40,12 @@ enum Remedy {
     case .packageFolder: ["`make install`"]
     case .autoencoder: ["--vae"]
     case .upscaler: ["--upscaler", "--scale"]
+    case .network: ["--transformer"]
+    case .textEncoder: ["--text-encoder"]
     case .variant: ["--variant"]
     case .adapters: ["--lora"]
+    case .references: ["--reference", "--reference-area"]
+    case .skipLayers: ["--skip-layers"]
     case .deltaWeights: ["--delta-weights"]
     case .quantization: ["`streamflow quantize`"]
     case .schedule: ["--schedule", "`streamflow adopt`"]
@@ -61,15 +64,6 @@ enum Remedy {
     switch setting {
     case .revision: "--revision"
     case .files: "--include"
-    }
-  }
-
-  /// The options of `streamflow serve` for a setting.
-  static func option(_ setting: ServerSetupError.Setting) -> String {
-    switch setting {
-    case .tokenFile: "--token-file"
-    case .host: "--host"
-    case .port: "--port"
     }
   }
 }

@@ -23,12 +23,15 @@ extension SamplingOptions {
     guidanceScale = guidanceScale ?? settings.guidanceScale
     guidance = guidance ?? settings.guidanceKind
     delta = delta ?? settings.delta
+    skipLayers = skipLayers ?? settings.skipLayerGuidance
     negativePrompt = negativePrompt ?? settings.negativePrompt
     promptSyntax = promptSyntax ?? settings.promptSyntax
     spacing = spacing ?? settings.spacing
     noise = noise ?? settings.noiseSource
     clipSkip = clipSkip ?? settings.skippedTextLayers
-    if seedBlend == nil, let blend = settings.seedBlend { seedBlend = BlendedSeed(blend: blend) }
+    if seedBlend == nil, variation == nil, let blend = settings.seedBlend {
+      seedBlend = BlendedSeed(blend: blend)
+    }
     if blends.isEmpty, let blend = settings.blend {
       blends = blend.parts.map { BlendedPrompt(part: $0) }
       blendKind = blendKind ?? blend.kind

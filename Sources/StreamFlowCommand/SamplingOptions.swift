@@ -49,6 +49,14 @@ struct SamplingOptions: ParsableArguments {
   var delta: Float?
 
   @Option(
+    help: ArgumentHelp(
+      """
+      Skip-layer guidance of Stable Diffusion 3.5: the layers that a third row of early steps \
+      leaves out, as 7,8,9 or 7,8,9:scale=2.8,start=0.01,stop=0.2.
+      """, valueName: "layers[:...]"))
+  var skipLayers: SkipLayerGuidance?
+
+  @Option(
     name: [.customLong("negative-prompt"), .customLong("negative")],
     help: "What to avoid; used only with a guidance scale other than 1.")
   var negativePrompt: String?
@@ -68,6 +76,17 @@ struct SamplingOptions: ParsableArguments {
       "Another seed, and how much of its noise is blended in (0 to 1).",
       valueName: "seed:weight"))
   var seedBlend: BlendedSeed?
+
+  @Option(
+    help: "Another seed, whose noise is blended in; as --seed-blend, with its strength apart.")
+  var variationSeed: UInt64?
+
+  @Option(
+    help: """
+      How much of the variation seed's noise is blended in, 0 to 1: 0 gives the image of --seed, 1 \
+      that of --variation-seed (default: 0.5).
+      """)
+  var variationStrength: Float?
 
   @Option(
     help: """
@@ -117,6 +136,7 @@ struct SamplingOptions: ParsableArguments {
   var vaeTile = DecodeTiling.automatic
 
   func validate() throws {
+    try checkVariation()
     if let steps, !(1...1000).contains(steps) {
       throw ValidationError("--steps must be 1 to 1000, got \(steps)")
     }
@@ -161,13 +181,14 @@ struct SamplingOptions: ParsableArguments {
       let scale = guidanceScale ?? checkpoint.defaults(for: schedule).guidanceScale
       request.guidance = guidance.guidance(scale: scale, delta: delta ?? 1)
     }
+    request.skipLayerGuidance = skipLayers
     request.spacing = self.spacing ?? spacing
     request.solver = solver ?? .euler
     request.noiseSource = noise ?? .cpu
     if !blends.isEmpty {
       request.blend = PromptBlend(blends.map(\.part), kind: blendKind ?? .spherical)
     }
-    request.seedBlend = seedBlend?.blend
+    request.seedBlend = seedBlend?.blend ?? variation
     return request
   }
 }

@@ -7,7 +7,8 @@ struct SourceOptions: ParsableArguments {
   @Option(
     help: """
       Denoising strength, above 0 up to 1; 1 ignores the input (default: 0.5; 0.75 with a mask, 1 \
-      where an image is extended, and the method's with --method).
+      where an image is extended, and the method's with --method). A model that edits by \
+      instruction reads the input whole, unless this is given.
       """)
   var strength: Double?
 

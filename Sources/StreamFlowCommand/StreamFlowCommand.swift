@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import FlowEngine
 internal import Foundation
 internal import StreamFlow
 
@@ -15,12 +16,15 @@ struct StreamFlowCommand: AsyncParsableCommand {
       In a browser:        streamflow serve
       About a model:       streamflow inspect starter
       Speed of a machine:  streamflow benchmark
+      What is missing:     streamflow doctor
 
       Completions:      streamflow --generate-completion-script bash|zsh|fish
       Environment:      STREAMFLOW_OPENVINO (the folder of the OpenVINO runtime), \
       STREAMFLOW_CACHE (the folder of compiled engines), STREAMFLOW_CACHE_LIMIT (its maximum \
-      size, such as 8GB, or off), STREAMFLOW_MODELS (a folder of models \
-      that --model takes by name), HF_HOME (the folder of Hugging Face's cache and token), \
+      size, such as 8GB, or off), STREAMFLOW_PRECISION (the default of --precision), \
+      STREAMFLOW_MODELS (a folder of models that --model takes by name), \
+      STREAMFLOW_STARTER (a folder of the model named starter, in place of the embedded one), \
+      HF_HOME (the folder of Hugging Face's cache and token), \
       HF_TOKEN (a token for private and gated models), HF_ENDPOINT (the hub to pull from), \
       STREAMFLOW_NATS (the NATS client library)
       """,
@@ -30,7 +34,7 @@ struct StreamFlowCommand: AsyncParsableCommand {
       MergeCommand.self, ServeCommand.self, WorkerCommand.self, InspectCommand.self,
       PullCommand.self,
       AdoptCommand.self, QuantizeCommand.self, BenchmarkCommand.self,
-      CacheCommand.self, DevicesCommand.self, BenchmarkWorkerCommand.self,
+      CacheCommand.self, DevicesCommand.self, DoctorCommand.self, BenchmarkWorkerCommand.self,
     ])
 
   /// The prefix of error messages, the same for the parser's as for all others.
@@ -40,32 +44,35 @@ struct StreamFlowCommand: AsyncParsableCommand {
   static func main() async {
     let arguments = ArgumentList.joiningNegativeNumbers(
       in: Array(CommandLine.arguments.dropFirst()))
-    var type: (any ParsableCommand.Type)?
+    var runs: [ConfiguredRun] = []
     do {
       if let problem = CommandNames.problem(in: arguments, root: Self.self) {
         throw ValidationError(problem)
       }
-      var command = try parseAsRoot(arguments)
-      type = Swift.type(of: command)
-      if var asynchronous = command as? any AsyncParsableCommand {
-        try await asynchronous.run()
-      } else {
-        try command.run()
-      }
+      runs = try ConfiguredRun.all(of: arguments, root: Self.self)
     } catch {
-      finish(error, of: type)
+      leave(report(error))
     }
+    await leave(code(of: runs))
   }
 
-  /// Prints a failure's message, and exits.
+  /// Closes what is open, and exits.
+  private static func leave(_ code: ExitCode) -> Never {
+    ExitGate.shared.close()
+    Self.exit(withError: code)
+  }
+
+  /// Prints a failure's message, and returns its exit code.
   ///
   /// - Parameters:
   ///   - failure: the failure; help and the version are failures too.
+  ///   - run: the run that failed; nil if there was none yet.
   ///   - type: the command that ran; nil if the arguments were not understood.
-  private static func finish(
-    _ failure: any Error, of type: (any ParsableCommand.Type)?
-  ) -> Never {
-    let code = exitCode(for: failure)
+  static func report(
+    _ failure: any Error, in run: ConfiguredRun? = nil, of type: (any ParsableCommand.Type)? = nil
+  ) -> ExitCode {
+    let failure = run?.failure(from: message(for: failure)) ?? failure
+    let code = (failure as? CommandFailure)?.exitCode ?? exitCode(for: failure)
     var text = Self.text(of: failure)
     if code.isSuccess {
       Terminal.output(text)
@@ -74,9 +81,10 @@ struct StreamFlowCommand: AsyncParsableCommand {
         // The parser only knows the root command here.
         text = "\(_errorPrefix)\(error.message)\n\(usage(of: type))"
       }
-      Terminal.note(ForeignOptions.hinted(text))
+      text = ForeignOptions.hinted(text)
+      Terminal.note(failure is CommandFailure ? text : run?.annotated(text) ?? text)
     }
-    Self.exit(withError: code)
+    return code
   }
 
   /// A message as wide as the terminal, or as its longest example: a wrapped example cannot be

@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import FlowCore
 internal import FlowMedia
+internal import FlowModels
 internal import Foundation
 internal import StreamFlow
 
@@ -23,6 +24,7 @@ struct TransformCommand: AsyncParsableCommand {
         streamflow edit fox.png "a fox on a red background" --source-prompt "a fox on a blue \
       background"
         streamflow edit fox.png "a fox" --extend left=64,right=64
+        streamflow edit photo.jpg "make the hat red" --model FLUX.1-Kontext-dev
       """, aliases: ["transform"])
 
   @Argument(
@@ -36,6 +38,7 @@ struct TransformCommand: AsyncParsableCommand {
   @OptionGroup(title: "Mask") var maskOptions: MaskOptions
   @OptionGroup(title: "Region") var regionOptions: RegionOptions
   @OptionGroup(title: "Editing") var methodOptions: MethodOptions
+  @OptionGroup(title: "References") var referenceOptions: ReferenceOptions
   @OptionGroup(title: "Adapters") var adapterOptions: AdapterOptions
 
   @Option(name: [.customShort("n"), .long], help: "Number of images of each input.")
@@ -45,6 +48,7 @@ struct TransformCommand: AsyncParsableCommand {
   @OptionGroup(title: "Upscaling") var upscaleOptions: UpscaleOptions
   @OptionGroup(title: "Output") var outputOptions: OutputOptions
   @OptionGroup(title: "Engine") var engineOptions: DeviceOptions
+  @OptionGroup(title: "Settings file") var configOptions: ConfigOptions
   @OptionGroup var reportOptions: ReportOptions
 
   func validate() throws {
@@ -61,7 +65,7 @@ struct TransformCommand: AsyncParsableCommand {
       }
       throw ValidationError(
         "The last argument is the prompt, and '\(words[words.count - 1])' is a file. Try: "
-          + "streamflow " + "transform \(words.joined(separator: " ")) \"a fox\"")
+          + "streamflow edit \(words.joined(separator: " ")) \"a fox\"")
     }
     guard (1...1_000_000).contains(count) else {
       throw ValidationError("--count must be 1 to 1000000, got \(count)")
@@ -70,6 +74,23 @@ struct TransformCommand: AsyncParsableCommand {
     if regionOptions.maskPadding != nil, maskOptions.mask == nil {
       throw ValidationError("--mask-padding needs --mask")
     }
+    if methodOptions.method == .instruction,
+      repaintsPart || sourceOptions.strength != nil || sourceOptions.fit != nil
+    {
+      throw ValidationError(
+        "--method instruct reads the whole input in its own aspect ratio; leave --strength, --mask, "
+          + "--extend and --fit out")
+    }
+  }
+
+  /// Whether a part of the input is repainted.
+  private var repaintsPart: Bool { maskOptions.mask != nil || regionOptions.extend != nil }
+
+  /// Whether a model reads the inputs as references, and the prompt as an instruction.
+  private func followsInstruction(_ checkpoint: Checkpoint) -> Bool {
+    guard methodOptions.method == nil else { return methodOptions.method == .instruction }
+    return checkpoint.referenceLimit > 0 && methodOptions.sourcePrompt == nil && !repaintsPart
+      && sourceOptions.strength == nil && sourceOptions.fit == nil
   }
 
   func run() async throws {
@@ -78,13 +99,22 @@ struct TransformCommand: AsyncParsableCommand {
       let files = inputs.flatMap(\.files)
       let checkpoint = try adapterOptions.applied(
         to: engineOptions.applied(to: modelOptions.checkpoint()))
-      var request = sampling.request(words[words.count - 1], of: checkpoint, spacing: .uniform)
+      let isInstruction = followsInstruction(checkpoint)
+      if !isInstruction, referenceOptions.references.isEmpty, referenceOptions.referenceArea != nil
+      {
+        throw ValidationError("--reference-area needs --reference, or --method instruct")
+      }
+      var request = sampling.request(
+        words[words.count - 1], of: checkpoint, spacing: isInstruction ? nil : .uniform)
+      try referenceOptions.apply(to: &request)
       let defaults = methodOptions.defaults(of: checkpoint)
       if let defaults { sampling.take(defaults, methodOptions, into: &request) }
       request.controls = try adapterOptions.inputs(of: checkpoint, hasInput: true)
       var sampling = sampling
+      if isInstruction { sampling.takeShape(of: files, for: checkpoint) }
       var source = SourceList(
         files: files, count: count, sample: request, options: sourceOptions,
+        isInstruction: isInstruction,
         edits: try InputEdits(
           mask: maskOptions, region: regionOptions,
           strength: sourceOptions.strength ?? defaults?.strength,
@@ -96,7 +126,8 @@ struct TransformCommand: AsyncParsableCommand {
       let generator = try sampling.generator(
         checkpoint, on: engines, placement: try engineOptions.placement(), request: request,
         imageCount: source.imageCount)
-      let finish = ImageFinish(upscaling: try await upscaleOptions.upscaling(on: engines[0]))
+      let finish = ImageFinish(
+        upscaling: try await upscaleOptions.upscaling(of: checkpoint, on: engines[0]))
       if outputOptions.resume, sampling.hasRandomSeed,
         let seed = ResumedRun.firstSeed(
           of: source, in: output,
@@ -106,7 +137,8 @@ struct TransformCommand: AsyncParsableCommand {
       }
       let run = GenerationRun(
         generator: generator, work: source, output: output, outputOptions: outputOptions,
-        reporting: reportOptions, hasRandomSeed: sampling.hasRandomSeed, finish: finish)
+        reporting: reportOptions, hasRandomSeed: sampling.hasRandomSeed, finish: finish,
+        precisions: try engineOptions.precisions())
       defer { if !reportOptions.quiet { for input in inputs { input.noteSkipped() } } }
       try await Interrupt.cancelling { try await run() }
     }
@@ -120,11 +152,14 @@ struct SourceList: ImageWork {
   let count: Int
   var sample: GenerationRequest
   let options: SourceOptions
+  /// Whether inputs are references of the network.
+  let isInstruction: Bool
   let edits: InputEdits
+  private let hashes = InputHashes()
 
   var imageCount: Int { files.count * count }
   var prompts: [String] { [sample.prompt] }
-  var strength: Double? { edits.strength }
+  var strength: Double? { isInstruction ? nil : edits.strength }
   /// The number of files that are read at a time: their pixels are held in memory.
   var portion: Int { 32 }
 
@@ -153,6 +188,11 @@ struct SourceList: ImageWork {
 
   func description(of index: Int) -> GenerationRequest {
     var request = request(of: index, from: PixelImage(width: 1, height: 1, pixels: [0, 0, 0]))
+    if isInstruction {
+      // The settings name the input, the first reference, by its hash.
+      request.referenceHashes[0] = hashes.hash(
+        of: files[index / count], background: options.background.color)
+    }
     edits.describe(&request)
     return request
   }
@@ -160,6 +200,11 @@ struct SourceList: ImageWork {
   private func request(of index: Int, from image: PixelImage) -> GenerationRequest {
     var request = sample
     request.seed &+= UInt64(index)
+    if isInstruction {
+      request.references.insert(image, at: 0)
+      request.referenceHashes.insert(ReferenceOptions.hash(of: image), at: 0)
+      return request
+    }
     request.source = InputImage(
       image: image, strength: edits.strength, fit: options.imageFit)
     return request

@@ -33,6 +33,7 @@ struct UpscaleCommand: AsyncParsableCommand {
 
   @OptionGroup(title: "Output") var outputOptions: OutputOptions
   @OptionGroup(title: "Engine") var engineOptions: DeviceOptions
+  @OptionGroup(title: "Settings file") var configOptions: ConfigOptions
   @OptionGroup var reportOptions: ReportOptions
 
   func validate() throws {
@@ -44,7 +45,7 @@ struct UpscaleCommand: AsyncParsableCommand {
         "--resume tells images apart by their seeds, and inputs have none; name those that are "
           + "missing")
     }
-    guard engineOptions.precision != .int8, engineOptions.weights == WeightForms() else {
+    guard engineOptions.precision?.isInt8 != true, engineOptions.weights == WeightForms() else {
       throw ValidationError(
         "--precision int8 and --weights are not supported by upscalers")
     }

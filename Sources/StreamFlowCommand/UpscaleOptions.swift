@@ -9,7 +9,7 @@ struct UpscalerOptions: ParsableArguments {
     help: ArgumentHelp(
       """
       The upscaler: a .safetensors file of Real-ESRGAN's or ESRGAN's networks, or lanczos, a filter \
-      (default: lanczos).
+      (default: the model's own if it has one, else lanczos).
       """, valueName: "file"),
     completion: .file(extensions: ["safetensors"]))
   var upscaler: String?
@@ -37,8 +37,11 @@ struct UpscalerOptions: ParsableArguments {
     }
   }
 
-  /// Loads the upscaler.
-  func upscaler(on engines: EngineStore) async throws -> Upscaler {
+  /// Loads the upscaler: the chosen one, else that of a model.
+  func upscaler(
+    of checkpoint: Checkpoint? = nil, on engines: EngineStore
+  ) async throws -> Upscaler {
+    if upscaler == nil, let checkpoint { return try .upscaler(of: checkpoint, engines: engines) }
     guard let upscaler, upscaler != "lanczos" else { return .lanczos(on: engines) }
     return try await .load(upscaler, blend: upscalerBlend, engines: engines)
   }
@@ -51,10 +54,11 @@ struct UpscaleOptions: ParsableArguments {
 
   @OptionGroup var network: UpscalerOptions
 
-  /// The upscaling, if any.
-  func upscaling(on engines: EngineStore) async throws -> Upscaling? {
+  /// The upscaling of a model's images, if any.
+  func upscaling(of checkpoint: Checkpoint, on engines: EngineStore) async throws -> Upscaling? {
     guard let upscale else { return nil }
-    return try Upscaling(await network.upscaler(on: engines), by: upscale.rawValue)
+    return try Upscaling(
+      await network.upscaler(of: checkpoint, on: engines), by: upscale.rawValue)
   }
 
   /// Refuses an upscaler that is not used.

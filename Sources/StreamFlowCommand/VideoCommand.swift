@@ -23,6 +23,7 @@ struct VideoCommand: AsyncParsableCommand {
         streamflow video clip.mp4 "a fox on a blue background" --output fox.mp4
         streamflow video clip.mp4 "sushi" --strength 0.4 --similar 0.999 --preview side-by-side
         streamflow video clip.mp4 "a fox" --scale-output source --output fox.mkv
+        streamflow video desk.mp4 "a fox" --hold-still --region-margin 32 --size 256
         streamflow video --camera /dev/video0 "an octopus" --output me.mkv --duration 10
         streamflow video --screen :0.0 "a rocket" --fps 5 --output screen.mp4
         cat clip.mp4 | streamflow video - "a fox" --output - | ffplay -
@@ -56,6 +57,7 @@ struct VideoCommand: AsyncParsableCommand {
   @OptionGroup(title: "Editing") var methodOptions: MethodOptions
   @OptionGroup(title: "Adapters") var adapterOptions: AdapterOptions
   @OptionGroup(title: "Frames") var frameOptions: FrameOptions
+  @OptionGroup(title: "Reuse") var reuseOptions: ReuseOptions
   @OptionGroup(title: "Sampling") var sampling: SamplingOptions
 
   @OptionGroup(title: "Upscaling") var upscaleOptions: UpscaleOptions
@@ -100,6 +102,8 @@ struct VideoCommand: AsyncParsableCommand {
   @Flag(help: "Also report how the batch size was chosen.")
   var verbose = false
 
+  @OptionGroup(title: "Settings file") var configOptions: ConfigOptions
+
   enum Preview: String, ExpressibleByArgument, CaseIterable {
     case none
     case sideBySide = "side-by-side"
@@ -118,6 +122,10 @@ struct VideoCommand: AsyncParsableCommand {
           : "Needs an input and a prompt. Try: streamflow video clip.mp4 \"a fox\"")
     }
     try upscaleOptions.check()
+    guard methodOptions.method != .instruction else {
+      throw ValidationError(
+        "--method instruct edits images; a video takes sdedit or a method that reads what it shows")
+    }
     if rawSize != nil, isDevice || words[0] != "-" {
       throw ValidationError("--raw-size needs standard input: streamflow video - \"a fox\"")
     }
@@ -141,6 +149,7 @@ struct VideoCommand: AsyncParsableCommand {
       settings.seedPolicy = frameOptions.seedPolicy
       (settings.width, settings.height) = (sampling.chosenWidth, sampling.chosenHeight)
       settings.filter = frameOptions.filter
+      settings.reuse = reuseOptions.reuse
       if !quiet { PromptWarnings.warnOfUnusedTags(in: [settings.request], of: checkpoint) }
       var options = LiveOptions()
       options.frameBuffer = frameOptions.frameBuffer
@@ -149,6 +158,8 @@ struct VideoCommand: AsyncParsableCommand {
       options.rowCapacity = sampling.stages.rows
       options.skippedTextLayers = sampling.clipSkip ?? 0
       options.decodeTiling = sampling.vaeTile
+      options.decodesChanges = reuseOptions.partialDecode
+      options.waitsForRegions = !source.isLive
       let engines = try engineOptions.engines()[0]
       let stream = try LiveStream(
         checkpoint: checkpoint, settings: settings, options: options, engines: engines)
@@ -160,7 +171,8 @@ struct VideoCommand: AsyncParsableCommand {
           path: output, encoder: encoder, isMute: mute, isSideBySide: preview == .sideBySide,
           scale: scaleOutput, overwrites: overwrite),
         background: sourceOptions.background.color,
-        upscaling: try await upscaleOptions.upscaling(on: engines),
+        upscaling: try await upscaleOptions.upscaling(of: checkpoint, on: engines),
+        precision: PrecisionReport(try engineOptions.precisions()[0], of: checkpoint),
         style: json ? .json : quiet ? .quiet : verbose ? .verbose : .plain)
       try await Interrupt.cancelling { try await run() }
     }

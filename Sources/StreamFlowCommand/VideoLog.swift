@@ -97,12 +97,18 @@ struct VideoReport: Encodable {
   }
 
   let model: String
+  let precision: String
+  let precisionReason: String
   let output: String?
   let frames: Int
   let made: Int
   let skipped: Int
   let dropped: Int
   let failed: Int
+  /// The frames of which the network ran on a region alone.
+  let regions: Int
+  /// The frames of which only the changed tiles were decoded.
+  let partialDecodes: Int
   let written: Int
   let seconds: Double
   let framesPerSecond: Double
@@ -122,15 +128,17 @@ struct VideoReport: Encodable {
   let warnings: [AdviceReport]
 
   init(
-    _ log: VideoLog, _ statistics: LiveStatistics, stream: LiveStream, output: String?,
-    seconds: Double
+    _ log: VideoLog, _ statistics: LiveStatistics, stream: LiveStream, precision: PrecisionReport,
+    output: String?, seconds: Double
   ) async {
     model = stream.checkpoint.name
+    (self.precision, precisionReason) = (precision.precision, precision.reason)
     warnings = await stream.advice.map(AdviceReport.init)
     self.output = output
     (made, skipped, failed) = await (log.madeCount, log.repeatedCount, log.failedCount)
     frames = made + skipped + failed
     dropped = statistics.droppedCount
+    (regions, partialDecodes) = (statistics.regionCount, statistics.partialDecodeCount)
     written = await log.writtenCount
     self.seconds = seconds
     framesPerSecond = Double(frames) / max(seconds, 1e-9)

@@ -30,7 +30,8 @@ extension VideoRun {
       sayFilesSkipped()
     case .json:
       let report = await VideoReport(
-        log, statistics, stream: stream, output: result?.path, seconds: seconds)
+        log, statistics, stream: stream, precision: precision, output: result?.path,
+        seconds: seconds)
       say(try JSON.text(of: report))
     }
   }

@@ -17,6 +17,8 @@ struct VideoRun: Sendable {
   let background: RGBColor
   /// The upscaling, if any.
   let upscaling: Upscaling?
+  /// The precision of the engines, and the reason.
+  let precision: PrecisionReport
   let style: Style
 
   var isTalkative: Bool { style == .plain || style == .verbose }
@@ -103,6 +105,7 @@ struct VideoRun: Sendable {
   }
 
   private func tellRows() async {
+    Terminal.note("precision \(precision.precision) (\(precision.reason))")
     let statistics = await stream.statistics
     guard let calibration = statistics.calibration else { return }
     let times = calibration.seconds.sorted { $0.key < $1.key }
@@ -127,6 +130,10 @@ struct VideoRun: Sendable {
     var options = VideoWriterOptions(overwriting: target.overwrites, encoder: target.encoder)
     if let color = information?.color, !color.isHighDynamicRange { options.color = color }
     options.tracks = target.tracks(of: source, selection)
+    let parameters = GenerationSettings.adding(
+      upscaling?.settings ?? [], to: stream.parameters(of: await stream.settings))
+    options.comment = [information?.comment, parameters].compactMap(\.self)
+      .joined(separator: "\n\n")
     options.startTime = frames.startTime
     options.isRateVariable = frames.isRateVariable
     options.outputSize = try target.size(of: image, input: frames.size)
@@ -156,6 +163,7 @@ struct VideoRun: Sendable {
     get async {
       let settings = await stream.settings
       return !source.isLive && settings.filter == nil && settings.seedPolicy == .fixed
+        && settings.reuse == LiveReuse()
     }
   }
 

@@ -28,6 +28,7 @@ import Testing
           let seconds: Double
           let cpu_seconds: Double
           let peak_bytes: Int
+          let row_seconds: Double?
         }
         let `case`: Case
         let samples: [Sample]
@@ -35,6 +36,7 @@ import Testing
       }
       let width: Int
       let results: [Result]
+      let quality: [Row]
     }
     struct Row: Decodable {
       let label: String
@@ -44,9 +46,19 @@ import Testing
       let mean_ssim: Double
       let top_one: Double?
     }
+    struct Solvers: Decodable {
+      struct Point: Decodable {
+        let solver: String
+        let evaluations: Int
+        let error: Double
+      }
+      let name: String
+      let points: [Point]
+    }
     let suite: String
     let parts: [Part]
     let quality: [Row]
+    let solvers: [Solvers]
   }
 
   private func report(_ json: String) throws -> Report {
@@ -137,6 +149,30 @@ import Testing
     #expect(chart.contains("polyline") && chart.contains(">64 px<"))
   }
 
+  @Test("Precision times a row in each precision, and compares its images and batches")
+  func precision() throws {
+    let outcome = try runner.run([
+      "benchmark", "--suite", "precision", "--size", "64", "--rounds", "1", "--seconds", "0.01",
+      "--steps", "1", "--count", "6", "--json",
+    ])
+    #expect(outcome.status == 0, "\(outcome.error)")
+    let part = try #require(try report(outcome.output).parts.first)
+    let names = ["f32", "bf16", "int8", "int8+bf16"]
+    #expect(part.results.map(\.case.precision) == names)
+    #expect(part.results.allSatisfy { $0.samples.allSatisfy { $0.row_seconds ?? 0 > 0 } })
+    #expect(part.quality.count == 12)
+    #expect(part.quality[0].largest_difference == 0)
+    for (index, name) in names.enumerated() {
+      #expect(part.quality[index].label == "one at a time, \(name)")
+      // Half of bfloat16's last place is 1/512 of a value.
+      #expect(part.quality[index].mean_psnr ?? 100 > 35, "\(name)")
+      let mixed = part.quality[4 + 2 * index]
+      #expect(mixed.label == "mixed requests, one at a time, \(name)" && mixed.mean_psnr == nil)
+    }
+    // float32 gives what one at a time gives, to 1/255.
+    #expect(part.quality[5].largest_difference <= 1)
+  }
+
   @Test("Quality compares images with the plain run, and with references where there are some")
   func quality() throws {
     // Two things on a sheet: one all red, one transparent.
@@ -167,6 +203,58 @@ import Testing
     #expect(other.mean_ssim < rows[1].mean_ssim && other.largest_difference > 20)
   }
 
+  @Test("The live suite measures every setting on clips of which more and more changes")
+  func live() throws {
+    let outcome = try runner.run([
+      "benchmark", "--suite", "live", "--steps", "1", "--rounds", "1", "--frames", "3", "--json",
+    ])
+    #expect(outcome.status == 0, "\(outcome.error)")
+    struct Study: Decodable {
+      struct Part: Decodable {
+        struct Row: Decodable {
+          let label: String
+          let changed: Double
+          let rates: [Double]
+          let psnr: Double?
+          let flicker: Double
+          let skipped: Int
+        }
+        let rows: [Row]
+      }
+      let live: [Part]
+    }
+    let rows = try #require(
+      try JSONDecoder().decode(Study.self, from: Data(outcome.output.utf8)).live.first
+    ).rows
+    #expect(rows.allSatisfy { $0.rates.count == 1 && $0.rates[0] > 0 })
+    #expect(rows.filter { $0.label == "whole frames" }.map(\.changed) == [0, 0.1, 0.25, 0.5, 1])
+    #expect(rows.filter { $0.label == "whole frames" }.allSatisfy { $0.psnr == nil })
+    let held = try #require(rows.first { $0.label == "still cells held" })
+    #expect(held.skipped == 2 && held.flicker == 0)
+    #expect(rows[0].flicker > 0)
+  }
+
+  @Test("Solvers has a table and a chart for each known flow and for the model")
+  func solvers() throws {
+    let outcome = try runner.run([
+      "benchmark", "--suite", "solvers", "--count", "1", "--output", "study",
+    ])
+    #expect(outcome.status == 0, "\(outcome.error)")
+    let folder = "\(runner.folder.path)/study"
+    let json = try String(contentsOfFile: "\(folder)/solvers.json", encoding: .utf8)
+    let parts = try report(json).solvers
+    #expect(parts.count == 5 && parts.last?.name == "images of starter")
+    for (index, part) in parts.enumerated() {
+      #expect(outcome.output.contains("## \(part.name)\n"))
+      let chart = try checkChart("\(folder)/solvers-\(index + 1).svg")
+      #expect(chart.contains(">fireflow<") != part.name.hasSuffix("with fresh noise"))
+    }
+    // More evaluations are closer to the reference.
+    let euler = try #require(parts.last).points.filter { $0.solver == "euler" }
+    #expect(euler.map(\.evaluations) == [1, 2, 4, 8, 16, 32])
+    #expect(euler[5].error < euler[0].error / 4)
+  }
+
   @Test("What cannot be measured is refused with the remedy")
   func refusals() throws {
     for (arguments, words) in [
@@ -176,6 +264,9 @@ import Testing
       (["--references", "x"], "--suite quality"),
       (["--suite", "quality", "--references", "nowhere"], "Scripts/benchmarks/references.py"),
       (["--suite", "quality", "--size", "64"], "own size"),
+      (["--suite", "editing"], "Scripts/benchmarks/references.py"),
+      (["--suite", "editing", "--references", "x", "--edit-steps", "0"], "--edit-steps must be"),
+      (["--suite", "live", "--frames", "1"], "--frames must be 2 to 10000, got 1"),
       (["--size", "65"], "64 is the nearest"),
       (["--model", "nowhere"], "nowhere"),
     ] {

@@ -29,7 +29,11 @@ struct CommandRunner {
     process.arguments = arguments
     process.currentDirectoryURL = URL(filePath: folder.path)
     process.environment = ProcessInfo.processInfo.environment
-      .merging(["STREAMFLOW_CACHE": cacheFolder]) { $1 }
+      // Images are compared with those of the library, whose default is float32 on every machine.
+      .merging([
+        "STREAMFLOW_CACHE": cacheFolder, "STREAMFLOW_PRECISION": "f32",
+        "STREAMFLOW_STARTER": Starter64.folder,
+      ]) { $1 }
       .merging(environment) { $1 }
     return process
   }

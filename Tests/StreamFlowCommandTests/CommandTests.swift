@@ -63,6 +63,38 @@ import Testing
     #expect(try warning().isEmpty)
   }
 
+  @Test("A variation seed of strength 0 changes nothing, and one of strength 1 everything")
+  func variations() throws {
+    func pixels(_ name: String, _ options: [String]) throws -> [UInt8] {
+      let outcome = try run(["generate", "rocket", "--output", "\(name).png"] + options)
+      #expect(outcome.status == 0, "\(outcome.error)")
+      return try PixelImage(
+        png: Array(Data(contentsOf: URL(filePath: "\(folder.path)/\(name).png")))
+      )
+      .pixels
+    }
+    let (base, other) = (try pixels("a", ["--seed", "3"]), try pixels("b", ["--seed", "4"]))
+    let variation = ["--seed", "3", "--variation-seed", "4", "--variation-strength"]
+    #expect(try pixels("c", variation + ["0"]) == base)
+    #expect(try pixels("d", variation + ["1"]) == other)
+    let third = try pixels("e", variation + ["0.3"])
+    #expect(third != base && third != other)
+    // The image says it, and another can be made from what it says.
+    #expect(
+      try run(["inspect", "e.png"]).output.contains(
+        "Variation seed: 4, Variation seed strength: 0.3"))
+    #expect(try pixels("f", ["--from", "e.png"]) == third)
+    #expect(try pixels("g", ["--seed", "3", "--seed-blend", "4:0.3"]) == third)
+    for (options, words) in [
+      (["--variation-strength", "0.5"], "needs --variation-seed"),
+      (["--variation-seed", "4", "--variation-strength", "1.5"], "0 to 1, got 1.5"),
+      (["--variation-seed", "4", "--seed-blend", "4:0.3"], "leave one out"),
+    ] {
+      let outcome = try run(["generate", "rocket"] + options)
+      #expect(outcome.status == 64 && outcome.error.contains(words), "\(outcome.error)")
+    }
+  }
+
   @Test("Prompts are weighted and as long as need be, or plain, which the image says")
   func promptSyntax() throws {
     let prompt = "a (red:1.5) fox"
@@ -318,9 +350,10 @@ import Testing
     let completions = try run(["--generate-completion-script", "bash"]).output
     #expect(completions.contains("_streamflow"))
     // Values as they are written, not as Swift names them.
-    #expect(help.contains("(values: f32, bf16, f16, int8)"))
+    let words = help.split(whereSeparator: \.isWhitespace).joined(separator: " ")
+    #expect(words.contains("(values: auto, fast, f32, bf16, f16, int8, int8+bf16, int8+f16)"))
     for text in [help, completions] { #expect(!text.contains("float(")) }
     let refused = try run(["generate", "cat", "--precision", "f64"])
-    #expect(refused.status == 64 && refused.error.contains("one of 'f32', 'bf16', 'f16' or 'int8'"))
+    #expect(refused.status == 64 && refused.error.contains("\n  - bf16\n"))
   }
 }

@@ -65,7 +65,8 @@ import Testing
     let runner = try CommandRunner()
     let copy = URL(filePath: runner.folder.path).appending(path: "streamflow")
     try FileManager.default.copyItem(at: URL(filePath: BuiltCommand.path), to: copy)
-    let process = runner.process(["inspect", "starter"])
+    let process = runner.process(
+      ["inspect", "starter"], environment: ["STREAMFLOW_STARTER": ""])
     process.executableURL = copy
     let pipe = Pipe()
     process.standardError = pipe

@@ -50,6 +50,7 @@ import Testing
         In a browser:        streamflow serve
         About a model:       streamflow inspect starter
         Speed of a machine:  streamflow benchmark
+        What is missing:     streamflow doctor
 
         """))
     #expect(try runner.run(["serve", "--help"]).output.contains("LIMITS:"))
@@ -60,7 +61,8 @@ import Testing
     arguments: [
       ("generate", "--prompts-file", "prompts.txt"), ("generate", "--from", "image.png"),
       ("generate", "--output", "image.png"), ("generate", "-o", "image.png"),
-      ("generate", "--contact-sheet", "image.png"), ("generate", "--model", "model.safetensors"),
+      ("generate", "--config", "run.yaml"), ("generate", "--contact-sheet", "image.png"),
+      ("generate", "--model", "model.safetensors"),
       ("generate", "--vae", "model.safetensors"), ("generate", "--lora", "model.safetensors"),
       ("generate", "--delta-weights", "model.safetensors"), ("generate", "--scales", "scales.json"),
       ("edit", "", "image.png"), ("edit", "--output", "image.png"),
@@ -74,7 +76,9 @@ import Testing
       ("benchmark", "--references", "images"), ("benchmark", "--scales", "scales.json"),
     ])
   func completions(command: String, option: String, file: String) throws {
-    for name in ["image.png", "prompts.txt", "model.safetensors", "clip.mp4", "scales.json"] {
+    for name in [
+      "image.png", "prompts.txt", "model.safetensors", "clip.mp4", "scales.json", "run.yaml",
+    ] {
       _ = try runner.folder.write([], as: name)
     }
     _ = try runner.folder.write([], as: "images/one.png")

@@ -81,7 +81,7 @@ import Testing
 
   @Test("A model that was pulled is one that can be named")
   func named() throws {
-    let starter = try ModelLocation("starter").path
+    let starter = Starter64.folder
     let paths = try #require(
       FileManager.default.enumerator(atPath: starter)?.allObjects as? [String])
     let files = try paths.sorted().filter { $0.contains(".") }.map { path in

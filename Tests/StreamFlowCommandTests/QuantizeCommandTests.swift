@@ -36,7 +36,8 @@ import Testing
       #expect(outcome.status != 0 && outcome.error.contains(words), "\(outcome.error)")
     }
     try refused(["--precision", "int8", "--scales", "nowhere"], "streamflow quantize")
-    try refused(["--scales", "nowhere"], "--precision int8")
+    try refused(["--scales", "nowhere"], "--precision int8 or fast")
+    try refused(["--precision", "fast", "--scales", "nowhere"], "streamflow quantize")
     try refused(["--precision", "int4"], "int8")
     let written = try runner.run(["quantize", "starter"])
     #expect(written.status != 0 && written.error.contains("--overwrite"), "\(written.error)")

@@ -12,7 +12,7 @@ import Testing
 @Suite(.tags(.process)) struct RemedyTests {
   private static let settings: [ModelError.Setting] = [
     .model, .download(nil, revision: nil), .packageFolder, .autoencoder, .upscaler, .variant,
-    .adapters,
+    .adapters, .references, .skipLayers, .network, .textEncoder,
     .deltaWeights, .quantization, .schedule, .promptSyntax, .size, .rowCapacity, .tileSize,
     .frameBuffer, .decodeBatch, .share,
   ]

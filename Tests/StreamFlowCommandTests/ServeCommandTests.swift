@@ -32,6 +32,36 @@ import Testing
     #expect(try !runner.files("").contains { $0.hasPrefix("streamflow-results-") })
   }
 
+  /// Without an end that waits for the compiler, one in ten crashed.
+  @Test("A server that is stopped while it compiles its first engines ends as always")
+  func earlyEnd() throws {
+    for milliseconds in stride(from: 0, to: 1200, by: 150) {
+      let server = try ServerProcess(CommandRunner(ownsCache: true), [])
+      usleep(UInt32(milliseconds) * 1000)
+      server.process.terminate()
+      server.process.waitUntilExit()
+      #expect(server.process.terminationReason == .exit, "after \(milliseconds) ms")
+      #expect(server.process.terminationStatus == 0, "after \(milliseconds) ms")
+    }
+  }
+
+  @Test("A served model's adapters are offered, and one that does not fit is reported at once")
+  func adapters() throws {
+    let runner = try CommandRunner()
+    let models = URL(filePath: #filePath).deletingLastPathComponent()
+      .appending(path: "../StreamFlowTests/Fixtures/models").standardizedFileURL.path
+    let server = try ServerProcess(
+      runner, ["--model", "\(models)/sd", "--adapter", "\(models)/controlnet", "--max-rows", "2"])
+    defer { server.process.terminate() }
+    let answer = try LoopbackClient.ask(server.port, "GET", "/v1/models/sd")
+    #expect(
+      answer["streamflow", "adapters", "0", "name"] as? String == "controlnet", "\(answer.text)")
+    let misfit = try runner.run([
+      "serve", "--port", "0", "--model", "starter,adapter=\(models)/controlnet",
+    ])
+    #expect(misfit.status != 0 && misfit.error.contains("another kind of model"), "\(misfit.error)")
+  }
+
   @Test("A server of which no model can be loaded ends, with one error")
   func noModel() throws {
     let runner = try CommandRunner()
@@ -58,6 +88,11 @@ import Testing
       (["--port", "70000"], 64, "0 to 65535"),
       (["--model", "starter", "--model", "starter"], 64, "two models are named 'starter'"),
       (["--model", "a=starter,film=x"], 64, "[name=]model"),
+      (
+        ["--model", "starter", "--model", "b=starter", "--adapter", "canny"], 64,
+        "--model starter,adapter=canny"
+      ),
+      (["--image-encoder", "clip"], 64, "need --adapter"),
       (["--queue", "0"], 64, "--queue must be 1 or more"),
       (["--allow-origin", "nowhere"], 78, "https://"),
     ] {

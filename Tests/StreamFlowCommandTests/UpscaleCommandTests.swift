@@ -93,6 +93,28 @@ import Testing
       try settings("out/0001-wide.png")?.hasSuffix("Postprocess upscaler: Lanczos") == true)
   }
 
+  @Test("A model's own upscaler is the default for its images, and another may be chosen")
+  func own() throws {
+    let model = "\(folder.path)/own"
+    try FileManager.default.copyItem(atPath: Starter64.folder, toPath: model)
+    _ = try folder.write(TinyUpscaler.compact(), as: "own/streamflow-upscaler.safetensors")
+    let arguments = ["generate", "a fox", "--model", model, "--seed", "7", "--upscale", "4"]
+    for (name, more, expected) in [
+      ("own.png", [], "own upscaler"), ("lanczos.png", ["--upscaler", "lanczos"], "Lanczos"),
+      ("named.png", ["--upscaler", "tiny-x4.safetensors"], "tiny-x4"),
+    ] {
+      let made = try runner.run(arguments + more + ["--output", name])
+      #expect(made.status == 0, "\(made.error)")
+      #expect(try settings(name)?.hasSuffix("Postprocess upscaler: \(expected)") == true)
+    }
+    #expect(try image("own.png") == image("named.png"))
+    #expect(try image("own.png") != image("lanczos.png"))
+    _ = try folder.write(Array("nothing".utf8), as: "own/streamflow-upscaler.safetensors")
+    let broken = try runner.run(arguments + ["--output", "broken.png"])
+    #expect(broken.status == 65, "\(broken.status)")
+    #expect(broken.error.contains("streamflow-upscaler.safetensors"), "\(broken.error)")
+  }
+
   @Test("A second pass makes a larger image of the first")
   func hires() throws {
     let made = try runner.run([

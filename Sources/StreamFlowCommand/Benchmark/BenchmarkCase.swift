@@ -11,7 +11,7 @@ struct BenchmarkCase: Codable, Equatable {
   var label: String
   /// The autoencoder: `auto`, `full`, `tiny`, or a path.
   var vae = "auto"
-  /// `f32` or `int8`.
+  /// A precision, as `generate` takes it.
   var precision = "f32"
   /// The number of batch rows of a tick: the images in flight, times two if guidance takes two
   /// rows.
@@ -72,6 +72,8 @@ struct BenchmarkSample: Codable, Equatable {
   var joules: Double?
   /// The peak resident memory of the process.
   var peakBytes: Int
+  /// The seconds per batch row of a tick, if this program generated the images.
+  var rowSeconds: Double?
 
   var rate: Double { Double(pictures) / seconds }
 }

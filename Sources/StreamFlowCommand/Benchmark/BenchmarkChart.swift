@@ -65,10 +65,10 @@ enum BenchmarkChart {
         value.flatMap { $0 > 0 ? (x(place), y($0)) : nil }
       }
       let path = points.map { "\(number($0.0)),\(number($0.1))" }.joined(separator: " ")
-      body += "<polyline class=\"line line\(index % 4)\" points=\"\(path)\"/>\n"
+      body += "<polyline class=\"line line\(index % 8)\" points=\"\(path)\"/>\n"
       for point in points {
         body += """
-          <circle class="dot dot\(index % 4)" cx="\(number(point.0))" cy="\(number(point.1))" \
+          <circle class="dot dot\(index % 8)" cx="\(number(point.0))" cy="\(number(point.1))" \
           r="4"/>
 
           """
@@ -84,12 +84,26 @@ enum BenchmarkChart {
     for end in ends {
       lowest = max(end.y + 4.5, lowest + 18)
       body += """
-        <text class="name name\(end.index % 4)" x="\(number(end.x + 12))" \
+        <text class="name name\(end.index % 8)" x="\(number(end.x + 12))" \
         y="\(number(lowest))">\(escaped(lines[end.index].label))</text>
 
         """
     }
     return document(title: title, subtitle: unit, width: width, height: height, body: body)
+  }
+
+  private static let light = [
+    "0969da", "bf3989", "1a7f37", "9a6700", "8250df", "cf222e", "1b7c83", "57606a",
+  ]
+  private static let dark = [
+    "4493f8", "db61a2", "3fb950", "d29922", "ab7df8", "f85149", "39c5cf", "9198a1",
+  ]
+
+  /// The rules of lines, dots and names in some colors.
+  private static func rules(_ colors: [String]) -> String {
+    colors.enumerated().map { index, color in
+      ".line\(index) { stroke: #\(color) } .dot\(index), .name\(index) { fill: #\(color) }"
+    }.joined(separator: " ")
   }
 
   private static func document(
@@ -106,17 +120,13 @@ enum BenchmarkChart {
     .bar { fill: #0969da }
     .grid { stroke: #d1d9e0; stroke-width: 1 }
     .line { fill: none; stroke-width: 2.5 }
-    .line0 { stroke: #0969da } .line1 { stroke: #bf3989 } .line2 { stroke: #1a7f37 } .line3 { stroke: #9a6700 }
-    .dot0, .name0 { fill: #0969da } .dot1, .name1 { fill: #bf3989 }
-    .dot2, .name2 { fill: #1a7f37 } .dot3, .name3 { fill: #9a6700 }
+    \(rules(light))
     @media (prefers-color-scheme: dark) {
       text { fill: #f0f6fc }
       .value, .subtitle { fill: #9198a1 }
       .bar { fill: #4493f8 }
       .grid { stroke: #3d444d }
-      .line0 { stroke: #4493f8 } .line1 { stroke: #db61a2 } .line2 { stroke: #3fb950 } .line3 { stroke: #d29922 }
-      .dot0, .name0 { fill: #4493f8 } .dot1, .name1 { fill: #db61a2 }
-      .dot2, .name2 { fill: #3fb950 } .dot3, .name3 { fill: #d29922 }
+      \(rules(dark))
     }
     </style>
     <text class="title" x="16" y="24">\(escaped(title))</text>
@@ -130,6 +140,7 @@ enum BenchmarkChart {
 
   /// A number with three significant digits.
   static func significant(_ value: Double) -> String {
+    if value > 0, value < 0.001 { return String(format: "%.3g", value) }
     let digits = value >= 100 ? 0 : value >= 10 ? 1 : value >= 1 ? 2 : value >= 0.1 ? 3 : 4
     return String(format: "%.\(digits)f", value)
   }

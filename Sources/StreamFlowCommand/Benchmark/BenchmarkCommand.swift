@@ -15,7 +15,9 @@ struct BenchmarkCommand: AsyncParsableCommand {
     discussion: """
       Each configuration runs in a process of its own. They are timed interleaved after a warm-up, \
       and the median of the rounds is reported. The table is printed; with --output it is also \
-      written to a folder, with a chart and all figures. The quick suite takes about a minute.
+      written to a folder, with a chart and all figures. The quick suite takes about a minute. The \
+      editing suite also prints each row on standard error when it is measured; Ctrl-C ends it with \
+      a table of these rows.
 
       Examples:
         streamflow benchmark
@@ -34,7 +36,10 @@ struct BenchmarkCommand: AsyncParsableCommand {
     help: """
       quick (one at a time, in flight together, int8), ablation (the effect of each part), \
       efficiency (processor time, energy, memory), resolution (several sizes), quality (whether \
-      faster configurations changes the images).
+      faster configurations change the images), precision (the time of a row in each precision, \
+      and the difference of its images), solvers (the error of every solver by its number of \
+      evaluations), live (streams that do only the work that changed), editing (how well editing \
+      methods edit; needs --references).
       """)
   var suite = BenchmarkSuite.quick
 
@@ -65,13 +70,26 @@ struct BenchmarkCommand: AsyncParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "A folder of references for quality; without it, images are only compared with each other.",
+      "A folder of references for quality and editing; without it, quality only compares images "
+        + "with each other.",
       valueName: "folder"),
     completion: .directory)
   var references: String?
 
-  @Option(help: "Number of images of the quality suite.")
-  var count = 500
+  @Option(
+    help: """
+      Number of images: of quality (default: 500), of precision (24, or 2 of a large model), of \
+      solvers (8), or of edits (100).
+      """)
+  var count: Int?
+
+  @Option(
+    name: .customLong("edit-steps"),
+    help: "Number of steps of the editing suite; repeat for several (default: 1 to 28).")
+  var editSteps: [Int] = []
+
+  @Option(help: "Number of frames of each clip of the live suite.")
+  var frames = 12
 
   @Option(
     help: "The scales for int8 (default: beside the model).",
@@ -98,9 +116,12 @@ struct BenchmarkCommand: AsyncParsableCommand {
   @Flag(help: "Print JSON.")
   var json = false
 
+  @OptionGroup(title: "Settings file") var configOptions: ConfigOptions
+
   func validate() throws {
     for (name, value, range) in [
-      ("steps", steps, 1...1000), ("rounds", rounds, 1...1000), ("count", count, 1...100_000),
+      ("steps", steps, 1...1000), ("rounds", rounds, 1...1000), ("count", count ?? 1, 1...100_000),
+      ("frames", frames, 2...10_000),
       ("threads", threads ?? 1, 1...4096),
     ] where !range.contains(value) {
       throw ValidationError(
@@ -109,17 +130,24 @@ struct BenchmarkCommand: AsyncParsableCommand {
     guard seconds > 0, seconds.isFinite else {
       throw ValidationError("--seconds must be above 0, got \(seconds)")
     }
+    if let wrong = editSteps.first(where: { !(1...1000).contains($0) }) {
+      throw ValidationError("--edit-steps must be 1 to 1000, got \(wrong)")
+    }
     if peers != nil, suite != .ablation, suite != .efficiency {
       throw ValidationError("--peers needs --suite ablation or efficiency")
     }
-    if references != nil, suite != .quality {
-      throw ValidationError("--references needs --suite quality")
+    if references != nil, suite != .quality, suite != .editing {
+      throw ValidationError("--references needs --suite quality or editing")
     }
-    if suite == .quality, device?.names.count ?? 1 > 1 {
-      throw ValidationError("--suite quality compares images of one device; name one")
+    if references == nil, suite == .editing {
+      throw ValidationError(
+        "--suite editing needs --references; Scripts/benchmarks/references.py makes them")
     }
-    if suite == .quality, !sizes.isEmpty {
-      throw ValidationError("--suite quality runs at the model's own size; omit --size")
+    if suite.isStudy, device?.names.count ?? 1 > 1 {
+      throw ValidationError("--suite \(suite) compares images of one device; name one")
+    }
+    if [.quality, .editing, .solvers].contains(suite), !sizes.isEmpty {
+      throw ValidationError("--suite \(suite) runs at the model's own size; omit --size")
     }
   }
 
@@ -148,6 +176,7 @@ struct BenchmarkCommand: AsyncParsableCommand {
         json
           ? String(decoding: files[0].bytes, as: UTF8.self)
           : report.markdown(hasChart: output != nil))
+      if report.editing?.isInterrupted == true { throw CancellationError() }
     }
   }
 
@@ -157,18 +186,52 @@ struct BenchmarkCommand: AsyncParsableCommand {
     var report = BenchmarkReport(
       suite: suite.rawValue, model: URL(filePath: model).lastPathComponent,
       machine: MachineDescription())
-    if suite == .quality {
-      report.quality = try await quality(progress: progress)
-    } else {
-      for size in try chosenSizes() { report.parts.append(try part(size, progress: progress)) }
+    switch suite {
+    case .quality: report.quality = try await quality(progress: progress)
+    case .solvers: report.solvers = try await solvers(progress: progress)
+    case .live:
+      for size in try chosenSizes() {
+        report.live.append(try await live(size, progress: progress))
+      }
+    case .editing: report.editing = try await editing(progress: progress)
+    case .quick, .ablation, .efficiency, .resolution, .precision:
+      for size in try chosenSizes() {
+        report.parts.append(try await part(size, progress: progress))
+      }
     }
     return report
+  }
+
+  private var engines: EngineStore {
+    get throws {
+      EngineStore(
+        device: device?.names[0] ?? .cpu, options: EngineOptions(threadCount: threads),
+        cache: ignoresCache ? nil : try CacheCommand.cache { Terminal.warning($0) })
+    }
+  }
+
+  private func live(
+    _ size: PixelSize, progress: @escaping (String) -> Void
+  ) async throws -> LiveStudy.Part {
+    try await LiveStudy(
+      checkpoint: .named(model), size: size, steps: steps, rounds: rounds, frameCount: frames,
+      engines: engines, progress: progress)()
+  }
+
+  private func editing(
+    progress: @escaping (String) -> Void
+  ) async throws -> EditingStudy.Report {
+    try await EditingStudy(
+      checkpoint: .named(model), references: RetrievalReferences(folder: references ?? ""),
+      count: count ?? 100,
+      stepCounts: editSteps.isEmpty ? EditingStudy.stepCounts : editSteps, engines: engines,
+      progress: progress, measured: { Terminal.note($0.line) })()
   }
 
   private func chosenSizes() throws -> [PixelSize] {
     if !sizes.isEmpty { return sizes.map { PixelSize(width: $0, height: $0) } }
     let checkpoint = try Checkpoint.named(model)
-    guard suite == .resolution else { return [checkpoint.nativeSize] }
+    guard suite == .resolution || suite == .precision else { return [checkpoint.nativeSize] }
     // A small network attends over all positions of large latents: beyond a few hundred pixels it
     // is outside of what the model is made for.
     let most = checkpoint.nativeSize.width < 256 ? 256 : 1024
@@ -178,7 +241,7 @@ struct BenchmarkCommand: AsyncParsableCommand {
 
   private func part(
     _ size: PixelSize, progress: @escaping (String) -> Void
-  ) throws -> BenchmarkReport.Part {
+  ) async throws -> BenchmarkReport.Part {
     let checkpoint = try Checkpoint.named(model)
     try checkpoint.check(width: size.width, height: size.height)
     let isLarge = checkpoint.networkWeights.byteCount >= 256 << 20
@@ -197,8 +260,13 @@ struct BenchmarkCommand: AsyncParsableCommand {
     let runner = BenchmarkRunner(
       rounds: rounds, secondsPerRun: seconds, keepsProcesses: !isLarge, command: command,
       progress: progress)
-    return BenchmarkReport.Part(
+    var part = BenchmarkReport.Part(
       width: size.width, height: size.height, results: try runner(cases(suite)))
+    if suite == .precision {
+      part.quality = try await differences(
+        of: quantizable, cases.precisionNames, at: size, isLarge: isLarge, progress: progress)
+    }
+    return part
   }
 
   private func command(_ entry: BenchmarkCase) -> [String] {
@@ -225,18 +293,10 @@ struct BenchmarkCommand: AsyncParsableCommand {
   private func quality(progress: @escaping (String) -> Void) async throws -> [QualityStudy.Row] {
     let checkpoint = try Checkpoint.named(model)
     let references = try references.map(RetrievalReferences.init(folder:))
-    let prompts =
-      references?.prompts
-      ?? (0..<count).map {
-        QuantizationOptions.standardPrompts[$0 % QuantizationOptions.standardPrompts.count]
-      }
-    let study = QualityStudy(
-      checkpoint: checkpoint, scales: scales, references: references,
-      prompts: Array(prompts.prefix(count)),
-      engines: EngineStore(
-        device: device?.names[0] ?? .cpu, options: EngineOptions(threadCount: threads),
-        cache: ignoresCache ? nil : try CacheCommand.cache { Terminal.warning($0) }),
-      progress: progress)
+    let count = count ?? 500
+    let prompts = references?.prompts ?? Self.prompts(count)
+    let study = try study(
+      of: checkpoint, references, prompts: Array(prompts.prefix(count)), progress: progress)
     let guidance = checkpoint.request("").guidance
     let rows = stages.rows ?? 16
     func way(_ label: String, steps: Int, _ change: (inout QualityStudy.Way) -> Void = { _ in })
@@ -251,7 +311,8 @@ struct BenchmarkCommand: AsyncParsableCommand {
       way("\(rows) in flight", steps: steps),
     ]
     if (try? checkpoint.quantized(from: scales)) != nil {
-      ways.append(way("\(rows) in flight, int8", steps: steps) { $0.precision = "int8" })
+      ways.append(
+        way("\(rows) in flight, int8", steps: steps) { $0.precision = .int8(rest: .float32) })
     }
     // A model with a default scale of 1 is measured with guidance too.
     let scale = guidance.scale == 1 ? 2 : guidance.scale
@@ -263,6 +324,62 @@ struct BenchmarkCommand: AsyncParsableCommand {
     for (label, other) in others { ways.append(way(label, steps: steps) { $0.guidance = other }) }
     for count in [1, 2, 3, 4, 6, 8] where count != steps {
       ways.append(way("\(count) \(count == 1 ? "step" : "steps")", steps: count))
+    }
+    return try await study(ways)
+  }
+
+  private static func prompts(_ count: Int) -> [String] {
+    let known = QuantizationOptions.standardPrompts
+    return (0..<count).map { known[$0 % known.count] }
+  }
+
+  private func study(
+    of checkpoint: Checkpoint, _ references: RetrievalReferences? = nil, prompts: [String],
+    size: PixelSize? = nil, progress: @escaping (String) -> Void
+  ) throws -> QualityStudy {
+    QualityStudy(
+      checkpoint: checkpoint, scales: scales, references: references, prompts: prompts, size: size,
+      device: device?.names[0] ?? .cpu, threads: threads,
+      cache: ignoresCache ? nil : try CacheCommand.cache { Terminal.warning($0) },
+      progress: progress)
+  }
+
+  /// The errors of solvers on known flows and on the model, in float32.
+  private func solvers(
+    progress: @escaping (String) -> Void
+  ) async throws -> [SolverStudy.Part] {
+    let checkpoint = try Checkpoint.named(model)
+    progress("known flows")
+    let known = try KnownFlow.all.flatMap(SolverStudy.parts(of:))
+    return known + [
+      try await SolverStudy.part(
+        of: checkpoint, prompts: Self.prompts(count ?? 8), engines: engines, progress: progress)
+    ]
+  }
+
+  /// The images of each precision against float32, and those of a mixed batch against one at a
+  /// time.
+  private func differences(
+    of checkpoint: Checkpoint, _ names: [String], at size: PixelSize, isLarge: Bool,
+    progress: @escaping (String) -> Void
+  ) async throws -> [QualityStudy.Row] {
+    let precisions = names.compactMap(PrecisionChoice.init(argument:))
+    let study = try study(
+      of: checkpoint, prompts: Self.prompts(count ?? (isLarge ? 2 : 24)), size: size,
+      progress: progress)
+    func way(_ label: String, _ precision: PrecisionChoice, rows: Int) -> QualityStudy.Way {
+      QualityStudy.Way(
+        label: "\(label), \(precision.defaultValueDescription)", precision: precision, stages: rows,
+        steps: steps, guidance: .none)
+    }
+    var ways = precisions.map { way("one at a time", $0, rows: 1) }
+    // A row of a large network fills the machine: its batches are cut into single rows.
+    for precision in isLarge ? [] : precisions {
+      var alone = way("mixed requests, one at a time", precision, rows: 2)
+      (alone.isMixed, alone.reference) = (true, ways.count)
+      var together = way("7 rows of them in flight, against one at a time", precision, rows: 7)
+      (together.isMixed, together.reference) = (true, ways.count)
+      ways += [alone, together]
     }
     return try await study(ways)
   }

@@ -7,6 +7,8 @@ struct BenchmarkReport: Codable {
     let width: Int
     let height: Int
     let results: [BenchmarkResult]
+    /// The differences of the images, if the suite compares precisions.
+    var quality: [QualityStudy.Row] = []
   }
 
   let suite: String
@@ -14,6 +16,9 @@ struct BenchmarkReport: Codable {
   let machine: MachineDescription
   var parts: [Part] = []
   var quality: [QualityStudy.Row] = []
+  var live: [LiveStudy.Part] = []
+  var editing: EditingStudy.Report?
+  var solvers: [SolverStudy.Part] = []
 
   /// The files of the report by name.
   func files() throws -> [(name: String, bytes: [UInt8])] {
@@ -25,6 +30,9 @@ struct BenchmarkReport: Codable {
       ("\(suite).md", Array(markdown(hasChart: true).utf8)),
     ]
     if let chart { files.append(("\(suite).svg", Array(chart.utf8))) }
+    for (index, part) in solvers.enumerated() {
+      files.append((Self.chartName(index), Array(part.chart.utf8)))
+    }
     return files
   }
 
@@ -40,10 +48,19 @@ struct BenchmarkReport: Codable {
     for part in parts {
       if parts.count > 1 { text += "## \(part.width) x \(part.height)\n\n" }
       text += table(part)
+      if !part.quality.isEmpty { text += Self.table(part.quality) }
     }
-    if !quality.isEmpty { text += qualityTable }
+    if !quality.isEmpty { text += Self.table(quality) }
+    for (index, part) in solvers.enumerated() {
+      text += part.table
+      if hasChart { text += "![\(part.name)](\(Self.chartName(index)))\n\n" }
+    }
+    for part in live { text += part.table }
+    if let editing { text += editing.table }
     return text
   }
+
+  private static func chartName(_ index: Int) -> String { "solvers-\(index + 1).svg" }
 
   private func table(_ part: Part) -> String {
     guard let first = part.results.first else { return "" }
@@ -52,7 +69,7 @@ struct BenchmarkReport: Codable {
       "", "configuration", "images/s, median (10 %, 90 %)", "speedup", "CPU s per image",
     ]
     if hasEnergy { header.append("J per image") }
-    header.append("peak memory")
+    header += ["ms per row", "peak memory"]
     return BenchmarkTable(header: header, rows: part.results.map { row($0, first, hasEnergy) }).text
   }
 
@@ -77,11 +94,13 @@ struct BenchmarkReport: Codable {
       let energy = result.median { sample in sample.joules.map { $0 / Double(sample.pictures) } }
       cells.append(energy.map(BenchmarkChart.significant) ?? "")
     }
+    cells.append(
+      result.median(\.rowSeconds).map { BenchmarkChart.significant(1000 * $0) } ?? "")
     let peak = Double(result.samples.map(\.peakBytes).max() ?? 0) / 1e9
     return cells + [String(format: "%.2f GB", peak)]
   }
 
-  private var qualityTable: String {
+  private static func table(_ quality: [QualityStudy.Row]) -> String {
     func share(_ share: Double?, _ row: QualityStudy.Row) -> String {
       share.map { String(format: "%.1f %% ± %.1f", 100 * $0, 100 * row.error(of: $0)) } ?? ""
     }

@@ -14,6 +14,17 @@ enum BenchmarkSuite: String, CaseIterable, ExpressibleByArgument {
   case resolution
   /// Whether faster configurations generate other images (Table 2).
   case quality
+  /// The time of a row in each precision, and the difference of its images.
+  case precision
+  /// The error of every solver by its number of evaluations.
+  case solvers
+  /// What live streams gain by doing only the work that changed.
+  case live
+  /// How often editing methods make a requested change, and what they preserve.
+  case editing
+
+  /// Whether it generates images in this process.
+  var isStudy: Bool { [.quality, .solvers, .live, .editing].contains(self) }
 }
 
 /// The cases of a suite, for one model at one size.
@@ -37,7 +48,19 @@ struct BenchmarkCases {
     case .ablation: ablation
     case .efficiency: [vanilla("1"), plain("2"), stream("3")] + int8(stream("4")) + peerCases
     case .resolution: [plain("1"), stream("2")] + int8(stream("3"))
-    case .quality: []
+    case .quality, .solvers, .live, .editing: []
+    case .precision: precisions
+    }
+  }
+
+  /// The precisions that are compared.
+  var precisionNames: [String] { ["f32", "bf16"] + (hasInt8 ? ["int8", "int8+bf16"] : []) }
+
+  private var precisions: [BenchmarkCase] {
+    precisionNames.enumerated().map { index, name in
+      var entry = plain("\(index + 1)")
+      (entry.precision, entry.label) = (name, "one at a time, \(name)")
+      return entry
     }
   }
 

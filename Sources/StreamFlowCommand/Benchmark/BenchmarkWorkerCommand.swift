@@ -52,7 +52,10 @@ struct BenchmarkWorkerCommand: AsyncParsableCommand {
       throw ValidationError("vae \(work.vae)")
     }
     var checkpoint = try Checkpoint.named(model, autoencoder: vae)
-    if work.precision == "int8" { checkpoint = try checkpoint.quantized(from: scales) }
+    guard let precision = PrecisionChoice(argument: work.precision) else {
+      throw ValidationError("precision \(work.precision)")
+    }
+    checkpoint = try precision.applied(to: checkpoint, scales: scales)
     var options = GeneratorOptions()
     (options.width, options.height) = (work.width, work.height)
     (options.rowCapacity, options.engineRowCapacity) = (work.stages, work.engineRows)
@@ -60,8 +63,12 @@ struct BenchmarkWorkerCommand: AsyncParsableCommand {
     let cache = ignoresCache ? nil : try CacheCommand.cache { Terminal.warning($0) }
     let generator = try GeneratorPool(
       checkpoint: checkpoint, options: options,
-      devices: device.names.map {
-        EngineStore(device: $0, options: EngineOptions(threadCount: threads), cache: cache)
+      devices: device.names.map { device in
+        EngineStore(
+          device: device,
+          options: EngineOptions(
+            threadCount: threads, precision: try precision.finding(for: device).precision),
+          cache: cache)
       })
     try await generator.prepare()
     // One warm-up run of all parts, with the smallest possible number of steps.
@@ -86,9 +93,16 @@ struct BenchmarkWorkerCommand: AsyncParsableCommand {
     try Self.say(Ready(ready: (ContinuousClock.now - start).seconds))
     while let line = readLine() {
       guard let count = Int(line.dropFirst("run ".count)), count > 0 else { break }
+      let before = await generator.statistics
       let meter = ProcessMeter()
       for try await _ in try await generator.images(for: requests(count)) {}
-      try Self.say(meter.sample(pictures: count))
+      var sample = meter.sample(pictures: count)
+      let after = await generator.statistics
+      let rowCount = after.rowCount - before.rowCount
+      if rowCount > 0 {
+        sample.rowSeconds = (after.tickTime - before.tickTime).seconds / Double(rowCount)
+      }
+      try Self.say(sample)
     }
   }
 

@@ -11,24 +11,29 @@ struct QualityStudy {
   /// A configuration.
   struct Way {
     let label: String
-    var precision = "f32"
+    var precision = PrecisionChoice.float(.float32)
     var stages: Int
     var steps: Int
     var guidance: Guidance
     var spacing = FlowMatchingSchedule.Spacing.uniform
+    /// Whether steps, guidance and solver differ from image to image.
+    var isMixed = false
+    /// The way that the images are compared with.
+    var reference = 0
   }
 
   struct Row: Codable {
     let label: String
     let pictures: Int
-    /// Over all channels of all pixels, against the first row.
+    /// Over all channels of all pixels, against the reference: the first row, unless the label
+    /// names another.
     let largestDifference: Int
     let meanDifference: Double
-    /// Peak signal-to-noise ratio against the first row, in decibels; nil if the images are
+    /// Peak signal-to-noise ratio against the reference, in decibels; nil if the images are
     /// identical.
     let meanPsnr: Double?
     let leastPsnr: Double?
-    /// Structural similarity to the first row (Wang et al., 2004).
+    /// Structural similarity to the reference (Wang et al., 2004).
     let meanSsim: Double
     /// The shares of images whose own reference is the nearest, or among the nearest five.
     let topOne: Double?
@@ -47,25 +52,45 @@ struct QualityStudy {
   let scales: String?
   let references: RetrievalReferences?
   let prompts: [String]
-  let engines: EngineStore
+  /// The size of the images; nil for the model's.
+  var size: PixelSize?
+  let device: DeviceName
+  let threads: Int?
+  let cache: EngineCache?
   let progress: (String) -> Void
 
   func callAsFunction(_ ways: [Way]) async throws -> [Row] {
-    var plain: [PixelImage] = []
+    var all: [[PixelImage]] = []
     var rows: [Row] = []
     for way in ways {
       progress(way.label)
       let pictures = try await pictures(way)
-      if plain.isEmpty { plain = pictures }
-      rows.append(row(way, pictures, against: plain))
+      all.append(pictures)
+      rows.append(row(way, pictures, against: all[way.reference]))
     }
     return rows
   }
 
+  /// Steps, guidance and solvers that differ from image to image.
+  private func mix(_ request: inout GenerationRequest, _ index: Int) {
+    request.stepCount = [4, 1, 6, 9][index / 3 % 4]
+    request.guidance = index.isMultiple(of: 2) ? .none : .full(scale: 2.5)
+    var other = request
+    other.solver = Solver.allCases[index % Solver.allCases.count]
+    // Other schedules than those of flows have one solver.
+    if (try? checkpoint.peakRowCount(of: other)) != nil { request = other }
+  }
+
   private func pictures(_ way: Way) async throws -> [PixelImage] {
-    let model = way.precision == "int8" ? try checkpoint.quantized(from: scales) : checkpoint
+    let model = try way.precision.applied(to: checkpoint, scales: scales)
     var options = GeneratorOptions()
-    options.rowCapacity = max(way.stages, way.guidance.rowsPerStep)
+    options.rowCapacity = max(way.stages, way.isMixed ? 2 : way.guidance.rowsPerStep)
+    (options.width, options.height) = (size?.width, size?.height)
+    let engines = EngineStore(
+      device: device,
+      options: EngineOptions(
+        threadCount: threads, precision: try way.precision.finding(for: device).precision),
+      cache: cache)
     let generator = try Generator(checkpoint: model, options: options, engines: engines)
     let requests = prompts.enumerated().map { index, prompt in
       var request = checkpoint.request(prompt)
@@ -73,6 +98,7 @@ struct QualityStudy {
       request.seed = UInt64(index)
       (request.stepCount, request.guidance, request.spacing) =
         (way.steps, way.guidance, way.spacing)
+      if way.isMixed { mix(&request, index) }
       return request
     }
     var pictures: [(Int, PixelImage)] = []

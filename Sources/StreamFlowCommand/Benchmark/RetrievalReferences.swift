@@ -24,6 +24,11 @@ struct RetrievalReferences {
 
   /// The prompts.
   let prompts: [String]
+  /// The names of the subjects.
+  let things: [String]
+  /// The names of the backgrounds, as far as prompts contain them.
+  let backgroundNames: [Int: String]
+  private let side: Int
   private let wanted: [(thing: Int, background: Int)]
   /// For each background, the subjects on it.
   private let pictures: [[[UInt8]]]
@@ -70,6 +75,13 @@ struct RetrievalReferences {
       }
     }
     prompts = file.prompts.map(\.prompt)
+    things = file.things
+    self.side = side
+    backgroundNames = Dictionary(
+      file.prompts.compactMap { prompt in
+        prompt.prompt.firstMatch(of: #/ on an? (.+) background$/#)
+          .map { (prompt.background, String($0.1)) }
+      }, uniquingKeysWith: { first, _ in first })
     wanted = file.prompts.map { ($0.thing, $0.background) }
   }
 
@@ -81,6 +93,36 @@ struct RetrievalReferences {
     let own = errors[thing]
     let mean = max(Double(own) / Double(picture.pixels.count), 1e-9)
     return (errors.count { $0 < own }, 10 * log10(65025 / mean))
+  }
+
+  /// A subject on a background.
+  func picture(thing: Int, background: Int) -> PixelImage {
+    PixelImage(width: side, height: side, pixels: pictures[background][thing])
+  }
+
+  /// Where a subject covers its background completely, and where it leaves it.
+  func parts(of thing: Int) -> (subject: [Bool], background: [Bool]) {
+    let (one, other) = (pictures[0][thing], pictures[1][thing])
+    // A transparent pixel has the colors of the backgrounds, an opaque one the same on both.
+    let corner = (Array(one[0..<3]), Array(other[0..<3]))
+    return (
+      (0..<side * side).map { one[3 * $0..<3 * $0 + 3] == other[3 * $0..<3 * $0 + 3] },
+      (0..<side * side).map {
+        Array(one[3 * $0..<3 * $0 + 3]) == corner.0 && Array(other[3 * $0..<3 * $0 + 3]) == corner.1
+      }
+    )
+  }
+
+  /// The subject nearest to an image on a background, by squared error.
+  func nearestThing(to image: PixelImage, background: Int) -> Int? {
+    let errors = pictures[background].map { Self.squaredError(image.pixels, $0) }
+    return errors.indices.min { errors[$0] < errors[$1] }
+  }
+
+  /// The background nearest to an image of a subject, by squared error.
+  func nearestBackground(to image: PixelImage, thing: Int) -> Int? {
+    let errors = pictures.map { Self.squaredError(image.pixels, $0[thing]) }
+    return errors.indices.min { errors[$0] < errors[$1] }
   }
 
   private static func squaredError(_ left: [UInt8], _ right: [UInt8]) -> Int {

@@ -1,0 +1,124 @@
+#if Server
+  internal import ArgumentParser
+  internal import FlowModels
+  internal import FlowServer
+  internal import StreamFlow
+
+  /// A model with its name in requests: `film=sd15,lora=film.safetensors:0.8,adapter=canny.safetensors`.
+  struct OfferedModel: ExpressibleByArgument {
+    let name: String
+    let path: String
+    var loras: [WeightAddition] = []
+    var adapters = ServedAdapters()
+
+    init(name: String, path: String) {
+      self.name = name
+      self.path = path
+    }
+
+    init?(argument: String) {
+      let parts = argument.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+      var place = parts[0]
+      var name: String?
+      if let equals = place.firstIndex(of: "=") {
+        name = String(place[..<equals])
+        place = String(place[place.index(after: equals)...])
+      }
+      // The default name of a folder is its own.
+      let last = place.split(separator: "/").last.map(String.init) ?? place
+      self.init(
+        name: name ?? (place.hasPrefix("/") || place.hasPrefix(".") ? last : place), path: place)
+      guard !self.name.isEmpty, !path.isEmpty else { return nil }
+      for part in parts.dropFirst() {
+        guard let equals = part.firstIndex(of: "=") else { return nil }
+        let value = String(part[part.index(after: equals)...])
+        guard !value.isEmpty else { return nil }
+        switch part[..<equals] {
+        case "lora":
+          guard let lora = WeightAddition(argument: value) else { return nil }
+          loras.append(lora)
+        case "adapter": adapters.paths.append(value)
+        case "image-encoder": adapters.imageEncoder = value
+        default: return nil
+        }
+      }
+    }
+
+    /// Refuses two models of one name.
+    static func checkNames(_ offered: [OfferedModel]) throws {
+      let names = offered.map(\.name)
+      guard let twice = names.first(where: { name in names.count { $0 == name } > 1 }) else {
+        return
+      }
+      throw ValidationError(
+        "two models are named '\(twice)'; give one another name: --model other=\(twice)")
+    }
+
+    func served(
+      vae: AutoencoderChoice,
+      applying scaling: @escaping @Sendable (Checkpoint) throws -> Checkpoint
+    ) -> ServedModel {
+      let (path, loras, adapters) = (path, loras, adapters)
+      return ServedModel(name: name) {
+        let checkpoint = try scaling(
+          Checkpoint.named(path, autoencoder: vae).applying(loras: loras, deltas: []))
+        return try adapters.attached(to: checkpoint)
+      }
+    }
+  }
+
+  /// The adapters that the requests of a served model may use.
+  struct ServedAdapters: Sendable {
+    var paths: [String] = []
+    var imageEncoder: String?
+    var guesses = false
+
+    /// The model with them.
+    func attached(to checkpoint: Checkpoint) throws -> Checkpoint {
+      guard !paths.isEmpty else { return checkpoint }
+      return try checkpoint.attaching(
+        paths.map {
+          try AdapterFile(recognizing: $0, imageEncoder: imageEncoder, guesses: guesses)
+        })
+    }
+  }
+
+  /// The option `--adapter` of `serve`.
+  struct ServedAdapterOptions: ParsableArguments {
+    @Option(
+      name: .customLong("adapter"),
+      help: ArgumentHelp(
+        """
+        A ControlNet, T2I-Adapter or IP-Adapter (.safetensors file, or folder in diffusers' layout) of \
+        the model, which requests name in `controls`; repeat for several. With several models, --model \
+        names the adapters of each.
+        """, valueName: "file"),
+      completion: .file())
+    var adapters: [String] = []
+
+    @Option(help: "The folder of an IP-Adapter's image encoder (default: the one beside its file).")
+    var imageEncoder: String?
+
+    @Flag(help: "Let ControlNets act on the conditional prediction alone (guess mode).")
+    var guessMode = false
+
+    /// The models with the adapters.
+    func applied(to offered: [OfferedModel]) throws -> [OfferedModel] {
+      guard !adapters.isEmpty else {
+        guard imageEncoder == nil, !guessMode else {
+          throw ValidationError("--image-encoder and --guess-mode need --adapter")
+        }
+        return offered
+      }
+      guard offered.count == 1, var model = offered.first else {
+        throw ValidationError(
+          "--adapter belongs to one model, and there are \(offered.count); give each model its own: "
+            + "--model \(offered[0].name),adapter=\(adapters[0])")
+      }
+      model.adapters.paths += adapters
+      model.adapters.imageEncoder = imageEncoder ?? model.adapters.imageEncoder
+      model.adapters.guesses = guessMode
+      return [model]
+    }
+  }
+#endif
