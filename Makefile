@@ -7,13 +7,15 @@ SOURCES = Package.swift Sources Tests Snippets Fuzz/Package.swift Fuzz/Sources \
 GENERATED = Sources/FlowGraph/ONNX/onnx.pb.swift
 export STREAMFLOW_OPENVINO ?= $(CURDIR)/.deps/openvino
 
-.PHONY: setup demo build test test-fast test-browser lint format docs install asan tsan fuzz bench instructions check clean
+.PHONY: setup demo build test test-fast test-browser lint format docs package install asan tsan fuzz bench instructions check clean
 
 setup:
 	@Scripts/setup.sh
 
+# Without the server, a large part of a first build, unless it is built already.
 demo: setup
-	@$(SWIFT) build -c release --product streamflow
+	@$(SWIFT) build -c release --product streamflow \
+	  $(if $(wildcard .build/release/FlowServer.build/*.o),,--disable-default-traits)
 	@.build/release/streamflow generate --prompts-file Scripts/demo-prompts.txt --seed 7 --overwrite \
 	  --steps 4 --output out --contact-sheet out/sheet.png
 
@@ -40,6 +42,7 @@ test-browser: setup
 lint:
 	$(FORMAT) lint --strict --parallel --recursive $(SOURCES)
 	@Scripts/lint-words.sh
+	@Scripts/lint-platforms.sh
 
 format:
 	$(FORMAT) --in-place --parallel --recursive $(SOURCES)
@@ -47,6 +50,10 @@ format:
 # The DocC documentation, into .build/docs; warnings are errors.
 docs:
 	@Scripts/docs.sh
+
+# A relocatable archive and a Debian package, into .build/packages.
+package: setup
+	@SWIFT="$(SWIFT)" Scripts/package.sh
 
 # The command with its resources and the runtime in one folder, a link to it in bin.
 install: setup

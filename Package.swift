@@ -12,15 +12,16 @@ let settings: [SwiftSetting] = [
 
 /// The page of `streamflow serve`, which is part of the program.
 let pageFiles = [
-  "index.html", "page.css", "live.css", "page.js", "archive.js", "create.js", "elements.js",
-  "gallery.js", "history.js", "input.js", "live.js", "order.js", "output.js", "progress.js",
-  "prompts.js",
-  "server.js", "sources.js", "status.js", "zip.js",
+  "index.html", "page.css", "live.css", "edit.css", "page.js", "archive.js", "controls.js",
+  "create.js", "elements.js", "gallery.js", "history.js", "input.js", "live.js", "livemask.js",
+  "making.js", "mask.js", "matrix.js", "order.js", "output.js", "progress.js", "prompts.js",
+  "server.js", "sources.js", "status.js", "strokes.js", "variation.js", "viewer.js", "zip.js",
 ]
 
 let package = Package(
   name: "StreamFlow",
-  platforms: [.macOS(.v15)],
+  // iOS for FlowCore, FlowGraph and FlowText alone: no runtime is published for it.
+  platforms: [.macOS(.v15), .iOS(.v18)],
   products: [
     .library(name: "StreamFlow", targets: ["StreamFlow", "FlowModels", "FlowMedia"]),
     .library(name: "FlowCore", targets: ["FlowCore"]),
@@ -36,9 +37,14 @@ let package = Package(
     .library(name: "FlowServer", targets: ["FlowServer"]),
     .executable(name: "streamflow", targets: ["StreamFlowCommand"]),
   ],
+  traits: [
+    .trait(
+      name: "Server",
+      description: "The commands serve and worker, with Hummingbird, SwiftNIO and GRDB."),
+    .default(enabledTraits: ["Server"]),
+  ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
-    .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
     .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
     .package(url: "https://github.com/apple/swift-system", from: "1.5.0"),
     .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2", traits: []),
@@ -52,9 +58,13 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
     .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
   ],
   targets: [
-    .target(name: "FlowCore", swiftSettings: settings),
+    .target(
+      name: "FlowCore",
+      // For Array+Span.swift.
+      swiftSettings: settings + [.enableExperimentalFeature("Lifetimes")]),
     .target(
       name: "FlowGraph",
       dependencies: [
@@ -104,13 +114,15 @@ let package = Package(
     .target(
       name: "FlowHub",
       dependencies: [
-        "StreamFlow", "FlowModels", .product(name: "Crypto", package: "swift-crypto"),
+        "StreamFlow", "FlowModels", "FlowDigest",
       ],
       swiftSettings: settings),
+    .target(name: "CLibCrypto"),
+    .target(name: "FlowDigest", dependencies: ["CLibCrypto"], swiftSettings: settings),
     .target(name: "CNATS"),
     .target(
       name: "FlowNATS",
-      dependencies: ["CNATS", .product(name: "Crypto", package: "swift-crypto")],
+      dependencies: ["CNATS", "FlowDigest"],
       swiftSettings: settings),
     .target(
       name: "FlowServer",
@@ -135,28 +147,30 @@ let package = Package(
     .target(
       name: "FlowCluster",
       dependencies: [
-        "FlowNATS", "FlowServer", .product(name: "Crypto", package: "swift-crypto"),
+        "FlowNATS", "FlowServer", "FlowDigest",
         .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: settings),
     .executableTarget(
       name: "StreamFlowCommand",
       dependencies: [
-        "StreamFlow", "FlowCluster", "FlowHub", "FlowMedia", "FlowModels", "FlowNATS", "FlowServer",
-        "FlowCore", "FlowEngine",
+        "StreamFlow", "FlowDigest", "FlowHub", "FlowMedia", "FlowModels", "FlowCore", "FlowEngine",
         "FlowGraph", "FlowOpenVINO", "FlowText",
-        .product(name: "Crypto", package: "swift-crypto"),
-        .product(name: "Logging", package: "swift-log"),
+        .target(name: "FlowCluster", condition: .when(traits: ["Server"])),
+        .target(name: "FlowNATS", condition: .when(traits: ["Server"])),
+        .target(name: "FlowServer", condition: .when(traits: ["Server"])),
+        .product(name: "Logging", package: "swift-log", condition: .when(traits: ["Server"])),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Yams", package: "Yams"),
       ],
       swiftSettings: settings),
     .target(
       name: "FlowTestSupport",
       dependencies: [
-        "FlowCore", "FlowEngine", "FlowGraph", "FlowONNXRuntime", "FlowOpenVINO",
-        .product(name: "Crypto", package: "swift-crypto"),
+        "FlowCore", "FlowDigest", "FlowEngine", "FlowGraph", "FlowModels", "FlowONNXRuntime",
+        "FlowOpenVINO",
       ],
-      path: "Tests/FlowTestSupport", swiftSettings: settings),
+      path: "Tests/FlowTestSupport", resources: [.copy("Fixtures")], swiftSettings: settings),
     .testTarget(
       name: "FlowCoreTests", dependencies: ["FlowCore", "FlowTestSupport"],
       resources: [.copy("Fixtures")], swiftSettings: settings),
@@ -192,10 +206,11 @@ let package = Package(
       name: "StreamFlowTests",
       dependencies: [
         "StreamFlow", "FlowCore", "FlowGraph", "FlowEngine", "FlowModels", "FlowText",
-        "FlowTestSupport",
-        .product(name: "Crypto", package: "swift-crypto"),
+        "FlowTestSupport", "FlowDigest",
       ],
       resources: [.copy("Fixtures")], swiftSettings: settings),
+    .testTarget(
+      name: "FlowDigestTests", dependencies: ["FlowDigest"], swiftSettings: settings),
     .testTarget(
       name: "FlowHubTests",
       dependencies: ["FlowHub", "FlowModels", "StreamFlow", "FlowTestSupport"],
@@ -221,6 +236,8 @@ let package = Package(
         .product(name: "HTTPTypes", package: "swift-http-types"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "Metrics", package: "swift-metrics"),
+        .product(name: "NIOEmbedded", package: "swift-nio"),
+        .product(name: "NIOWebSocket", package: "swift-nio"),
       ],
       swiftSettings: settings),
     .testTarget(

@@ -3,6 +3,8 @@
 # The terms to use instead are in ARCHITECTURE.md.
 set -eu
 cd "$(dirname "$0")/.."
+# git refuses a checkout of another owner; what follows would then find nothing.
+git rev-parse --git-dir >/dev/null
 
 # Phrases, anywhere in a line; none of them occurs in code.
 phrases="ways? through time|lets? go of|letting go of|shows? not|as they are there|unless (said|told)

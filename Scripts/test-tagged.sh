@@ -36,5 +36,9 @@ for ((part = 0; part < parts; part++)); do
   run "$part" &
 done
 while (($(jobs -rp | wc -l) > 0)); do wait -n || failed=1; done
-if ((failed)); then echo "error: tests failed" >&2; fi
+if ((failed)); then
+  # Once more at the end, where a log that is cut short still has them.
+  grep -hE "^✘|Fatal error|[Ss]anitizer:" "$logs"/[0-9]* >&2 || true
+  echo "error: tests failed" >&2
+fi
 exit $failed

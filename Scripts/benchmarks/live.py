@@ -1,4 +1,4 @@
-"""The live stream's parts, interleaved in one run: python Scripts/benchmarks/live.py [--model FOLDER] [--size 64] [--frames 300]
+"""The live stream's parts, interleaved in one run: python Scripts/benchmarks/live.py [--model FOLDER] [--size PIXELS] [--frames 300]
 
 Needs a release build and ffmpeg. Each way is `streamflow video` over the same generated clip: one at a time is one row a
 run, one image decoded at a time, encoding, ticks and decoding in sequence; the others add to it one by one.
@@ -16,12 +16,17 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 arguments = argparse.ArgumentParser()
 arguments.add_argument("--model", default="starter")
 arguments.add_argument("--vae")
-arguments.add_argument("--size", type=int, default=64)
+arguments.add_argument("--size", type=int, help="the width and height (default: the model's own width)")
 arguments.add_argument("--frames", type=int, default=300)
 arguments.add_argument("--steps", type=int, default=4)
 arguments.add_argument("--rounds", type=int, default=5)
 arguments.add_argument("--precision", default="f32")
 o = arguments.parse_args()
+
+STREAMFLOW = ROOT / ".build/release/streamflow"
+if o.size is None:
+    report = subprocess.run([STREAMFLOW, "inspect", o.model, "--json"], check=True, capture_output=True, text=True)
+    o.size = json.loads(report.stdout)["width"]
 
 n = str(o.steps)
 ONE = ["--stages", "1", "--decode-batch", "1", "--overlap", "off"]
@@ -38,7 +43,7 @@ WAYS = {
 def run(way, frames=o.frames):
     with tempfile.TemporaryDirectory() as folder:
         command = [
-            ROOT / ".build/release/streamflow", "video", "lavfi:testsrc2=size=320x240:rate=30", "a fox on a blue background",
+            STREAMFLOW, "video", "lavfi:testsrc2=size=320x240:rate=30", "a fox on a blue background",
             "--model", o.model, "--width", str(o.size), "--height", str(o.size), "--steps", n, "--guidance", "none",
             "--precision", o.precision, "--seed", "1", "--duration", str(frames / 30), "--output", f"{folder}/out.mkv", "--json", *way,
         ]

@@ -47,7 +47,8 @@ class Peer:
         prompts = ["", PROMPT] if guidance != 1 else [PROMPT]
         condition = self.encode(prompts).repeat_interleave(count, 0)
         generator = torch.Generator().manual_seed(seed)
-        sample = torch.randn(count, 4, 16, 16, generator=generator)
+        channels, side = self.unet.config.in_channels, self.unet.config.sample_size
+        sample = torch.randn(count, channels, side, side, generator=generator)
         self.scheduler.set_timesteps(self.steps)
         for timestep in self.scheduler.timesteps:
             rows = torch.cat([sample] * len(prompts))
@@ -70,7 +71,7 @@ def streamflow_rate(binary, count, steps, guidance):
     with tempfile.TemporaryDirectory() as folder:
         output = subprocess.run(
             [binary, "generate", PROMPT, "--count", str(count), "--steps", str(steps), "--seed", "0",
-             "--guidance-scale", str(guidance), "--output", folder, "--json"],
+             "--guidance-scale", str(guidance), "--precision", "f32", "--output", folder, "--json"],
             check=True, capture_output=True, text=True).stdout
     return json.loads(output)["images_per_second"]
 
@@ -100,7 +101,8 @@ def main():
         for name, run in contestants.items():
             rates[name].append(run())
 
-    print(f"64 px, {options.steps} steps, {options.count} pictures, median of {options.rounds} "
+    side = peer.unet.config.sample_size * 2 ** (len(peer.vae.config.num_decoder_blocks) - 1)
+    print(f"{side} px, {options.steps} steps, {options.count} pictures, median of {options.rounds} "
           f"interleaved rounds; torch {torch.__version__}, diffusers {diffusers.__version__}, "
           f"transformers {transformers.__version__}, {torch.get_num_threads()} threads")
     ours = rates["streamflow, guidance 1"]

@@ -73,7 +73,8 @@ def pictures():
         extra_body={"seed": 3, "steps": 4})
     files = [base64.b64decode(picture.b64_json) for picture in answer.data]
     assert len(files) == 2 and all(file.startswith(PNG) for file in files) and files[0] != files[1]
-    assert answer.output_format == "png" and answer.size == "64x64"
+    width, height = (int.from_bytes(files[0][place:place + 4], "big") for place in (16, 20))
+    assert answer.output_format == "png" and answer.size == f"{width}x{height}"
 
 
 def addresses():

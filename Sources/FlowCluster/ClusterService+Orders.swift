@@ -282,7 +282,7 @@ extension ClusterService {
           status: 500, code: "image_lost",
           message: "the image was made and its file is gone; ask for it again with its seed")
       }
-      guard ImageDigest.text(of: file) == picture.sha256 else {
+      guard try ImageDigest.text(of: file) == picture.sha256 else {
         throw NATSError(.damaged, "'\(picture.object)' is not the file that its result names")
       }
       return file

@@ -1,11 +1,11 @@
-internal import Crypto
+internal import FlowDigest
 
 /// The hash that a result names its image's file by.
 enum ImageDigest {
   /// SHA-256 in hexadecimal digits.
-  static func text(of bytes: [UInt8]) -> String {
-    SHA256.hash(data: bytes).map { byte in
-      String(byte >> 4, radix: 16) + String(byte & 15, radix: 16)
-    }.joined()
+  ///
+  /// - Throws: `DigestError` where the system has no library for it.
+  static func text(of bytes: [UInt8]) throws(DigestError) -> String {
+    try MessageDigest.sha256(of: bytes).digits
   }
 }

@@ -213,7 +213,8 @@ extension Worker {
     try await layout.objects.put(picture.file, as: name)
     return (
       ClusterResult.Picture(
-        object: name, sha256: ImageDigest.text(of: picture.file), seed: seed, width: picture.width,
+        object: name, sha256: try ImageDigest.text(of: picture.file), seed: seed,
+        width: picture.width,
         height: picture.height), warnings.withLock { $0 }
     )
   }

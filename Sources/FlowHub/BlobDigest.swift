@@ -1,4 +1,4 @@
-internal import Crypto
+internal import FlowDigest
 internal import Foundation
 
 /// The expected hash of a blob's contents, which is its name in the cache.
@@ -35,44 +35,24 @@ enum BlobDigest: Hashable, Sendable {
 
 /// An incremental digest.
 struct BlobHash: Sendable {
-  private enum State: Sendable {
-    case sha256(SHA256)
-    case sha1(Insecure.SHA1)
-  }
-
-  private var state: State
+  private var digest: MessageDigest
 
   /// Starts a digest of the same kind, for contents of `byteCount` bytes.
-  init(like digest: BlobDigest, byteCount: Int) {
+  ///
+  /// - Throws: `DigestError` where the system has no library for it.
+  init(like digest: BlobDigest, byteCount: Int) throws(DigestError) {
     switch digest {
-    case .sha256: state = .sha256(SHA256())
+    case .sha256: self.digest = try MessageDigest(.sha256)
     case .gitSHA1:
-      var hash = Insecure.SHA1()
-      hash.update(data: Data("blob \(byteCount)\0".utf8))
-      state = .sha1(hash)
+      self.digest = try MessageDigest(.sha1)
+      update(Data("blob \(byteCount)\0".utf8))
     }
   }
 
   mutating func update(_ data: Data) {
-    switch state {
-    case .sha256(var hash):
-      hash.update(data: data)
-      state = .sha256(hash)
-    case .sha1(var hash):
-      hash.update(data: data)
-      state = .sha1(hash)
-    }
+    unsafe data.withUnsafeBytes { bytes in unsafe digest.update(Span(_unsafeBytes: bytes)) }
   }
 
   /// The digest of all bytes so far, in hexadecimal digits.
-  var digits: String {
-    switch state {
-    case .sha256(let hash): Self.digits(hash.finalize())
-    case .sha1(let hash): Self.digits(hash.finalize())
-    }
-  }
-
-  private static func digits(_ bytes: some Sequence<UInt8>) -> String {
-    bytes.map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
-  }
+  var digits: String { digest.digits }
 }

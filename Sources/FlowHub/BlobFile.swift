@@ -27,7 +27,8 @@ final class BlobFile: Sendable {
     self.expected = expected
     self.report = report
     descriptor = unsafe open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o666)
-    state = Mutex(State(hash: BlobHash(like: expected.digest, byteCount: expected.byteCount)))
+    state = Mutex(
+      State(hash: try BlobHash(like: expected.digest, byteCount: expected.byteCount)))
     guard descriptor >= 0 else { throw HubError.system("cannot write '\(path)'") }
     var buffer = Data(count: 1 << 20)
     while true {
@@ -79,10 +80,9 @@ final class BlobFile: Sendable {
     guard ftruncate(descriptor, 0) == 0, lseek(descriptor, 0, SEEK_SET) == 0 else {
       throw HubError.system("cannot empty '\(path)'")
     }
+    let empty = State(hash: try BlobHash(like: expected.digest, byteCount: expected.byteCount))
     let dropped = state.withLock { state in
-      defer {
-        state = State(hash: BlobHash(like: expected.digest, byteCount: expected.byteCount))
-      }
+      defer { state = empty }
       return state.byteCount
     }
     report(.received(byteCount: -dropped))

@@ -53,10 +53,19 @@ final class ExchangeTable: NSObject, URLSessionDataDelegate, Sendable {
 
   private struct EndedEarly: Error {}
 
+  // Only Apple's declarations say that these may be called from any thread.
+  #if canImport(Darwin)
+    typealias RedirectHandler = @Sendable (URLRequest?) -> Void
+    typealias ResponseHandler = @Sendable (URLSession.ResponseDisposition) -> Void
+  #else
+    typealias RedirectHandler = (URLRequest?) -> Void
+    typealias ResponseHandler = (URLSession.ResponseDisposition) -> Void
+  #endif
+
   func urlSession(
     _ session: URLSession, task: URLSessionTask,
     willPerformHTTPRedirection response: HTTPURLResponse, newRequest request: URLRequest,
-    completionHandler: @escaping (URLRequest?) -> Void
+    completionHandler: @escaping RedirectHandler
   ) {
     // The redirect itself is the response; the caller decides whether to follow it.
     completionHandler(nil)
@@ -64,7 +73,7 @@ final class ExchangeTable: NSObject, URLSessionDataDelegate, Sendable {
 
   func urlSession(
     _ session: URLSession, dataTask: URLSessionDataTask, didReceive response: URLResponse,
-    completionHandler: @escaping (URLSession.ResponseDisposition) -> Void
+    completionHandler: @escaping ResponseHandler
   ) {
     defer { completionHandler(.allow) }
     guard let response = response as? HTTPURLResponse, let url = response.url else {

@@ -36,7 +36,9 @@ struct FileChoice {
   ///
   /// - Parameter index: the contents of `model_index.json`.
   func files(ofPipeline index: Data) throws(HubError) -> [String] {
-    let own = ["streamflow.json", "streamflow-vocabulary.json"]
+    let own = [
+      "streamflow.json", "streamflow-vocabulary.json", "streamflow-upscaler.safetensors",
+    ]
     var chosen = [Self.index] + paths.filter(own.contains)
     for part in try parts(of: index) {
       let inside = paths.filter { $0.hasPrefix("\(part)/") }

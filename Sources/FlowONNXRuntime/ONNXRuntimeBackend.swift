@@ -82,6 +82,18 @@ public struct ONNXRuntimeBackend: Backend {
     return DeviceDetails(precisions: precisions)
   }
 
+  /// float16 for accelerators, whose providers all support it, and float32 for the CPU, whose
+  /// kernels have no other precision.
+  ///
+  /// - Throws: `deviceUnavailable` for a device of another backend.
+  public func fastestPrecision(of device: Device) throws(EngineError) -> PrecisionFinding {
+    guard try details(of: device).precisions.contains(.float16) else {
+      return PrecisionFinding(
+        .float32, reason: "onnxruntime:\(device.name) computes in float32 only")
+    }
+    return PrecisionFinding(.float16, reason: "onnxruntime:\(device.name) supports float16")
+  }
+
   /// The runtime's release and the file that was loaded.
   ///
   /// - Throws: `runtimeMissing` or `runtimeUnsupported`, with where the runtime was looked for.

@@ -15,7 +15,7 @@ public struct OpenVINOBackend: Backend {
   ///
   /// - Throws: `runtimeMissing` or `runtimeUnsupported`, with the searched locations.
   public func devices() throws(EngineError) -> [Device] {
-    (try OpenVINORuntime.shared().devices + ["AUTO"]).map { Device(backend: name, name: $0) }
+    (try OpenVINORuntime.shared().devices() + ["AUTO"]).map { Device(backend: name, name: $0) }
   }
 
   /// A device by its name; `GPU` stands for the first GPU, and `AUTO`, with or without a list
@@ -23,10 +23,16 @@ public struct OpenVINOBackend: Backend {
   ///
   /// - Throws: `runtimeMissing` or `runtimeUnsupported`, with the searched locations.
   public func device(named name: String) throws(EngineError) -> Device? {
-    let devices = try OpenVINORuntime.shared().devices
-    let base = String(name.prefix { $0 != "." && $0 != ":" })
+    let runtime = try OpenVINORuntime.shared()
     let isThere =
-      base == "AUTO" || devices.contains { $0 == name || $0.hasPrefix("\(name).") }
+      if name == "CPU" {
+        // Listing the devices would load the plugins of GPUs and NPUs.
+        (try? runtime.property("FULL_DEVICE_NAME", of: name)) != nil
+      } else if name.prefix(while: { $0 != "." && $0 != ":" }) == "AUTO" {
+        true
+      } else {
+        try runtime.devices().contains { $0 == name || $0.hasPrefix("\(name).") }
+      }
     return isThere ? Device(backend: self.name, name: name) : nil
   }
 
@@ -64,6 +70,18 @@ public struct OpenVINOBackend: Backend {
       fullName: try runtime.property("FULL_DEVICE_NAME", of: device.name),
       memoryByteCount: memory.flatMap { Int($0) },
       precisions: names.filter { abilities.contains($0.1) }.map(\.0))
+  }
+
+  /// By the CPU's instruction sets, since the runtime lists emulated precisions too; float16 for
+  /// GPUs and NPUs that state it; float32 for what OpenVINO composes.
+  ///
+  /// - Throws: `runtimeMissing`, or `deviceUnavailable` where the device does not answer.
+  public func fastestPrecision(of device: Device) throws(EngineError) -> PrecisionFinding {
+    if device.name == "CPU" { return CPUFeatures.current.fastestPrecision }
+    guard try details(of: device).precisions.contains(.float16) else {
+      return PrecisionFinding(.float32, reason: "\(device.name) states no float16")
+    }
+    return PrecisionFinding(.float16, reason: "\(device.name) states float16")
   }
 
   /// The runtime's release and the file that was loaded.

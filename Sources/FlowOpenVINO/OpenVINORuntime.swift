@@ -10,15 +10,13 @@ public final class OpenVINORuntime: Sendable {
   public let version: String
   /// The path of the library.
   public let path: String
-  /// The available devices.
-  public let devices: [String]
-
   // The table and the core are written once, before this object is shared. OpenVINO's core may be
   // called from several threads, but properties are set under `propertiesLock`.
   let functions: openvino_functions
   private nonisolated(unsafe) let core: OpaquePointer
   private let propertiesLock = Mutex(())
   private let registeredKinds = Mutex<Set<String>>([])
+  private let listedDevices = Mutex<[String]?>(nil)
 
   private static let loaded = Mutex<OpenVINORuntime?>(nil)
 
@@ -78,7 +76,6 @@ public final class OpenVINORuntime: Sendable {
         message: "cannot start OpenVINO: \(unsafe text(table.ov_get_last_err_msg()))")
     }
     unsafe self.core = core
-    devices = unsafe try Self.devices(table, core)
   }
 
   deinit { free { unsafe functions.ov_core_free(core) } }
@@ -94,14 +91,28 @@ public final class OpenVINORuntime: Sendable {
     return unsafe String(cString: number)
   }
 
-  private static func devices(
-    _ table: openvino_functions, _ core: OpaquePointer
-  ) throws(EngineError) -> [String] {
+  /// The available devices, listed with the first call, which loads the plugins of all kinds of
+  /// devices.
+  ///
+  /// - Throws: `deviceUnavailable` if the runtime does not report them.
+  public func devices() throws(EngineError) -> [String] {
+    let result = listedDevices.withLock { listed in
+      Result { () throws(EngineError) -> [String] in
+        if let listed { return listed }
+        let found = try findDevices()
+        listed = found
+        return found
+      }
+    }
+    return try result.get()
+  }
+
+  private func findDevices() throws(EngineError) -> [String] {
     var list = unsafe ov_available_devices_t()
-    guard unsafe table.ov_core_get_available_devices(core, &list) == OPENVINO_OK else {
+    guard unsafe functions.ov_core_get_available_devices(core, &list) == OPENVINO_OK else {
       throw EngineError(code: .deviceUnavailable, message: "OpenVINO does not report its devices")
     }
-    defer { unsafe table.ov_available_devices_free(&list) }
+    defer { unsafe functions.ov_available_devices_free(&list) }
     return unsafe (0..<list.size).compactMap { index in
       unsafe list.devices[Int(index)].map { unsafe String(cString: $0) }
     }

@@ -1,3 +1,4 @@
+internal import FlowEngine
 internal import Foundation
 
 /// The candidate locations of the OpenVINO library.
@@ -18,34 +19,17 @@ struct RuntimeLocation {
     "install it with `pip install 'openvino==\(release).*'`, set STREAMFLOW_OPENVINO to the folder "
     + "of that package if it is not found, or run `make setup` in a checkout of StreamFlow"
 
-  /// The paths to load, best first; a bare name is searched in the loader's path.
+  /// The paths to load, best first; a bare name is searched in the loader's path (Linux).
   ///
   /// If `STREAMFLOW_OPENVINO` is set, only that folder is searched.
   static func candidates(environment: [String: String], executable: String) -> [String] {
     if let folder = environment["STREAMFLOW_OPENVINO"], !folder.isEmpty {
       return existing(in: [folder])
     }
-    var folders: [String] = []
-    // An installed command is a link into a folder that also contains its resources and the
-    // runtime.
-    var place = URL(filePath: executable).resolvingSymlinksInPath().deletingLastPathComponent()
-    folders.append(place.appending(path: "openvino").path)
-    while place.path != "/" {
-      folders.append(place.appending(path: ".deps/openvino").path)
-      place.deleteLastPathComponent()
-    }
-    let roots = [
-      environment["VIRTUAL_ENV"], environment["CONDA_PREFIX"],
-      environment["HOME"].map { "\($0)/.local" }, "/usr/local",
-    ]
-    let sitePackages = roots.compactMap { $0 }.flatMap { root in
-      // Debian's pip installs to dist-packages.
-      (9...14).flatMap { version in
-        ["site-packages", "dist-packages"].map { "\(root)/lib/python3.\(version)/\($0)/openvino" }
-      }
-    }
-    let system = ["/opt/homebrew/opt/openvino", "/usr/local/opt/openvino"]
-    return existing(in: folders) + names + existing(in: sitePackages + system)
+    let folders = RuntimeFolders(
+      of: "openvino", environment: environment, executable: executable)
+    return existing(in: folders.near) + RuntimeFolders.loaderNames(names)
+      + existing(in: folders.installed)
   }
 
   private static func existing(in folders: [String]) -> [String] {

@@ -179,7 +179,7 @@ import Testing
         }
         var result = ClusterResult(id: job.id, status: .done, worker: "test")
         result.picture = ClusterResult.Picture(
-          object: name, sha256: ImageDigest.text(of: file), seed: 1, width: 8, height: 8)
+          object: name, sha256: try ImageDigest.text(of: file), seed: 1, width: 8, height: 8)
         #expect(try await layout.record(result))
         try await delivery.acknowledge()
         done = true

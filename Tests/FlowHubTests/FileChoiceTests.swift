@@ -182,13 +182,13 @@ import Testing
   func known() throws {
     let sha256 = try #require(
       BlobDigest("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"))
-    var hash = BlobHash(like: sha256, byteCount: 3)
+    var hash = try BlobHash(like: sha256, byteCount: 3)
     hash.update(Data("a".utf8))
     hash.update(Data("bc".utf8))
     #expect(hash.digits == sha256.name)
     // `printf hello | git hash-object --stdin`
     let git = try #require(BlobDigest("b6fc4c620b67d95f953a5c1c1230aaab5db5a1b0"))
-    var blob = BlobHash(like: git, byteCount: 5)
+    var blob = try BlobHash(like: git, byteCount: 5)
     blob.update(Data("hello".utf8))
     #expect(blob.digits == git.name)
   }

@@ -10,9 +10,7 @@ import Testing
 
   init() throws { folder = try TemporaryFolder() }
 
-  private static let starter = URL(filePath: #filePath).deletingLastPathComponent()
-    .appending(path: "../../Sources/FlowModels/Resources/starter/tokenizer").standardizedFileURL
-    .path
+  private static let starter = "\(Starter64.folder)/tokenizer"
 
   private static func starterFile(_ name: String) throws -> [UInt8] {
     Array(try Data(contentsOf: URL(filePath: "\(starter)/\(name)")))

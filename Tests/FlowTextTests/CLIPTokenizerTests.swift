@@ -10,9 +10,7 @@ import Testing
     let tokens: [Int]
   }
 
-  private static let starter = URL(filePath: #filePath).deletingLastPathComponent()
-    .appending(path: "../../Sources/FlowModels/Resources/starter/tokenizer").standardizedFileURL
-    .path
+  private static let starter = "\(Starter64.folder)/tokenizer"
 
   @Test("2,000 lines of every script give transformers' tokens")
   func transformers() throws {
@@ -29,8 +27,9 @@ import Testing
 
   @Test("CLIP's own vocabulary gives CLIP's tokens")
   func full() throws {
-    let folder = URL(filePath: Self.starter).appending(path: "../../clip").standardizedFileURL.path
-    let tokenizer = try CLIPTokenizer(folder: folder)
+    let folder = URL(filePath: #filePath).deletingLastPathComponent()
+      .appending(path: "../../Sources/FlowModels/Resources/clip")
+    let tokenizer = try CLIPTokenizer(folder: folder.standardizedFileURL.path)
     #expect(tokenizer.maximumLength == 77)
     let tokens = tokenizer.encode("a photo of a cat", length: 77).tokens
     #expect(tokens.prefix(8) == [49406, 320, 1125, 539, 320, 2368, 49407, 49407])

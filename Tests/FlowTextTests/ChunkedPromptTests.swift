@@ -15,9 +15,7 @@ import Testing
   private let tokenizer: CLIPTokenizer
 
   init() throws {
-    let folder = URL(filePath: #filePath).deletingLastPathComponent()
-      .appending(path: "../../Sources/FlowModels/Resources/starter/tokenizer")
-    tokenizer = try CLIPTokenizer(folder: folder.standardizedFileURL.path)
+    tokenizer = try CLIPTokenizer(folder: "\(Starter64.folder)/tokenizer")
   }
 
   private func encode(_ prompt: String, length: Int = 24, limit: Int = 8) -> ChunkedPrompt {

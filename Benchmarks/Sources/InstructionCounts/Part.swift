@@ -32,8 +32,8 @@ enum Part: String, CaseIterable {
     case .philox: draw(count, source: .cuda)
     case .tokenizer:
       let folder = URL(filePath: #filePath).deletingLastPathComponent()
-        .appending(path: "../../../Sources/FlowModels/Resources/starter/tokenizer").standardized
-        .path
+        .appending(path: "../../../Tests/FlowTestSupport/Fixtures/starter-64/tokenizer")
+        .standardized.path
       let tokenizer = try CLIPTokenizer(folder: folder)
       for index in 0..<count {
         let prompt = "a \(index) year old red fox, it isn't asleep, on a blue background at night"

@@ -26,7 +26,7 @@ private func read(_ content: ArraySlice<UInt8>, kind: UInt8) throws {
     let form = try MultipartForm(
       Array(content), contentType: "multipart/form-data; boundary=x")
     let (order, upload) = try ImageRoutes.edit(form, limits: limits)
-    precondition(!order.prompts.isEmpty && upload.strength > 0)
+    precondition(!order.prompts.isEmpty && upload.strength ?? 1 > 0)
   case 5:
     // A document reads as itself however often its limits are tried.
     let value = try JSONParser.parse(content, limits: limits.json)

@@ -1,3 +1,5 @@
+internal import FlowCore
+
 /// A hash that detects accidental changes; it does not protect against attackers.
 ///
 /// XXH64 with seed 0 (Yann Collet, the xxHash specification 0.1.1), which runs at about memory

@@ -1,3 +1,5 @@
+internal import FlowCore
+
 /// The rotation of ConvRot: groups of a row are multiplied by a regular Hadamard matrix, which
 /// spreads single large weights over their group before the row is rounded.
 ///

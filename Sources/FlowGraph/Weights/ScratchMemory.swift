@@ -63,6 +63,7 @@ final class ScratchMemory: Sendable {
           "cannot make a temporary file of \(byteCount) bytes in '\(folder)': \(reason); make "
           + "room there, or set TMPDIR to a folder with more")
     }
+    // mkstemp replaces the six X's.
     var template = Array("\(folder)/streamflow-weights-XXXXXX".utf8CString)
     let descriptor = unsafe template.withUnsafeMutableBufferPointer { path in
       let descriptor = unsafe path.baseAddress.map { unsafe mkstemp($0) } ?? -1

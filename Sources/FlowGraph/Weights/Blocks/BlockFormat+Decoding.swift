@@ -1,3 +1,5 @@
+internal import FlowCore
+
 extension BlockFormat {
   /// Calls a closure with each block in order.
   ///
