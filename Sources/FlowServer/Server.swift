@@ -133,7 +133,12 @@ public struct Server: Sendable {
         availableConnectionsDelegate: .maximum(limits.connectionCount, logger: logger)),
       onServerRunning: { channel in await didStart(channel.localAddress?.port ?? 0) },
       logger: logger)
-    let reading = Task { try await service.start() }
+    let (service, jobs) = (service, jobs)
+    let reading = Task {
+      try await service.start()
+      // Before the port is opened, so that whoever asks finds them in progress.
+      await jobs.resume()
+    }
     var group = ServiceGroupConfiguration(
       // Services shut down in reverse order.
       services: [
@@ -243,7 +248,6 @@ public struct Server: Sendable {
           try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask {
               try await reading.value
-              await server.jobs.resume()
               // Not awaited: a compilation cannot be interrupted, and must not delay a shutdown.
               Task { await server.service.warmUp() }
             }

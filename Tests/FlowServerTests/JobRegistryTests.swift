@@ -149,6 +149,13 @@ import Testing
     await registry.close()
 
     registry = try self.registry()
+    // A job that is not continued yet has not ended.
+    for await change in try await registry.changes(suspended) {
+      guard case .interrupted = change else {
+        Issue.record("\(change)")
+        continue
+      }
+    }
     maker.change { $0.allowance = nil }
     await registry.resume()
     #expect(try await eventually { try await status(registry, suspended) == .done })

@@ -14,6 +14,8 @@ actor JobRegistry {
   private var active: [String: Job] = [:]
   /// The number of jobs that are being stored.
   private var acceptingCount = 0
+  /// Whether the server stops: no job is continued any more.
+  private var isSuspended = false
 
   private var store: JobStore { setting.store }
 
@@ -27,10 +29,11 @@ actor JobRegistry {
     self.limits = limits
   }
 
-  /// Continues the jobs of the previous process.
+  /// Continues the jobs of the previous process, unless the server stops already.
   func resume() async {
     do {
       for record in try await store.unfinished() where active[record.id] == nil {
+        guard !isSuspended else { return }
         setting.logger.info(
           "job continues",
           metadata: ["job": "\(record.id)", "done": "\(record.done)/\(record.total)"])
@@ -129,6 +132,8 @@ actor JobRegistry {
   func changes(_ id: String) async throws -> AsyncStream<JobChange> {
     if let job = active[id] { return await job.changes() }
     let record = try await record(id)
+    // An unfinished job has not ended, even if this process could not continue it.
+    guard record.outcome != nil else { return JobWatchers.only(.interrupted(.stopping)) }
     return JobWatchers.only(.over(await current(record)))
   }
 
@@ -200,6 +205,7 @@ actor JobRegistry {
 
   /// Suspends jobs that the next process continues; others are unaffected.
   func suspend() async {
+    isSuspended = true
     guard store.isDurable else { return }
     for job in active.values { await job.suspend() }
   }
