@@ -23,14 +23,15 @@ let package = Package(
   // iOS for FlowCore, FlowGraph and FlowText alone: no runtime is published for it.
   platforms: [.macOS(.v15), .iOS(.v18)],
   products: [
-    .library(name: "StreamFlow", targets: ["StreamFlow", "FlowModels", "FlowMedia"]),
+    .library(name: "StreamFlow", targets: ["StreamFlow", "FlowModels", "FlowImage"]),
     .library(name: "FlowCore", targets: ["FlowCore"]),
     .library(name: "FlowGraph", targets: ["FlowGraph"]),
     .library(name: "FlowEngine", targets: ["FlowEngine"]),
     .library(name: "FlowOpenVINO", targets: ["FlowOpenVINO"]),
     .library(name: "FlowONNXRuntime", targets: ["FlowONNXRuntime"]),
     .library(name: "FlowText", targets: ["FlowText"]),
-    .library(name: "FlowMedia", targets: ["FlowMedia"]),
+    .library(name: "FlowImage", targets: ["FlowImage"]),
+    .library(name: "FlowVideo", targets: ["FlowVideo"]),
     .library(name: "FlowHub", targets: ["FlowHub"]),
     .library(name: "FlowNATS", targets: ["FlowNATS"]),
     .library(name: "FlowCluster", targets: ["FlowCluster"]),
@@ -93,9 +94,12 @@ let package = Package(
       name: "CZlib", pkgConfig: "zlib",
       providers: [.apt(["zlib1g-dev"]), .brew(["zlib"])]),
     .target(
-      name: "FlowMedia",
+      name: "FlowImage", dependencies: ["CPNG", "CTurboJPEG", "CZlib", "FlowCore"],
+      swiftSettings: settings),
+    .target(
+      name: "FlowVideo",
       dependencies: [
-        "CPNG", "CTurboJPEG", "CZlib", "FlowCore",
+        "FlowCore", "FlowImage",
         .product(name: "Subprocess", package: "swift-subprocess"),
         .product(
           name: "SystemPackage", package: "swift-system", condition: .when(platforms: [.linux])),
@@ -127,7 +131,7 @@ let package = Package(
     .target(
       name: "FlowServer",
       dependencies: [
-        "StreamFlow", "FlowMedia", "FlowCore", "FlowEngine", "FlowGraph", "FlowModels", "FlowText",
+        "StreamFlow", "FlowImage", "FlowCore", "FlowEngine", "FlowGraph", "FlowModels", "FlowText",
         .product(name: "Hummingbird", package: "hummingbird"),
         .product(name: "HummingbirdCore", package: "hummingbird"),
         .product(name: "GRDB", package: "GRDB.swift"),
@@ -154,8 +158,8 @@ let package = Package(
     .executableTarget(
       name: "StreamFlowCommand",
       dependencies: [
-        "StreamFlow", "FlowDigest", "FlowHub", "FlowMedia", "FlowModels", "FlowCore", "FlowEngine",
-        "FlowGraph", "FlowOpenVINO", "FlowText",
+        "StreamFlow", "FlowDigest", "FlowHub", "FlowImage", "FlowVideo", "FlowModels", "FlowCore",
+        "FlowEngine", "FlowGraph", "FlowOpenVINO", "FlowText",
         .target(name: "FlowCluster", condition: .when(traits: ["Server"])),
         .target(name: "FlowNATS", condition: .when(traits: ["Server"])),
         .target(name: "FlowServer", condition: .when(traits: ["Server"])),
@@ -194,8 +198,12 @@ let package = Package(
       name: "FlowTextTests", dependencies: ["FlowText", "FlowTestSupport"],
       resources: [.copy("Fixtures")], swiftSettings: settings),
     .testTarget(
-      name: "FlowMediaTests", dependencies: ["FlowMedia", "FlowCore", "FlowTestSupport"],
+      name: "FlowImageTests", dependencies: ["FlowImage", "FlowCore", "FlowTestSupport"],
       resources: [.copy("Fixtures")], swiftSettings: settings),
+    .testTarget(
+      name: "FlowVideoTests",
+      dependencies: ["FlowVideo", "FlowImage", "FlowCore", "FlowTestSupport"],
+      swiftSettings: settings),
     .testTarget(
       name: "FlowModelsTests",
       dependencies: [
@@ -221,7 +229,7 @@ let package = Package(
     .testTarget(
       name: "FlowClusterTests",
       dependencies: [
-        "FlowCluster", "FlowNATS", "FlowServer", "FlowCore", "FlowMedia", "StreamFlow",
+        "FlowCluster", "FlowNATS", "FlowServer", "FlowCore", "FlowImage", "StreamFlow",
         "FlowTestSupport", .product(name: "HTTPTypes", package: "swift-http-types"),
         .product(name: "Logging", package: "swift-log"),
       ],
@@ -229,7 +237,7 @@ let package = Package(
     .testTarget(
       name: "FlowServerTests",
       dependencies: [
-        "FlowServer", "StreamFlow", "FlowMedia", "FlowCore", "FlowEngine", "FlowGraph",
+        "FlowServer", "StreamFlow", "FlowImage", "FlowCore", "FlowEngine", "FlowGraph",
         "FlowModels",
         "FlowText", "FlowTestSupport",
         .product(name: "GRDB", package: "GRDB.swift"),
@@ -243,7 +251,7 @@ let package = Package(
     .testTarget(
       name: "StreamFlowCommandTests",
       dependencies: [
-        "StreamFlowCommand", "StreamFlow", "FlowHub", "FlowServer", "FlowMedia", "FlowModels",
+        "StreamFlowCommand", "StreamFlow", "FlowHub", "FlowServer", "FlowImage", "FlowModels",
         "FlowCore", "FlowEngine", "FlowGraph", "FlowText", "FlowTestSupport",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],

@@ -16,7 +16,7 @@ for kind in 0 3; do { printf "\\$kind"; head -c 2000 $starter/tokenizer/vocab.js
 { printf '\1'; head -c 2000 $starter/tokenizer/merges.txt; } >$corpus/FuzzTokenizer/merges
 { printf '\2'; cat $starter/tokenizer/special_tokens_map.json; } >$corpus/FuzzTokenizer/special
 { printf '\4'; printf 'a Fox, isn'\''t it? \xf0\x9f\xa6\x8a'; } >$corpus/FuzzTokenizer/prompt
-cp Tests/FlowMediaTests/Fixtures/{pictures,metadata}/*.{png,jpg} $corpus/FuzzPicture/
+cp Tests/FlowImageTests/Fixtures/{pictures,metadata}/*.{png,jpg} $corpus/FuzzPicture/
 printf 'multipart/form-data; boundary=x\n--x\r\nContent-Disposition: form-data; name="a"; filename="a%%22.png"\r\n\r\nb\r\n--x--\r\n' >$corpus/FuzzMultipart/form
 printf '0{"prompt": "a (fox:1.2)", "n": 2, "size": "64x64", "seed": 7, "blend": [{"prompt": "b", "weight": 0.5}]}' >$corpus/FuzzRequest/order
 printf '1{"prompts": ["a", "b"], "n": 3, "model": "m", "steps": 4, "background": "opaque"}' >$corpus/FuzzRequest/job

@@ -1,5 +1,5 @@
 // Generates an image with the embedded starter model, then three more that share a batch.
-import FlowMedia
+import FlowImage
 import Foundation
 import StreamFlow
 

@@ -1,6 +1,6 @@
 // Transforms a sequence of images, and changes the prompt halfway.
 import FlowCore
-import FlowMedia
+import FlowImage
 import Foundation
 import StreamFlow
 

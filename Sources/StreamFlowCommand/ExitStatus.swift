@@ -4,7 +4,7 @@ internal import FlowDigest
 internal import FlowEngine
 internal import FlowGraph
 internal import FlowHub
-internal import FlowMedia
+internal import FlowImage
 internal import FlowModels
 internal import FlowText
 internal import Foundation

@@ -1,7 +1,7 @@
 internal import ArgumentParser
 internal import FlowCore
 internal import FlowEngine
-internal import FlowMedia
+internal import FlowImage
 internal import Foundation
 internal import StreamFlow
 

@@ -2,7 +2,7 @@ internal import ArgumentParser
 internal import FlowCore
 internal import FlowEngine
 internal import FlowGraph
-internal import FlowMedia
+internal import FlowImage
 internal import FlowModels
 internal import Foundation
 internal import StreamFlow

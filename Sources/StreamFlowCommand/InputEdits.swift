@@ -1,6 +1,6 @@
 internal import ArgumentParser
 internal import FlowCore
-internal import FlowMedia
+internal import FlowImage
 internal import FlowModels
 internal import StreamFlow
 

@@ -1,5 +1,5 @@
 internal import FlowCore
-internal import FlowMedia
+internal import FlowImage
 internal import Synchronization
 
 /// The hashes of input images, read once for several images of one input.

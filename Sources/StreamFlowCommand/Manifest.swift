@@ -1,5 +1,5 @@
 internal import FlowDigest
-internal import FlowMedia
+internal import FlowImage
 internal import Foundation
 internal import StreamFlow
 

@@ -1,4 +1,4 @@
-internal import FlowMedia
+internal import FlowImage
 internal import Foundation
 
 /// The joined manifests of all processes of a run, in the order of the images.

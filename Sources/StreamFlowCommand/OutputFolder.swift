@@ -1,4 +1,4 @@
-internal import FlowMedia
+internal import FlowImage
 internal import Foundation
 
 /// The folder of a run's images, and the names of files in it.

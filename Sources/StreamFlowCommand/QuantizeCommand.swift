@@ -1,7 +1,7 @@
 public import ArgumentParser
 internal import FlowEngine
 public import FlowGraph
-internal import FlowMedia
+internal import FlowImage
 internal import FlowModels
 internal import Foundation
 internal import StreamFlow

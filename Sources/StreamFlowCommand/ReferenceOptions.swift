@@ -1,7 +1,7 @@
 internal import ArgumentParser
 internal import FlowCore
 internal import FlowGraph
-internal import FlowMedia
+internal import FlowImage
 internal import FlowModels
 internal import StreamFlow
 

@@ -1,4 +1,4 @@
-internal import FlowMedia
+internal import FlowImage
 internal import Foundation
 
 /// A file or folder that `streamflow edit` reads.

@@ -1,6 +1,7 @@
 public import ArgumentParser
 internal import FlowCore
-public import FlowMedia
+internal import FlowImage
+public import FlowVideo
 internal import Foundation
 public import StreamFlow
 

@@ -1,4 +1,5 @@
-internal import FlowMedia
+internal import FlowImage
+internal import FlowVideo
 internal import Foundation
 internal import StreamFlow
 internal import Synchronization

@@ -1,5 +1,6 @@
 internal import FlowCore
-internal import FlowMedia
+internal import FlowImage
+internal import FlowVideo
 internal import Foundation
 
 /// The output of `streamflow video` and its format.

@@ -1,5 +1,5 @@
 import FlowCore
-import FlowMedia
+import FlowImage
 import FlowNATS
 import FlowTestSupport
 import Foundation

@@ -1,5 +1,5 @@
 import FlowCore
-import FlowMedia
+import FlowImage
 import FlowTestSupport
 import Foundation
 import Testing

@@ -5,7 +5,7 @@ import Testing
 @testable import FlowCore
 @testable import FlowEngine
 @testable import FlowGraph
-@testable import FlowMedia
+@testable import FlowImage
 @testable import FlowModels
 @testable import FlowServer
 @testable import FlowText

@@ -1,4 +1,4 @@
-import FlowMedia
+import FlowImage
 import FlowCore
 import FlowTestSupport
 import Foundation

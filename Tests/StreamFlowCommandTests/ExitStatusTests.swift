@@ -7,7 +7,7 @@ import Testing
 @testable import FlowEngine
 @testable import FlowGraph
 @testable import FlowHub
-@testable import FlowMedia
+@testable import FlowImage
 @testable import FlowModels
 @testable import FlowText
 @testable import StreamFlow

@@ -1,6 +1,6 @@
 import FlowCore
 import FlowEngine
-import FlowMedia
+import FlowImage
 import FlowTestSupport
 import Foundation
 import Testing

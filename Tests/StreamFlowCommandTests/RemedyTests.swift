@@ -57,8 +57,8 @@ import Testing
     let sources = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
       .deletingLastPathComponent().appending(path: "Sources")
     let targets = [
-      "FlowCore", "FlowGraph", "FlowText", "FlowEngine", "FlowOpenVINO", "StreamFlow", "FlowMedia",
-      "FlowHub", "FlowServer",
+      "FlowCore", "FlowGraph", "FlowText", "FlowEngine", "FlowOpenVINO", "FlowModels",
+      "StreamFlow", "FlowImage", "FlowVideo", "FlowDigest", "FlowHub", "FlowServer",
     ]
     var count = 0
     for target in targets {

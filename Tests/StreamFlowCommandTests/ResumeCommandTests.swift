@@ -1,4 +1,4 @@
-import FlowMedia
+import FlowImage
 import FlowTestSupport
 import Foundation
 import Testing

@@ -1,5 +1,5 @@
 import FlowCore
-import FlowMedia
+import FlowImage
 
 /// Decodes any bytes as an image, whichever they begin as, with EXIF and texts.
 ///

@@ -1,4 +1,4 @@
-internal import FlowMedia
+internal import FlowImage
 internal import Foundation
 internal import HTTPTypes
 internal import Logging

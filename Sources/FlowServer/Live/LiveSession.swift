@@ -1,6 +1,6 @@
 internal import FlowCore
 internal import FlowEngine
-internal import FlowMedia
+internal import FlowImage
 internal import FlowModels
 internal import Foundation
 internal import HTTPTypes

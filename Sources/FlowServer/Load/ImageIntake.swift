@@ -1,6 +1,6 @@
 internal import Dispatch
 internal import FlowCore
-internal import FlowMedia
+internal import FlowImage
 internal import Foundation
 internal import StreamFlow
 

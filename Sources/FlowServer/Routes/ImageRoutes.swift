@@ -1,5 +1,5 @@
 internal import FlowCore
-internal import FlowMedia
+internal import FlowImage
 internal import Foundation
 internal import HTTPTypes
 internal import Hummingbird

@@ -1,5 +1,5 @@
 internal import FlowCore
-internal import FlowMedia
+internal import FlowImage
 
 /// The file format of images in responses.
 enum ImageEncoding: Hashable, Codable, Sendable {

@@ -1,7 +1,7 @@
 internal import FlowCore
 internal import FlowEngine
 internal import FlowGraph
-internal import FlowMedia
+internal import FlowImage
 internal import FlowModels
 internal import FlowText
 internal import Hummingbird

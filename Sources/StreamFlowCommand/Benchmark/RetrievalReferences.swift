@@ -1,6 +1,6 @@
 internal import ArgumentParser
 internal import FlowCore
-internal import FlowMedia
+internal import FlowImage
 internal import Foundation
 
 /// Reference subjects on backgrounds of one color, and the one that each prompt describes.

@@ -1,5 +1,6 @@
 internal import FlowDigest
-internal import FlowMedia
+internal import FlowImage
+internal import FlowVideo
 internal import Foundation
 
 /// The checks of libraries and programs beside the runtimes.
