@@ -3,7 +3,7 @@
     python Scripts/train/dataset.py RUN --vae VAE --count 32000
 
 RUN/scenes.pt holds, for each scene: what its caption says, its numbers z, the latent of its image, the latents of its
-plain arrangements (nothing moved or mirrored; upright and leaning), and which patch of which of them each position of
+plain arrangements (nothing moved; upright and leaning), and which patch of which of them each position of
 the image shows. Latents are folded: 2x2 of the autoencoder's in one.
 """
 
@@ -30,7 +30,6 @@ OPEN = (0.5, 0.45, 0.2)  # the colour of an open background in a plain arrangeme
 def plain_numbers(count, variant):
     """Nothing moved."""
     z = torch.zeros(count, scenes.K)
-    z[:, [scenes.MIRROR, scenes.MIRROR2]] = -3.0
     z[:, [scenes.LEAN, scenes.LEAN2]] = 3.0 if variant else -3.0
     return z
 

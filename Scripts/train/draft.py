@@ -28,6 +28,7 @@ import captions
 import dataset
 import glyphs as data
 import keys
+import look
 import parallel
 import scenes
 from model import PATCHES, VARIANTS, WIDTH, WORDS, Starter, exchange, export, patches, put
@@ -149,13 +150,10 @@ class Draft:
 
     @torch.no_grad()
     def show(self):
-        """Half of the values that each attention to the text reads are, to begin with, the sketch itself."""
+        """The values that the shown heads read are, to begin with, the sketch itself."""
         for name, parameter in self.starter.unet.named_parameters():
             if name.endswith("attn2.to_v.weight"):
-                count = len(self.head.weight)  # one head reads a patch, one its mirror image
-                parameter[:count].copy_(self.head.weight)
-                mirrored = self.head.weight.unflatten(0, (-1, 2, 2)).flip(2).flatten(0, 2)
-                parameter[count:2 * count].copy_(mirrored)
+                parameter[:look.HEADS * len(self.head.weight)].copy_(self.head.weight.repeat(look.HEADS, 1))
 
     def train(self):
         begun, budget = time.time(), self.options.minutes * 60

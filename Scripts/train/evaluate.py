@@ -34,10 +34,10 @@ def noise(starter, count, seed=0):
 def cut(images, place):
     """The parts of images (count, 3, side, side) where things are, turned back: (count, 3, SIDE, SIDE)."""
     c, s = torch.cos(place[:, 3]), torch.sin(place[:, 3])
-    size, mirror = place[:, 2], place[:, 4]
+    size = place[:, 2]
     matrix = torch.zeros(len(images), 2, 3)
-    matrix[:, 0, 0], matrix[:, 0, 1] = c * size * mirror, -s * size
-    matrix[:, 1, 0], matrix[:, 1, 1] = s * size * mirror, c * size
+    matrix[:, 0, 0], matrix[:, 0, 1] = c * size, -s * size
+    matrix[:, 1, 0], matrix[:, 1, 1] = s * size, c * size
     matrix[:, 0, 2], matrix[:, 1, 2] = 2 * place[:, 0] - 1, 2 * place[:, 1] - 1
     grid = functional.affine_grid(matrix, (len(images), 1, SIDE, SIDE), align_corners=False)
     return functional.grid_sample(images, grid, align_corners=False, padding_mode="border")

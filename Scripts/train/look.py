@@ -1,6 +1,6 @@
 """Shows the network where to look, for the first minutes.
 
-Two heads of each attention to the text learn which patch of the sketch the image shows at their position, and heads of
+One head of each attention to the text learns which patch of the sketch the image shows at their position, and heads of
 the self-attentions that come first learn to look at the corner, where the numbers are that the caption leaves open
 (scenes.py). Without it the network has to find both out from its velocity errors.
 """
@@ -9,7 +9,7 @@ import torch
 
 from model import WORDS
 
-HEADS = 2  # of each attention to the text: those whose values begin as the sketch
+HEADS = 1  # of each attention to the text: whose values begin as the sketch
 
 
 class Looking:

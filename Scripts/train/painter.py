@@ -34,10 +34,10 @@ class Painter:
         """Things drawn where their places say: (count, 4 or 1, side, side)."""
         count = len(index)
         c, s = torch.cos(place[:, 3]), torch.sin(place[:, 3])
-        size, mirror = place[:, 2], place[:, 4]
+        size = place[:, 2]
         dx, dy = 2 * (place[:, 0] + offset[0]) - 1, 2 * (place[:, 1] + offset[1]) - 1
         matrix = torch.zeros(count, 2, 3)
-        matrix[:, 0, 0], matrix[:, 0, 1] = c / size * mirror, s / size * mirror
+        matrix[:, 0, 0], matrix[:, 0, 1] = c / size, s / size
         matrix[:, 1, 0], matrix[:, 1, 1] = -s / size, c / size
         matrix[:, :, 2] = -(matrix[:, :, :2] @ torch.stack([dx, dy], 1)[:, :, None])[..., 0]
         grid = functional.affine_grid(matrix, (count, 1, SIDE, SIDE), align_corners=False)

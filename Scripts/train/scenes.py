@@ -1,7 +1,7 @@
 """The data: scenes of one to four glyphs on a background, their captions, and the noise that stands for what a caption leaves open.
 
 A scene is drawn from two sources: the caption's words, and K numbers z of the standard normal distribution, which give
-what the words leave open (position, upright or leaning, mirror image, hue, shade, gradient, an open background). The
+what the words leave open (position, upright or leaning, hue, shade, gradient, an open background). The
 same numbers are entries of the noise that the sample begins with (`couple`). So the noise stays standard normal, each
 image has noise of its own, and the flow between the two is nearly straight, as reflow (Liu et al., arXiv:2209.03003)
 would make it, without a model to make the pairs.
@@ -17,11 +17,10 @@ import glyphs as data
 
 SIDE = 128  # of an image, in pixels
 CELLS = 8  # a patch of 16 pixels: positions of things differ by whole patches, so that one is copied, not drawn anew
-K = 17  # numbers of a scene
-X, Y, MIRROR, LEAN, HUE, SHADE, GRADIENT_X, GRADIENT_Y = range(8)
-OPEN_A, OPEN_B, OPEN_C, X2, Y2, MIRROR2, LEAN2, SCENE_A, SCENE_B = range(8, 17)
+K = 13  # numbers of a scene
+X, Y, LEAN, LEAN2, HUE, SHADE, GRADIENT_X, GRADIENT_Y, OPEN_A, OPEN_B, OPEN_C, SCENE_A, SCENE_B = range(K)
 SLOTS = 4
-VARIANTS = 2  # of a thing: upright, leaning; each also as its mirror image
+VARIANTS = 2  # of a thing: upright, leaning
 LEANING = 0.22  # radians
 LEANING_SIZE = 0.84  # a leaning thing is smaller
 SHADOWS = (0.24, 0.1)  # of upright and leaning things
@@ -129,10 +128,6 @@ def spread(z, width):
     return (2 * normal_to_uniform(z) - 1) * width
 
 
-def is_mirrored(z, second=False):
-    return bool(z[MIRROR2 if second else MIRROR] >= 0)
-
-
 def leans(z, second=False):
     return bool(z[LEAN2 if second else LEAN] >= 0)
 
@@ -142,23 +137,13 @@ def steps(number, room):
     return min(2 * room, int(normal_to_uniform(number).item() * (2 * room + 1))) - room
 
 
-def room(size):
-    """By how many patches a thing may be moved from the middle."""
-    return max(0, int((0.5 - size / 2) * CELLS + 0.4))
-
-
-def moves(made, z):
-    """By how many patches the numbers move a scene's things: (dx, dy) for each."""
-    total = len(made.glyphs)
-    if total == 1:
-        free = room(BASE[1] + SIZES[made.size] * BASE[1])
+def move(made, z):
+    """By how many patches the numbers move a scene's things, all of them together: (dx, dy)."""
+    if len(made.glyphs) == 1:
         dx, dy = PLACES[made.place]
-        return [(0 if dx else steps(z[X], free), 0 if dy else steps(z[Y], free))]
-    if made.relation == "left":
-        return [(0, steps(z[Y], 1)), (0, steps(z[Y2], 1))]
-    if made.relation == "above":
-        return [(steps(z[X], 1), 0), (steps(z[X2], 1), 0)]
-    return [(0, 0)] * total
+        free = 0 if made.size in ("big", "huge") else 1
+        return 0 if dx else steps(z[X], free), 0 if dy else steps(z[Y], free)
+    return steps(z[X], int(made.relation == "above")), steps(z[Y], int(made.relation == "left"))
 
 
 def middles(made):
@@ -166,7 +151,7 @@ def middles(made):
     total = len(made.glyphs)
     if total == 1:
         size = BASE[1] + SIZES[made.size] * BASE[1]
-        reach = (2 if size >= 0.65 else 4 if size < 0.5 else 3) / (2 * CELLS)  # so that patches are mirrored onto patches
+        reach = (2 if size >= 0.65 else 4 if size < 0.5 else 3) / (2 * CELLS)
         dx, dy = PLACES[made.place]
         return [(0.5 + dx * reach, 0.5 + dy * reach)]
     if made.relation == "left":
@@ -179,27 +164,26 @@ def middles(made):
 
 
 def turns(made, z):
-    """Whether each of a scene's things leans, and whether it is a mirror image."""
+    """Whether each of a scene's things leans."""
     two = made.relation in ("left", "above")
-    return [(leans(z, two and slot == 1), is_mirrored(z, two and slot == 1)) for slot in range(len(made.glyphs))]
+    return [leans(z, two and slot == 1) for slot in range(len(made.glyphs))]
 
 
 def layout(scenes, z):
-    """Of each scene's up to four things: glyph (-1: none), x, y, size in sides of the image, tilt in radians, mirror image (1, -1)."""
+    """Of each scene's up to four things: glyph (-1: none), x, y, size in sides of the image, tilt in radians."""
     count = len(scenes)
     index = torch.full((count, SLOTS), -1, dtype=torch.long)
-    place = torch.zeros(count, SLOTS, 5)
+    place = torch.zeros(count, SLOTS, 4)
     for row, made in enumerate(scenes):
         total = len(made.glyphs)
         if not total:
             continue
         index[row, :total] = torch.tensor(made.glyphs)
         size = BASE[total] + (SIZES[made.size] * BASE[1] if total == 1 else 0)
-        values = []
-        for (x, y), (dx, dy), (lean, mirrored) in zip(middles(made), moves(made, z[row]), turns(made, z[row])):
-            mirror = -1.0 if mirrored else 1.0
+        values, (dx, dy) = [], move(made, z[row])
+        for (x, y), lean in zip(middles(made), turns(made, z[row])):
             values.append((x + dx / CELLS, y + dy / CELLS, size * (LEANING_SIZE if lean else 1),
-                           (LEANING * mirror if lean else 0.0) + (math.pi if made.upside_down else 0.0), mirror))
+                           LEANING * lean + (math.pi if made.upside_down else 0.0)))
         place[row, :total] = torch.tensor(values)
     return index, place
 
@@ -222,14 +206,10 @@ def patches_seen(scenes, z):
     row_of, column_of = torch.meshgrid(line, line, indexing="ij")
     seen = torch.zeros(len(scenes), CELLS * CELLS, dtype=torch.long)
     for index, made in enumerate(scenes):
-        whose = owner(made)
-        y, x, kind = row_of.clone(), column_of.clone(), torch.zeros_like(row_of)
-        things = zip(middles(made), moves(made, z[index]), turns(made, z[index])) if made.glyphs else []
-        for slot, ((middle, _), (dx, dy), (lean, mirrored)) in enumerate(things):
-            own = whose == slot
-            from_x = x[own] - dx
-            x[own] = round(2 * CELLS * middle) - 1 - from_x if mirrored else from_x
-            y[own], kind[own] = y[own] - dy, int(lean)
+        (dx, dy), whose, kind = move(made, z[index]), owner(made), torch.zeros_like(row_of)
+        for slot, lean in enumerate(turns(made, z[index])):
+            kind[whose == slot] = int(lean)
+        y, x = row_of - dy, column_of - dx
         seen[index] = (kind * CELLS * CELLS + y.clamp(0, CELLS - 1) * CELLS + x.clamp(0, CELLS - 1)).flatten()
     return seen
 
