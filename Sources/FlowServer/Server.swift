@@ -136,7 +136,7 @@ public struct Server: Sendable {
     let (service, jobs) = (service, jobs)
     let reading = Task {
       try await service.start()
-      // Before the port is opened, so that whoever asks finds them in progress.
+      // Before the port is opened, so that the first client finds them in progress.
       await jobs.resume()
     }
     var group = ServiceGroupConfiguration(

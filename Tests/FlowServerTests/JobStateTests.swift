@@ -38,7 +38,7 @@ import Testing
       })
     await server.stop()
 
-    // Whoever asks as soon as the port is open finds the job in progress.
+    // A client that asks as soon as the port is open finds the job in progress.
     server = try await RunningServer { $0.stateFolder = "\(folder.path)/state" }
     let events = try LoopbackClient.ask(server.port, "GET", "/v1/jobs/\(id)/events").text
     #expect(events.contains("event: done\n"))
