@@ -99,6 +99,7 @@ struct GenerateCommand: AsyncParsableCommand {
       var sample = sampling.request(texts[0], of: checkpoint, spacing: nil)
       try references.apply(to: &sample)
       sample.controls = try adapterOptions.inputs(of: checkpoint, hasInput: false)
+      sample.recordInputHashes()
       var work = PromptList(prompts: texts, count: count, sample: sample)
       let share = try distribution.share(of: work.imageCount, hasRandomSeed: sampling.hasRandomSeed)
       var outputOptions = outputOptions

@@ -18,7 +18,7 @@ struct ImageImport {
     "hashes", "user", "precision", "vae", "lora", "delta weights", "denoising strength", "fit",
     "hires upscale", "hires steps", "hires upscaler", "postprocess upscale by",
     "postprocess upscaler", "eta noise seed delta", "ensd", "batch size", "batch pos",
-    "created date", "references", "reference area", "reference hashes",
+    "created date", "references", "reference area", "reference hashes", "input hash", "mask hash",
     "skip layers", "transformer", "text encoder",
   ]
 

@@ -45,13 +45,6 @@ struct InputEdits: Sendable {
     request.source = source
   }
 
-  /// Gives a request without pixels the settings of its mask, which its image's metadata names.
-  func describe(_ request: inout GenerationRequest) {
-    guard mask.mask != nil || region.extend != nil else { return }
-    request.source?.mask = ImageMask(width: 1, height: 1, coverage: [255])
-    request.source?.maskBlur = mask.maskBlur
-  }
-
   /// The final image: pasted into its input, if only a part was generated.
   func finished(
     _ image: GeneratedImage, file: String, options: SourceOptions

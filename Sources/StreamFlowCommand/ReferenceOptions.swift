@@ -1,6 +1,5 @@
 internal import ArgumentParser
 internal import FlowCore
-internal import FlowGraph
 internal import FlowImage
 internal import FlowModels
 internal import StreamFlow
@@ -36,13 +35,7 @@ struct ReferenceOptions: ParsableArguments {
       try PixelImage(imageAt: path)
     }
     request.referenceArea = referenceArea
-    request.referenceHashes = request.references.map(Self.hash)
-  }
-
-  /// The size of a reference and the hash of its pixels, which identify it in the settings of images
-  /// whatever its file's format.
-  static func hash(of image: PixelImage) -> String {
-    "\(image.width)x\(image.height):\(ContentHash.of(image.pixels))"
+    request.referenceHashes = request.references.map(\.settingsHash)
   }
 
   /// Takes the settings of an image for options that the user left out.
@@ -62,7 +55,7 @@ struct ReferenceOptions: ParsableArguments {
   /// A message if the references are not those of an image, in their order.
   private func changes(from settings: GenerationSettings) -> [String] {
     // A file that cannot be read is an error later.
-    let hashes = references.map { path in (try? PixelImage(imageAt: path)).map(Self.hash) ?? "" }
+    let hashes = references.map { path in (try? PixelImage(imageAt: path))?.settingsHash ?? "" }
     guard !settings.referenceHashes.isEmpty, !hashes.contains(""),
       hashes != settings.referenceHashes
     else { return [] }

@@ -78,7 +78,9 @@ import Testing
       try Self.form(server.port, [files[0]], [("strength", "0.5")]))
     #expect(
       try #require(try ImageMetadata(of: transformed).parameters)
-        .contains("Denoising strength: 0.5"))
+        .contains("Denoising strength: 0.5, Fit: cover, Input hash: 64x64:"))
+    let hashes = try files.map { try PixelImage(picture: $0).settingsHash }
+    #expect(text.contains("Reference hashes: \(hashes[0]) \(hashes[1])"), "\(text)")
     let models = try LoopbackClient.ask(server.port, "GET", "/v1/models")
     #expect(models["data", "0", "streamflow", "max_references"] as? Int == 10, "\(models.text)")
     await server.stop()

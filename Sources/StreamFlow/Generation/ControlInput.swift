@@ -27,6 +27,9 @@ public struct ControlInput: Hashable, Sendable {
   public var range: ClosedRange<Double>
   /// How the image is fitted to the adapter's size.
   public var fit: ImageFit
+  /// A hash that identifies the image in the settings of the generated image, without spaces; nil
+  /// records none (`GenerationRequest.recordInputHashes`).
+  public var hash: String?
 
   /// Creates an adapter's input.
   public init(

@@ -120,6 +120,12 @@ extension GenerationSettings {
   /// The denoising strength, if the image was made from another.
   public var strength: Double? { self["Denoising strength"].flatMap { Double($0) } }
 
+  /// The hash of the image that it was made from, if the text names it.
+  public var inputHash: String? { self["Input hash"] }
+
+  /// The hash of the mask, if the text names it.
+  public var maskHash: String? { self["Mask hash"] }
+
   /// The skip-layer guidance, if there was any.
   public var skipLayerGuidance: SkipLayerGuidance? {
     self["Skip layers"].flatMap { SkipLayerGuidance(rawValue: $0) }

@@ -78,7 +78,11 @@ extension Checkpoint {
     if let source = request.source {
       settings.append("Denoising strength: \(source.strength)")
       settings.append("Fit: \(source.fit.kind.rawValue)")
-      if source.mask != nil { settings.append("Mask blur: \(source.maskBlur)") }
+      if let hash = source.hash { settings.append("Input hash: \(quoted(hash))") }
+      if source.mask != nil {
+        settings.append("Mask blur: \(source.maskBlur)")
+        if let hash = source.maskHash { settings.append("Mask hash: \(quoted(hash))") }
+      }
     }
     if let skipping = request.skipLayerGuidance {
       settings.append("Skip layers: \(quoted(skipping.rawValue))")
@@ -103,7 +107,9 @@ extension Checkpoint {
       if control.range != 0...1 {
         text += " \(control.range.lowerBound)-\(control.range.upperBound)"
       }
-      settings.append("Adapter\(index == 0 ? "" : " \(index + 1)"): \(quoted(text))")
+      let number = index == 0 ? "" : " \(index + 1)"
+      settings.append("Adapter\(number): \(quoted(text))")
+      if let hash = control.hash { settings.append("Control hash\(number): \(quoted(hash))") }
     }
     if let blend = request.blend {
       let parts = blend.parts.map { "\($0.prompt):\($0.weight)" }.joined(separator: " | ")

@@ -22,6 +22,11 @@ public struct InputImage: Equatable, Sendable {
   ///
   /// The transition lies inside the mask.
   public var maskBlur: Double
+  /// A hash that identifies the image in the settings of images made from it, without spaces; nil
+  /// records none (`GenerationRequest.recordInputHashes`).
+  public var hash: String?
+  /// The same for the mask.
+  public var maskHash: String?
 
   /// Creates an input.
   public init(

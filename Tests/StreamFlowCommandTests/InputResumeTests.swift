@@ -6,8 +6,9 @@ import Testing
 
 @testable import StreamFlowCommand
 
-/// Interrupted runs with reference images: an image belongs to the run if its references do.
-@Suite(.tags(.process)) struct ReferenceResumeTests {
+/// Interrupted runs with input images: an image belongs to the run if its source, mask, references
+/// and control images do.
+@Suite(.tags(.process)) struct InputResumeTests {
   private let runner: CommandRunner
   private var folder: TemporaryFolder { runner.folder }
   private let short = [
@@ -86,6 +87,50 @@ import Testing
     #expect(try run(command + ["--resume"]).skipped == 2)
   }
 
+  @Test("An image of another source or mask than the run's is not the run's")
+  func transformed() throws {
+    let starter = ["edit", "a.png", "sushi", "--steps", "1", "--seed", "3", "--strength", "0.9"]
+    #expect(try run(starter).made == ["out/0001-a.png"])
+    #expect(try run(starter + ["--resume"]).skipped == 1)
+    // The same pixels in another file of this name are the same input.
+    try write(0, as: "a.png", text: "copied")
+    #expect(try run(starter + ["--resume"]).skipped == 1)
+    try write(50, as: "a.png")
+    #expect(try run(starter + ["--resume"]).made == ["out/0002-a.png"])
+
+    func mask(_ edge: Int) throws {
+      let image = PixelImage(
+        width: 64, height: 64, pixels: (0..<64 * 64 * 3).map { $0 / 3 % 64 < edge ? 255 : 0 })
+      _ = try folder.write(try image.png(), as: "mask.png")
+    }
+    try mask(32)
+    let masked = starter + ["--mask", "mask.png", "--output", "masked", "--resume"]
+    #expect(try run(masked).made == ["masked/0001-a.png"])
+    #expect(try run(masked).skipped == 1)
+    #expect(try run(masked + ["--invert-mask"]).made == ["masked/0002-a.png"])
+    #expect(try run(masked + ["--mask-padding", "4"]).made == ["masked/0003-a.png"])
+    try mask(40)
+    #expect(try run(masked).made == ["masked/0004-a.png"])
+    #expect(try run(masked).skipped == 1)
+    // An input that cannot be read belongs to no image.
+    _ = try folder.write(Array("not an image".utf8), as: "a.png")
+    let outcome = try runner.run(masked)
+    #expect(outcome.status == 65, "\(outcome.error)")
+  }
+
+  @Test("An image of another control image than the run's is not the run's")
+  func controlled() throws {
+    let models = URL(filePath: #filePath).deletingLastPathComponent()
+      .appending(path: "../StreamFlowTests/Fixtures/models").standardizedFileURL.path
+    let command = [
+      "generate", "a fox", "--model", "\(models)/sd", "--adapter", "\(models)/controlnet",
+      "--steps", "1", "--seed", "3", "--size", "32x32", "--resume", "--control",
+    ]
+    #expect(try run(command + ["a.png"]).made == ["out/0001-a-fox.png"])
+    #expect(try run(command + ["a.png"]).skipped == 1)
+    #expect(try run(command + ["b.png"]).made == ["out/0002-a-fox.png"])
+  }
+
   @Test("Settings of an image tell other references from its own")
   func imported() throws {
     let options = ["--model", TinyPipeline.model("flux2"), "--output"]
@@ -113,7 +158,7 @@ import Testing
       try JSONDecoder().decode(Manifest.Line.self, from: Data($0))
     }
     let hashes = try ["a.png", "b.png"].map {
-      ReferenceOptions.hash(of: try PixelImage(imageAt: "\(folder.path)/\($0)"))
+      try PixelImage(imageAt: "\(folder.path)/\($0)").settingsHash
     }
     #expect(lines.map(\.references) == [hashes, hashes] && hashes[0] != hashes[1])
     #expect(hashes.allSatisfy { $0.hasPrefix("64x64:") })
