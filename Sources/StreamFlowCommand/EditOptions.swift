@@ -88,19 +88,6 @@ struct MethodOptions: ParsableArguments {
   }
 }
 
-extension SamplingOptions {
-  /// Sets a request's edit, with the method's defaults for what the user left out.
-  func take(
-    _ defaults: EditingDefaults, _ options: MethodOptions, into request: inout GenerationRequest
-  ) {
-    request.editing = Editing(defaults.method, sourcePrompt: options.sourcePrompt ?? "")
-    if steps == nil { request.stepCount = defaults.stepCount ?? request.stepCount }
-    if !defaults.method.takesGuidance, guidanceScale == nil, guidance == nil {
-      request.guidance = .none
-    }
-  }
-}
-
 /// An editing method as an option.
 enum EditMethodArgument: ExpressibleByArgument, Equatable {
   case imageToImage

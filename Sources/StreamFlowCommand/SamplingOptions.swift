@@ -171,25 +171,25 @@ struct SamplingOptions: ParsableArguments {
   func request(
     _ prompt: String, of checkpoint: Checkpoint, spacing: FlowMatchingSchedule.Spacing?
   ) -> GenerationRequest {
-    let schedule = schedule ?? .automatic
-    var request = checkpoint.request(prompt, schedule: schedule, guidanceScale: guidanceScale)
-    request.negativePrompt = negativePrompt ?? ""
-    request.promptSyntax = promptSyntax ?? .weighted
-    if case .number(let seed) = seed { request.seed = seed }
-    if let steps { request.stepCount = steps }
-    if let guidance {
-      let scale = guidanceScale ?? checkpoint.defaults(for: schedule).guidanceScale
-      request.guidance = guidance.guidance(scale: scale, delta: delta ?? 1)
-    }
-    request.skipLayerGuidance = skipLayers
-    request.spacing = self.spacing ?? spacing
-    request.solver = solver ?? .euler
-    request.noiseSource = noise ?? .cpu
+    fields.request(prompt, of: checkpoint, spacing: spacing)
+  }
+
+  /// The options as fields; those that were left out are nil.
+  var fields: SamplingFields {
+    var fields = SamplingFields()
+    fields.negativePrompt = negativePrompt
+    fields.promptSyntax = promptSyntax
+    if case .number(let number) = seed { fields.seed = number }
+    fields.stepCount = steps
+    (fields.guidance, fields.guidanceScale, fields.delta) = (guidance, guidanceScale, delta)
+    fields.skipLayers = skipLayers
+    (fields.schedule, fields.spacing, fields.solver) = (schedule, spacing, solver)
+    fields.noiseSource = noise
     if !blends.isEmpty {
-      request.blend = PromptBlend(blends.map(\.part), kind: blendKind ?? .spherical)
+      fields.blend = PromptBlend(blends.map(\.part), kind: blendKind ?? .spherical)
     }
-    request.seedBlend = seedBlend?.blend ?? variation
-    return request
+    fields.seedBlend = seedBlend?.blend ?? variation
+    return fields
   }
 }
 

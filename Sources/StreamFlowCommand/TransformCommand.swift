@@ -108,7 +108,10 @@ struct TransformCommand: AsyncParsableCommand {
         words[words.count - 1], of: checkpoint, spacing: isInstruction ? nil : .uniform)
       try referenceOptions.apply(to: &request)
       let defaults = methodOptions.defaults(of: checkpoint)
-      if let defaults { sampling.take(defaults, methodOptions, into: &request) }
+      if let defaults {
+        request.takeEditing(
+          defaults, sourcePrompt: methodOptions.sourcePrompt ?? "", besides: sampling.fields)
+      }
       request.controls = try adapterOptions.inputs(of: checkpoint, hasInput: true)
       var sampling = sampling
       if isInstruction { sampling.takeShape(of: files, for: checkpoint) }
@@ -142,81 +145,5 @@ struct TransformCommand: AsyncParsableCommand {
       defer { if !reportOptions.quiet { for input in inputs { input.noteSkipped() } } }
       try await Interrupt.cancelling { try await run() }
     }
-  }
-}
-
-/// Input files, read a few at a time.
-struct SourceList: ImageWork {
-  let files: [String]
-  /// The number of images of each file.
-  let count: Int
-  var sample: GenerationRequest
-  let options: SourceOptions
-  /// Whether inputs are references of the network.
-  let isInstruction: Bool
-  let edits: InputEdits
-  private let hashes = InputHashes()
-
-  var imageCount: Int { files.count * count }
-  var prompts: [String] { [sample.prompt] }
-  var strength: Double? { isInstruction ? nil : edits.strength }
-  /// The number of files that are read at a time: their pixels are held in memory.
-  var portion: Int { 32 }
-
-  func requests(_ indices: [Int]) -> [Result<GenerationRequest, any Error>] {
-    var read: (file: Int, image: Result<PixelImage, MediaError>)?
-    return indices.map { index in
-      let file = index / count
-      let image: Result<PixelImage, MediaError>
-      if let read, read.file == file {
-        image = read.image
-      } else {
-        image = Result { () throws(MediaError) in
-          try PixelImage(imageAt: files[file], background: options.background.color)
-        }
-        read = (file, image)
-      }
-      return image.mapError { $0 as any Error }.flatMap { image in
-        Result {
-          var request = request(of: index, from: image)
-          try edits.apply(to: &request, file: files[file])
-          return request
-        }
-      }
-    }
-  }
-
-  func description(of index: Int) -> GenerationRequest {
-    var request = request(of: index, from: PixelImage(width: 1, height: 1, pixels: [0, 0, 0]))
-    if isInstruction {
-      // The settings name the input, the first reference, by its hash.
-      request.referenceHashes[0] = hashes.hash(
-        of: files[index / count], background: options.background.color)
-    }
-    edits.describe(&request)
-    return request
-  }
-
-  private func request(of index: Int, from image: PixelImage) -> GenerationRequest {
-    var request = sample
-    request.seed &+= UInt64(index)
-    if isInstruction {
-      request.references.insert(image, at: 0)
-      request.referenceHashes.insert(ReferenceOptions.hash(of: image), at: 0)
-      return request
-    }
-    request.source = InputImage(
-      image: image, strength: edits.strength, fit: options.imageFit)
-    return request
-  }
-
-  func name(of index: Int) -> String {
-    URL(filePath: files[index / count]).deletingPathExtension().lastPathComponent
-  }
-
-  func source(of index: Int) -> String? { files[index / count] }
-
-  func finished(_ image: GeneratedImage, at index: Int) throws -> PixelImage {
-    try edits.finished(image, file: files[index / count], options: options)
   }
 }

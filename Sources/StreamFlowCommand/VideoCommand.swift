@@ -140,7 +140,10 @@ struct VideoCommand: AsyncParsableCommand {
       settings.request = sampling.request(
         words[words.count - 1], of: checkpoint, spacing: .uniform)
       let defaults = methodOptions.defaults(of: checkpoint)
-      if let defaults { sampling.take(defaults, methodOptions, into: &settings.request) }
+      if let defaults {
+        settings.request.takeEditing(
+          defaults, sourcePrompt: methodOptions.sourcePrompt ?? "", besides: sampling.fields)
+      }
       settings.request.controls = try adapterOptions.inputs(of: checkpoint, hasInput: true)
       settings.mask = try maskOptions.mask(of: nil)
       settings.maskBlur = maskOptions.maskBlur

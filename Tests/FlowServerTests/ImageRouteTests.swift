@@ -39,6 +39,40 @@ import Testing
       tolerance: 1)
   }
 
+  @Test("Prompt syntax and random generator are the library's, in jobs too")
+  func syntax() async throws {
+    let server = try await RunningServer.shared()
+    let body = #""prompt": "a (fox)", "seed": 7, "steps": 1, "guidance": "none""#
+    var request = GenerationRequest(prompt: "a (fox)")
+    (request.seed, request.stepCount) = (7, 1)
+    (request.promptSyntax, request.noiseSource) = (.plain, .cuda)
+    let generator = try Generator(checkpoint: .starter64(), engines: .ofTests)
+    var iterator = try await generator.images(for: [request]).makeAsyncIterator()
+    let expected = try #require(try await iterator.next()).image.pixels.map(Float.init)
+    let fields = #""prompt_syntax": "plain", "noise": "cuda""#
+    let answer = try LoopbackClient.ask(
+      server.port, "POST", Self.path, json: "{\(body), \(fields)}")
+    expectClose(try Self.image(answer).pixels.map(Float.init), expected, tolerance: 1)
+    let whole = try Self.image(
+      LoopbackClient.ask(server.port, "POST", Self.path, json: "{\(body)}"))
+    #expect(whole != (try Self.image(answer)))
+    // A job stores both.
+    let job = try LoopbackClient.ask(
+      server.port, "POST", "/v1/jobs", json: "{\(body), \(fields)}")
+    let id = try #require(job["id"] as? String)
+    #expect(
+      try await eventually {
+        try LoopbackClient.ask(server.port, "GET", "/v1/jobs/\(id)")["status"] as? String == "done"
+      })
+    let file = try LoopbackClient.ask(server.port, "GET", "/v1/jobs/\(id)/images/0").body
+    #expect(try PixelImage(picture: file) == Self.image(answer))
+    for wrong in [#""prompt_syntax": "html""#, #""noise": "gpu""#] {
+      let refused = try LoopbackClient.ask(
+        server.port, "POST", Self.path, json: "{\(body), \(wrong)}")
+      #expect(refused.status == 400 && refused.text.contains("must be one of"), "\(refused.text)")
+    }
+  }
+
   @Test("JPEG, and an address where the image is found")
   func addresses() async throws {
     let server = try await RunningServer.shared()

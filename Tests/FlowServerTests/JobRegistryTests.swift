@@ -295,6 +295,15 @@ import Testing
     #expect(written == text.replacing("\n", with: ""))
     #expect(request.seed == .max && request.hasInput)
     #expect(try JobRequest(json: written, version: 1).json() == written)
+    // Fields of later versions.
+    var later = order
+    (later.sampling.promptSyntax, later.sampling.noiseSource) = (.plain, .cuda)
+    later.sampling.skipLayers = SkipLayerGuidance(rawValue: "7,8,9")
+    let stored = try JobRequest(later, model: "sd15").json()
+    #expect(
+      stored.contains(#""noise":"cuda""#) && stored.contains(#""prompt_syntax":"plain""#)
+        && stored.contains(#""skip_layers":"7,8,9"#), "\(stored)")
+    #expect(try JobRequest(json: stored, version: JobRequest.version).json() == stored)
     #expect(throws: DecodingError.self) {
       try JobRequest(json: text, version: JobRequest.version + 1)
     }

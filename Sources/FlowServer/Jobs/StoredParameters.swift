@@ -6,6 +6,8 @@ internal import StreamFlow
 
 extension Guidance.Kind: Codable {}
 extension Solver: Codable {}
+extension GaussianNoise.Source: Codable {}
+extension PromptSyntax: Codable {}
 extension FlowMatchingSchedule.Spacing: Codable {}
 extension ImageFit.Kind: Codable {}
 

@@ -119,6 +119,7 @@ struct ImageOrder: Sendable {
       request.source = source
       (request.references, request.referenceArea) = (references, referenceArea)
       request.controls = controls?.map(\.input) ?? []
+      request.recordInputHashes()
       editing?.apply(to: &request, of: checkpoint, sampling: fields)
       if !requests.isEmpty, sampling.seed == nil { request.seed = requests[0].seed }
       for number in 0..<count {

@@ -57,12 +57,8 @@ struct OrderEditing: Codable, Sendable {
     to request: inout GenerationRequest, of checkpoint: Checkpoint, sampling: SamplingFields
   ) {
     let defaults = checkpoint.editingDefaults(method)
-    request.editing = Editing(defaults.method, sourcePrompt: sourcePrompt)
+    request.takeEditing(defaults, sourcePrompt: sourcePrompt, besides: sampling)
     if strength == nil { request.source?.strength = defaults.strength }
-    if sampling.stepCount == nil { request.stepCount = defaults.stepCount ?? request.stepCount }
-    if !method.takesGuidance, sampling.guidance == nil, sampling.guidanceScale == nil {
-      request.guidance = .none
-    }
   }
 }
 
