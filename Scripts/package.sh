@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.."
 
 output=$(realpath -m "${1:-.build/packages}")
 swift=${SWIFT:-swift}
-version=$(sed -n 's/^public let streamFlowVersion = "\(.*\)"/\1/p' Sources/StreamFlow/Generation/ImageParameters.swift)
+version=$(sed -n 's/^public let streamFlowVersion = "\(.*\)"/\1/p' Sources/StreamFlow/Requests/ImageParameters.swift)
 [ "$(uname -s)" = Linux ] || { echo "package: Linux only; on macOS use Packaging/homebrew" >&2; exit 1; }
 case "$(uname -m)" in
   x86_64) machine=x86_64 debian=amd64 ;;

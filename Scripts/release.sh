@@ -14,7 +14,7 @@ fail() {
 
 version=${1:-}
 [[ $version =~ ^[0-9]+\.[0-9]+\.[0-9]+$ ]] || fail "expected a version such as 0.2.0, got '$version'"
-source=Sources/StreamFlow/Generation/ImageParameters.swift
+source=Sources/StreamFlow/Requests/ImageParameters.swift
 old=$(sed -n 's/^public let streamFlowVersion = "\(.*\)"/\1/p' "$source")
 [ -n "$old" ] || fail "$source states no version"
 [ -z "$(git status --porcelain)" ] || fail "the checkout has changes; commit or stash them"

@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 command -v jq >/dev/null || { echo "sbom: needs jq" >&2; exit 1; }
-version=$(sed -n 's/^public let streamFlowVersion = "\(.*\)"/\1/p' Sources/StreamFlow/Generation/ImageParameters.swift)
+version=$(sed -n 's/^public let streamFlowVersion = "\(.*\)"/\1/p' Sources/StreamFlow/Requests/ImageParameters.swift)
 runtime=$(sed -n 's/^openvino==\([0-9.]*\).*/\1/p' Scripts/openvino.txt)
 created=$(date -u -d "@${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}" +%Y-%m-%dT%H:%M:%SZ)
 "${SWIFT:-swift}" package show-dependencies --format json 2>/dev/null |

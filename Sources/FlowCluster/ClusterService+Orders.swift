@@ -25,7 +25,7 @@ extension ClusterService {
       ClusterJob(
         order: id, index: index, jobClass: jobClass, model: model, client: work.client,
         submitted: submitted, deadline: work.deadline,
-        request: try portable.json(ofImage: index), requestVersion: PortableOrder.version,
+        request: try portable.json(ofImage: index), requestVersion: portable.version,
         input: portable.input == nil ? nil : ClusterNames.input(of: id))
     }
   }

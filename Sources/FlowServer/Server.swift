@@ -136,6 +136,7 @@ public struct Server: Sendable {
     let (service, jobs) = (service, jobs)
     let reading = Task {
       try await service.start()
+      try Task.checkCancellation()
       // Before the port is opened, so that the first client finds them in progress.
       await jobs.resume()
     }
@@ -247,7 +248,12 @@ public struct Server: Sendable {
         try await cancelWhenGracefulShutdown {
           try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask {
-              try await reading.value
+              try await withTaskCancellationHandler {
+                try await reading.value
+              } onCancel: {
+                // A server that stops continues no job.
+                reading.cancel()
+              }
               // Not awaited: a compilation cannot be interrupted, and must not delay a shutdown.
               Task { await server.service.warmUp() }
             }

@@ -88,9 +88,11 @@ struct GenerateCommand: AsyncParsableCommand {
       try imported?.complete(&models)
       imported?.complete(&engines)
       let checkpoint = try adapterOptions.applied(to: engines.applied(to: models.checkpoint()))
+      let controls = try adapterOptions.inputs(of: checkpoint, hasInput: false)
       if let imported {
         let problems =
-          imported.problems(modelOptions: models, upscaleOptions: upscaleOptions)
+          imported.problems(
+            modelOptions: models, upscaleOptions: upscaleOptions, controls: controls)
           + sampling.complete(from: imported.settings, for: checkpoint)
           + references.complete(from: imported.settings)
         if !reportOptions.quiet { for problem in problems { Terminal.warning(problem) } }
@@ -98,7 +100,7 @@ struct GenerateCommand: AsyncParsableCommand {
       let texts = try self.texts(imported: imported?.settings)
       var sample = sampling.request(texts[0], of: checkpoint, spacing: nil)
       try references.apply(to: &sample)
-      sample.controls = try adapterOptions.inputs(of: checkpoint, hasInput: false)
+      sample.controls = controls
       sample.recordInputHashes()
       var work = PromptList(prompts: texts, count: count, sample: sample)
       let share = try distribution.share(of: work.imageCount, hasRandomSeed: sampling.hasRandomSeed)

@@ -74,8 +74,18 @@ struct ImageImport {
   }
 
   /// What the options cannot honor, in words.
-  func problems(modelOptions: ModelOptions, upscaleOptions: UpscaleOptions) -> [String] {
+  ///
+  /// - Parameter controls: the inputs of the run's adapters.
+  func problems(
+    modelOptions: ModelOptions, upscaleOptions: UpscaleOptions, controls: [ControlInput]
+  ) -> [String] {
     var problems: [String] = []
+    let hashes = settings.fields.filter { $0.name.hasPrefix("Control hash") }.map(\.value)
+    let given = controls.compactMap { $0.image?.settingsHash }
+    if !hashes.isEmpty, !given.isEmpty, given != hashes {
+      problems.append(
+        "the image was made with other control images than those of --control, or in another order")
+    }
     if let upscaler = settings["Hires upscaler"], upscaler != "Lanczos",
       !Upscaler.isNameOfOwn(upscaler),
       !upscaleOptions.network.isChosen
@@ -112,7 +122,7 @@ struct ImageImport {
       problems.append("the VAE '\(vae)' is not applied; choose it with --vae")
     }
     let unknown = settings.fields.map(\.name).filter {
-      !Self.understood.contains($0.lowercased())
+      !Self.understood.contains($0.lowercased()) && !$0.hasPrefix("Control hash")
     }
     if !unknown.isEmpty {
       problems.append("not supported and ignored: \(unknown.joined(separator: ", "))")

@@ -37,13 +37,17 @@ struct ResumedRun {
       }
       return
     }
+    let entries = folder.entries().filter { $0.format == output.format }
+    let slugs = Set(entries.map(\.slug))
     var indices: [String: Int] = [:]
-    for index in (share ?? .whole).indices(below: work.imageCount) {
+    for index in (share ?? .whole).indices(below: work.imageCount)
+    where slugs.contains(OutputFolder.slug(work.name(of: index))) {
+      // May read an input file.
       indices[parameters(work.description(of: index))] = index
     }
     var bases: [Int: Int] = [:]
     var broken: [OutputFolder.Entry] = []
-    for entry in folder.entries() where entry.format == output.format {
+    for entry in entries {
       // Other processes check theirs.
       if let share, !share.contains(entry.number - 1) { continue }
       switch StoredImage(path: entry.path) {

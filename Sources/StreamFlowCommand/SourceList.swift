@@ -14,13 +14,16 @@ struct SourceList: ImageWork {
   /// Whether inputs are references of the network.
   let isInstruction: Bool
   let edits: InputEdits
-  /// The request of the file that was read last.
-  private let last = Last()
+  private let read = ReadFiles()
 
-  private final class Last: Sendable {
-    let request = Mutex<
+  /// What was read of the files.
+  private final class ReadFiles: Sendable {
+    /// The request of the file that was read last.
+    let last = Mutex<
       (file: Int, sample: GenerationRequest, made: Result<GenerationRequest, any Error>)?
     >(nil)
+    /// The requests without pixels.
+    let described = Mutex<[Int: GenerationRequest]>([:])
   }
 
   var imageCount: Int { files.count * count }
@@ -40,30 +43,43 @@ struct SourceList: ImageWork {
   }
 
   func description(of index: Int) -> GenerationRequest {
-    switch requests([index])[0] {
-    case .success(let request): return request
-    case .failure:
+    let file = index / count
+    let known = read.described.withLock { $0[file] }
+    var request = known ?? described(file)
+    if known == nil { read.described.withLock { $0[file] = request } }
+    request.seed = sample.seed &+ UInt64(index)
+    return request
+  }
+
+  /// The request of a file without pixels: its hashes name them.
+  private func described(_ file: Int) -> GenerationRequest {
+    let pixel = PixelImage(width: 1, height: 1, pixels: [0, 0, 0])
+    guard case .success(var request) = request(of: file) else {
       // No stored image has these settings.
       var request = sample
-      request.seed &+= UInt64(index)
-      let pixel = PixelImage(width: 1, height: 1, pixels: [0, 0, 0])
       request.source = InputImage(image: pixel, strength: edits.strength, fit: options.imageFit)
       request.source?.hash = "unreadable"
       return request
     }
+    if isInstruction { request.references[0] = pixel }
+    request.source?.image = pixel
+    if request.source?.mask != nil {
+      request.source?.mask = ImageMask(width: 1, height: 1, coverage: [255])
+    }
+    return request
   }
 
   /// The request of a file's first image; its images are asked for one after another.
   private func request(of file: Int) -> Result<GenerationRequest, any Error> {
-    if let last = last.request.withLock({ $0 }), last.file == file, last.sample == sample {
+    if let last = read.last.withLock({ $0 }), last.file == file, last.sample == sample {
       return last.made
     }
-    let made = Result { try read(files[file]) }
-    last.request.withLock { $0 = (file, sample, made) }
+    let made = Result { try request(reading: files[file]) }
+    read.last.withLock { $0 = (file, sample, made) }
     return made
   }
 
-  private func read(_ path: String) throws -> GenerationRequest {
+  private func request(reading path: String) throws -> GenerationRequest {
     var request = sample
     let image = try PixelImage(imageAt: path, background: options.background.color)
     if isInstruction {

@@ -145,6 +145,7 @@ struct VideoCommand: AsyncParsableCommand {
           defaults, sourcePrompt: methodOptions.sourcePrompt ?? "", besides: sampling.fields)
       }
       settings.request.controls = try adapterOptions.inputs(of: checkpoint, hasInput: true)
+      settings.request.recordInputHashes()
       settings.mask = try maskOptions.mask(of: nil)
       settings.maskBlur = maskOptions.maskBlur
       settings.strength =

@@ -172,7 +172,7 @@ import Testing
       let json = try portable.json(ofImage: 0)
       #expect(json.utf8.count < 1000, "\(json)")
       let read = try ServiceOrder(
-        json: json, version: PortableOrder.version, input: portable.input, client: "c", name: "r1")
+        json: json, version: portable.version, input: portable.input, client: "c", name: "r1")
       #expect(read.order.controls?.map(\.image) == [nil, control])
       #expect(read.order.source?.image == input?.image)
     }

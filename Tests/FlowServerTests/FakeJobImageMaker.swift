@@ -1,5 +1,6 @@
 import Foundation
 import HTTPTypes
+import StreamFlow
 import Synchronization
 
 @testable import FlowServer

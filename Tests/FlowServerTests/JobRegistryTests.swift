@@ -1,5 +1,6 @@
 import FlowCore
 import FlowImage
+import FlowModels
 import FlowTestSupport
 import Foundation
 import HTTPTypes

@@ -2,6 +2,7 @@ import FlowCore
 import FlowImage
 import FlowTestSupport
 import Foundation
+import StreamFlow
 import Testing
 
 @testable import StreamFlowCommand
@@ -98,9 +99,11 @@ import Testing
     try write(50, as: "a.png")
     #expect(try run(starter + ["--resume"]).made == ["out/0002-a.png"])
 
-    func mask(_ edge: Int) throws {
+    // White to the left of a column and above a row.
+    func mask(_ edge: Int, rows: Int = 64) throws {
       let image = PixelImage(
-        width: 64, height: 64, pixels: (0..<64 * 64 * 3).map { $0 / 3 % 64 < edge ? 255 : 0 })
+        width: 64, height: 64,
+        pixels: (0..<64 * 64 * 3).map { $0 / 3 % 64 < edge && $0 / 192 < rows ? 255 : 0 })
       _ = try folder.write(try image.png(), as: "mask.png")
     }
     try mask(32)
@@ -112,6 +115,16 @@ import Testing
     try mask(40)
     #expect(try run(masked).made == ["masked/0004-a.png"])
     #expect(try run(masked).skipped == 1)
+    // What lies outside the region that is repainted is part of the image, too.
+    try mask(16, rows: 16)
+    let padded = masked + ["--mask-padding", "2"]
+    #expect(try run(padded).made == ["masked/0005-a.png"])
+    var edge = try PixelImage(imageAt: "\(folder.path)/a.png").pixels
+    edge[63 * 3] &+= 9
+    _ = try folder.write(
+      try PixelImage(width: 64, height: 64, pixels: edge).png(), as: "a.png")
+    #expect(try run(padded).made == ["masked/0006-a.png"])
+    #expect(try run(padded).skipped == 1)
     // An input that cannot be read belongs to no image.
     _ = try folder.write(Array("not an image".utf8), as: "a.png")
     let outcome = try runner.run(masked)
@@ -129,6 +142,13 @@ import Testing
     #expect(try run(command + ["a.png"]).made == ["out/0001-a-fox.png"])
     #expect(try run(command + ["a.png"]).skipped == 1)
     #expect(try run(command + ["b.png"]).made == ["out/0002-a-fox.png"])
+    let again = [
+      "generate", "--from", "out/0001-a-fox.png", "--model", "\(models)/sd", "--adapter",
+      "\(models)/controlnet", "--output", "again.png", "--control",
+    ]
+    let other = try runner.run(again + ["b.png"])
+    #expect(
+      other.status == 0 && other.error.contains("made with other control images"), "\(other.error)")
   }
 
   @Test("Settings of an image tell other references from its own")

@@ -132,9 +132,16 @@ actor JobRegistry {
   func changes(_ id: String) async throws -> AsyncStream<JobChange> {
     if let job = active[id] { return await job.changes() }
     let record = try await record(id)
+    if record.outcome != nil { return JobWatchers.only(.over(await current(record))) }
+    // It was accepted meanwhile.
+    if let job = active[id] { return await job.changes() }
     // An unfinished job has not ended, even if this process could not continue it.
-    guard record.outcome != nil else { return JobWatchers.only(.interrupted(.stopping)) }
-    return JobWatchers.only(.over(await current(record)))
+    return JobWatchers.only(
+      .interrupted(
+        ServerError(
+          .serviceUnavailable, "job_not_continued",
+          "the server has not continued the job, and its log says why; ask again later",
+          retryAfter: 5)))
   }
 
   /// The file of a finished image, and its media type.

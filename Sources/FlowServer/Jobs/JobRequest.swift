@@ -9,8 +9,13 @@ internal import StreamFlow
 /// It is stored as JSON with the API's parameter names. The format is versioned: requests stored by
 /// an older server stay readable (``version``). An input image is stored in a separate file.
 struct JobRequest: Codable, Sendable {
-  /// The version of the format that is written.
-  static let version = 2
+  /// The latest version of the format.
+  static let version = 3
+
+  /// The version that is written: the first one whose servers make the same images of it.
+  var version: Int {
+    order.sampling.promptSyntax == nil && order.sampling.noiseSource == nil ? 2 : 3
+  }
 
   /// How the input image is used.
   private struct Source: Codable {
@@ -21,10 +26,14 @@ struct JobRequest: Codable, Sendable {
     /// A PNG file, white where the image is repainted.
     let mask: Data?
     let maskBlur: Double?
+    /// The hashes of image and mask as they were sent.
+    let hash: String?
+    let maskHash: String?
 
     enum CodingKeys: String, CodingKey {
-      case strength, fit, background, mask
+      case strength, fit, background, mask, hash
       case maskBlur = "mask_blur"
+      case maskHash = "mask_hash"
     }
   }
 
@@ -59,7 +68,8 @@ struct JobRequest: Codable, Sendable {
         strength: source.strength, fit: source.fit.kind,
         background: [color.red, color.green, color.blue],
         mask: try source.mask.map { Data(try $0.image.png()) },
-        maskBlur: source.mask.map { _ in source.maskBlur })
+        maskBlur: source.mask.map { _ in source.maskBlur }, hash: source.hash,
+        maskHash: source.maskHash)
     }
   }
 
@@ -106,11 +116,13 @@ struct JobRequest: Codable, Sendable {
         ? RGBColor(
           red: source.background[0], green: source.background[1], blue: source.background[2])
         : .black
-      order.source = InputImage(
+      var image = InputImage(
         image: input, strength: source.strength,
         fit: ImageFit(source.fit, background: color),
         mask: try source.mask.map { try ImageMask(drawn: Array($0)) },
         maskBlur: source.maskBlur ?? 2)
+      (image.hash, image.maskHash) = (source.hash, source.maskHash)
+      order.source = image
     }
     return order
   }

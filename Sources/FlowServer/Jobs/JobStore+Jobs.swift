@@ -36,7 +36,7 @@ extension JobStore {
               warnings, created, bytes) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             """,
           arguments: [
-            id, client, model, Int64(bitPattern: seed), total, json, JobRequest.version, file,
+            id, client, model, Int64(bitPattern: seed), total, json, request.version, file,
             warnings, now.timeIntervalSince1970, size,
           ])
       } catch {

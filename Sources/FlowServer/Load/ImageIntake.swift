@@ -3,6 +3,7 @@ internal import FlowCore
 internal import FlowImage
 internal import Foundation
 internal import StreamFlow
+internal import Synchronization
 
 /// An image in memory, charged to the budget while it has an owner.
 struct HeldImage: Sendable {
@@ -87,18 +88,24 @@ final class ImageIntake: Sendable {
       if upload.referenceArea != nil { throw ImageRoutes.areaWithoutReferences }
     }
     let size = try await desk.size(of: order)
+    // The settings name what the client sent, not its fitted form.
+    let hashes = Mutex<(image: String?, mask: String?)>((nil, nil))
     let source = try await decode(upload.files[0]) { image in
-      image.resampled(width: size.width, height: size.height, fit: upload.fit)
+      hashes.withLock { $0.image = image.settingsHash }
+      return image.resampled(width: size.width, height: size.height, fit: upload.fit)
     }
-    order.source = InputImage(
+    var input = InputImage(
       image: source.image, strength: upload.strength ?? (upload.mask == nil ? 0.6 : 0.75),
       fit: upload.fit)
     if let file = upload.mask {
-      order.source?.mask = try await mask(file) {
-        $0.fitted(width: size.width, height: size.height, fit: upload.fit)
+      input.mask = try await mask(file) { mask in
+        hashes.withLock { $0.mask = mask.settingsHash }
+        return mask.fitted(width: size.width, height: size.height, fit: upload.fit)
       }
-      order.source?.maskBlur = upload.maskBlur
+      input.maskBlur = upload.maskBlur
     }
+    (input.hash, input.maskHash) = hashes.withLock { ($0.image, $0.mask) }
+    order.source = input
     order.memory.reservations.append(source.memory)
     return order
   }

@@ -50,7 +50,7 @@ package struct PortableOrder: Sendable {
   package let input: [UInt8]?
 
   /// The version of what ``json(ofImage:)`` writes.
-  package static var version: Int { JobRequest.version }
+  package var version: Int { request.version }
 
   /// Fixes what an order leaves open.
   ///

@@ -111,15 +111,18 @@ struct ImageOrder: Sendable {
   /// The requests of its images; seeds count up for the images of each prompt.
   func requests(of checkpoint: Checkpoint) -> [GenerationRequest] {
     var requests: [GenerationRequest] = []
+    var inputs = GenerationRequest(prompt: "")
+    (inputs.source, inputs.references) = (source, references)
+    inputs.controls = controls?.map(\.input) ?? []
+    inputs.recordInputHashes()
     for prompt in prompts {
       var fields = sampling
       fields.prompt = prompt
       var request = fields.request(
         prompt, of: checkpoint, spacing: source == nil ? nil : .uniform)
-      request.source = source
-      (request.references, request.referenceArea) = (references, referenceArea)
-      request.controls = controls?.map(\.input) ?? []
-      request.recordInputHashes()
+      (request.source, request.controls) = (inputs.source, inputs.controls)
+      (request.references, request.referenceArea) = (inputs.references, referenceArea)
+      request.referenceHashes = inputs.referenceHashes
       editing?.apply(to: &request, of: checkpoint, sampling: fields)
       if !requests.isEmpty, sampling.seed == nil { request.seed = requests[0].seed }
       for number in 0..<count {

@@ -14,6 +14,9 @@ public struct MaskedRegion: Sendable {
   public let region: PixelRegion
   private let image: PixelImage
   private let mask: ImageMask
+  private let padding: Int
+  /// The hash of the mask as it was given.
+  private let maskHash: String
 
   /// Finds the rectangle: the mask's bounds with padding, widened to the aspect ratio of the size
   /// as far as the image extends.
@@ -27,6 +30,7 @@ public struct MaskedRegion: Sendable {
   public init(
     _ image: PixelImage, mask: ImageMask, padding: Int, size: PixelSize
   ) throws(ModelError) {
+    maskHash = mask.settingsHash
     let mask = mask.stretched(width: image.width, height: image.height)
     guard padding >= 0 else {
       throw ModelError(
@@ -36,8 +40,7 @@ public struct MaskedRegion: Sendable {
       throw ModelError(
         code: .requestInvalid, message: "the mask repaints nothing; white marks what is repainted")
     }
-    self.image = image
-    self.mask = mask
+    (self.image, self.mask, self.padding) = (image, mask, padding)
     let columns = Self.widened(bounds.x..<bounds.x + bounds.width, by: padding, to: image.width)
     let rows = Self.widened(bounds.y..<bounds.y + bounds.height, by: padding, to: image.height)
     let ratio = Double(size.width) / Double(size.height)
@@ -50,15 +53,18 @@ public struct MaskedRegion: Sendable {
     region = PixelRegion(x: x.lowerBound, y: y.lowerBound, width: x.count, height: y.count)
   }
 
-  /// The rectangle as the input of a request.
+  /// The rectangle as the input of a request; its hashes are those of the whole image and mask.
   ///
   /// - Parameters:
   ///   - strength: denoising strength, above 0 and at most 1.
   ///   - blur: the softness of the mask's edge in pixels.
   public func input(strength: Double, blur: Double = 2) -> InputImage {
-    InputImage(
+    var input = InputImage(
       image: image.cropped(to: region), strength: strength, fit: ImageFit(.stretch),
       mask: mask.cropped(to: region), maskBlur: blur)
+    (input.hash, input.maskHash) = (image.settingsHash, maskHash)
+    input.maskPadding = padding
+    return input
   }
 
   /// The whole image with a repainted rectangle in its place; pixels outside the mask are the image's

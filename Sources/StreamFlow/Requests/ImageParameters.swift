@@ -81,6 +81,7 @@ extension Checkpoint {
       if let hash = source.hash { settings.append("Input hash: \(quoted(hash))") }
       if source.mask != nil {
         settings.append("Mask blur: \(source.maskBlur)")
+        if let padding = source.maskPadding { settings.append("Mask padding: \(padding)") }
         if let hash = source.maskHash { settings.append("Mask hash: \(quoted(hash))") }
       }
     }

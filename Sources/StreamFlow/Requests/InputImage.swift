@@ -27,6 +27,9 @@ public struct InputImage: Equatable, Sendable {
   public var hash: String?
   /// The same for the mask.
   public var maskHash: String?
+  /// The padding of the region of a larger image that the image is (``MaskedRegion``), which the
+  /// settings record; nil for a whole image.
+  public var maskPadding: Int?
 
   /// Creates an input.
   public init(
