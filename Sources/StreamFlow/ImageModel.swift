@@ -92,7 +92,7 @@ public actor ImageModel {
   ///   - options: batch size of each device, decoding.
   ///   - devices: the engines of each device, at least one.
   ///   - placement: the parts of the model that have another device.
-  /// - Throws: a ``ModelError`` that says what is missing or not supported.
+  /// - Throws: a `ModelError` that says what is missing or not supported.
   public static func load(
     _ name: String = "starter", autoencoder: AutoencoderChoice = .automatic,
     options: GeneratorOptions = GeneratorOptions(), devices: [EngineStore],
