@@ -91,7 +91,7 @@ instructions: setup
 	$$($(SWIFT) build --package-path Benchmarks -c release --show-bin-path)/InstructionCounts \
 	  Benchmarks/instructions.json
 
-check: lint test test-browser
+check: lint test test-browser docs
 
 clean:
 	rm -rf .build .build-* Fuzz/.build Benchmarks/.build out

@@ -166,6 +166,23 @@ def a_result_is_upscaled(page, server):
     assert near < 4, f"the mean difference is {near}"
 
 
+def an_order_is_upscaled(page, server):
+    page.open()
+    page.set("#n", 2)
+    page.set("#upscale", 2)
+    page.type("tomato on a yellow background")
+    page.press(Keys.ENTER)
+    page.wait_for_pictures(2)
+    side = page.run("return document.querySelector('.cell img').naturalWidth")
+    page.click(".cell")
+    assert "upscaled 2 times" in page.text("#viewer-facts")
+    assert page.find("#viewer-download").get_attribute("download").endswith("-2x.png")
+    page.click("#viewer-close")
+    page.set("#upscale", "")
+    page.wait("the small images",
+              "return document.querySelector('.cell img')?.naturalWidth * 2 === arguments[0]", side)
+
+
 def variations_are_near_their_image(page, server):
     page.open()
     page.set("#n", 1)
@@ -265,6 +282,6 @@ def masks_and_variations_fit_a_phone(page, server):
 TESTS = [
     a_mask_is_painted_erased_inverted_and_undone, what_the_mask_does_not_cover_is_kept,
     an_edit_is_compared_with_its_input, an_edit_method_reads_a_source_prompt, a_result_is_upscaled,
-    variations_are_near_their_image, alternatives_in_a_prompt_make_a_grid,
+    an_order_is_upscaled, variations_are_near_their_image, alternatives_in_a_prompt_make_a_grid,
     an_image_is_dropped_or_pasted_anywhere, masks_and_variations_fit_a_phone,
 ]

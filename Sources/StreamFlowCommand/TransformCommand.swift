@@ -100,6 +100,9 @@ struct TransformCommand: AsyncParsableCommand {
       let checkpoint = try adapterOptions.applied(
         to: engineOptions.applied(to: modelOptions.checkpoint()))
       let isInstruction = followsInstruction(checkpoint)
+      if isInstruction {
+        try checkpoint.checkReferenceCount(referenceOptions.references.count + 1)
+      }
       if !isInstruction, referenceOptions.references.isEmpty, referenceOptions.referenceArea != nil
       {
         throw ValidationError("--reference-area needs --reference, or --method instruct")

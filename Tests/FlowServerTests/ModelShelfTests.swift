@@ -1,5 +1,6 @@
 import FlowModels
 import FlowTestSupport
+import Foundation
 import Logging
 import StreamFlow
 import Testing
@@ -35,6 +36,16 @@ import Testing
     #expect(try make("second") == 200)
     #expect(try states() == ["unloaded", "ready", "ready"])
     await server.stop()
+  }
+
+  @Test("A model with an upscaler of its own offers its factor")
+  func upscaler() throws {
+    let folder = try TemporaryFolder()
+    let model = "\(folder.path)/own"
+    try FileManager.default.copyItem(atPath: Starter64.folder, toPath: model)
+    #expect(ServiceModel.Details(try Checkpoint(folder: model)).upscale == nil)
+    _ = try folder.write(Array("not read yet".utf8), as: "own/streamflow-upscaler.safetensors")
+    #expect(ServiceModel.Details(try Checkpoint(folder: model)).upscale == 4)
   }
 
   @Test("A model that cannot be read is reported, and the others continue")

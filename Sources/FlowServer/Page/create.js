@@ -65,6 +65,7 @@ function suit() {
   for (const [name, value] of [["steps", chosen.steps], ["guidance_scale", chosen.guidance_scale]]) {
     if (value !== undefined && !changed.has(name)) field(name).value = value;
   }
+  if (!changed.has("upscale")) field("upscale").value = chosen.upscale ?? "";
   field("n").max = chosen.max_n ?? 16;
   field("steps").max = chosen.max_steps ?? 100;
   offerSizes(chosen);
@@ -103,7 +104,7 @@ function settings() {
     prompt: prompt.value.trim(), n: Number(field("n").value), size: size(),
     steps: Number(field("steps").value), guidance_scale: Number(field("guidance_scale").value),
     seed: seedOf(field("seed")), model: field("model").value, guidance: field("guidance").value,
-    schedule: field("schedule").value, solver: field("solver").value,
+    schedule: field("schedule").value, solver: field("solver").value, upscale: Number(field("upscale").value),
     negative_prompt: field("negative_prompt").value.trim(), hasInput: inputFile() !== null,
     hasControls: controls.values.length > 0, ...inputFile() ? edit() : {}, ...seedBlend(),
   };

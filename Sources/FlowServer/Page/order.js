@@ -5,7 +5,7 @@ import { columnsOf } from "./matrix.js";
 import { nameOf } from "./viewer.js";
 import { zip } from "./zip.js";
 
-const optional = ["model", "guidance", "schedule", "solver", "negative_prompt", "seed_blend", "method", "source_prompt"];
+const optional = ["model", "guidance", "schedule", "solver", "negative_prompt", "seed_blend", "method", "source_prompt", "upscale"];
 
 /**
  * The arguments of `send` for an order: JSON, or a form if there is an input image.

@@ -26,7 +26,7 @@ function release() {
 }
 
 function show() {
-  const { file, seed, prompt, facts, aspect, source, upscale } = current();
+  const { file, seed, prompt, facts, aspect, source } = current();
   const count = shown.pictures.length;
   release();
   const address = (blob) => {
@@ -39,7 +39,7 @@ function show() {
   byId("viewer").style.setProperty("--aspect", aspect);
   byId("viewer-prompt").textContent = prompt;
   const places = [count > 1 ? `${shown.index + 1} of ${count}` : "", `seed ${seed}`, facts];
-  if (upscale) places.push(`upscaled ${upscale} times`);
+  if (factorOf(current())) places.push(`upscaled ${factorOf(current())} times`);
   byId("viewer-facts").textContent = places.filter(Boolean).join(" · ");
   const link = byId("viewer-download");
   link.href = image.src;
@@ -72,8 +72,13 @@ function split() {
 // MARK: - Actions
 
 /** The file name of an image. */
-export const nameOf = ({ file, seed, prompt, upscale }) =>
-  `${fileName(prompt)}-${seed}${upscale ? `-${upscale}x` : ""}.${file.type === "image/jpeg" ? "jpg" : "png"}`;
+export const nameOf = ({ file, seed, prompt, ...picture }) => {
+  const factor = factorOf(picture);
+  return `${fileName(prompt)}-${seed}${factor ? `-${factor}x` : ""}.${file.type === "image/jpeg" ? "jpg" : "png"}`;
+};
+
+// How many times an image was enlarged: in the viewer, or by its order; 0 for not at all.
+const factorOf = ({ upscale, source }) => upscale ?? source?.settings.upscale ?? 0;
 
 // The actual size of the image, and its display scale.
 function showSize() {

@@ -116,6 +116,8 @@ struct StatusRoutes: Sendable {
         /// The most images that an edit reads as references.
         let maxReferences: Int?
         let adapters: [ServiceModel.Adapter]?
+        /// The upscaling that suits its images.
+        let upscale: Int?
         let maxN: Int
         let maxSteps: Int
         let maxSide: Int
@@ -161,7 +163,7 @@ struct StatusRoutes: Sendable {
         height: details?.height, sizeMultiple: details?.sizeMultiple, steps: details?.steps,
         guidance: details?.guidance, guidanceScale: details?.guidanceScale,
         canEdit: details?.canEdit, maxReferences: details?.references, adapters: details?.adapters,
-        maxN: options.limits.imageCount,
+        upscale: details?.upscale, maxN: options.limits.imageCount,
         maxSteps: options.limits.stepCount, maxSide: options.limits.side))
   }
 

@@ -165,7 +165,7 @@ extension ServiceModel.Details {
       references: checkpoint.hasEncoder ? checkpoint.referenceLimit : 0,
       adapters: checkpoint.adapters.map {
         ServiceModel.Adapter(name: $0.name, kind: $0.kind.rawValue, presets: $0.presets)
-      })
+      }, upscale: checkpoint.upscalerPath == nil ? nil : 4)
   }
 }
 

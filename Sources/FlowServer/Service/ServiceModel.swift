@@ -45,6 +45,8 @@ package struct ServiceModel: Codable, Sendable {
     package var references: Int?
     /// The adapters of the model; nil from a worker of an older version.
     package var adapters: [Adapter]?
+    /// How many times larger its images are meant to be shown, by an upscaler of its own.
+    package var upscale: Int?
   }
 
   /// The name that requests say.

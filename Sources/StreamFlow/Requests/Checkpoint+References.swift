@@ -14,18 +14,24 @@ extension Checkpoint {
       throw refused("the area of reference images is 1 pixel or more, got \(area)")
     }
     guard !request.references.isEmpty else { return }
+    try checkReferenceCount(request.references.count)
+    _ = try referenceLatents(of: request)
+  }
+
+  /// Checks that the network reads a number of reference images, 1 or more.
+  ///
+  /// - Throws: `requestInvalid` for a model that reads none or fewer.
+  package func checkReferenceCount(_ count: Int) throws(ModelError) {
     guard referenceLimit > 0 else {
       throw refused(
         "the network of \(name) reads no reference images, and the request has "
-          + "\(request.references.count); use a model that edits by instruction (FLUX.1 Kontext, "
-          + "FLUX.2), or an adapter")
+          + "\(count); use a model that edits by instruction (FLUX.1 Kontext, FLUX.2), or an adapter")
     }
-    guard request.references.count <= referenceLimit else {
+    guard count <= referenceLimit else {
       throw refused(
         "the network of \(name) reads at most \(referenceLimit) reference "
-          + "\(referenceLimit == 1 ? "image" : "images"), got \(request.references.count)")
+          + "\(referenceLimit == 1 ? "image" : "images"), got \(count)")
     }
-    _ = try referenceLatents(of: request)
   }
 
   /// The sizes of the latents of a request's reference images.
