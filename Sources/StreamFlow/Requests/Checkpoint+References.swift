@@ -25,7 +25,8 @@ extension Checkpoint {
     guard referenceLimit > 0 else {
       throw refused(
         "the network of \(name) reads no reference images, and the request has "
-          + "\(count); use a model that edits by instruction (FLUX.1 Kontext, FLUX.2), or an adapter")
+          + "\(count); use a model that edits by instruction (FLUX.1 Kontext, FLUX.2), or an adapter"
+      )
     }
     guard count <= referenceLimit else {
       throw refused(
