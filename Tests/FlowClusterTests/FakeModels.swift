@@ -74,7 +74,8 @@ final class FakeModels: ImageService {
       try await Task.sleep(for: time)
       let seed = (order.sampling.seed ?? 0) + UInt64(index % order.count)
       let input = order.source.map { " from \($0.image.width)x\($0.image.height)" } ?? ""
-      try await event(.finished(picture("\(prompt) \(seed)\(input)"), seed: seed))
+      let references = order.references.map { " with \($0.width)x\($0.height)" }.joined()
+      try await event(.finished(picture("\(prompt) \(seed)\(input)\(references)"), seed: seed))
     }
   }
 }
@@ -159,12 +160,13 @@ final class TestFleet: Sendable {
   /// An order as a request would give it.
   static func order(
     _ json: String, client: String = "me", urgency: ServiceOrder.Urgency = .awaited,
-    deadline: Date? = nil, source: PixelImage? = nil
+    deadline: Date? = nil, source: PixelImage? = nil, references: [PixelImage] = []
   ) throws -> ServiceOrder {
     let limits = ServerLimits()
     var fields = try RequestFields(json: Array(json.utf8), limits: limits.json)
     var order = try ImageOrder(&fields, limits: limits, isJob: urgency == .background)
     if let source { order.source = InputImage(image: source) }
+    order.references = references
     return ServiceOrder(
       order, indices: nil, client: client, name: "r1", urgency: urgency, deadline: deadline)
   }

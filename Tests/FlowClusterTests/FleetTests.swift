@@ -36,7 +36,7 @@ import Testing
     await fleet.stop()
   }
 
-  @Test("Previews and an input image cross the cluster, and a failed image reports its error")
+  @Test("Previews, input and references cross the cluster, and a failed image reports its error")
   func details() async throws {
     let fleet = try await TestFleet()
     try await fleet.add()
@@ -45,6 +45,11 @@ import Testing
     let made = try await fleet.make(
       TestFleet.order(#"{"prompt": "fox", "seed": 1}"#, urgency: .watched, source: source))
     #expect(made.files == [0: "fox 1 from 3x2"] && made.previews == 2)
+    let edited = try await fleet.make(
+      TestFleet.order(
+        #"{"prompts": ["fox", "dog"], "seed": 1}"#, urgency: .background,
+        references: [source, source]))
+    #expect(edited.files == [0: "fox 1 with 3x2 with 3x2", 1: "dog 1 with 3x2 with 3x2"])
     fleet.models.change {
       $0.failures["nan"] = ServerError(.internalServerError, "not_finite", "NaN")
       $0.failures["wrong"] = ServerError(

@@ -175,6 +175,22 @@ import Testing
         json: json, version: portable.version, input: portable.input, client: "c", name: "r1")
       #expect(read.order.controls?.map(\.image) == [nil, control])
       #expect(read.order.source?.image == input?.image)
+      #expect(portable.version == 2)
+    }
+    // References, which an older worker would leave out, need its successor.
+    order.source = nil
+    order.references = [source, control]
+    let portable = try PortableOrder(
+      ServiceOrder(
+        order, indices: nil, client: "c", name: "r1", urgency: .awaited, deadline: nil), model: "sd")
+    let json = try portable.json(ofImage: 0)
+    #expect(portable.version == 3 && json.utf8.count < 1000, "\(json)")
+    let read = try ServiceOrder(
+      json: json, version: portable.version, input: portable.input, client: "c", name: "r1")
+    #expect(read.order.references == [source, control])
+    #expect(read.order.controls?.map(\.image) == [nil, control])
+    #expect(throws: ServerError.self) {
+      try ServiceOrder(json: json, version: 3, input: nil, client: "c", name: "r1")
     }
   }
 

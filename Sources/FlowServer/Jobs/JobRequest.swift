@@ -14,7 +14,10 @@ struct JobRequest: Codable, Sendable {
 
   /// The version that is written: the first one whose servers make the same images of it.
   var version: Int {
-    order.sampling.promptSyntax == nil && order.sampling.noiseSource == nil ? 2 : 3
+    let isOlder =
+      order.sampling.promptSyntax == nil && order.sampling.noiseSource == nil
+      && references?.isEmpty != true
+    return isOlder ? 2 : 3
   }
 
   /// How the input image is used.
@@ -41,8 +44,8 @@ struct JobRequest: Codable, Sendable {
 
   private(set) var order: ImageOrder
   private let source: Source?
-  /// PNG files of the images that the network reads; nil for none.
-  private let references: [Data]?
+  /// PNG files of the images that the network reads; nil for none, empty if they are elsewhere.
+  private var references: [Data]?
 
   /// Resolves the open choices of an order.
   ///
@@ -101,6 +104,24 @@ struct JobRequest: Codable, Sendable {
       order.controls?[index].file = file(index, controls[index].file)
     }
     return controls.map(\.file)
+  }
+
+  /// Takes out the files of the references; nil if it has none.
+  mutating func takeReferences() -> [Data]? {
+    guard let files = references else { return nil }
+    references = []
+    return files
+  }
+
+  /// Puts back what ``takeReferences()`` took.
+  ///
+  /// - Throws: an error if they are missing.
+  mutating func putReferences(_ files: [Data]?) throws(ServerError) {
+    guard references?.isEmpty == true else { return }
+    guard let files, !files.isEmpty else {
+      throw .invalid("the reference images of the order are missing")
+    }
+    references = files
   }
 
   /// The order with its input image.

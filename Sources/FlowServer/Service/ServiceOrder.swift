@@ -46,7 +46,7 @@ package struct ServiceOrder: Sendable {
 /// determined wherever and however often it is made.
 package struct PortableOrder: Sendable {
   private let request: JobRequest
-  /// The file of the images that they start from and that adapters read, if any.
+  /// The file of the images that they start from, and that adapters and the network read, if any.
   package let input: [UInt8]?
 
   /// The version of what ``json(ofImage:)`` writes.
@@ -58,16 +58,13 @@ package struct PortableOrder: Sendable {
   ///   - work: the order.
   ///   - model: the name of the model that it means.
   package init(_ work: ServiceOrder, model: String) throws {
-    guard work.order.references.isEmpty else {
-      throw ServerError.invalid(
-        "the workers of this server read no reference images; send one 'image' and 'method' sdedit",
-        parameter: "image")
-    }
     var request = try JobRequest(work.order, model: model)
     let controls = request.replaceControlFiles { _, _ in nil }
+    let references = request.takeReferences()
     self.request = request
     input = try PortableImages(
-      input: try work.order.source.map { Data(try $0.image.png()) }, controls: controls
+      input: try work.order.source.map { Data(try $0.image.png()) }, controls: controls,
+      references: references
     ).file()
   }
 
@@ -104,6 +101,7 @@ extension ServiceOrder {
         images.controls.indices.contains(index) ? images.controls[index] : own
       }
     }
+    try request.putReferences(images?.references)
     let image = try images?.input.map { try PixelImage(picture: Array($0)) }
     self.init(
       try request.order(input: image), indices: nil, client: client, name: name, urgency: .awaited,
