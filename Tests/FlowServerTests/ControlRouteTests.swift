@@ -182,7 +182,8 @@ import Testing
     order.references = [source, control]
     let portable = try PortableOrder(
       ServiceOrder(
-        order, indices: nil, client: "c", name: "r1", urgency: .awaited, deadline: nil), model: "sd")
+        order, indices: nil, client: "c", name: "r1", urgency: .awaited, deadline: nil), model: "sd"
+    )
     let json = try portable.json(ofImage: 0)
     #expect(portable.version == 3 && json.utf8.count < 1000, "\(json)")
     let read = try ServiceOrder(
