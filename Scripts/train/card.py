@@ -9,7 +9,7 @@ TEXT = """# Starter: text to 128 px images, a small rectified flow
 
 435 things and faces, one to four in an image, on colours and scenes: "an octopus in the sea", "a fox left of a pizza",
 "three strawberries on a white background", "a tiny bee in the top left corner", "pixel art rocket on purple". A seed
-decides what the prompt leaves open: position, upright or leaning, mirror image, hue, shade, an open background. A prompt without a
+decides what the prompt leaves open: position, upright or leaning, hue, shade, an open background. A prompt without a
 known word gives the background alone.
 
 | | |

@@ -124,7 +124,10 @@ class Run:
         self.average = state["average"]
         if state["kind"] == self.options.optimizer:
             for optimizer, saved in zip(self.optimizers, state["optimizers"]):
+                shares = [group["share"] for group in optimizer.param_groups]  # those of this stretch
                 optimizer.load_state_dict(saved)
+                for group, share in zip(optimizer.param_groups, shares):
+                    group["share"] = share
 
     def log(self, text):
         line = f"{time.strftime('%H:%M:%S')} {text}"
@@ -202,7 +205,7 @@ class Run:
                 self.save()
             if due("sheet", 300):
                 self.sheet()
-            if due("export", 1500):
+            if due("export", 2400):
                 self.export(quick=True)
         if not self.team.leads:
             return
