@@ -18,7 +18,7 @@ known word gives the background alone.
 | convention | a sample is `(1 - sigma) * data + sigma * noise`, the network's output is `noise - data`, its timestep `1000 * sigma`; the noise's entries in the first corner are the numbers that decide what the prompt leaves open |
 | data | glyphs of Noto Color Emoji (SIL Open Font License 1.1), drawn at many positions, sizes and angles on drawn backgrounds; names from Unicode, keywords from Unicode CLDR |
 | recipe | `Scripts/train/`; one pair of things, and one of thing and colour, in ten is never trained on |
-| cost | on two shared CPU cores: {draft:.0f} minutes for the text encoder alone, {minutes:.0f} minutes for the network ({step:,} updates of {batch}); the autoencoder's is in `Scripts/train/README.md` |
+| cost | on two shared CPU cores: {draft:.0f} minutes for the text encoder alone, {minutes:.0f} minutes for the network ({step:,} updates of up to {batch} samples); the autoencoder's is in `Scripts/train/README.md` |
 | limits | 435 names, their other names, keywords and plurals; at most two different things, or four of a kind; fine print is lost; weights of words (`(more)`) do little, since what the words mean together is in the states after them |
 | license | weights MIT |
 

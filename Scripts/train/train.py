@@ -102,7 +102,7 @@ class Run:
                 inside = parameter.ndim >= 2 and "embedding.weight" not in name and not name.startswith(("conv_in", "conv_out"))
                 kinds[self.options.optimizer if inside else "adamw"].append(parameter)
             for kind, parameters in kinds.items():
-                if parameters and share:
+                if parameters:
                     groups[kind].append({"params": parameters, "share": share})
         made = [torch.optim.AdamW(groups["adamw"], lr=self.options.rate, betas=(0.9, 0.98), weight_decay=0.0)]
         return made + ([Muon(groups["muon"], lr=self.options.rate, team=self.team)] if groups["muon"] else [])

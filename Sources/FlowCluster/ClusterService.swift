@@ -141,10 +141,11 @@ package final class ClusterService: ImageService {
   }
 
   package func model(_ name: String?) async throws -> ServiceModel {
-    guard let known = fleet.announced(try await modelName(name)) else {
+    let name = try await modelName(name)
+    guard let known = fleet.models.first(where: { $0.name == name }) else {
       throw ServerError.noWorkers
     }
-    return known.model
+    return known
   }
 
   package func prompts(of name: String?) async throws -> ModelPrompts {

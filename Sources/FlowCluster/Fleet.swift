@@ -72,8 +72,10 @@ final class Fleet: Sendable {
       return state.modelNames.compactMap { name in
         guard let known = state.models[name]?.model else { return nil }
         let there = present.flatMap { $0.heartbeat.models }.filter { $0.name == name }
+        // Workers of a later version than the one that announced it tell more.
         return ServiceModel(
-          name: name, state: there.isEmpty ? "unloaded" : "ready", details: known.details,
+          name: name, state: there.isEmpty ? "unloaded" : "ready",
+          details: there.compactMap(\.details).last ?? known.details,
           memoryBytes: there.reduce(0) { $0 + $1.memoryBytes }, batches: there.flatMap(\.batches))
       }
     }

@@ -16,6 +16,7 @@ struct ImageImport {
     "size", "model", "rng", "spacing", "blend", "variation seed", "variation seed strength",
     "clip skip", "prompt syntax", "version", "model hash", "vae hash", "lora hashes", "ti hashes",
     "hashes", "user", "precision", "vae", "lora", "delta weights", "denoising strength", "fit",
+    "fit background",
     "hires upscale", "hires steps", "hires upscaler", "postprocess upscale by",
     "postprocess upscaler", "eta noise seed delta", "ensd", "batch size", "batch pos",
     "created date", "references", "reference area", "reference hashes", "input hash", "mask hash",

@@ -39,13 +39,27 @@ import Testing
   }
 
   @Test("A model with an upscaler of its own offers its factor")
-  func upscaler() throws {
+  func upscaler() async throws {
     let folder = try TemporaryFolder()
     let model = "\(folder.path)/own"
     try FileManager.default.copyItem(atPath: Starter64.folder, toPath: model)
-    #expect(ServiceModel.Details(try Checkpoint(folder: model)).upscale == nil)
-    _ = try folder.write(Array("not read yet".utf8), as: "own/streamflow-upscaler.safetensors")
-    #expect(ServiceModel.Details(try Checkpoint(folder: model)).upscale == 4)
+    func upscale(_ pixelCount: Int = 1 << 26) async throws -> Int? {
+      let server = try await RunningServer {
+        $0.models = [ServedModel(name: "own") { try Checkpoint(folder: model) }]
+        $0.limits.upscaledPixelCount = pixelCount
+      }
+      let answer = try LoopbackClient.ask(server.port, "GET", "/v1/models")
+      await server.stop()
+      return answer["data", "0", "streamflow", "upscale"] as? Int
+    }
+    #expect(try await upscale() == nil)
+    let file = try folder.write(
+      TinyUpscaler.compact(), as: "own/streamflow-upscaler.safetensors")
+    #expect(try await upscale() == 4)
+    #expect(try await upscale(1 << 10) == nil)
+    // What cannot be read is not offered, and is an error to those who ask for it.
+    try Data("nothing".utf8).write(to: URL(filePath: file))
+    #expect(try await upscale() == nil)
   }
 
   @Test("A model that cannot be read is reported, and the others continue")

@@ -1,3 +1,4 @@
+import FlowImage
 import FlowTestSupport
 import Foundation
 import Testing
@@ -60,6 +61,28 @@ import Testing
       "serve", "--port", "0", "--model", "starter,adapter=\(models)/controlnet",
     ])
     #expect(misfit.status != 0 && misfit.error.contains("another kind of model"), "\(misfit.error)")
+  }
+
+  @Test("A served model's own upscaler is the default for its images")
+  func upscaler() throws {
+    let runner = try CommandRunner()
+    let model = "\(runner.folder.path)/own"
+    try FileManager.default.copyItem(atPath: Starter64.folder, toPath: model)
+    _ = try runner.folder.write(
+      TinyUpscaler.compact(), as: "own/streamflow-upscaler.safetensors")
+    for (arguments, upscaler) in [([], "own upscaler"), (["--upscaler", "lanczos"], "Lanczos")] {
+      let server = try ServerProcess(runner, ["--model", model] + arguments)
+      defer { server.process.terminate() }
+      let offered = try LoopbackClient.ask(server.port, "GET", "/v1/models")
+      #expect(
+        offered["data", "0", "streamflow", "upscale"] as? Int == (arguments.isEmpty ? 4 : nil))
+      let answer = try LoopbackClient.ask(
+        server.port, "POST", "/v1/images/generations",
+        json: #"{"prompt": "a fox", "steps": 1, "upscale": 4}"#)
+      let text = try #require(answer["data", "0", "b64_json"] as? String, "\(answer.text)")
+      let metadata = try ImageMetadata(of: Array(try #require(Data(base64Encoded: text))))
+      #expect(metadata.parameters?.hasSuffix("Postprocess upscaler: \(upscaler)") == true)
+    }
   }
 
   @Test("A server of which no model can be loaded ends, with one error")

@@ -33,7 +33,7 @@ actor JobRegistry {
   func resume() async {
     do {
       for record in try await store.unfinished() where active[record.id] == nil {
-        guard !isSuspended else { return }
+        guard !isSuspended, !Task.isCancelled else { return }
         setting.logger.info(
           "job continues",
           metadata: ["job": "\(record.id)", "done": "\(record.done)/\(record.total)"])

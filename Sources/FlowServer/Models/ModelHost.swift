@@ -37,6 +37,9 @@ actor ModelHost {
   /// The logged failure, so that each is logged once.
   private var loggedFailure: String?
   private(set) var checkpoint: Checkpoint?
+  /// How many times larger the model's own upscaler makes its images; nil if it has none, or the
+  /// server uses another.
+  private(set) var upscale: Int?
   /// The generators, most recently used last.
   private var generators: [(size: PixelSize, generator: GeneratorPool)] = []
   private var preparing: [PixelSize: Task<GeneratorPool, any Error>] = [:]
@@ -81,6 +84,7 @@ actor ModelHost {
     do {
       let checkpoint = try await task.value
       self.checkpoint = checkpoint
+      upscale = options.upscaler == nil ? Upscaler.ownFactor(of: checkpoint) : nil
       state = .ready
       logger.info("model read", metadata: ["model": "\(name)"])
       return checkpoint

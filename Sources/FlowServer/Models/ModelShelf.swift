@@ -74,6 +74,7 @@ actor ModelShelf {
   nonisolated func readFirst() async throws {
     var failures: [(host: ModelHost, error: any Error)] = []
     for host in hosts {
+      try Task.checkCancellation()
       do {
         _ = try await host.read()
         break

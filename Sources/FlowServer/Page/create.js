@@ -65,7 +65,7 @@ function suit() {
   for (const [name, value] of [["steps", chosen.steps], ["guidance_scale", chosen.guidance_scale]]) {
     if (value !== undefined && !changed.has(name)) field(name).value = value;
   }
-  if (!changed.has("upscale")) field("upscale").value = chosen.upscale ?? "";
+  if (chosen.state === "ready" && !changed.has("upscale")) field("upscale").value = chosen.upscale ?? "";
   field("n").max = chosen.max_n ?? 16;
   field("steps").max = chosen.max_steps ?? 100;
   offerSizes(chosen);
@@ -104,7 +104,7 @@ function settings() {
     prompt: prompt.value.trim(), n: Number(field("n").value), size: size(),
     steps: Number(field("steps").value), guidance_scale: Number(field("guidance_scale").value),
     seed: seedOf(field("seed")), model: field("model").value, guidance: field("guidance").value,
-    schedule: field("schedule").value, solver: field("solver").value, upscale: Number(field("upscale").value),
+    schedule: field("schedule").value, solver: field("solver").value, upscale: field("upscale").value,
     negative_prompt: field("negative_prompt").value.trim(), hasInput: inputFile() !== null,
     hasControls: controls.values.length > 0, ...inputFile() ? edit() : {}, ...seedBlend(),
   };
@@ -287,7 +287,7 @@ function apply({ model: name, hasInput, hasControls, seed_blend: blend, ...value
 }
 
 function restore(past, images) {
-  apply(past);
+  apply({ upscale: "", ...past });
   lock(true);
   prompt.focus();
   scrollTo({ top: 0 });
@@ -298,7 +298,7 @@ function restore(past, images) {
   const facts = factsOf(past, isWhole ? variants : undefined);
   // Its input image and those of its adapters are not stored, without which its images cannot be made again.
   const source = past.hasInput || past.hasControls ? null : { settings: settings(), parts: { input: null, mask: null, controls: [] } };
-  gallery.restore({ ...facts, n: images.length, source }, images);
+  gallery.restore({ ...facts, n: images.length, source, upscale: past.upscale }, images);
   byId("suggestions").hidden = true;
   byId("download-all").hidden = images.length < 2;
   progress(`${counted(images.length, "image")} from the history.`);
@@ -332,6 +332,7 @@ export function start() {
     changed.add(target.name || "size");
     if (target === field("model")) {
       changed = new Set();
+      field("upscale").value = "";
       suit();
       if (model()?.state === "unloaded") wake(target.value);
     }

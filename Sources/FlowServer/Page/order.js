@@ -18,6 +18,7 @@ const optional = ["model", "guidance", "schedule", "solver", "negative_prompt", 
 export function requestOf({ hasInput, hasControls, ...order }, { input, mask, controls }, more, signal) {
   const fields = { ...order, output_format: "png", ...more };
   for (const name of optional) if (!fields[name]) delete fields[name];
+  if (fields.upscale) fields.upscale = Number(fields.upscale);
   if (controls.length) fields.controls = controls;
   if (!input) {
     for (const name of ["strength", "fit", "method", "source_prompt"]) delete fields[name];

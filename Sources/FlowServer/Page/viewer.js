@@ -46,6 +46,7 @@ function show() {
   link.download = nameOf(current());
   byId("viewer-previous").hidden = byId("viewer-next").hidden = count < 2;
   byId("viewer-variations").hidden = byId("viewer-upscaling").hidden = !source;
+  offerFactors();
   say(byId("viewer-error"), null);
   byId("viewer-progress").textContent = "";
   compare(source?.parts.input ? address(source.parts.input) : null, source?.settings.fit);
@@ -92,6 +93,13 @@ function showSize() {
   byId("viewer-size").textContent = `${width} × ${height} pixels${enlarged}.`;
 }
 
+// An image is only made larger than it is.
+function offerFactors() {
+  for (const button of byId("viewer-upscaling").querySelectorAll("button")) {
+    button.disabled = Number(button.dataset.factor) <= factorOf(current());
+  }
+}
+
 async function upscale(factor) {
   const picture = current();
   const buttons = byId("viewer-upscaling").querySelectorAll("button");
@@ -106,7 +114,7 @@ async function upscale(factor) {
   } catch (error) {
     if (picture === current()) say(byId("viewer-error"), error.message);
   } finally {
-    for (const button of buttons) button.disabled = false;
+    offerFactors();
     byId("viewer-progress").textContent = "";
   }
 }

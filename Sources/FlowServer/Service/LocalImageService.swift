@@ -87,8 +87,20 @@ package final class LocalImageService: ImageService {
     }
     return ServiceModel(
       name: host.name, state: await host.state.name,
-      details: await host.checkpoint.map(ServiceModel.Details.init),
+      details: await details(host),
       memoryBytes: await host.byteCount, batches: batches)
+  }
+
+  private func details(_ host: ModelHost) async -> ServiceModel.Details? {
+    guard let checkpoint = await host.checkpoint else { return nil }
+    var details = ServiceModel.Details(checkpoint)
+    if let factor = await host.upscale {
+      // As many images as the page asks for by default.
+      let size = limits.defaultSize(of: checkpoint)
+      let pixelCount = 8 * size.width * size.height * factor * factor
+      details.upscale = pixelCount <= limits.upscaledPixelCount ? factor : nil
+    }
+    return details
   }
 
   // MARK: - Images
@@ -165,7 +177,7 @@ extension ServiceModel.Details {
       references: checkpoint.hasEncoder ? checkpoint.referenceLimit : 0,
       adapters: checkpoint.adapters.map {
         ServiceModel.Adapter(name: $0.name, kind: $0.kind.rawValue, presets: $0.presets)
-      }, upscale: checkpoint.upscalerPath == nil ? nil : 4)
+      })
   }
 }
 

@@ -78,6 +78,10 @@ extension Checkpoint {
     if let source = request.source {
       settings.append("Denoising strength: \(source.strength)")
       settings.append("Fit: \(source.fit.kind.rawValue)")
+      let color = source.fit.background
+      if source.fit.kind == .contain, color != .black {
+        settings.append("Fit background: \(color.red) \(color.green) \(color.blue)")
+      }
       if let hash = source.hash { settings.append("Input hash: \(quoted(hash))") }
       if source.mask != nil {
         settings.append("Mask blur: \(source.maskBlur)")

@@ -82,6 +82,15 @@ public actor Upscaler {
       name: name(of: checkpoint), file: try UpscalerFile(path: path), engines: engines)
   }
 
+  /// The factor of a model's own upscaler, 2 or 4; nil for a model without one, and for a file that
+  /// cannot be read.
+  package static func ownFactor(of checkpoint: Checkpoint) -> Int? {
+    guard let path = checkpoint.upscalerPath, let file = try? UpscalerFile(path: path) else {
+      return nil
+    }
+    return factors.contains(file.configuration.factor) ? file.configuration.factor : nil
+  }
+
   /// The name of a model's own upscaler.
   private static func name(of checkpoint: Checkpoint) -> String {
     "\(checkpoint.name)\(ownSuffix)"

@@ -85,7 +85,10 @@
         // The gateway has checked sizes and steps.
         options.devices = try engineOptions.engines()
         options.placement = try engineOptions.placement()
-        options.upscaler = try await upscalerOptions.upscaler(on: options.devices[0])
+        // Without one, each model's own.
+        if upscalerOptions.isChosen {
+          options.upscaler = try await upscalerOptions.upscaler(on: options.devices[0])
+        }
         logLevel.bootstrap()
         signal(SIGPIPE, SIG_IGN)
         let logger = Logger(label: "streamflow")
