@@ -37,6 +37,11 @@ struct UpscalerOptions: ParsableArguments {
     }
   }
 
+  /// Loads the upscaler that the user named; nil for each model's own.
+  func chosen(on engines: EngineStore) async throws -> Upscaler? {
+    isChosen ? try await upscaler(on: engines) : nil
+  }
+
   /// Loads the upscaler: the chosen one, else that of a model.
   func upscaler(
     of checkpoint: Checkpoint? = nil, on engines: EngineStore

@@ -5,8 +5,8 @@ extension GenerationRequest {
   /// Names the images that the request reads in the settings of its image: the source, its mask, the
   /// references and the images of adapters, each by its size and a hash of its pixels.
   ///
-  /// So two images that were made from unlike inputs have unlike settings, and `streamflow generate
-  /// --resume`, for example, knows them apart. Hashes that are set already stay.
+  /// Images made from different inputs then have different settings, so that a resumed run tells them
+  /// apart. Hashes that are already set stay.
   ///
   /// ```swift
   /// var request = model.request("a fox", seed: 7)

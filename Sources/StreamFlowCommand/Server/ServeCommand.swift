@@ -156,10 +156,7 @@
         if cluster == nil {
           options.devices = try engineOptions.engines()
           options.placement = try engineOptions.placement()
-          // Without one, each model's own.
-          if upscalerOptions.isChosen {
-            options.upscaler = try await upscalerOptions.upscaler(on: options.devices[0])
-          }
+          options.upscaler = try await upscalerOptions.chosen(on: options.devices[0])
         }
         logLevel.bootstrap()
         // A client that has gone ends its own connection, not the process.

@@ -85,10 +85,7 @@
         // The gateway has checked sizes and steps.
         options.devices = try engineOptions.engines()
         options.placement = try engineOptions.placement()
-        // Without one, each model's own.
-        if upscalerOptions.isChosen {
-          options.upscaler = try await upscalerOptions.upscaler(on: options.devices[0])
-        }
+        options.upscaler = try await upscalerOptions.chosen(on: options.devices[0])
         logLevel.bootstrap()
         signal(SIGPIPE, SIG_IGN)
         let logger = Logger(label: "streamflow")
