@@ -33,7 +33,9 @@ extension LiveStream {
 extension Terminal {
   /// Prints advice on standard error, with the command's own remedy.
   static func warn(_ advice: [RequestAdvice], of checkpoint: Checkpoint) {
-    for item in advice { warning(item.message) }
+    for item in advice {
+      if item.code == .correctedWord { note(item.message) } else { warning(item.message) }
+    }
     let codes = Set(advice.map(\.code))
     guard codes.contains(.unknownWord) || codes.contains(.unknownSubject) else { return }
     let model = checkpoint.name == "starter" ? "starter" : "'\(checkpoint.folder)'"

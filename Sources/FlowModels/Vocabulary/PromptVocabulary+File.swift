@@ -9,6 +9,9 @@ extension PromptVocabulary {
     let ignored: [String]
     let template: String
     let sizes: [String]?
+    let subjectLimit: Int?
+    let correctsSpelling: Bool?
+    let otherWords: [String]?
   }
 
   /// Reads the vocabulary beside a model's `streamflow.json`, if there is one.
@@ -24,8 +27,8 @@ extension PromptVocabulary {
       ModelError(
         code: .fileInvalid,
         message: "'\(path)' \(problem); expected an object with 'subjects' (arrays of names), "
-          + "'backgrounds', 'ignored', 'template' and optionally 'sizes'. Correct or remove the "
-          + "file",
+          + "'backgrounds', 'ignored', 'template' and optionally 'sizes', 'subjectLimit', "
+          + "'correctsSpelling' and 'otherWords'. Correct or remove the file",
         cause: cause)
     }
     let file: File
@@ -49,8 +52,10 @@ extension PromptVocabulary {
       else { throw invalid("has no size such as '64x64' in sizes[\(index)]") }
       sizes.append((width, height))
     }
+    guard file.subjectLimit ?? 1 > 0 else { throw invalid("has a 'subjectLimit' below 1") }
     self.init(
       subjects: subjects, backgrounds: file.backgrounds, ignored: file.ignored,
-      template: file.template, sizes: sizes)
+      template: file.template, sizes: sizes, subjectLimit: file.subjectLimit ?? 1,
+      correctsSpelling: file.correctsSpelling ?? false, otherWords: file.otherWords ?? [])
   }
 }

@@ -1,4 +1,18 @@
 extension PromptVocabulary {
+  /// A known word that an unknown one may stand for.
+  struct Candidate {
+    /// The spelling of the known word.
+    let word: String
+    /// Twice the number of edits between the spellings, or between the sounds and one more.
+    let cost: Int
+    /// Among words of equal cost, the smaller the likelier: swapped letters before others, the same
+    /// first letter before another, a name before a word that draws nothing, and that before a part
+    /// of a name.
+    let rank: Int
+    /// Whether the word is a phrase by itself, not only a part of some.
+    let isWhole: Bool
+  }
+
   /// The suggestion for an unknown word: its other grammatical number, the shortest name that
   /// contains the word, or else the word whose spelling or sound is close enough for a typing
   /// error.
@@ -6,78 +20,33 @@ extension PromptVocabulary {
   /// - Complexity: O(*n*) in the words of the vocabulary.
   public func nearest(to word: String) -> String? {
     let word = word.lowercased()
-    let written = Array(word.utf8)
-    guard (2...40).contains(written.count) else { return nil }
-    let phrases = subjects.flatMap { [$0.name] + $0.otherNames }
-    let wholes = Set(phrases).union(backgrounds).union(ignored)
+    guard (2...40).contains(word.utf8.count) else { return nil }
     if let other = PromptWord.otherNumbers(of: word).first(where: wholes.contains) { return other }
     if words.contains(word) {
-      let names = phrases.filter { PromptWord.pieces(of: $0).contains(word) }
+      let names = phraseTexts.filter { PromptWord.pieces(of: $0).contains(word) }
       return names.min { ($0.count, $0) < ($1.count, $1) }
     }
-    let sound = Spelling.sound(of: written)
-    var best: (cost: Int, rank: Int, word: String)?
-    for candidate in words.union(ignored) where Spelling.isWord(candidate) {
-      let letters = Array(candidate.utf8)
-      // Part of a name draws little by itself; only a long word is likely to be intended.
-      let isWhole = wholes.contains(candidate)
-      guard isWhole || letters.count >= 6, abs(letters.count - written.count) <= 4 else { continue }
-      let hasSameStart = letters.first == written.first
-      let cost = min(
-        2 * Spelling.distance(written, letters),
-        2 * Spelling.distance(sound, Spelling.sound(of: letters)) + 1)
-      guard cost <= Spelling.costLimit(written.count, hasSameStart: hasSameStart) else { continue }
-      let found = (cost, (hasSameStart ? 0 : 2) + (isWhole ? 0 : 1), candidate)
-      if best.map({ found < $0 }) ?? true { best = found }
+    // Part of a name draws little by itself; only a long word is likely to be intended.
+    return candidates(for: word).filter { $0.isWhole || $0.word.utf8.count >= 6 }
+      .min { ($0.cost, $0.rank, $0.word) < ($1.cost, $1.rank, $1.word) }?.word
+  }
+
+  /// The known words whose spelling or sound is close enough for a typing error.
+  func candidates(for word: String) -> [Candidate] {
+    let written = Spelling(word)
+    let sorted = written.letters.sorted()
+    return spellings.compactMap { known in
+      // The first two letters are often swapped, but the first one is rarely another.
+      let hasSameStart =
+        known.letters.first == written.letters.first
+        || known.letters.prefix(2) == written.letters.prefix(2).reversed()[...]
+      let limit = Spelling.costLimit(written.letters.count, hasSameStart: hasSameStart)
+      guard let cost = known.cost(to: written, limit: limit) else { return nil }
+      let isWhole = wholes.contains(known.word)
+      let rank =
+        (known.letters.sorted() == sorted ? 0 : 6) + (hasSameStart ? 0 : 3)
+        + (isWhole ? ignored.contains(known.word) ? 1 : 0 : 2)
+      return Candidate(word: known.word, cost: cost, rank: rank, isWhole: isWhole)
     }
-    return best?.word
-  }
-}
-
-/// Distances between spellings.
-enum Spelling {
-  /// Twice the maximum distance of a typing error for a word of `count` letters; one more if only
-  /// the sound is compared.
-  ///
-  /// Typing errors rarely change the first letter.
-  static func costLimit(_ count: Int, hasSameStart: Bool) -> Int {
-    guard hasSameStart else { return count >= 5 ? 2 : 1 }
-    return count <= 6 ? 2 : count <= 9 ? 4 : 6
-  }
-
-  /// Whether a word is worth suggesting: three or more letters.
-  static func isWord(_ word: String) -> Bool {
-    word.utf8.count >= 3 && word.utf8.allSatisfy { $0 >= UInt8(ascii: "a") }
-  }
-
-  /// The edit distance of two words: insertions, deletions, substitutions and swaps of neighbors.
-  static func distance(_ left: [UInt8], _ right: [UInt8]) -> Int {
-    var beforeLast: [Int] = []
-    var last = Array(0...right.count)
-    for row in left.indices {
-      var next = [row + 1]
-      for column in right.indices {
-        let isSame = left[row] == right[column]
-        var cost = min(last[column + 1] + 1, next[column] + 1, last[column] + (isSame ? 0 : 1))
-        if row > 0, column > 0, left[row] == right[column - 1], left[row - 1] == right[column] {
-          cost = min(cost, beforeLast[column - 1] + 1)
-        }
-        next.append(cost)
-      }
-      (beforeLast, last) = (last, next)
-    }
-    return last[right.count]
-  }
-
-  /// A spelling shared by words of the same sound: `foks` and `fox`, `elefant` and `elephant`.
-  static func sound(of word: [UInt8]) -> [UInt8] {
-    var text = String(decoding: word, as: UTF8.self)
-    for (written, heard) in [
-      ("ph", "f"), ("ck", "k"), ("ks", "x"), ("cs", "x"), ("qu", "kw"), ("ce", "se"), ("ci", "si"),
-      ("c", "k"), ("z", "s"), ("y", "i"),
-    ] { text = text.replacing(written, with: heard) }
-    var letters: [UInt8] = []
-    for letter in text.utf8 where letter != letters.last { letters.append(letter) }
-    return letters
   }
 }

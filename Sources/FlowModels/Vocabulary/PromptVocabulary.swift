@@ -4,7 +4,10 @@
 /// A model contains one as `streamflow-vocabulary.json` beside `model_index.json`: an object with
 /// `subjects` (an array of arrays: a name followed by alternatives), `backgrounds`, `ignored`
 /// (words that a prompt may contain without being drawn), `template`, such as `"{subject} on a
-/// {background} background"`, and optionally `sizes`, such as `["64x64"]`.
+/// {background} background"`, and optionally `sizes`, such as `["64x64"]`, `subjectLimit` (the
+/// number of different subjects that an image may contain; default 1), `correctsSpelling` (whether
+/// typing errors are corrected; default false) and `otherWords` (words of the language that are
+/// never taken for typing errors).
 ///
 /// Words are compared in lower case and without punctuation. A plural is a different word: a model
 /// that was trained on `fox` alone does not draw `foxes`.
@@ -26,24 +29,40 @@ public struct PromptVocabulary: Equatable, Sendable {
   /// The sizes in pixels that it draws well; if empty, all sizes near its own.
   public let sizes: [(width: Int, height: Int)]
 
+  /// The number of different subjects that one image may contain.
+  public let subjectLimit: Int
+  /// Whether an unknown word that looks like a typing error is read as the word it stands for.
+  public let correctsSpelling: Bool
+
   /// Words that are never reported and draw nothing.
   let ignored: Set<String>
+  /// Unknown words that are not typing errors.
+  let otherWords: Set<String>
   /// The words of all phrases, and the backgrounds.
   let words: Set<String>
   /// The positions of the subjects that each phrase may mean.
   private let phrases: [[String]: Set<Int>]
   /// The number of words of the longest phrase.
-  private let phraseLimit: Int
+  let phraseLimit: Int
+  /// The names, backgrounds and ignored words.
+  let wholes: Set<String>
+  /// The spellings of the words that others are compared with.
+  let spellings: [Spelling]
 
   init(
     subjects: [Subject], backgrounds: [String], ignored: [String], template: String,
-    sizes: [(width: Int, height: Int)] = []
+    sizes: [(width: Int, height: Int)] = [], subjectLimit: Int = 1,
+    correctsSpelling: Bool = false, otherWords: [String] = []
   ) {
     self.subjects = subjects
     self.backgrounds = backgrounds
     self.ignored = Set(ignored)
     self.template = template
     self.sizes = sizes
+    self.subjectLimit = subjectLimit
+    self.correctsSpelling = correctsSpelling
+    self.otherWords = Set(otherWords)
+    wholes = Set(subjects.flatMap { [$0.name] + $0.otherNames }).union(backgrounds).union(ignored)
     var phrases: [[String]: Set<Int>] = [:]
     for (index, subject) in subjects.enumerated() {
       for name in [subject.name] + subject.otherNames {
@@ -53,6 +72,7 @@ public struct PromptVocabulary: Equatable, Sendable {
     self.phrases = phrases
     phraseLimit = phrases.keys.map(\.count).max() ?? 0
     words = Set(phrases.keys.joined()).union(backgrounds.flatMap { PromptWord.pieces(of: $0) })
+    spellings = words.union(self.ignored).filter(Spelling.isWord).map(Spelling.init)
   }
 
   /// Whether two vocabularies are equal.
@@ -60,7 +80,15 @@ public struct PromptVocabulary: Equatable, Sendable {
     left.subjects == right.subjects && left.backgrounds == right.backgrounds
       && left.template == right.template && left.ignored == right.ignored
       && left.sizes.elementsEqual(right.sizes, by: ==)
+      && left.subjectLimit == right.subjectLimit && left.otherWords == right.otherWords
+      && left.correctsSpelling == right.correctsSpelling
   }
+
+  /// The names of all subjects.
+  var phraseTexts: [String] { subjects.flatMap { [$0.name] + $0.otherNames } }
+
+  /// Whether some words are a name.
+  func isPhrase(_ words: ArraySlice<String>) -> Bool { phrases[Array(words)] != nil }
 
   // MARK: - Reading prompts
 

@@ -33,6 +33,7 @@ struct PromptWord: Equatable {
     replace("ves", with: "f")
     replace("ves", with: "fe")
     guard word.count > 2 else { return forms }
-    return forms + [word + "s", word + "es"]
+    let takesES = ["s", "x", "z", "o", "ch", "sh"].contains(where: word.hasSuffix)
+    return forms + [word + "s"] + (takesES ? [word + "es"] : [])
   }
 }

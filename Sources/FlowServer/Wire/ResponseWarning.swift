@@ -15,11 +15,13 @@ package struct ResponseWarning: Codable, Hashable, Sendable {
     case modelSubstituted = "model_substituted"
     /// Fewer partial images are sent than requested.
     case partialImagesReduced = "partial_images_reduced"
+    /// The prompt contains a word that is read as another, since it looks like a typing error.
+    case correctedWord = "corrected_word"
     /// The prompt contains a word that the model was not trained on.
     case unknownWord = "unknown_word"
     /// The prompt contains no subject that the model knows.
     case unknownSubject = "unknown_subject"
-    /// The prompt contains several subjects, and the model draws one.
+    /// The prompt contains more subjects than the model draws in one image.
     case severalSubjects = "several_subjects"
     /// The size is far from the size that the model was trained for.
     case unsuitableSize = "unsuitable_size"
@@ -72,6 +74,7 @@ extension ResponseWarning {
   /// The library's advice on a request.
   init(_ advice: RequestAdvice) {
     switch advice.code {
+    case .correctedWord: self.init(.correctedWord, advice.message, parameter: "prompt")
     case .unknownWord: self.init(.unknownWord, advice.message, parameter: "prompt")
     case .unknownSubject: self.init(.unknownSubject, advice.message, parameter: "prompt")
     case .severalSubjects: self.init(.severalSubjects, advice.message, parameter: "prompt")

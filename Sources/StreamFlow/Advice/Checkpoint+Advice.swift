@@ -22,8 +22,8 @@ extension Checkpoint {
       + advice(onWidth: width, height: height)
   }
 
-  /// Reasons why prompts are likely to disappoint: words and things that the model was not trained
-  /// on.
+  /// What to know of prompts beforehand: words that are read as others, words and subjects that the
+  /// model was not trained on.
   ///
   /// Empty for a model without a ``PromptVocabulary``, and for a model whose weights a LoRA has
   /// changed, since the LoRA may have taught it more.
@@ -36,21 +36,42 @@ extension Checkpoint {
   ) -> [RequestAdvice] {
     guard let vocabulary, additions.isEmpty else { return [] }
     var words: [String] = []
+    var corrections: [PromptVocabulary.Correction] = []
     var (without, several): ([String], [String]) = ([], [])
     var (seen, seenWords): (Set<String>, Set<String>) = ([], [])
     for prompt in prompts.prefix(Self.promptLimit) where seen.insert(prompt).inserted {
-      let text = syntax.text(of: prompt)
+      var text = syntax.text(of: prompt)
       guard text.contains(where: { !$0.isWhitespace }) else { continue }
+      let corrected = vocabulary.corrections(in: text)
+      corrections += corrected.filter { !corrections.contains($0) }
+      text = vocabulary.corrected(text, corrected)
       let reading = vocabulary.reading(of: text)
       words += reading.unknownWords.filter { seenWords.insert($0).inserted }
       if reading.subjects.isEmpty { without.append(prompt) }
-      if reading.subjects.count > 1 { several.append(prompt) }
+      if reading.subjects.count > vocabulary.subjectLimit { several.append(prompt) }
     }
-    return unknownWords(words, vocabulary)
+    let limit = vocabulary.subjectLimit == 1 ? "one" : "at most \(vocabulary.subjectLimit)"
+    return correctedWords(corrections) + unknownWords(words, vocabulary)
       + remark(
         on: without, .unknownSubject,
         "none of the \(vocabulary.subjects.count) things that \(title) can draw")
-      + remark(on: several, .severalSubjects, "several things, and \(title) draws one per image")
+      + remark(
+        on: several, .severalSubjects, "several things, and \(title) draws \(limit) per image")
+  }
+
+  /// The text that the text encoders read: the prompt with its typing errors corrected, if the
+  /// model has a vocabulary that asks for it and no LoRA that may have taught it more words.
+  func encodedText(of prompt: String, syntax: PromptSyntax) -> String {
+    guard let vocabulary, vocabulary.correctsSpelling, additions.isEmpty else { return prompt }
+    return vocabulary.corrected(prompt, vocabulary.corrections(in: syntax.text(of: prompt)))
+  }
+
+  private func correctedWords(_ corrections: [PromptVocabulary.Correction]) -> [RequestAdvice] {
+    corrections.prefix(Self.adviceLimit).map { correction in
+      RequestAdvice(
+        code: .correctedWord,
+        message: "\(title) reads '\(correction.word)' as '\(correction.replacement)'")
+    }
   }
 
   private func unknownWords(

@@ -152,7 +152,8 @@ final class PromptStates {
       return states
     }
     precondition(!encoders.isEmpty, "prompts are prepared for where text encoders are released")
-    let states = try family.states(of: encoders.map { try $0.encode(prompt, syntax: syntax) })
+    let text = checkpoint.encodedText(of: prompt, syntax: syntax)
+    let states = try family.states(of: encoders.map { try $0.encode(text, syntax: syntax) })
     known.insert(states, for: key, byteCount: 4 * states.hidden.count)
     provider.texts?.add(states, for: key)
     return states
