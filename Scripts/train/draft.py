@@ -2,6 +2,7 @@
 
     python Scripts/train/draft.py RUN --vae VAE --minutes 60 [--start CHECKPOINT]   with a new network
     python Scripts/train/draft.py RUN --start CHECKPOINT --keep --minutes 25        with the checkpoint's own
+    ... --wide 2048                                                                 and a wider text encoder, which begins as the same
 
 The states of the last 128 positions, by one linear map, are to be the 8x8 patches of the latents that the caption alone
 tells, upright and leaning (dataset.py), and by another which patch each stands for (keys.py). So the network need not find out from its own errors what each word looks like: it reads a sketch,
@@ -35,6 +36,26 @@ from model import PATCHES, VARIANTS, WIDTH, WORDS, Starter, exchange, export, pa
 from muon import make_optimizers, set_rate
 
 
+@torch.no_grad()
+def widen(text, width):
+    """More hidden units in each feed-forward layer; the new ones have no effect yet."""
+    for layer in text.get_submodule("text_model.encoder.layers" if hasattr(text, "text_model") else "encoder.layers"):
+        first, last = layer.mlp.fc1, layer.mlp.fc2
+        count = width - first.out_features
+        more = torch.nn.Linear(first.in_features, count)
+        first.weight = torch.nn.Parameter(torch.cat([first.weight, first.weight.std() * torch.randn_like(more.weight)]))
+        first.bias = torch.nn.Parameter(torch.cat([first.bias, torch.zeros(count)]))
+        last.weight = torch.nn.Parameter(torch.cat([last.weight, torch.zeros(last.out_features, count)], 1))
+        first.out_features = last.in_features = width
+    text.config.intermediate_size = width
+
+
+def telling(wanted, count):
+    """Some of each latent's patches (rows, count), in ascending order: first those that differ from the first patch, the background's."""
+    differs = (wanted - wanted[:, :1]).square().mean(-1) > 0.05
+    return (differs + torch.rand(differs.shape)).topk(count, 1).indices.sort(1).values
+
+
 class Draft:
     def __init__(self, options, team):
         self.options, self.team, self.folder = options, team, options.folder
@@ -45,8 +66,10 @@ class Draft:
         self.unknown = data.other_names(self.glyphs)[1]
         self.starter = Starter.load(options.start) if options.keep else Starter.begin(
             self.folder / f"new{team.rank}", self.glyphs, options.start, options.vae)
+        if options.wide:
+            widen(self.starter.text, options.wide)
         self.text = self.starter.text.train()
-        self.head = self.starter.head
+        self.head = self.starter.head.requires_grad_(not options.keep)  # a network that is kept reads what it reads
         self.code, self.codes = torch.nn.Linear(WIDTH, keys.codes().shape[1]), keys.codes()
         made = dataset.load(self.folder)
         self.scenes, self.targets = made["scenes"], made["plain"]
@@ -54,7 +77,8 @@ class Draft:
         for row, one in enumerate(self.scenes):
             if one.relation in ("left", "above"):
                 self.alike.setdefault((one.backdrop, one.color, one.relation), []).append(row)
-        self.parameters = [*self.text.parameters(), *self.head.parameters(), *self.code.parameters()]
+        self.parameters = [*self.text.parameters(), *self.code.parameters()]
+        self.parameters += [] if options.keep else list(self.head.parameters())
         inside = [parameter for name, parameter in self.text.named_parameters()
                   if parameter.ndim == 2 and "embedding" not in name]
         self.optimizers = make_optimizers(self.parameters, inside, options.rate, team)
@@ -123,13 +147,14 @@ class Draft:
         set_rate(self.optimizers, self.options.rate * factor)
         count, whole = self.options.batch // self.team.size, self.progress >= self.options.whole_from
         texts, targets = self.batch(max(2, count * 2 // 3) if whole else count)
+        wanted = patches(targets).flatten(1, 2)
         if whole:
-            states, wanted, codes = self.starter.encode(texts)[:, WORDS:], patches(targets).flatten(1, 2), self.codes
-        else:  # one variant at a time, which takes half of the time
-            chosen, count = random.randrange(VARIANTS), PATCHES ** 2
-            states, wanted = self.starter.partial_states(texts, [chosen]), patches(targets[:, chosen])
-            codes = self.codes[chosen * count:(chosen + 1) * count]
-        self.blind = functional.mse_loss(self.code(states), codes.expand(len(states), -1, -1)) / self.codes.var()
+            states, codes = self.starter.encode(texts)[:, WORDS:], self.codes.expand(len(texts), -1, -1)
+        else:  # some of the patches, which takes half of the time
+            chosen = telling(wanted, self.options.positions)
+            states = self.starter.partial_states(texts, chosen)
+            wanted, codes = wanted.gather(1, chosen[..., None].expand(-1, -1, wanted.shape[-1])), self.codes[chosen]
+        self.blind = functional.mse_loss(self.code(states), codes) / self.codes.var()
         loss = functional.mse_loss(self.head(states), wanted) + self.options.codes * self.blind
         self.progress = self.team.update(loss, self.parameters, self.optimizers, progress)
         self.step += 1
@@ -204,10 +229,12 @@ def main():
     arguments.add_argument("--start", help="a checkpoint whose text encoder to begin with; else a new one")
     arguments.add_argument("--vae", help="the autoencoder of the dataset")
     arguments.add_argument("--keep", action="store_true", help="continue with the checkpoint's own network and autoencoder")
+    arguments.add_argument("--wide", type=int, help="the width of the text encoder's feed-forward layers, if it is to grow")
+    arguments.add_argument("--positions", type=int, default=56, help="patches of both variants that are read at first")
     arguments.add_argument("--minutes", type=float, default=22)
     arguments.add_argument("--rate", type=float, default=2e-3)
     arguments.add_argument("--batch", type=int, default=64)
-    arguments.add_argument("--whole-from", type=float, default=0.5, help="share of the minutes after which all variants are read together")
+    arguments.add_argument("--whole-from", type=float, default=0.5, help="share of the minutes after which all patches are read together")
     arguments.add_argument("--cooldown", type=float, default=0.6, help="last share of the minutes, falling rate")
     arguments.add_argument("--codes", type=float, default=0.1, help="weight of telling which patch a state stands for")
     arguments.add_argument("--seed", type=int, default=1)

@@ -111,11 +111,10 @@ class Starter:
         """The plain arrangements that the text encoder's states tell: (count, variants * patches, channels)."""
         return self.head(states[:, WORDS:])
 
-    def partial_states(self, prompts, variants):
-        """The states of some of the variants, as if there were no others: (count, variants * patches, width)."""
-        positions = torch.cat([torch.arange(WORDS), *(
-            WORDS + variant * PATCHES ** 2 + torch.arange(PATCHES ** 2) for variant in variants)])
-        return self.text(self.tokens(prompts)[:, positions], position_ids=positions[None])[0][:, WORDS:]
+    def partial_states(self, prompts, chosen):
+        """The states of some of the patches (rows, count), as if there were no others: (rows, count, width)."""
+        positions = torch.cat([torch.arange(WORDS).expand(len(chosen), -1), WORDS + chosen], 1)
+        return self.text(self.tokens(prompts).gather(1, positions), position_ids=positions)[0][:, WORDS:]
 
     @torch.no_grad()
     def latents(self, prompts, noise, steps=4, guidance=1.0):
