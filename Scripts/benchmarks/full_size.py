@@ -53,7 +53,7 @@ def run(folder, size, cache, output, steps=4):
     """One image: the report, with the wall time and the peaks of memory."""
     command = [
         COMMAND, "generate", "a castle on a hill", "--model", folder, "--vae", "tiny", "--schedule", "perflow",
-        "--guidance-scale", "1", "--precision", "f32", "--stages", "1", "--steps", str(steps), "--seed", "1", "--width", str(size),
+        "--guidance-scale", "1", "--precision", "f32", "--batch-size", "1", "--steps", str(steps), "--seed", "1", "--width", str(size),
         "--height", str(size), "--output", output, "--overwrite", "--json"]
     peak, start = {}, time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.PIPE, env={**os.environ, "STREAMFLOW_CACHE": cache})

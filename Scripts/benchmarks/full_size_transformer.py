@@ -23,7 +23,7 @@ from full_size import COMMAND, memory, sgemm
 def run(folder, size, weights, rows, steps, cache, output):
     command = [
         COMMAND, "generate", *["a castle on a hill"] * rows, "--model", folder, "--steps", str(steps), "--seed", "1",
-        "--width", str(size), "--height", str(size), "--guidance-scale", "1", "--stages", str(rows), "--precision", "f32", "--weights", weights, "--output", output,
+        "--width", str(size), "--height", str(size), "--guidance-scale", "1", "--batch-size", str(rows), "--precision", "f32", "--weights", weights, "--output", output,
         "--overwrite", "--json"]
     peak, start = {}, time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.PIPE, env={**os.environ, "STREAMFLOW_CACHE": cache})

@@ -29,13 +29,13 @@ if o.size is None:
     o.size = json.loads(report.stdout)["width"]
 
 n = str(o.steps)
-ONE = ["--stages", "1", "--decode-batch", "1", "--overlap", "off"]
+ONE = ["--batch-size", "1", "--decode-batch", "1", "--overlap", "off"]
 WAYS = {
     "one at a time": ONE,
-    f"{n} stages": ["--stages", n, "--decode-batch", "1", "--overlap", "off"],
-    "overlap": ["--stages", "1", "--decode-batch", "1", "--overlap", "on"],
-    f"{n} stages, overlap": ["--stages", n, "--decode-batch", "1", "--overlap", "on"],
-    f"{n} stages, decode 4": ["--stages", n, "--decode-batch", "4", "--overlap", "off"],
+    f"{n} stages": ["--batch-size", n, "--decode-batch", "1", "--overlap", "off"],
+    "overlap": ["--batch-size", "1", "--decode-batch", "1", "--overlap", "on"],
+    f"{n} stages, overlap": ["--batch-size", n, "--decode-batch", "1", "--overlap", "on"],
+    f"{n} stages, decode 4": ["--batch-size", n, "--decode-batch", "4", "--overlap", "off"],
     "stages auto (the default)": [],
 }
 

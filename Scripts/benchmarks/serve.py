@@ -32,7 +32,7 @@ def generate():
     with tempfile.TemporaryDirectory() as folder:
         done = subprocess.run(
             [STREAMFLOW, "generate", "a fox on a blue background", "--model", o.model, "--count", "256", "--steps", str(o.steps),
-             "--guidance", "none", "--stages", "16", "--output", folder, "--json"], capture_output=True, text=True, check=True)
+             "--guidance", "none", "--batch-size", "16", "--output", folder, "--json"], capture_output=True, text=True, check=True)
         return json.loads(done.stdout)["images_per_second"]
 
 

@@ -28,6 +28,42 @@ enum ArgumentList {
   }
 }
 
+/// Names of an earlier release, which still work.
+enum RetiredNames {
+  /// The retired names of commands, and their names now.
+  private static let commands = ["adopt": "configure"]
+  /// The retired names of options, and their names now.
+  private static let options = ["--stages": "--batch-size"]
+
+  /// The current name of a retired setting of a settings file; nil if it is not retired.
+  static func setting(_ key: String) -> String? {
+    options["--" + key].map { String($0.dropFirst(2)) }
+  }
+
+  /// Arguments with current names in place of retired ones, and a note on each.
+  static func current(_ arguments: [String]) -> (arguments: [String], notes: [String]) {
+    var (result, notes) = (arguments, [String]())
+    for (index, argument) in arguments.enumerated() {
+      // What follows is not interpreted.
+      if argument == "--" { break }
+      let (name, value) = argument.splitAtFirst("=")
+      let isCommand = arguments[..<index].allSatisfy { $0 == "help" }
+      guard let current = options[name] ?? (isCommand ? commands[name] : nil) else { continue }
+      result[index] = current + value
+      notes.append("note: '\(name)' is now '\(current)'; the old name will be removed")
+    }
+    return (result, notes)
+  }
+}
+
+extension String {
+  /// The text before the first of a character, and the rest with it.
+  fileprivate func splitAtFirst(_ character: Character) -> (String, String) {
+    let end = firstIndex(of: character) ?? endIndex
+    return (String(self[..<end]), String(self[end...]))
+  }
+}
+
 /// Detects unknown names of commands.
 enum CommandNames {
   /// The error of an unknown command name, with a suggestion; nil if the name is known.
@@ -107,7 +143,7 @@ enum ForeignOptions {
     "--sampler-name": "--solver and --schedule", "--scheduler": "--schedule",
     "--num-inference-steps": "--steps", "--sample-steps": "--steps", "--step": "--steps",
     "--batch-count": "--count", "--num-images": "--count", "--num-images-per-prompt": "--count",
-    "--images": "--count", "--number": "--count", "--batch-size": "--stages",
+    "--images": "--count", "--number": "--count",
     "--ckpt": "--model", "--checkpoint": "--model", "--diffusion-model": "--model",
     "--out": "--output", "--outdir": "--output", "--outfile": "--output",
     "--output-dir": "--output", "--out-dir": "--output",

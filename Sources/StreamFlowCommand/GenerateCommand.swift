@@ -146,7 +146,7 @@ struct GenerateCommand: AsyncParsableCommand {
       of: generator.checkpoint, on: engines[0])
     guard let hires = hiresOptions.hires else { return ImageFinish(upscaling: upscaling) }
     var options = GeneratorOptions()
-    options.rowCapacity = sampling.stages.rows
+    options.rowCapacity = sampling.batchSize.rows
     (options.skippedTextLayers, options.decodeTiling) = (sampling.clipSkip ?? 0, sampling.vaeTile)
     let fix = try HiresFix(
       model: ImageModel(

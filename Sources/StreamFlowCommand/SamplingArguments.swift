@@ -67,7 +67,7 @@ private func weighted(_ argument: String) -> (text: String, weight: Float)? {
 extension PromptBlend.Kind: ExpressibleByArgument {}
 
 /// The batch size: a number, or automatic by the size of the image.
-struct StageCount: ExpressibleByArgument {
+struct BatchSize: ExpressibleByArgument {
   let rows: Int?
   var defaultValueDescription: String { rows.map { "\($0)" } ?? "auto" }
 

@@ -126,7 +126,7 @@ struct SamplingOptions: ParsableArguments {
   var clipSkip: Int?
 
   @Option(help: "Batch size, the images in flight: a number, or auto.")
-  var stages = StageCount(rows: nil)
+  var batchSize = BatchSize(rows: nil)
 
   @Option(
     help: """
@@ -203,14 +203,14 @@ extension SamplingOptions {
     let imageCount = (imageCount + engines.count - 1) / engines.count
     var options = GeneratorOptions()
     (options.width, options.height) = (chosenWidth, chosenHeight)
-    options.rowCapacity = stages.rows
+    options.rowCapacity = batchSize.rows
     (options.skippedTextLayers, options.decodeTiling) = (clipSkip ?? 0, vaeTile)
     // The smallest number of groups, of equal size, so that the last one is not smaller.
     let capacity = Generator.rowCapacity(of: checkpoint, options)
     let rows = try checkpoint.peakRowCount(of: request)
     let together = max(capacity / rows, 1)
     let groups = max((imageCount + together - 1) / together, 1)
-    if stages.rows == nil { options.rowCapacity = (imageCount + groups - 1) / groups * rows }
+    if batchSize.rows == nil { options.rowCapacity = (imageCount + groups - 1) / groups * rows }
     return try GeneratorPool(
       checkpoint: checkpoint, options: options, devices: engines,
       placement: placement)

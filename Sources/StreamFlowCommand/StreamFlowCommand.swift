@@ -33,7 +33,7 @@ struct StreamFlowCommand: AsyncParsableCommand {
       GenerateCommand.self, TransformCommand.self, UpscaleCommand.self, VideoCommand.self,
       MergeCommand.self, ServeCommand.self, WorkerCommand.self, InspectCommand.self,
       PullCommand.self,
-      AdoptCommand.self, QuantizeCommand.self, BenchmarkCommand.self,
+      ConfigureCommand.self, QuantizeCommand.self, BenchmarkCommand.self,
       CacheCommand.self, DevicesCommand.self, DoctorCommand.self, BenchmarkWorkerCommand.self,
     ])
 
@@ -42,8 +42,9 @@ struct StreamFlowCommand: AsyncParsableCommand {
 
   /// Parses the arguments, runs the command, and exits.
   static func main() async {
-    let arguments = ArgumentList.joiningNegativeNumbers(
-      in: Array(CommandLine.arguments.dropFirst()))
+    let (current, retired) = RetiredNames.current(Array(CommandLine.arguments.dropFirst()))
+    let arguments = ArgumentList.joiningNegativeNumbers(in: current)
+    for note in retired { Terminal.note(note) }
     var runs: [ConfiguredRun] = []
     do {
       if let problem = CommandNames.problem(in: arguments, root: Self.self) {

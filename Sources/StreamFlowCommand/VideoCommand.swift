@@ -160,7 +160,7 @@ struct VideoCommand: AsyncParsableCommand {
       options.frameBuffer = frameOptions.frameBuffer
       options.decodeBatch = frameOptions.decodeBatch
       if let overlap = frameOptions.overlap.isOn { options.overlaps = overlap }
-      options.rowCapacity = sampling.stages.rows
+      options.rowCapacity = sampling.batchSize.rows
       options.skippedTextLayers = sampling.clipSkip ?? 0
       options.decodeTiling = sampling.vaeTile
       options.decodesChanges = reuseOptions.partialDecode

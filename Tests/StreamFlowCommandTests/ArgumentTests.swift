@@ -25,6 +25,25 @@ import Testing
     #expect(joined("--seed -1 -1") == "--seed=-1 -1")
   }
 
+  @Test("Retired names of commands and options still work, with a note each")
+  func retiredNames() {
+    let (arguments, notes) = RetiredNames.current(
+      ["adopt", "adopt", "--stages=4", "--stages", "auto", "--", "--stages"])
+    #expect(
+      arguments == [
+        "configure", "adopt", "--batch-size=4", "--batch-size", "auto", "--", "--stages",
+      ])
+    #expect(
+      notes == [
+        "note: 'adopt' is now 'configure'; the old name will be removed",
+        "note: '--stages' is now '--batch-size'; the old name will be removed",
+        "note: '--stages' is now '--batch-size'; the old name will be removed",
+      ])
+    #expect(RetiredNames.current(["help", "adopt"]).arguments == ["help", "configure"])
+    #expect(RetiredNames.current(["generate", "adopt"]).notes == [])
+    #expect(RetiredNames.setting("stages") == "batch-size")
+  }
+
   @Test(
     "Edit distances count neighbors that changed places once",
     arguments: [

@@ -79,7 +79,7 @@ import Testing
   @Test("The quick suite interleaves its cases, and writes table, chart and figures")
   func quick() throws {
     let outcome = try runner.run([
-      "benchmark", "--rounds", "2", "--seconds", "0.01", "--steps", "1", "--stages", "2",
+      "benchmark", "--rounds", "2", "--seconds", "0.01", "--steps", "1", "--batch-size", "2",
       "--output",
       "study",
     ])
@@ -119,7 +119,7 @@ import Testing
         """.utf8), as: "peer.sh")
     let outcome = try runner.run([
       "benchmark", "--suite", "ablation", "--rounds", "1", "--seconds", "0.01", "--steps", "2",
-      "--stages", "2", "--json", "--peers", "sh peer.sh",
+      "--batch-size", "2", "--json", "--peers", "sh peer.sh",
     ])
     #expect(outcome.status == 0, "\(outcome.error)")
     let results = try #require(report(outcome.output).parts.first).results
@@ -141,7 +141,7 @@ import Testing
   func resolution() throws {
     let outcome = try runner.run([
       "benchmark", "--suite", "resolution", "--size", "32", "--size", "64", "--rounds", "1",
-      "--seconds", "0.01", "--steps", "1", "--stages", "2", "--output", "study",
+      "--seconds", "0.01", "--steps", "1", "--batch-size", "2", "--output", "study",
     ])
     #expect(outcome.status == 0, "\(outcome.error)")
     #expect(outcome.output.contains("## 32 x 32") && outcome.output.contains("## 64 x 64"))
@@ -189,7 +189,7 @@ import Testing
                      {"prompt": "dog on a black background", "thing": 1, "background": 0}]}
         """.utf8), as: "refs/references.json")
     let outcome = try runner.run([
-      "benchmark", "--suite", "quality", "--references", "refs", "--steps", "4", "--stages", "4",
+      "benchmark", "--suite", "quality", "--references", "refs", "--steps", "4", "--batch-size", "4",
       "--json",
     ])
     #expect(outcome.status == 0, "\(outcome.error)")

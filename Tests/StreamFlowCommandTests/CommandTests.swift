@@ -124,8 +124,8 @@ import Testing
         + "'fox fox fox fox fox fox fox fox' was cut\n")
   }
 
-  @Test("A model without a known schedule is adopted once, and known from then on")
-  func adopt() throws {
+  @Test("A model without a known schedule is configured once, and known from then on")
+  func configure() throws {
     let fixture = URL(filePath: #filePath).deletingLastPathComponent()
       .appending(path: "../StreamFlowTests/Fixtures/models/sd").standardizedFileURL.path
     try FileManager.default.copyItem(atPath: fixture, toPath: "\(folder.path)/mine")
@@ -134,10 +134,12 @@ import Testing
       .replacing("EulerDiscreteScheduler", with: "DEISMultistepScheduler")
       .write(toFile: scheduler, atomically: true, encoding: .utf8)
     let unknown = try run(["generate", "fox", "--model", "mine"])
-    #expect(unknown.status == 65 && unknown.error.contains("streamflow adopt"))
+    #expect(unknown.status == 65 && unknown.error.contains("streamflow configure"))
 
-    let adopted = try run(["adopt", "mine", "--schedule", "perflow:windows=2", "--steps", "2"])
-    #expect(adopted.output == "mine/streamflow.json\n", "\(adopted.error)")
+    let configured = try run([
+      "configure", "mine", "--schedule", "perflow:windows=2", "--steps", "2",
+    ])
+    #expect(configured.output == "mine/streamflow.json\n", "\(configured.error)")
     let report = try run(["inspect", "mine"]).output
     #expect(
       report.contains(
@@ -151,9 +153,9 @@ import Testing
 
     let refused = try run(["generate", "fox", "--model", "mine", "--guidance", "self-negative"])
     #expect(refused.status == 64 && refused.error.contains("has none; choose onetimeNegative"))
-    let impossible = try run(["adopt", "mine", "--steps", "1"])
+    let impossible = try run(["configure", "mine", "--steps", "1"])
     #expect(impossible.status == 64 && impossible.error.contains("takes 2 to 1000 steps, got 1"))
-    #expect(try run(["adopt", "mine"]).error.contains("Missing a default to store"))
+    #expect(try run(["configure", "mine"]).error.contains("Missing a default to store"))
   }
 
   @Test("Nothing is overwritten unless asked; the same seed gives the same bytes")
@@ -231,8 +233,8 @@ import Testing
       (["generate"], 64, "error: Missing a prompt. Try: streamflow generate"),
       (["generate", "x", "--count", "0"], 64, "error: --count must be 1 to 1000000, got 0"),
       (
-        ["generate", "x", "--stages", "none"], 64,
-        "error: The value 'none' is invalid for '--stages <stages>'"
+        ["generate", "x", "--batch-size", "none"], 64,
+        "error: The value 'none' is invalid for '--batch-size <batch-size>'"
       ),
       (
         ["generate", "fox", "--device", "TPU"], 69,
@@ -243,7 +245,7 @@ import Testing
         "error: the piecewise schedule of 4 windows takes 4 to 1000 steps, got 2"
       ),
       (
-        ["generate", "fox", "--stages", "1", "--guidance-scale", "3"], 64,
+        ["generate", "fox", "--batch-size", "1", "--guidance-scale", "3"], 64,
         "error: this guidance takes 2 rows"
       ),
       (["generate", "x", "--prompts-file", "gone.txt"], 66, "error: there is no file 'gone.txt'"),
@@ -342,7 +344,7 @@ import Testing
     let help = try run(["generate", "--help"]).output
     for option in [
       "--model", "--count", "--seed", "--steps", "--width", "--height", "--guidance-scale",
-      "--negative-prompt", "--prompt-syntax", "--solver", "--schedule", "--stages", "--output",
+      "--negative-prompt", "--prompt-syntax", "--solver", "--schedule", "--batch-size", "--output",
       "--format",
       "--quality",
       "--device", "--threads", "--precision", "--prompts-file", "--json", "--quiet", "Examples:",

@@ -31,8 +31,10 @@ import Testing
         "65 'run.yaml', line 1: generate has no setting 'strength'; it is a setting of edit, video"
       ),
       (
-        "batch-size: 8", "65 'run.yaml', line 1: generate has no setting 'batch-size'; use --stages"
+        "batch-size: 8\nstages: 4",
+        "65 'run.yaml', line 2: 'stages' must be set once, got it in line 1 as 'batch-size' too"
       ),
+      ("fp16: true", "65 'run.yaml', line 1: generate has no setting 'fp16'; use --precision f16"),
       ("config: a", "65 'run.yaml', line 1: generate has no setting 'config'; "),
       ("xyzzy: a", "65 'run.yaml', line 1: generate has no setting 'xyzzy'; see 'streamflow "),
       ("steps: [4]", "65 'run.yaml', line 1: 'steps' must be a single value, got a list of 1"),

@@ -64,7 +64,7 @@ import Testing
     @Test("A run on two devices writes its images in order, and says what each made")
     func twoDevices() throws {
       let outcome = try runner.run([
-        "generate", "a fox", "--count", "6", "--seed", "1", "--device", "CPU,cpu:0", "--stages",
+        "generate", "a fox", "--count", "6", "--seed", "1", "--device", "CPU,cpu:0", "--batch-size",
         "1", "--json",
       ])
       #expect(outcome.status == 0, "\(outcome.error)")

@@ -71,7 +71,7 @@ import Testing
       ("serve", "--model", "model.safetensors"), ("serve", "--token-file", "prompts.txt"),
       ("serve", "--results", "images"), ("inspect", "", "image.png"),
       ("quantize", "", "model.safetensors"), ("quantize", "--prompts-file", "prompts.txt"),
-      ("quantize", "--output", "scales.json"), ("adopt", "", "model.safetensors"),
+      ("quantize", "--output", "scales.json"), ("configure", "", "model.safetensors"),
       ("benchmark", "--model", "model.safetensors"), ("benchmark", "--output", "images"),
       ("benchmark", "--references", "images"), ("benchmark", "--scales", "scales.json"),
     ])

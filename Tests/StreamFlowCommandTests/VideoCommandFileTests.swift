@@ -9,7 +9,7 @@ import Testing
   private let runner: CommandRunner
   private var folder: TemporaryFolder { runner.folder }
 
-  private static let quick = ["--stages", "2", "--steps", "1", "--seed", "1"]
+  private static let quick = ["--batch-size", "2", "--steps", "1", "--seed", "1"]
 
   init() throws { runner = try CommandRunner() }
 

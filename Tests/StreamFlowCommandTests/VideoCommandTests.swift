@@ -10,7 +10,7 @@ import Testing
   private var folder: TemporaryFolder { runner.folder }
 
   /// Small and quick, and nothing to be measured first.
-  private static let quick = ["--stages", "2", "--steps", "2", "--seed", "1"]
+  private static let quick = ["--batch-size", "2", "--steps", "2", "--seed", "1"]
 
   init() throws { runner = try CommandRunner() }
 

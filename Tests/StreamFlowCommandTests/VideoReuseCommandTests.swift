@@ -8,7 +8,7 @@ import Testing
   private let runner: CommandRunner
 
   private static let quick = [
-    "--stages", "2", "--steps", "1", "--seed", "1", "--output", "out.mkv",
+    "--batch-size", "2", "--steps", "1", "--seed", "1", "--output", "out.mkv",
   ]
 
   init() throws { runner = try CommandRunner() }

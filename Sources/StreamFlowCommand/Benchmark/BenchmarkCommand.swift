@@ -49,8 +49,8 @@ struct BenchmarkCommand: AsyncParsableCommand {
   @Option(help: "Number of steps.")
   var steps = 4
 
-  @Option(help: "Images in flight (default: by the size).")
-  var stages = StageCount(rows: nil)
+  @Option(help: "Batch size, the images in flight (default: by the size).")
+  var batchSize = BatchSize(rows: nil)
 
   @Option(help: "Number of times that each configuration is timed.")
   var rounds = 5
@@ -251,7 +251,7 @@ struct BenchmarkCommand: AsyncParsableCommand {
     let quantizable = tiny ?? checkpoint
     let cases = BenchmarkCases(
       width: size.width, height: size.height, steps: steps,
-      stages: stages.rows ?? (isLarge ? steps : places <= 256 ? 16 : 4),
+      stages: batchSize.rows ?? (isLarge ? steps : places <= 256 ? 16 : 4),
       hasFull: (try? Checkpoint.named(model, autoencoder: .full)) != nil,
       hasTiny: tiny != nil, hasInt8: (try? quantizable.quantized(from: scales)) != nil,
       runsSingly: isLarge && places > 1024,
@@ -298,7 +298,7 @@ struct BenchmarkCommand: AsyncParsableCommand {
     let study = try study(
       of: checkpoint, references, prompts: Array(prompts.prefix(count)), progress: progress)
     let guidance = checkpoint.request("").guidance
-    let rows = stages.rows ?? 16
+    let rows = batchSize.rows ?? 16
     func way(_ label: String, steps: Int, _ change: (inout QualityStudy.Way) -> Void = { _ in })
       -> QualityStudy.Way
     {

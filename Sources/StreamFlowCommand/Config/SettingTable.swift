@@ -96,7 +96,8 @@ struct SettingTable {
 
   /// The setting of a key, and whether the key means its opposite; underscores are hyphens.
   func place(of key: String) -> (index: Int, isNegated: Bool)? {
-    places[key.replacing("_", with: "-")]
+    let key = key.replacing("_", with: "-")
+    return places[key] ?? RetiredNames.setting(key).flatMap { places[$0] }
   }
 
   /// The setting that an option sets on the command line.

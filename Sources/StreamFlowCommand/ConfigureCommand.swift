@@ -5,18 +5,18 @@ internal import FlowModels
 internal import Foundation
 internal import StreamFlow
 
-/// `streamflow adopt`: stores overrides of a model's sampling defaults.
-struct AdoptCommand: AsyncParsableCommand {
+/// `streamflow configure`: stores overrides of a model's sampling defaults.
+struct ConfigureCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "adopt", abstract: "Store a model's sampling defaults beside it.",
+    commandName: "configure", abstract: "Store a model's sampling defaults beside it.",
     discussion: """
       The files of a distilled model often do not state its sampling schedule. This writes \
       streamflow.json beside model_index.json (or NAME.streamflow.json beside a single-file \
       model), which is read from then on. Values that are not given stay unchanged.
 
       Examples:
-        streamflow adopt ./my-perflow --schedule perflow:windows=4,prediction=diff_eps --steps 4
-        streamflow adopt ./model.safetensors --schedule lcm --guidance-scale 1.5
+        streamflow configure ./my-perflow --schedule perflow:windows=4,prediction=diff_eps --steps 4
+        streamflow configure ./model.safetensors --schedule lcm --guidance-scale 1.5
       """)
 
   @Argument(help: "A model folder or file.", completion: .file())
@@ -40,7 +40,7 @@ struct AdoptCommand: AsyncParsableCommand {
   func validate() throws {
     guard schedule != nil || steps != nil || guidanceScale != nil else {
       throw ValidationError(
-        "Missing a default to store. Try: streamflow adopt \(model) --schedule perflow")
+        "Missing a default to store. Try: streamflow configure \(model) --schedule perflow")
     }
     if schedule == .automatic {
       throw ValidationError(
@@ -58,7 +58,8 @@ struct AdoptCommand: AsyncParsableCommand {
     try await reporting {
       let checkpoint = try Checkpoint.named(model)
       guard checkpoint.name != "starter" || checkpoint.folder == model else {
-        throw ValidationError("the starter has its defaults built in; adopt a model of your own")
+        throw ValidationError(
+          "the starter has its defaults built in; configure a model of your own")
       }
       let notes = try checkpoint.noting(
         schedule: schedule, stepCount: steps, guidanceScale: guidanceScale)
