@@ -45,6 +45,20 @@ package protocol ModelFamily: Sendable {
   /// How the network reads reference images, in the inputs ``referenceInput(_:)``, `[rows, channels,
   /// height, width]`; nil if it reads none.
   var references: ReferenceReading? { get }
+  /// Whether the network reads the keys and values of reference images in all layers, in
+  /// ``referenceTableInput``, in place of their latents.
+  var readsReferenceTable: Bool { get }
+  /// The graph from the latents of one row's reference images, in ``referenceInput(_:)``, to
+  /// ``referenceTableInput``.
+  ///
+  /// - Parameters:
+  ///   - references: the sizes of the latents.
+  ///   - weights: the network's weights.
+  /// - Throws: a `GraphError` for weights that do not match.
+  /// - Precondition: ``readsReferenceTable``.
+  func referenceTable(
+    of references: [LatentSize], weights: WeightScope
+  ) throws(GraphError) -> Graph
   /// The number of the network's layers that skip-layer guidance may leave out; 0 if it may not.
   var skippableLayerCount: Int { get }
   /// Whether the network reads the guidance scale itself.
@@ -95,6 +109,10 @@ package protocol ModelFamily: Sendable {
   ///
   /// - Parameter latentPixels: the latents' height times their width.
   func activationByteCount(latentPixels: Double) -> Double
+  /// The approximate bytes that a batch row's reference images add.
+  ///
+  /// - Parameter latentPixels: the sum of their latents' heights times widths.
+  func referenceByteCount(latentPixels: Double) -> Double
   /// The name in this package of a layer that a LoRA names in the original scheme.
   func layerName(ofOriginal name: String) -> String?
   /// The layers in this package of a layer that a LoRA names in the original scheme, if there may
@@ -124,6 +142,17 @@ extension ModelFamily {
   /// the latents of the image without that part (``MaskedImageLayout``).
   package var maskedImageInput: PortName { "masked_image" }
   package var references: ReferenceReading? { nil }
+  package var readsReferenceTable: Bool { false }
+  /// The input of the keys and values of all reference images.
+  package var referenceTableInput: PortName { "references" }
+  package func referenceTable(
+    of references: [LatentSize], weights: WeightScope
+  ) throws(GraphError) -> Graph {
+    preconditionFailure("the network reads the latents of reference images")
+  }
+  package func referenceByteCount(latentPixels: Double) -> Double {
+    activationByteCount(latentPixels: latentPixels) - activationByteCount(latentPixels: 0)
+  }
   package var skippableLayerCount: Int { 0 }
   /// The input that says which rows leave layers out, `[rows]`, 1 or 0; see
   /// ``BatchShape/skippableLayers``.

@@ -134,6 +134,21 @@ import Testing
       try Checkpoint(file: klein).defaults().stepCount == (family == "flux2" ? 4 : 50))
   }
 
+  @Test("The name of a file tells klein KV, which keeps the keys and values of references")
+  func cachedReferences() throws {
+    try put(["text_encoder", "tokenizer", "vae"], of: "flux2")
+    for (name, caches) in [
+      ("flux-2-klein-9b-kv", true), ("flux-2-klein-kvm", false), ("flux-2-klein-9b", false),
+    ] {
+      let file = try folder.write(
+        SafetensorsWriter.file(Self.zeros(Self.flux2, prefix: "")), as: "\(name).safetensors")
+      let checkpoint = try Checkpoint(file: file)
+      #expect(checkpoint.family.readsReferenceTable == caches)
+      #expect(checkpoint.pipelineName == (caches ? "Flux2KleinKVPipeline" : "Flux2KleinPipeline"))
+      #expect(checkpoint.defaults().stepCount == 4)
+    }
+  }
+
   @Test("A weight that the family does not have is refused by its name")
   func strange() throws {
     let file = try folder.write(

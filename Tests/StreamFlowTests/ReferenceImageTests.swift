@@ -32,7 +32,10 @@ import Testing
       let cases = try JSONDecoder().decode(
         [Case].self, from: Data(try #require(golden.metadata["cases"]).utf8))
       if name == "flux-kontext" {
-        (checkpoint, copy) = try Self.kontext("\(folder)/flux")
+        (checkpoint, copy) = try Self.copy("\(folder)/flux", "FluxPipeline", "FluxKontextPipeline")
+      } else if name == "flux2-kv" {
+        (checkpoint, copy) = try Self.copy(
+          "\(folder)/flux2", "Flux2KleinPipeline", "Flux2KleinKVPipeline")
       } else {
         (checkpoint, copy) = (try Checkpoint(folder: "\(folder)/flux2"), nil)
       }
@@ -59,14 +62,16 @@ import Testing
         width: shape[1], height: shape[0], pixels: try golden.floats(name).map { UInt8($0) })
     }
 
-    /// A copy of a FLUX.1 whose index names the pipeline of Kontext.
-    private static func kontext(_ folder: String) throws -> (Checkpoint, TemporaryFolder) {
+    /// A copy of a model whose index names another pipeline.
+    private static func copy(
+      _ folder: String, _ pipeline: String, _ other: String
+    ) throws -> (Checkpoint, TemporaryFolder) {
       let temporary = try TemporaryFolder()
-      let copy = "\(temporary.path)/kontext"
+      let copy = "\(temporary.path)/\(other)"
       try FileManager.default.copyItem(atPath: folder, toPath: copy)
       let index = "\(copy)/model_index.json"
       try String(contentsOfFile: index, encoding: .utf8)
-        .replacingOccurrences(of: "\"FluxPipeline\"", with: "\"FluxKontextPipeline\"")
+        .replacingOccurrences(of: "\"\(pipeline)\"", with: "\"\(other)\"")
         .write(toFile: index, atomically: true, encoding: .utf8)
       return (try Checkpoint(folder: copy), temporary)
     }
@@ -78,7 +83,7 @@ import Testing
     }
   }
 
-  static let names = ["flux-kontext", "flux2-references"]
+  static let names = ["flux-kontext", "flux2-references", "flux2-kv"]
 
   @Test("Texts with reference images give diffusers' images", arguments: names)
   func images(name: String) async throws {

@@ -48,14 +48,16 @@ extension Flux2 {
     )
   }
 
-  /// A file whose name has `base` is the model before its distillation; nothing else tells.
+  /// A file whose name has `base` is the model before its distillation, one with `kv` is klein KV;
+  /// nothing else tells.
   private static func open(
     _ file: TransformerFile, _ options: LoadOptions
   ) throws -> ModelParts {
     let (configuration, network) = try transformer(file)
     try file.checkTextEncoder()
+    let caches = file.stem.lowercased().split { !$0.isLetter && !$0.isNumber }.contains("kv")
     return try parts(
-      pipelineName: pipelines[0], configuration, network,
+      pipelineName: caches ? cachingPipeline : pipelines[0], configuration, network,
       isDistilled: !file.stem.contains("base"), shiftsDynamically: true, folder: file.folder,
       path: file.path, options,
       autoencoder: file.autoencoder(options.autoencoder, latents: nil),
@@ -75,9 +77,10 @@ extension Flux2 {
     let schedule = try ConfigurationFile(path: "\(folder)/scheduler/scheduler_config.json")
     // The pipeline's own shift is an exponent.
     try schedule.require("time_shift_type", isOneOf: [.text("exponential")])
+    let pipeline = try index.text("_class_name") ?? "unnamed"
     return try parts(
-      pipelineName: index.text("_class_name") ?? "unnamed", configuration, network,
-      isDistilled: index.bool("is_distilled", default: false),
+      pipelineName: pipeline, configuration, network,
+      isDistilled: index.bool("is_distilled", default: pipeline == cachingPipeline),
       shiftsDynamically: schedule.bool("use_dynamic_shifting", default: false), folder: folder,
       path: folder, options,
       autoencoder: .find(
@@ -95,7 +98,8 @@ extension Flux2 {
       tokenCount: tokenCount, options)
     let family = try Flux2(
       configuration, qwen: qwen.encoding, isDistilled: isDistilled,
-      shiftsDynamically: shiftsDynamically, path: path)
+      shiftsDynamically: shiftsDynamically,
+      cachesReferences: pipelineName == cachingPipeline, path: path)
     return ModelParts(
       pipelineName: pipelineName, family: family,
       components: [

@@ -3,8 +3,13 @@ internal import FlowGraph
 
 /// FLUX.2 klein and klein base: a `Flux2Transformer2DModel` that reads three hidden states of Qwen3
 /// in one sequence with the image.
+///
+/// klein KV was trained so that reference images read nothing but each other: their keys and values
+/// are computed once, and kept for all steps.
 struct Flux2: ModelFamily {
-  static let pipelines = ["Flux2KleinPipeline"]
+  static let pipelines = ["Flux2KleinPipeline", cachingPipeline]
+  /// The pipeline of klein KV.
+  static let cachingPipeline = "Flux2KleinKVPipeline"
 
   /// The configuration of `transformer/config.json`.
   let transformer: Flux2TransformerConfiguration
@@ -14,6 +19,8 @@ struct Flux2: ModelFamily {
   let variant: String?
   /// Whether the scheduler shifts times by image size.
   let shiftsDynamically: Bool
+  /// Whether the keys and values of reference images are computed once.
+  let cachesReferences: Bool
 
   /// The variant for few steps without guidance.
   static let distilled = "distilled"
@@ -25,12 +32,19 @@ struct Flux2: ModelFamily {
   /// - Throws: `fileInvalid` if network and text encoder do not match.
   init(
     _ transformer: Flux2TransformerConfiguration, qwen: Qwen3TextEncoding, isDistilled: Bool,
-    shiftsDynamically: Bool, path: String
+    shiftsDynamically: Bool, cachesReferences: Bool, path: String
   ) throws(ModelError) {
     self.transformer = transformer
     self.qwen = qwen
     variant = isDistilled ? Self.distilled : nil
     self.shiftsDynamically = shiftsDynamically
+    self.cachesReferences = cachesReferences
+    guard !cachesReferences || !transformer.readsGuidance else {
+      throw ModelError(
+        code: .unsupported,
+        message: "'\(path)' is \(Self.cachingPipeline), whose network reads no guidance scale, and "
+          + "guidance_embeds of its transformer is true; use a model of the other pipeline")
+    }
     guard qwen.width == transformer.textWidth else {
       throw ModelError(
         code: .fileInvalid,
@@ -48,6 +62,7 @@ struct Flux2: ModelFamily {
   var textWidth: Int { transformer.textWidth }
   var readsPooledText: Bool { false }
   var references: ReferenceReading? { .cropped }
+  var readsReferenceTable: Bool { cachesReferences }
 
   var latentSpace: LatentSpace {
     // 1024 pixels, which no file specifies. A latent pixel is a patch of the autoencoder's latents.
@@ -90,7 +105,7 @@ struct Flux2: ModelFamily {
     weights: WeightScope
   ) throws(GraphError) -> Graph {
     try Flux2Transformer(configuration: transformer, weights: weights).graph(
-      shape, references: shape.references,
+      shape, references: shape.references, cachesReferences: cachesReferences,
       readsModulation: precomputed.contains(Flux2Transformer.modulationInput),
       adapters: adapters)
   }
@@ -107,12 +122,26 @@ struct Flux2: ModelFamily {
     ]
   }
 
+  func referenceTable(
+    of references: [LatentSize], weights: WeightScope
+  ) throws(GraphError) -> Graph {
+    try Flux2Transformer(configuration: transformer, weights: weights)
+      .referenceTable(of: references)
+  }
+
   // MARK: - Components
 
   /// About two dozen tensors over all tokens: that of a single block's first layer is nine times as
   /// wide, and attention scores are never materialized.
   func activationByteCount(latentPixels: Double) -> Double {
     (latentPixels + Double(Self.tokenCount)) * Double(transformer.width) * 4 * 24
+  }
+
+  /// The table, or what the tokens add to every layer.
+  func referenceByteCount(latentPixels: Double) -> Double {
+    let layers = transformer.layerCount + transformer.singleLayerCount
+    return latentPixels * Double(transformer.width) * 4
+      * (cachesReferences ? Double(4 * layers) : 24)
   }
 
   func layerName(ofOriginal name: String) -> String? { nil }

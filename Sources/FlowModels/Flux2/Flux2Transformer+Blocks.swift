@@ -11,9 +11,11 @@ extension Flux2Transformer {
   ///   - layer: the block's weights.
   ///   - rotary: the positions of text, image and references.
   ///   - modulation: the modulation at the timestep.
+  ///   - cached: rotated keys and values of references that are not among the tokens.
   /// - Throws: a `GraphError` for weights that do not match.
   func doubleBlock(
-    image: Value, text: Value, _ layer: WeightScope, rotary: RotaryTable, modulation: LayerTable
+    image: Value, text: Value, _ layer: WeightScope, rotary: RotaryTable, modulation: LayerTable,
+    cached: KeysAndValues? = nil
   ) throws(GraphError) -> (image: Value, text: Value) {
     let imageParts = try modulation.modulation(
       of: weights["double_stream_modulation_img"]["linear"], into: 6)
@@ -22,7 +24,7 @@ extension Flux2Transformer {
     let attention = layer["attn"]
     let imageHeads = try heads(normed(image, imageParts[0...]), attention, .image)
     let textHeads = try heads(normed(text, textParts[0...]), attention, .text)
-    let attended = try textHeads.joined(with: imageHeads).attention(rotary)
+    let attended = try textHeads.joined(with: imageHeads).rotated(rotary).attention(with: cached)
     let (count, all) = (text.shape[1], attended.shape[1])
     let textAttended = try attended.sliced(axis: 1, from: 0, to: count)
       .linear(attention["to_add_out"])
@@ -42,10 +44,13 @@ extension Flux2Transformer {
   ///   - layer: the block's weights.
   ///   - rotary: their positions.
   ///   - modulation: the modulation at the timestep.
+  ///   - cached: rotated keys and values of references that are not among the tokens.
+  /// - Returns: the tokens, and their rotated keys and values.
   /// - Throws: a `GraphError` for weights that do not match.
   func singleBlock(
-    _ tokens: Value, _ layer: WeightScope, rotary: RotaryTable, modulation: LayerTable
-  ) throws(GraphError) -> Value {
+    _ tokens: Value, _ layer: WeightScope, rotary: RotaryTable, modulation: LayerTable,
+    cached: KeysAndValues? = nil
+  ) throws(GraphError) -> (tokens: Value, own: KeysAndValues) {
     let parts = try modulation.modulation(
       of: weights["single_stream_modulation"]["linear"], into: 3)
     let entered = try normed(tokens, parts[0...])
@@ -59,14 +64,30 @@ extension Flux2Transformer {
       guard let norm else { return heads }
       return try heads.rmsNorm(attention[norm], epsilon: configuration.epsilon)
     }
-    let attended = try AttentionHeads(
+    let rotated = try AttentionHeads(
       query: heads(0, norm: "norm_q"), key: heads(1, norm: "norm_k"), value: heads(2)
-    ).attention(rotary)
+    ).rotated(rotary)
+    let attended = try rotated.attention(with: cached)
     let gated = try entered.swishGated(
       projection, outputs: 3 * width..<projection.shape(of: "weight")[0])
     let change = try Value.concatenated([attended, gated], axis: 2)
       .linear(attention["to_out"])
-    return try tokens + parts[2] * change
+    return (try tokens + parts[2] * change, KeysAndValues(key: rotated.key, value: rotated.value))
+  }
+
+  /// What a double block makes of references alone, which read no text and no image.
+  ///
+  /// - Returns: the tokens, and their rotated keys and values.
+  /// - Throws: a `GraphError` for weights that do not match.
+  func referenceBlock(
+    _ tokens: Value, _ layer: WeightScope, rotary: RotaryTable, modulation: LayerTable
+  ) throws(GraphError) -> (tokens: Value, own: KeysAndValues) {
+    let parts = try modulation.modulation(
+      of: weights["double_stream_modulation_img"]["linear"], into: 6)
+    let rotated = try heads(normed(tokens, parts[0...]), layer["attn"], .image).rotated(rotary)
+    let attended = try rotated.attention(with: nil).linear(layer["attn"]["to_out"][0])
+    let made = try fed(tokens + parts[2] * attended, layer["ff"], parts[3...])
+    return (made, KeysAndValues(key: rotated.key, value: rotated.value))
   }
 
   /// The tokens normalized, scaled and shifted; the order is shift, scale.

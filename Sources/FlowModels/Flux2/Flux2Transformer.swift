@@ -26,17 +26,20 @@ struct Flux2Transformer {
   /// - Parameters:
   ///   - size: the shapes.
   ///   - references: the sizes of the reference images' latents; each row has its own images.
+  ///   - cachesReferences: whether their keys and values are read, as `references`, in place of the
+  ///     latents (``referenceTable(of:)``).
   ///   - readsModulation: whether the modulation is read from a table.
   ///   - adapters: the attached adapters.
   /// - Throws: a `GraphError` for weights that do not match.
   func graph(
-    _ size: BatchShape, references: [LatentSize] = [], readsModulation: Bool = false,
-    adapters: [any NetworkAdapter] = []
+    _ size: BatchShape, references: [LatentSize] = [], cachesReferences: Bool = false,
+    readsModulation: Bool = false, adapters: [any NetworkAdapter] = []
   ) throws(GraphError) -> Graph {
     let rows = size.rows
     let sizes = references.map { "_\($0.height)x\($0.width)" }.joined()
     let name = "flux2_\(rows)x\(size.height)x\(size.width)_\(size.tokens)\(sizes)"
-    let graph = Graph(name: readsModulation ? "\(name)_tables" : name)
+    let graph = Graph(
+      name: name + (cachesReferences ? "_kv" : "") + (readsModulation ? "_tables" : ""))
     func latents(_ name: PortName, _ size: LatentSize) throws(GraphError) -> Value {
       try graph.input(name, shape: [rows, configuration.channels, size.height, size.width])
         .flattenedToTokens()
@@ -47,25 +50,33 @@ struct Flux2Transformer {
       try readsModulation ? table(rows: rows, in: graph) : modulation(rows, in: graph)
     let hidden = graph.input("hidden", shape: [rows, size.tokens, configuration.textWidth])
     var images = [sample]
-    for (index, size) in references.enumerated() {
+    let table =
+      cachesReferences && !references.isEmpty
+      ? try referenceTable(rows: rows, references, in: graph) : nil
+    let tokenReferences = cachesReferences ? [] : references
+    for (index, size) in tokenReferences.enumerated() {
       images.append(try latents(Self.referenceInput(index), size))
     }
     let hooks = try NetworkHooks(graph, rows: rows, adapters: adapters)
 
     var image = try Value.concatenated(images, axis: 1).linear(weights["x_embedder"])
     var text = try hidden.linear(weights["context_embedder"])
-    let rotary = rotary(textCount: size.tokens, images: [latentSize] + references, in: graph)
+    let rotary = rotary(textCount: size.tokens, images: [latentSize] + tokenReferences, in: graph)
     for index in 0..<configuration.layerCount {
       let block = weights["transformer_blocks"][index]
       (image, text) = try doubleBlock(
-        image: image, text: text, block, rotary: rotary, modulation: modulation)
+        image: image, text: text, block, rotary: rotary, modulation: modulation,
+        cached: table?(index))
       image = try hooks(.block(index), image, tokens: 0..<latentSize.count)
     }
     var tokens = try Value.concatenated([text, image], axis: 1)
     let imagePart = size.tokens..<size.tokens + latentSize.count
     for index in 0..<configuration.singleLayerCount {
       let block = weights["single_transformer_blocks"][index]
-      let changed = try singleBlock(tokens, block, rotary: rotary, modulation: modulation)
+      let changed = try singleBlock(
+        tokens, block, rotary: rotary, modulation: modulation,
+        cached: table?(configuration.layerCount + index)
+      ).tokens
       tokens = try hooks(
         .block(configuration.layerCount + index), changed, tokens: imagePart)
     }
@@ -77,9 +88,13 @@ struct Flux2Transformer {
   }
 
   /// The positions of text, image and references, in this order.
-  private func rotary(textCount: Int, images: [LatentSize], in graph: Graph) -> RotaryTable {
+  ///
+  /// - Parameter first: the number of the first image; that of an image to make is 0.
+  func rotary(
+    textCount: Int, images: [LatentSize], first: Int = 0, in graph: Graph
+  ) -> RotaryTable {
     var positions = (0..<textCount).map { [0, 0, 0, $0] }
-    for (index, image) in images.enumerated() {
+    for (index, image) in zip(first..., images) {
       positions += (0..<image.count).map {
         [Self.referenceDistance * index, $0 / image.width, $0 % image.width, 0]
       }
@@ -107,15 +122,21 @@ struct Flux2Transformer {
   }
 
   /// The embedding of the timestep and, if read, the guidance scale.
-  private func modulation(_ rows: Int, in graph: Graph) throws(GraphError) -> LayerTable {
+  ///
+  /// - Parameter fixed: the timestep; nil for the input `timestep`.
+  func modulation(
+    _ rows: Int, fixed: Float? = nil, in graph: Graph
+  ) throws(GraphError) -> LayerTable {
     let layers = weights["time_guidance_embed"]
     func embedding(_ number: Value, _ layer: WeightScope) throws(GraphError) -> Value {
       try number.timeEmbedding(
         width: configuration.timeWidth, cosineFirst: true, frequencyShift: 0
       ).linear(layer["linear_1"]).silu().linear(layer["linear_2"])
     }
-    var time = try embedding(
-      graph.input("timestep", shape: [rows]), layers["timestep_embedder"])
+    let timestep =
+      fixed.map { graph.constant([Float](repeating: $0, count: rows), shape: [rows]) }
+      ?? graph.input("timestep", shape: [rows])
+    var time = try embedding(timestep, layers["timestep_embedder"])
     if configuration.readsGuidance {
       let scale = try graph.input("guidance", shape: [rows]) * 1000
       time = try time + embedding(scale, layers["guidance_embedder"])

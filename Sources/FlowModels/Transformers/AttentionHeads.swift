@@ -61,6 +61,23 @@ struct AttentionHeads {
       value: try .concatenated([value, other.value], axis: 2))
   }
 
+  /// Queries and keys rotated by the tokens' positions.
+  func rotated(_ rotary: RotaryTable) throws(GraphError) -> AttentionHeads {
+    AttentionHeads(query: try rotary(query), key: try rotary(key), value: value)
+  }
+
+  /// The attention output of all tokens, `[rows, tokens, heads * width]`, whose queries and keys are
+  /// rotated already.
+  ///
+  /// - Parameter others: the rotated keys and the values of further tokens that they read.
+  func attention(with others: KeysAndValues?) throws(GraphError) -> Value {
+    guard let others else { return try query.headAttention(key: key, value: value).joinedHeads() }
+    return try query.headAttention(
+      key: .concatenated([key, others.key], axis: 2),
+      value: .concatenated([value, others.value], axis: 2)
+    ).joinedHeads()
+  }
+
   /// The attention output of all tokens, `[rows, tokens, heads * width]`.
   ///
   /// - Parameters:
@@ -69,4 +86,10 @@ struct AttentionHeads {
   func attention(_ rotary: RotaryTable, mask: Value? = nil) throws(GraphError) -> Value {
     try rotary(query).headAttention(key: rotary(key), value: value, mask: mask).joinedHeads()
   }
+}
+
+/// Rotated keys, and values, of tokens, `[rows, heads, tokens, width]`.
+struct KeysAndValues {
+  let key: Value
+  let value: Value
 }

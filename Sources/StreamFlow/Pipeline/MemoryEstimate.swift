@@ -18,8 +18,10 @@ struct MemoryEstimate {
     let factor = checkpoint.autoencoder.factor
     // In floating point: extreme sizes give extreme sums, which must be refused and must not trap.
     let places = Double(width / factor) * Double(height / factor)
-    let activations = checkpoint.family.activationByteCount(
-      latentPixels: places + Double(referencePixels))
+    let family = checkpoint.family
+    let activations =
+      family.activationByteCount(latentPixels: places)
+      + family.referenceByteCount(latentPixels: Double(referencePixels))
     let autoencoder = checkpoint.autoencoder
     let pixels =
       tiling.side(autoencoder, width: width, height: height) == nil

@@ -2,7 +2,8 @@ internal import FlowCore
 internal import FlowEngine
 internal import FlowModels
 
-/// Encodes the reference images of requests to network inputs, each image once.
+/// Encodes the reference images of requests to network inputs: each image once, and the keys and values
+/// of each set of images once, for a network that reads those.
 final class ReferenceEncoder {
   private let checkpoint: Checkpoint
   private let provider: EngineProvider
@@ -12,11 +13,14 @@ final class ReferenceEncoder {
     capacity: 256 << 20, countLimit: 64)
   /// The images of the requests that are admitted next.
   private var prepared: [Key: Result<ContiguousArray<Float>, any Error>] = [:]
+  /// The keys and values of sets of images.
+  private let tables: ReferenceTables
 
   /// The number of sizes whose encoders are kept: references have any aspect ratio.
   private static let encoderLimit = 2
 
-  private struct Key: Hashable {
+  /// A reference image at its size.
+  struct Key: Hashable {
     let image: PixelImage
     let area: Int?
   }
@@ -24,6 +28,7 @@ final class ReferenceEncoder {
   init(_ checkpoint: Checkpoint, provider: EngineProvider) {
     self.checkpoint = checkpoint
     self.provider = provider
+    tables = ReferenceTables(checkpoint, provider: provider)
   }
 
   /// Encodes the new reference images of some requests; one that cannot be encoded is an error of
@@ -31,7 +36,8 @@ final class ReferenceEncoder {
   func prepare(
     for requests: [GenerationRequest], isolation: isolated (any Actor)? = #isolation
   ) async throws(CancellationError) {
-    let keys = requests.flatMap(keys(of:))
+    let sets = requests.map(keys(of:)).filter { !$0.isEmpty }
+    let keys = sets.flatMap { $0 }
     guard !keys.isEmpty else { return }
     prepared = prepared.filter { keys.contains($0.key) }
     for key in keys where prepared[key] == nil {
@@ -48,11 +54,23 @@ final class ReferenceEncoder {
         prepared[key] = .failure(error)
       }
     }
+    guard checkpoint.family.readsReferenceTable else { return }
+    var images: [[Key]: [ReferenceTables.Image]] = [:]
+    for set in sets {
+      // The error of an image is the error of its requests.
+      images[set] = try? set.map {
+        ReferenceTables.Image(size: try latentSize(of: $0), latents: try latents(of: $0))
+      }
+    }
+    try await tables.prepare(images)
   }
 
   /// Whether the reference images of a request are encoded, or have failed to be.
   func isReady(for request: GenerationRequest) -> Bool {
-    keys(of: request).allSatisfy { prepared[$0] != nil }
+    let keys = keys(of: request)
+    return keys.allSatisfy { prepared[$0] != nil }
+      && (!checkpoint.family.readsReferenceTable || keys.isEmpty || tables.isReady(for: keys)
+        || keys.contains { (try? prepared[$0]?.get()) == nil })
   }
 
   /// The network inputs of a request's reference images.
@@ -60,12 +78,27 @@ final class ReferenceEncoder {
   /// - Throws: the error of encoding one of them.
   /// - Precondition: ``isReady(for:)``.
   func inputs(of request: GenerationRequest) throws -> [Conditioning.Input] {
-    try keys(of: request).enumerated().map { index, key in
-      guard let latents = try prepared[key]?.get() else {
-        preconditionFailure("reference \(index) was not encoded")
-      }
-      return .init(checkpoint.family.referenceInput(index), latents)
+    let (keys, family) = (keys(of: request), checkpoint.family)
+    let images = try keys.map(latents(of:))
+    guard family.readsReferenceTable, !images.isEmpty else {
+      return images.enumerated().map { .init(family.referenceInput($0.offset), $0.element) }
     }
+    return [.init(family.referenceTableInput, try tables.table(of: keys))]
+  }
+
+  private func latentSize(of key: Key) throws -> LatentSize {
+    let (size, factor) = (
+      try checkpoint.referenceSize(of: key.image, area: key.area).encoded,
+      checkpoint.autoencoder.factor
+    )
+    return LatentSize(height: size.height / factor, width: size.width / factor)
+  }
+
+  private func latents(of key: Key) throws -> ContiguousArray<Float> {
+    guard let latents = try prepared[key]?.get() else {
+      preconditionFailure("a reference image was not encoded")
+    }
+    return latents
   }
 
   private func keys(of request: GenerationRequest) -> [Key] {
