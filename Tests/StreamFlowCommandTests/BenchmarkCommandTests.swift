@@ -4,6 +4,8 @@ import FlowTestSupport
 import Foundation
 import Testing
 
+@testable import StreamFlowCommand
+
 #if canImport(FoundationXML)
   import FoundationXML
 #endif
@@ -137,6 +139,34 @@ import Testing
     #expect(peers.dropFirst().map(\.failure) == ["no such library", "no such library"])
   }
 
+  @Test("What was measured until Ctrl-C is reported, and what was not is not called a failure")
+  func interrupted() async throws {
+    let answer = #"{"pictures": 3, "seconds": 0.5, "cpuSeconds": 1, "peakBytes": 1000}"#
+    let peer = try runner.folder.write(
+      Array("echo '{\"ready\": 1}'; while read -r line; do echo '\(answer)'; done".utf8),
+      as: "endless.sh")
+    func results(endingAt label: String) async throws -> [BenchmarkResult] {
+      let task = Task {
+        try BenchmarkRunner(
+          rounds: 5, secondsPerRun: 0, keepsProcesses: true, command: { _ in ["sh", peer] },
+          progress: { if $0 == label { unsafe withUnsafeCurrentTask { unsafe $0?.cancel() } } }
+        )([
+          BenchmarkCase(number: "1", label: "one", width: 8, height: 8),
+          BenchmarkCase(number: "2", label: "two", width: 8, height: 8),
+        ])
+      }
+      return try await task.value
+    }
+    let results = try await results(endingAt: "round 1 of 5: two")
+    var report = BenchmarkReport(suite: "quick", model: "m", machine: MachineDescription())
+    report.parts = [.init(width: 8, height: 8, results: results)]
+    report.isInterrupted = true
+    let text = report.markdown(hasChart: false)
+    #expect(results.map(\.samples.count) == [1, 0] && !text.contains("failed"), "\(text)")
+    #expect(text.contains("The benchmark was interrupted; results are missing."))
+    #expect(text.contains("not measured"))
+  }
+
   @Test("Resolution draws a line for each case over the sizes")
   func resolution() throws {
     let outcome = try runner.run([
@@ -189,7 +219,8 @@ import Testing
                      {"prompt": "dog on a black background", "thing": 1, "background": 0}]}
         """.utf8), as: "refs/references.json")
     let outcome = try runner.run([
-      "benchmark", "--suite", "quality", "--references", "refs", "--steps", "4", "--batch-size", "4",
+      "benchmark", "--suite", "quality", "--references", "refs", "--steps", "4", "--batch-size",
+      "4",
       "--json",
     ])
     #expect(outcome.status == 0, "\(outcome.error)")

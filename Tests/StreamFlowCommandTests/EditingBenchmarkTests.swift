@@ -88,7 +88,7 @@ import Testing
     let rows = rows(table)
     #expect(rows.first == "image-to-image, 2 steps" && rows.count < 30, "\(rows)")
     #expect(lines(printed) == rows)
-    #expect(table.contains("The study was interrupted; rows are missing."))
+    #expect(table.contains("The benchmark was interrupted; results are missing."))
     let folder = "\(runner.folder.path)/study"
     let markdown = try String(contentsOfFile: "\(folder)/editing.md", encoding: .utf8)
     #expect(self.rows(markdown) == rows)

@@ -176,7 +176,7 @@ struct BenchmarkCommand: AsyncParsableCommand {
         json
           ? String(decoding: files[0].bytes, as: UTF8.self)
           : report.markdown(hasChart: output != nil))
-      if report.editing?.isInterrupted == true { throw CancellationError() }
+      if report.isInterrupted { throw CancellationError() }
     }
   }
 
@@ -190,15 +190,18 @@ struct BenchmarkCommand: AsyncParsableCommand {
     case .quality: report.quality = try await quality(progress: progress)
     case .solvers: report.solvers = try await solvers(progress: progress)
     case .live:
-      for size in try chosenSizes() {
+      for size in try chosenSizes() where !Task.isCancelled {
         report.live.append(try await live(size, progress: progress))
       }
     case .editing: report.editing = try await editing(progress: progress)
     case .quick, .ablation, .efficiency, .resolution, .precision:
-      for size in try chosenSizes() {
-        report.parts.append(try await part(size, progress: progress))
+      for size in try chosenSizes() where !Task.isCancelled {
+        do {
+          report.parts.append(try await part(size, progress: progress))
+        } catch is CancellationError where !report.parts.isEmpty {}
       }
     }
+    report.isInterrupted = Task.isCancelled
     return report
   }
 
@@ -262,10 +265,11 @@ struct BenchmarkCommand: AsyncParsableCommand {
       progress: progress)
     var part = BenchmarkReport.Part(
       width: size.width, height: size.height, results: try runner(cases(suite)))
-    if suite == .precision {
+    guard suite == .precision, !Task.isCancelled else { return part }
+    do {
       part.quality = try await differences(
         of: quantizable, cases.precisionNames, at: size, isLarge: isLarge, progress: progress)
-    }
+    } catch is CancellationError {}
     return part
   }
 
@@ -351,10 +355,12 @@ struct BenchmarkCommand: AsyncParsableCommand {
     let checkpoint = try Checkpoint.named(model)
     progress("known flows")
     let known = try KnownFlow.all.flatMap(SolverStudy.parts(of:))
-    return known + [
-      try await SolverStudy.part(
-        of: checkpoint, prompts: Self.prompts(count ?? 8), engines: engines, progress: progress)
-    ]
+    do {
+      return known + [
+        try await SolverStudy.part(
+          of: checkpoint, prompts: Self.prompts(count ?? 8), engines: engines, progress: progress)
+      ]
+    } catch is CancellationError { return known }
   }
 
   /// The images of each precision against float32, and those of a mixed batch against one at a

@@ -19,6 +19,8 @@ struct BenchmarkReport: Codable {
   var live: [LiveStudy.Part] = []
   var editing: EditingStudy.Report?
   var solvers: [SolverStudy.Part] = []
+  /// Whether results are missing because the benchmark was interrupted.
+  var isInterrupted = false
 
   /// The files of the report by name.
   func files() throws -> [(name: String, bytes: [UInt8])] {
@@ -44,6 +46,7 @@ struct BenchmarkReport: Codable {
   func markdown(hasChart: Bool) -> String {
     var text = "# \(suite.capitalized): \(model)\n\n"
     text += "\(machine.line).\n\n    \(machine.command)\n\n"
+    if isInterrupted { text += "The benchmark was interrupted; results are missing.\n\n" }
     if hasChart, chart != nil { text += "![\(suite)](\(suite).svg)\n\n" }
     for part in parts {
       if parts.count > 1 { text += "## \(part.width) x \(part.height)\n\n" }
@@ -78,7 +81,8 @@ struct BenchmarkReport: Codable {
   ) -> [String] {
     let entry = result.entry
     guard result.failure == nil, let rate = result.medianRate else {
-      return [entry.number, entry.label, "failed: \(result.failure ?? "no rounds")"]
+      let reason = result.failure.map { "failed: \($0)" } ?? "not measured"
+      return [entry.number, entry.label, reason]
     }
     let spread = [0.1, 0.9].map {
       BenchmarkChart.significant(Statistics.quantile(result.rates, $0))

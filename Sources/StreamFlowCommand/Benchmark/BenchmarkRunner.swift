@@ -12,14 +12,17 @@ struct BenchmarkRunner {
   let command: (BenchmarkCase) -> [String]
   let progress: (String) -> Void
 
-  /// Times all cases; failures are reported, and the others continue.
+  /// Times all cases; failures are reported, and the others continue. If it is cancelled, the results
+  /// are those of the rounds until then.
+  ///
+  /// - Throws: `CancellationError` if it is cancelled before the first result.
   func callAsFunction(_ cases: [BenchmarkCase]) throws -> [BenchmarkResult] {
     var results = cases.map(BenchmarkResult.init)
     var workers: [Int: BenchmarkWorker] = [:]
     defer { for worker in workers.values { worker.end() } }
     for round in 0..<rounds {
       for (index, entry) in cases.enumerated() where results[index].failure == nil {
-        try Task.checkCancellation()
+        guard !Task.isCancelled else { return try Self.measured(results) }
         progress("round \(round + 1) of \(rounds): \(entry.label)")
         do {
           let worker = try workers[index] ?? BenchmarkWorker(command(entry))
@@ -30,6 +33,9 @@ struct BenchmarkRunner {
           results[index].samples.append(
             try results[index].samples.last.map { try worker.run($0.pictures) }
               ?? first(worker, entry))
+        } catch  where Task.isCancelled {
+          // Its processes are ended.
+          return try Self.measured(results)
         } catch let failure as BenchmarkWorker.Failure {
           results[index].failure = failure.description
           workers[index] = nil
@@ -40,6 +46,11 @@ struct BenchmarkRunner {
         }
       }
     }
+    return results
+  }
+
+  private static func measured(_ results: [BenchmarkResult]) throws -> [BenchmarkResult] {
+    guard results.contains(where: { !$0.samples.isEmpty }) else { throw CancellationError() }
     return results
   }
 

@@ -25,17 +25,13 @@ extension EditingStudy.Row {
 extension EditingStudy.Report {
   /// The table of all ways by their numbers of steps.
   var table: String {
-    let rest = isInterrupted ? " The study was interrupted; rows are missing." : ""
-    return """
-      \(count) edits; encoding and decoding alone give \(EditingStudy.Row.ratio(autoencoderPsnr)).\(rest)
-
-
-      """
-        + BenchmarkTable(
-          header: [
-            "method", "steps", "background: right, PSNR of the subject",
-            "subject: right, PSNR of the background", "images/s", "reconstruction",
-          ], rows: rows.map(\.cells)
-        ).text
+    "\(count) edits; encoding and decoding alone give "
+      + "\(EditingStudy.Row.ratio(autoencoderPsnr)).\n\n"
+      + BenchmarkTable(
+        header: [
+          "method", "steps", "background: right, PSNR of the subject",
+          "subject: right, PSNR of the background", "images/s", "reconstruction",
+        ], rows: rows.map(\.cells)
+      ).text
   }
 }

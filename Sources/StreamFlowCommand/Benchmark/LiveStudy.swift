@@ -78,6 +78,9 @@ struct LiveStudy {
   let engines: EngineStore
   let progress: (String) -> Void
 
+  /// Measures all ways; if it is cancelled, with the rounds until then.
+  ///
+  /// - Throws: `CancellationError` if it is cancelled in the first round.
   func callAsFunction() async throws -> Part {
     let ways = Self.ways
     let clips = Self.fractions.map { clip(changing: $0) }
@@ -94,24 +97,28 @@ struct LiveStudy {
       }
     }
     var whole: [[PixelImage]] = []
-    for round in 0..<rounds {
-      for (index, clip) in clips.enumerated() {
-        for way in ways.indices {
-          try Task.checkCancellation()
-          progress(
-            "round \(round + 1) of \(rounds): \(ways[way].label), "
-              + "\(Int(100 * Self.fractions[index])) % changed")
-          let before = await streams[way].statistics
-          let start = ContinuousClock.now
-          let images = try await run(streams[way], clip)
-          rows[way][index].rates.append(
-            Double(clip.count) / ((ContinuousClock.now - start) / .seconds(1)))
-          if way == 0, round == 0 { whole.append(images) }
-          rows[way][index].describe(images, whole: whole[index])
-          rows[way][index].count(from: before, to: await streams[way].statistics)
+    var finished = 0
+    do {
+      for round in 0..<rounds {
+        for (index, clip) in clips.enumerated() {
+          for way in ways.indices {
+            try Task.checkCancellation()
+            progress(
+              "round \(round + 1) of \(rounds): \(ways[way].label), "
+                + "\(Int(100 * Self.fractions[index])) % changed")
+            let before = await streams[way].statistics
+            let start = ContinuousClock.now
+            let images = try await run(streams[way], clip)
+            rows[way][index].rates.append(
+              Double(clip.count) / ((ContinuousClock.now - start) / .seconds(1)))
+            if way == 0, round == 0 { whole.append(images) }
+            rows[way][index].describe(images, whole: whole[index])
+            rows[way][index].count(from: before, to: await streams[way].statistics)
+          }
         }
+        finished += 1
       }
-    }
+    } catch is CancellationError where finished > 0 {}
     for stream in streams { await stream.cancel() }
     return Part(
       width: size.width, height: size.height, frames: frameCount, steps: steps,

@@ -59,12 +59,20 @@ struct QualityStudy {
   let cache: EngineCache?
   let progress: (String) -> Void
 
+  /// Measures all ways; if it is cancelled, the rows are those that were measured.
+  ///
+  /// - Throws: `CancellationError` if it is cancelled before the first row.
   func callAsFunction(_ ways: [Way]) async throws -> [Row] {
     var all: [[PixelImage]] = []
     var rows: [Row] = []
     for way in ways {
       progress(way.label)
-      let pictures = try await pictures(way)
+      let pictures: [PixelImage]
+      do { pictures = try await self.pictures(way) } catch is CancellationError
+        where !rows.isEmpty
+      {
+        return rows
+      }
       all.append(pictures)
       rows.append(row(way, pictures, against: all[way.reference]))
     }
