@@ -26,6 +26,15 @@ struct AdapterOptions: ParsableArguments {
   var controls: [String] = []
 
   @Option(
+    name: .customLong("control-mask"),
+    help: ArgumentHelp(
+      """
+      The area where the IP-Adapter at the same position in the list acts, white on black, or none \
+      for everywhere.
+      """, valueName: "mask"), completion: .file(extensions: ["png", "jpg", "jpeg"]))
+  var controlMasks: [String] = []
+
+  @Option(
     help: """
       Preprocessing of control images: canny, scribble, color, tile or luma-depth, or none. \
       One for all adapters, or one for each.
@@ -50,13 +59,21 @@ struct AdapterOptions: ParsableArguments {
   var guessMode = false
 
   func validate() throws {
-    if adapters.isEmpty, !controls.isEmpty || !preprocess.isEmpty || adapterRange != nil {
-      throw ValidationError("--control, --preprocess and --adapter-range need --adapter")
+    if adapters.isEmpty,
+      !controls.isEmpty || !controlMasks.isEmpty || !preprocess.isEmpty || adapterRange != nil
+    {
+      throw ValidationError(
+        "--control, --control-mask, --preprocess and --adapter-range need --adapter")
     }
     if !controls.isEmpty, controls.count != adapters.count {
       throw ValidationError(
         "there are \(adapters.count) of --adapter and \(controls.count) of --control; give each "
           + "adapter its image")
+    }
+    if !controlMasks.isEmpty, controlMasks.count != adapters.count {
+      throw ValidationError(
+        "there are \(adapters.count) of --adapter and \(controlMasks.count) of --control-mask; give "
+          + "each adapter its mask, or none")
     }
     if preprocess.count > 1, preprocess.count != adapters.count {
       throw ValidationError(
@@ -87,7 +104,9 @@ struct AdapterOptions: ParsableArguments {
         checkpoint.adapters[index].name,
         image: controls.isEmpty ? nil : try PixelImage(imageAt: controls[index]),
         preprocessing: kind?.kind.map(ControlImage.init), scale: adapters[index].scale,
-        preset: adapterPreset, range: adapterRange?.range ?? 0...1)
+        preset: adapterPreset, range: adapterRange?.range ?? 0...1,
+        mask: controlMasks.isEmpty || controlMasks[index] == "none"
+          ? nil : try ImageMask(drawnAt: controlMasks[index]))
     }
   }
 }

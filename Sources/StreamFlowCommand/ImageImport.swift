@@ -82,7 +82,7 @@ struct ImageImport {
   ) -> [String] {
     var problems: [String] = []
     let hashes = settings.fields.filter { $0.name.hasPrefix("Control hash") }.map(\.value)
-    let given = controls.compactMap { $0.image?.settingsHash }
+    let given = controls.compactMap(\.inputHash)
     if !hashes.isEmpty, !given.isEmpty, given != hashes {
       problems.append(
         "the image was made with other control images than those of --control, or in another order")

@@ -21,6 +21,20 @@ import Testing
     let strength: Double?
   }
 
+  private struct ImagePromptCase: Decodable {
+    let kind: String
+    let prompt: String
+    let seed: UInt64
+    let steps: Int
+    let guidance: Float
+    let scale: Float
+  }
+
+  /// The image encoder of the fixtures of `FlowModels`.
+  private static let imageEncoder = URL(filePath: #filePath).deletingLastPathComponent()
+    .appending(path: "../FlowModelsTests/Fixtures/image-adapters/image_encoder")
+    .standardizedFileURL.path
+
   private static func checkpoint() throws -> Checkpoint {
     try Checkpoint(folder: PipelineTests.folder("sd")).attaching([
       AdapterFile(path: PipelineTests.folder("controlnet")),
@@ -94,6 +108,61 @@ import Testing
     #expect(Self.difference(own, try Self.image(golden, "0.pixels")) > 20)
   }
 
+  @Test("IP-Adapters give diffusers' image, with masks and without, alone and mixed")
+  func imagePrompts() async throws {
+    let golden = try Golden("models/ip-adapters.safetensors", in: .module)
+    let cases = try JSONDecoder().decode(
+      [ImagePromptCase].self, from: Data(try #require(golden.metadata["cases"]).utf8))
+    let encoder = Self.imageEncoder
+    let checkpoint = try Checkpoint(folder: PipelineTests.folder("sd")).attaching(
+      ["plain", "plus"].map { kind in
+        var file = AdapterFile(path: PipelineTests.folder("ip-\(kind).safetensors"))
+        file.imageEncoder = encoder
+        return file
+      })
+    #expect(checkpoint.adapters.map(\.readsMask) == [true, true])
+    var options = GeneratorOptions()
+    options.rowCapacity = 6
+    let generator = try Generator(checkpoint: checkpoint, options: options, engines: .ofTests)
+    let requests = try cases.enumerated().map { index, item in
+      var request = GenerationRequest(prompt: item.prompt)
+      (request.seed, request.stepCount) = (item.seed, item.steps)
+      request.schedule = try #require(ScheduleChoice("euler"))
+      request.guidance = item.guidance == 1 ? .none : .full(scale: item.guidance)
+      request.controls = [
+        ControlInput(
+          "ip-\(item.kind)", image: try Self.image(golden, "\(index).reference"),
+          scale: item.scale)
+      ]
+      if golden.names.contains("\(index).mask") {
+        request.controls[0].mask = ImageMask(
+          width: 32, height: 32, coverage: try golden.floats("\(index).mask").map { UInt8($0) })
+      }
+      return request
+    }
+    #expect(requests.count { $0.controls[0].mask != nil } == 2)
+    let mixed = try await generator.images(for: requests).reduce(into: [Int: PixelImage]()) {
+      $0[$1.index] = $1.image
+    }
+    for (index, item) in cases.enumerated() {
+      let expected = try Self.image(golden, "\(index).pixels")
+      // Rounding to 8 bits can fall the other way twice: in the network and in the decoder.
+      #expect(Self.difference(try #require(mixed[index]), expected) <= 2, "\(item)")
+      let masked = requests[index].controls[0].mask != nil
+      guard masked else { continue }
+      var everywhere = requests[index]
+      everywhere.controls[0].mask = nil
+      let whole = try #require(
+        try await generator.images(for: [everywhere]).reduce(into: []) { $0.append($1) }.first)
+      #expect(Self.difference(whole.image, expected) > 4)
+      var hashed = (requests[index], everywhere)
+      hashed.0.recordInputHashes()
+      hashed.1.recordInputHashes()
+      #expect(hashed.0.controls[0].hash?.hasPrefix(hashed.1.controls[0].hash ?? "-") == true)
+      #expect(hashed.0.controls[0].hash != hashed.1.controls[0].hash)
+    }
+  }
+
   @Test("Unknown adapters, missing images and numbers out of range are rejected at once")
   func errors() async throws {
     let checkpoint = try Self.checkpoint()
@@ -108,6 +177,10 @@ import Testing
       (ControlInput("controlnet"), "has no image"),
       (ControlInput("controlnet", image: image, scale: 9), "0 to 4, got 9"),
       (ControlInput("controlnet", image: image, preset: "style"), "no preset 'style'"),
+      (
+        ControlInput("controlnet", image: image, mask: ImageMask(luma: image)),
+        "is a controlnet, which reads no mask; IP-Adapters do"
+      ),
     ] {
       var request = GenerationRequest(prompt: "a fox")
       request.controls = [control]

@@ -54,6 +54,8 @@ package protocol ImageAdapter: NetworkAdapter {
     _ scale: Float, preset: String?, isUnconditional: Bool
   ) throws(ModelError) -> [Float]
 
+  /// Whether each row has a mask of the area where the adapter acts.
+  var readsMask: Bool { get }
   /// Builds the graph of a row's input `<name>.mask`, for adapters with masks: from `mask`, 8-bit
   /// `[1, height, width]` of the output's size, 255 where the adapter acts. A row without a mask
   /// has ones. Nil if the network has no such input.
@@ -74,6 +76,7 @@ extension ImageAdapter {
     return scales(scale, isUnconditional: isUnconditional)
   }
 
+  package var readsMask: Bool { false }
   package func maskGraph(for size: PixelSize) throws(GraphError) -> Graph? { nil }
 
   func unknownPreset(_ preset: String) -> ModelError {

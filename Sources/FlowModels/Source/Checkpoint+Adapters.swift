@@ -43,6 +43,8 @@ public struct AttachedAdapter: Sendable {
 
   /// The names of distributions of its strength over the network, such as `style`; empty for most.
   public var presets: [String] { adapter.presets }
+  /// Whether the area where it acts can be limited by a mask, as that of an IP-Adapter can.
+  public var readsMask: Bool { adapter.readsMask }
 }
 
 extension Checkpoint {
@@ -98,7 +100,7 @@ extension Checkpoint {
     case .ipAdapter:
       return try IPAdapter.open(
         path: file.path, name: name, for: family, encoder: file.imageEncoder,
-        factor: autoencoder.factor)
+        isMasked: true, factor: autoencoder.factor)
     }
   }
 }

@@ -16,6 +16,10 @@ final class AdapterEncoder {
   private var latest: [Still] = []
   private static let latestCount = 16
   private static let latestByteCount = 64 << 20
+  /// The programs of masks, by the index of their adapter.
+  private var masks: [Int: Program] = [:]
+  private var knownMasks = ByteBoundedCache<MaskKey, ContiguousArray<Float>>(
+    capacity: 16 << 20, countLimit: 64)
   /// The encoder of images for adapters that read latents.
   private var encoder: SourceEncoder?
 
@@ -37,6 +41,11 @@ final class AdapterEncoder {
     let key: Key
     /// Nil for inputs that are the same for every image.
     let image: PixelImage?
+  }
+
+  private struct MaskKey: Hashable {
+    let adapter: Int
+    let mask: ImageMask
   }
 
   /// - Parameter size: the size of the generated images.
@@ -67,6 +76,9 @@ final class AdapterEncoder {
         encoder = try await .make(
           checkpoint, width: size.width, height: size.height, provider: provider)
       }
+      if masks[index] == nil, let graph = try adapter.maskGraph(for: size) {
+        masks[index] = try await provider.program(for: GraphModule(graph, weightsIdentity: []))
+      }
       for isUnconditional in [false, true] {
         let key = Key(adapter: index, isUnconditional: isUnconditional)
         guard programs[key] == nil else { continue }
@@ -95,16 +107,19 @@ final class AdapterEncoder {
     guard let program = programs[key], let image = control.image ?? source?.image else {
       preconditionFailure("\(adapter.name) was not prepared for, or has no image")
     }
-    let scales = Conditioning.Input(
-      PortName("\(adapter.name).scales"),
-      try adapter.scales(
-        control.scale, preset: control.preset, isUnconditional: isUnconditional))
+    var others = [
+      Conditioning.Input(
+        PortName("\(adapter.name).scales"),
+        try adapter.scales(
+          control.scale, preset: control.preset, isUnconditional: isUnconditional))
+    ]
+    if let mask = try mask(of: control, adapter: index) { others.append(mask) }
     // Images that share their pixels are equal without a comparison of each.
     let known = latest.first {
       $0.key == key && $0.fit == control.fit && $0.preprocessing == control.preprocessing
         && $0.image == control.image
     }
-    if let known { return known.inputs + [scales] }
+    if let known { return known.inputs + others }
     let inputs = try computed(
       reading: image, of: control, key: key, source: source, adapter, program)
     if control.image != nil {
@@ -117,7 +132,27 @@ final class AdapterEncoder {
           || latest.reduce(0, { $0 + $1.image.pixels.count }) > Self.latestByteCount
       { latest.removeFirst() }
     }
-    return inputs + [scales]
+    return inputs + others
+  }
+
+  /// The mask of a row: ones without one; nil for an adapter without masks.
+  private func mask(
+    of control: ControlInput, adapter index: Int
+  ) throws(EngineError) -> Conditioning.Input? {
+    guard let program = masks[index] else { return nil }
+    let output = program.outputs[0]
+    guard let mask = control.mask else {
+      return .init(output.name, [Float](repeating: 1, count: output.shape.elementCount))
+    }
+    let key = MaskKey(adapter: index, mask: mask)
+    if let known = knownMasks[key] { return .init(output.name, known) }
+    let fitted = mask.stretched(width: size.width, height: size.height)
+    let bytes = ContiguousArray(fitted.coverage.map { $0 < 128 ? UInt8(0) : 255 })
+    program.write("mask", bytes.span)
+    try program.run()
+    let levels = ContiguousArray(program.floats(output.name))
+    knownMasks.insert(levels, for: key, byteCount: 4 * levels.count + mask.coverage.count)
+    return .init(output.name, levels)
   }
 
   /// The inputs that are computed from an image.

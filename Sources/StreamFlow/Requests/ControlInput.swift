@@ -27,6 +27,9 @@ public struct ControlInput: Hashable, Sendable {
   public var range: ClosedRange<Double>
   /// How the image is fitted to the adapter's size.
   public var fit: ImageFit
+  /// The area of the generated image where an IP-Adapter acts: where the mask covers half of a pixel or
+  /// more. It may have any size, and is stretched to the image. Nil for everywhere.
+  public var mask: ImageMask?
   /// A hash that identifies the image in the settings of the generated image, without spaces; nil
   /// records none (`GenerationRequest.recordInputHashes`).
   public var hash: String?
@@ -36,7 +39,7 @@ public struct ControlInput: Hashable, Sendable {
     _ adapter: String? = nil, image: PixelImage? = nil,
     preprocessing: ControlImage? = nil, scale: Float = 1, preset: String? = nil,
     range: ClosedRange<Double> = 0...1,
-    fit: ImageFit = ImageFit()
+    fit: ImageFit = ImageFit(), mask: ImageMask? = nil
   ) {
     self.adapter = adapter
     self.image = image
@@ -45,6 +48,13 @@ public struct ControlInput: Hashable, Sendable {
     self.preset = preset
     self.range = range
     self.fit = fit
+    self.mask = mask
+  }
+
+  /// The name of its image and its mask in settings; nil for the request's source without a mask.
+  package var inputHash: String? {
+    guard image != nil || mask != nil else { return nil }
+    return (image?.settingsHash ?? "") + (mask.map { "+\($0.settingsHash)" } ?? "")
   }
 
   /// Whether it acts in a step.
@@ -87,6 +97,11 @@ extension Checkpoint {
       }
       guard control.image != nil || request.source != nil else {
         throw refused("the control of '\(adapters[index].name)' has no image")
+      }
+      guard control.mask == nil || adapters[index].readsMask else {
+        throw refused(
+          "the adapter '\(adapters[index].name)' is a \(adapters[index].kind.rawValue), which reads "
+            + "no mask; IP-Adapters do")
       }
       guard (0...4).contains(control.scale) else {
         throw refused("the scale of an adapter is 0 to 4, got \(control.scale)")

@@ -3,7 +3,7 @@ internal import FlowGraph
 
 extension GenerationRequest {
   /// Names the images that the request reads in the settings of its image: the source, its mask, the
-  /// references and the images of adapters, each by its size and a hash of its pixels.
+  /// references and the images and masks of adapters, each by its size and a hash of its pixels.
   ///
   /// Images made from different inputs then have different settings, so that a resumed run tells them
   /// apart. Hashes that are already set stay.
@@ -21,7 +21,7 @@ extension GenerationRequest {
     }
     if referenceHashes.isEmpty { referenceHashes = references.map(\.settingsHash) }
     for index in controls.indices where controls[index].hash == nil {
-      controls[index].hash = controls[index].image?.settingsHash
+      controls[index].hash = controls[index].inputHash
     }
   }
 }

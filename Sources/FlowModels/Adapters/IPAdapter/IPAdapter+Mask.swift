@@ -2,6 +2,8 @@ package import FlowCore
 package import FlowGraph
 
 extension IPAdapter {
+  package var readsMask: Bool { isMasked }
+
   private var maskInput: PortName { PortName("\(name).mask") }
 
   /// The levels with cross-attentions, highest resolution first.
