@@ -154,6 +154,76 @@ import Testing
     #expect(try PixelImage(picture: made.body) == image)
   }
 
+  @Test("An IP-Adapter acts in a mask's area, in JSON, in a job and on the way to a worker")
+  func masks() async throws {
+    var file = AdapterFile(path: Self.folder("ip-plus.safetensors"))
+    file.imageEncoder =
+      URL(filePath: #filePath).deletingLastPathComponent()
+      .appending(path: "../FlowModelsTests/Fixtures/image-adapters/image_encoder")
+      .standardizedFileURL.path
+    let checkpoint = try Checkpoint(folder: Self.folder("sd")).attaching([
+      file, AdapterFile(path: Self.folder("controlnet")),
+    ])
+    let server = try await RunningServer { options in
+      options.models = [ServedModel(name: "sd") { checkpoint }]
+    }
+    let reference = Self.picture(9)
+    let mask = ImageMask(
+      width: 16, height: 16, coverage: (0..<256).map { $0 % 16 < 8 ? UInt8(255) : 0 })
+    var request = checkpoint.request("a fox")
+    (request.seed, request.stepCount, request.guidance) = (5, 3, .none)
+    request.controls = [ControlInput("ip-plus", image: reference, mask: mask)]
+    let generator = try Generator(checkpoint: checkpoint, engines: .ofTests)
+    var iterator = try await generator.images(for: [request]).makeAsyncIterator()
+    let expected = try #require(try await iterator.next()).image
+
+    func body(_ adapter: String, mask: String) throws -> String {
+      """
+      {\(Self.body), "controls": [{"adapter": "\(adapter)", "mask": "\(mask)",
+       "image": "\(try Self.base64(reference))"}]}
+      """
+    }
+    let json = try body("ip-plus", mask: try Self.base64(mask.image))
+    let answer = try LoopbackClient.ask(
+      server.port, "POST", "/v1/images/generations", json: json)
+    let made = try Self.image(answer)
+    Self.expectSame(made, expected)
+    let everywhere = try LoopbackClient.ask(
+      server.port, "POST", "/v1/images/generations",
+      json: json.replacing(#""mask": "\#(try Self.base64(mask.image))","#, with: ""))
+    #expect(try Self.image(everywhere) != made)
+    let job = try LoopbackClient.ask(server.port, "POST", "/v1/jobs", json: json)
+    let id = try #require(job["id"] as? String, "\(job.text)")
+    _ = try LoopbackClient.ask(server.port, "GET", "/v1/jobs/\(id)/events")
+    let stored = try LoopbackClient.ask(server.port, "GET", "/v1/jobs/\(id)/images/0")
+    #expect(try PixelImage(picture: stored.body) == made)
+
+    var fields = try RequestFields(json: Array(json.utf8), limits: ServerLimits().json)
+    let order = try ImageOrder(&fields, limits: ServerLimits())
+    let portable = try PortableOrder(
+      ServiceOrder(
+        order, indices: nil, client: "c", name: "r1", urgency: .awaited, deadline: nil), model: "sd"
+    )
+    #expect(portable.version == 3)
+    let read = try ServiceOrder(
+      json: try portable.json(ofImage: 0), version: 3, input: portable.input, client: "c",
+      name: "r1")
+    #expect(read.order.controls?.map(\.mask) == [mask])
+
+    for (adapter, mask, words) in [
+      ("controlnet", try Self.base64(mask.image), "reads no mask"),
+      ("ip-plus", "AAAA", "PNG"),
+      ("ip-plus", try Self.base64(Self.picture(0)), "covers nothing"),
+    ] {
+      let refused = try LoopbackClient.ask(
+        server.port, "POST", "/v1/images/generations", json: try body(adapter, mask: mask))
+      #expect(refused.status == 400 || refused.status == 415, "\(refused.text)")
+      #expect((refused["error", "message"] as? String)?.contains(words) == true, "\(refused.text)")
+      #expect((refused["error", "param"] as? String)?.hasPrefix("controls") == true)
+    }
+    await server.stop()
+  }
+
   @Test("An order that another process makes carries its images beside its parameters")
   func portable() throws {
     let (source, control) = (Self.picture(3, width: 64, height: 64), Self.picture(5))

@@ -17,6 +17,7 @@ struct JobRequest: Codable, Sendable {
     let isOlder =
       order.sampling.promptSyntax == nil && order.sampling.noiseSource == nil
       && references?.isEmpty != true
+      && order.controls?.contains { $0.maskFile != nil } != true
     return isOlder ? 2 : 3
   }
 

@@ -55,7 +55,7 @@ struct LiveFields {
   /// Checks that the settings have the images that are to be kept.
   func checkKept(in settings: LiveSettings?) throws(ServerError) {
     for (index, control) in (controls ?? []).enumerated() where control.keepsImage {
-      guard settings?.image(of: control) == nil else { continue }
+      guard settings?.control(of: control)?.image == nil else { continue }
       throw .invalid(
         "'controls[\(index)].keep_image' is true, and the stream has no image for "
           + "\(control.adapter.map { "'\($0)'" } ?? "its adapter"); send 'image'",
@@ -94,7 +94,9 @@ struct LiveFields {
       let before = settings
       settings.request.controls = controls.map { control in
         var input = control.input
-        if control.keepsImage { input.image = before.image(of: control) }
+        if control.keepsImage, let own = before.control(of: control) {
+          (input.image, input.mask) = (own.image, input.mask ?? own.mask)
+        }
         return input
       }
     }
@@ -136,9 +138,9 @@ private struct ReuseFields {
 }
 
 extension LiveSettings {
-  /// The image that an adapter has already.
-  fileprivate func image(of control: OrderControl) -> PixelImage? {
-    request.controls.first { $0.adapter == control.adapter }?.image
+  /// The input that an adapter has already.
+  fileprivate func control(of control: OrderControl) -> ControlInput? {
+    request.controls.first { $0.adapter == control.adapter }
   }
 }
 

@@ -163,18 +163,34 @@ final class ImageIntake: Sendable {
   ) async throws -> (controls: [OrderControl], memory: [MemoryReservation]) {
     var (controls, memory) = (controls, [MemoryReservation]())
     for index in controls.indices {
-      guard let file = controls[index].file else { continue }
-      do {
-        let held = try await decode(Array(file))
+      if let file = controls[index].file {
+        let held = try await naming("controls[\(index)].image") {
+          try await decode(Array(file))
+        }
         controls[index].image = held.image
         memory.append(held.memory)
-      } catch let error as MediaError {
-        var failure = ServerError(error)
-        failure.parameter = "controls[\(index)].image"
-        throw failure
+      }
+      if let file = controls[index].maskFile {
+        controls[index].mask = try await naming("controls[\(index)].mask") {
+          try await mask(Array(file))
+        }
       }
     }
     return (controls, memory)
+  }
+
+  /// The result of decoding a parameter's file, whose errors name the parameter.
+  private func naming<Result>(
+    _ parameter: String, _ decode: () async throws -> Result
+  ) async throws -> Result {
+    do { return try await decode() } catch let error as MediaError {
+      var failure = ServerError(error)
+      failure.parameter = parameter
+      throw failure
+    } catch var failure as ServerError {
+      if failure.parameter != nil { failure.parameter = parameter }
+      throw failure
+    }
   }
 
   /// Decodes a mask: what is transparent is repainted, or what is white in a file without transparent
@@ -194,11 +210,10 @@ final class ImageIntake: Sendable {
         queue.async {
           continuation.resume(
             with: Result {
-              let transparency = try ImageMask(transparencyOf: bytes)
-              let mask = transparency.isEmpty ? try ImageMask(drawn: bytes) : transparency
+              let mask = try ImageMask(transparentOrDrawn: bytes)
               guard !mask.isEmpty else {
                 throw ServerError.invalid(
-                  "'mask' repaints nothing: it has neither transparent nor white pixels",
+                  "'mask' covers nothing: it has neither transparent nor white pixels",
                   parameter: "mask")
               }
               return transform(mask)
@@ -206,5 +221,16 @@ final class ImageIntake: Sendable {
         }
       }
     }
+  }
+}
+
+extension ImageMask {
+  /// Reads a mask that covers what is transparent, or what is white in a file without transparent
+  /// pixels.
+  ///
+  /// - Throws: a `MediaError` for a damaged file.
+  init(transparentOrDrawn bytes: [UInt8]) throws {
+    let transparency = try ImageMask(transparencyOf: bytes)
+    self = transparency.isEmpty ? try ImageMask(drawn: bytes) : transparency
   }
 }

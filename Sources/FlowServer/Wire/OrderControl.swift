@@ -22,6 +22,10 @@ struct OrderControl: Codable, Sendable {
   var file: Data?
   /// The file's content, once it is decoded.
   var image: PixelImage?
+  /// The file of the area where it acts; nil for everywhere.
+  let maskFile: Data?
+  /// The file's content, once it is decoded.
+  var mask: ImageMask?
   /// Whether a live stream keeps the image that it has.
   let keepsImage: Bool
 
@@ -29,6 +33,7 @@ struct OrderControl: Codable, Sendable {
   private enum CodingKeys: String, CodingKey {
     case adapter, scale, start, end, preprocess, preset, fit
     case file = "image"
+    case maskFile = "mask"
     case keepsImage = "keep_image"
   }
 
@@ -37,6 +42,7 @@ struct OrderControl: Codable, Sendable {
   ) throws(ServerError) {
     adapter = try fields.text("adapter", limit: 200)
     file = try fields.file("image").map { Data($0) }
+    maskFile = try fields.file("mask").map { Data($0) }
     scale = try fields.number("scale", in: 0...4).map { Float($0) } ?? 1
     start = try fields.number("start", in: 0...1) ?? 0
     end = try fields.number("end", in: 0...1) ?? 1
@@ -79,15 +85,16 @@ struct OrderControl: Codable, Sendable {
   var input: ControlInput {
     ControlInput(
       adapter, image: image, preprocessing: preprocess.map(ControlImage.init), scale: scale,
-      preset: preset, range: start...end, fit: ImageFit(fit))
+      preset: preset, range: start...end, fit: ImageFit(fit), mask: mask)
   }
 
-  /// The same with its image decoded, from storage.
+  /// The same with its image and its mask decoded, from storage.
   ///
   /// - Throws: a `MediaError` for a damaged file.
   func decoded() throws -> OrderControl {
     var control = self
     control.image = try file.map { try PixelImage(picture: Array($0)) }
+    control.mask = try maskFile.map { try ImageMask(transparentOrDrawn: Array($0)) }
     return control
   }
 }
