@@ -32,10 +32,10 @@ n = str(o.steps)
 ONE = ["--batch-size", "1", "--decode-batch", "1", "--overlap", "off"]
 WAYS = {
     "one at a time": ONE,
-    f"{n} stages": ["--batch-size", n, "--decode-batch", "1", "--overlap", "off"],
+    f"batch size {n}": ["--batch-size", n, "--decode-batch", "1", "--overlap", "off"],
     "overlap": ["--batch-size", "1", "--decode-batch", "1", "--overlap", "on"],
-    f"{n} stages, overlap": ["--batch-size", n, "--decode-batch", "1", "--overlap", "on"],
-    f"{n} stages, decode 4": ["--batch-size", n, "--decode-batch", "4", "--overlap", "off"],
+    f"batch size {n}, overlap": ["--batch-size", n, "--decode-batch", "1", "--overlap", "on"],
+    f"batch size {n}, decode 4": ["--batch-size", n, "--decode-batch", "4", "--overlap", "off"],
     "stages auto (the default)": [],
 }
 

@@ -95,7 +95,7 @@ def live_images_are_saved_recorded_and_sent_to_create(page, server):
 
 def live_numbers_are_explained(page, server):
     page.open("live")
-    for word in ["Stages", "Gain"]:
+    for word in ["Batch size", "Gain"]:
         explained = page.run(
             "return [...document.querySelectorAll('#live-numbers > div')]"
             ".find((box) => box.querySelector('dt').textContent === arguments[0])?.title", word)

@@ -6,7 +6,9 @@ Needs what `glyphs.py` needs (README.md), and Debian's wamerican-small (SCOWL): 
 spelling and mean something else, which are no typing errors. One line per glyph: its name, then its other names and keywords.
 """
 
+import functools
 import json
+import re
 import sys
 
 import captions
@@ -36,24 +38,36 @@ def distance(left, right):
     return last[-1]
 
 
+@functools.cache
+def sound(word):
+    for written, heard in (("ph", "f"), ("ck", "k"), ("ks", "x"), ("cs", "x"), ("qu", "kw"), ("ce", "se"), ("ci", "si"),
+                           ("c", "k"), ("z", "s"), ("y", "i")):
+        word = word.replace(written, heard)
+    return re.sub(r"(.)\1+", r"\1", word)
+
+
+@functools.cache
+def letters(word):
+    return frozenset(word)
+
+
+def is_near(word, other):
+    """Whether a correction would take one word for the other: the rule of the program (Spelling.swift)."""
+    same = word[0] == other[0] or word[:2] == other[1::-1]
+    limit = (2 if len(word) <= 6 else 4 if len(word) <= 9 else 6) if same else 2 if len(word) >= 5 else 1
+    for left, right, extra in ((word, other, 0), (sound(word), sound(other), 1)):
+        most = (limit - extra) // 2
+        if abs(len(left) - len(right)) <= most and len(letters(left) ^ letters(right)) <= 2 * most and distance(left, right) <= most:
+            return True
+    return False
+
+
 def other_words(known):
     """Words of the language, unknown here, that a correction of typing errors would take for a known one."""
-    known = {word for word in known if word.isascii()}
-    letters = {word: sum(1 << (ord(letter) - 97) for letter in set(word) if letter.isalpha()) for word in known}
+    known = sorted(word for word in known if word.isascii())
     with open(DICTIONARY) as file:
-        words = sorted({line.strip().lower() for line in file if line.strip().isascii() and line.strip().isalpha()} - known)
-    found = []
-    for word in words:
-        if not 3 <= len(word) <= 14:
-            continue
-        limit = 1 if len(word) <= 6 else 2 if len(word) <= 9 else 3
-        own = sum(1 << (ord(letter) - 97) for letter in set(word))
-        for other, theirs in letters.items():
-            most = limit if other[0] == word[0] else 1
-            if abs(len(word) - len(other)) <= most and (own ^ theirs).bit_count() <= 2 * most and distance(word, other) <= most:
-                found.append(word)
-                break
-    return found
+        words = sorted({line.strip().lower() for line in file if line.strip().isascii() and line.strip().isalpha()} - set(known))
+    return [word for word in words if 3 <= len(word) <= 40 and any(is_near(word, other) for other in known)]
 
 
 def vocabulary(glyphs):

@@ -17,7 +17,10 @@ extension GenerationRun {
   var advice: [RequestAdvice] {
     let checkpoint = generator.checkpoint
     let blended = work.sample.blend?.parts.map(\.prompt) ?? []
-    return checkpoint.advice(onPrompts: work.prompts + blended, syntax: work.sample.promptSyntax)
+    let others =
+      [work.sample.negativePrompt] + (work.sample.editing.map { [$0.sourcePrompt] } ?? [])
+    return checkpoint.advice(
+      onPrompts: work.prompts + blended, besides: others, syntax: work.sample.promptSyntax)
       + checkpoint.advice(onWidth: generator.width, height: generator.height)
   }
 }
@@ -34,7 +37,11 @@ extension Terminal {
   /// Prints advice on standard error, with the command's own remedy.
   static func warn(_ advice: [RequestAdvice], of checkpoint: Checkpoint) {
     for item in advice {
-      if item.code == .correctedWord { note(item.message) } else { warning(item.message) }
+      if item.code == .correctedWord {
+        note("note: \(item.message)")
+      } else {
+        warning(item.message)
+      }
     }
     let codes = Set(advice.map(\.code))
     guard codes.contains(.unknownWord) || codes.contains(.unknownSubject) else { return }

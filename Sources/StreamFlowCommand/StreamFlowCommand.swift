@@ -44,7 +44,9 @@ struct StreamFlowCommand: AsyncParsableCommand {
   static func main() async {
     let (current, retired) = RetiredNames.current(Array(CommandLine.arguments.dropFirst()))
     let arguments = ArgumentList.joiningNegativeNumbers(in: current)
-    for note in retired { Terminal.note(note) }
+    if !arguments.contains("--quiet"), !arguments.contains("--json") {
+      for note in retired { Terminal.note(note) }
+    }
     var runs: [ConfiguredRun] = []
     do {
       if let problem = CommandNames.problem(in: arguments, root: Self.self) {

@@ -19,7 +19,7 @@ import Testing
         .init(name: "mouse face", otherNames: []), .init(name: "blues", otherNames: []),
       ], backgrounds: ["blue", "yellow"], ignored: ["a", "on", "background", "small", "the", "my"],
       template: "{subject} on a {background} background", subjectLimit: 2,
-      correctsSpelling: corrects, otherWords: ["lamp", "box", "crib", "house", "fate"])
+      correctsSpelling: corrects, otherWords: ["lamp", "box", "crib", "house", "fate", "fcae"])
   }
 
   private static func reading(of prompt: String) -> String {
@@ -36,7 +36,7 @@ import Testing
       ("smal lambs on yelllow backgruond", "small lamb on yellow background"),
       // The neighbors tell that it is not a crab.
       ("ice crem", "ice cream"), ("ice craem on blue", "ice cream on blue"),
-      ("icee cream", "ice cream"), ("a muose face", "a mouse face"), ("mouse fate", "mouse face"),
+      ("icee cream", "ice cream"), ("a muose face", "a mouse face"), ("mouse fcae", "mouse face"),
       // Letters are swapped more often than others are left out.
       ("a carb", "a crab"), ("<3 my foks", "<3 my fox"), ("a rcab", "a crab"),
     ])
@@ -47,9 +47,10 @@ import Testing
   @Test(
     "Known words, other words of the language, parts of names and strange words stay",
     arguments: [
-      "a fox and a lamb on blue", "a lamp on a box", "crib", "a house", "a fate", "mouse", "zxcvb",
+      "a fox and a lamb on blue", "a lamp on a box", "crib", "a house", "a fate", "mouse",
+      "mouse fate", "muose face, muose", "zxcvb",
       "bl",
-      "\u{72d0} on blue", "", "a <lora:strawbery:0.8> fox",
+      "\u{72d0} on blue", "",
     ])
   func kept(prompt: String) { #expect(Self.reading(of: prompt) == prompt) }
 
@@ -62,14 +63,17 @@ import Testing
   func tags() {
     let vocabulary = Self.vocabulary()
     let made = vocabulary.corrected(
-      "strawbery <lora:strawbery:1>", [.init(word: "strawbery", replacement: "strawberry")])
-    #expect(made == "strawberry <lora:strawbery:1>")
+      "strawbery <lora:strawbery:1> <strawbery>",
+      [.init(word: "strawbery", replacement: "strawberry")], keeping: ["<lora:strawbery:1>"])
+    #expect(made == "strawberry <lora:strawbery:1> <strawberry>")
   }
 
   @Test("A prompt of thousands of unknown words costs little")
   func bounded() {
     let words = (0..<4000).map { "qz\($0)w" }
     #expect(Self.vocabulary().corrections(in: words.joined(separator: " ")) == [])
+    let same = [String](repeating: "foks", count: 4000).joined(separator: " ")
+    #expect(Self.vocabulary().corrections(in: same).map(\.replacement) == ["fox"])
   }
 }
 
@@ -101,6 +105,13 @@ import Testing
         checkpoint.advice(onPrompts: ["a lamp"]).map(\.code) == [.unknownWord, .unknownSubject])
       let three = checkpoint.advice(onPrompts: ["a fox, a pizza and a rocket"])
       #expect(three.map(\.code) == [.severalSubjects])
+      for prompt in ["straw(bery:1.2)", "a <lora:strawbery:0.5> fox"] {
+        #expect(!checkpoint.advice(onPrompts: [prompt]).contains { $0.code == .correctedWord })
+      }
+      let bracketed = checkpoint.advice(onPrompts: ["a <strawbery>"])
+      #expect(bracketed.map(\.code) == [.correctedWord])
+      let negative = checkpoint.advice(onPrompts: ["a fox"], besides: ["a strawbery", "xyzzy", ""])
+      #expect(negative.map(\.code) == [.correctedWord])
       #expect(three.first?.message.hasSuffix("draws at most 2 per image") == true)
     }
   }

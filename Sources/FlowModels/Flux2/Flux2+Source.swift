@@ -55,9 +55,8 @@ extension Flux2 {
   ) throws -> ModelParts {
     let (configuration, network) = try transformer(file)
     try file.checkTextEncoder()
-    let caches = file.stem.lowercased().split { !$0.isLetter && !$0.isNumber }.contains("kv")
     return try parts(
-      pipelineName: caches ? cachingPipeline : pipelines[0], configuration, network,
+      pipelineName: isCaching(file.path) ? cachingPipeline : pipelines[0], configuration, network,
       isDistilled: !file.stem.contains("base"), shiftsDynamically: true, folder: file.folder,
       path: file.path, options,
       autoencoder: file.autoencoder(options.autoencoder, latents: nil),
@@ -70,6 +69,12 @@ extension Flux2 {
           ])))
   }
 
+  /// Whether a file's name has the word `kv`.
+  private static func isCaching(_ path: String) -> Bool {
+    (path.split(separator: "/").last ?? "").lowercased()
+      .split { !$0.isLetter && !$0.isNumber }.contains("kv")
+  }
+
   private static func open(
     folder: String, _ index: ConfigurationFile, _ options: LoadOptions
   ) throws -> ModelParts {
@@ -77,7 +82,10 @@ extension Flux2 {
     let schedule = try ConfigurationFile(path: "\(folder)/scheduler/scheduler_config.json")
     // The pipeline's own shift is an exponent.
     try schedule.require("time_shift_type", isOneOf: [.text("exponential")])
-    let pipeline = try index.text("_class_name") ?? "unnamed"
+    // The weights decide how references are read.
+    let pipeline =
+      try options.network.map { isCaching($0.path) } == true
+      ? cachingPipeline : index.text("_class_name") ?? "unnamed"
     return try parts(
       pipelineName: pipeline, configuration, network,
       isDistilled: index.bool("is_distilled", default: pipeline == cachingPipeline),
@@ -114,7 +122,8 @@ extension Flux2 {
 
   static let kinds: [ModelKind] = [
     ModelKind(
-      name: "FLUX.2 klein", sign: "model_index.json has is_distilled, or the file's name no 'base'",
+      name: "FLUX.2 klein",
+      sign: "model_index.json has is_distilled or is klein KV's, or the file's name has no 'base'",
       schedule: .flowMatching,
       stepCount: 4, guidanceScale: 1
     ) { $0.variant == distilled },

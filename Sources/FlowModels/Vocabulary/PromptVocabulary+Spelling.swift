@@ -9,6 +9,8 @@ extension PromptVocabulary {
     /// first letter before another, a name before a word that draws nothing, and that before a part
     /// of a name.
     let rank: Int
+    /// Whether it has the same letters in another order.
+    let isAnagram: Bool
     /// Whether the word is a phrase by itself, not only a part of some.
     let isWhole: Bool
   }
@@ -43,10 +45,12 @@ extension PromptVocabulary {
       let limit = Spelling.costLimit(written.letters.count, hasSameStart: hasSameStart)
       guard let cost = known.cost(to: written, limit: limit) else { return nil }
       let isWhole = wholes.contains(known.word)
+      let isAnagram = known.letters.sorted() == sorted
       let rank =
-        (known.letters.sorted() == sorted ? 0 : 6) + (hasSameStart ? 0 : 3)
+        (isAnagram ? 0 : 6) + (hasSameStart ? 0 : 3)
         + (isWhole ? ignored.contains(known.word) ? 1 : 0 : 2)
-      return Candidate(word: known.word, cost: cost, rank: rank, isWhole: isWhole)
+      return Candidate(
+        word: known.word, cost: cost, rank: rank, isAnagram: isAnagram, isWhole: isWhole)
     }
   }
 }

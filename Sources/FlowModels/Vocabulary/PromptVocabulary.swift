@@ -7,7 +7,7 @@
 /// {background} background"`, and optionally `sizes`, such as `["64x64"]`, `subjectLimit` (the
 /// number of different subjects that an image may contain; default 1), `correctsSpelling` (whether
 /// typing errors are corrected; default false) and `otherWords` (words of the language that are
-/// never taken for typing errors).
+/// not taken for typing errors).
 ///
 /// Words are compared in lower case and without punctuation. A plural is a different word: a model
 /// that was trained on `fox` alone does not draw `foxes`.

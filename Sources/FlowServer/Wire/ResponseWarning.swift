@@ -56,8 +56,9 @@ extension ImageOrder {
     var found = warnings
     if let warning = ResponseWarning.substitution(of: model, by: name) { found.append(warning) }
     let blended = sampling.blend?.parts.map(\.prompt) ?? []
+    let others = [sampling.negativePrompt, editing?.sourcePrompt].compactMap(\.self)
     var advice = checkpoint.advice(
-      onPrompts: prompts + blended, syntax: sampling.promptSyntax ?? .weighted)
+      onPrompts: prompts + blended, besides: others, syntax: sampling.promptSyntax ?? .weighted)
     if let size { advice += checkpoint.advice(onWidth: size.width, height: size.height) }
     found += advice.map(ResponseWarning.init)
     for prompt in prompts {

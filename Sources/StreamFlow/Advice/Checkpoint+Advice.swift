@@ -8,7 +8,7 @@ extension Checkpoint {
   /// How many prompts are checked at most.
   private static let promptLimit = 10_000
 
-  /// Reasons why a request is likely to disappoint, found before anything is computed.
+  /// What is worth knowing about a request before anything is computed.
   ///
   /// - Parameters:
   ///   - request: the request.
@@ -18,38 +18,46 @@ extension Checkpoint {
     on request: GenerationRequest, width: Int, height: Int
   ) -> [RequestAdvice] {
     let prompts = [request.prompt] + (request.blend?.parts.map(\.prompt) ?? [])
-    return advice(onPrompts: prompts, syntax: request.promptSyntax)
+    let others = [request.negativePrompt] + (request.editing.map { [$0.sourcePrompt] } ?? [])
+    return advice(onPrompts: prompts, besides: others, syntax: request.promptSyntax)
       + advice(onWidth: width, height: height)
   }
 
-  /// What to know of prompts beforehand: words that are read as others, words and subjects that the
-  /// model was not trained on.
+  /// Advice on prompts: words that are read as others, and words and subjects that the model was not
+  /// trained on.
   ///
   /// Empty for a model without a ``PromptVocabulary``, and for a model whose weights a LoRA has
   /// changed, since the LoRA may have taught it more.
   ///
   /// - Parameters:
   ///   - prompts: the prompts.
+  ///   - others: negative prompts and the prompts of sources, which need not name a subject.
   ///   - syntax: how they are read.
   public func advice(
-    onPrompts prompts: [String], syntax: PromptSyntax = .weighted
+    onPrompts prompts: [String], besides others: [String] = [], syntax: PromptSyntax = .weighted
   ) -> [RequestAdvice] {
     guard let vocabulary, additions.isEmpty else { return [] }
     var words: [String] = []
     var corrections: [PromptVocabulary.Correction] = []
+    var searched = PromptVocabulary.SearchedWords()
+    func read(_ prompt: String) -> String {
+      let found = self.corrections(in: prompt, syntax: syntax, vocabulary, &searched)
+      if corrections.count <= Self.adviceLimit {
+        corrections += found.filter { !corrections.contains($0) }
+      }
+      return syntax.text(of: vocabulary.corrected(prompt, found, keeping: syntax.tags(in: prompt)))
+    }
     var (without, several): ([String], [String]) = ([], [])
     var (seen, seenWords): (Set<String>, Set<String>) = ([], [])
     for prompt in prompts.prefix(Self.promptLimit) where seen.insert(prompt).inserted {
-      var text = syntax.text(of: prompt)
+      let text = read(prompt)
       guard text.contains(where: { !$0.isWhitespace }) else { continue }
-      let corrected = vocabulary.corrections(in: text)
-      corrections += corrected.filter { !corrections.contains($0) }
-      text = vocabulary.corrected(text, corrected)
       let reading = vocabulary.reading(of: text)
       words += reading.unknownWords.filter { seenWords.insert($0).inserted }
       if reading.subjects.isEmpty { without.append(prompt) }
       if reading.subjects.count > vocabulary.subjectLimit { several.append(prompt) }
     }
+    for other in others { _ = read(other) }
     let limit = vocabulary.subjectLimit == 1 ? "one" : "at most \(vocabulary.subjectLimit)"
     return correctedWords(corrections) + unknownWords(words, vocabulary)
       + remark(
@@ -63,7 +71,23 @@ extension Checkpoint {
   /// model has a vocabulary that asks for it and no LoRA that may have taught it more words.
   func encodedText(of prompt: String, syntax: PromptSyntax) -> String {
     guard let vocabulary, vocabulary.correctsSpelling, additions.isEmpty else { return prompt }
-    return vocabulary.corrected(prompt, vocabulary.corrections(in: syntax.text(of: prompt)))
+    var searched = PromptVocabulary.SearchedWords()
+    return vocabulary.corrected(
+      prompt, corrections(in: prompt, syntax: syntax, vocabulary, &searched),
+      keeping: syntax.tags(in: prompt))
+  }
+
+  /// The corrections of a prompt: those of words that stand in it as a whole, outside of tags and not
+  /// divided by markup.
+  private func corrections(
+    in prompt: String, syntax: PromptSyntax, _ vocabulary: PromptVocabulary,
+    _ searched: inout PromptVocabulary.SearchedWords
+  ) -> [PromptVocabulary.Correction] {
+    let found = vocabulary.corrections(in: syntax.text(of: prompt), &searched)
+    guard syntax != .plain, !found.isEmpty else { return found }
+    let text = syntax.tags(in: prompt).reduce(prompt) { $0.replacing($1, with: " ") }
+    let words = Set(text.lowercased().split { !$0.isLetter && !$0.isNumber }.map(String.init))
+    return found.filter { words.contains($0.word) }
   }
 
   private func correctedWords(_ corrections: [PromptVocabulary.Correction]) -> [RequestAdvice] {
@@ -141,6 +165,11 @@ extension Checkpoint {
 }
 
 extension PromptSyntax {
+  /// The texts of a prompt's tags, such as `<lora:name:0.8>`, in order.
+  func tags(in prompt: String) -> [String] {
+    self == .plain ? [] : WeightedPrompt(parsing: prompt).networkTags.map(\.text)
+  }
+
   /// The words of a prompt without weighting syntax.
   func text(of prompt: String) -> String {
     switch self {

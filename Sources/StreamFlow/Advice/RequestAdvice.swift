@@ -1,6 +1,6 @@
 internal import FlowModels
 
-/// A reason why a valid request is likely to disappoint.
+/// Something worth knowing about a valid request before it runs.
 public struct RequestAdvice: Hashable, Sendable, CustomStringConvertible {
   /// The kind of advice.
   public enum Code: String, CaseIterable, Sendable {

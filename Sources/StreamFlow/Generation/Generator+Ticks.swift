@@ -139,11 +139,21 @@ extension Generator {
 
   /// Encodes the reference images of the requests that may be admitted next.
   private func prepareReferences(_ stages: Stages) async throws(CancellationError) {
-    guard checkpoint.referenceLimit > 0, let next = nextAdmission?.element else { return }
+    guard checkpoint.referenceLimit > 0 else { return }
+    guard let next = nextAdmission?.element else {
+      if pending.isEmpty { stages.references.forget() }
+      return
+    }
     let upcoming =
       [next] + pending.heads.map(\.element) + pending.elements.prefix(rowCapacity)
     try await stages.references.prepare(
-      for: upcoming.filter { $0.resumed == nil }.map(\.request))
+      for: upcoming.filter { $0.resumed == nil }.map(\.request),
+      next: next.resumed == nil ? next.request : nil
+    ) {
+      try checkMemory(ofReferencesIn: next.request)
+      // The table's program has the network's weights too.
+      await stages.network.catalogue.releaseLarge()
+    }
   }
 
   /// Chooses the trajectories that the next tick leaves out.

@@ -252,7 +252,7 @@ public actor Generator: EventSource {
       conditioner, network, decoder,
       AdapterEncoder(
         checkpoint, size: PixelSize(width: width, height: height), provider: provider),
-      ReferenceEncoder(checkpoint, provider: provider.placed(.decoder)))
+      ReferenceEncoder(checkpoint, provider: provider))
     measured.preparation = .now - start
   }
 
@@ -333,9 +333,8 @@ public actor Generator: EventSource {
 
   /// The truncated end of a prompt that exceeds the text encoder, if any.
   public nonisolated func cut(of prompt: String, syntax: PromptSyntax = .weighted) -> String? {
-    checkpoint.textEncoders.lazy.compactMap {
-      $0.chunks(of: prompt, syntax: syntax).cut
-    }.first
+    let text = checkpoint.encodedText(of: prompt, syntax: syntax)
+    return checkpoint.textEncoders.lazy.compactMap { $0.chunks(of: text, syntax: syntax).cut }.first
   }
 
   /// The next event of a stream's images; ticks run until there is one.

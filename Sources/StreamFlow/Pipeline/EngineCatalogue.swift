@@ -120,6 +120,14 @@ final class EngineCatalogue {
     engines.contains { $0.structure == structure }
   }
 
+  /// Releases the programs of a large network, whose weights another program is about to hold; the
+  /// next run makes what it needs.
+  func releaseLarge(isolation: isolated (any Actor)? = #isolation) async {
+    guard !keepsSeveral else { return }
+    await provider.store.persist()
+    engines.removeAll()
+  }
+
   private func make(
     _ size: Size, isolation: isolated (any Actor)? = #isolation
   ) async throws {

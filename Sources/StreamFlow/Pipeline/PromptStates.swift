@@ -208,7 +208,7 @@ extension TextStates {
 }
 
 /// The most recent values, up to a number of bytes and a number of values; the oldest is evicted
-/// first.
+/// first. A value above the number of bytes is not kept.
 struct ByteBoundedCache<Key: Hashable, Value> {
   private let capacity: Int
   private let countLimit: Int
@@ -230,6 +230,8 @@ struct ByteBoundedCache<Key: Hashable, Value> {
   subscript(key: Key) -> Value? { values[key]?.value }
 
   mutating func insert(_ value: Value, for key: Key, byteCount: Int) {
+    // A value that is larger than all of the cache is not worth the others, nor its memory.
+    guard byteCount <= capacity else { return }
     self.byteCount += byteCount
     while self.byteCount > capacity || order.count >= countLimit, !order.isEmpty {
       self.byteCount -= values.removeValue(forKey: order.removeFirst())?.byteCount ?? 0

@@ -31,10 +31,16 @@ final class ReferenceEncoder {
     tables = ReferenceTables(checkpoint, provider: provider)
   }
 
-  /// Encodes the new reference images of some requests; one that cannot be encoded is an error of
-  /// ``inputs(of:)``.
+  /// Encodes the new reference images of some requests, and computes the keys and values of the one
+  /// that is admitted next; what cannot be encoded is an error of ``inputs(of:)``.
+  ///
+  /// - Parameters:
+  ///   - requests: the requests.
+  ///   - next: the one of them that is admitted next, if any.
+  ///   - beforeTable: called before keys and values are computed; its error is that of the request.
   func prepare(
-    for requests: [GenerationRequest], isolation: isolated (any Actor)? = #isolation
+    for requests: [GenerationRequest], next: GenerationRequest?,
+    isolation: isolated (any Actor)? = #isolation, beforeTable: () async throws -> Void
   ) async throws(CancellationError) {
     let sets = requests.map(keys(of:)).filter { !$0.isEmpty }
     let keys = sets.flatMap { $0 }
@@ -54,28 +60,42 @@ final class ReferenceEncoder {
         prepared[key] = .failure(error)
       }
     }
-    guard checkpoint.family.readsReferenceTable else { return }
-    var images: [[Key]: [ReferenceTables.Image]] = [:]
-    for set in sets {
-      // The error of an image is the error of its requests.
-      images[set] = try? set.map {
-        ReferenceTables.Image(size: try latentSize(of: $0), latents: try latents(of: $0))
-      }
+    guard checkpoint.family.readsReferenceTable, let set = next.map(keys(of:)), !set.isEmpty
+    else { return }
+    let images = set.compactMap { key -> ReferenceTables.Image? in
+      guard case .success(let latents) = prepared[key], let size = try? latentSize(of: key)
+      else { return nil }
+      return ReferenceTables.Image(size: size, latents: latents)
     }
-    try await tables.prepare(images)
+    // The error of an image is the error of its requests.
+    guard images.count == set.count else { return }
+    try await tables.prepare(set, of: images, before: beforeTable)
   }
 
   /// Whether the reference images of a request are encoded, or have failed to be.
   func isReady(for request: GenerationRequest) -> Bool {
     let keys = keys(of: request)
-    return keys.allSatisfy { prepared[$0] != nil }
-      && (!checkpoint.family.readsReferenceTable || keys.isEmpty || tables.isReady(for: keys)
-        || keys.contains { (try? prepared[$0]?.get()) == nil })
+    var hasFailed = false
+    for key in keys {
+      switch prepared[key] {
+      case nil: return false
+      case .failure: hasFailed = true
+      case .success: break
+      }
+    }
+    return hasFailed || keys.isEmpty || !checkpoint.family.readsReferenceTable
+      || tables.isReady(for: keys)
+  }
+
+  /// Releases what is held for requests that wait; there are none.
+  func forget() {
+    prepared = [:]
+    tables.forget()
   }
 
   /// The network inputs of a request's reference images.
   ///
-  /// - Throws: the error of encoding one of them.
+  /// - Throws: the error of encoding one of them; another request for them tries again.
   /// - Precondition: ``isReady(for:)``.
   func inputs(of request: GenerationRequest) throws -> [Conditioning.Input] {
     let (keys, family) = (keys(of: request), checkpoint.family)
@@ -95,10 +115,13 @@ final class ReferenceEncoder {
   }
 
   private func latents(of key: Key) throws -> ContiguousArray<Float> {
-    guard let latents = try prepared[key]?.get() else {
-      preconditionFailure("a reference image was not encoded")
+    switch prepared[key] {
+    case .success(let latents): return latents
+    case .failure(let error):
+      prepared[key] = nil
+      throw error
+    case nil: preconditionFailure("a reference image was not encoded")
     }
-    return latents
   }
 
   private func keys(of request: GenerationRequest) -> [Key] {
@@ -124,7 +147,7 @@ final class ReferenceEncoder {
     } else {
       encoders = encoders.suffix(Self.encoderLimit - 1)
       let encoder = try await SourceEncoder.make(
-        checkpoint, width: size.width, height: size.height, provider: provider)
+        checkpoint, width: size.width, height: size.height, provider: provider.placed(.decoder))
       encoders.append((size, encoder))
     }
     return encoders[encoders.count - 1].encoder

@@ -18,57 +18,62 @@ final class ReferenceTables {
   private let checkpoint: Checkpoint
   private let provider: EngineProvider
   private var known = ByteBoundedCache<Images, ContiguousArray<Float>>(
-    capacity: 1 << 30, countLimit: 16)
-  /// The sets of the requests that are admitted next.
-  private var prepared: [Images: Result<ContiguousArray<Float>, any Error>] = [:]
-  /// The program of the sizes that were used last, unless its weights are large.
+    capacity: 512 << 20, countLimit: 16)
+  /// The set of the request that is admitted next: a table may take gigabytes.
+  private var next: (images: Images, table: Result<ContiguousArray<Float>, any Error>)?
+  /// The program of the sizes that were used last, unless the network is large.
   private var held: (sizes: [LatentSize], program: Program)?
-
-  /// The bytes of weights above which a program is released once it has run: the network has them
-  /// too.
-  private static let heldByteCount = 512 << 20
 
   init(_ checkpoint: Checkpoint, provider: EngineProvider) {
     self.checkpoint = checkpoint
     self.provider = provider
   }
 
-  /// Computes the new tables of some sets; one that cannot be computed is an error of
-  /// ``table(of:)``.
+  /// Computes the table of the set that is read next; a failure is an error of ``table(of:)``.
+  ///
+  /// - Parameters:
+  ///   - set: the images.
+  ///   - images: their latents.
+  ///   - before: called before the table is computed, unless it is known; its error is the table's.
   func prepare(
-    _ sets: [Images: [Image]], isolation: isolated (any Actor)? = #isolation
+    _ set: Images, of images: [Image], isolation: isolated (any Actor)? = #isolation,
+    before: () async throws -> Void
   ) async throws(CancellationError) {
-    prepared = prepared.filter { sets.keys.contains($0.key) }
-    for (key, images) in sets where prepared[key] == nil {
-      if let table = known[key] {
-        prepared[key] = .success(table)
-        continue
-      }
-      do {
-        let table = try await compute(images)
-        known.insert(
-          table, for: key,
-          byteCount: 4 * table.count + key.reduce(0) { $0 + $1.image.pixels.count })
-        prepared[key] = .success(table)
-      } catch let error as CancellationError { throw error } catch {
-        prepared[key] = .failure(error)
-      }
+    guard next?.images != set else { return }
+    next = nil
+    if let table = known[set] {
+      next = (set, .success(table))
+      return
+    }
+    do {
+      try await before()
+      let table = try await compute(images)
+      known.insert(
+        table, for: set,
+        byteCount: 4 * table.count + set.reduce(0) { $0 + $1.image.pixels.count })
+      next = (set, .success(table))
+    } catch let error as CancellationError { throw error } catch {
+      next = (set, .failure(error))
     }
   }
 
   /// Whether the table of a set is computed, or has failed to be.
-  func isReady(for set: Images) -> Bool { prepared[set] != nil }
+  func isReady(for set: Images) -> Bool { next?.images == set }
 
   /// The table of a set.
   ///
-  /// - Throws: the error of computing it.
+  /// - Throws: the error of computing it; the next request for it tries again.
   /// - Precondition: ``isReady(for:)``.
   func table(of set: Images) throws -> ContiguousArray<Float> {
-    guard let table = try prepared[set]?.get() else {
+    guard let found = next, found.images == set else {
       preconditionFailure("the table of the reference images was not computed")
     }
-    return table
+    if case .failure = found.table { next = nil }
+    return try found.table.get()
   }
+
+  /// Releases what is held for a request that waits.
+  func forget() { next = nil }
 
   private func compute(
     _ images: [Image], isolation: isolated (any Actor)? = #isolation
@@ -96,7 +101,12 @@ final class ReferenceTables {
     let graph = try checkpoint.family.referenceTable(of: sizes, weights: weights.root)
     let program = try await provider.program(
       for: GraphModule(graph, weightsIdentity: weights.identity))
-    if weights.byteCount <= Self.heldByteCount { held = (sizes, program) }
+    if weights.byteCount < EngineCatalogue.largeByteCount {
+      held = (sizes, program)
+    } else {
+      // A large engine that is not persisted yet would be held for that.
+      await provider.store.persist()
+    }
     return program
   }
 }

@@ -16,8 +16,8 @@ struct BenchmarkCommand: AsyncParsableCommand {
       Each configuration runs in a process of its own. They are timed interleaved after a warm-up, \
       and the median of the rounds is reported. The table is printed; with --output it is also \
       written to a folder, with a chart and all figures. The quick suite takes about a minute. The \
-      editing suite also prints each row on standard error when it is measured; Ctrl-C ends it with \
-      a table of these rows.
+      editing suite prints each row on standard error when it is measured. Ctrl-C ends any suite, \
+      and what was measured until then is reported.
 
       Examples:
         streamflow benchmark
@@ -191,7 +191,9 @@ struct BenchmarkCommand: AsyncParsableCommand {
     case .solvers: report.solvers = try await solvers(progress: progress)
     case .live:
       for size in try chosenSizes() where !Task.isCancelled {
-        report.live.append(try await live(size, progress: progress))
+        do {
+          report.live.append(try await live(size, progress: progress))
+        } catch is CancellationError where !report.live.isEmpty {}
       }
     case .editing: report.editing = try await editing(progress: progress)
     case .quick, .ablation, .efficiency, .resolution, .precision:
@@ -202,6 +204,7 @@ struct BenchmarkCommand: AsyncParsableCommand {
       }
     }
     report.isInterrupted = Task.isCancelled
+    if report.isInterrupted, report.isEmpty { throw CancellationError() }
     return report
   }
 

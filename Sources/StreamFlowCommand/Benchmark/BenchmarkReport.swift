@@ -22,6 +22,11 @@ struct BenchmarkReport: Codable {
   /// Whether results are missing because the benchmark was interrupted.
   var isInterrupted = false
 
+  /// Whether it has no results.
+  var isEmpty: Bool {
+    parts.isEmpty && quality.isEmpty && live.isEmpty && solvers.isEmpty && editing == nil
+  }
+
   /// The files of the report by name.
   func files() throws -> [(name: String, bytes: [UInt8])] {
     let encoder = JSONEncoder()
