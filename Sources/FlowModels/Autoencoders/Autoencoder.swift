@@ -33,10 +33,11 @@ public struct AutoencoderConfiguration: Equatable, Sendable {
   }
 
   /// Image pixels per latent pixel in each direction: 8 for Stable Diffusion and TAESD, 16 for
-  /// FLUX.2.
+  /// FLUX.2 and the starter.
   public var factor: Int {
     switch kind {
-    case .tiny(let configuration): 1 << (configuration.decoderChannels.count - 1)
+    case .tiny(let configuration):
+      configuration.patchSide << (configuration.decoderChannels.count - 1)
     case .full(let configuration):
       configuration.patchSide << (configuration.channels.count - 1)
     }
@@ -45,7 +46,8 @@ public struct AutoencoderConfiguration: Equatable, Sendable {
   /// The channels of the latents.
   public var latentChannels: Int {
     switch kind {
-    case .tiny(let configuration): configuration.latentChannels
+    case .tiny(let configuration):
+      configuration.latentChannels * configuration.patchSide * configuration.patchSide
     case .full(let configuration):
       configuration.latentChannels * configuration.patchSide * configuration.patchSide
     }

@@ -118,19 +118,24 @@ extension TinyAutoencoder {
       // Each convolution extends the radius by one position: one at the start, three per block, one
       // at the end (after upscaling, half a position).
       let margin = (level == 0 ? 1 : 0) + 3 * configuration.decoderBlocks[level] + 1
+      let patch = level == 0 ? configuration.patchSide : 1
       var stage = DecoderStage(
-        name: "level\(level)",
-        inputChannels: level == 0 ? configuration.latentChannels : channels[level - 1],
-        outputChannels: level == last ? 3 : channels[level], margin: margin
+        name: "level\(level)", inputChannels: inputChannels(of: level),
+        outputChannels: level == last ? 3 : channels[level], margin: (margin + patch - 1) / patch
       ) { inputs throws(GraphError) in try decode(inputs.hidden, level: level) }
-      stage.enlargement = level == last ? 1 : 2
+      stage.enlargement = patch * (level == last ? 1 : 2)
       stage.isLast = level == last
       return stage
     }
   }
-}
 
-extension TinyAutoencoder {
+  /// The channels that a level reads: patches of latents, or the output of the level before.
+  private func inputChannels(of level: Int) -> Int {
+    let side = configuration.patchSide
+    return level == 0
+      ? configuration.latentChannels * side * side : configuration.decoderChannels[level - 1]
+  }
+
   /// The decoder, one stage per residual block: smaller margins than one stage per level, for tiles
   /// of which only some are computed.
   var decoderBlockStages: [DecoderStage] {
@@ -143,15 +148,16 @@ extension TinyAutoencoder {
         let (isFirst, isEnd) = (block == 0, block >= count - 1)
         let blocks = block..<min(block + 1, count)
         let margin = (isFirst && level == 0 ? 1 : 0) + 3 * blocks.count + (isEnd ? 1 : 0)
+        let patch = isFirst && level == 0 ? configuration.patchSide : 1
         var stage = DecoderStage(
           name: "level\(level)_block\(block)",
-          inputChannels: !isFirst
-            ? channels[level] : level == 0 ? configuration.latentChannels : channels[level - 1],
-          outputChannels: isEnd && level == last ? 3 : channels[level], margin: margin
+          inputChannels: isFirst ? inputChannels(of: level) : channels[level],
+          outputChannels: isEnd && level == last ? 3 : channels[level],
+          margin: (margin + patch - 1) / patch
         ) { inputs throws(GraphError) in
           try decode(inputs.hidden, level: level, blocks: blocks)
         }
-        stage.enlargement = isEnd && level < last ? 2 : 1
+        stage.enlargement = patch * (isEnd && level < last ? 2 : 1)
         stage.isLast = isEnd && level == last
         stages.append(stage)
       }

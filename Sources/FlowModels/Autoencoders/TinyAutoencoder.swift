@@ -2,6 +2,9 @@ internal import FlowCore
 internal import FlowGraph
 
 /// The validated `vae/config.json` of an `AutoencoderTiny`.
+///
+/// Besides diffusers' keys it may have `patch_size`, as that of `AutoencoderKLFlux2` has: the patches of
+/// latents, such as `[2, 2]`, that form one latent pixel of the network, channels first.
 package struct TinyAutoencoderConfiguration: Equatable, Sendable {
   let encoderChannels: [Int]
   let encoderBlocks: [Int]
@@ -10,6 +13,8 @@ package struct TinyAutoencoderConfiguration: Equatable, Sendable {
   let latentChannels: Int
   let scalingFactor: Float
   let shiftFactor: Float
+  /// The side of a patch of latents, which is one latent pixel of the network.
+  let patchSide: Int
 
   init(_ file: ConfigurationFile) throws(ModelError) {
     try file.require("_class_name", isOneOf: [.text("AutoencoderTiny")])
@@ -33,6 +38,11 @@ package struct TinyAutoencoderConfiguration: Equatable, Sendable {
     latentChannels = try file.integer("latent_channels", default: 4, in: 1...1024)
     scalingFactor = Float(try file.number("scaling_factor", default: 1))
     shiftFactor = Float(try file.number("shift_factor", default: 0))
+    let patch = try file.integers("patch_size", default: [1, 1], count: 2, in: 1...64)
+    guard patch[0] == patch[1] else {
+      throw file.unsupported("patch_size", expected: "two that are the same")
+    }
+    patchSide = patch[0]
     guard (1...8).contains(decoderChannels.count) else {
       throw file.unsupported("decoder_block_out_channels", expected: "1 to 8 levels")
     }
@@ -49,6 +59,7 @@ package struct TinyAutoencoderConfiguration: Equatable, Sendable {
     self.latentChannels = latentChannels
     scalingFactor = 1
     shiftFactor = 0
+    patchSide = 1
   }
 
   /// TAESD in its author's format, whose files have no configuration.
@@ -75,8 +86,12 @@ package struct TinyAutoencoder {
       hidden = try hidden.convolution(next(), stride: level == 0 ? 1 : 2, padding: 1)
       for _ in 0..<blockCount { hidden = try block(hidden, next()) }
     }
-    let latents = try hidden.convolution(next(), padding: 1)
-    return try (latents + -configuration.shiftFactor) * configuration.scalingFactor
+    let own = try hidden.convolution(next(), padding: 1)
+    let latents = try (own + -configuration.shiftFactor) * configuration.scalingFactor
+    let side = configuration.patchSide
+    guard side > 1 else { return latents }
+    return try latents.patches(side: side, order: .channelsFirst)
+      .unflattened(height: latents.shape[2] / side, width: latents.shape[3] / side)
   }
 
   /// Decodes latents to an image in the range of about 0 to 1.
@@ -100,7 +115,8 @@ package struct TinyAutoencoder {
     let first = 2 + configuration.decoderBlocks[..<level].reduce(0) { $0 + $1 + 2 }
     var hidden = input
     if level == 0, blocks.lowerBound == 0 {
-      let unscaled = try input * (1 / configuration.scalingFactor) + configuration.shiftFactor
+      let unscaled =
+        try joined(input) * (1 / configuration.scalingFactor) + configuration.shiftFactor
       hidden = try ((unscaled * (1 / 3)).tanh() * 3).convolution(layers[0], padding: 1).relu()
     }
     for index in blocks { hidden = try block(hidden, layers[first + index]) }
@@ -110,6 +126,15 @@ package struct TinyAutoencoder {
     }
     hidden = try hidden.upsampledNearest(height: hidden.shape[2] * 2, width: hidden.shape[3] * 2)
     return try hidden.convolution(layers[first + count + 1], padding: 1)
+  }
+
+  /// The decoder's own latents, for those of the network.
+  private func joined(_ latents: Value) throws(GraphError) -> Value {
+    let side = configuration.patchSide
+    guard side > 1 else { return latents }
+    return try latents.flattenedToTokens().joinedPatches(
+      side: side, order: .channelsFirst, height: side * latents.shape[2],
+      width: side * latents.shape[3])
   }
 
   private func block(_ input: Value, _ layer: WeightScope) throws(GraphError) -> Value {

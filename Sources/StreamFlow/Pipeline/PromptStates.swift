@@ -208,7 +208,9 @@ extension TextStates {
 }
 
 /// The most recent values, up to a number of bytes and a number of values; the oldest is evicted
-/// first. A value above the number of bytes is not kept.
+/// first.
+///
+/// A value above the number of bytes is not kept.
 struct ByteBoundedCache<Key: Hashable, Value> {
   private let capacity: Int
   private let countLimit: Int

@@ -27,8 +27,10 @@ public struct ControlInput: Hashable, Sendable {
   public var range: ClosedRange<Double>
   /// How the image is fitted to the adapter's size.
   public var fit: ImageFit
-  /// The area of the generated image where an IP-Adapter acts: where the mask covers half of a pixel or
-  /// more. It may have any size, and is stretched to the image. Nil for everywhere.
+  /// The area of the generated image where an IP-Adapter acts; nil for everywhere.
+  ///
+  /// It acts where the mask covers half of a pixel or more. A mask of another size is stretched to
+  /// the image.
   public var mask: ImageMask?
   /// A hash that identifies the image in the settings of the generated image, without spaces; nil
   /// records none (`GenerationRequest.recordInputHashes`).

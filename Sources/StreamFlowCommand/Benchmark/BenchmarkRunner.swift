@@ -12,8 +12,9 @@ struct BenchmarkRunner {
   let command: (BenchmarkCase) -> [String]
   let progress: (String) -> Void
 
-  /// Times all cases; failures are reported, and the others continue. If it is cancelled, the results
-  /// are those of the rounds until then.
+  /// Times all cases; failures are reported, and the others continue.
+  ///
+  /// If it is cancelled, the results are those of the rounds until then.
   ///
   /// - Throws: `CancellationError` if it is cancelled before the first result.
   func callAsFunction(_ cases: [BenchmarkCase]) throws -> [BenchmarkResult] {
