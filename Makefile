@@ -17,7 +17,7 @@ demo: setup
 	@$(SWIFT) build -c release --product streamflow \
 	  $(if $(wildcard .build/release/FlowServer.build/*.o),,--disable-default-traits)
 	@.build/release/streamflow generate --prompts-file Scripts/demo-prompts.txt --seed 7 --overwrite \
-	  --steps 4 --output out --contact-sheet out/sheet.png
+	  --output out --contact-sheet out/sheet.png
 
 build: setup
 	$(SWIFT) build --explicit-target-dependency-import-check error

@@ -7,17 +7,17 @@ import scenes
 
 TEXT = """# Starter: text to 128 px images, a small rectified flow
 
-435 things and faces, one to four in an image, on colours and scenes: "an octopus in the sea", "a fox left of a pizza",
+435 things and faces, one to four in an image, on colors and scenes: "an octopus in the sea", "a fox left of a pizza",
 "three strawberries on a white background", "a tiny bee in the top left corner", "pixel art rocket on purple". A seed
 decides what the prompt leaves open: position, upright or leaning, hue, shade, an open background. A prompt without a
 known word gives the background alone.
 
 | | |
 |---|---|
-| layout | diffusers `StableDiffusionPipeline` folder: CLIP tokenizer ({entries:,} entries) and `CLIPTextModel` ({width} wide, {layers} layers, {positions} positions), `UNet2DConditionModel` ({millions:.1f} M parameters, channels {channels}, {gflop:.2f} GFLOP a row), `{autoencoder}` (factor {factor}, {latents} channels, {decoder:.2f} GFLOP an image), `FlowMatchEulerDiscreteScheduler` (shift 1) |
+| layout | diffusers `StableDiffusionPipeline` folder: CLIP tokenizer ({entries:,} entries) and `CLIPTextModel` ({width} wide, {layers} layers, {positions} positions), `UNet2DConditionModel` ({millions:.1f} M parameters, channels {channels}, {gflop:.2f} GFLOP a row), `{autoencoder}` (factor {factor}, {latents} channels, {decoder:.2f} GFLOP an image), 2x2 of whose latents are one of the network's (`patch_size`, channels first), `FlowMatchEulerDiscreteScheduler` (shift 1) |
 | convention | a sample is `(1 - sigma) * data + sigma * noise`, the network's output is `noise - data`, its timestep `1000 * sigma`; the noise's entries in the first corner are the numbers that decide what the prompt leaves open |
-| data | glyphs of Noto Color Emoji (SIL Open Font License 1.1), drawn at many positions, sizes and angles on drawn backgrounds; names from Unicode, keywords from Unicode CLDR |
-| recipe | `Scripts/train/`; one pair of things, and one of thing and colour, in ten is never trained on |
+| data | glyphs of Noto Color Emoji (SIL Open Font License 1.1), drawn at many positions, sizes and angles on drawn backgrounds; names from Unicode, keywords from Unicode CLDR; words of the language that are no typing errors (`streamflow-vocabulary.json`) from SCOWL, copyright 2000-2018 by Kevin Atkinson, free to use, copy, modify and distribute with this notice |
+| recipe | `Scripts/train/`; one pair of things, and one of thing and color, in ten is never trained on |
 | cost | on two shared CPU cores: {draft:.0f} minutes for the text encoder alone, {minutes:.0f} minutes for the network ({step:,} updates of up to {batch} samples); the autoencoder's is in `Scripts/train/README.md` |
 | limits | 435 names, their other names, keywords and plurals; at most two different things, or four of a kind; fine print is lost; weights of words (`(more)`) do little, since what the words mean together is in the states after them |
 | license | weights MIT |
@@ -49,7 +49,7 @@ def card(results, step, batch, seconds, draft_seconds, starter):
     for result in results:
         if result["scenes"] == "variety":
             variety.append(f"{result['psnr_db']:.1f} dB for {result['count']} prompts and {result['fox_psnr_db']:.1f} dB for "
-                           f"\"a fox on a blue background\" in {result['steps']} steps")
+                           f"\"a fox on a blue background\" in {result['steps']} step{'s' if result['steps'] != 1 else ''}")
             continue
         error = f" ({100 * result['right_95_error']:.1f})" if "right_95_error" in result else ""
         placed = f"{100 * result['placed']:.1f} %" if "placed" in result else ""

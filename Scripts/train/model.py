@@ -162,6 +162,9 @@ def export(starter, folder, card):
         config = json.loads((new / name / "config.json").read_text())
         config.pop("_name_or_path", None)  # a place on this machine
         (new / name / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+    if starter.unet.config.in_channels != starter.vae.config.latent_channels:  # one position is a patch of latents
+        place = new / "vae/config.json"
+        place.write_text(json.dumps({**json.loads(place.read_text()), "patch_size": [2, 2]}, indent=2) + "\n")
     FlowMatchEulerDiscreteScheduler(num_train_timesteps=1000, shift=1.0).save_pretrained(new / "scheduler")
     index = {**PIPELINE, "vae": ["diffusers", type(starter.vae).__name__]}
     (new / "model_index.json").write_text(json.dumps(index, indent=1))

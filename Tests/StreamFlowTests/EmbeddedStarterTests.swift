@@ -41,7 +41,8 @@ import Testing
     let factor = checkpoint.autoencoder.factor
     #expect(checkpoint.nativeSize == PixelSize(width: side * factor, height: side * factor))
     let channels = try field("latent_channels", of: "vae/config.json") as? Int
-    #expect(checkpoint.autoencoder.latentChannels == channels)
+    let patch = try field("patch_size", of: "vae/config.json") as? [Int] ?? [1, 1]
+    #expect(checkpoint.autoencoder.latentChannels == channels.map { $0 * patch[0] * patch[1] })
     let steps = try field("steps", of: "streamflow.json") as? Int
     #expect(checkpoint.defaults().stepCount == steps)
     let report = ModelReport(checkpoint)
@@ -63,6 +64,41 @@ import Testing
     let deviation = (pixels.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(pixels.count))
       .squareRoot()
     #expect(deviation > 10, "\(deviation)")
+  }
+
+  private struct Case: Decodable {
+    let prompt: String
+    let seed: UInt64
+    let steps: Int
+  }
+
+  @Test(
+    "Its images and its latents are those of diffusers' parts",
+    .enabled(if: ProcessInfo.processInfo.environment["STREAMFLOW_STARTER"] == nil))
+  func diffusers() async throws {
+    let golden = try Golden("embedded-starter.safetensors", in: .module)
+    let cases = try JSONDecoder().decode(
+      [Case].self, from: Data(try #require(golden.metadata["cases"]).utf8))
+    #expect(cases.count == 2)
+    let requests = cases.map { item in
+      var request = checkpoint.request(item.prompt)
+      (request.seed, request.stepCount) = (item.seed, item.steps)
+      return request
+    }
+    for (index, image) in try await images(requests, rows: 2).enumerated() {
+      // Rounding to 8 bits can fall the other way twice: in the network and in the decoder.
+      expectClose(
+        image.pixels.map(Float.init), try golden.floats("\(index).pixels"), tolerance: 2)
+    }
+    let size = checkpoint.nativeSize
+    let encoder = try await SourceEncoder.make(
+      checkpoint, width: size.width, height: size.height, provider: EngineProvider(.ofTests))
+    let image = PixelImage(
+      width: size.width, height: size.height,
+      pixels: try golden.floats("0.pixels").map { UInt8($0) })
+    expectClose(
+      try encoder.mean(of: image, isShifted: true).scalars, try golden.floats("0.encoded"),
+      tolerance: 1e-3)
   }
 
   @Test("Twelve prompts in one batch give what each alone gives, to 1/255")
