@@ -16,18 +16,9 @@ import Testing
     let steps: Int
     let guidance: Float
     let scale: Float
-    let start: Double
-    let end: Double
+    let start: Double?
+    let end: Double?
     let strength: Double?
-  }
-
-  private struct ImagePromptCase: Decodable {
-    let kind: String
-    let prompt: String
-    let seed: UInt64
-    let steps: Int
-    let guidance: Float
-    let scale: Float
   }
 
   /// The image encoder of the fixtures of `FlowModels`.
@@ -62,7 +53,7 @@ import Testing
     request.controls = [
       ControlInput(
         item.kind, image: try image(golden, "\(index).hint"), scale: item.scale,
-        range: item.start...item.end)
+        range: (item.start ?? 0)...(item.end ?? 1))
     ]
     return request
   }
@@ -112,7 +103,7 @@ import Testing
   func imagePrompts() async throws {
     let golden = try Golden("models/ip-adapters.safetensors", in: .module)
     let cases = try JSONDecoder().decode(
-      [ImagePromptCase].self, from: Data(try #require(golden.metadata["cases"]).utf8))
+      [Case].self, from: Data(try #require(golden.metadata["cases"]).utf8))
     let encoder = Self.imageEncoder
     let checkpoint = try Checkpoint(folder: PipelineTests.folder("sd")).attaching(
       ["plain", "plus"].map { kind in
