@@ -15,6 +15,7 @@ known word gives the background alone.
 | | |
 |---|---|
 | layout | diffusers `StableDiffusionPipeline` folder: CLIP tokenizer ({entries:,} entries) and `CLIPTextModel` ({width} wide, {layers} layers, {positions} positions), `UNet2DConditionModel` ({millions:.1f} M parameters, channels {channels}, {gflop:.2f} GFLOP a row), `{autoencoder}` (factor {factor}, {latents} channels, {decoder:.2f} GFLOP an image), 2x2 of whose latents are one of the network's (`patch_size`, channels first), `FlowMatchEulerDiscreteScheduler` (shift 1) |
+| upscaler | `streamflow-upscaler.safetensors`, SRVGGNetCompact (12 convolutions of 40 channels), 128 to 512 px: `--upscale 4`, and the default of the web UI |
 | convention | a sample is `(1 - sigma) * data + sigma * noise`, the network's output is `noise - data`, its timestep `1000 * sigma`; the noise's entries in the first corner are the numbers that decide what the prompt leaves open |
 | data | glyphs of Noto Color Emoji (SIL Open Font License 1.1), drawn at many positions, sizes and angles on drawn backgrounds; names from Unicode, keywords from Unicode CLDR; words of the language that are no typing errors (`streamflow-vocabulary.json`) from SCOWL, copyright 2000-2018 by Kevin Atkinson, free to use, copy, modify and distribute with this notice |
 | recipe | `Scripts/train/`; one pair of things, and one of thing and color, in ten is never trained on |

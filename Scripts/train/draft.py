@@ -66,6 +66,8 @@ class Draft:
         self.unknown = data.other_names(self.glyphs)[1]
         self.starter = Starter.load(options.start) if options.keep else Starter.begin(
             self.folder / f"new{team.rank}", self.glyphs, options.start, options.vae)
+        if options.bf16:
+            self.starter.attend_plainly()
         if options.wide:
             widen(self.starter.text, options.wide)
         self.text = self.starter.text.train()
@@ -81,7 +83,7 @@ class Draft:
         self.parameters += [] if options.keep else list(self.head.parameters())
         inside = [parameter for name, parameter in self.text.named_parameters()
                   if parameter.ndim == 2 and "embedding" not in name]
-        self.optimizers = make_optimizers(self.parameters, inside, options.rate, team)
+        self.optimizers = make_optimizers(self.parameters, inside, options.rate, team, bf16=options.bf16)
         self.average = [parameter.detach().clone() for parameter in self.parameters]
         self.step, self.seconds = 0, 0.0
         self.tests = self.make_tests()
@@ -149,10 +151,13 @@ class Draft:
         texts, targets = self.batch(max(2, count * 2 // 3) if whole else count)
         wanted = patches(targets).flatten(1, 2)
         if whole:
-            states, codes = self.starter.encode(texts)[:, WORDS:], self.codes.expand(len(texts), -1, -1)
+            with parallel.precision(self.options.bf16):
+                states = self.starter.encode(texts)[:, WORDS:].float()
+            codes = self.codes.expand(len(texts), -1, -1)
         else:  # some of the patches, which takes half of the time
             chosen = telling(wanted, self.options.positions)
-            states = self.starter.partial_states(texts, chosen)
+            with parallel.precision(self.options.bf16):
+                states = self.starter.partial_states(texts, chosen).float()
             wanted, codes = wanted.gather(1, chosen[..., None].expand(-1, -1, wanted.shape[-1])), self.codes[chosen]
         self.blind = functional.mse_loss(self.code(states), codes) / self.codes.var()
         loss = functional.mse_loss(self.head(states), wanted) + self.options.codes * self.blind
@@ -237,6 +242,7 @@ def main():
     arguments.add_argument("--whole-from", type=float, default=0.5, help="share of the minutes after which all patches are read together")
     arguments.add_argument("--cooldown", type=float, default=0.6, help="last share of the minutes, falling rate")
     arguments.add_argument("--codes", type=float, default=0.1, help="weight of telling which patch a state stands for")
+    arguments.add_argument("--bf16", action="store_true", help="on CPUs with AMX, where it is faster")
     arguments.add_argument("--seed", type=int, default=1)
     arguments.add_argument("--workers", type=int, default=2)
     options = arguments.parse_args()

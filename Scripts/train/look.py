@@ -26,7 +26,7 @@ class Looking:
         scores = query @ key.mT * attn.scale
         wanted = self.targets()
         if wanted is not None:
-            told = scores[:, :wanted.shape[1]].log_softmax(-1)
+            told = scores[:, :wanted.shape[1]].float().log_softmax(-1)
             self.loss = -told.gather(3, wanted[..., None].expand(len(scores), -1, scores.shape[2], 1)).mean()
         made = (scores.softmax(-1) @ value).transpose(1, 2).flatten(2)
         return attn.to_out[0](made)

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as functional
 from diffusers import AutoencoderKL, AutoencoderTiny, FlowMatchEulerDiscreteScheduler, UNet2DConditionModel
+from diffusers.models.attention_processor import AttnProcessor
 from safetensors.torch import load_file, save_file
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
@@ -99,6 +100,11 @@ class Starter:
             down_block_types=("CrossAttnDownBlock2D",), up_block_types=("CrossAttnUpBlock2D",), layers_per_block=2,
             cross_attention_dim=WIDTH, attention_head_dim=4, norm_num_groups=32)
         return Starter(tokenizer, text, unet, load_autoencoder(vae), source and f"{source}/{HEAD}")
+
+    def attend_plainly(self):
+        """Attention by products and a soft-max: the gradient of PyTorch's fused kernel in bfloat16 takes a third of an update."""
+        self.text.set_attn_implementation("eager")
+        self.unet.set_attn_processor(AttnProcessor())
 
     def tokens(self, prompts):
         return self.tokenizer(

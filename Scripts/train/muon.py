@@ -21,8 +21,9 @@ def orthogonal(matrices, steps):
 
 
 class Muon(torch.optim.Optimizer):
-    def __init__(self, parameters, lr=1e-3, momentum=0.95, weight_decay=0.01, steps=5, team=None):
+    def __init__(self, parameters, lr=1e-3, momentum=0.95, weight_decay=0.01, steps=5, team=None, bf16=False):
         self.team = team  # whose processes share the work
+        self.dtype = torch.bfloat16 if bf16 else torch.float32  # of the iterations
         super().__init__(parameters, dict(lr=lr, momentum=momentum, weight_decay=weight_decay, steps=steps))
 
     @torch.no_grad()
@@ -39,7 +40,7 @@ class Muon(torch.optim.Optimizer):
                 update = parameter.grad.lerp(state["momentum"], group["momentum"]).flatten(1)
                 by_shape.setdefault(tuple(update.shape), []).append((parameter, update))
             for (rows, columns), pairs in by_shape.items():
-                updates = self.shared(torch.stack([update for _, update in pairs]), group["steps"])
+                updates = self.shared(torch.stack([update for _, update in pairs]).to(self.dtype), group["steps"]).float()
                 scale = 0.2 * max(rows, columns) ** 0.5
                 for (parameter, _), update in zip(pairs, updates):
                     parameter.mul_(1 - group["lr"] * group["weight_decay"])
@@ -52,16 +53,17 @@ class Muon(torch.optim.Optimizer):
             return orthogonal(updates, steps)
         places = [len(updates) * rank // team.size for rank in range(team.size + 1)]
         own = slice(places[team.rank], places[team.rank + 1])
-        made = torch.zeros_like(updates)
+        made = torch.zeros_like(updates, dtype=torch.float32)  # what processes exchange
         made[own] = orthogonal(updates[own], steps)
         distributed.all_reduce(made)
         return made
 
 
-def make_optimizers(parameters, inside, rate, team, decay=0.01):
+def make_optimizers(parameters, inside, rate, team, decay=0.01, bf16=False):
     """AdamW for parameters, but Muon for those `inside`."""
     rest = [parameter for parameter in parameters if not any(parameter is other for other in inside)]
-    return [torch.optim.AdamW(rest, lr=rate, betas=(0.9, 0.98), weight_decay=0.0), Muon(inside, lr=rate, weight_decay=decay, team=team)]
+    return [torch.optim.AdamW(rest, lr=rate, betas=(0.9, 0.98), weight_decay=0.0),
+            Muon(inside, lr=rate, weight_decay=decay, team=team, bf16=bf16)]
 
 
 def set_rate(optimizers, rate):

@@ -11,6 +11,11 @@ import torch
 import torch.distributed as distributed
 
 
+def precision(bf16):
+    """A context of bfloat16 arithmetic, or of the precision that everything has."""
+    return torch.autocast("cpu", torch.bfloat16, enabled=bf16)
+
+
 class Team:
     """The processes of a training; the first one logs, measures and saves."""
 
