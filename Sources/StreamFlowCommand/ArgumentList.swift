@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import FlowModels
 internal import Foundation
 
 /// Preprocesses the arguments before they are parsed.
@@ -111,28 +112,11 @@ enum CommandNames {
   /// The most similar name: one that starts with the argument, or one with few letters changed.
   static func nearest(to argument: String, among names: [String]) -> String? {
     if let name = names.first(where: { $0.hasPrefix(argument) }) { return name }
-    let close = names.map { ($0, distance(argument, $0)) }.min { $0.1 < $1.1 }
+    let close = names.map { name in
+      (name, Spelling.distance(Array(argument.utf8), Array(name.utf8)))
+    }.min { $0.1 < $1.1 }
     guard let (name, count) = close, count <= max(name.count / 3, 1) else { return nil }
     return name
-  }
-
-  /// The number of insertions, deletions, substitutions and transpositions of neighbors that turn
-  /// one text into another (optimal string alignment).
-  static func distance(_ left: String, _ right: String) -> Int {
-    let (left, right) = (Array(left), Array(right))
-    var rows = [Array(0...right.count)]
-    for i in 0..<left.count {
-      var row = [i + 1]
-      for j in 0..<right.count {
-        var best = min(row[j] + 1, rows[i][j + 1] + 1, rows[i][j] + (left[i] == right[j] ? 0 : 1))
-        if i > 0, j > 0, left[i] == right[j - 1], left[i - 1] == right[j] {
-          best = min(best, rows[i - 1][j - 1] + 1)
-        }
-        row.append(best)
-      }
-      rows.append(row)
-    }
-    return rows[left.count][right.count]
   }
 }
 

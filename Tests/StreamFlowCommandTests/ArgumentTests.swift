@@ -51,7 +51,7 @@ import Testing
       ("", "abc", 3), ("abc", "", 3), ("kitten", "sitting", 3),
     ])
   func distances(left: String, right: String, expected: Int) {
-    #expect(CommandNames.distance(left, right) == expected)
+    #expect(Spelling.distance(Array(left.utf8), Array(right.utf8)) == expected)
   }
 
   @Test(

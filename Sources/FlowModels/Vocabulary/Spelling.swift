@@ -1,5 +1,5 @@
 /// A word as its letters and as its sound.
-struct Spelling: Sendable {
+package struct Spelling: Sendable {
   let word: String
   let letters: [UInt8]
   let sound: [UInt8]
@@ -36,8 +36,9 @@ struct Spelling: Sendable {
     word.utf8.count >= 3 && word.utf8.allSatisfy { $0 >= UInt8(ascii: "a") }
   }
 
-  /// The edit distance of two words: insertions, deletions, substitutions and swaps of neighbors.
-  static func distance(_ left: [UInt8], _ right: [UInt8]) -> Int {
+  /// The edit distance of two words: insertions, deletions, substitutions and swaps of neighbors
+  /// (optimal string alignment).
+  package static func distance(_ left: [UInt8], _ right: [UInt8]) -> Int {
     var beforeLast: [Int] = []
     var last = Array(0...right.count)
     for row in left.indices {
