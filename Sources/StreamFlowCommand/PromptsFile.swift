@@ -25,7 +25,10 @@ enum PromptsFile {
       guard !isFolder.boolValue else {
         throw failure("\(name) is a folder, expected a file with one prompt per line", EX_NOINPUT)
       }
-      do { data = try Data(contentsOf: URL(filePath: path)) } catch {
+      do {
+        // A pipe too, as in `--prompts-file <(...)`.
+        data = try FileHandle(forReadingFrom: URL(filePath: path)).readToEnd() ?? Data()
+      } catch {
         throw failure("cannot read \(name): \(error.localizedDescription)", EX_NOINPUT)
       }
     }

@@ -4,6 +4,8 @@ import FlowTestSupport
 import Foundation
 import Testing
 
+@testable import StreamFlowCommand
+
 /// `--prompts-file`, and prompts that are not used as they are written.
 @Suite(.tags(.process)) struct PromptsFileTests {
   private let runner: CommandRunner
@@ -53,6 +55,17 @@ import Testing
     _ = try runner.folder.write(Array("# nothing\n".utf8), as: "prompts.txt")
     let empty = try runner.run(["generate", "--prompts-file", "prompts.txt"])
     #expect(empty.status == 64 && empty.error.contains("'prompts.txt' holds no prompt"))
+  }
+
+  @Test("A pipe is read as a file is, as in --prompts-file <(...)")
+  func pipe() throws {
+    let path = "\(runner.folder.path)/pipe"
+    #expect(unsafe mkfifo(path, 0o600) == 0)
+    // A thread of its own: opening a pipe waits for the other side.
+    Thread.detachNewThread {
+      try? FileHandle(forWritingTo: URL(filePath: path)).write(contentsOf: Data("a fox\n".utf8))
+    }
+    #expect(try PromptsFile.prompts(at: path) == ["a fox"])
   }
 
   @Test("A LoRA's tag is taken out of the prompt, with a warning that says how to load it")

@@ -28,7 +28,10 @@ struct ConfigFile {
         "--config: '\(path)' is a folder, expected a YAML or JSON file", code: EX_NOINPUT)
     }
     let data: Data
-    do { data = try Data(contentsOf: URL(filePath: path)) } catch {
+    do {
+      // A pipe too, as in `--config <(...)`.
+      data = try FileHandle(forReadingFrom: URL(filePath: path)).readToEnd() ?? Data()
+    } catch {
       throw CommandFailure(
         "--config: cannot read '\(path)': \(error.localizedDescription)", code: EX_NOINPUT)
     }
