@@ -13,10 +13,12 @@ from selenium.webdriver import Keys
 from edit_tests import painted, stroke
 
 MODELS = pathlib.Path(__file__).parents[2] / "Tests/StreamFlowTests/Fixtures/models"
+ENCODER = MODELS.parents[2] / "FlowModelsTests/Fixtures/image-adapters/image_encoder"
 # The arguments of a server whose second model has adapters.
 ARGUMENTS = [
     "--model", "starter", "--model",
-    f"adapted={MODELS}/sd,adapter={MODELS}/controlnet,adapter={MODELS}/t2i-adapter",
+    f"adapted={MODELS}/sd,adapter={MODELS}/controlnet,adapter={MODELS}/t2i-adapter,"
+    f"adapter={MODELS}/ip-plain.safetensors,image-encoder={ENCODER}",
 ]
 
 
@@ -24,16 +26,18 @@ def choose(page, prefix):
     """Chooses the model with adapters, which is loaded then."""
     page.set(f"#{prefix}model", "adapted")
     place = {"": "adapters", "live-": "live-adapters"}[prefix]
-    page.wait("the adapters", "return document.querySelectorAll(`#${arguments[0]} .adapter`).length === 2", place)
+    page.wait("the adapters", "return document.querySelectorAll(`#${arguments[0]} .adapter`).length === 3", place)
     return place
 
 
-def image_file(page):
-    """A file with an image that the browser draws."""
+def image_file(page, background=None):
+    """A file with an image that the browser draws: a white rectangle on a color or on nothing."""
     data = page.run(
         "const canvas = document.createElement('canvas'); canvas.width = canvas.height = 64;"
-        "const context = canvas.getContext('2d'); context.fillStyle = 'white'; context.fillRect(20, 10, 30, 40);"
-        "return canvas.toDataURL('image/png').split(',')[1]")
+        "const context = canvas.getContext('2d');"
+        "if (arguments[0]) { context.fillStyle = arguments[0]; context.fillRect(0, 0, 64, 64); }"
+        "context.fillStyle = 'white'; context.fillRect(20, 10, 30, 40);"
+        "return canvas.toDataURL('image/png').split(',')[1]", background)
     path = pathlib.Path(tempfile.mkdtemp()) / "control.png"
     path.write_bytes(base64.b64decode(data))
     return str(path)
@@ -73,6 +77,38 @@ def adapters_read_images(page, server):
     # The starter has no adapters.
     page.set("#model", "starter")
     page.wait("no adapters", "return document.getElementById('adapters').hidden")
+
+
+def an_ip_adapter_applies_to_the_white_areas_of_a_mask(page, server):
+    page.open()
+    page.set("#n", 1)
+    place = choose(page, "")
+    page.set("#steps", 2)
+    page.click("#seed-lock")
+    page.type("a fox")
+    page.press(Keys.ENTER)
+    page.wait_for_pictures(1, "a fox")
+    file = image_file(page)
+    page.find(f"#{place}-ip-plain-file").send_keys(file)
+    time.sleep(0.5)
+    page.wait_for_pictures(1, "a fox")
+    whole = page.pictures()[0]
+    # What is transparent in a mask counts as black.
+    masked = []
+    for mask in (file, image_file(page, background="black")):
+        page.find(f"#{place}-ip-plain-mask").send_keys(mask)
+        time.sleep(0.5)
+        page.wait_for_pictures(1, "a fox")
+        masked.append(page.pictures()[0])
+    assert masked[0] != whole, "the mask does nothing"
+    assert masked[0] == masked[1], "transparency counts"
+    page.run(
+        "const field = document.getElementById(arguments[0]); field.value = '';"
+        "field.dispatchEvent(new Event('change', { bubbles: true }))", f"{place}-ip-plain-area")
+    time.sleep(0.5)
+    page.wait_for_pictures(1, "a fox")
+    assert page.pictures()[0] == whole, "the mask stays"
+    assert not page.run("return Boolean(document.getElementById(arguments[0]))", f"{place}-controlnet-area")
 
 
 def adapters_read_each_frame_of_a_live_stream(page, server):
@@ -126,4 +162,7 @@ def a_live_mask_keeps_the_rest(page, server):
     page.click("#live-toggle")
 
 
-TESTS = [adapters_read_images, adapters_read_each_frame_of_a_live_stream, a_live_mask_keeps_the_rest]
+TESTS = [
+    adapters_read_images, an_ip_adapter_applies_to_the_white_areas_of_a_mask, adapters_read_each_frame_of_a_live_stream,
+    a_live_mask_keeps_the_rest,
+]

@@ -1,7 +1,7 @@
 // The adapters of a model, with the images that they read.
 
 import { dataURL, element, fill, icon, say } from "./elements.js";
-import { readable } from "./input.js";
+import { opaque, readable } from "./input.js";
 
 const kinds = { controlnet: "ControlNet", "t2i-adapter": "T2I-Adapter", "ip-adapter": "IP-Adapter" };
 const preprocessings = [
@@ -41,16 +41,59 @@ export class Controls {
   get values() { return this.#rows.map(({ value }) => value).filter(Boolean); }
 }
 
+/** An image that is chosen from a file, with its thumbnail. */
+class ChosenImage {
+  /** The image as a data URL; null before one is chosen. */
+  data = null;
+  #changed;
+  #isMask;
+
+  /**
+   * @param {string} id the identifier of the file field
+   * @param {string} label the accessible name of the file field
+   * @param {boolean} isMask whether its white areas count
+   * @param {function()} changed called after an image is chosen, or none was
+   */
+  constructor(id, label, isMask, changed) {
+    [this.#changed, this.#isMask] = [changed, isMask];
+    this.file = element("input.visually-hidden", {
+      id, type: "file", accept: "image/png,image/jpeg,image/webp", "aria-label": label,
+    });
+    this.thumbnail = element("img", { alt: "", hidden: true });
+    this.box = element("label.adapter-image", { htmlFor: id, title: isMask ? "Choose a mask" : "Choose an image" }, icon("picture"), this.thumbnail);
+    this.error = element("p.error", { role: "alert", hidden: true });
+    this.file.addEventListener("change", () => this.read(this.file.files[0]));
+    this.file.addEventListener("cancel", () => this.#changed());
+  }
+
+  async read(file) {
+    if (!file) return;
+    this.file.value = "";
+    try {
+      const image = await readable(file, largestImage);
+      this.data = await dataURL(this.#isMask ? await opaque(image) : image);
+      say(this.error, null);
+    } catch {
+      say(this.error, "This browser cannot read that image; choose a PNG or JPEG file.");
+      return this.#changed();
+    }
+    this.thumbnail.src = this.data;
+    this.thumbnail.hidden = false;
+    this.#changed();
+  }
+}
+
 /** The control of one adapter. */
 class ControlRow {
   #source;
-  #file;
+  #area = null;
   #scale;
   #preprocess;
   #start;
   #end;
   #preset;
-  #image = null;
+  #image;
+  #mask;
   #changed;
 
   constructor({ name, kind, presets = [] }, place, own, changed) {
@@ -68,29 +111,29 @@ class ControlRow {
       id: id(part), type: "number", min: 0, max: 1, step: 0.05, value, inputMode: "decimal", "aria-label": label,
     });
     this.#source = select("source", [["off", "Off"], ["image", "An image"], ["own", own]]);
-    this.#file = element("input.visually-hidden", {
-      id: id("file"), type: "file", accept: "image/png,image/jpeg,image/webp", "aria-label": `Image of ${name}`,
-    });
+    this.#image = new ChosenImage(id("file"), `Image of ${name}`, false, () => this.#chosen(this.#source, "image", this.#image, "off"));
+    this.#mask = new ChosenImage(id("mask"), `Mask of ${name}`, true, () => this.#chosen(this.#area, "mask", this.#mask, ""));
     this.#scale = element("input", { id: id("scale"), type: "range", min: 0, max: 2, step: 0.05, value: 1 });
     const scale = element("output", { htmlFor: this.#scale.id, "aria-live": "off" }, "1.00");
     this.#preprocess = select("preprocess", preprocessings);
     [this.#start, this.#end] = [number("start", 0, "Start"), number("end", 1, "End")];
     this.#preset = select("preset", [["", "Even"], ...presets.map((preset) => [preset])]);
-    this.thumbnail = element("img", { alt: "", hidden: true });
-    this.choose = element("label.adapter-image", { htmlFor: this.#file.id, title: "Choose an image" }, icon("picture"), this.thumbnail);
-    this.error = element("p.error", { role: "alert", hidden: true });
+    // What an IP-Adapter reads has no places of its own.
+    if (kind === "ip-adapter") this.#area = select("area", [["", "The whole image"], ["mask", "White areas of a mask"]]);
     this.fields = element(
       "div.adapter-fields", { hidden: true },
       element("div.field.slider", {}, element("label", { htmlFor: this.#scale.id }, "Strength"), scale, this.#scale),
       field("Preprocessing", this.#preprocess),
       element("div.field", {}, element("span.label", {}, "Steps from, to"), element("div.joined", {}, this.#start, this.#end)),
-      ...presets.length ? [field("Distribution", this.#preset)] : []);
+      ...presets.length ? [field("Distribution", this.#preset)] : [],
+      ...this.#area ? [element(
+        "div.adapter-head.wide", {}, this.#mask.file, this.#mask.box, field("Applies to", this.#area)), this.#mask.error] : []);
     this.box = element(
       "fieldset.adapter", {},
       element("legend", {}, name, element("span", {}, kinds[kind] ?? kind)),
-      element("div.adapter-head", {}, this.#file, this.choose, field("Reads", this.#source)), this.fields, this.error);
-    this.#source.addEventListener("change", () => this.#choose());
-    this.#file.addEventListener("change", () => this.#read(this.#file.files[0]));
+      element("div.adapter-head", {}, this.#image.file, this.#image.box, field("Reads", this.#source)), this.fields, this.#image.error);
+    this.#source.addEventListener("change", () => this.#choose(this.#source, "image", this.#image));
+    this.#area?.addEventListener("change", () => this.#choose(this.#area, "mask", this.#mask));
     this.#scale.addEventListener("input", () => {
       scale.value = Number(this.#scale.value).toFixed(2);
       changed(true);
@@ -104,7 +147,7 @@ class ControlRow {
       event.preventDefault();
       event.stopPropagation();
       document.body.classList.remove("dropping");
-      this.#read(file);
+      (this.#mask.box.contains(event.target) ? this.#mask : this.#image).read(file);
     });
     this.#show();
   }
@@ -112,40 +155,33 @@ class ControlRow {
   /** The control by the server's names; null if it is off. */
   get value() {
     const source = this.#source.value;
-    if (source === "off" || (source === "image" && !this.#image)) return null;
+    if (source === "off" || (source === "image" && !this.#image.data)) return null;
     return {
       adapter: this.name, scale: Number(this.#scale.value), start: Number(this.#start.value),
       end: Number(this.#end.value), preprocess: this.#preprocess.value,
       ...this.#preset.value ? { preset: this.#preset.value } : {},
-      ...source === "image" ? { image: this.#image } : {},
+      ...source === "image" ? { image: this.#image.data } : {},
+      ...this.#area?.value && this.#mask.data ? { mask: this.#mask.data } : {},
     };
   }
 
-  #choose() {
+  #choose(select, value, image) {
     this.#show();
-    if (this.#source.value === "image" && !this.#image) return this.#file.click();
+    if (select.value === value && !image.data) return image.file.click();
+    this.#changed(false);
+  }
+
+  // Without an image, as after a canceled dialog, nothing is chosen.
+  #chosen(select, value, image, otherwise) {
+    select.value = image.data ? value : otherwise;
+    this.#show();
     this.#changed(false);
   }
 
   #show() {
     const source = this.#source.value;
     this.fields.hidden = source === "off";
-    this.choose.hidden = source !== "image";
-  }
-
-  async #read(file) {
-    if (!file) return;
-    this.#file.value = "";
-    try {
-      this.#image = await dataURL(await readable(file, largestImage));
-      say(this.error, null);
-    } catch {
-      return say(this.error, "This browser cannot read that image; choose a PNG or JPEG file.");
-    }
-    this.thumbnail.src = this.#image;
-    this.thumbnail.hidden = false;
-    this.#source.value = "image";
-    this.#show();
-    this.#changed(false);
+    this.#image.box.hidden = source !== "image";
+    this.#mask.box.hidden = !this.#area?.value;
   }
 }

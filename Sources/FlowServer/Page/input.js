@@ -46,6 +46,18 @@ export async function readable(file, largest = largestInput) {
   return new Promise((done) => canvas.toBlob(done, type, 0.95));
 }
 
+/** An image as a PNG file without transparency: what is transparent is black. */
+export async function opaque(file) {
+  const picture = await createImageBitmap(file);
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = [picture.width, picture.height];
+  const context = canvas.getContext("2d");
+  context.fillRect(0, 0, canvas.width, canvas.height);
+  context.drawImage(picture, 0, 0);
+  picture.close();
+  return new Promise((done) => canvas.toBlob(done, "image/png"));
+}
+
 // MARK: - The mask
 
 /** The file of the mask, or null. */

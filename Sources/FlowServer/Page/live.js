@@ -132,16 +132,19 @@ function flush() {
   pump();
 }
 
-// An image that the stream has is not sent again, as for each position of a slider.
+// An image and a mask that the stream has are not sent again, as for each position of a slider.
 const keptImages = new Map();
 
 // A change replaces all controls, so that only its own images stay.
 function shortened(controls) {
   const before = new Map(keptImages);
   keptImages.clear();
-  for (const { adapter, image } of controls) if (image) keptImages.set(adapter, image);
-  return controls.map(({ image, ...control }) =>
-    image && before.get(control.adapter) === image ? { ...control, keep_image: true } : { ...control, image });
+  for (const { adapter, image, mask } of controls) if (image) keptImages.set(adapter, { image, mask });
+  return controls.map(({ image, mask, ...control }) => {
+    const kept = before.get(control.adapter);
+    return image && kept?.image === image && kept.mask === mask
+      ? { ...control, keep_image: true } : { ...control, image, mask };
+  });
 }
 
 const changeSoon = debounced(150, (...names) => names.forEach(change));
