@@ -7,7 +7,7 @@ SOURCES = Package.swift Sources Tests Snippets Fuzz/Package.swift Fuzz/Sources \
 GENERATED = Sources/FlowGraph/ONNX/onnx.pb.swift
 export STREAMFLOW_OPENVINO ?= $(CURDIR)/.deps/openvino
 
-.PHONY: setup demo build test test-fast test-browser lint format docs package install asan tsan fuzz bench instructions check clean
+.PHONY: setup demo build test test-fast test-browser lint format docs package install asan tsan fuzz bench measure instructions check clean
 
 setup:
 	@Scripts/setup.sh
@@ -84,6 +84,11 @@ PYTHON ?= python3
 bench: setup
 	$(SWIFT) build -c release --product streamflow
 	$(PYTHON) Scripts/benchmarks/starter.py
+
+# Measures this machine and writes a folder; Scripts/measure.sh says what can be set.
+measure: setup
+	$(SWIFT) build -c release --product streamflow
+	@Scripts/measure.sh
 
 # Compares the instruction counts of the pure parts with the committed ones; needs valgrind.
 instructions: setup

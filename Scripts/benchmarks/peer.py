@@ -9,13 +9,18 @@ line `run N` on standard input what N images cost. KIND is one of
   after another: the paper's baseline;
 - diffusers: the same without guidance and with the tiny autoencoder: equal work;
 - diffusers-batch: equal work, all images of a run handed over as one batch;
+- diffusers-vanilla-bf16, diffusers-bf16: the two loops in bfloat16, for CPUs that multiply it in hardware;
+- genai, genai-bf16: OpenVINO GenAI's Text2ImagePipeline at equal work, of fixed shapes, in float32 or bfloat16;
+- genai-default: the same as it is by default: guidance 7.5, the full autoencoder, any shape, its own precision;
 - optimum: optimum-intel's OpenVINO pipeline without guidance, with the full autoencoder, since its
   exporter knows no tiny one (a Python of its own may be needed, since it wants
   older transformers: STREAMFLOW_OPTIMUM_PYTHON);
 - stable-diffusion-cpp: stable-diffusion.cpp through its package on PyPI at equal work, Euler.
 
-Needs `pip install torch diffusers transformers stable-diffusion-cpp-python`, for optimum
-`pip install "optimum-intel[openvino]" "transformers<5"`. Prompts are encoded once, before anything is timed.
+Needs `pip install torch diffusers transformers stable-diffusion-cpp-python`, for GenAI
+`pip install openvino-genai openvino-tokenizers` and a model's own tokenizer, for optimum
+`pip install "optimum-intel[openvino]" "transformers<5"`. Prompts are encoded once, before anything is timed; optimum
+and GenAI encode them in every call.
 """
 
 import argparse
@@ -32,6 +37,26 @@ import time
 PROMPT = "a castle on a hill"
 
 
+def cached(model, kind):
+    """Where what is exported from a model is kept."""
+    place = hashlib.sha256(str(model).encode()).hexdigest()[:16]
+    return pathlib.Path.home() / ".cache/streamflow-benchmark" / f"{kind}{place}"
+
+
+def apart(work):
+    """Does something in a process of its own, whose memory is not counted."""
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            work()
+            status = 0
+        finally:
+            os._exit(status)
+    if os.waitpid(child, 0)[1] != 0:
+        raise RuntimeError("the export failed; STREAMFLOW_BENCHMARK_LOG=1 shows why")
+
+
 def folder_of(model, tiny):
     own = pathlib.Path(model) / "vae"
     beside = pathlib.Path(model) / "vae_tiny"
@@ -41,20 +66,21 @@ def folder_of(model, tiny):
 class Diffusers:
     """A loop of a model's parts, as its pipeline has it."""
 
-    def __init__(self, options, guidance, tiny, batched=False):
+    def __init__(self, options, guidance, tiny, batched=False, precision="float32"):
         import torch
         from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
         from transformers import CLIPTextModel, CLIPTokenizer
 
         self.torch, self.steps, self.guidance, self.batched = torch, options.steps, guidance, batched
+        self.dtype = getattr(torch, precision)
         model = pathlib.Path(options.model)
         place = folder_of(model, tiny)
         name = json.loads((place / "config.json").read_text())["_class_name"]
         kind = dict(AutoencoderKL=AutoencoderKL, AutoencoderTiny=AutoencoderTiny)[name]
-        self.unet = UNet2DConditionModel.from_pretrained(model / "unet").float().eval()
-        self.vae = kind.from_pretrained(place).float().eval()
+        self.unet = UNet2DConditionModel.from_pretrained(model / "unet").to(self.dtype).eval()
+        self.vae = kind.from_pretrained(place).to(self.dtype).eval()
         tokenizer = CLIPTokenizer.from_pretrained(model / "tokenizer")
-        text = CLIPTextModel.from_pretrained(model / "text_encoder").float().eval()
+        text = CLIPTextModel.from_pretrained(model / "text_encoder").to(self.dtype).eval()
         length = text.config.max_position_embeddings
         with torch.inference_mode():
             prompts = ["", PROMPT] if guidance != 1 else [PROMPT]
@@ -64,6 +90,9 @@ class Diffusers:
         factor = 2 ** (len(self.vae.config.block_out_channels) - 1)
         if name == "AutoencoderTiny":
             factor = 2 ** (len(self.vae.config.decoder_block_out_channels) - 1)
+        # One position of the network may be a patch of the autoencoder's latents, as the starter's is.
+        self.patch = round((self.unet.config.in_channels / self.vae.config.latent_channels) ** 0.5)
+        factor *= self.patch
         self.shape = (self.unet.config.in_channels, options.height // factor, options.width // factor)
 
     def pictures(self, count, steps=None):
@@ -74,19 +103,110 @@ class Diffusers:
     def picture(self, size, steps):
         torch = self.torch
         with torch.inference_mode():
-            sample = torch.randn(size, *self.shape)
+            sample = torch.randn(size, *self.shape, dtype=self.dtype)
             rows = self.condition.repeat_interleave(size, 0)
             sigmas = torch.linspace(1, 0, steps + 1)
             for index in range(steps):
-                timestep = sigmas[index] * 1000
+                timestep = (sigmas[index] * 1000).to(self.dtype)
                 repeated = torch.cat([sample] * len(self.condition))
                 output = self.unet(repeated, timestep, rows).sample
                 if self.guidance != 1:
                     empty, prompted = output.chunk(2)
                     output = empty + self.guidance * (prompted - empty)
                 sample = sample + (sigmas[index + 1] - sigmas[index]) * output
+            sample = torch.nn.functional.pixel_shuffle(sample, self.patch)
             decoded = self.vae.decode(sample / self.vae.config.scaling_factor).sample
-            return ((decoded / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8).numpy()
+            return ((decoded / 2 + 0.5).clamp(0, 1).float() * 255).round().to(torch.uint8).numpy()
+
+
+class GenAI:
+    """OpenVINO GenAI's Text2ImagePipeline."""
+
+    def __init__(self, options, tiny, guidance, precision=None):
+        self.options, self.guidance = options, guidance
+        model = pathlib.Path(options.model).resolve()
+        kept = cached(model, "genai-tiny-" if tiny else "genai-")
+        if not (kept / "model_index.json").exists():
+            apart(lambda: self.export(model, kept, folder_of(model, tiny)))
+        import openvino_genai
+
+        self.pipeline = openvino_genai.Text2ImagePipeline(str(kept))
+        if precision:  # else as it is by default
+            self.pipeline.reshape(1, options.height, options.width, guidance)
+        self.pipeline.compile("CPU", **({"INFERENCE_PRECISION_HINT": precision} if precision else {}))
+
+    @staticmethod
+    def export(model, kept, autoencoder):
+        """Its layout, with weights in 16 bits, as `optimum-cli export openvino` writes it."""
+        import openvino
+        import torch
+        from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
+        from openvino_tokenizers import convert_tokenizer
+        from transformers import CLIPTextModel, CLIPTokenizer
+
+        class Call(torch.nn.Module):
+            def __init__(self, part, call):
+                super().__init__()
+                self.part, self.call = part, call
+
+            def forward(self, *inputs):
+                return self.call(self.part, *inputs)
+
+        def write(part, call, example, shapes, inputs, outputs):
+            made = openvino.convert_model(
+                Call(part.eval(), call), example_input=tuple(example), input=[openvino.PartialShape(one) for one in shapes])
+            for ports, names in ((made.inputs, inputs), (made.outputs, outputs)):
+                for port, name in zip(ports, names):
+                    port.set_names({name})
+            made.validate_nodes_and_infer_types()
+            return made
+
+        def save(name, made, config):
+            (kept / name).mkdir(parents=True, exist_ok=True)
+            openvino.save_model(made, kept / name / "openvino_model.xml", compress_to_fp16=True)
+            (kept / name / "config.json").write_text(json.dumps(config))
+
+        def config(folder):
+            return json.loads((folder / "config.json").read_text())
+
+        with torch.no_grad():
+            unet = UNet2DConditionModel.from_pretrained(model / "unet").float()
+            width = unet.config.cross_attention_dim
+            save("unet", write(
+                unet, lambda part, *inputs: part(*inputs, return_dict=False)[0],
+                (torch.randn(2, 4, 8, 8), torch.tensor([5]), torch.randn(2, 77, width)),
+                ([-1, 4, -1, -1], [-1], [-1, -1, width]), ["sample", "timestep", "encoder_hidden_states"], ["out_sample"]),
+                config(model / "unet"))
+            values = config(autoencoder)
+            kind = {"AutoencoderKL": AutoencoderKL, "AutoencoderTiny": AutoencoderTiny}[values["_class_name"]]
+            values = {"scaling_factor": 1.0, "block_out_channels": [64] * 4, **values}
+            save("vae_decoder", write(
+                kind.from_pretrained(autoencoder).float(), lambda part, latent: part.decode(latent, return_dict=False)[0],
+                (torch.randn(1, 4, 8, 8),), ([-1, 4, -1, -1],), ["latent_sample"], ["sample"]), values)
+            save("text_encoder", write(
+                CLIPTextModel.from_pretrained(model / "text_encoder").float(),
+                lambda part, ids: (lambda made: (made.last_hidden_state, made.pooler_output))(part(ids)),
+                (torch.ones(1, 77, dtype=torch.long),), ([-1, 77],), ["input_ids"], ["last_hidden_state", "pooler_output"]),
+                config(model / "text_encoder"))
+        tokenizer = CLIPTokenizer.from_pretrained(model / "tokenizer", model_max_length=77)
+        (kept / "tokenizer").mkdir(exist_ok=True)
+        openvino.save_model(convert_tokenizer(tokenizer, with_detokenizer=False), kept / "tokenizer/openvino_tokenizer.xml")
+        (kept / "scheduler").mkdir(exist_ok=True)
+        (kept / "scheduler/scheduler_config.json").write_text(json.dumps({
+            "_class_name": "DDIMScheduler", "beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear",
+            "clip_sample": False, "num_train_timesteps": 1000, "prediction_type": "epsilon", "set_alpha_to_one": False,
+            "steps_offset": 1}))
+        parts = {"scheduler": "DDIMScheduler", "text_encoder": "CLIPTextModel", "tokenizer": "CLIPTokenizer",
+                 "unet": "UNet2DConditionModel", "vae": "AutoencoderKL"}
+        (kept / "model_index.json").write_text(json.dumps({
+            "_class_name": "StableDiffusionPipeline",
+            **{name: ["transformers" if "CLIP" in kind else "diffusers", kind] for name, kind in parts.items()}}))
+
+    def pictures(self, count, steps=None):
+        for seed in range(count):
+            self.pipeline.generate(
+                PROMPT, width=self.options.width, height=self.options.height, guidance_scale=self.guidance,
+                num_inference_steps=steps or self.options.steps, num_images_per_prompt=1, rng_seed=seed)
 
 
 class Optimum:
@@ -100,7 +220,7 @@ class Optimum:
 
         self.options = options
         model = pathlib.Path(options.model).resolve()
-        kept = pathlib.Path.home() / ".cache/streamflow-benchmark" / hashlib.sha256(str(model).encode()).hexdigest()[:16]
+        kept = cached(model, "")
         if not (kept / "model_index.json").exists():
             # Its exporter knows no tiny autoencoder.
             pipeline = StableDiffusionPipeline(
@@ -181,6 +301,11 @@ def make(options):
         "diffusers-vanilla": lambda: Diffusers(options, 7.5, False),
         "diffusers": lambda: Diffusers(options, 1, True),
         "diffusers-batch": lambda: Diffusers(options, 1, True, batched=True),
+        "diffusers-vanilla-bf16": lambda: Diffusers(options, 7.5, False, precision="bfloat16"),
+        "diffusers-bf16": lambda: Diffusers(options, 1, True, precision="bfloat16"),
+        "genai": lambda: GenAI(options, True, 1.0, "f32"),
+        "genai-bf16": lambda: GenAI(options, True, 1.0, "bf16"),
+        "genai-default": lambda: GenAI(options, False, 7.5),
         "optimum": lambda: Optimum(options),
         "stable-diffusion-cpp": lambda: StableDiffusionCpp(options),
     }[options.peer]()

@@ -92,4 +92,15 @@ public protocol BoundGraph: AnyObject {
   ///
   /// - Throws: `runFailed`, with the runtime's reason.
   func run() throws(EngineError)
+
+  /// The kernels with the mean times of all runs so far, if they are recorded; those of less than a
+  /// microsecond are left out. Empty for runtimes that do not measure them.
+  ///
+  /// - Throws: `runFailed`, with the runtime's reason.
+  func kernelTimes() throws(EngineError) -> [KernelTime]
+}
+
+extension BoundGraph {
+  /// None.
+  public func kernelTimes() throws(EngineError) -> [KernelTime] { [] }
 }

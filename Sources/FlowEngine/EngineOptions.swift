@@ -18,6 +18,11 @@ public struct EngineOptions: Hashable, Sendable {
   ///
   /// Images differ visibly from those of float32. It affects graphs with `WeightCompression` only.
   public var quantizesActivations: Bool
+  /// Whether runs record the time of each kernel (``Program/kernelTimes()``), which costs a little
+  /// time itself.
+  ///
+  /// Engines that record are compiled; persisted ones do not record.
+  package var recordsKernelTimes = false
 
   /// Creates options.
   ///

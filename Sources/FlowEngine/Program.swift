@@ -183,6 +183,12 @@ public final class Program {
     return time
   }
 
+  /// The kernels with the mean times of all runs so far, in the order of the runtime; empty if the
+  /// engine does not record them.
+  ///
+  /// - Throws: `runFailed`, with the runtime's reason.
+  package func kernelTimes() throws(EngineError) -> [KernelTime] { try bound.kernelTimes() }
+
   /// A property of the engine, such as `INFERENCE_PRECISION_HINT`.
   ///
   /// - Throws: `runFailed` if the key is unknown.

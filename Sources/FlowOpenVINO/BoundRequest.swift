@@ -48,4 +48,21 @@ final class BoundRequest: BoundGraph {
     try unsafe runtime.check(
       runtime.functions.ov_infer_request_infer(handle), .runFailed, "run \(name)")
   }
+
+  /// The kernels that ran, with the mean times of all runs: OpenVINO never resets its counters.
+  func kernelTimes() throws(EngineError) -> [KernelTime] {
+    var list = unsafe ov_profiling_info_list_t()
+    try unsafe runtime.check(
+      runtime.functions.ov_infer_request_get_profiling_info(handle, &list), .runFailed,
+      "read the times of \(name)")
+    defer { unsafe runtime.functions.ov_profiling_info_list_free(&list) }
+    return unsafe (0..<list.size).compactMap { index in
+      let kernel = unsafe list.profiling_infos[index]
+      guard unsafe kernel.real_time > 0 else { return nil }
+      return unsafe KernelTime(
+        node: String(cString: kernel.node_name), operation: String(cString: kernel.node_type),
+        implementation: String(cString: kernel.exec_type),
+        time: .microseconds(kernel.real_time))
+    }
+  }
 }

@@ -124,6 +124,8 @@ public struct OpenVINOBackend: Backend {
   public func load(
     _ file: EngineFile, of module: GraphModule, on device: Device, _ options: EngineOptions
   ) throws(EngineError) -> any CompiledGraph {
+    // The property would hold for the whole process.
+    precondition(!options.recordsKernelTimes, "engines that record kernel times are compiled")
     let runtime = try OpenVINORuntime.shared()
     let compiled = try runtime.load(
       file, named: module.name, on: device.name, options.properties(on: device))
@@ -153,6 +155,7 @@ extension EngineOptions {
     let threads = device.cores.map { min(threadCount ?? $0.count, $0.count) } ?? threadCount
     return [("PERFORMANCE_HINT", "LATENCY")] + (isCPU ? [("NUM_STREAMS", "1")] : [])
       + [("INFERENCE_PRECISION_HINT", precision.rawValue)]
+      + (recordsKernelTimes ? [("PERF_COUNT", "YES")] : [])
       // By default, the CPU rounds inputs of products with compressed weights to 8 bits.
       + (isCPU ? [("DYNAMIC_QUANTIZATION_GROUP_SIZE", quantizesActivations ? "32" : "0")] : [])
       + (isCPU || threads != nil ? [("INFERENCE_NUM_THREADS", "\(threads ?? 0)")] : [])

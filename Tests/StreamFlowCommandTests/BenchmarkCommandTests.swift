@@ -1,7 +1,8 @@
-import FlowImage
 import FlowCore
+import FlowImage
 import FlowTestSupport
 import Foundation
+import StreamFlow
 import Testing
 
 @testable import StreamFlowCommand
@@ -127,16 +128,54 @@ import Testing
     let results = try #require(report(outcome.output).parts.first).results
     let numbers = results.map(\.case.number)
     // The starter has no full autoencoder: no second baseline, and no peer that needs one.
+    let own = numbers.filter { !$0.hasPrefix("P") }
     #expect(
-      numbers == [
-        "1", "3", "4", "5a", "5b", "6a", "6c", "7a", "7b", "8a", "8b", "9", "10", "P2", "P3", "P5",
-      ], "\(numbers)")
+      own == ["1", "3", "4", "5a", "5b", "6a", "6c", "7a", "7b", "8a", "8b", "9", "10"],
+      "\(numbers)")
     for result in results where !result.case.number.hasPrefix("P") {
       #expect(result.failure == nil, "\(result.case.label)")
     }
     let peers = results.filter { $0.case.number.hasPrefix("P") }
     #expect(peers[0].samples.first?.pictures == 3)
     #expect(peers.dropFirst().map(\.failure) == ["no such library", "no such library"])
+  }
+
+  @Test("Efficiency has its cases in bfloat16 too if the device prefers it, with its peers")
+  func efficiency() {
+    func cases(_ prefersBFloat16: Bool) -> [BenchmarkCase] {
+      BenchmarkCases(
+        width: 64, height: 64, steps: 4, stages: 4, hasFull: true, hasTiny: true, hasInt8: true,
+        prefersBFloat16: prefersBFloat16, runsSingly: false,
+        peers: BenchmarkPeer.all(["python", "peer.py"], prefersBFloat16: prefersBFloat16)
+      )(.efficiency)
+    }
+    let plain = cases(false)
+    #expect(plain.filter { $0.peer == nil }.map(\.precision) == ["f32", "f32", "f32", "int8"])
+    #expect(plain.allSatisfy { $0.peer?.last?.hasSuffix("-bf16") != true })
+    let both = cases(true)
+    #expect(
+      both.filter { $0.peer == nil }.map(\.precision)
+        == ["f32", "f32", "f32", "bf16", "bf16", "bf16", "int8", "int8+bf16"])
+    #expect(Set(both.map(\.number)).count == both.count)
+    #expect(
+      both.compactMap(\.peer?.last).filter { $0.hasSuffix("-bf16") }
+        == ["diffusers-vanilla-bf16", "diffusers-bf16", "genai-bf16"])
+  }
+
+  @Test("Batching times a row in batches of every size, in each precision")
+  func batching() throws {
+    let outcome = try runner.run([
+      "benchmark", "--suite", "batching", "--size", "64", "--rounds", "1", "--seconds", "0.01",
+      "--steps", "1", "--json",
+    ])
+    #expect(outcome.status == 0, "\(outcome.error)")
+    let results = try #require(report(outcome.output).parts.first).results
+    #expect(results.count == 24 && results.allSatisfy { $0.failure == nil })
+    #expect(results.prefix(6).map(\.case.stages) == [1, 2, 4, 8, 16, 32])
+    for result in results {
+      let sample = try #require(result.samples.first)
+      #expect(sample.pictures == result.case.stages && sample.row_seconds ?? 0 > 0)
+    }
   }
 
   @Test("What was measured until Ctrl-C is reported, and what was not is not called a failure")
@@ -201,6 +240,43 @@ import Testing
     }
     // float32 gives what one at a time gives, to 1/255.
     #expect(part.quality[5].largest_difference <= 1)
+  }
+
+  @Test("Profile names the kernels that take the time, with their rates")
+  func profile() throws {
+    let outcome = try runner.run([
+      "benchmark", "--suite", "profile", "--size", "64", "--batch-size", "2", "--output", "study",
+    ])
+    #expect(outcome.status == 0, "\(outcome.error)")
+    #expect(outcome.output.contains("## network, f32, 64 x 64, 2 rows"))
+    #expect(outcome.output.contains("## decoder, int8, 64 x 64, 2 rows"))
+    struct Study: Decodable {
+      struct Part: Decodable {
+        struct Profile: Decodable {
+          struct Group: Decodable {
+            let operation: String
+            let shapes: String
+            let seconds: Double
+            let operation_count: Int
+          }
+          let part: String
+          let seconds: Double
+          let groups: [Group]
+        }
+        let precision: String
+        let profile: Profile
+      }
+      let profiles: [Part]
+    }
+    let json = try String(
+      contentsOfFile: "\(runner.folder.path)/study/profile.json", encoding: .utf8)
+    let network = try #require(
+      try JSONDecoder().decode(Study.self, from: Data(json.utf8)).profiles.first
+    ).profile
+    #expect(network.part == "network" && network.seconds > 0)
+    #expect(network.groups.map(\.seconds) == network.groups.map(\.seconds).sorted(by: >))
+    let convolution = try #require(network.groups.first { $0.operation == "Convolution" })
+    #expect(convolution.shapes.contains("channels") && convolution.operation_count > 0)
   }
 
   @Test("Quality compares images with the plain run, and with references where there are some")
@@ -291,6 +367,7 @@ import Testing
     for (arguments, words) in [
       (["--rounds", "0"], "--rounds must be 1 to 1000, got 0"),
       (["--seconds", "0"], "--seconds must be above 0"),
+      (["--suite", "batching", "--batch-size", "4"], "omit --batch-size"),
       (["--peers", "x"], "--suite ablation or efficiency"),
       (["--references", "x"], "--suite quality"),
       (["--suite", "quality", "--references", "nowhere"], "Scripts/benchmarks/references.py"),

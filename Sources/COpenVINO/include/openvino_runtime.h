@@ -57,6 +57,9 @@
   FUNCTION(ov_status_e, ov_infer_request_set_output_tensor_by_index,                              \
            (ov_infer_request_t * request, const size_t index, const ov_tensor_t *tensor))         \
   FUNCTION(ov_status_e, ov_infer_request_infer, (ov_infer_request_t * request))                   \
+  FUNCTION(ov_status_e, ov_infer_request_get_profiling_info,                                      \
+           (const ov_infer_request_t *request, ov_profiling_info_list_t *kernels))                \
+  FUNCTION(void, ov_profiling_info_list_free, (ov_profiling_info_list_t * kernels))               \
   FUNCTION(void, ov_infer_request_free, (ov_infer_request_t * request))                           \
   FUNCTION(ov_status_e, ov_tensor_create_from_host_ptr,                                           \
            (const ov_element_type_e type, const ov_shape_t shape, void *memory,                   \

@@ -47,6 +47,20 @@ typedef struct {
   const void *value;
 } ov_property_t;
 
+typedef struct {
+  enum { OPENVINO_NOT_RUN, OPENVINO_OPTIMIZED_OUT, OPENVINO_EXECUTED } status;
+  int64_t real_time;
+  int64_t cpu_time;
+  const char *node_name;
+  const char *exec_type;
+  const char *node_type;
+} ov_profiling_info_t;
+
+typedef struct {
+  ov_profiling_info_t *profiling_infos;
+  size_t size;
+} ov_profiling_info_list_t;
+
 typedef struct ov_core ov_core_t;
 typedef struct ov_model ov_model_t;
 typedef struct ov_compiled_model ov_compiled_model_t;

@@ -190,14 +190,24 @@ public final class Graph {
         attributes: attributes))
     let first = inputs.lazy.compactMap { $0 }.first
     switch (operation, first, inputs.count > 1 ? inputs[1] : nil) {
-    case ("Conv", _, let weight?):
-      operationCount += 2 * shape.elementCount * weight.shape.elementCount / weight.shape[0]
-    case ("MatMul", let left?, _): operationCount += 2 * shape.elementCount * left.shape[-1]
+    case ("Conv", let input?, let weight?):
+      note(
+        2 * shape.elementCount * weight.shape.elementCount / weight.shape[0], input, weight)
+    case ("MatMul", let left?, let right?):
+      note(2 * shape.elementCount * left.shape[-1], left, right)
     default: break
     }
     return Value(
       graph: self, name: name, shape: shape, type: type ?? first?.type ?? .float32,
       layer: layer ?? first?.layer ?? operation)
+  }
+
+  /// Counts the arithmetic of the last operator.
+  private func note(_ count: Int, _ left: Value, _ right: Value) {
+    operationCount += count
+    nodes[nodes.count - 1].work = Node.Work(
+      isConvolution: nodes[nodes.count - 1].operation == "Conv", operationCount: count,
+      left: left.shape, right: right.shape)
   }
 
   /// Adds an operator with several outputs.

@@ -10,6 +10,18 @@ package struct Node: Sendable {
     case string(String)
   }
 
+  /// The arithmetic of a convolution or a product of matrices.
+  package struct Work: Hashable, Sendable {
+    /// Whether it is a convolution.
+    package let isConvolution: Bool
+    /// Floating-point operations, two for each multiply-add.
+    package let operationCount: Int
+    /// The shape of the first factor: the input of a convolution.
+    package let left: Shape
+    /// The shape of the second factor: the weight of a convolution.
+    package let right: Shape
+  }
+
   /// The name of the ONNX operator.
   package let operation: String
   /// The names of the inputs; an empty name omits an optional input.
@@ -18,6 +30,8 @@ package struct Node: Sendable {
   package let outputs: [String]
   /// The attributes, by ONNX's names.
   package let attributes: [(name: String, value: Attribute)]
+  /// Its arithmetic, if it is a convolution or a product of matrices.
+  package var work: Work?
 }
 
 /// A tensor that a graph contains.

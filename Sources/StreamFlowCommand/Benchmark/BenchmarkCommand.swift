@@ -37,7 +37,8 @@ struct BenchmarkCommand: AsyncParsableCommand {
       quick (one at a time, in flight together, int8), ablation (the effect of each part), \
       efficiency (processor time, energy, memory), resolution (several sizes), quality (whether \
       faster configurations change the images), precision (the time of a row in each precision, \
-      and the difference of its images), solvers (the error of every solver by its number of \
+      and the difference of its images), batching (the time of a row in batches of 1 to 32, in each \
+      precision), profile (the kernels that take the time), solvers (the error of every solver by its number of \
       evaluations), live (streams that do only the work that changed), editing (how well editing \
       methods edit; needs --references).
       """)
@@ -133,6 +134,9 @@ struct BenchmarkCommand: AsyncParsableCommand {
     if let wrong = editSteps.first(where: { !(1...1000).contains($0) }) {
       throw ValidationError("--edit-steps must be 1 to 1000, got \(wrong)")
     }
+    if suite == .batching, batchSize.rows != nil {
+      throw ValidationError("--suite batching measures every batch size; omit --batch-size")
+    }
     if peers != nil, suite != .ablation, suite != .efficiency {
       throw ValidationError("--peers needs --suite ablation or efficiency")
     }
@@ -144,7 +148,7 @@ struct BenchmarkCommand: AsyncParsableCommand {
         "--suite editing needs --references; Scripts/benchmarks/references.py makes them")
     }
     if suite.isStudy, device?.names.count ?? 1 > 1 {
-      throw ValidationError("--suite \(suite) compares images of one device; name one")
+      throw ValidationError("--suite \(suite) runs on one device; name one")
     }
     if [.quality, .editing, .solvers].contains(suite), !sizes.isEmpty {
       throw ValidationError("--suite \(suite) runs at the model's own size; omit --size")
@@ -195,8 +199,14 @@ struct BenchmarkCommand: AsyncParsableCommand {
           report.live.append(try await live(size, progress: progress))
         } catch is CancellationError where !report.live.isEmpty {}
       }
+    case .profile:
+      for size in try chosenSizes() where !Task.isCancelled {
+        do {
+          report.profiles += try await profile(size, progress: progress)
+        } catch is CancellationError where !report.profiles.isEmpty {}
+      }
     case .editing: report.editing = try await editing(progress: progress)
-    case .quick, .ablation, .efficiency, .resolution, .precision:
+    case .quick, .ablation, .efficiency, .resolution, .precision, .batching:
       for size in try chosenSizes() where !Task.isCancelled {
         do {
           report.parts.append(try await part(size, progress: progress))
@@ -208,7 +218,7 @@ struct BenchmarkCommand: AsyncParsableCommand {
     return report
   }
 
-  private var engines: EngineStore {
+  var engines: EngineStore {
     get throws {
       EngineStore(
         device: device?.names[0] ?? .cpu, options: EngineOptions(threadCount: threads),
@@ -255,16 +265,21 @@ struct BenchmarkCommand: AsyncParsableCommand {
       size.width * size.height / (checkpoint.autoencoder.factor * checkpoint.autoencoder.factor)
     let tiny = try? Checkpoint.named(model, autoencoder: .tiny)
     let quantizable = tiny ?? checkpoint
+    let prefersBFloat16 =
+      try (device?.names[0] ?? .cpu).fastestPrecision(among: EngineStore.backends).precision
+      == .bfloat16
     let cases = BenchmarkCases(
       width: size.width, height: size.height, steps: steps,
       stages: batchSize.rows ?? (isLarge ? steps : places <= 256 ? 16 : 4),
       hasFull: (try? Checkpoint.named(model, autoencoder: .full)) != nil,
       hasTiny: tiny != nil, hasInt8: (try? quantizable.quantized(from: scales)) != nil,
-      runsSingly: isLarge && places > 1024,
-      peers: BenchmarkPeer.all(peers?.split(separator: " ").map(String.init) ?? [])
-        .filter { _ in peers != nil })
+      prefersBFloat16: prefersBFloat16, runsSingly: isLarge && places > 1024,
+      peers: (peers?.split(separator: " ").map(String.init)).map {
+        BenchmarkPeer.all($0, prefersBFloat16: prefersBFloat16 && suite == .efficiency)
+      } ?? [])
     let runner = BenchmarkRunner(
-      rounds: rounds, secondsPerRun: seconds, keepsProcesses: !isLarge, command: command,
+      rounds: rounds, secondsPerRun: seconds, keepsProcesses: !isLarge && suite != .batching,
+      command: command,
       progress: progress)
     var part = BenchmarkReport.Part(
       width: size.width, height: size.height, results: try runner(cases(suite)))
@@ -295,101 +310,5 @@ struct BenchmarkCommand: AsyncParsableCommand {
     if let device { command += ["--device", "\(device)"] }
     if ignoresCache { command.append("--no-cache") }
     return command
-  }
-
-  private func quality(progress: @escaping (String) -> Void) async throws -> [QualityStudy.Row] {
-    let checkpoint = try Checkpoint.named(model)
-    let references = try references.map(RetrievalReferences.init(folder:))
-    let count = count ?? 500
-    let prompts = references?.prompts ?? Self.prompts(count)
-    let study = try study(
-      of: checkpoint, references, prompts: Array(prompts.prefix(count)), progress: progress)
-    let guidance = checkpoint.request("").guidance
-    let rows = batchSize.rows ?? 16
-    func way(_ label: String, steps: Int, _ change: (inout QualityStudy.Way) -> Void = { _ in })
-      -> QualityStudy.Way
-    {
-      var way = QualityStudy.Way(label: label, stages: rows, steps: steps, guidance: guidance)
-      change(&way)
-      return way
-    }
-    var ways = [
-      way("one at a time, f32, \(steps) steps", steps: steps) { $0.stages = 1 },
-      way("\(rows) in flight", steps: steps),
-    ]
-    if (try? checkpoint.quantized(from: scales)) != nil {
-      ways.append(
-        way("\(rows) in flight, int8", steps: steps) { $0.precision = .int8(rest: .float32) })
-    }
-    // A model with a default scale of 1 is measured with guidance too.
-    let scale = guidance.scale == 1 ? 2 : guidance.scale
-    let others: [(String, Guidance)] = [
-      guidance.scale == 1
-        ? ("full guidance, scale \(scale)", .full(scale: scale)) : ("no guidance", .none),
-      ("onetime-negative guidance, scale \(scale)", .onetimeNegative(scale: scale, delta: 1)),
-    ]
-    for (label, other) in others { ways.append(way(label, steps: steps) { $0.guidance = other }) }
-    for count in [1, 2, 3, 4, 6, 8] where count != steps {
-      ways.append(way("\(count) \(count == 1 ? "step" : "steps")", steps: count))
-    }
-    return try await study(ways)
-  }
-
-  private static func prompts(_ count: Int) -> [String] {
-    let known = QuantizationOptions.standardPrompts
-    return (0..<count).map { known[$0 % known.count] }
-  }
-
-  private func study(
-    of checkpoint: Checkpoint, _ references: RetrievalReferences? = nil, prompts: [String],
-    size: PixelSize? = nil, progress: @escaping (String) -> Void
-  ) throws -> QualityStudy {
-    QualityStudy(
-      checkpoint: checkpoint, scales: scales, references: references, prompts: prompts, size: size,
-      device: device?.names[0] ?? .cpu, threads: threads,
-      cache: ignoresCache ? nil : try CacheCommand.cache { Terminal.warning($0) },
-      progress: progress)
-  }
-
-  /// The errors of solvers on known flows and on the model, in float32.
-  private func solvers(
-    progress: @escaping (String) -> Void
-  ) async throws -> [SolverStudy.Part] {
-    let checkpoint = try Checkpoint.named(model)
-    progress("known flows")
-    let known = try KnownFlow.all.flatMap(SolverStudy.parts(of:))
-    do {
-      return known + [
-        try await SolverStudy.part(
-          of: checkpoint, prompts: Self.prompts(count ?? 8), engines: engines, progress: progress)
-      ]
-    } catch is CancellationError { return known }
-  }
-
-  /// The images of each precision against float32, and those of a mixed batch against one at a
-  /// time.
-  private func differences(
-    of checkpoint: Checkpoint, _ names: [String], at size: PixelSize, isLarge: Bool,
-    progress: @escaping (String) -> Void
-  ) async throws -> [QualityStudy.Row] {
-    let precisions = names.compactMap(PrecisionChoice.init(argument:))
-    let study = try study(
-      of: checkpoint, prompts: Self.prompts(count ?? (isLarge ? 2 : 24)), size: size,
-      progress: progress)
-    func way(_ label: String, _ precision: PrecisionChoice, rows: Int) -> QualityStudy.Way {
-      QualityStudy.Way(
-        label: "\(label), \(precision.defaultValueDescription)", precision: precision, stages: rows,
-        steps: steps, guidance: .none)
-    }
-    var ways = precisions.map { way("one at a time", $0, rows: 1) }
-    // A row of a large network fills the machine: its batches are cut into single rows.
-    for precision in isLarge ? [] : precisions {
-      var alone = way("mixed requests, one at a time", precision, rows: 2)
-      (alone.isMixed, alone.reference) = (true, ways.count)
-      var together = way("7 rows of them in flight, against one at a time", precision, rows: 7)
-      (together.isMixed, together.reference) = (true, ways.count)
-      ways += [alone, together]
-    }
-    return try await study(ways)
   }
 }

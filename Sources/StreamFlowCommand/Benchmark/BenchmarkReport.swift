@@ -19,12 +19,14 @@ struct BenchmarkReport: Codable {
   var live: [LiveStudy.Part] = []
   var editing: EditingStudy.Report?
   var solvers: [SolverStudy.Part] = []
+  var profiles: [ProfileStudy.Part] = []
   /// Whether results are missing because the benchmark was interrupted.
   var isInterrupted = false
 
   /// Whether it has no results.
   var isEmpty: Bool {
-    parts.isEmpty && quality.isEmpty && live.isEmpty && solvers.isEmpty && editing == nil
+    parts.isEmpty && quality.isEmpty && live.isEmpty && solvers.isEmpty && profiles.isEmpty
+      && editing == nil
   }
 
   /// The files of the report by name.
@@ -63,6 +65,7 @@ struct BenchmarkReport: Codable {
       text += part.table
       if hasChart { text += "![\(part.name)](\(Self.chartName(index)))\n\n" }
     }
+    for part in profiles { text += part.table }
     for part in live { text += part.table }
     if let editing { text += editing.table }
     return text

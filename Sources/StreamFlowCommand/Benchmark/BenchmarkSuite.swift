@@ -16,15 +16,19 @@ enum BenchmarkSuite: String, CaseIterable, ExpressibleByArgument {
   case quality
   /// The time of a row in each precision, and the difference of its images.
   case precision
+  /// The time of a row by the number of rows of a batch, in each precision.
+  case batching
   /// The error of every solver by its number of evaluations.
   case solvers
+  /// The kernels that take the time, by the runtime's own measurement.
+  case profile
   /// What live streams gain by doing only the work that changed.
   case live
   /// How often editing methods make a requested change, and what they preserve.
   case editing
 
-  /// Whether it generates images in this process.
-  var isStudy: Bool { [.quality, .solvers, .live, .editing].contains(self) }
+  /// Whether it runs in this process.
+  var isStudy: Bool { [.quality, .solvers, .profile, .live, .editing].contains(self) }
 }
 
 /// The cases of a suite, for one model at one size.
@@ -37,6 +41,8 @@ struct BenchmarkCases {
   let hasFull: Bool
   let hasTiny: Bool
   let hasInt8: Bool
+  /// Whether the device computes fastest in bfloat16, which is then measured beside float32.
+  let prefersBFloat16: Bool
   /// Whether one row of the network uses the whole machine, so that an engine of more rows brings
   /// nothing.
   let runsSingly: Bool
@@ -46,11 +52,44 @@ struct BenchmarkCases {
     switch suite {
     case .quick: [plain("1"), stream("2")] + int8(stream("3"))
     case .ablation: ablation
-    case .efficiency: [vanilla("1"), plain("2"), stream("3")] + int8(stream("4")) + peerCases
+    case .efficiency: efficiency + peerCases
     case .resolution: [plain("1"), stream("2")] + int8(stream("3"))
-    case .quality, .solvers, .live, .editing: []
+    case .quality, .solvers, .profile, .live, .editing: []
     case .precision: precisions
+    case .batching: batching
     }
+  }
+
+  /// The batch sizes that are compared.
+  static let batchSizes = [1, 2, 4, 8, 16, 32]
+
+  /// Images in flight in batches of every size, in each precision.
+  private var batching: [BenchmarkCase] {
+    precisionNames.flatMap { name in
+      Self.batchSizes.map { rows in
+        var entry = plain("\(name) \(rows)")
+        (entry.precision, entry.stages, entry.engineRows) = (name, rows, rows)
+        entry.label = "\(name), batch size \(rows)"
+        return entry
+      }
+    }
+  }
+
+  private var efficiency: [BenchmarkCase] {
+    var cases = [vanilla("1"), plain("2"), stream("3")]
+    guard prefersBFloat16 else { return cases + int8(stream("4")) }
+    cases += [vanilla("1b"), plain("2b"), stream("3b")].map { entry in
+      var entry = entry
+      (entry.precision, entry.label) = ("bf16", "\(entry.label), bf16")
+      return entry
+    }
+    return cases
+      + int8(stream("4"))
+      + int8(stream("4b")).map { entry in
+        var entry = entry
+        (entry.precision, entry.label) = ("int8+bf16", "\(entry.label)+bf16")
+        return entry
+      }
   }
 
   /// The precisions that are compared.
@@ -66,7 +105,7 @@ struct BenchmarkCases {
 
   private var peerCases: [BenchmarkCase] {
     peers.enumerated().compactMap { index, peer in
-      guard !peer.readsFullAutoencoder || hasFull else { return nil }
+      guard !peer.needsFullAutoencoder || hasFull else { return nil }
       var entry = BenchmarkCase(
         number: "P\(index + 1)", label: peer.label, width: width, height: height)
       (entry.steps, entry.peer) = (steps, peer.command)
@@ -149,28 +188,5 @@ struct BenchmarkCases {
       cases.append(changed("10", "in parts on an engine of one row") { $0.engineRows = 1 })
     }
     return cases + peerCases
-  }
-}
-
-/// Another program to compare with.
-struct BenchmarkPeer {
-  let label: String
-  let command: [String]
-  let readsFullAutoencoder: Bool
-
-  /// The peers that the repository's script times.
-  ///
-  /// - Parameter python: the command: a Python and the script.
-  static func all(_ words: [String]) -> [BenchmarkPeer] {
-    [
-      ("diffusers-vanilla", "diffusers, a loop, guidance 7.5, full autoencoder", true),
-      ("diffusers", "diffusers, a loop, no guidance, tiny autoencoder", false),
-      ("diffusers-batch", "diffusers, all at once, no guidance, tiny autoencoder", false),
-      ("optimum", "optimum-intel (OpenVINO), no guidance, full autoencoder", true),
-      ("stable-diffusion-cpp", "stable-diffusion.cpp, no guidance, tiny autoencoder", false),
-    ].map { kind, label, isFull in
-      BenchmarkPeer(
-        label: label, command: words + ["--peer", kind], readsFullAutoencoder: isFull)
-    }
   }
 }

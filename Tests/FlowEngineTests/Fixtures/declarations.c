@@ -19,6 +19,8 @@ OPENVINO_FUNCTIONS(SAME)
 #define ov_version_t shim_version_t
 #define ov_available_devices_t shim_available_devices_t
 #define ov_property_t shim_property_t
+#define ov_profiling_info_t shim_profiling_info_t
+#define ov_profiling_info_list_t shim_profiling_info_list_t
 #include "openvino_types.h"
 #undef ov_status_e
 #undef ov_element_type_e
@@ -27,6 +29,8 @@ OPENVINO_FUNCTIONS(SAME)
 #undef ov_version_t
 #undef ov_available_devices_t
 #undef ov_property_t
+#undef ov_profiling_info_t
+#undef ov_profiling_info_list_t
 
 #define SAME_SIZE(ours, theirs) _Static_assert(sizeof(ours) == sizeof(theirs), #theirs)
 #define SAME_PLACE(ours, theirs, member)                                       \
@@ -50,6 +54,14 @@ SAME_PLACE(shim_available_devices_t, ov_available_devices_t, devices);
 SAME_PLACE(shim_available_devices_t, ov_available_devices_t, size);
 SAME_PLACE(shim_property_t, ov_property_t, key);
 SAME_PLACE(shim_property_t, ov_property_t, value);
+SAME_SIZE(shim_profiling_info_t, ov_profiling_info_t);
+SAME_PLACE(shim_profiling_info_t, ov_profiling_info_t, real_time);
+SAME_PLACE(shim_profiling_info_t, ov_profiling_info_t, cpu_time);
+SAME_PLACE(shim_profiling_info_t, ov_profiling_info_t, node_name);
+SAME_PLACE(shim_profiling_info_t, ov_profiling_info_t, exec_type);
+SAME_PLACE(shim_profiling_info_t, ov_profiling_info_t, node_type);
+SAME_SIZE(shim_profiling_info_list_t, ov_profiling_info_list_t);
+SAME_VALUE(offsetof(shim_profiling_info_list_t, size), offsetof(ov_profiling_info_list_t, size));
 SAME_VALUE(OPENVINO_OK, OK);
 SAME_VALUE(OPENVINO_GENERAL_ERROR, GENERAL_ERROR);
 SAME_VALUE(OPENVINO_BOOLEAN, BOOLEAN);
