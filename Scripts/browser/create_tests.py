@@ -89,6 +89,7 @@ def a_picture_is_used_as_input(page, server):
 
 def a_picture_is_downloaded_as_it_came(page, server):
     page.open()
+    page.set("#upscale", "")
     page.set("#n", 1)
     page.find("#prompt").send_keys("rocket on a black background")
     page.wait_for_pictures(1)
@@ -139,6 +140,7 @@ def what_the_server_refuses_is_told_at_its_field(page, server):
 
 def a_count_and_the_time_left_are_shown(page, server):
     page.open()
+    page.set("#upscale", "")
     page.run(
         "window.said = new Set(); new MutationObserver(() => said.add("
         "document.querySelector('.progress-words').textContent.trim()))"
@@ -196,6 +198,7 @@ def surprise_me_fills_in_a_known_prompt(page, server):
 
 def small_images_say_their_true_size(page, server):
     page.open()
+    page.set("#upscale", "")
     page.set("#n", 1)
     page.type("rocket on a black background")
     page.press(Keys.ENTER)
@@ -222,7 +225,7 @@ def all_images_are_downloaded_in_one_file(page, server):
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         assert archive.testzip() is None, "a checksum is wrong"
         assert archive.namelist() == [
-            f"{index + 1:03}-a-rocket-on-a-black-background-{index + 7}.png" for index in range(3)]
+            f"{index + 1:03}-a-rocket-on-a-black-background-{index + 7}-4x.png" for index in range(3)], archive.namelist()
         page.wait("the history", "return document.querySelectorAll('.past').length === 1")
         shown = page.driver.execute_async_script(
             "const done = arguments[0]; const request = indexedDB.open('streamflow', 1);"

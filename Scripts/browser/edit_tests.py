@@ -10,6 +10,7 @@ from browser import DESKTOP, PHONE
 def with_input(page, count=1):
     """Opens the page with a finished image as input."""
     page.open()
+    page.set("#upscale", "")
     page.set("#n", count)
     page.type("grinning face on a purple background")
     page.press(Keys.ENTER)
