@@ -43,7 +43,8 @@ def image_file(page, background=None):
     return str(path)
 
 
-def adapters_read_images(page, server):
+def with_a_fox(page):
+    """Opens the page with an image of the model with adapters, whose seed is kept; gives where the adapters are."""
     page.open()
     page.set("#n", 1)
     place = choose(page, "")
@@ -52,6 +53,11 @@ def adapters_read_images(page, server):
     page.type("a fox")
     page.press(Keys.ENTER)
     page.wait_for_pictures(1, "a fox")
+    return place
+
+
+def adapters_read_images(page, server):
+    place = with_a_fox(page)
     plain = page.pictures()[0]
     page.find(f"#{place}-controlnet-file").send_keys(image_file(page))
     page.wait("the thumbnail", "return document.querySelector('.adapter-image img').checkVisibility()")
@@ -80,14 +86,7 @@ def adapters_read_images(page, server):
 
 
 def an_ip_adapter_applies_to_the_white_areas_of_a_mask(page, server):
-    page.open()
-    page.set("#n", 1)
-    place = choose(page, "")
-    page.set("#steps", 2)
-    page.click("#seed-lock")
-    page.type("a fox")
-    page.press(Keys.ENTER)
-    page.wait_for_pictures(1, "a fox")
+    place = with_a_fox(page)
     file = image_file(page)
     page.find(f"#{place}-ip-plain-file").send_keys(file)
     time.sleep(0.5)

@@ -118,7 +118,7 @@ class ControlRow {
     this.#preprocess = select("preprocess", preprocessings);
     [this.#start, this.#end] = [number("start", 0, "Start"), number("end", 1, "End")];
     this.#preset = select("preset", [["", "Even"], ...presets.map((preset) => [preset])]);
-    // What an IP-Adapter reads has no places of its own.
+    // An IP-Adapter reads an image as a whole, so only a mask limits where it acts.
     if (kind === "ip-adapter") this.#area = select("area", [["", "The whole image"], ["mask", "White areas of a mask"]]);
     this.fields = element(
       "div.adapter-fields", { hidden: true },

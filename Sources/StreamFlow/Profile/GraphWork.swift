@@ -13,7 +13,7 @@ struct GraphWork {
 
   private let nodes: [Node]
   private let rows: Int
-  /// The places of the nodes by their outputs.
+  /// The indices of the nodes by the names of their outputs.
   private let places: [String: Int]
 
   /// Operators that a runtime fuses into the product or convolution before them.

@@ -11,9 +11,7 @@ extension BenchmarkCommand {
   ) async throws -> [ProfileStudy.Part] {
     let checkpoint = try (try? Checkpoint.named(model, autoencoder: .tiny)) ?? .named(model)
     try checkpoint.check(width: size.width, height: size.height)
-    let device = device?.names[0] ?? .cpu
-    let prefersBFloat16 =
-      try device.fastestPrecision(among: EngineStore.backends).precision == .bfloat16
+    let prefersBFloat16 = try prefersBFloat16
     let hasInt8 = (try? checkpoint.quantized(from: scales)) != nil
     let precisions: [PrecisionChoice] =
       [.float(.float32)] + (prefersBFloat16 ? [.float(.bfloat16)] : [])
@@ -21,7 +19,8 @@ extension BenchmarkCommand {
       + (hasInt8 && prefersBFloat16 ? [.int8(rest: .bfloat16)] : [])
     return try await ProfileStudy(
       checkpoint: checkpoint, scales: scales, precisions: precisions, size: size,
-      rows: batchSize.rows ?? 1, device: device, threads: threads, progress: progress)()
+      rows: batchSize.rows ?? 1, device: device?.names[0] ?? .cpu, threads: threads,
+      progress: progress)()
   }
 
   func quality(progress: @escaping (String) -> Void) async throws -> [QualityStudy.Row] {

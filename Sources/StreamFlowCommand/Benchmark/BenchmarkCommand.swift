@@ -218,6 +218,14 @@ struct BenchmarkCommand: AsyncParsableCommand {
     return report
   }
 
+  /// Whether the device computes fastest in bfloat16.
+  var prefersBFloat16: Bool {
+    get throws {
+      try (device?.names[0] ?? .cpu).fastestPrecision(among: EngineStore.backends).precision
+        == .bfloat16
+    }
+  }
+
   var engines: EngineStore {
     get throws {
       EngineStore(
@@ -265,9 +273,7 @@ struct BenchmarkCommand: AsyncParsableCommand {
       size.width * size.height / (checkpoint.autoencoder.factor * checkpoint.autoencoder.factor)
     let tiny = try? Checkpoint.named(model, autoencoder: .tiny)
     let quantizable = tiny ?? checkpoint
-    let prefersBFloat16 =
-      try (device?.names[0] ?? .cpu).fastestPrecision(among: EngineStore.backends).precision
-      == .bfloat16
+    let prefersBFloat16 = try prefersBFloat16
     let cases = BenchmarkCases(
       width: size.width, height: size.height, steps: steps,
       stages: batchSize.rows ?? (isLarge ? steps : places <= 256 ? 16 : 4),
