@@ -52,12 +52,21 @@ struct Lane: Hashable, Sendable {
   var filter: String { "jobs.\(place).*" }
   /// The durable consumer that hands its jobs out.
   var consumer: String { "\(jobClass.rawValue)_\(ClusterNames.token(model))_\(number)" }
-  /// Where it is said that there is a new job.
-  var wakeSubject: String { "wake.\(place)" }
+  /// Where workers hear that it has jobs.
+  var newsSubject: String { "wake.\(place)" }
+  /// Where one of the workers that wait hears of a job.
+  var offerSubject: String { "offer.\(place)" }
 
-  /// The lane of such a subject.
-  init?(wakeSubject: String) {
-    let tokens = wakeSubject.split(separator: ".")
+  /// The subjects of the news of all lanes of a model.
+  static func newsSubjects(of model: String) -> String { "wake.*.\(ClusterNames.token(model)).*" }
+  /// The same of the offers.
+  static func offerSubjects(of model: String) -> String {
+    "offer.*.\(ClusterNames.token(model)).*"
+  }
+
+  /// The lane of such subjects.
+  init?(callSubject: String) {
+    let tokens = callSubject.split(separator: ".")
     guard tokens.count == 4, let jobClass = JobClass(rawValue: String(tokens[1])),
       let model = ClusterNames.text(ofToken: tokens[2]), let number = Int(tokens[3])
     else { return nil }
@@ -73,6 +82,8 @@ enum ClusterNames {
   static let workers = "WORKERS"
   static let models = "MODELS"
   static let cancelled = "cancelled"
+  /// The group of workers that wait for a job.
+  static let waiting = "waiting"
   /// Where the server tells of jobs that were handed out as often as they may be.
   static let exhausted = "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.JOBS.>"
 

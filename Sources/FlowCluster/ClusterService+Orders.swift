@@ -141,7 +141,8 @@ extension ClusterService {
           NATSMessage(
             job.lane.subject(of: job.id), headers: ["Nats-Msg-Id": name ?? job.id],
             payload: payload))
-        connection.post(NATSMessage(job.lane.wakeSubject))
+        let waiting = outstanding.withLock { $0.values.reduce(0, +) }
+        calls.announce(job.lane, isNews: fleet.freeCount(of: job.model) < 2 * waiting)
         return
       } catch let error as NATSError where error.code == .full {
         guard job.jobClass == .bulk, !isFirst else {

@@ -10,6 +10,7 @@ package final class ClusterService: ImageService {
   let connection: NATSConnection
   let fleet = Fleet()
   let inbox = OrderInbox()
+  let calls: JobCalls
   let logger: Logger
   private let acceptsOpenAINames: Bool
   /// The models whose consumers were made.
@@ -28,6 +29,7 @@ package final class ClusterService: ImageService {
     self.acceptsOpenAINames = acceptsOpenAINames
     connection = try await NATSConnection.connect(settings.nats)
     layout = ClusterLayout(settings: settings, stream: JetStream(connection))
+    calls = JobCalls(connection)
     do { try await layout.ensure() } catch let error as NATSError
       where error.code == .noResponders
     {
@@ -87,9 +89,31 @@ package final class ClusterService: ImageService {
       count += 1
       if let information = try? await layout.stream.info(of: ClusterNames.jobs) {
         backlog.withLock { $0 = information.state.messages }
+        if information.state.messages > 0 { await offerWhatIsLeft() }
       }
       if count % 2 == 0 { inbox.look(all: false) }
       if count % 15 == 0 { await janitor.sweep(models: fleet.modelNames) }
+    }
+  }
+
+  /// Offers jobs that no worker heard of, or that come back from workers that ended.
+  private func offerWhatIsLeft() async {
+    let lanes = Dictionary(
+      fleet.modelNames.flatMap { model in
+        JobClass.allCases.flatMap { Lane.all($0, model: model) }
+      }.map { ($0.consumer, $0) }, uniquingKeysWith: { first, _ in first })
+    do {
+      for consumer in try await layout.stream.consumers(of: ClusterNames.jobs) {
+        guard let lane = lanes[consumer.name],
+          consumer.num_pending > 0 || consumer.num_ack_pending > 0
+        else { continue }
+        // Jobs whose worker ended are not told apart from those that are being made.
+        let left = min(consumer.num_pending, 64) + min(consumer.num_ack_pending, 4)
+        calls.offer(lane, count: left)
+        calls.tell(lane)
+      }
+    } catch {
+      logger.warning("the queue's lanes cannot be read", metadata: ["error": "\(error)"])
     }
   }
 

@@ -70,6 +70,9 @@ struct ClusterLayout: Sendable {
       KeyValueStore.configuration(bucket: ClusterNames.cancelled, lifetime: .seconds(3600)))
   }
 
+  /// The most images of a lane in the hands of workers: more than a large fleet makes at once.
+  private static let pendingCount = 65_536
+
   /// Makes the consumers of a model's lanes.
   func ensureConsumers(of model: String) async throws {
     for jobClass in JobClass.allCases {
@@ -77,7 +80,7 @@ struct ClusterLayout: Sendable {
         try await stream.ensure(
           ConsumerConfiguration(
             lane.consumer, filter: lane.filter, acknowledgementTime: settings.acknowledgementTime,
-            deliveryCount: settings.deliveryCount, pendingCount: 1000),
+            deliveryCount: settings.deliveryCount, pendingCount: Self.pendingCount),
           of: ClusterNames.jobs)
       }
     }

@@ -88,6 +88,19 @@ final class Fleet: Sendable {
     }
   }
 
+  /// How many more images the workers of a model can make at once, as of their last reports.
+  func freeCount(of model: String) -> Int {
+    state.withLock { state in
+      let now = ContinuousClock.now
+      return state.members.values.reduce(0) { count, member in
+        let worker = member.heartbeat.worker
+        guard now - member.heard < ClusterLayout.heartbeatLifetime, worker.models.contains(model)
+        else { return count }
+        return count + max(worker.capacity - worker.busy, 0)
+      }
+    }
+  }
+
   /// The images a second that the workers of a model make, about; 0 where nothing is known.
   func rate(of model: String) -> Double {
     workers.filter { $0.models.contains(model) }.reduce(0) { rate, worker in

@@ -55,9 +55,9 @@ package final class Worker: Sendable {
     try await service.start()
     await service.warmUp()
     let models = await service.models().map(\.name)
-    let queue = try JobQueue(layout.stream, models: models)
+    let queue = try JobQueue(connection, layout.stream, models: models)
     let capacity = await capacity()
-    let listening = try listen(queue)
+    let listening = try listen()
     let work = Task { await self.work(queue, models: models, capacity: capacity, didJoin: didJoin) }
     await withTaskCancellationHandler {
       await work.value
@@ -170,17 +170,11 @@ package final class Worker: Sendable {
     }
   }
 
-  /// Hears of new jobs, of cancelled orders, and of the connection.
-  private func listen(_ queue: JobQueue) throws -> [Task<Void, Never>] {
-    let wakes = try connection.subscribe("wake.>")
+  /// Hears of cancelled orders, and of the connection.
+  private func listen() throws -> [Task<Void, Never>] {
     let cancels = try connection.subscribe("cancel.>")
     let (connection, logger, cancellations) = (connection, logger, cancellations)
     return [
-      Task {
-        await wakes.forEach { message in
-          if let lane = Lane(wakeSubject: message.subject) { queue.wake(lane) }
-        }
-      },
       Task {
         await cancels.forEach { message in
           cancellations.cancel(String(message.subject.dropFirst("cancel.".count)))

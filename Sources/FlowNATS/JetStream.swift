@@ -124,6 +124,23 @@ public struct JetStream: Sendable {
     try await api("CONSUMER.INFO.\(stream).\(name)", as: ConsumerInformation.self)
   }
 
+  /// How far all consumers of a stream are.
+  public func consumers(of stream: String) async throws -> [ConsumerInformation] {
+    struct Request: Encodable { let offset: Int }
+    struct Page: Decodable {
+      let total: Int
+      let consumers: [ConsumerInformation]?
+    }
+    var all: [ConsumerInformation] = []
+    while true {
+      let page = try await api(
+        "CONSUMER.LIST.\(stream)", Request(offset: all.count), as: Page.self)
+      let more = page.consumers ?? []
+      all += more
+      if more.isEmpty || all.count >= page.total { return all }
+    }
+  }
+
   /// Stores a message, and waits until it is.
   ///
   /// - Throws: `full` where the stream, or the subject, takes no more.

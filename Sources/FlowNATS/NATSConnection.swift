@@ -127,6 +127,10 @@ public final class NATSConnection: Sendable {
     try set(unsafe functions.natsOptions_SetTimeout(settings, milliseconds), "the timeout")
     try set(unsafe functions.natsOptions_SetMaxReconnect(settings, -1), "reconnecting")
     try set(unsafe functions.natsOptions_SetReconnectWait(settings, 250), "reconnecting")
+    // Subscriptions share a thread, so that making and ending one is fast: they only hand messages on.
+    try set(
+      unsafe functions.natsOptions_UseGlobalMessageDelivery(settings, true),
+      "the thread of subscriptions")
     // A host that vanished without a word is noticed within half a minute.
     try set(unsafe functions.natsOptions_SetPingInterval(settings, 10_000), "the interval of pings")
     if let file = options.authorityFile {
@@ -227,11 +231,17 @@ public final class NATSConnection: Sendable {
   }
 
   /// Listens to a subject, and hands messages on, on a thread of the library's.
-  func subscribe(
-    _ subject: String, receive: @escaping @Sendable (NATSMessage) -> Void
+  ///
+  /// - Parameters:
+  ///   - subject: the subject.
+  ///   - group: the name of a group; the server gives each message to one subscription of it.
+  ///   - receive: called with each message, on the thread that all subscriptions of the process share; it
+  ///     must not wait.
+  public func subscribe(
+    _ subject: String, group: String? = nil, receive: @escaping @Sendable (NATSMessage) -> Void
   ) throws(NATSError) -> NATSSubscription {
     unsafe try NATSSubscription(
-      subject, of: handle, library: library, bufferCount: 1, receive: receive)
+      subject, group: group, of: handle, library: library, bufferCount: 1, receive: receive)
   }
 
   /// Listens to a subject, whose tokens may be `*` (any) or, the last, `>` (all that follow).

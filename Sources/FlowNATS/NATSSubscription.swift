@@ -29,8 +29,8 @@ public final class NATSSubscription: Sendable {
 
   @unsafe
   init(
-    _ subject: String, of connection: OpaquePointer, library: NATSLibrary, bufferCount: Int,
-    receive: (@Sendable (NATSMessage) -> Void)? = nil
+    _ subject: String, group: String? = nil, of connection: OpaquePointer, library: NATSLibrary,
+    bufferCount: Int, receive: (@Sendable (NATSMessage) -> Void)? = nil
   ) throws(NATSError) {
     let (stream, continuation) = AsyncStream.makeStream(
       of: NATSMessage.self, bufferingPolicy: .bufferingNewest(bufferCount))
@@ -41,16 +41,23 @@ public final class NATSSubscription: Sendable {
       finish: { continuation.finish() })
     let closure = unsafe Unmanaged.passRetained(receiver)
     var handle: OpaquePointer?
-    let status = unsafe library.functions.natsConnection_Subscribe(
-      &handle, connection, subject,
-      { _, _, message, closure in
-        guard let message = unsafe message, let closure = unsafe closure else { return }
-        let receiver = unsafe Unmanaged<Receiver>.fromOpaque(closure).takeUnretainedValue()
-        let functions = receiver.library.functions
-        let copy = unsafe NATSMessage(message, functions)
-        unsafe functions.natsMsg_Destroy(message)
-        receiver.receive(copy)
-      }, closure.toOpaque())
+    let receive: natsMsgHandler = { _, _, message, closure in
+      guard let message = unsafe message, let closure = unsafe closure else { return }
+      let receiver = unsafe Unmanaged<Receiver>.fromOpaque(closure).takeUnretainedValue()
+      let functions = receiver.library.functions
+      let copy = unsafe NATSMessage(message, functions)
+      unsafe functions.natsMsg_Destroy(message)
+      receiver.receive(copy)
+    }
+    let functions = library.functions
+    let status =
+      if let group {
+        unsafe functions.natsConnection_QueueSubscribe(
+          &handle, connection, subject, group, receive, closure.toOpaque())
+      } else {
+        unsafe functions.natsConnection_Subscribe(
+          &handle, connection, subject, receive, closure.toOpaque())
+      }
     if let error = library.failure(status, "subscribe to '\(subject)'") {
       unsafe closure.release()
       throw error

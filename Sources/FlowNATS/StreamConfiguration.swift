@@ -92,6 +92,8 @@ public struct StreamInformation: Decodable, Sendable {
 public struct ConsumerInformation: Decodable, Sendable {
   public struct Position: Decodable, Sendable { public let stream_seq: UInt64 }
 
+  /// Its name.
+  public let name: String
   /// The last message that was handed out.
   public let delivered: Position
   /// The pending messages.

@@ -24,6 +24,11 @@ final class FakeModels: ImageService {
   }
 
   let state = Mutex(State())
+  /// The name of its model.
+  let name: String
+
+  init(_ name: String = "fake") { self.name = name }
+
   var runsLiveStreams: Bool { false }
 
   var begun: [String] { state.withLock { $0.begun } }
@@ -33,11 +38,11 @@ final class FakeModels: ImageService {
   func warmUp() async {}
   func close() async {}
   func workers() async -> [ServiceWorker]? { nil }
-  func modelName(_ name: String?) async throws(ServerError) -> String { "fake" }
+  func modelName(_ name: String?) async throws(ServerError) -> String { self.name }
 
   private var model: ServiceModel {
     ServiceModel(
-      name: "fake", state: "ready",
+      name: name, state: "ready",
       details: ServiceModel.Details(
         width: 8, height: 8, sizeMultiple: 8, steps: 4, guidance: "none", guidanceScale: 1,
         canEdit: true), memoryBytes: 1000, batches: [])
@@ -50,7 +55,7 @@ final class FakeModels: ImageService {
     try ClusterJSON.value(
       ModelPrompts.self,
       Array(
-        #"{"object":"prompts","model":"fake","isLimited":false,"subjects":[],"backgrounds":[],"sizes":[]}"#
+        #"{"object":"prompts","model":"\#(self.name)","isLimited":false,"subjects":[],"backgrounds":[],"sizes":[]}"#
           .utf8))
   }
 
@@ -136,6 +141,11 @@ final class TestFleet: Sendable {
     }
     while gateway.fleet.modelNames.isEmpty { try await Task.sleep(for: .milliseconds(5)) }
   }
+
+  /// The port of the server's monitoring; 0 without it.
+  var monitoringPort: Int { server.withLock { $0.monitoringPort ?? 0 } }
+  /// The processor time that the server has taken.
+  var serverSeconds: Double { server.withLock { $0.processorSeconds } }
 
   /// Ends the server as a power failure does.
   func killServer() { server.withLock { $0.kill() } }

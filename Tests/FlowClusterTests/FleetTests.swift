@@ -390,7 +390,7 @@ import Testing
     #expect(token.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "-_".contains($0)) })
     #expect(ClusterNames.text(ofToken: token) == name)
     let lane = Lane(.gold, model: name, client: "somebody")
-    if !name.isEmpty { #expect(Lane(wakeSubject: lane.wakeSubject) == lane) }
+    if !name.isEmpty { #expect(Lane(callSubject: lane.newsSubject) == lane) }
     #expect(ClusterNames.text(ofToken: "_") == nil && ClusterNames.text(ofToken: "_zz") == nil)
   }
 }

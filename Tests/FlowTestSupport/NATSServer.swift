@@ -7,6 +7,8 @@ public final class NATSServer {
   public var url: String { "nats://127.0.0.1:\(port)" }
   /// The port.
   public private(set) var port = 0
+  /// The port of its monitoring, if the settings start that (`http: "127.0.0.1:-1"`).
+  public private(set) var monitoringPort: Int?
   private let folder: TemporaryFolder
   private let settings: String
   private var process = Process()
@@ -56,21 +58,41 @@ public final class NATSServer {
     process.standardOutput = FileHandle.nullDevice
     process.standardError = FileHandle.nullDevice
     try process.run()
-    struct Ports: Decodable { let nats: [String] }
+    struct Ports: Decodable {
+      let nats: [String]
+      var monitoring: [String]?
+    }
+    func number(_ urls: [String]?) -> Int? {
+      urls?.first.flatMap { $0.split(separator: ":").last }.flatMap { Int($0) }
+    }
     let file = "\(folder.path)/nats-server_\(process.processIdentifier).ports"
     let end = Date(timeIntervalSinceNow: 10)
     while Date() < end, process.isRunning {
       if let data = FileManager.default.contents(atPath: file),
         let ports = try? JSONDecoder().decode(Ports.self, from: data),
-        let found = ports.nats.first.flatMap({ $0.split(separator: ":").last }).flatMap({ Int($0) })
+        let found = number(ports.nats)
       {
         port = found
+        monitoringPort = number(ports.monitoring)
         return
       }
       Thread.sleep(forTimeInterval: 0.01)
     }
     throw CocoaError(
       .executableLoad, userInfo: [NSLocalizedDescriptionKey: "nats-server did not start"])
+  }
+
+  /// The processor time that it has taken, in seconds; 0 where the system does not tell.
+  public var processorSeconds: Double {
+    guard
+      let text = try? String(
+        contentsOfFile: "/proc/\(process.processIdentifier)/stat", encoding: .utf8),
+      let end = text.lastIndex(of: ")")
+    else { return 0 }
+    // Fields 14 and 15 of proc(5), of which the second ends at the parenthesis.
+    let fields = text[text.index(after: end)...].split(separator: " ")
+    let ticks = fields.count > 12 ? (Double(fields[11]) ?? 0) + (Double(fields[12]) ?? 0) : 0
+    return ticks / Double(sysconf(Int32(_SC_CLK_TCK)))
   }
 
   /// Ends it as a power failure does.

@@ -58,6 +58,8 @@ enum {
            (natsOptions * options, natsErrHandler handler, void *closure))                         \
   FUNCTION(natsStatus, natsOptions_SetClosedCB,                                                    \
            (natsOptions * options, natsConnectionHandler handler, void *closure))                  \
+  FUNCTION(natsStatus, natsOptions_UseGlobalMessageDelivery,                                       \
+           (natsOptions * options, bool isGlobal))                                                 \
   FUNCTION(natsStatus, natsOptions_SetDisconnectedCB,                                              \
            (natsOptions * options, natsConnectionHandler handler, void *closure))                  \
   FUNCTION(natsStatus, natsOptions_SetReconnectedCB,                                               \
@@ -76,6 +78,9 @@ enum {
   FUNCTION(natsStatus, natsConnection_Subscribe,                                                   \
            (natsSubscription * *subscription, natsConnection * connection, const char *subject,    \
             natsMsgHandler handler, void *closure))                                                \
+  FUNCTION(natsStatus, natsConnection_QueueSubscribe,                                              \
+           (natsSubscription * *subscription, natsConnection * connection, const char *subject,    \
+            const char *group, natsMsgHandler handler, void *closure))                             \
   FUNCTION(natsStatus, natsSubscription_SetOnCompleteCB,                                           \
            (natsSubscription * subscription, natsOnCompleteCB handler, void *closure))             \
   FUNCTION(natsStatus, natsSubscription_SetPendingLimits,                                          \
