@@ -14,7 +14,8 @@ let settings: [SwiftSetting] = [
 let pageFiles = [
   "index.html", "page.css", "live.css", "edit.css", "page.js", "archive.js", "controls.js",
   "create.js", "elements.js", "gallery.js", "history.js", "input.js", "live.js", "livemask.js",
-  "making.js", "mask.js", "matrix.js", "order.js", "output.js", "progress.js", "prompts.js",
+  "making.js", "mask.js", "matrix.js", "mistakes.js", "order.js", "output.js", "parts.js",
+  "progress.js", "prompts.js",
   "server.js", "sources.js", "status.js", "strokes.js", "variation.js", "viewer.js", "zip.js",
 ]
 

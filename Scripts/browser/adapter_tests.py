@@ -110,6 +110,30 @@ def an_ip_adapter_applies_to_the_white_areas_of_a_mask(page, server):
     assert not page.run("return Boolean(document.getElementById(arguments[0]))", f"{place}-controlnet-area")
 
 
+def the_history_has_what_adapters_read(page, server):
+    place = with_a_fox(page)
+    file = image_file(page)
+    for part in ("file", "mask"):
+        page.find(f"#{place}-ip-plain-{part}").send_keys(file)
+        time.sleep(0.5)
+        page.wait_for_pictures(1, "a fox")
+    page.set(f"#{place}-ip-plain-scale", 0.6)
+    time.sleep(0.5)
+    page.wait_for_pictures(1, "a fox")
+    made = page.pictures()
+    page.driver.refresh()
+    page.wait("the models", "return document.querySelectorAll('#model option').length > 1")
+    page.click(".past")
+    page.wait("the adapter's image", "return document.getElementById(arguments[0])?.value === 'image'", f"{place}-ip-plain-source")
+    page.wait_for_pictures(1, "a fox")
+    assert page.find(f"#{place}-ip-plain-area").get_property("value") == "mask"
+    assert page.find(f"#{place}-ip-plain-scale").get_property("value") == "0.6"
+    assert page.find(f"#{place}-controlnet-source").get_property("value") == "off"
+    page.press(Keys.ENTER)
+    page.wait_for_pictures(1, "a fox")
+    assert page.pictures() == made, "the parts make another image"
+
+
 def adapters_read_each_frame_of_a_live_stream(page, server):
     page.open("live")
     place = choose(page, "live-")
@@ -162,6 +186,7 @@ def a_live_mask_keeps_the_rest(page, server):
 
 
 TESTS = [
-    adapters_read_images, an_ip_adapter_applies_to_the_white_areas_of_a_mask, adapters_read_each_frame_of_a_live_stream,
+    adapters_read_images, an_ip_adapter_applies_to_the_white_areas_of_a_mask, the_history_has_what_adapters_read,
+    adapters_read_each_frame_of_a_live_stream,
     a_live_mask_keeps_the_rest,
 ]

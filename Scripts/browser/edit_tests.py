@@ -227,6 +227,40 @@ def alternatives_in_a_prompt_make_a_grid(page, server):
     page.wait("the error", "return document.getElementById('n-error')?.checkVisibility()")
 
 
+def the_history_has_the_input_and_its_mask(page, server):
+    with_input(page)
+    page.click("#seed-lock")
+    page.click("#input-mask")
+    stroke(page, "#mask-canvas", (60, 0), (0, 60))
+    share = painted(page, "#mask-canvas")
+    page.click("#mask-done")
+    page.wait("the mask", "return document.getElementById('input-mask').getAttribute('aria-pressed') === 'true'")
+    page.wait_for_pictures(1)
+    before, made = pixels(page, "document.getElementById('input-thumbnail')"), page.pictures()
+    page.wait("the facts", "return document.querySelector('.past-facts').textContent.includes('from an image')")
+    page.driver.refresh()
+    page.wait("the models", "return document.querySelectorAll('#model option').length > 0")
+    page.click(".past")
+    page.wait("the thumbnail", "return document.getElementById('input-thumbnail').naturalWidth > 0")
+    page.wait_for_pictures(1)
+    assert page.pictures() == made, "the history has another image"
+    assert pixels(page, "document.getElementById('input-thumbnail')") == before, "the input is another"
+    page.wait("the mask", "return document.getElementById('input-mask').getAttribute('aria-pressed') === 'true'")
+    page.click("#input-mask")
+    assert abs(painted(page, "#mask-canvas") - share) < 0.001, "the mask is another"
+    page.click("#mask-done")
+    # Its parts make the same image again.
+    page.find("#prompt").send_keys(Keys.ENTER)
+    page.wait_for_pictures(1)
+    assert page.pictures() == made, "the parts make another image"
+    page.click(".cell")
+    assert page.is_shown("#viewer-split") and page.is_shown("#viewer-variations")
+    page.click("#viewer-close")
+    # An entry without an image has none.
+    page.driver.find_elements("css selector", ".past")[-1].click()
+    page.wait("no input", "return !document.getElementById('input-picture').checkVisibility()")
+
+
 def an_image_is_dropped_or_pasted_anywhere(page, server):
     drop = (
         "const [target, name] = arguments; const done = arguments[2];"
@@ -284,5 +318,5 @@ TESTS = [
     a_mask_is_painted_erased_inverted_and_undone, what_the_mask_does_not_cover_is_kept,
     an_edit_is_compared_with_its_input, an_edit_method_reads_a_source_prompt, a_result_is_upscaled,
     an_order_is_upscaled, variations_are_near_their_image, alternatives_in_a_prompt_make_a_grid,
-    an_image_is_dropped_or_pasted_anywhere, masks_and_variations_fit_a_phone,
+    the_history_has_the_input_and_its_mask, an_image_is_dropped_or_pasted_anywhere, masks_and_variations_fit_a_phone,
 ]

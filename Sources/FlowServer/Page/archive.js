@@ -1,4 +1,4 @@
-// The full images of earlier orders, stored by the browser up to a total size.
+// The full images of earlier orders and those that they started from, stored by the browser up to a total size.
 
 const databaseName = "streamflow";
 const storeName = "images";
@@ -33,21 +33,27 @@ async function store(mode) {
  *
  * @param {string} id of the order
  * @param {{file: Blob, seed: number}[]} images in their order
+ * @param {{input: ?Blob, mask: ?Blob, controls: object[]}} parts the images that it started from
+ * @returns {Promise<number>} the number of stored bytes, 0 if the browser stores nothing
  */
-export async function save(id, images) {
-  const bytes = images.reduce((sum, { file }) => sum + file.size, 0);
-  if (bytes > capacity) return;
+export async function save(id, images, parts) {
+  const controls = parts.controls.reduce((sum, { image, mask }) => sum + (image?.length ?? 0) + (mask?.length ?? 0), 0);
+  const bytes = images.reduce((sum, { file }) => sum + file.size, 0)
+    + (parts.input?.size ?? 0) + (parts.mask?.size ?? 0) + controls;
+  if (bytes > capacity) return 0;
   try {
-    await finished((await store("readwrite")).put({ id, images, bytes }));
+    await finished((await store("readwrite")).put({ id, images, parts }));
+    return bytes;
   } catch (error) {
     console.info("images are not stored:", error?.message);
+    return 0;
   }
 }
 
-/** The images of an order, or null if they are not stored. */
+/** The `images` of an order and their `parts`, or null if they are not stored. */
 export async function load(id) {
   try {
-    return (await finished((await store("readonly")).get(id)))?.images ?? null;
+    return (await finished((await store("readonly")).get(id))) ?? null;
   } catch {
     return null;
   }
@@ -56,24 +62,14 @@ export async function load(id) {
 /**
  * Deletes the images of all other orders, and the oldest ones beyond the capacity.
  *
- * @param {string[]} ids the orders to keep, newest first
+ * @param {{id: string, bytes: number}[]} orders the orders to keep, newest first
  */
-export async function prune(ids) {
+export async function prune(orders) {
   try {
-    const images = await store("readwrite");
-    const sizes = new Map();
-    await new Promise((resolve, reject) => {
-      const request = images.openCursor();
-      request.onerror = () => reject(request.error);
-      request.onsuccess = () => {
-        const cursor = request.result;
-        if (!cursor) return resolve();
-        sizes.set(cursor.key, cursor.value.bytes);
-        cursor.continue();
-      };
-    });
     let total = 0;
-    const wanted = new Set(ids.filter((id) => (total += sizes.get(id) ?? 0) <= capacity));
-    for (const id of sizes.keys()) if (!wanted.has(id)) images.delete(id);
+    const wanted = new Set(orders.filter(({ bytes }) => (total += bytes) <= capacity).map(({ id }) => id));
+    const images = await store("readwrite");
+    // Keys alone, without reading what they name.
+    for (const id of await finished(images.getAllKeys())) if (!wanted.has(id)) images.delete(id);
   } catch { /* Nothing is stored, so there is nothing to delete. */ }
 }

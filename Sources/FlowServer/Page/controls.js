@@ -39,6 +39,17 @@ export class Controls {
 
   /** The controls in use, by the server's names. */
   get values() { return this.#rows.map(({ value }) => value).filter(Boolean); }
+
+  /**
+   * Sets all controls to those of an earlier order; others are off.
+   *
+   * @returns {string[]} the adapters of the order that there are none of
+   */
+  restore(values) {
+    for (const row of this.#rows) row.restore(values.find(({ adapter }) => adapter === row.name));
+    const names = new Set(this.#rows.map(({ name }) => name));
+    return values.map(({ adapter }) => adapter).filter((name) => !names.has(name));
+  }
 }
 
 /** An image that is chosen from a file, with its thumbnail. */
@@ -71,15 +82,17 @@ class ChosenImage {
     this.file.value = "";
     try {
       const image = await readable(file, largestImage);
-      this.data = await dataURL(this.#isMask ? await opaque(image) : image);
-      say(this.error, null);
+      this.show(await dataURL(this.#isMask ? await opaque(image) : image));
     } catch {
       say(this.error, "This browser cannot read that image; choose a PNG or JPEG file.");
-      return this.#changed();
     }
-    this.thumbnail.src = this.data;
-    this.thumbnail.hidden = false;
     this.#changed();
+  }
+
+  /** Shows an image that is a data URL. */
+  show(data) {
+    [this.data, this.thumbnail.src, this.thumbnail.hidden] = [data, data, false];
+    say(this.error, null);
   }
 }
 
@@ -88,6 +101,7 @@ class ControlRow {
   #source;
   #area = null;
   #scale;
+  #scaleText;
   #preprocess;
   #start;
   #end;
@@ -114,7 +128,7 @@ class ControlRow {
     this.#image = new ChosenImage(id("file"), `Image of ${name}`, false, () => this.#chosen(this.#source, "image", this.#image, "off"));
     this.#mask = new ChosenImage(id("mask"), `Mask of ${name}`, true, () => this.#chosen(this.#area, "mask", this.#mask, ""));
     this.#scale = element("input", { id: id("scale"), type: "range", min: 0, max: 2, step: 0.05, value: 1 });
-    const scale = element("output", { htmlFor: this.#scale.id, "aria-live": "off" }, "1.00");
+    const scale = this.#scaleText = element("output", { htmlFor: this.#scale.id, "aria-live": "off" }, "1.00");
     this.#preprocess = select("preprocess", preprocessings);
     [this.#start, this.#end] = [number("start", 0, "Start"), number("end", 1, "End")];
     this.#preset = select("preset", [["", "Even"], ...presets.map((preset) => [preset])]);
@@ -163,6 +177,22 @@ class ControlRow {
       ...source === "image" ? { image: this.#image.data } : {},
       ...this.#area?.value && this.#mask.data ? { mask: this.#mask.data } : {},
     };
+  }
+
+  /** Sets the control to that of an earlier order; without one it is off. */
+  restore(control) {
+    this.#source.value = !control ? "off" : control.image ? "image" : "own";
+    if (control) {
+      for (const [field, name] of [
+        [this.#scale, "scale"], [this.#preprocess, "preprocess"], [this.#start, "start"], [this.#end, "end"],
+      ]) field.value = control[name];
+      this.#scaleText.value = Number(control.scale).toFixed(2);
+      this.#preset.value = control.preset ?? "";
+      if (control.image) this.#image.show(control.image);
+      if (control.mask) this.#mask.show(control.mask);
+      if (this.#area) this.#area.value = control.mask ? "mask" : "";
+    }
+    this.#show();
   }
 
   #choose(select, value, image) {

@@ -8,8 +8,10 @@ import { Gallery } from "./gallery.js";
 import { startHistory } from "./history.js";
 import { inputFile, maskFile, startFrom, startMask } from "./input.js";
 import { fulfil, progress } from "./making.js";
-import { alternatives, mostImages } from "./matrix.js";
+import { alternatives } from "./matrix.js";
+import { mistakeIn, readsSource } from "./mistakes.js";
 import { downloadAll, factsOf } from "./order.js";
+import { noParts, startLike } from "./parts.js";
 import { offerSurprise, promptsOf, showWarnings, startSurprise, wake } from "./prompts.js";
 import { sentence, ServerError } from "./server.js";
 import { seedBlend, showVariation, vary } from "./variation.js";
@@ -25,6 +27,7 @@ let changed = new Set();  // The fields that the user set, which a model's defau
 let running = null;       // The abort controller of the order in progress.
 let isLocked = false;
 let suited = null;        // The model state for which the fields were initialized.
+let actions = 0;          // What the user asked for; what waits for an earlier one ends.
 
 const loadingText = "The model is loading.";
 
@@ -33,9 +36,6 @@ const controls = new Controls(byId("adapters"), "The input image", () => follow(
 
 // How many references each model reads. A model that is not loaded does not tell.
 const references = new Map();
-
-// The methods that read what the input image shows.
-const readsSource = new Set(["flowedit", "flowalign", "fireflow", "rf-solver", "inversion"]);
 
 // MARK: - Models
 
@@ -128,33 +128,6 @@ const isInstruction = () => field("method").value === "instruct";
 
 const parts = () => ({ input: inputFile(), mask: isInstruction() ? null : maskFile(), controls: controls.values });
 
-// Validates a field before the server does.
-function mistake() {
-  for (const { name, type, min, max, step, validity, value, labels } of form.elements) {
-    if (type !== "number" || !name || (validity.valid && value !== "")) continue;
-    const kind = step === "1" ? "an integer" : "a number";
-    return new ServerError(`${labels[0].textContent} must be ${kind} from ${min} to ${max}.`, { parameter: name });
-  }
-  if (seedOf(field("seed")) === null) {
-    return new ServerError("The seed must be an integer of at most 9007199254740991.", { parameter: "seed" });
-  }
-  if (!/^(\d+x\d+|auto)$/.test(size())) {
-    const example = byId("custom-size").placeholder;
-    return new ServerError(`The size must be width x height, such as ${example}.`, { parameter: "size" });
-  }
-  const { method, source_prompt: source } = inputFile() ? edit() : {};
-  if (readsSource.has(method) && !source) {
-    return new ServerError("Describe what the input image shows.", { parameter: "source_prompt" });
-  }
-  const count = alternatives(prompt.value).length * Number(field("n").value);
-  if (count === 0 || count > mostImages) {
-    return new ServerError(
-      `The alternatives in the prompt make more than ${mostImages} images; write fewer, or set fewer images.`,
-      { parameter: "n" });
-  }
-  return null;
-}
-
 function summarize() {
   const { n, size, steps, guidance_scale: scale, seed } = settings();
   const count = alternatives(prompt.value).length;
@@ -182,7 +155,8 @@ async function make({ isTyped = false } = {}) {
   follow.cancel();
   running?.abort();
   running = null;
-  const wrong = prompt.value.trim() ? mistake() : null;
+  actions += 1;
+  const wrong = prompt.value.trim() ? mistakeIn(form, settings()) : null;
   sayInForm(form, byId("order-error"), wrong);
   if (wrong || !prompt.value.trim()) return stop("");
   if (!isLocked) field("seed").value = randomSeed();
@@ -227,7 +201,9 @@ function stop(message) {
 
 /** Sets the input image, and starts. */
 export async function use(file) {
+  const mine = ++actions;
   await startFrom(file);
+  if (mine !== actions) return;
   suitStrength();
   suitMethod();
   prompt.focus();
@@ -286,29 +262,40 @@ function apply({ model: name, hasInput, hasControls, seed_blend: blend, ...value
   suitMethod();
 }
 
-function restore(past, images) {
+async function restore(past, loading) {
+  stop("");
+  const mine = ++actions;
+  const stored = await loading;
+  if (mine !== actions) return;
   apply({ upscale: "", ...past });
   lock(true);
   prompt.focus();
   scrollTo({ top: 0 });
-  if (!images) return make();
-  stop("");
+  // Where the browser does not store images, those that the order started from are missing.
+  const parts = stored?.parts ?? (past.hasInput || past.hasControls ? null : noParts);
+  let missing = await startLike(parts ?? noParts, controls);
+  if (!parts) missing = "The images that this order started from are not stored; choose them again.";
+  if (mine !== actions) return;
+  suitMethod();
+  if (!stored) return missing ? progress(missing) : make();
+  const { images } = stored;
   const variants = alternatives(past.prompt);
   const isWhole = images.length === variants.length * past.n;
   const facts = factsOf(past, isWhole ? variants : undefined);
-  // Its input image and those of its adapters are not stored, without which its images cannot be made again.
-  const source = past.hasInput || past.hasControls ? null : { settings: settings(), parts: { input: null, mask: null, controls: [] } };
+  const source = missing ? null : { settings: settings(), parts };
   gallery.restore({ ...facts, n: images.length, source, upscale: past.upscale }, images);
   byId("suggestions").hidden = true;
   byId("download-all").hidden = images.length < 2;
-  progress(`${counted(images.length, "image")} from the history.`);
+  progress([`${counted(images.length, "image")} from the history.`, missing].filter(Boolean).join(" "));
 }
 
 // Varies an image; a variation has the base of the one that it varies.
 async function varied({ source, seed, prompt: text }) {
-  const { settings: { seed_blend: blend, ...own }, parts: { input } } = source;
-  if (input !== inputFile()) await startFrom(input);
+  const { settings: { seed_blend: blend, ...own }, parts } = source;
+  const mine = ++actions;
   apply({ ...own, prompt: text });
+  await startLike(parts, controls);
+  if (mine !== actions) return;
   vary(blend?.seed ?? seed, blend?.fraction ?? null);
   lock(false);
   make();

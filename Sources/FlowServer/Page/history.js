@@ -9,6 +9,7 @@ const thumbnailCount = 4;
 const thumbnailSide = 64;
 
 let entries = [];
+let latest = null;  // The parts of the newest entry, if this page added or restored it.
 
 // Another tab may have written since.
 function read() {
@@ -22,16 +23,20 @@ function read() {
 /**
  * Shows the history.
  *
- * @param {function(object, ?object[])} restore called with the settings of the selected entry, and
- *   its images if they are stored
+ * @param {function(object, Promise<?object>)} restore called with the settings of the selected entry,
+ *   and its `images` and `parts`, null if they are not stored
  */
 export function startHistory(restore) {
   read();
-  byId("history-list").addEventListener("click", async (event) => {
+  byId("history-list").addEventListener("click", (event) => {
     const button = event.target.closest("button");
     if (!button) return;
-    const { settings, id } = entries[Number(button.dataset.index)];
-    restore(settings, id ? await load(id) : null);
+    const index = Number(button.dataset.index);
+    const { settings, id } = entries[index];
+    const stored = id ? load(id) : Promise.resolve(null);
+    // Generated again without a change, it is the same entry.
+    if (index === 0) stored.then((found) => { latest = found?.parts ?? null; });
+    restore(settings, stored);
   });
   byId("history-clear").addEventListener("click", () => {
     entries = [];
@@ -52,20 +57,24 @@ export function startHistory(restore) {
  * An order that continues the text of the previous one replaces it, so that a sentence is one entry.
  *
  * @param {object} settings the order's
+ * @param {{input: ?Blob, mask: ?Blob, controls: object[]}} parts the images that it started from
  * @param {{file: Blob, seed: number}[]} images of it
  * @param {boolean} isTyped whether it was started while typing
  */
-export async function remember(settings, images, isTyped) {
+export async function remember(settings, parts, images, isTyped) {
   const thumbnails = await Promise.all(images.slice(0, thumbnailCount).map(({ file }) => thumbnail(file)));
   const id = `${Date.now()}-${Math.random().toString(36).slice(2)}`;
-  await save(id, images);
+  const bytes = await save(id, images, parts);
   read();
   const last = entries[0];
   const before = last?.settings.prompt;
   const continues = isTyped && last?.isTyped
     && (settings.prompt.startsWith(before) || before.startsWith(settings.prompt));
-  const isSame = last && JSON.stringify(last.settings) === JSON.stringify(settings);
-  entries = [{ id, settings, thumbnails, isTyped }, ...entries.slice(continues || isSame ? 1 : 0)];
+  const startsAlike = ["input", "mask"].every((name) => (parts[name] ?? null) === (latest?.[name] ?? null))
+    && JSON.stringify(parts.controls) === JSON.stringify(latest?.controls ?? []);
+  const isSame = last && startsAlike && JSON.stringify(last.settings) === JSON.stringify(settings);
+  latest = parts;
+  entries = [{ id, bytes, settings, thumbnails, isTyped }, ...entries.slice(continues || isSame ? 1 : 0)];
   keep();
 }
 
@@ -89,7 +98,7 @@ function keep() {
       if (count === 0) break;
     }
   }
-  prune(entries.map(({ id }) => id).filter(Boolean));
+  prune(entries.filter(({ id }) => id).map(({ id, bytes }) => ({ id, bytes: bytes ?? 0 })));
   show();
 }
 

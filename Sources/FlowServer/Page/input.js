@@ -5,6 +5,7 @@ import { MaskBrush } from "./mask.js";
 
 const largestInput = 2048;
 let current = null;
+let starts = 0;  // How often another input image was set.
 let brush = null;
 let mask = null;
 
@@ -13,18 +14,23 @@ export const inputFile = () => current?.file ?? null;
 
 /** Sets the input image; null removes it. */
 export async function startFrom(file) {
+  const mine = ++starts;
   if (current) URL.revokeObjectURL(current.url);
   current = null;
   try {
     if (file) {
-      current = { file: await readable(file) };
-      current.url = URL.createObjectURL(current.file);
+      const chosen = await readable(file);
+      if (mine !== starts) return;
+      current = { file: chosen, url: URL.createObjectURL(chosen) };
       byId("input-thumbnail").src = current.url;
       await byId("input-thumbnail").decode();
     }
+    if (mine !== starts) return;
     removeMask();
     sayInForm(byId("order"), byId("order-error"), null);
   } catch {
+    // Another image took its place meanwhile.
+    if (mine !== starts) return;
     say(byId("order-error"), "That file is not an image this browser can read; choose a PNG or JPEG file.");
   }
   byId("input-picture").hidden = byId("edit-fields").hidden = !current;
@@ -67,6 +73,14 @@ function removeMask() {
   mask = null;
   const { naturalWidth: width, naturalHeight: height } = byId("input-thumbnail");
   if (current) brush?.resize(width, height);
+  showMask();
+}
+
+/** Sets the mask of the input image to a file of an earlier one; null removes it. */
+export async function restoreMask(file) {
+  if (!file) return removeMask();
+  await brush.load(file);
+  mask = file;
   showMask();
 }
 

@@ -69,7 +69,7 @@ async function receive(order, gallery, signal) {
   if (signal.aborted) return;
   progress(`${counted(made.length, "image")}${pixels} in ${seconds} s${failed}.`);
   byId("download-all").hidden = made.length < 2;
-  if (made.length) await remember(settings, made, isTyped);
+  if (made.length) await remember(settings, parts, made, isTyped);
 }
 
 // Receives the events of one request until it is finished.

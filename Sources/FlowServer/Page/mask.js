@@ -59,6 +59,16 @@ export class MaskBrush {
     return this.isEmpty ? Promise.resolve(null) : new Promise((done) => this.#mask.toBlob(done, "image/png"));
   }
 
+  /** Begins with a mask from a file. */
+  async load(file) {
+    const picture = await createImageBitmap(file);
+    this.resize(picture.width, picture.height);
+    this.#ink.globalCompositeOperation = "source-over";
+    this.#ink.drawImage(picture, 0, 0, this.#mask.width, this.#mask.height);
+    picture.close();
+    this.#show();
+  }
+
   /** Undoes the last change. */
   undo() {
     const before = this.#undone.pop();
