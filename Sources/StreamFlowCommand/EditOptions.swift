@@ -83,7 +83,7 @@ struct MethodOptions: ParsableArguments {
     switch method {
     case .method(let method): checkpoint.editingDefaults(method)
     case .imageToImage, .instruction: nil
-    case nil: sourcePrompt.map { _ in checkpoint.editingDefaults(.flowEdit()) }
+    case nil: sourcePrompt.map { _ in checkpoint.defaultEditing }
     }
   }
 }

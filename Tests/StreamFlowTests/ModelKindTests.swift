@@ -151,6 +151,41 @@ import Testing
     #expect(error?.message == "the piecewise schedule of 2 windows takes 2 to 1000 steps, got 1")
   }
 
+  @Test("A model names the editing method of a source prompt, and its strength")
+  func editing() throws {
+    #expect(try Checkpoint.starter().defaultEditing.method.name == "fireflow")
+    #expect(try Checkpoint.starter().editingDefaults(.flowEdit()).method.name == "flowedit")
+    let temporary = try TemporaryFolder()
+    let folder = "\(temporary.path)/sd"
+    try FileManager.default.copyItem(atPath: PipelineTests.folder("sd"), toPath: folder)
+    let plain = try Checkpoint(folder: folder)
+    #expect(plain.defaultEditing == plain.editingDefaults(.flowEdit()))
+    let inversion = EditingMethod.inversion(.fireFlow)
+    #expect(plain.editingDefaults(inversion).strength == 1)
+    func note(_ text: String) throws -> Checkpoint {
+      _ = try temporary.write(Array(text.utf8), as: "sd/streamflow.json")
+      return try Checkpoint(folder: folder)
+    }
+    let noted = try note(#"{"edit_method": "fireflow", "edit_strength": 0.7}"#)
+    #expect(noted.defaultEditing == noted.editingDefaults(inversion))
+    #expect(noted.defaultEditing.method == inversion && noted.defaultEditing.strength == 0.7)
+    #expect(noted.editingDefaults(.rfInversion()).strength == 1)
+    // Saving other defaults keeps them.
+    let saved = String(decoding: try noted.noting(stepCount: 3).bytes, as: UTF8.self)
+    #expect(
+      saved.contains(#""edit_method": "fireflow""#) && saved.contains(#""edit_strength": 0.7"#))
+    for (text, words) in [
+      (#"{"edit_method": "soft"}"#, "such as flowedit or fireflow"),
+      (#"{"edit_method": "magic"}"#, "such as flowedit or fireflow"),
+      (#"{"edit_strength": 0.5}"#, "beside edit_method"),
+      (#"{"edit_method": "flowedit", "edit_strength": 0}"#, "above 0 and at most 1"),
+      (#"{"edit_methods": "flowedit"}"#, "edit_method, edit_strength only"),
+    ] {
+      let error = #expect(throws: ModelError.self, "\(text)") { try note(text) }
+      #expect(error?.message.contains(words) == true, "\(error?.message ?? "")")
+    }
+  }
+
   @Test("Guidance that cannot be given is refused with the reason")
   func guidance() async throws {
     let consistency = try Checkpoint(folder: PipelineTests.folder("lcm"))

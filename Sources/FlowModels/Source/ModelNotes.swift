@@ -1,11 +1,11 @@
-internal import FlowCore
+package import FlowCore
 internal import Foundation
 
 /// The user's settings for a model, which supplement its own files: `streamflow.json` beside
 /// `model_index.json`, or `NAME.streamflow.json` beside a single-file model.
 ///
 /// All keys are optional: `schedule` in command-line notation (`perflow:windows=4`), `steps`,
-/// `guidance_scale`.
+/// `guidance_scale`, and for editing with a source prompt `edit_method` and `edit_strength`.
 package struct ModelNotes: Equatable, Sendable {
   /// The path of the file, which may not exist.
   package let path: String
@@ -17,6 +17,12 @@ package struct ModelNotes: Equatable, Sendable {
   package var stepCount: Int?
   /// The guidance scale; 1 disables guidance.
   package var guidanceScale: Float?
+  /// The editing method that a source prompt alone asks for.
+  package private(set) var editingMethod: EditingMethod?
+  /// The denoising strength of that method, above 0 and at most 1.
+  package private(set) var editingStrength: Double?
+
+  private static let keys = ["schedule", "steps", "guidance_scale", "edit_method", "edit_strength"]
 
   /// Reads the file if it exists.
   init(path: String) throws(ModelError) {
@@ -24,8 +30,9 @@ package struct ModelNotes: Equatable, Sendable {
     guard ConfigurationFile.exists(path) else { return }
     isPresent = true
     let file = try ConfigurationFile(path: path)
-    for key in file.keys where !["schedule", "steps", "guidance_scale"].contains(key) {
-      throw file.unsupported(key, expected: "the keys schedule, steps and guidance_scale only")
+    for key in file.keys where !Self.keys.contains(key) {
+      throw file.unsupported(
+        key, expected: "the keys \(Self.keys.joined(separator: ", ")) only")
     }
     if let text = try file.text("schedule") {
       guard let choice = ScheduleChoice(text), choice != .automatic else {
@@ -36,6 +43,22 @@ package struct ModelNotes: Equatable, Sendable {
     if file["steps"] != nil { stepCount = try file.integer("steps", default: 1, in: 1...1000) }
     if file["guidance_scale"] != nil {
       guidanceScale = Float(try file.number("guidance_scale", default: 1))
+    }
+    if let text = try file.text("edit_method") {
+      guard let method = EditingMethod(rawValue: text), method.readsSourcePrompt else {
+        throw file.unsupported(
+          "edit_method",
+          expected: "a method that reads a source prompt, such as flowedit or fireflow")
+      }
+      editingMethod = method
+    }
+    if file["edit_strength"] != nil {
+      let strength = try file.number("edit_strength", default: 1)
+      guard editingMethod != nil, strength > 0, strength <= 1 else {
+        throw file.unsupported(
+          "edit_strength", expected: "above 0 and at most 1, beside edit_method")
+      }
+      editingStrength = strength
     }
   }
 }
@@ -53,6 +76,8 @@ extension ModelNotes {
     if let schedule { lines.append("  \"schedule\": \"\(schedule)\"") }
     if let stepCount { lines.append("  \"steps\": \(stepCount)") }
     if let guidanceScale { lines.append("  \"guidance_scale\": \(guidanceScale)") }
+    if let editingMethod { lines.append("  \"edit_method\": \"\(editingMethod.rawValue)\"") }
+    if let editingStrength { lines.append("  \"edit_strength\": \(editingStrength)") }
     return Array("{\n\(lines.joined(separator: ",\n"))\n}\n".utf8)
   }
 }

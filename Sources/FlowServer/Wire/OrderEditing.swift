@@ -4,8 +4,8 @@ internal import StreamFlow
 
 /// A request's editing method and its inputs.
 struct OrderEditing: Codable, Sendable {
-  /// The method's name in the request.
-  let method: EditingMethod
+  /// The method in the request; nil for the model's own.
+  let method: EditingMethod?
   let sourcePrompt: String
   /// Denoising strength, if the client chose one.
   let strength: Double?
@@ -25,7 +25,12 @@ struct OrderEditing: Codable, Sendable {
     _ fields: inout RequestFields, limits: ServerLimits, strength: Double?
   ) throws(ServerError) {
     let prompt = try fields.text("source_prompt", limit: limits.promptLength)
-    let text = try fields.text("method", limit: 100) ?? (prompt == nil ? "sdedit" : "flowedit")
+    self.strength = strength
+    guard let text = try fields.text("method", limit: 100) else {
+      guard let prompt else { return nil }
+      (method, sourcePrompt) = (nil, prompt)
+      return
+    }
     guard text != "sdedit" else {
       guard prompt == nil else {
         throw .invalid(
@@ -49,14 +54,13 @@ struct OrderEditing: Codable, Sendable {
     }
     self.method = method
     sourcePrompt = prompt ?? ""
-    self.strength = strength
   }
 
   /// Sets the edit of a request, with the method's defaults for what the client left out.
   func apply(
     to request: inout GenerationRequest, of checkpoint: Checkpoint, sampling: SamplingFields
   ) {
-    let defaults = checkpoint.editingDefaults(method)
+    let defaults = method.map(checkpoint.editingDefaults) ?? checkpoint.defaultEditing
     request.takeEditing(defaults, sourcePrompt: sourcePrompt, besides: sampling)
     if strength == nil { request.source?.strength = defaults.strength }
   }

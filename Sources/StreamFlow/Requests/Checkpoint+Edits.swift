@@ -93,7 +93,14 @@ public struct EditingDefaults: Equatable, Sendable {
 }
 
 extension Checkpoint {
-  /// The published parameters of a method for models like this one.
+  /// The editing method that a source prompt alone asks for, with its parameters: that of the model's
+  /// `streamflow.json`, else FlowEdit.
+  public var defaultEditing: EditingDefaults {
+    editingDefaults(notes.editingMethod ?? .flowEdit())
+  }
+
+  /// The published parameters of a method for models like this one, and the strength in the model's
+  /// `streamflow.json` if it names this method.
   ///
   /// FlowEdit's are those of FLUX.1-dev for networks that read a guidance scale (24 of 28 steps, scales
   /// 1.5 and 5.5) and those of Stable Diffusion 3 for other guided models (33 of 50 steps, 3.5 and 13.5).
@@ -101,6 +108,15 @@ extension Checkpoint {
   ///
   /// - Parameter method: the method. FlowEdit's scales are replaced only if both are 1.
   public func editingDefaults(_ method: EditingMethod) -> EditingDefaults {
+    let published = publishedDefaults(method)
+    guard notes.editingMethod?.name == method.name, let strength = notes.editingStrength else {
+      return published
+    }
+    return EditingDefaults(
+      method: published.method, strength: strength, stepCount: published.stepCount)
+  }
+
+  private func publishedDefaults(_ method: EditingMethod) -> EditingDefaults {
     let isGuided = defaults(for: .automatic).guidanceScale > 1
     switch method {
     case .flowEdit(var edit):
