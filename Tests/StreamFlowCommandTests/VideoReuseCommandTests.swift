@@ -1,6 +1,8 @@
 import FlowCore
+import FlowImage
 import FlowTestSupport
 import Foundation
+import StreamFlow
 import Testing
 
 /// `streamflow video` with frames that are reused and enlarged, run as a user runs it.
@@ -54,11 +56,16 @@ import Testing
     _ = try runner.shell(
       "ffmpeg -hide_banner -loglevel error -f lavfi -i testsrc2=size=64x64:rate=10 -frames:v 2 "
         + "-metadata comment=\"shot at noon\" clip.mp4")
+    let mask = ImageMask(
+      width: 64, height: 64, coverage: (0..<4096).map { $0 % 64 < 32 ? 255 : 0 })
+    _ = try runner.folder.write(
+      PixelImage(width: 64, height: 64, pixels: mask.coverage.flatMap { [$0, $0, $0] }).png(),
+      as: "mask.png")
     for name in ["out.mkv", "out.mp4"] {
       let outcome = try runner.run(
         [
           "video", "clip.mp4", "a fox, running", "--upscale", "4", "--upscaler",
-          "tiny-x4.safetensors",
+          "tiny-x4.safetensors", "--mask", "mask.png", "--strength", "0.5",
         ]
           + Self.quick.dropLast() + [name])
       #expect(outcome.status == 0, "\(outcome.error)")
@@ -68,6 +75,8 @@ import Testing
       #expect(comment.contains("Size: 64x64") && comment.contains("Denoising strength: 0.5"))
       #expect(
         comment.contains("Postprocess upscale by: 4, Postprocess upscaler: tiny-x4"), "\(comment)")
+      // Whatever the format of the mask's file.
+      #expect(comment.contains("Mask hash: \(mask.settingsHash)"), "\(comment)")
       #expect(try probe(name, "stream=width").contains("256"))
     }
   }

@@ -26,8 +26,10 @@ extension LiveStream {
   /// The size is the model's own if the settings have none.
   public nonisolated func parameters(of settings: LiveSettings) -> String {
     let size = checkpoint.size(of: settings)
+    var request = settings.checkedRequest
+    request.source?.maskHash = settings.mask?.settingsHash
     let text = checkpoint.parameters(
-      of: settings.checkedRequest, width: size.width, height: size.height,
+      of: request, width: size.width, height: size.height,
       skippedTextLayers: options.skippedTextLayers, precision: store.options.precision)
     return GenerationSettings.adding(settings.reuse.fields(of: settings), to: text)
   }
