@@ -1,10 +1,10 @@
-"""Makes the references of `streamflow benchmark --suite quality` for the starter.
+"""Makes the references of `streamflow benchmark --suite quality` and `--suite editing` for the starter.
 
     python Scripts/benchmarks/references.py FOLDER [--count 500] [--seed 0]
 
-Needs `pip install pillow emoji` and Debian's fonts-noto-color-emoji. Writes the glyphs that the starter was
-trained on (Noto Color Emoji, SIL Open Font License) as one sheet of transparent images, and the prompts of
-the starter's own evaluation: a glyph on a background, each under its first name.
+Needs `pip install pillow emoji torch` and Debian's fonts-noto-color-emoji. Writes the glyphs that the starter was
+trained on (Noto Color Emoji, SIL Open Font License), upright and leaning as captions alone place them, as one sheet of
+transparent images, and prompts: a glyph on a background, each under its first name.
 """
 
 import argparse
@@ -13,12 +13,29 @@ import pathlib
 import random
 import sys
 
+import torch
 from PIL import Image
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "train"))
+import scenes
 from glyphs import COLORS, load
+from painter import Painter
 
-SIDE, INNER, COLUMNS = 64, 58, 21
+COLUMNS = 30
+
+
+def cutouts(painter, count):
+    """Each glyph upright and leaning, with how much it covers, from 0 to 255: (2 * count, side, side, 4)."""
+    made = []
+    for glyph in range(count):
+        z = torch.zeros(scenes.VARIANTS, scenes.K)
+        z[0, scenes.LEAN] = -1
+        chosen = [scenes.Scene(glyphs=[glyph])] * scenes.VARIANTS
+        black, white = (painter.paint(chosen, z, open_color=[tone] * 3) / 2 + 0.5 for tone in (0.0, 1.0))
+        cover = (1 - (white - black).mean(1, keepdim=True)).clamp(0, 1)
+        straight = torch.where(cover > 0.002, black / cover.clamp(min=0.002), 0.0).clamp(0, 1)
+        made.append(torch.cat([straight, cover], 1))
+    return (torch.cat(made) * 255).round().byte().permute(0, 2, 3, 1).numpy()
 
 
 def main():
@@ -28,18 +45,18 @@ def main():
     arguments.add_argument("--seed", type=int, default=0)
     options = arguments.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
-    things = load()
-    rows = -(-len(things) // COLUMNS)
-    sheet = Image.new("RGBA", (COLUMNS * SIDE, rows * SIDE), (0, 0, 0, 0))
-    for index, thing in enumerate(things):
-        place = (index % COLUMNS * SIDE + (SIDE - INNER) // 2, index // COLUMNS * SIDE + (SIDE - INNER) // 2)
-        sheet.paste(thing.picture.resize((INNER, INNER), Image.LANCZOS), place)
-    sheet.save(options.folder / "things.png", optimize=True)
+    things, side = load(), scenes.SIDE
+    images = cutouts(Painter(things), len(things))
+    sheet = Image.new("RGBA", (COLUMNS * side, -(-len(images) // COLUMNS) * side), (0, 0, 0, 0))
+    for index, image in enumerate(images):
+        sheet.paste(Image.fromarray(image), (index % COLUMNS * side, index // COLUMNS * side))
+    sheet.save(options.folder / "things.png")
     random.seed(options.seed)
     names = list(COLORS)
     chosen = [(random.randrange(len(things)), random.randrange(len(names))) for _ in range(options.count)]
     (options.folder / "references.json").write_text(json.dumps({
-        "sheet": "things.png", "side": SIDE, "columns": COLUMNS, "things": [thing.names[0] for thing in things],
+        "sheet": "things.png", "side": side, "columns": COLUMNS, "variants": scenes.VARIANTS,
+        "shift": side // scenes.CELLS, "reach": 1, "things": [thing.names[0] for thing in things],
         "backgrounds": list(COLORS.values()),
         "prompts": [{"prompt": f"{things[thing].names[0]} on a {names[color]} background", "thing": thing,
                      "background": color} for thing, color in chosen]}))

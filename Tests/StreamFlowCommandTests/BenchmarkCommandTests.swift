@@ -144,8 +144,8 @@ import Testing
   func efficiency() {
     func cases(_ prefersBFloat16: Bool) -> [BenchmarkCase] {
       BenchmarkCases(
-        width: 64, height: 64, steps: 4, stages: 4, hasFull: true, hasTiny: true, hasInt8: true,
-        prefersBFloat16: prefersBFloat16, runsSingly: false,
+        width: 64, height: 64, steps: 4, stages: 4, largestBatch: 4, hasFull: true, hasTiny: true,
+        hasInt8: true, prefersBFloat16: prefersBFloat16, runsSingly: false,
         peers: BenchmarkPeer.all(["python", "peer.py"], prefersBFloat16: prefersBFloat16)
       )(.efficiency)
     }
@@ -162,16 +162,16 @@ import Testing
         == ["diffusers-vanilla-bf16", "diffusers-bf16", "genai-bf16"])
   }
 
-  @Test("Batching times a row in batches of every size, in each precision")
+  @Test("Batching times a row in batches of every size up to the largest, in each precision")
   func batching() throws {
     let outcome = try runner.run([
       "benchmark", "--suite", "batching", "--size", "64", "--rounds", "1", "--seconds", "0.01",
-      "--steps", "1", "--json",
+      "--steps", "1", "--batch-size", "3", "--json",
     ])
     #expect(outcome.status == 0, "\(outcome.error)")
     let results = try #require(report(outcome.output).parts.first).results
-    #expect(results.count == 24 && results.allSatisfy { $0.failure == nil })
-    #expect(results.prefix(6).map(\.case.stages) == [1, 2, 4, 8, 16, 32])
+    #expect(results.count == 12 && results.allSatisfy { $0.failure == nil })
+    #expect(results.prefix(3).map(\.case.stages) == [1, 2, 3])
     for result in results {
       let sample = try #require(result.samples.first)
       #expect(sample.pictures == result.case.stages && sample.row_seconds ?? 0 > 0)
@@ -367,7 +367,6 @@ import Testing
     for (arguments, words) in [
       (["--rounds", "0"], "--rounds must be 1 to 1000, got 0"),
       (["--seconds", "0"], "--seconds must be above 0"),
-      (["--suite", "batching", "--batch-size", "4"], "omit --batch-size"),
       (["--peers", "x"], "--suite ablation or efficiency"),
       (["--references", "x"], "--suite quality"),
       (["--suite", "quality", "--references", "nowhere"], "Scripts/benchmarks/references.py"),

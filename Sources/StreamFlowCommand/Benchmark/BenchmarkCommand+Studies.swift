@@ -23,9 +23,19 @@ extension BenchmarkCommand {
       progress: progress)()
   }
 
+  /// The references in a folder.
+  ///
+  /// - Throws: `ValidationError` if they are damaged, or of another size than the model's images.
+  func references(_ folder: String, of checkpoint: Checkpoint) throws -> RetrievalReferences {
+    let references = try RetrievalReferences(folder: folder)
+    let size = checkpoint.nativeSize
+    try references.check(width: size.width, height: size.height, of: model)
+    return references
+  }
+
   func quality(progress: @escaping (String) -> Void) async throws -> [QualityStudy.Row] {
     let checkpoint = try Checkpoint.named(model)
-    let references = try references.map(RetrievalReferences.init(folder:))
+    let references = try references.map { try self.references($0, of: checkpoint) }
     let count = count ?? 500
     let prompts = references?.prompts ?? Self.prompts(count)
     let study = try study(

@@ -50,7 +50,11 @@ struct BenchmarkCommand: AsyncParsableCommand {
   @Option(help: "Number of steps.")
   var steps = 4
 
-  @Option(help: "Batch size, the images in flight (default: by the size).")
+  @Option(
+    help: """
+      Batch size, the images in flight (default: by the size); of batching, the largest one \
+      (default: 32).
+      """)
   var batchSize = BatchSize(rows: nil)
 
   @Option(help: "Number of times that each configuration is timed.")
@@ -133,9 +137,6 @@ struct BenchmarkCommand: AsyncParsableCommand {
     }
     if let wrong = editSteps.first(where: { !(1...1000).contains($0) }) {
       throw ValidationError("--edit-steps must be 1 to 1000, got \(wrong)")
-    }
-    if suite == .batching, batchSize.rows != nil {
-      throw ValidationError("--suite batching measures every batch size; omit --batch-size")
     }
     if peers != nil, suite != .ablation, suite != .efficiency {
       throw ValidationError("--peers needs --suite ablation or efficiency")
@@ -245,8 +246,9 @@ struct BenchmarkCommand: AsyncParsableCommand {
   private func editing(
     progress: @escaping (String) -> Void
   ) async throws -> EditingStudy.Report {
-    try await EditingStudy(
-      checkpoint: .named(model), references: RetrievalReferences(folder: references ?? ""),
+    let checkpoint = try Checkpoint.named(model)
+    return try await EditingStudy(
+      checkpoint: checkpoint, references: references(references ?? "", of: checkpoint),
       count: count ?? 100,
       stepCounts: editSteps.isEmpty ? EditingStudy.stepCounts : editSteps, engines: engines,
       progress: progress, measured: { Terminal.note($0.line) })()
@@ -277,6 +279,7 @@ struct BenchmarkCommand: AsyncParsableCommand {
     let cases = BenchmarkCases(
       width: size.width, height: size.height, steps: steps,
       stages: batchSize.rows ?? (isLarge ? steps : places <= 256 ? 16 : 4),
+      largestBatch: batchSize.rows ?? 32,
       hasFull: (try? Checkpoint.named(model, autoencoder: .full)) != nil,
       hasTiny: tiny != nil, hasInt8: (try? quantizable.quantized(from: scales)) != nil,
       prefersBFloat16: prefersBFloat16, runsSingly: isLarge && places > 1024,

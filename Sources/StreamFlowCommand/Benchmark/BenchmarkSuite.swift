@@ -38,6 +38,8 @@ struct BenchmarkCases {
   let steps: Int
   /// The number of images in flight.
   let stages: Int
+  /// The largest batch of the batching suite.
+  let largestBatch: Int
   let hasFull: Bool
   let hasTiny: Bool
   let hasInt8: Bool
@@ -60,13 +62,15 @@ struct BenchmarkCases {
     }
   }
 
-  /// The batch sizes that are compared.
-  static let batchSizes = [1, 2, 4, 8, 16, 32]
+  /// The batch sizes that are compared: powers of two below the largest, and that.
+  private var batchSizes: [Int] {
+    sequence(first: 1) { 2 * $0 }.prefix { $0 < largestBatch } + [largestBatch]
+  }
 
   /// Images in flight in batches of every size, in each precision.
   private var batching: [BenchmarkCase] {
     precisionNames.flatMap { name in
-      Self.batchSizes.map { rows in
+      batchSizes.map { rows in
         var entry = plain("\(name) \(rows)")
         (entry.precision, entry.stages, entry.engineRows) = (name, rows, rows)
         entry.label = "\(name), batch size \(rows)"
