@@ -26,7 +26,7 @@ import Testing
         atPath: "\(runner.folder.path)/\(name)", withDestinationPath: "\(Self.package)/\(name)")
     }
     let lines = try Self.lines()
-    #expect(lines.count == 8)
+    #expect(lines.count == 7)
     // The server runs forever; it has tests of its own.
     for line in lines where !line.hasPrefix("streamflow serve") {
       let process = runner.process([])
