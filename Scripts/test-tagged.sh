@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 swift=${SWIFT:-swift}
 workers=${TEST_WORKERS:-2}
-parts=${TEST_PARTS:-6}
+parts=${TEST_PARTS:-18}
 program=$("$swift" build --show-bin-path)/StreamFlowPackageTests.xctest
 if [[ ! -f $program ]]; then
   exec "$swift" test --no-parallel --skip-build --filter "$(Scripts/tagged-suites.sh)"
@@ -14,7 +14,8 @@ logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT
 mapfile -t suites < <(Scripts/tagged-suites.sh | sed 's/^\\\.(//; s/)\/$//' | tr '|' '\n')
 
-# Every sixth suite in the order of names is one part, so that long ones, whose names are alike, are apart.
+# Every eighteenth suite in the order of names is one part, so that long ones, whose names are alike, are apart, and the last
+# parts are short.
 run() {
   local part=$1 names=() index status=0 start=$SECONDS
   for ((index = part; index < ${#suites[@]}; index += parts)); do names+=("${suites[index]}"); done

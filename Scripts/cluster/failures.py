@@ -382,4 +382,5 @@ def main():
     killed_gateway(streamflow, expected)
 
 
-main()
+if __name__ == "__main__":
+    main()

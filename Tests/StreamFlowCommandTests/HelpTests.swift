@@ -8,6 +8,11 @@ import Testing
 
   init() throws { runner = try CommandRunner() }
 
+  /// The completion script for bash, which takes a second to write.
+  private static let completionScript = Result {
+    try CommandRunner().run(["--generate-completion-script", "bash"]).output
+  }
+
   private struct Dump: Decodable {
     struct Command: Decodable {
       let commandName: String
@@ -82,7 +87,7 @@ import Testing
       _ = try runner.folder.write([], as: name)
     }
     _ = try runner.folder.write([], as: "images/one.png")
-    let script = try runner.run(["--generate-completion-script", "bash"]).output
+    let script = try Self.completionScript.get()
     _ = try runner.folder.write(Array(script.utf8), as: "completion.bash")
     let words = ["streamflow", command] + (option.isEmpty ? [] : [option]) + [""]
     let bash = Process()
