@@ -19,6 +19,8 @@ final class JobQueue: Sendable {
     var waiting = 0
     /// The offers of jobs while this worker waits; changed by the caller that has the turn, and by `close()`.
     var offers: [NATSSubscription] = []
+    /// How often it looked for a job.
+    var lookCount = 0
     /// The news of lanes.
     var news: [NATSSubscription] = []
   }
@@ -71,6 +73,9 @@ final class JobQueue: Sendable {
     ring.finish()
   }
 
+  /// How often it looked for a job in the lanes that may have one.
+  var lookCount: Int { state.withLock { $0.lookCount } }
+
   private var isClosed: Bool { state.withLock { $0.isClosed } }
 
   /// The next job, when there is one; nil after ``close()``.
@@ -106,7 +111,8 @@ final class JobQueue: Sendable {
         continue
       }
       let alarm = Task { [ring] in
-        try? await Task.sleep(for: Self.sweepInterval)
+        // A canceled alarm does not ring: this would be a loop without end.
+        do { try await Task.sleep(for: Self.sweepInterval) } catch { return }
         ring.yield()
       }
       for await _ in bell { break }
@@ -145,6 +151,7 @@ final class JobQueue: Sendable {
   private func poll() async throws -> Delivery? {
     let now = ContinuousClock.now
     let lanes = state.withLock { state -> [Lane] in
+      state.lookCount += 1
       guard now >= state.pause else { return [] }
       if now - state.sweep >= Self.sweepInterval {
         state.sweep = now

@@ -52,4 +52,29 @@ import Testing
     #expect(try await many.files.count == 200)
     await fleet.stop()
   }
+
+  @Test("A worker that waits looks for jobs when it is offered one, and sleeps otherwise")
+  func sleeping() async throws {
+    let fleet = try await TestFleet()
+    try await fleet.add()
+    await fleet.stopWorkers()
+    let layout = fleet.gateway.layout
+    let queue = try JobQueue(fleet.gateway.connection, layout.stream, models: ["fake"])
+    let waiting = Task {
+      if let delivery = await queue.next() { return delivery.count }
+      return 0
+    }
+    while queue.lookCount < 2 { try await Task.sleep(for: .milliseconds(5)) }
+    try await Task.sleep(for: .milliseconds(100))
+    for _ in 0..<5 {
+      fleet.gateway.calls.offer(Lane(.bulk, model: "fake", client: "me"))
+      try await Task.sleep(for: .milliseconds(50))
+    }
+    try await Task.sleep(for: .milliseconds(500))
+    // Twice at first, and twice for each offer.
+    #expect((4...14).contains(queue.lookCount), "\(queue.lookCount)")
+    queue.close()
+    #expect(await waiting.value == 0)
+    await fleet.stop()
+  }
 }
