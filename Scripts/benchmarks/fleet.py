@@ -3,12 +3,13 @@
     python Scripts/benchmarks/fleet.py [--streamflow .build/release/streamflow] [--images 256] [--rounds 3]
 
 Compares one device of one thread, two devices of one core each, one device of two threads, and a gateway with 1, 2 and 4
-workers of one thread each, all with the starter at 4 steps, interleaved. Every process makes a first job before it is timed.
+workers of one core each, all with the starter at 4 steps, interleaved. Every process makes a first job before it is timed.
 Needs a Linux machine with two cores or more, nats-server (Scripts/setup.sh --nats), and nats-py for the fleet's own script.
 """
 
 import argparse
 import json
+import os
 import pathlib
 import statistics
 import subprocess
@@ -20,7 +21,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "cluster"))
 from failures import Fleet
 
 DEVICES = {
-    "one device, one thread": ["--device", "cpu:0", "--threads", "1"],
+    "one device, one thread": ["--device", "cpu:0"],
     "two devices of one core": ["--device", "cpu:0,cpu:1"],
     "one device, two threads": ["--threads", "2"],
 }
@@ -51,12 +52,13 @@ def main():
     parser.add_argument("--precision", default="f32")
     options = parser.parse_args()
     streamflow = str(pathlib.Path(options.streamflow).resolve())
+    cores = os.cpu_count()
     fleets = {}
     try:
         for workers in (1, 2, 4):
-            fleet = fleets[f"gateway, {workers} workers of one thread"] = Fleet(streamflow)
+            fleet = fleets[f"gateway, {workers} {'worker' if workers == 1 else 'workers'} of one core"] = Fleet(streamflow)
             for number in range(workers):
-                fleet.add(f"worker-{number}", "--threads", "1", "--precision", options.precision)
+                fleet.add(f"worker-{number}", "--device", f"cpu:{number % cores}", "--precision", options.precision)
             in_a_fleet(fleet, 32 * workers)
         found = {}
         for _ in range(options.rounds):

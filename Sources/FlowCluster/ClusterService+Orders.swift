@@ -19,6 +19,11 @@ extension ClusterService {
     var left: Set<Int>
     var hasBegun = false
     let start = ContinuousClock.now
+    /// The images whose files are being fetched, and the results that wait for their turn.
+    var fetching: Set<Int> = []
+    var waiting: [ClusterResult] = []
+    /// The removals of files that were handed on.
+    var removals: [Task<Void, Never>] = []
 
     /// One of its images as it lies in the queue.
     func job(_ index: Int) throws -> ClusterJob {
@@ -29,6 +34,12 @@ extension ClusterService {
         input: portable.input == nil ? nil : ClusterNames.input(of: id))
     }
   }
+
+  /// The most files of an order that are fetched at once: each takes some round trips.
+  private static let fetchCount = 8
+
+  /// The most jobs of an order that are on their way into the queue at once.
+  private static let publishCount = 16
 
   /// How long the first news of an order may take before its known warnings are reported.
   private static let patience = Duration.seconds(5)
@@ -68,6 +79,7 @@ extension ClusterService {
       try Task.checkCancellation()
       guard order.left.isEmpty else { throw ServerError.stopping }
       await removeInput(of: order)
+      for removal in order.removals { await removal.value }
     } catch {
       // Not in this task, which may be cancelled.
       let id = order.id
@@ -116,10 +128,17 @@ extension ClusterService {
         throw full("the store of images is full", wait: 30)
       }
     }
-    var isFirst = true
-    for index in order.work.imageIndices {
-      try await publish(order.job(index), isFirst: isFirst)
-      isFirst = false
+    // The first alone, since a full queue refuses the order; the others beside each other, since each waits for
+    // the server to store it.
+    guard let first = order.work.imageIndices.first else { return }
+    try await publish(order.job(first), isFirst: true)
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      for (number, index) in order.work.imageIndices.dropFirst().enumerated() {
+        if number >= Self.publishCount { try await group.next() }
+        let job = try order.job(index)
+        group.addTask { try await self.publish(job, isFirst: false) }
+      }
+      try await group.waitForAll()
     }
   }
 
@@ -198,7 +217,11 @@ extension ClusterService {
               index: index, width: progress.width ?? 0, height: progress.height ?? 0,
               file: Array(file)), number: number))
       }
-    case .result(let result): try await finish(result, of: &order, begun: begun, event: event)
+    case .result(let result): try await take(result, of: &order, begun: begun, event: event)
+    case .file(let result, let file):
+      if let index = ClusterJob.index(of: result.id) { order.fetching.remove(index) }
+      if !order.waiting.isEmpty { fetch(order.waiting.removeFirst(), of: &order) }
+      try await finish(result, file, of: &order, begun: begun, event: event)
     case .look(let all):
       if !order.hasBegun, .now - order.start > Self.patience {
         await begin(&order, order.portable.warnings, begun)
@@ -206,7 +229,7 @@ extension ClusterService {
       // One result a second goes missing where everything does; on the way back, all are looked at.
       for index in all ? order.left.sorted() : Array(order.left.sorted().prefix(8)) {
         guard let result = try? await layout.result(of: "\(order.id)-\(index)") else { continue }
-        try await finish(result, of: &order, begun: begun, event: event)
+        try await take(result, of: &order, begun: begun, event: event)
       }
     }
   }
@@ -220,19 +243,44 @@ extension ClusterService {
     await begun(warnings)
   }
 
-  private func finish(
+  private func take(
     _ result: ClusterResult, of order: inout Order,
+    begun: @Sendable (_ warnings: [ResponseWarning]?) async -> Void,
+    event: @Sendable (ImageEvent) async throws -> Void
+  ) async throws {
+    guard let index = ClusterJob.index(of: result.id), order.left.contains(index),
+      !order.fetching.contains(index), !order.waiting.contains(where: { $0.id == result.id })
+    else { return }
+    guard result.status == .done else {
+      return try await finish(result, .success(nil), of: &order, begun: begun, event: event)
+    }
+    if order.fetching.count < Self.fetchCount {
+      fetch(result, of: &order)
+    } else {
+      order.waiting.append(result)
+    }
+  }
+
+  /// Fetches the file of a finished image, which is news of the order then.
+  private func fetch(_ result: ClusterResult, of order: inout Order) {
+    guard let index = ClusterJob.index(of: result.id) else { return }
+    order.fetching.insert(index)
+    Task { inbox.receive(result, await file(of: result.picture)) }
+  }
+
+  private func finish(
+    _ result: ClusterResult, _ file: Result<[UInt8]?, ServerError>, of order: inout Order,
     begun: @Sendable (_ warnings: [ResponseWarning]?) async -> Void,
     event: @Sendable (ImageEvent) async throws -> Void
   ) async throws {
     guard let index = ClusterJob.index(of: result.id), order.left.contains(index) else { return }
     switch result.status {
     case .done:
-      let file: [UInt8]
-      do {
-        guard let found = try await self.file(of: result.picture) else { return }
-        file = found
-      } catch let error as ServerError {
+      let bytes: [UInt8]
+      do throws(ServerError) {
+        guard let found = try file.get() else { return }
+        bytes = found
+      } catch {
         return try await remake(index, of: &order, after: error, event: event)
       }
       await begin(&order, result.warnings ?? order.portable.warnings, begun)
@@ -241,9 +289,12 @@ extension ClusterService {
         .finished(
           ImageEvent.Picture(
             index: index, width: result.picture?.width ?? 0, height: result.picture?.height ?? 0,
-            file: file), seed: result.picture?.seed ?? 0))
+            file: bytes), seed: result.picture?.seed ?? 0))
       // It was handed on: nobody else wants it.
-      if let picture = result.picture { try? await layout.objects.remove(picture.object) }
+      if let picture = result.picture {
+        let objects = layout.objects
+        order.removals.append(Task { try? await objects.remove(picture.object) })
+      }
     case .cancelled: throw CancellationError()
     case .failed:
       let error =
@@ -276,26 +327,28 @@ extension ClusterService {
 
   /// The file of a finished image, which is checked against its hash; nil where the server is away,
   /// and the result will be looked at again.
-  private func file(of picture: ClusterResult.Picture?) async throws -> [UInt8]? {
+  private func file(of picture: ClusterResult.Picture?) async -> Result<[UInt8]?, ServerError> {
     do {
       guard let picture, let file = try await layout.objects.get(picture.object) else {
-        throw ServerError(
-          status: 500, code: "image_lost",
-          message: "the image was made and its file is gone; ask for it again with its seed")
+        return .failure(
+          ServerError(
+            status: 500, code: "image_lost",
+            message: "the image was made and its file is gone; ask for it again with its seed"))
       }
       guard try ImageDigest.text(of: file) == picture.sha256 else {
         throw NATSError(.damaged, "'\(picture.object)' is not the file that its result names")
       }
-      return file
-    } catch let error as NATSError {
+      return .success(file)
+    } catch {
       logger.error(
         "a finished image cannot be read",
         metadata: ["object": "\(picture?.object ?? "")", "error": "\(error)"])
-      guard error.code == .damaged else { return nil }
-      throw ServerError(
-        status: 500, code: "image_damaged",
-        message: "the image's file was damaged between worker and server; ask for it again with "
-          + "its seed")
+      guard (error as? NATSError)?.code == .damaged else { return .success(nil) }
+      return .failure(
+        ServerError(
+          status: 500, code: "image_damaged",
+          message: "the image's file was damaged between worker and server; ask for it again with "
+            + "its seed"))
     }
   }
 }

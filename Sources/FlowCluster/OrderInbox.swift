@@ -1,4 +1,5 @@
 internal import FlowNATS
+internal import FlowServer
 internal import Synchronization
 
 /// What gateways hear of the orders that they wait for.
@@ -7,6 +8,8 @@ final class OrderInbox: Sendable {
   enum News: Sendable {
     case progress(ClusterProgress)
     case result(ClusterResult)
+    /// The file of a finished image was fetched; nil if the server is away.
+    case file(ClusterResult, Result<[UInt8]?, ServerError>)
     /// Time passed, or the connection came back: results may have been missed.
     case look(all: Bool)
   }
@@ -29,6 +32,11 @@ final class OrderInbox: Sendable {
   func receive(result payload: [UInt8]) {
     guard let result = try? ClusterJSON.value(ClusterResult.self, payload) else { return }
     send(.result(result), to: result.id)
+  }
+
+  /// Forwards the file of a finished image to its order.
+  func receive(_ result: ClusterResult, _ file: Result<[UInt8]?, ServerError>) {
+    send(.file(result, file), to: result.id)
   }
 
   /// Hands on what happens to an image.

@@ -210,7 +210,7 @@ extension Worker {
     guard let (picture, seed) = found.withLock({ $0 }) else { throw CancellationError() }
     // A unique name: a second worker replaces nothing.
     let name = ClusterNames.image(of: job.id)
-    try await layout.objects.put(picture.file, as: name)
+    try await layout.objects.put(picture.file, as: name, isNew: true)
     return (
       ClusterResult.Picture(
         object: name, sha256: try ImageDigest.text(of: picture.file), seed: seed,

@@ -12,7 +12,7 @@ package struct WorkerSettings: Sendable {
   package var name: String
   /// What it computes with, for reports.
   package var device: String
-  /// The images that it makes at once; by the model's batches where nil.
+  /// The images that it makes at once; half as many again as a batch of the model has rows where nil.
   package var capacity: Int?
   /// How long what is being made has when the worker is stopped.
   package var grace = Duration.seconds(10)
@@ -82,11 +82,13 @@ package final class Worker: Sendable {
     cancellations.endAll()
   }
 
-  /// The images that it makes at once.
+  /// The images that it makes at once: half as many again as a batch has rows, so that the next ones are
+  /// there when those of a batch end together.
   private func capacity() async -> Int {
     if let capacity = settings.capacity { return capacity }
     let batches = await service.models().flatMap(\.batches)
-    return batches.map(\.rowCapacity).max() ?? 4
+    let rows = batches.map(\.rowCapacity).max() ?? 4
+    return rows + rows / 2
   }
 
   private func work(

@@ -61,9 +61,13 @@ public struct ObjectStore: Sendable {
 
   /// Stores a file, in place of one of that name.
   ///
+  /// - Parameters:
+  ///   - bytes: the file.
+  ///   - name: its name.
+  ///   - isNew: whether the name is known to be new, so that no file of that name is looked for.
   /// - Throws: `full` where the bucket takes no more.
-  public func put(_ bytes: [UInt8], as name: String) async throws {
-    let old = try await record(name)
+  public func put(_ bytes: [UInt8], as name: String, isNew: Bool = false) async throws {
+    let old = isNew ? nil : try await record(name)
     let id = NATSName.random()
     let chunkByteCount = min(Self.chunkByteCount, stream.connection.maximumPayload)
     var count = 0

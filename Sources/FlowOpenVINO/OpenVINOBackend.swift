@@ -1,5 +1,6 @@
 public import FlowEngine
 public import FlowGraph
+internal import Foundation
 
 /// OpenVINO as a backend: CPUs, and Intel's GPUs and NPUs.
 ///
@@ -159,8 +160,19 @@ extension EngineOptions {
       // By default, the CPU rounds inputs of products with compressed weights to 8 bits.
       + (isCPU ? [("DYNAMIC_QUANTIZATION_GROUP_SIZE", quantizesActivations ? "32" : "0")] : [])
       + (isCPU || threads != nil ? [("INFERENCE_NUM_THREADS", "\(threads ?? 0)")] : [])
-      // OpenVINO's own pinning moves the calling thread to the first cores of the machine. Elsewhere
-      // it is left to OpenVINO, which has it off where the system has none.
-      + (device.cores == nil ? [] : [("ENABLE_CPU_PINNING", "NO")])
+      // OpenVINO's own pinning moves the calling thread to the first cores of the machine, where all
+      // processes with few threads would meet. With all cores it is left to OpenVINO, which has it off
+      // where the system has none.
+      + (device.cores != nil || (isCPU && Self.isFew(threads))
+        ? [("ENABLE_CPU_PINNING", "NO")] : [])
+  }
+
+  /// Whether a number of threads leaves cores of the machine free; on Linux, which pins threads.
+  private static func isFew(_ threads: Int?) -> Bool {
+    #if os(Linux)
+      threads.map { $0 < ProcessInfo.processInfo.activeProcessorCount } ?? false
+    #else
+      false
+    #endif
   }
 }

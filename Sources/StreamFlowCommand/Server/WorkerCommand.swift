@@ -46,7 +46,8 @@
     @Option(help: "The most batch rows of a network call (default: by the size of the images).")
     var maxRows: Int?
 
-    @Option(help: "The images that are made at once (default: as many as have rows).")
+    @Option(
+      help: "The images that are made at once (default: half as many again as a batch has rows).")
     var images: Int?
 
     @Option(help: "Seconds that what is being made has when the worker is stopped.")
