@@ -3,7 +3,8 @@
     python Scripts/benchmarks/fleet.py [--streamflow .build/release/streamflow] [--images 256] [--rounds 3]
 
 Compares one device of one thread, two devices of one core each, one device of two threads, and a gateway with 1, 2 and 4
-workers of one core each, all with the starter at 4 steps, interleaved. Every process makes a first job before it is timed.
+workers of one core each, all with the starter at 4 steps, interleaved. Workers make a first job before they
+are timed; `generate` reports its rate without its start.
 Needs a Linux machine with two cores or more, nats-server (Scripts/setup.sh --nats), and nats-py for the fleet's own script.
 """
 

@@ -117,10 +117,15 @@ def the_history_has_what_adapters_read(page, server):
         page.find(f"#{place}-ip-plain-{part}").send_keys(file)
         time.sleep(0.5)
         page.wait_for_pictures(1, "a fox")
+    before = page.pictures()
     page.set(f"#{place}-ip-plain-scale", 0.6)
-    time.sleep(0.5)
+    deadline = time.monotonic() + page.patience
+    while page.pictures() == before:
+        assert time.monotonic() < deadline, "the strength does nothing"
+        time.sleep(0.05)
     page.wait_for_pictures(1, "a fox")
     made = page.pictures()
+    page.wait("the history", "return document.querySelectorAll('.past').length > 0")
     page.driver.refresh()
     page.wait("the models", "return document.querySelectorAll('#model option').length > 1")
     page.click(".past")

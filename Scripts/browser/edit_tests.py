@@ -135,6 +135,16 @@ def an_edit_method_reads_a_source_prompt(page, server):
     page.click(".cell")
     assert "flowedit" in page.text("#viewer-facts")
     page.click("#viewer-close")
+    # An order of the history has the method's own strength again.
+    page.press(Keys.ENTER)
+    page.wait_for_pictures(1, "grinning face on a red background")
+    count = page.count(".past")
+    page.set("#order-strength", 0.9)
+    page.wait("another entry", "return document.querySelectorAll('.past').length > arguments[0]", count)
+    assert page.text("#order-strength-value") == "0.90"
+    page.driver.find_elements("css selector", ".past")[1].click()
+    page.wait("the strength", "return document.getElementById('order-strength-value').value === 'auto'")
+    page.wait_for_pictures(1, "grinning face on a red background")
     page.set("#method", "rf-inversion")
     assert not page.is_shown("#source-prompt-field")
     time.sleep(0.5)

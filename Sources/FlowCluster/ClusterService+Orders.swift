@@ -128,7 +128,7 @@ extension ClusterService {
         throw full("the store of images is full", wait: 30)
       }
     }
-    // The first alone, since a full queue refuses the order; the others beside each other, since each waits for
+    // The first alone, since a full queue refuses the order; the others concurrently, since each waits for
     // the server to store it.
     guard let first = order.work.imageIndices.first else { return }
     try await publish(order.job(first), isFirst: true)
@@ -281,6 +281,10 @@ extension ClusterService {
         guard let found = try file.get() else { return }
         bytes = found
       } catch {
+        guard error.isOfFile else {
+          order.left.remove(index)
+          return try await event(.failed(index: index, error))
+        }
         return try await remake(index, of: &order, after: error, event: event)
       }
       await begin(&order, result.warnings ?? order.portable.warnings, begun)
@@ -343,7 +347,8 @@ extension ClusterService {
       logger.error(
         "a finished image cannot be read",
         metadata: ["object": "\(picture?.object ?? "")", "error": "\(error)"])
-      guard (error as? NATSError)?.code == .damaged else { return .success(nil) }
+      guard let error = error as? NATSError else { return .failure(ServerError(error)) }
+      guard error.code == .damaged else { return .success(nil) }
       return .failure(
         ServerError(
           status: 500, code: "image_damaged",
@@ -351,4 +356,9 @@ extension ClusterService {
             + "its seed"))
     }
   }
+}
+
+extension ServerError {
+  /// Whether the file of a finished image is at fault, which another attempt may have.
+  fileprivate var isOfFile: Bool { code == "image_lost" || code == "image_damaged" }
 }

@@ -4,8 +4,8 @@ internal import Synchronization
 
 /// The jobs of a worker's models, one at a time.
 ///
-/// One pull at a time asks one lane for one job: a worker takes as many as it makes at once and never
-/// more, so what waits stays where another worker can take it. A worker asks the lanes that it heard of: while it
+/// One pull at a time asks one lane for one job: a worker takes as many as it may hold and never more,
+/// so what waits stays where another worker can take it. A worker asks the lanes that it heard of: while it
 /// waits, the server offers each new job to one of the workers that wait; all hear news of lanes whose jobs are
 /// left. So a job costs the server a message or two, however many workers wait.
 final class JobQueue: Sendable {
@@ -59,6 +59,8 @@ final class JobQueue: Sendable {
   /// Takes nothing for a time.
   func pause(for time: Duration) {
     state.withLock { $0.pause = max($0.pause, .now + time) }
+    // A caller that waits leaves offers to others meanwhile.
+    ring.yield()
   }
 
   /// Hands out nothing more.
@@ -159,6 +161,7 @@ final class JobQueue: Sendable {
       }
       return state.turns.order()
     }
+    var failure: NATSError?
     for lane in lanes {
       // Before the pull: a hint that arrives meanwhile counts.
       state.withLock { $0.turns.unhint(lane) }
@@ -174,12 +177,14 @@ final class JobQueue: Sendable {
         }
       } catch let error as NATSError where error.code == .noResponders {
         // Nobody asked for this model yet.
-      } catch {
-        // It may have a job still.
+      } catch let error as NATSError {
+        // It may have a job still; the other lanes do not wait for it.
         state.withLock { $0.turns.hint(lane) }
-        throw error
+        failure = error
+        if error.code == .closed || error.code == .unreachable { break }
       }
     }
+    if let failure { throw failure }
     return nil
   }
 }

@@ -12,7 +12,7 @@ package struct WorkerSettings: Sendable {
   package var name: String
   /// What it computes with, for reports.
   package var device: String
-  /// The images that it makes at once; half as many again as a batch of the model has rows where nil.
+  /// The most images that it holds; half as many again as a batch of the model has rows where nil.
   package var capacity: Int?
   /// How long what is being made has when the worker is stopped.
   package var grace = Duration.seconds(10)
@@ -82,8 +82,8 @@ package final class Worker: Sendable {
     cancellations.endAll()
   }
 
-  /// The images that it makes at once: half as many again as a batch has rows, so that the next ones are
-  /// there when those of a batch end together.
+  /// The images that it holds: half as many again as a batch has rows, so that the next ones are there
+  /// when those of a batch end together.
   private func capacity() async -> Int {
     if let capacity = settings.capacity { return capacity }
     let batches = await service.models().flatMap(\.batches)

@@ -1,6 +1,5 @@
 public import FlowEngine
 public import FlowGraph
-internal import Foundation
 
 /// OpenVINO as a backend: CPUs, and Intel's GPUs and NPUs.
 ///
@@ -161,18 +160,20 @@ extension EngineOptions {
       + (isCPU ? [("DYNAMIC_QUANTIZATION_GROUP_SIZE", quantizesActivations ? "32" : "0")] : [])
       + (isCPU || threads != nil ? [("INFERENCE_NUM_THREADS", "\(threads ?? 0)")] : [])
       // OpenVINO's own pinning moves the calling thread to the first cores of the machine, where all
-      // processes with few threads would meet. With all cores it is left to OpenVINO, which has it off
-      // where the system has none.
-      + (device.cores != nil || (isCPU && Self.isFew(threads))
-        ? [("ENABLE_CPU_PINNING", "NO")] : [])
+      // processes with few threads would meet. Other systems than Linux have none.
+      + (isCPU ? Self.pinning(isOn: device.cores == nil && !Self.isFew(threads)) : [])
   }
 
-  /// Whether a number of threads leaves cores of the machine free; on Linux, which pins threads.
-  private static func isFew(_ threads: Int?) -> Bool {
+  private static func pinning(isOn: Bool) -> [(key: String, value: String)] {
     #if os(Linux)
-      threads.map { $0 < ProcessInfo.processInfo.activeProcessorCount } ?? false
+      [("ENABLE_CPU_PINNING", isOn ? "YES" : "NO")]
     #else
-      false
+      []
     #endif
+  }
+
+  /// Whether a number of threads leaves processors of the machine free.
+  private static func isFew(_ threads: Int?) -> Bool {
+    threads.map { (1..<OpenVINORuntime.coreCount).contains($0) } ?? false
   }
 }

@@ -91,7 +91,8 @@ import Testing
         "one at a time: \(alone / .milliseconds(count)) ms per image, 20 of them the image")
     }
     // Some twenty messages for the image itself, and heartbeats.
-    #expect(single.out_msgs / Double(count) < 30 + Double(workers) / 4)
+    let perSecond = 4 * Double(workers) * (alone / .seconds(1)) / Double(count)
+    #expect(single.out_msgs / Double(count) < 30 + perSecond)
 
     // A job of many images, which keeps all workers busy.
     let many = Self.given == nil ? 100 : 1000

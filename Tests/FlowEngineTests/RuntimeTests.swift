@@ -121,8 +121,15 @@ import Testing
     graph.output(graph.input("x", shape: [1]).relu(), as: "y")
     let module = GraphModule(graph, weightsIdentity: [])
     func threads(_ count: Int?) async throws -> String {
-      try await EngineStore.fresh(options: EngineOptions(threadCount: count), cache: cache)
-        .program(for: module).property("INFERENCE_NUM_THREADS")
+      let program = try await EngineStore.fresh(
+        options: EngineOptions(threadCount: count), cache: cache
+      ).program(for: module)
+      #if os(Linux)
+        // A thread that leaves others free stays where the system puts it.
+        let isFew = count.map { $0 < ProcessInfo.processInfo.activeProcessorCount } ?? false
+        #expect(try program.property("ENABLE_CPU_PINNING") == (isFew ? "NO" : "YES"))
+      #endif
+      return try program.property("INFERENCE_NUM_THREADS")
     }
     let plain = try await threads(nil)
     #expect(try await threads(1) == "1")

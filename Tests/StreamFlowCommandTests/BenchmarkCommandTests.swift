@@ -375,6 +375,7 @@ import Testing
       (["--suite", "editing", "--references", "x", "--edit-steps", "0"], "--edit-steps must be"),
       (["--suite", "live", "--frames", "1"], "--frames must be 2 to 10000, got 1"),
       (["--size", "65"], "64 is the nearest"),
+      (["--schedule", "perflow:windows=8"], "8 to 1000 steps"),
       (["--model", "nowhere"], "nowhere"),
     ] {
       let outcome = try runner.run(["benchmark"] + arguments)

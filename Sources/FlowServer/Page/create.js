@@ -252,6 +252,8 @@ function apply({ model: name, hasInput, hasControls, seed_blend: blend, ...value
     if (field(key)) field(key).value = value;
     changed.add(key);
   }
+  // An order without a strength had that of its method.
+  if (!("strength" in values)) changed.delete("strength");
   if (field("size").value !== values.size) {
     field("size").value = "custom";
     byId("custom-size").value = values.size;
@@ -294,8 +296,9 @@ async function varied({ source, seed, prompt: text }) {
   const { settings: { seed_blend: blend, ...own }, parts } = source;
   const mine = ++actions;
   apply({ ...own, prompt: text });
-  await startLike(parts, controls);
+  const missing = await startLike(parts, controls);
   if (mine !== actions) return;
+  if (missing) return progress(missing);
   vary(blend?.seed ?? seed, blend?.fraction ?? null);
   lock(false);
   make();

@@ -1,6 +1,6 @@
 // Past prompts with their settings and images, stored by the browser.
 
-import { load, prune, save } from "./archive.js";
+import { capacity as archiveCapacity, load, prune, save } from "./archive.js";
 import { byId, counted, element } from "./elements.js";
 
 const storeName = "streamflow-history";
@@ -98,7 +98,8 @@ function keep() {
       if (count === 0) break;
     }
   }
-  prune(entries.filter(({ id }) => id).map(({ id, bytes }) => ({ id, bytes: bytes ?? 0 })));
+  // Entries of earlier versions do not know their sizes.
+  prune(entries.filter(({ id }) => id).map(({ id, bytes }) => ({ id, bytes: bytes ?? archiveCapacity / capacity })));
   show();
 }
 

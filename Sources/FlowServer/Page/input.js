@@ -12,7 +12,11 @@ let mask = null;
 /** The file of the input image, or null. */
 export const inputFile = () => current?.file ?? null;
 
-/** Sets the input image; null removes it. */
+/**
+ * Sets the input image; null removes it.
+ *
+ * @returns {Promise<boolean>} whether no other image took its place meanwhile
+ */
 export async function startFrom(file) {
   const mine = ++starts;
   if (current) URL.revokeObjectURL(current.url);
@@ -20,21 +24,21 @@ export async function startFrom(file) {
   try {
     if (file) {
       const chosen = await readable(file);
-      if (mine !== starts) return;
+      if (mine !== starts) return false;
       current = { file: chosen, url: URL.createObjectURL(chosen) };
       byId("input-thumbnail").src = current.url;
       await byId("input-thumbnail").decode();
     }
-    if (mine !== starts) return;
+    if (mine !== starts) return false;
     removeMask();
     sayInForm(byId("order"), byId("order-error"), null);
   } catch {
-    // Another image took its place meanwhile.
-    if (mine !== starts) return;
+    if (mine !== starts) return false;
     say(byId("order-error"), "That file is not an image this browser can read; choose a PNG or JPEG file.");
   }
   byId("input-picture").hidden = byId("edit-fields").hidden = !current;
   byId("input-file").value = "";
+  return true;
 }
 
 /** A PNG or JPEG file of moderate size. */
@@ -79,7 +83,9 @@ function removeMask() {
 /** Sets the mask of the input image to a file of an earlier one; null removes it. */
 export async function restoreMask(file) {
   if (!file) return removeMask();
+  const image = current;
   await brush.load(file);
+  if (image !== current) return removeMask();
   mask = file;
   showMask();
 }

@@ -13,7 +13,8 @@ export const noParts = { input: null, mask: null, controls: [] };
  * @returns {Promise<?string>} what is missing, as a sentence; null if nothing is
  */
 export async function startLike({ input, mask, controls: values }, controls) {
-  if (input !== inputFile()) await startFrom(input);
+  // Another image was chosen meanwhile, which is to stay.
+  if (input !== inputFile() && !await startFrom(input)) return null;
   let isRead = input === null || inputFile() !== null;
   if (inputFile() && mask !== maskFile()) {
     try {

@@ -108,7 +108,7 @@ extension Checkpoint {
   ///
   /// - Parameter method: the method. FlowEdit's scales are replaced only if both are 1.
   public func editingDefaults(_ method: EditingMethod) -> EditingDefaults {
-    let published = publishedDefaults(method)
+    let published = publishedEditingDefaults(method)
     guard notes.editingMethod?.name == method.name, let strength = notes.editingStrength else {
       return published
     }
@@ -116,7 +116,8 @@ extension Checkpoint {
       method: published.method, strength: strength, stepCount: published.stepCount)
   }
 
-  private func publishedDefaults(_ method: EditingMethod) -> EditingDefaults {
+  /// The published parameters of a method for models like this one, whatever its `streamflow.json` says.
+  package func publishedEditingDefaults(_ method: EditingMethod) -> EditingDefaults {
     let isGuided = defaults(for: .automatic).guidanceScale > 1
     switch method {
     case .flowEdit(var edit):

@@ -270,6 +270,10 @@ struct BenchmarkCommand: AsyncParsableCommand {
   ) async throws -> BenchmarkReport.Part {
     let checkpoint = try Checkpoint.named(model)
     try checkpoint.check(width: size.width, height: size.height)
+    // Before any process loads the model, which would end with the same error.
+    var request = checkpoint.request("")
+    (request.schedule, request.stepCount) = (schedule, steps)
+    _ = try checkpoint.peakRowCount(of: request)
     let isLarge = checkpoint.networkWeights.byteCount >= 256 << 20
     let places =
       size.width * size.height / (checkpoint.autoencoder.factor * checkpoint.autoencoder.factor)

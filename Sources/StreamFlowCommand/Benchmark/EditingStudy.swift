@@ -76,7 +76,7 @@ struct EditingStudy {
     var weak = FlowAlign()
     weak.scale = 1.5
     for method in EditingMethod.allMethods + [.flowAlign(weak)] {
-      let defaults = checkpoint.editingDefaults(method)
+      let defaults = checkpoint.publishedEditingDefaults(method)
       ways.append(
         Way(
           label: defaults.method.rawValue, method: defaults.method, strength: defaults.strength))
