@@ -47,7 +47,7 @@
     var maxRows: Int?
 
     @Option(
-      help: "The most images that the worker holds (default: half as many again as a batch has rows).")
+      help: "The most images that it holds (default: half as many again as a batch has rows).")
     var images: Int?
 
     @Option(help: "Seconds that what is being made has when the worker is stopped.")
