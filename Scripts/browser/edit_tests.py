@@ -136,10 +136,12 @@ def an_edit_method_reads_a_source_prompt(page, server):
     assert "flowedit" in page.text("#viewer-facts")
     page.click("#viewer-close")
     # An order of the history has the method's own strength again.
-    page.press(Keys.ENTER)
+    page.find("#prompt").send_keys(Keys.ENTER)
     page.wait_for_pictures(1, "grinning face on a red background")
     count = page.count(".past")
     page.set("#order-strength", 0.9)
+    time.sleep(0.5)
+    page.wait_for_pictures(1, "grinning face on a red background")
     page.wait("another entry", "return document.querySelectorAll('.past').length > arguments[0]", count)
     assert page.text("#order-strength-value") == "0.90"
     page.driver.find_elements("css selector", ".past")[1].click()
