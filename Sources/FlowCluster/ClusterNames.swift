@@ -59,7 +59,7 @@ struct Lane: Hashable, Sendable {
 
   /// The subjects of the news of all lanes of a model.
   static func newsSubjects(of model: String) -> String { "wake.*.\(ClusterNames.token(model)).*" }
-  /// The same of the offers.
+  /// The subjects of the offers of all lanes of a model.
   static func offerSubjects(of model: String) -> String {
     "offer.*.\(ClusterNames.token(model)).*"
   }

@@ -167,7 +167,7 @@ final class JobQueue: Sendable {
       state.withLock { $0.turns.unhint(lane) }
       do {
         if let delivery = try await puller.next(of: lane.consumer, in: ClusterNames.jobs) {
-          // What another worker left behind comes back together, and is not counted as pending.
+          // Jobs that another worker left behind come back together, and are not counted as pending.
           let mayHaveMore = delivery.pendingCount > 0 || delivery.count > 1
           state.withLock { state in
             state.turns.took(lane)

@@ -140,7 +140,9 @@ import Testing
     #expect(peers.dropFirst().map(\.failure) == ["no such library", "no such library"])
   }
 
-  @Test("Efficiency has its cases in bfloat16 too if the device prefers it, with its peers")
+  @Test(
+    "Efficiency has its cases in bfloat16 too if the device prefers it, with its peers; batching all sizes"
+  )
   func efficiency() {
     func cases(_ prefersBFloat16: Bool) -> [BenchmarkCase] {
       BenchmarkCases(
@@ -149,6 +151,11 @@ import Testing
         peers: BenchmarkPeer.all(["python", "peer.py"], prefersBFloat16: prefersBFloat16)
       )(.efficiency)
     }
+    let batching = BenchmarkCases(
+      width: 64, height: 64, steps: 4, stages: 4, largestBatch: 32, hasFull: true, hasTiny: true,
+      hasInt8: true, prefersBFloat16: true, runsSingly: false, peers: [])(.batching)
+    #expect(batching.count == 24)
+    #expect(batching.prefix(6).map(\.stages) == [1, 2, 4, 8, 16, 32])
     let plain = cases(false)
     #expect(plain.filter { $0.peer == nil }.map(\.precision) == ["f32", "f32", "f32", "int8"])
     #expect(plain.allSatisfy { $0.peer?.last?.hasSuffix("-bf16") != true })
