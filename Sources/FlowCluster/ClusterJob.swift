@@ -99,6 +99,9 @@ struct ClusterProgress: Codable, Sendable {
 struct Heartbeat: Codable, Sendable {
   let worker: ServiceWorker
   let models: [ServiceModel]
+  /// Where gateways reach its live streams; only they can read heartbeats.
+  var live: LiveHost?
+  var streams: [LiveReport]?
 }
 
 /// What a worker says of a model once.

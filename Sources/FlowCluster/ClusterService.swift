@@ -5,7 +5,7 @@ package import Logging
 internal import Synchronization
 
 /// The workers of a fleet as what makes a server's images: the gateway needs no model.
-package final class ClusterService: ImageService {
+package final class ClusterService: ImageService, LivePlacement {
   let layout: ClusterLayout
   let connection: NATSConnection
   let fleet = Fleet()
@@ -43,7 +43,7 @@ package final class ClusterService: ImageService {
     }
   }
 
-  package var runsLiveStreams: Bool { false }
+  package var livePlacement: (any LivePlacement)? { self }
 
   package func start() async throws {
     // Before what is stored is read, so that nothing falls in between.
@@ -150,6 +150,18 @@ package final class ClusterService: ImageService {
     try await layout.ensureConsumers(of: model)
     _ = prepared.withLock { $0.insert(model) }
   }
+
+  // MARK: - Live streams
+
+  package func liveHosts(of model: String?) async throws -> [LiveHost] {
+    let name = try await modelName(model)
+    guard fleet.hasWorker(of: name) else { throw ServerError.noWorkers }
+    return fleet.liveHosts(of: name)
+  }
+
+  package func liveHost(named worker: String) -> LiveHost? { fleet.liveHost(named: worker) }
+
+  package func liveReports() async -> [LiveReport] { fleet.liveReports }
 
   // MARK: - Models
 

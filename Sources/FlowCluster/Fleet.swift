@@ -88,6 +88,38 @@ final class Fleet: Sendable {
     }
   }
 
+  /// The workers that take live streams of a model, those with the fewest first.
+  func liveHosts(of model: String) -> [LiveHost] {
+    state.withLock { state in
+      Self.present(state).map(\.heartbeat)
+        .filter { $0.worker.models.contains(model) }
+        .sorted {
+          ($0.streams?.count ?? 0, $0.worker.busy) < ($1.streams?.count ?? 0, $1.worker.busy)
+        }
+        .compactMap(\.live)
+    }
+  }
+
+  /// Where the live streams of a worker are reached.
+  func liveHost(named name: String) -> LiveHost? {
+    state.withLock { state in
+      Self.present(state).first { $0.heartbeat.worker.name == name }?.heartbeat.live
+    }
+  }
+
+  /// The live streams of all workers.
+  var liveReports: [LiveReport] {
+    state.withLock { state in
+      Self.present(state).flatMap { member in
+        (member.heartbeat.streams ?? []).map { report in
+          var report = report
+          report.worker = member.heartbeat.worker.name
+          return report
+        }
+      }
+    }
+  }
+
   /// How many more images the workers of a model can make at once, as of their last reports.
   func freeCount(of model: String) -> Int {
     state.withLock { state in

@@ -26,6 +26,10 @@ package struct WorkerSettings: Sendable {
 package final class Worker: Sendable {
   let settings: WorkerSettings
   let service: any ImageService
+  /// Takes live streams of gateways, if any.
+  private let live: LiveEndpoint?
+  /// Where gateways reach it, once it listens.
+  private let liveHost = Mutex<LiveHost?>(nil)
   let connection: NATSConnection
   let layout: ClusterLayout
   let logger: Logger
@@ -35,10 +39,12 @@ package final class Worker: Sendable {
 
   /// Connects to a fleet's server.
   package init(
-    _ settings: WorkerSettings, service: any ImageService, logger: Logger
+    _ settings: WorkerSettings, service: any ImageService, live: LiveEndpoint? = nil,
+    logger: Logger
   ) async throws {
     self.settings = settings
     self.service = service
+    self.live = live
     self.logger = logger
     connection = try await NATSConnection.connect(settings.cluster.nats)
     layout = ClusterLayout(settings: settings.cluster, stream: JetStream(connection))
@@ -58,16 +64,38 @@ package final class Worker: Sendable {
     let queue = try JobQueue(connection, layout.stream, models: models)
     let capacity = await capacity()
     let listening = try listen()
+    let liveTask = try await openLive()
     let work = Task { await self.work(queue, models: models, capacity: capacity, didJoin: didJoin) }
     await withTaskCancellationHandler {
       await work.value
     } onCancel: {
       Task { await self.stop(queue) }
     }
+    liveTask?.cancel()
+    _ = await liveTask?.result
     for task in listening { task.cancel() }
     try? await layout.workers.remove(ClusterNames.token(settings.name))
     connection.close()
     await service.close()
+  }
+
+  /// Has the live endpoint listen.
+  ///
+  /// - Throws: where it cannot.
+  private func openLive() async throws -> Task<Void, any Error>? {
+    guard let live else { return nil }
+    let (hosts, found) = AsyncStream.makeStream(of: LiveHost.self)
+    let task = Task {
+      defer { found.finish() }
+      try await live.run { found.yield($0) }
+    }
+    for await host in hosts {
+      liveHost.withLock { $0 = host }
+      logger.info("takes live streams", metadata: ["address": "\(host.host):\(host.port)"])
+      return task
+    }
+    try await task.value
+    throw CancellationError()
   }
 
   /// Takes nothing more, and ends what is not finished within the grace period.
@@ -157,7 +185,8 @@ package final class Worker: Sendable {
     let heartbeat = Heartbeat(
       worker: tally.report(
         name: settings.name, device: settings.device, models: models, capacity: capacity),
-      models: await service.models())
+      models: await service.models(), live: liveHost.withLock { isDraining ? nil : $0 },
+      streams: await live?.reports())
     try await layout.workers.put(
       try ClusterJSON.bytes(heartbeat), for: ClusterNames.token(settings.name))
   }

@@ -23,7 +23,7 @@ public struct Server: Sendable {
   private let service: any ImageService
   private let desk: OrderDesk
   private let jobs: JobRegistry
-  private let streams: StreamRegistry
+  private let streams: any LiveStreams
   private let store: ResultStore
   private let tally: ImageTally
   private let metrics: PrometheusRegistry
@@ -101,9 +101,15 @@ public struct Server: Sendable {
     jobs = JobRegistry(maker: desk, store: jobStore, limits: options.limits, logger: logger)
     memory = MemoryBudget(capacity: options.limits.requestMemoryByteCount)
     intake = ImageIntake(memory, maximumPixelCount: options.limits.imagePixelCount)
-    streams = StreamRegistry(
-      (service as? LocalImageService)?.shelf, options: options, tally: tally, stop: stop,
-      intake: intake, logger: logger)
+    streams =
+      if let local = service as? LocalImageService {
+        LocalStreams(
+          registry: StreamRegistry(
+            local.shelf, options: options, tally: tally, stop: stop, intake: intake, logger: logger),
+          limits: options.limits)
+      } else {
+        RelayedStreams(placement: service.livePlacement, limits: options.limits, stop: stop)
+      }
   }
 
   /// Serves until the task is cancelled, or a signal stops the process
@@ -117,22 +123,10 @@ public struct Server: Sendable {
   public func run(didStart: @escaping @Sendable (_ port: Int) async -> Void = { _ in }) async throws
   {
     let gate = GateMiddleware(hosts: hosts, token: token, forwarding: forwarding)
-    let sockets = StreamSockets(registry: streams, gate: gate, limits: options.limits)
-    let (limits, rules) = (options.limits, rules(sockets))
-    let connections = ConnectionCounts(
-      limit: limits.connectionCountPerAddress, proxies: forwarding.proxies)
-    let application = Application(
-      router: router(gate),
-      server: HTTPServerBuilder { responder in
-        SocketChannel(
-          http: SocketChannel.HTTPHandler(responder: responder), sockets: sockets, rules: rules,
-          connections: connections)
-      },
-      configuration: ApplicationConfiguration(
-        address: .hostname(options.host, port: options.port),
-        availableConnectionsDelegate: .maximum(limits.connectionCount, logger: logger)),
-      onServerRunning: { channel in await didStart(channel.localAddress?.port ?? 0) },
-      logger: logger)
+    let front = HTTPFront(
+      host: options.host, port: options.port, limits: options.limits, gate: gate,
+      streams: streams, metrics: metrics, logger: logger)
+    let application = front.application(router(gate), didStart: didStart)
     let (service, jobs) = (service, jobs)
     let reading = Task {
       try await service.start()
@@ -163,33 +157,7 @@ public struct Server: Sendable {
     await store.close()
     await service.close()
     await jobs.close()
-    do { try result.get() } catch is CancellationError {} catch let error as IOError
-      where error.errnoCode == EADDRINUSE
-    {
-      throw ServerSetupError(
-        "port \(options.port) is already in use; choose another port, 0 for any "
-          + "free port", settings: [.port])
-    } catch let error as IOError {
-      throw ServerSetupError("cannot listen at \(options.host):\(options.port): \(error)")
-    }
-  }
-
-  /// The rules for connections.
-  private func rules(_ sockets: StreamSockets) -> HTTPExchangeHandler.Rules {
-    let (logger, metrics, forwarding) = (logger, metrics, forwarding)
-    return HTTPExchangeHandler.Rules(
-      limits: options.limits,
-      path: { forwarding.publicURL?.path($0) ?? $0 },
-      isSocket: { sockets.headers(for: $0, from: $1) != nil },
-      didRefuse: { error in
-        Counter(
-          label: "streamflow_rejected", dimensions: [("reason", error.code)], factory: metrics
-        ).increment()
-        // The invalid request itself is not logged.
-        logger.info(
-          "request refused",
-          metadata: ["status": "\(error.status.code)", "reason": "\(error.code)"])
-      })
+    do { try result.get() } catch is CancellationError {} catch { throw front.error(error) }
   }
 
   private func router(_ gate: GateMiddleware) -> Router<ServerContext> {
@@ -207,7 +175,7 @@ public struct Server: Sendable {
     PromptRoutes(service: service).add(to: router)
     ImageRoutes(desk: desk, store: store, intake: intake, limits: options.limits).add(to: router)
     JobRoutes(jobs: jobs, desk: desk, intake: intake, limits: options.limits).add(to: router)
-    StreamRoutes(registry: streams, limits: options.limits).add(to: router)
+    streams.add(to: router)
     PageRoutes().add(to: router)
     paths.learn(Self.routes(of: router))
     return router

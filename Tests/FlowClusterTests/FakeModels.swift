@@ -29,7 +29,7 @@ final class FakeModels: ImageService {
 
   init(_ name: String = "fake") { self.name = name }
 
-  var runsLiveStreams: Bool { false }
+  var livePlacement: (any LivePlacement)? { nil }
 
   var begun: [String] { state.withLock { $0.begun } }
   func change(_ change: (inout State) -> Void) { state.withLock { change(&$0) } }

@@ -18,10 +18,11 @@ final class RunningServer: Sendable {
   /// - Parameters:
   ///   - mustBeReady: whether the first model must become ready; otherwise it is enough that it was
   ///     tried.
+  ///   - service: what makes its images; nil for the starter in this process.
   ///   - log: collects what the server logs, from the level `info` up.
   ///   - change: changes its options.
   init(
-    mustBeReady: Bool = true, log: CollectedLog? = nil,
+    mustBeReady: Bool = true, service: (any ImageService)? = nil, log: CollectedLog? = nil,
     _ change: (inout ServerOptions) -> Void = { _ in }
   ) async throws {
     var options = ServerOptions(
@@ -38,7 +39,10 @@ final class RunningServer: Sendable {
       logger = Logger(label: "test") { _ in CollectedLog.Handler(log: log) }
       logger.logLevel = .info
     }
-    let server = try Server(options, logger: logger)
+    let server =
+      if let service { try Server(options, service: service, logger: logger) } else {
+        try Server(options, logger: logger)
+      }
     let (ports, found) = AsyncStream.makeStream(of: Int.self)
     task = Task {
       defer { found.finish() }

@@ -26,9 +26,9 @@ import Testing
     #expect(try LoopbackClient.ask(port, "GET", "/v1/streams/\(id)").status == 404)
   }
 
-  @Test("Frames that are put are images in the motion JPEG; a frame like the one before is not")
-  func motion() async throws {
-    let server = try await RunningServer.shared()
+  @Test("Frames that are put are images in the motion JPEG; a frame like the one before is not", arguments: StreamHost.allCases)
+  func motion(host: StreamHost) async throws {
+    let server = try await host.server()
     let id = try Self.open(server.port, #", "similar": 0.5"#)
     let viewer = try LoopbackClient(port: server.port)
     viewer.request("GET", "/v1/streams/\(id)/mjpeg")
@@ -85,9 +85,9 @@ import Testing
     await server.stop()
   }
 
-  @Test("Settings are changed while it runs; what cannot be is reported, and changes nothing")
-  func changes() async throws {
-    let server = try await RunningServer.shared()
+  @Test("Settings are changed while it runs; what cannot be is reported, and changes nothing", arguments: StreamHost.allCases)
+  func changes(host: StreamHost) async throws {
+    let server = try await host.server()
     let id = try Self.open(server.port)
     let changed = try LoopbackClient.ask(
       server.port, "PATCH", "/v1/streams/\(id)",
@@ -112,9 +112,9 @@ import Testing
     try Self.close(server.port, id)
   }
 
-  @Test("What a stream reuses, and how its images are enlarged, changes while it runs")
-  func reuse() async throws {
-    let server = try await RunningServer.shared()
+  @Test("What a stream reuses, and how its images are enlarged, changes while it runs", arguments: StreamHost.allCases)
+  func reuse(host: StreamHost) async throws {
+    let server = try await host.server()
     let id = try Self.open(server.port, #", "hold_still": true, "upscale": 2"#)
     func settings(_ json: String) throws -> LoopbackClient.Answer {
       try LoopbackClient.ask(server.port, "PATCH", "/v1/streams/\(id)", json: json)
@@ -176,9 +176,9 @@ import Testing
     await server.stop()
   }
 
-  @Test("A WebSocket takes frames and settings, and sends images and their descriptions")
-  func socket() async throws {
-    let server = try await RunningServer.shared()
+  @Test("A WebSocket takes frames and settings, and sends images and their descriptions", arguments: StreamHost.allCases)
+  func socket(host: StreamHost) async throws {
+    let server = try await host.server()
     let id = try Self.open(server.port)
     let socket = try TestSocket(port: server.port, path: "/v1/streams/\(id)/socket")
     #expect(socket.head.hasPrefix("HTTP/1.1 101"), "\(socket.head)")

@@ -132,7 +132,7 @@ struct SocketChannel: ServerChildChannel {
     switch kind {
     case .http(let channel): await http.handle(value: channel, logger: logger)
     case .socket(let channel, let stream):
-      await sockets.serve(channel, stream: stream, logger: logger)
+      await sockets.streams.serve(channel, stream: stream, logger: logger)
     case .nothing: try? await value.channel.close()
     }
   }

@@ -71,7 +71,7 @@ actor LiveSession {
   private let upscaler: Upscaler
   /// The factor of the images' sides; nil for none.
   private var upscale: Int?
-  private let limits: ServerLimits
+  nonisolated let limits: ServerLimits
   private let intake: ImageIntake
   private let warnings: [ResponseWarning]
   private let tally: ImageTally

@@ -16,17 +16,20 @@ final class StreamRegistry: Sendable {
   }
 
   private let state = Mutex(State())
-  private let shelf: ModelShelf?
+  private let shelf: ModelShelf
   private let options: ServerOptions
   private let tally: ImageTally
   private let stop: StopSignal
   private let intake: ImageIntake
+  /// The end of all ids: where gateways find the stream.
+  private let idSuffix: String
   private let logger: Logger
 
   init(
-    _ shelf: ModelShelf?, options: ServerOptions, tally: ImageTally,
-    stop: StopSignal, intake: ImageIntake, logger: Logger
+    _ shelf: ModelShelf, options: ServerOptions, tally: ImageTally,
+    stop: StopSignal, intake: ImageIntake, idSuffix: String = "", logger: Logger
   ) {
+    self.idSuffix = idSuffix
     self.intake = intake
     self.shelf = shelf
     self.stop = stop
@@ -50,9 +53,13 @@ final class StreamRegistry: Sendable {
   func has(_ id: String) -> Bool { state.withLock { $0.sessions[id] != nil } }
 
   /// Opens a stream, including its engines.
-  func open(_ fields: inout RequestFields) async throws -> LiveSession {
+  ///
+  /// - Parameters:
+  ///   - fields: its settings.
+  ///   - limits: the limits of its settings.
+  func open(_ fields: inout RequestFields, limits: ServerLimits) async throws -> LiveSession {
     let model = try fields.text("model", limit: 200)
-    let live = try LiveFields(&fields, limits: options.limits)
+    let live = try LiveFields(&fields, limits: limits)
     var liveOptions = LiveOptions()
     liveOptions.rowCapacity = try fields.integer("stages", in: 1...64, orWord: "auto")
     liveOptions.frameBuffer = try fields.integer("frame_buffer", in: 1...16) ?? 1
@@ -62,12 +69,6 @@ final class StreamRegistry: Sendable {
     let quality = try fields.integer("quality", in: 1...100) ?? 90
     try fields.checkAllRead()
     try live.checkKept(in: nil)
-    guard let shelf else {
-      throw ServerError(
-        .notImplemented, "not_supported",
-        "live streams run on the host of their model, and this server hands images to others; open "
-          + "the stream at a server with a model of its own")
-    }
     let host = try shelf.host(model)
     try shelf.preparations.checkRoom()
     let warnings =
@@ -75,26 +76,27 @@ final class StreamRegistry: Sendable {
       + [ResponseWarning.substitution(of: model, by: host.name)].compactMap(\.self)
     try reserve()
     defer { state.withLock { $0.openingCount -= 1 } }
-    let (setup, options, intake) = (liveOptions, options, intake)
+    let (setup, options, intake, shelf) = (liveOptions, options, intake, shelf)
     let (tally, logger) = (tally, logger)
     return try await stop.unlessStopped {
       try await shelf.using(host) { host in
         let checkpoint = try await host.loaded()
         var wanted = try await live.decoded(by: intake).settings(of: checkpoint)
-        if wanted.width == nil, !options.limits.allowedSizes.isEmpty {
-          let size = options.limits.defaultSize(of: checkpoint)
+        if wanted.width == nil, !limits.allowedSizes.isEmpty {
+          let size = limits.defaultSize(of: checkpoint)
           (wanted.width, wanted.height) = (size.width, size.height)
         }
         let stream = try LiveStream(
           checkpoint: checkpoint, settings: wanted, options: setup,
           engines: self.freestDevice())
         let session = LiveSession(
-          id: RandomName.make("stream"), number: self.nextNumber(), model: host.name,
+          id: RandomName.make("stream") + self.idSuffix, number: self.nextNumber(),
+          model: host.name,
           stream: stream,
           upscaler: try options.upscaler ?? .upscaler(of: checkpoint, engines: stream.store),
           upscale: live.changed(upscale: nil),
           encoding: format == "png" ? .png : .jpeg(quality: quality),
-          limits: options.limits, intake: intake,
+          limits: limits, intake: intake,
           warnings: warnings + ResponseWarning.unusedTags(in: wanted.request, of: checkpoint),
           tally: tally, logger: logger)
         try await session.checkUpscaling(live.changed(upscale: nil), wanted)
@@ -122,6 +124,22 @@ final class StreamRegistry: Sendable {
     let used = sessions.map { ObjectIdentifier($0.stream.store) }
     let counts = devices.map { device in used.count { $0 == ObjectIdentifier(device) } }
     return zip(devices, counts).min { $0.1 < $1.1 }?.0 ?? devices[0]
+  }
+
+  /// What the status says of each stream.
+  func reports() async -> [LiveReport] {
+    var reports: [LiveReport] = []
+    for session in sessions.sorted(by: { $0.number < $1.number }) {
+      let report = await session.report()
+      let size = report.settings.size.split(separator: "x").compactMap { Int($0) }
+      reports.append(
+        LiveReport(
+          id: "\(session.number)", model: session.model, width: size.first ?? 0,
+          height: size.last ?? 0, rows: report.rows, inFlight: await session.inFlightCount,
+          made: report.statistics.made, skipped: report.statistics.skipped,
+          framesPerSecond: report.statistics.framesPerSecond))
+    }
+    return reports
   }
 
   private func nextNumber() -> Int {

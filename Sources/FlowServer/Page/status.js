@@ -248,6 +248,7 @@ function drawStreams(streams) {
       `${stream.width} × ${stream.height}`, counted(stream.rows, "row"),
       `${(stream.frames_per_second ?? 0).toFixed(1)} frames per second`,
       `${whole.format(stream.made)} made`, `${whole.format(stream.skipped)} skipped`,
+      ...(stream.worker ? [`at ${stream.worker}`] : []),
     ])));
   if (streams.length === 0) byId("streams").append(element("li.empty", {}, "None. Start one under Live."));
 }

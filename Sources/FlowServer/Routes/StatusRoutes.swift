@@ -11,7 +11,7 @@ struct StatusRoutes: Sendable {
   let service: any ImageService
   let desk: OrderDesk
   let jobs: JobRegistry
-  let streams: StreamRegistry
+  let streams: any LiveStreams
   let tally: ImageTally
   let metrics: PrometheusRegistry
   let options: ServerOptions
@@ -65,11 +65,12 @@ struct StatusRoutes: Sendable {
     }
     let models = await service.models()
     var rows = models.reduce(0) { $0 + $1.batches.reduce(0) { $0 + $1.rows.count } }
-    for session in streams.sessions { rows += await session.inFlightCount }
+    let live = await streams.reports()
+    rows += live.reduce(0) { $0 + $1.inFlight }
     var gauges = [
       gauge("streamflow_rows_in_flight", [], Double(rows)),
       gauge("streamflow_queued_pictures", [], Double(await desk.imageBacklog)),
-      gauge("streamflow_live_streams", [], Double(streams.sessions.count)),
+      gauge("streamflow_live_streams", [], Double(live.count)),
     ]
     let counts = await jobs.counts()
     for status in JobStatus.allCases {
@@ -189,19 +190,6 @@ struct StatusRoutes: Sendable {
       let pictures: Int
     }
 
-    struct Live: Encodable {
-      let id: String
-      let model: String
-      let width: Int
-      let height: Int
-      let rows: Int
-      /// The number of frames in flight.
-      let inFlight: Int
-      let made: Int
-      let skipped: Int
-      let framesPerSecond: Double
-    }
-
     let uptimeSeconds: Double
     let version: String
     let models: [Model]
@@ -210,7 +198,7 @@ struct StatusRoutes: Sendable {
     let queue: Queue
     let throughput: [Throughput]
     let pictures: Int
-    let streams: [Live]
+    let streams: [LiveReport]
   }
 
   private var uptime: Double { (ContinuousClock.now - start) / .seconds(1) }
@@ -224,29 +212,12 @@ struct StatusRoutes: Sendable {
         capacity: options.limits.queuedImageCount),
       throughput: tally.recent.map {
         Status.Throughput(secondsAgo: $0.secondsAgo, pictures: $0.pictures)
-      }, pictures: tally.count, streams: await live())
+      }, pictures: tally.count, streams: await streams.reports())
   }
 
   private static func status(_ model: ServiceModel) -> Status.Model {
     Status.Model(
       id: model.name, state: model.state, reason: reason(model), memoryBytes: model.memoryBytes,
       batches: model.batches)
-  }
-
-  private func live() async -> [Status.Live] {
-    var live: [Status.Live] = []
-    for session in streams.sessions {
-      let report = await session.report()
-      let size = report.settings.size.split(separator: "x").compactMap { Int($0) }
-      live.append(
-        Status.Live(
-          // The stream's own id grants access to it.
-          id: "\(session.number)",
-          model: session.model, width: size.first ?? 0, height: size.last ?? 0,
-          rows: report.rows, inFlight: await session.inFlightCount, made: report.statistics.made,
-          skipped: report.statistics.skipped,
-          framesPerSecond: report.statistics.framesPerSecond))
-    }
-    return live.sorted { Int($0.id) ?? 0 < Int($1.id) ?? 0 }
   }
 }

@@ -8,12 +8,16 @@ internal import StreamFlow
 struct StreamRoutes: Sendable {
   let registry: StreamRegistry
   let limits: ServerLimits
+  /// Whether requests come from gateways.
+  let servesGateways: Bool
 
   func add(to router: some RouterMethods<ServerContext>) {
     router.post("v1/streams") { request, context in
       var request = request
       var fields = try await request.fields(limits, context)
-      return Response.json(try await registry.open(&fields).report(), status: .created)
+      let limits = servesGateways ? try LiveLimits.applied(of: request, to: limits) : limits
+      return Response.json(
+        try await registry.open(&fields, limits: limits).report(), status: .created)
     }
     router.get("v1/streams/:id") { _, context in
       Response.json(await (try session(context)).report())
@@ -21,9 +25,9 @@ struct StreamRoutes: Sendable {
     router.patch("v1/streams/:id") { request, context in
       var request = request
       var fields = try await request.fields(limits, context)
-      let live = try LiveFields(&fields, limits: limits)
-      try fields.checkAllRead()
       let session = try session(context)
+      let live = try LiveFields(&fields, limits: session.limits)
+      try fields.checkAllRead()
       try await session.change(live)
       return Response.json(await session.report())
     }

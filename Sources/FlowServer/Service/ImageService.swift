@@ -4,8 +4,8 @@ internal import FlowCore
 ///
 /// Routes, jobs, metrics and the page know nothing of which it is.
 package protocol ImageService: Sendable {
-  /// Whether live streams can run on its models; elsewhere each frame would cross a network twice.
-  var runsLiveStreams: Bool { get }
+  /// The workers that take live streams; nil where this process runs them, or nobody does.
+  var livePlacement: (any LivePlacement)? { get }
 
   /// Gets ready to make images.
   ///

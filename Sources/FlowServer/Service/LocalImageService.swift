@@ -23,7 +23,7 @@ package final class LocalImageService: ImageService {
     (limits, self.logger) = (options.limits, logger)
   }
 
-  package var runsLiveStreams: Bool { true }
+  package var livePlacement: (any LivePlacement)? { nil }
 
   package func start() async throws { try await shelf.readFirst() }
 

@@ -46,6 +46,13 @@ extension Request {
   mutating func fields(
     _ limits: ServerLimits, _ context: ServerContext
   ) async throws -> RequestFields {
+    try RequestFields(json: try await jsonBytes(limits, context), limits: limits.json)
+  }
+
+  /// The bytes of a JSON body.
+  mutating func jsonBytes(
+    _ limits: ServerLimits, _ context: ServerContext
+  ) async throws -> [UInt8] {
     if let type = headers[.contentType], !type.lowercased().hasPrefix("application/json") {
       throw ServerError(
         .unsupportedMediaType, "content_type_unsupported",
@@ -55,7 +62,7 @@ extension Request {
     let bytes = try await bytes(upTo: limits.json.byteCount, context)
     // The parsed values are a copy, and the files that they contain another one.
     if bytes.count > 64 << 10 { try context.memory?.grow(by: 2 * bytes.count) }
-    return try RequestFields(json: bytes, limits: limits.json)
+    return bytes
   }
 
   /// The parts of a form.

@@ -3,6 +3,7 @@
   internal import FlowCluster
   internal import FlowEngine
   internal import FlowModels
+  internal import FlowNATS
   internal import FlowServer
   internal import Foundation
   internal import Logging
@@ -53,6 +54,7 @@
     @Option(help: "Seconds that what is being made has when the worker is stopped.")
     var grace = 10
 
+    @OptionGroup(title: "Live streams") var liveOptions: WorkerLiveOptions
     @OptionGroup(title: "Upscaling") var upscalerOptions: UpscalerOptions
     @OptionGroup(title: "Engine") var engineOptions: DeviceOptions
 
@@ -84,6 +86,7 @@
           models: offered.map { $0.served(vae: vae, applying: engineOptions.scaling) })
         options.rowCapacity = maxRows
         // The gateway has checked sizes and steps.
+        options.limits.streamCount = liveOptions.maxStreams
         options.devices = try engineOptions.engines()
         options.placement = try engineOptions.placement()
         options.upscaler = try await upscalerOptions.chosen(on: options.devices[0])
@@ -95,8 +98,12 @@
           device: options.devices.map(\.device.description).joined(separator: ","))
         settings.capacity = images
         settings.grace = .seconds(grace)
-        let worker = try await Worker(
-          settings, service: LocalImageService(options, logger: logger), logger: logger)
+        let service = LocalImageService(options, logger: logger)
+        let live = try await liveOptions.address(cluster: cluster.nats.url).map { address in
+          try LiveEndpoint(
+            address, worker: name, service: service, options: options, logger: logger)
+        }
+        let worker = try await Worker(settings, service: service, live: live, logger: logger)
         try await Interrupt.cancelling {
           try await worker.run { Terminal.note("joined as \(name)") }
         }

@@ -1,0 +1,175 @@
+internal import Foundation
+internal import HTTPTypes
+internal import Hummingbird
+internal import Logging
+internal import NIOCore
+internal import NIOWebSocket
+
+/// The live streams of a gateway: each runs at a worker, and the gateway relays its requests and frames.
+struct RelayedStreams: LiveStreams {
+  /// Nil where the service has no live streams.
+  let placement: (any LivePlacement)?
+  let limits: ServerLimits
+  let stop: StopSignal
+
+  // MARK: - Routes
+
+  func add(to router: Router<ServerContext>) {
+    router.post("v1/streams") { request, context in try await open(request, context) }
+    router.get("v1/streams/:id") { request, context in try await relay(request, context) }
+    router.patch("v1/streams/:id") { request, context in try await relay(request, context) }
+    router.delete("v1/streams/:id") { request, context in try await relay(request, context) }
+    router.put("v1/streams/:id/frames") { request, context in try await relay(request, context) }
+    router.get("v1/streams/:id/mjpeg") { request, context in
+      let (connection, path) = try connection(context, "/mjpeg")
+      // An error is answered as one, before the images begin.
+      let found = try await connection.answer(.get, try self.path(context, ""))
+      guard found.head.status == .ok else { return Self.response(found) }
+      return Response(
+        status: .ok,
+        headers: [
+          .contentType: "multipart/x-mixed-replace; boundary=frame", .cacheControl: "no-store",
+          .connection: "close",
+        ],
+        body: ResponseBody { writer in
+          var writer = writer
+          try await request.body.consumeWithCancellationOnInboundClose { _ in
+            try await connection.parts(of: path) { try await writer.write($0) }
+          }
+          try await writer.finish(nil)
+        })
+    }
+    // Upgraded requests do not reach this route; this is not a WebSocket.
+    router.get("v1/streams/:id/socket") { request, context -> Response in
+      _ = try connection(context, "")
+      throw SocketHandshake.refusal(of: request.headers)
+    }
+  }
+
+  /// Opens a stream at the least busy worker that has room for it.
+  private func open(_ request: Request, _ context: ServerContext) async throws -> Response {
+    var request = request
+    let headers = try headers(of: request)
+    let bytes = try await request.jsonBytes(limits, context)
+    var fields = try RequestFields(json: bytes, limits: limits.json)
+    let hosts = try await hosts(of: try fields.text("model", limit: 200))
+    let body = ByteBuffer(bytes: bytes)
+    var failure: (any Error)?
+    var refusal: LiveConnection.Answer?
+    for host in hosts {
+      do {
+        let answer = try await stop.unlessStopped {
+          try await LiveConnection(host: host).answer(
+            .post, "/v1/streams", headers: headers, body: body)
+        }
+        guard Self.mayFitElsewhere(answer.head.status) else { return Self.response(answer) }
+        refusal = answer
+      } catch let error as ServerError where error.status == .badGateway {
+        context.logger.warning(
+          "a worker's live streams cannot be reached", metadata: ["worker": "\(host)"])
+        failure = error
+      }
+    }
+    if let refusal { return Self.response(refusal) }
+    throw failure ?? ServerError.noWorkers
+  }
+
+  private func hosts(of model: String?) async throws -> [LiveHost] {
+    let hosts = try await placement?.liveHosts(of: model) ?? []
+    guard !hosts.isEmpty else {
+      throw ServerError(
+        .notImplemented, "not_supported",
+        "live streams run on workers, and no worker of this model takes them; start one with an "
+          + "address for live streams")
+    }
+    return hosts
+  }
+
+  /// Whether another worker may take what one refused: it had no room, or is stopping.
+  private static func mayFitElsewhere(_ status: HTTPResponse.Status) -> Bool {
+    status == .tooManyRequests || status == .serviceUnavailable
+  }
+
+  /// Hands a request on to the worker of its stream, and the answer back.
+  private func relay(_ request: Request, _ context: ServerContext) async throws -> Response {
+    var request = request
+    let rest = request.uri.path.hasSuffix("/frames") ? "/frames" : ""
+    let (connection, path) = try connection(context, rest)
+    let body = ByteBuffer(bytes: try await request.bytes(upTo: limits.bodyByteCount, context))
+    let headers = try headers(of: request)
+    let method = request.method == .head ? .get : request.method
+    return Self.response(
+      try await connection.answer(
+        method, path, headers: headers,
+        body: body.readableBytes > 0 || method == .put ? body : nil))
+  }
+
+  private func headers(of request: Request) throws -> HTTPFields {
+    var headers: HTTPFields = [:]
+    if let type = request.headers[.contentType] { headers[.contentType] = type }
+    if let name = LiveLimits.header { headers[name] = try LiveLimits(limits).text }
+    return headers
+  }
+
+  private static func response(_ answer: LiveConnection.Answer) -> Response {
+    var headers: HTTPFields = [:]
+    for name in [HTTPField.Name.contentType, .retryAfter] {
+      if let value = answer.head.headerFields[name] { headers[name] = value }
+    }
+    return Response(
+      status: answer.head.status, headers: headers,
+      body: answer.body.readableBytes > 0 ? ResponseBody(byteBuffer: answer.body) : ResponseBody())
+  }
+
+  // MARK: - Streams
+
+  private static let unknown = ServerError.notFound(
+    "there is no live stream with this id; create one with POST /v1/streams")
+
+  private func host(of stream: String) -> LiveHost? {
+    PlacedStream.worker(of: stream).flatMap { placement?.liveHost(named: $0) }
+  }
+
+  private func connection(
+    _ context: ServerContext, _ rest: String
+  ) throws(ServerError) -> (LiveConnection, path: String) {
+    guard let host = host(of: context.parameters.get("id") ?? "") else { throw Self.unknown }
+    return (LiveConnection(host: host), try path(context, rest))
+  }
+
+  private func path(_ context: ServerContext, _ rest: String) throws(ServerError) -> String {
+    let id = context.parameters.get("id") ?? ""
+    // The worker's ids have no other characters, and a path must not lead elsewhere.
+    guard id.utf8.allSatisfy({ Self.idCharacters.contains($0) }) else { throw Self.unknown }
+    return "/v1/streams/\(id)\(rest)"
+  }
+
+  private static let idCharacters = Set(
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.".utf8)
+
+  func has(_ stream: String) -> Bool {
+    host(of: stream) != nil && stream.utf8.allSatisfy { Self.idCharacters.contains($0) }
+  }
+
+  func serve(_ channel: SocketChannel.Socket, stream: String, logger: Logger) async {
+    guard let host = host(of: stream) else {
+      try? await channel.channel.close()
+      return
+    }
+    let worker: SocketChannel.Socket
+    do {
+      worker = try await LiveConnection(host: host).socket("/v1/streams/\(stream)/socket")
+    } catch {
+      await SocketRelay.refuse(channel, Self.unknown)
+      return
+    }
+    await SocketRelay(client: channel, worker: worker, pingTime: limits.writeTime / 2)
+      .run(logger: logger)
+  }
+
+  func reports() async -> [LiveReport] { await placement?.liveReports() ?? [] }
+
+  func sweep() async {}
+
+  func closeAll() async {}
+}

@@ -1,0 +1,110 @@
+internal import Logging
+internal import NIOCore
+internal import NIOWebSocket
+
+/// A client's WebSocket and a worker's, whose messages go from each to the other.
+///
+/// A side that is slow holds the other one back, so that the worker leaves out images for slow viewers.
+struct SocketRelay: Sendable {
+  let client: SocketChannel.Socket
+  let worker: SocketChannel.Socket
+  /// How often a client must show that it is there.
+  let pingTime: Duration
+
+  private typealias Inbound = NIOAsyncChannelInboundStream<WebSocketFrame>
+  private typealias Outbound = NIOAsyncChannelOutboundWriter<WebSocketFrame>
+
+  /// Relays until either side ends.
+  func run(logger: Logger) async {
+    let pingTime = pingTime
+    do {
+      try await client.executeThenClose { fromClient, toClient in
+        try await worker.executeThenClose { fromWorker, toWorker in
+          try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await Self.relay(fromClient, to: toWorker, answering: toClient) }
+            group.addTask { try await Self.relay(fromWorker, to: toClient, masked: toWorker) }
+            group.addTask {
+              while true {
+                try await Task.sleep(for: pingTime)
+                try await toClient.write(
+                  WebSocketFrame(fin: true, opcode: .ping, data: ByteBuffer()))
+              }
+            }
+            try await group.next()
+            group.cancelAll()
+          }
+        }
+      }
+    } catch { logger.debug("relayed socket ended", metadata: ["error": "\(error)"]) }
+  }
+
+  /// Hands a client's messages on.
+  private static func relay(
+    _ client: Inbound, to worker: Outbound, answering answers: Outbound
+  ) async throws {
+    for try await frame in client {
+      switch frame.opcode {
+      case .ping:
+        try await answers.write(
+          WebSocketFrame(fin: true, opcode: .pong, data: frame.unmaskedData))
+      case .connectionClose:
+        try await close(answers, .normalClosure)
+        try await worker.write(masked(.connectionClose, frame.unmaskedData))
+        return
+      case .binary, .text: try await worker.write(masked(frame.opcode, frame.unmaskedData))
+      default: break
+      }
+    }
+  }
+
+  /// Hands a worker's messages on.
+  private static func relay(
+    _ worker: Inbound, to client: Outbound, masked answers: Outbound
+  ) async throws {
+    for try await frame in worker {
+      switch frame.opcode {
+      case .ping: try await answers.write(masked(.pong, frame.data))
+      case .connectionClose:
+        try await client.write(
+          WebSocketFrame(fin: true, opcode: .connectionClose, data: frame.data))
+        return
+      case .binary, .text, .continuation:
+        try await client.write(
+          WebSocketFrame(fin: frame.fin, opcode: frame.opcode, data: frame.data))
+      default: break
+      }
+    }
+    // The worker has gone without a word.
+    try await client.write(text(of: LiveConnection.unreachable))
+    try await close(client, .goingAway)
+  }
+
+  /// Tells a client why its socket ends, and ends it.
+  static func refuse(_ client: SocketChannel.Socket, _ error: ServerError) async {
+    try? await client.executeThenClose { _, outbound in
+      try await outbound.write(text(of: error))
+      try await close(outbound, .goingAway)
+    }
+  }
+
+  private struct ErrorLine: Encodable {
+    let type = "error"
+    let error: ErrorBody.Content
+  }
+
+  private static func text(of error: ServerError) -> WebSocketFrame {
+    let line = JSONWire.text(of: ErrorLine(error: error.body.error))
+    return WebSocketFrame(fin: true, opcode: .text, data: ByteBuffer(string: line))
+  }
+
+  /// Clients of a WebSocket mask what they send (RFC 6455, section 5.3).
+  private static func masked(_ opcode: WebSocketOpcode, _ data: ByteBuffer) -> WebSocketFrame {
+    WebSocketFrame(fin: true, opcode: opcode, maskKey: .random(), data: data)
+  }
+
+  private static func close(_ outbound: Outbound, _ code: WebSocketErrorCode) async throws {
+    var data = ByteBuffer()
+    data.write(webSocketErrorCode: code)
+    try await outbound.write(WebSocketFrame(fin: true, opcode: .connectionClose, data: data))
+  }
+}
