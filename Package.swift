@@ -231,7 +231,7 @@ let package = Package(
     .testTarget(
       name: "FlowClusterTests",
       dependencies: [
-        "FlowCluster", "FlowNATS", "FlowServer", "FlowCore", "FlowImage", "StreamFlow",
+        "FlowCluster", "FlowNATS", "FlowServer", "FlowCore", "FlowImage", "FlowModels", "StreamFlow",
         "FlowTestSupport", .product(name: "HTTPTypes", package: "swift-http-types"),
         .product(name: "Logging", package: "swift-log"),
       ],

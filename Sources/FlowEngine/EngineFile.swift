@@ -87,7 +87,13 @@ public final class EngineFile: Sendable {
     guard words[3] == Self.marker, words[0] == UInt64(key.count), key.count <= trailer,
       words[1] == UInt64(trailer - key.count)
     else { return false }
-    guard unsafe memory[trailer - key.count..<trailer].elementsEqual(key) else { return false }
+    let isOfKey = unsafe key.withUnsafeBytes { key in
+      guard let bytes = key.baseAddress, let start = unsafe memory.baseAddress else {
+        return true
+      }
+      return unsafe memcmp(start + trailer - key.count, bytes, key.count) == 0
+    }
+    guard isOfKey else { return false }
     return hash(byteCount: trailer) == words[2]
   }
 

@@ -95,7 +95,7 @@ final class TestFleet: Sendable {
   private let settings: ClusterSettings
   private let workerSettings: ClusterSettings
   private let workers = Mutex<[Task<Void, Never>]>([])
-  private static let logger = {
+  static let logger = {
     var logger = Logger(label: "test")
     logger.logLevel = ProcessInfo.processInfo.environment["LOG"] == nil ? .critical : .debug
     return logger
@@ -125,13 +125,15 @@ final class TestFleet: Sendable {
   }
 
   /// Adds a worker, and waits until the gateway knows it.
-  func add(_ name: String = "one", _ models: (any ImageService)? = nil, capacity: Int = 2)
-    async throws
-  {
+  func add(
+    _ name: String = "one", _ models: (any ImageService)? = nil, live: LiveEndpoint? = nil,
+    capacity: Int = 2
+  ) async throws {
     var worker = WorkerSettings(cluster: workerSettings, name: name, device: "none")
     worker.capacity = capacity
     worker.grace = .seconds(1)
-    let made = try await Worker(worker, service: models ?? self.models, logger: Self.logger)
+    let made = try await Worker(
+      worker, service: models ?? self.models, live: live, logger: Self.logger)
     let (joined, join) = AsyncStream.makeStream(of: Void.self)
     let task = Task<Void, Never> { _ = try? await made.run { join.yield() } }
     workers.withLock { $0.append(task) }

@@ -59,6 +59,7 @@ import Testing
     let requests = Self.requests(20)
     let one = try await Self.images(requests, Self.pool([Self.device().store]))
     let pool = try Self.pool([Self.device().store, Self.device(Self.other).store])
+    #expect(pool.rowCapacity == 4 && pool.totalRowCapacity == 8)
     let two = try await Self.images(requests, pool)
     #expect(two.map(\.index) == Array(0..<20))
     let expected = one.sorted { $0.index < $1.index }.map(\.image.pixels)

@@ -29,6 +29,13 @@ public final class Graph {
     let type: ElementType
     let shape: Shape
     let bytes: [UInt8]
+
+    func hash(into hasher: inout Hasher) {
+      hasher.combine(type)
+      hasher.combine(shape)
+      // As a whole: byte by byte, a large constant takes long in a debug build.
+      unsafe bytes.withUnsafeBytes { unsafe hasher.combine(bytes: $0) }
+    }
   }
 
   /// Creates an empty graph.
@@ -58,7 +65,7 @@ public final class Graph {
 
   /// A tensor of `Float`s that the graph contains.
   public func constant(_ scalars: [Float], shape: Shape) -> Value {
-    constant(bytes: littleEndianBytes(scalars.map(\.bitPattern)), type: .float32, shape: shape)
+    constant(bytes: littleEndianBytes(scalars), type: .float32, shape: shape)
   }
 
   /// One `Float`.
@@ -67,7 +74,7 @@ public final class Graph {
   /// A list of integers, such as shapes and axes of operators.
   func integers(_ values: [Int]) -> Value {
     constant(
-      bytes: littleEndianBytes(values.map { UInt64(bitPattern: Int64($0)) }), type: .int64,
+      bytes: littleEndianBytes(values.map { Int64($0) }), type: .int64,
       shape: [values.count])
   }
 
@@ -254,8 +261,10 @@ public final class Graph {
   }
 }
 
-private func littleEndianBytes<Word: FixedWidthInteger>(_ words: [Word]) -> [UInt8] {
-  words.flatMap { word in
-    (0..<Word.bitWidth / 8).map { UInt8(truncatingIfNeeded: word >> Word($0 * 8)) }
-  }
+/// The bytes of numbers as they are in memory, which is little-endian on all platforms of the package.
+private func littleEndianBytes<Number: BitwiseCopyable>(_ numbers: [Number]) -> [UInt8] {
+  #if _endian(big)
+    #error("constants are little-endian")
+  #endif
+  return unsafe numbers.withUnsafeBytes { unsafe Array($0) }
 }

@@ -40,22 +40,44 @@ extension WeightScope {
   }
 
   private static func squaredError(of row: [Float], scale: Float) -> Float {
-    // Adding and subtracting 1.5 * 2^23 rounds to the nearest integer, ties to even.
-    let (inverse, magic): (Float, Float) = (1 / scale, 12_582_912)
-    let limit = Quantization.largestWeight
-    var sums = SIMD8<Float>()
-    var index = 0
-    while index < row.count {
-      var lanes = SIMD8<Float>()
-      for lane in 0..<min(8, row.count - index) { lanes[lane] = row[index + lane] }
-      let scaled = lanes * inverse
-      let rounded = ((scaled + magic) - magic).clamped(
-        lowerBound: SIMD8(repeating: -limit), upperBound: SIMD8(repeating: limit))
-      let error = scaled - rounded
-      sums += error * error
-      index += 8
+    let inverse = 1 / scale
+    // Eight sums, which the compiler keeps in a vector; the vectors' own operators are calls in a debug build.
+    var (sum0, sum1, sum2, sum3) = (Float(0), Float(0), Float(0), Float(0))
+    var (sum4, sum5, sum6, sum7) = (Float(0), Float(0), Float(0), Float(0))
+    var rest = SIMD8<Float>()
+    unsafe row.withUnsafeBufferPointer { row in
+      let count = row.count
+      var index = 0
+      while index + 8 <= count {
+        sum0 += squaredError(of: unsafe row[index] * inverse)
+        sum1 += squaredError(of: unsafe row[index + 1] * inverse)
+        sum2 += squaredError(of: unsafe row[index + 2] * inverse)
+        sum3 += squaredError(of: unsafe row[index + 3] * inverse)
+        sum4 += squaredError(of: unsafe row[index + 4] * inverse)
+        sum5 += squaredError(of: unsafe row[index + 5] * inverse)
+        sum6 += squaredError(of: unsafe row[index + 6] * inverse)
+        sum7 += squaredError(of: unsafe row[index + 7] * inverse)
+        index += 8
+      }
+      while index < count {
+        rest[index & 7] = squaredError(of: unsafe row[index] * inverse)
+        index += 1
+      }
     }
+    let sums = SIMD8(sum0, sum1, sum2, sum3, sum4, sum5, sum6, sum7) + rest
     return sums.sum() * scale * scale
+  }
+
+  /// The squared error of a scaled value by rounding.
+  private static func squaredError(of scaled: Float) -> Float {
+    // Adding and subtracting 1.5 * 2^23 rounds to the nearest integer, ties to even.
+    let magic: Float = 12_582_912
+    let limit = Quantization.largestWeight
+    var rounded = (scaled + magic) - magic
+    if rounded < -limit { rounded = -limit }
+    if rounded > limit { rounded = limit }
+    let error = scaled - rounded
+    return error * error
   }
 }
 

@@ -23,15 +23,8 @@ public struct ContentHash: Hashable, Sendable, CustomStringConvertible {
     var position = 0
     var hash: UInt64
     if count >= 32 {
-      var lanes = SIMD4<UInt64>(prime1 &+ prime2, prime2, 0, 0 &- prime1)
-      while position + 32 <= count {
-        let input = SIMD4(
-          word(bytes, position), word(bytes, position + 8), word(bytes, position + 16),
-          word(bytes, position + 24))
-        lanes &+= input &* prime2
-        lanes = (lanes &<< 31 | lanes &>> 33) &* prime1
-        position += 32
-      }
+      let lanes = lanes(of: bytes)
+      position = count & ~31
       hash =
         rotate(lanes[0], 1) &+ rotate(lanes[1], 7) &+ rotate(lanes[2], 12) &+ rotate(lanes[3], 18)
       for lane in 0..<4 { hash = (hash ^ round(lanes[lane])) &* prime1 &+ prime4 }
@@ -58,6 +51,35 @@ public struct ContentHash: Hashable, Sendable, CustomStringConvertible {
     hash = (hash ^ hash >> 33) &* prime2
     hash = (hash ^ hash >> 29) &* prime3
     return ContentHash(value: hash ^ hash >> 32)
+  }
+
+  /// The four lanes after all blocks of 32 bytes.
+  ///
+  /// Words and no vectors, whose operators are calls in a debug build: engines are hashed when they are read.
+  private static func lanes(of bytes: RawSpan) -> SIMD4<UInt64> {
+    unsafe bytes.withUnsafeBytes { bytes in
+      guard let start = bytes.baseAddress else { return SIMD4() }
+      var (lane0, lane1) = (prime1 &+ prime2, prime2)
+      var (lane2, lane3) = (UInt64(0), 0 &- prime1)
+      let (first, second) = (prime1, prime2)
+      var position = 0
+      let end = bytes.count & ~31
+      while position < end {
+        // x86-64 and arm64 load words from any address, and are little-endian.
+        let words = unsafe (start + position).assumingMemoryBound(to: UInt64.self)
+        let (word0, word1, word2, word3) = unsafe (words[0], words[1], words[2], words[3])
+        lane0 = lane0 &+ word0 &* second
+        lane1 = lane1 &+ word1 &* second
+        lane2 = lane2 &+ word2 &* second
+        lane3 = lane3 &+ word3 &* second
+        lane0 = (lane0 &<< 31 | lane0 &>> 33) &* first
+        lane1 = (lane1 &<< 31 | lane1 &>> 33) &* first
+        lane2 = (lane2 &<< 31 | lane2 &>> 33) &* first
+        lane3 = (lane3 &<< 31 | lane3 &>> 33) &* first
+        position += 32
+      }
+      return SIMD4(lane0, lane1, lane2, lane3)
+    }
   }
 
   private static let prime1: UInt64 = 0x9e37_79b1_85eb_ca87

@@ -74,7 +74,7 @@ package final class LocalImageService: ImageService {
       let ticks = max(statistics.tickCount, 1)
       batches.append(
         ServiceModel.Batch(
-          width: size.width, height: size.height, rowCapacity: generator.rowCapacity,
+          width: size.width, height: size.height, rowCapacity: generator.totalRowCapacity,
           tickSeconds: statistics.tickTime / .seconds(1) / Double(ticks),
           rows: names.withLock { names in
             flights.map { flight in
