@@ -39,24 +39,25 @@ import Testing
       tolerance: 1)
   }
 
-  @Test("Prompt syntax and random generator are the library's, in jobs too")
+  @Test("Prompt syntax, random generator and clip skip are the library's, in jobs too")
   func syntax() async throws {
     let server = try await RunningServer.shared()
     let body = #""prompt": "a (fox)", "seed": 7, "steps": 1, "guidance": "none""#
     var request = GenerationRequest(prompt: "a (fox)")
     (request.seed, request.stepCount) = (7, 1)
     (request.promptSyntax, request.noiseSource) = (.plain, .cuda)
+    request.skippedTextLayers = 1
     let generator = try Generator(checkpoint: .starter64(), engines: .ofTests)
     var iterator = try await generator.images(for: [request]).makeAsyncIterator()
     let expected = try #require(try await iterator.next()).image.pixels.map(Float.init)
-    let fields = #""prompt_syntax": "plain", "noise": "cuda""#
+    let fields = #""prompt_syntax": "plain", "noise": "cuda", "clip_skip": 1"#
     let answer = try LoopbackClient.ask(
       server.port, "POST", Self.path, json: "{\(body), \(fields)}")
     expectClose(try Self.image(answer).pixels.map(Float.init), expected, tolerance: 1)
     let whole = try Self.image(
       LoopbackClient.ask(server.port, "POST", Self.path, json: "{\(body)}"))
     #expect(whole != (try Self.image(answer)))
-    // A job stores both.
+    // A job stores all.
     let job = try LoopbackClient.ask(
       server.port, "POST", "/v1/jobs", json: "{\(body), \(fields)}")
     let id = try #require(job["id"] as? String)

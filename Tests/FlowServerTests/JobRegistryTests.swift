@@ -300,10 +300,14 @@ import Testing
     var later = order
     (later.sampling.promptSyntax, later.sampling.noiseSource) = (.plain, .cuda)
     later.sampling.skipLayers = SkipLayerGuidance(rawValue: "7,8,9")
+    #expect(try JobRequest(later, model: "sd15").version == 3)
+    later.sampling.skippedTextLayers = 1
+    #expect(try JobRequest(later, model: "sd15").version == 5)
     let stored = try JobRequest(later, model: "sd15").json()
     #expect(
       stored.contains(#""noise":"cuda""#) && stored.contains(#""prompt_syntax":"plain""#)
-        && stored.contains(#""skip_layers":"7,8,9"#), "\(stored)")
+        && stored.contains(#""skip_layers":"7,8,9"#) && stored.contains(#""clip_skip":1"#),
+      "\(stored)")
     #expect(try JobRequest(json: stored, version: JobRequest.version).json() == stored)
     #expect(throws: DecodingError.self) {
       try JobRequest(json: text, version: JobRequest.version + 1)

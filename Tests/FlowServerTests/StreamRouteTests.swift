@@ -26,7 +26,9 @@ import Testing
     #expect(try LoopbackClient.ask(port, "GET", "/v1/streams/\(id)").status == 404)
   }
 
-  @Test("Frames that are put are images in the motion JPEG; a frame like the one before is not", arguments: StreamHost.allCases)
+  @Test(
+    "Frames that are put are images in the motion JPEG; a frame like the one before is not",
+    arguments: StreamHost.allCases)
   func motion(host: StreamHost) async throws {
     let server = try await host.server()
     let id = try Self.open(server.port, #", "similar": 0.5"#)
@@ -85,7 +87,9 @@ import Testing
     await server.stop()
   }
 
-  @Test("Settings are changed while it runs; what cannot be is reported, and changes nothing", arguments: StreamHost.allCases)
+  @Test(
+    "Settings are changed while it runs; what cannot be is reported, and changes nothing",
+    arguments: StreamHost.allCases)
   func changes(host: StreamHost) async throws {
     let server = try await host.server()
     let id = try Self.open(server.port)
@@ -112,7 +116,9 @@ import Testing
     try Self.close(server.port, id)
   }
 
-  @Test("What a stream reuses, and how its images are enlarged, changes while it runs", arguments: StreamHost.allCases)
+  @Test(
+    "What a stream reuses, and how its images are enlarged, changes while it runs",
+    arguments: StreamHost.allCases)
   func reuse(host: StreamHost) async throws {
     let server = try await host.server()
     let id = try Self.open(server.port, #", "hold_still": true, "upscale": 2"#)
@@ -176,7 +182,9 @@ import Testing
     await server.stop()
   }
 
-  @Test("A WebSocket takes frames and settings, and sends images and their descriptions", arguments: StreamHost.allCases)
+  @Test(
+    "A WebSocket takes frames and settings, and sends images and their descriptions",
+    arguments: StreamHost.allCases)
   func socket(host: StreamHost) async throws {
     let server = try await host.server()
     let id = try Self.open(server.port)

@@ -25,14 +25,21 @@ import Testing
 
   static func folder(_ model: String) -> String { Bundle.module.fixture("models/\(model)") }
 
-  private static func pixels(of item: Case, in folder: String) async throws -> [Float] {
-    let checkpoint = try Checkpoint(folder: folder)
+  private static func request(
+    of item: Case, _ checkpoint: Checkpoint
+  ) throws -> GenerationRequest {
     var request = GenerationRequest(prompt: item.prompt)
     request.seed = item.seed
     request.stepCount = item.steps
     request.guidance = checkpoint.guidance(scale: item.guidance)
     request.negativePrompt = item.negative ?? ""
     request.schedule = try #require(ScheduleChoice(item.schedule))
+    return request
+  }
+
+  private static func pixels(of item: Case, in folder: String) async throws -> [Float] {
+    let checkpoint = try Checkpoint(folder: folder)
+    let request = try request(of: item, checkpoint)
     var options = GeneratorOptions()
     (options.rowCapacity, options.width, options.height) = (2, item.width, item.height)
     options.skippedTextLayers = item.clipSkip ?? 0
@@ -67,5 +74,41 @@ import Testing
       let worst = zip(pixels, expected).map { abs($0 - $1) }.max() ?? 0
       #expect(pixels.count == expected.count && worst <= 2, "\(worst) in \(item)")
     }
+  }
+
+  @Test("Images that skip layers of the text encoder share a batch with others, each as alone")
+  func skippedLayers() async throws {
+    let golden = try Golden("models/pictures.safetensors", in: .module)
+    let cases = try JSONDecoder().decode(
+      [Case].self, from: Data(try #require(golden.metadata["cases"]).utf8))
+    let index = try #require(cases.firstIndex { $0.clipSkip == 1 && $0.model == "sd" })
+    let item = cases[index]
+    let checkpoint = try Checkpoint(folder: Self.folder("sd"))
+    var skipping = try Self.request(of: item, checkpoint)
+    skipping.skippedTextLayers = 1
+    var other = skipping
+    other.skippedTextLayers = nil
+    var options = GeneratorOptions()
+    (options.rowCapacity, options.width, options.height) = (4, item.width, item.height)
+    // The text encoders in memory, and released after each use.
+    for residency in [TextResidency.kept, .released] {
+      options.textResidency = residency
+      let generator = try Generator(checkpoint: checkpoint, options: options, engines: .ofTests)
+      let stream = try await generator.images(for: [other, skipping, other, skipping])
+      let images = try await stream.reduce(into: [Int: GeneratedImage]()) { $0[$1.index] = $1 }
+      let expected = try golden.floats("\(index).pixels")
+      for place in [1, 3] {
+        let pixels = try #require(images[place]).image.pixels.map(Float.init)
+        let worst = zip(pixels, expected).map { abs($0 - $1) }.max() ?? 255
+        #expect(worst <= 2, "\(worst) at \(place), \(residency)")
+      }
+      #expect(images[0]?.image.pixels == images[2]?.image.pixels)
+      #expect(images[0]?.image.pixels != images[1]?.image.pixels)
+      #expect(generator.parameters(of: skipping).contains("Clip skip: 2"))
+      #expect(!generator.parameters(of: other).contains("Clip skip"))
+    }
+    skipping.skippedTextLayers = 99
+    let generator = try Generator(checkpoint: checkpoint, options: options, engines: .ofTests)
+    await #expect(throws: ModelError.self) { _ = try await generator.images(for: [skipping]) }
   }
 }

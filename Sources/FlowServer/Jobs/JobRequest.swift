@@ -10,7 +10,7 @@ internal import StreamFlow
 /// an older server stay readable (``version``). An input image is stored in a separate file.
 struct JobRequest: Codable, Sendable {
   /// The latest version of the format.
-  static let version = 4
+  static let version = 5
 
   /// The version that is written: the first one whose servers make the same images of it.
   var version: Int {
@@ -18,6 +18,8 @@ struct JobRequest: Codable, Sendable {
       order.sampling.promptSyntax == nil && order.sampling.noiseSource == nil
       && references?.isEmpty != true
       && order.controls?.contains { $0.maskFile != nil } != true
+    // Earlier versions would skip no layers of the text encoders.
+    if order.sampling.skippedTextLayers != nil { return 5 }
     // Earlier versions expect the method of an edit.
     if let editing = order.editing, editing.method == nil { return 4 }
     return isOlder ? 2 : 3

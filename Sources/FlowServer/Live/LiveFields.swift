@@ -155,6 +155,7 @@ struct LiveSettingsReport: Encodable, Sendable {
   let delta: Float
   let seed: UInt64
   let seedPolicy: String
+  let clipSkip: Int?
   let size: String
   let fit: String
   let similar: Double?
@@ -197,6 +198,7 @@ struct LiveSettingsReport: Encodable, Sendable {
     delta = request.guidance.delta
     seed = request.seed
     seedPolicy = settings.seedPolicy.rawValue
+    clipSkip = request.skippedTextLayers
     self.size = size.description
     fit = settings.fit.kind.rawValue
     similar = settings.filter?.threshold

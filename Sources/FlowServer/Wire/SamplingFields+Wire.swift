@@ -9,6 +9,7 @@ extension SamplingFields {
     prompt = try fields.text("prompt", limit: limits.promptLength)
     negativePrompt = try fields.text("negative_prompt", limit: limits.promptLength)
     promptSyntax = try fields.choice("prompt_syntax", as: PromptSyntax.self)
+    skippedTextLayers = try fields.integer("clip_skip", in: 0...100)
     seed = try fields.seed("seed")
     stepCount = try fields.integer("steps", in: 1...limits.stepCount)
     guidance = try fields.choice("guidance", as: Guidance.Kind.self)
@@ -75,6 +76,7 @@ extension SamplingFields: Codable {
     case prompt, seed, guidance, delta, schedule, spacing, solver, noise, blend
     case negativePrompt = "negative_prompt"
     case promptSyntax = "prompt_syntax"
+    case skippedTextLayers = "clip_skip"
     case stepCount = "steps"
     case guidanceScale = "guidance_scale"
     case seedBlend = "seed_blend"
@@ -87,6 +89,7 @@ extension SamplingFields: Codable {
     prompt = try values.decodeIfPresent(String.self, forKey: .prompt)
     negativePrompt = try values.decodeIfPresent(String.self, forKey: .negativePrompt)
     promptSyntax = try values.decodeIfPresent(PromptSyntax.self, forKey: .promptSyntax)
+    skippedTextLayers = try values.decodeIfPresent(Int.self, forKey: .skippedTextLayers)
     seed = try values.decodeIfPresent(UInt64.self, forKey: .seed)
     stepCount = try values.decodeIfPresent(Int.self, forKey: .stepCount)
     guidance = try values.decodeIfPresent(Guidance.Kind.self, forKey: .guidance)
@@ -106,6 +109,7 @@ extension SamplingFields: Codable {
     try values.encodeIfPresent(prompt, forKey: .prompt)
     try values.encodeIfPresent(negativePrompt, forKey: .negativePrompt)
     try values.encodeIfPresent(promptSyntax, forKey: .promptSyntax)
+    try values.encodeIfPresent(skippedTextLayers, forKey: .skippedTextLayers)
     try values.encodeIfPresent(seed, forKey: .seed)
     try values.encodeIfPresent(stepCount, forKey: .stepCount)
     try values.encodeIfPresent(guidance, forKey: .guidance)

@@ -11,6 +11,8 @@ final class SharedTexts: Sendable {
   struct Key: Hashable, Sendable {
     let prompt: String
     let syntax: PromptSyntax
+    /// How many of the text encoders' last layers are skipped.
+    let skippedLayers: Int
   }
 
   private struct State {

@@ -11,10 +11,13 @@ extension Generator {
     try await prepare()
     guard let stages else { return }
     try await prepareSources(stages)
-    if stages.conditioner.releasesTexts {
-      // Those that are next in turn: without them nothing would be admitted.
-      try await stages.conditioner.prepareTexts(
-        for: pending.heads.map(\.element.request) + pending.elements.map(\.request))
+    // Those that are next in turn come first: without them nothing would be admitted.
+    let next = pending.heads.lazy.map(\.element.request)
+    let following = pending.elements.lazy.map(\.request).prefix(Conditioner.preparedCount)
+    if stages.conditioner.mustPrepareTexts(for: next)
+      || stages.conditioner.mustPrepareTexts(for: following)
+    {
+      try await stages.conditioner.prepareTexts(for: Array(next) + Array(following))
     }
     // Where nothing else is to be done, what other devices encode is waited for.
     if batch.isEmpty, let request = pending.first?.element.request {

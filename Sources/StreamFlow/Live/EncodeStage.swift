@@ -50,8 +50,9 @@ actor EncodeStage {
   /// Encodes a request's prompts, and returns the number of chunks that its guidance reads.
   func chunkCount(of request: GenerationRequest) async throws -> Int {
     let encoders = try await encoders()
+    try await encoders.prepare(for: [request])
     func chunks(_ prompt: String, _ blend: PromptBlend?) throws -> Int {
-      try encoders.states(of: prompt, syntax: request.promptSyntax, blend: blend).chunkCount
+      try encoders.states(of: prompt, blend: blend, request).chunkCount
     }
     var count = try chunks(request.prompt, request.blend)
     let layout = checkpoint.family.conditioningLayout

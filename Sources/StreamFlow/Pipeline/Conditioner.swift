@@ -10,6 +10,7 @@ final class Conditioner {
     let prompt: String?
     let blend: PromptBlend?
     let syntax: PromptSyntax
+    let skippedLayers: Int?
     /// The guidance scale that the network reads, if it reads one.
     let guidanceScale: Float
     /// Whether the text stays as it is where the network usually reads a table of it.
@@ -40,16 +41,17 @@ final class Conditioner {
     self.size = size
   }
 
-  /// Whether the text encoders are in memory only while they encode.
-  var releasesTexts: Bool { prompts.isReleased }
+  /// Whether prompts of requests must be encoded in advance, since their text encoders are not in memory.
+  func mustPrepareTexts(for requests: some Sequence<GenerationRequest>) -> Bool {
+    prompts.mustPrepare(for: requests)
+  }
 
-  /// Encodes the prompts of the first requests, if the text encoders are released.
+  /// Encodes the prompts of the first requests whose text encoders are not in memory.
   ///
   /// - Throws: an error of a graph or an engine.
   func prepareTexts(
     for requests: some Sequence<GenerationRequest>, isolation: isolated (any Actor)? = #isolation
   ) async throws {
-    guard prompts.isReleased else { return }
     try await prompts.prepare(for: Array(requests.prefix(Self.preparedCount)))
   }
 
@@ -71,7 +73,7 @@ final class Conditioner {
   ) async { await prompts.waitForOthers(encoding: request) }
 
   /// The requests whose prompts are encoded each time that the text encoders are loaded.
-  private static let preparedCount = 16
+  static let preparedCount = 16
 
   /// How conditionings of different lengths share a batch.
   var layout: ConditioningLayout { family.conditioningLayout }
@@ -113,10 +115,11 @@ final class Conditioner {
   ) throws -> Conditioning {
     let key = Key(
       prompt: prompt, blend: blend, syntax: request.promptSyntax,
+      skippedLayers: request.skippedTextLayers,
       guidanceScale: family.readsGuidanceScale ? scale : 1,
       isRaw: table != nil && readsConditioning(request))
     if let known = known[key] ?? mixed[key] { return known }
-    let conditioning = try encode(key)
+    let conditioning = try encode(key, request)
     let byteCount = 4 * conditioning.inputs[0].elements.count
     if blend == nil {
       known.insert(conditioning, for: key, byteCount: byteCount)
@@ -126,9 +129,9 @@ final class Conditioner {
     return conditioning
   }
 
-  private func encode(_ key: Key) throws -> Conditioning {
+  private func encode(_ key: Key, _ request: GenerationRequest) throws -> Conditioning {
     let states = try key.prompt.map { prompt in
-      try prompts.states(of: prompt, syntax: key.syntax, blend: key.blend)
+      try prompts.states(of: prompt, blend: key.blend, request)
     }
     let conditioning = family.conditioning(
       of: states, guidanceScale: key.guidanceScale, size: size)

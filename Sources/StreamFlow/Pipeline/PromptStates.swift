@@ -8,13 +8,17 @@ final class PromptStates {
   private typealias Key = SharedTexts.Key
 
   private let checkpoint: Checkpoint
+  /// How many layers are skipped for requests that name no number.
   private let skippedLayers: Int
   private let provider: EngineProvider
   /// Whether the text encoders are in memory only while they encode.
   let isReleased: Bool
   private var encoders: [PromptEncoder] = []
+  /// The encoders of the last number of skipped layers that is not ``skippedLayers``.
+  private var others: (skippedLayers: Int, encoders: [PromptEncoder])?
   private var known = ByteBoundedCache<Key, TextStates>(capacity: 128 << 20)
-  /// Prompts that were encoded before the text encoders were released, until the next are.
+  /// Prompts that were encoded in advance, until the next are: before the text encoders were released, or
+  /// by encoders of another number of skipped layers.
   private var prepared: [Key: Result<TextStates, any Error>] = [:]
 
   private var family: any ModelFamily { checkpoint.family }
@@ -59,36 +63,55 @@ final class PromptStates {
     return encoders
   }
 
-  // MARK: - Released text encoders
+  // MARK: - Text encoders that are not in memory
 
-  /// Encodes the new prompts of some requests, and releases the text encoders again; does nothing
-  /// if they are kept in memory.
+  /// Encodes the new prompts of some requests whose text encoders are not in memory: all if they are
+  /// released after each use, else those that skip another number of layers.
   ///
   /// - Throws: an error of a graph or an engine; a prompt that cannot be encoded is an error of
   ///   ``states(of:syntax:blend:)``.
   func prepare(
     for requests: [GenerationRequest], isolation: isolated (any Actor)? = #isolation
   ) async throws {
-    guard isReleased else { return }
     let keys = Set(requests.flatMap(keys(of:))).filter { key in
-      !isKnown(key) && provider.texts?.claim([key], by: ObjectIdentifier(self)) ?? true
+      !isLoaded(key) && !isKnown(key)
+        && provider.texts?.claim([key], by: ObjectIdentifier(self)) ?? true
     }
     guard !keys.isEmpty else { return }
     defer { releaseClaims() }
-    encoders = try await Self.load(
-      checkpoint, skippedLayers: skippedLayers, provider: provider)
     prepared = [:]
-    for key in keys {
-      prepared[key] = Result { try states(of: key.prompt, syntax: key.syntax) }
+    for (skipped, keys) in Dictionary(grouping: keys, by: \.skippedLayers) {
+      if others?.skippedLayers != skipped {
+        // First, so that both are not in memory at once.
+        others = nil
+        others = (
+          skipped,
+          try await Self.load(checkpoint, skippedLayers: skipped, provider: provider)
+        )
+      }
+      for key in keys { prepared[key] = Result { try states(of: key) } }
     }
-    encoders = []
+    guard isReleased else { return }
+    others = nil
     // A large engine that is not persisted yet would be held for that.
     await provider.store.persist()
   }
 
+  /// Whether requests may have to wait for ``prepare(for:isolation:)``.
+  func mustPrepare(for requests: some Sequence<GenerationRequest>) -> Bool {
+    isReleased || requests.contains { skippedLayers(of: $0) != skippedLayers }
+  }
+
   /// Whether the prompts of a request can be encoded now.
   func isReady(for request: GenerationRequest) -> Bool {
-    !isReleased || keys(of: request).allSatisfy(isKnown)
+    keys(of: request).allSatisfy { isLoaded($0) || isKnown($0) }
+  }
+
+  /// Whether the text encoders of a prompt stay in memory.
+  private func isLoaded(_ key: Key) -> Bool { !isReleased && key.skippedLayers == skippedLayers }
+
+  private func skippedLayers(of request: GenerationRequest) -> Int {
+    request.skippedTextLayers ?? skippedLayers
   }
 
   private func isKnown(_ key: Key) -> Bool {
@@ -100,8 +123,9 @@ final class PromptStates {
   /// Claims the prompts of a request, which are encoded next; false where another device encodes one
   /// of them just now.
   func claim(_ request: GenerationRequest) -> Bool {
-    guard let texts = provider.texts, !isReleased else { return true }
-    return texts.claim(keys(of: request).filter { known[$0] == nil }, by: ObjectIdentifier(self))
+    guard let texts = provider.texts else { return true }
+    return texts.claim(
+      keys(of: request).filter { isLoaded($0) && known[$0] == nil }, by: ObjectIdentifier(self))
   }
 
   /// Gives all claims up, once what was claimed is encoded.
@@ -117,23 +141,29 @@ final class PromptStates {
   }
 
   private func keys(of request: GenerationRequest) -> [Key] {
-    request.encodedPrompts(family)
-      .map { Key(prompt: $0, syntax: request.promptSyntax) }
+    request.encodedPrompts(family).map { key(of: $0, request) }
+  }
+
+  private func key(of prompt: String, _ request: GenerationRequest) -> Key {
+    Key(
+      prompt: prompt, syntax: request.promptSyntax, skippedLayers: skippedLayers(of: request))
   }
 
   // MARK: - States
 
-  /// The states of a prompt, with others blended in.
+  /// The states of a prompt of a request, with others blended in.
+  ///
+  /// - Precondition: ``isReady(for:)``.
   func states(
-    of prompt: String, syntax: PromptSyntax, blend: PromptBlend?
+    of prompt: String, blend: PromptBlend?, _ request: GenerationRequest
   ) throws -> TextStates {
-    let own = try states(of: prompt, syntax: syntax)
+    let own = try states(of: key(of: prompt, request))
     guard let blend else { return own }
     try blend.check()
     var (mixed, weight) = (own, max(blend.ownWeight, 0))
     for part in blend.parts where part.weight > 0 {
       weight += part.weight
-      let other = try states(of: part.prompt, syntax: syntax)
+      let other = try states(of: key(of: part.prompt, request))
       let layout = family.conditioningLayout
       guard layout == .crossAttention || other.chunkCount == mixed.chunkCount else {
         throw ModelError(
@@ -146,14 +176,15 @@ final class PromptStates {
     return mixed
   }
 
-  private func states(of prompt: String, syntax: PromptSyntax) throws -> TextStates {
-    let key = Key(prompt: prompt, syntax: syntax)
+  private func states(of key: Key) throws -> TextStates {
     if let states = try prepared[key]?.get() ?? known[key] ?? provider.texts?.states(of: key) {
       return states
     }
-    precondition(!encoders.isEmpty, "prompts are prepared for where text encoders are released")
-    let text = checkpoint.encodedText(of: prompt, syntax: syntax)
-    let states = try family.states(of: encoders.map { try $0.encode(text, syntax: syntax) })
+    let encoders = isLoaded(key) ? encoders : others?.encoders ?? []
+    precondition(
+      !encoders.isEmpty, "prompts are prepared for where text encoders are not in memory")
+    let text = checkpoint.encodedText(of: key.prompt, syntax: key.syntax)
+    let states = try family.states(of: encoders.map { try $0.encode(text, syntax: key.syntax) })
     known.insert(states, for: key, byteCount: 4 * states.hidden.count)
     provider.texts?.add(states, for: key)
     return states

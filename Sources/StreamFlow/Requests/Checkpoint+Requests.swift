@@ -50,6 +50,7 @@ extension Checkpoint {
     func refused(_ message: String) -> ModelError {
       ModelError(code: .requestInvalid, message: message)
     }
+    if let skipped = request.skippedTextLayers { try check(skippedTextLayers: skipped) }
     try request.blend?.check()
     if let fraction = request.seedBlend?.fraction, !(0...1).contains(fraction) {
       throw refused("the fraction of another seed's noise is 0 to 1, got \(fraction)")

@@ -153,6 +153,7 @@ extension Checkpoint {
       settings.append("Precision: \(precisions.joined(separator: "+"))")
     }
     // Counted as the ecosystem does, from the last layer: 1 skips none.
+    let skippedTextLayers = request.skippedTextLayers ?? skippedTextLayers
     if skippedTextLayers > 0 { settings.append("Clip skip: \(skippedTextLayers + 1)") }
     if request.promptSyntax != .weighted {
       settings.append("Prompt syntax: \(request.promptSyntax.rawValue)")

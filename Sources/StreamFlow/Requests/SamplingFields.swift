@@ -10,6 +10,8 @@ package struct SamplingFields: Sendable {
   package var prompt: String?
   package var negativePrompt: String?
   package var promptSyntax: PromptSyntax?
+  /// How many of the text encoders' last layers are skipped.
+  package var skippedTextLayers: Int?
   package var seed: UInt64?
   package var stepCount: Int?
   package var guidance: Guidance.Kind?
@@ -49,6 +51,7 @@ extension GenerationRequest {
     if let prompt = fields.prompt { request.prompt = prompt }
     if let negative = fields.negativePrompt { request.negativePrompt = negative }
     if let syntax = fields.promptSyntax { request.promptSyntax = syntax }
+    if let skipped = fields.skippedTextLayers { request.skippedTextLayers = skipped }
     if let seed = fields.seed { request.seed = seed }
     if let steps = fields.stepCount { request.stepCount = steps }
     request.guidance = request.guidance.changed(by: fields, of: checkpoint)

@@ -44,14 +44,16 @@ struct SolverStudy {
   /// of the ends for all others.
   static func parts(of flow: KnownFlow) throws -> [Part] {
     let solvers = Dictionary(grouping: Solver.allCases, by: \.isStochastic)
+    let few = Paths(of: flow, count: 255)
     let ends = try (solvers[false] ?? []).flatMap { solver in
       try plans(solver, atMost: 64).map { steps, plan in
-        point(solver, steps, plan, of: flow, starts: KnownFlow.quantiles(255), isSorted: false)
+        point(solver, steps, plan, of: flow, few, isSorted: false)
       }
     }
+    let many = Paths(of: flow, count: 4096)
     let distributions = try ([.euler] + (solvers[true] ?? [])).flatMap { solver in
       try plans(solver, atMost: 64).map { steps, plan in
-        point(solver, steps, plan, of: flow, starts: KnownFlow.quantiles(4096), isSorted: true)
+        point(solver, steps, plan, of: flow, many, isSorted: true)
       }
     }
     return [
@@ -66,20 +68,31 @@ struct SolverStudy {
     ]
   }
 
+  /// Evenly spaced quantiles of the noise, and the data at which the flow ends from each.
+  private struct Paths {
+    let starts: [Double]
+    let ends: [Double]
+
+    init(of flow: KnownFlow, count: Int) {
+      starts = KnownFlow.quantiles(count)
+      ends = starts.map(flow.end(from:))
+    }
+  }
+
   private static func point(
-    _ solver: Solver, _ steps: Int, _ plan: StepPlan, of flow: KnownFlow, starts: [Double],
+    _ solver: Solver, _ steps: Int, _ plan: StepPlan, of flow: KnownFlow, _ paths: Paths,
     isSorted: Bool
   ) -> Point {
     var generator = NormalNumbers(seed: 1)
-    var ends = starts.map { flow.end(of: plan, from: $0, &generator) }
+    var ends = paths.starts.map { flow.end(of: plan, from: $0, &generator) }
     if isSorted { ends.sort() }
-    let squares = zip(ends, starts).reduce(0.0) { sum, pair in
-      let difference = pair.0 - flow.end(from: pair.1)
+    let squares = zip(ends, paths.ends).reduce(0.0) { sum, pair in
+      let difference = pair.0 - pair.1
       return sum + difference * difference
     }
     return Point(
       solver: solver.rawValue, steps: steps, evaluations: plan.rows.count,
-      error: (squares / Double(starts.count)).squareRoot())
+      error: (squares / Double(ends.count)).squareRoot())
   }
 
   // MARK: - A model
