@@ -22,7 +22,7 @@ demo: setup
 build: setup
 	$(SWIFT) build --explicit-target-dependency-import-check error
 
-# Suites that need an engine or a process run one at a time in each of two processes: each engine
+# Suites that need an engine or a process run one at a time in each of three processes: each engine
 # takes all cores, and more tests would time out.
 test: test-fast
 	@Scripts/setup.sh --nats

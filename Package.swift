@@ -231,7 +231,8 @@ let package = Package(
     .testTarget(
       name: "FlowClusterTests",
       dependencies: [
-        "FlowCluster", "FlowNATS", "FlowServer", "FlowCore", "FlowImage", "FlowModels", "StreamFlow",
+        "FlowCluster", "FlowNATS", "FlowServer", "FlowCore", "FlowImage", "FlowModels",
+        "StreamFlow",
         "FlowTestSupport", .product(name: "HTTPTypes", package: "swift-http-types"),
         .product(name: "Logging", package: "swift-log"),
       ],

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Runs the tagged suites (Scripts/tagged-suites.sh) of the build that is there, two processes at a time: what waits in one leaves its
+# Runs the tagged suites (Scripts/tagged-suites.sh) of the build that is there, three processes at a time: what waits in one leaves its
 # core to the other. The suites of a process run one after another. Where tests are not one program (macOS), one process runs all.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 swift=${SWIFT:-swift}
-workers=${TEST_WORKERS:-2}
-parts=${TEST_PARTS:-18}
+workers=${TEST_WORKERS:-3}
+parts=${TEST_PARTS:-24}
 program=$("$swift" build --show-bin-path)/StreamFlowPackageTests.xctest
 if [[ ! -f $program ]]; then
   exec "$swift" test --no-parallel --skip-build --filter "$(Scripts/tagged-suites.sh)"
@@ -14,7 +14,7 @@ logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT
 mapfile -t suites < <(Scripts/tagged-suites.sh | sed 's/^\\\.(//; s/)\/$//' | tr '|' '\n')
 
-# Every eighteenth suite in the order of names is one part, so that long ones, whose names are alike, are apart, and the last
+# Every 24th suite in the order of names is one part, so that long ones, whose names are alike, are apart, and the last
 # parts are short.
 run() {
   local part=$1 names=() index status=0 start=$SECONDS

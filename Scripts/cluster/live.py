@@ -4,8 +4,8 @@ Run with the built command and a Python that has nats-py and websockets (an inde
 
     python Scripts/cluster/live.py --streamflow .build/release/streamflow [--frames 100]
 
-Prints the time of a frame at a server of its own and through a gateway, in turns, and what a worker's end
-does to its stream and to another.
+Prints the latency of a frame at a single server and through a gateway, interleaved, and what happens to two
+streams when the worker of one is killed.
 """
 
 import argparse
@@ -55,7 +55,7 @@ class Stream:
 
 
 def frames(port, count):
-    """Images of another model's making: the starter's own."""
+    """Images that the server generates, as JPEG files."""
     answer = ask(port, "POST", "/v1/images/generations",
                  {"prompt": "a cat", "n": min(count, 16), "output_format": "jpeg"})
     return [base64.b64decode(item["b64_json"]) for item in answer["data"]]
@@ -71,8 +71,8 @@ def latency(alone, gateway, count):
     for stream in streams:
         stream.close()
     direct, relayed = (statistics.median(times[port][5:]) for port in (alone, gateway))
-    print(f"a frame of one step, from sending it to its image: {direct:.1f} ms at a server of its own, "
-          f"{relayed:.1f} ms through a gateway ({relayed - direct:+.1f} ms; medians of {count - 5}, in turns)")
+    print(f"latency of a frame of one step: {direct:.1f} ms at a single server, {relayed:.1f} ms through a gateway "
+          f"({relayed - direct:+.1f} ms; medians of {count - 5} frames, interleaved)")
 
 
 def ending(fleet):
@@ -102,7 +102,7 @@ def ending(fleet):
     check(again.id.split(".")[1] == second.id.split(".")[1], "it was opened at a worker that is not there")
     again.make(picture)
     print(f"kill -9 of a stream's worker: its socket ends with 1001 after {took:.0f} ms, requests get {status}, "
-          "the other worker's stream goes on, and a new one opens there")
+          "the other worker's stream continues, and a new one opens there")
 
 
 def main():

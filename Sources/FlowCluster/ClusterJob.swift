@@ -102,6 +102,8 @@ struct Heartbeat: Codable, Sendable {
   /// Where gateways reach its live streams; only they can read heartbeats.
   var live: LiveHost?
   var streams: [LiveReport]?
+  /// Whether it takes nothing more, since it is being stopped.
+  var isDraining: Bool?
 }
 
 /// What a worker says of a model once.

@@ -153,11 +153,15 @@ package final class ClusterService: ImageService, LivePlacement {
 
   // MARK: - Live streams
 
-  package func liveHosts(of model: String?) async throws -> [LiveHost] {
+  package func liveHosts(
+    of model: String?
+  ) async throws -> (model: String, hosts: [LiveHost]) {
     let name = try await modelName(model)
     guard fleet.hasWorker(of: name) else { throw ServerError.noWorkers }
-    return fleet.liveHosts(of: name)
+    return (name, fleet.liveHosts(of: name))
   }
+
+  package func didOpen(at host: LiveHost) { fleet.noteStream(at: host.worker) }
 
   package func liveHost(named worker: String) -> LiveHost? { fleet.liveHost(named: worker) }
 

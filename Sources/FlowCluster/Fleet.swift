@@ -6,6 +6,10 @@ final class Fleet: Sendable {
   private struct Member {
     var heartbeat: Heartbeat
     var heard: ContinuousClock.Instant
+    /// The live streams that were opened since.
+    var openedCount = 0
+
+    var streamCount: Int { (heartbeat.streams?.count ?? 0) + openedCount }
   }
 
   private struct State {
@@ -91,13 +95,20 @@ final class Fleet: Sendable {
   /// The workers that take live streams of a model, those with the fewest first.
   func liveHosts(of model: String) -> [LiveHost] {
     state.withLock { state in
-      Self.present(state).map(\.heartbeat)
-        .filter { $0.worker.models.contains(model) }
-        .sorted {
-          ($0.streams?.count ?? 0, $0.worker.busy) < ($1.streams?.count ?? 0, $1.worker.busy)
+      Self.present(state)
+        .filter { member in
+          member.heartbeat.worker.models.contains(model) && member.heartbeat.isDraining != true
         }
-        .compactMap(\.live)
+        .sorted {
+          ($0.streamCount, $0.heartbeat.worker.busy) < ($1.streamCount, $1.heartbeat.worker.busy)
+        }
+        .compactMap(\.heartbeat.live)
     }
+  }
+
+  /// Notes that a worker has one live stream more than it last said.
+  func noteStream(at name: String) {
+    state.withLock { $0.members[name]?.openedCount += 1 }
   }
 
   /// Where the live streams of a worker are reached.

@@ -29,7 +29,7 @@ package final class Worker: Sendable {
   /// Takes live streams of gateways, if any.
   private let live: LiveEndpoint?
   /// Where gateways reach it, once it listens.
-  private let liveHost = Mutex<LiveHost?>(nil)
+  private let liveHost = LivePlace()
   let connection: NATSConnection
   let layout: ClusterLayout
   let logger: Logger
@@ -79,23 +79,31 @@ package final class Worker: Sendable {
     await service.close()
   }
 
-  /// Has the live endpoint listen.
+  /// Starts the live endpoint, if any; nil also if the task is cancelled.
   ///
-  /// - Throws: where it cannot.
+  /// - Throws: where it cannot listen.
   private func openLive() async throws -> Task<Void, any Error>? {
     guard let live else { return nil }
     let (hosts, found) = AsyncStream.makeStream(of: LiveHost.self)
+    let (logger, liveHost) = (logger, liveHost)
     let task = Task {
-      defer { found.finish() }
-      try await live.run { found.yield($0) }
+      defer {
+        found.finish()
+        liveHost.set(nil)
+      }
+      do { try await live.run { found.yield($0) } } catch {
+        logger.error("live streams have ended", metadata: ["error": "\(error)"])
+        throw error
+      }
     }
     for await host in hosts {
-      liveHost.withLock { $0 = host }
+      liveHost.set(host)
       logger.info("takes live streams", metadata: ["address": "\(host.host):\(host.port)"])
       return task
     }
+    task.cancel()
     try await task.value
-    throw CancellationError()
+    return nil
   }
 
   /// Takes nothing more, and ends what is not finished within the grace period.
@@ -185,8 +193,8 @@ package final class Worker: Sendable {
     let heartbeat = Heartbeat(
       worker: tally.report(
         name: settings.name, device: settings.device, models: models, capacity: capacity),
-      models: await service.models(), live: liveHost.withLock { isDraining ? nil : $0 },
-      streams: await live?.reports())
+      models: await service.models(), live: liveHost.host,
+      streams: await live?.reports(), isDraining: isDraining)
     try await layout.workers.put(
       try ClusterJSON.bytes(heartbeat), for: ClusterNames.token(settings.name))
   }
@@ -214,6 +222,14 @@ package final class Worker: Sendable {
       Task { await ConnectionLog.follow(connection, logger) },
     ]
   }
+}
+
+/// Where a worker's live streams are reached; nil while they are not.
+private final class LivePlace: Sendable {
+  private let state = Mutex<LiveHost?>(nil)
+
+  var host: LiveHost? { state.withLock { $0 } }
+  func set(_ host: LiveHost?) { state.withLock { $0 = host } }
 }
 
 /// What a connection's changes are in the log.

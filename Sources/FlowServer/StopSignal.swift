@@ -52,6 +52,17 @@ final class StopSignal: Sendable {
     }
   }
 
+  /// Whether the server has stopped.
+  var isStopped: Bool { state.withLock { $0.isStopped } }
+
+  /// Waits until the server stops, or the task is cancelled.
+  func wait() async {
+    let (events, event) = AsyncStream.makeStream(of: Never.self)
+    let number = add { event.finish() }
+    defer { remove(number) }
+    for await _ in events {}
+  }
+
   /// Calls a closure when the server stops; immediately if it has stopped.
   private func add(_ action: @escaping @Sendable () -> Void) -> Int {
     let number: Int? = state.withLock { state in

@@ -8,7 +8,7 @@ import Testing
 @testable import FlowServer
 
 /// Where a fleet's live streams are, around a real server of NATS.
-@Suite(.tags(.process)) struct LiveFleetTests {
+@Suite(.tags(.process), .timeLimit(.minutes(2))) struct LiveFleetTests {
   @Test("A worker tells gateways where its live streams are, until it stops")
   func live() async throws {
     let fleet = try await TestFleet()
@@ -20,8 +20,8 @@ import Testing
       logger: TestFleet.logger)
     try await fleet.add("one", live: endpoint)
     try await fleet.add("two")
-    let host = try #require(try await fleet.gateway.liveHosts(of: "fake").first)
-    #expect(try await fleet.gateway.liveHosts(of: nil) == [host])
+    let host = try #require(try await fleet.gateway.liveHosts(of: "fake").hosts.first)
+    #expect(try await fleet.gateway.liveHosts(of: nil) == ("fake", [host]))
     #expect(fleet.gateway.liveHost(named: "one") == host)
     #expect(fleet.gateway.liveHost(named: "two") == nil)
     #expect(await fleet.gateway.liveReports().isEmpty)

@@ -223,5 +223,9 @@ import Testing
     ] as [(String, UInt64)])
   func hash(text: String, expected: UInt64) {
     #expect(ContentHash.of(Array(text.utf8)).value == expected)
+    // The same bytes at an odd address.
+    let shifted = [0] + Array(text.utf8)
+    let hash = unsafe ContentHash.of(shifted.span.bytes.extracting(droppingFirst: 1))
+    #expect(hash.value == expected)
   }
 }

@@ -75,7 +75,10 @@ final class FakePlacement: ImageService, LivePlacement {
     hosts = Mutex(endpoints.map(\.host))
   }
 
-  func liveHosts(of model: String?) async throws -> [LiveHost] { hosts.withLock { $0 } }
+  func liveHosts(of model: String?) async throws -> (model: String, hosts: [LiveHost]) {
+    ("starter", hosts.withLock { $0 })
+  }
+  func didOpen(at host: LiveHost) {}
   func liveHost(named worker: String) -> LiveHost? {
     hosts.withLock { $0.first { $0.worker == worker } }
   }

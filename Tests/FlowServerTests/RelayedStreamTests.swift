@@ -7,7 +7,7 @@ import Testing
 @testable import FlowServer
 
 /// Live streams that a gateway relays to workers.
-@Suite(.serialized, .tags(.engine)) struct RelayedStreamTests {
+@Suite(.serialized, .tags(.engine), .timeLimit(.minutes(2))) struct RelayedStreamTests {
   private static let opening = #"{"prompt": "a fox", "steps": 2, "guidance": "none", "stages": 2}"#
 
   @Test("A full worker's stream opens at the next one; a full fleet says so; status counts all")
@@ -47,6 +47,7 @@ import Testing
     let server = try await RunningServer(service: FakePlacement([worker])) {
       $0.limits.stepCount = 3
       $0.limits.allowedSizes = [(64, 64)]
+      $0.limits.streamCount = 1
     }
     func open(_ more: String) throws -> LoopbackClient.Answer {
       try LoopbackClient.ask(
@@ -59,6 +60,8 @@ import Testing
     #expect(size.status == 400 && size["error", "param"] as? String == "size", "\(size.text)")
     let opened = try open(#", "steps": 2"#)
     let id = try #require(opened["id"] as? String, "\(opened.text)")
+    let second = try open(", \"steps\": 2")
+    #expect(second.status == 429 && second["error", "code"] as? String == "too_many_streams")
     let changed = try LoopbackClient.ask(
       server.port, "PATCH", "/v1/streams/\(id)", json: #"{"steps": 4}"#)
     #expect(changed.status == 400 && changed["error", "param"] as? String == "steps")
@@ -95,7 +98,27 @@ import Testing
     await server.stop()
   }
 
-  @Test("A worker takes nothing without its secret, which gateways alone have")
+  @Test("A gateway that stops closes its sockets, and its worker's streams continue")
+  func stopping() async throws {
+    let worker = try await RunningEndpoint()
+    let server = try await RunningServer(service: FakePlacement([worker]))
+    let opened = try LoopbackClient.ask(server.port, "POST", "/v1/streams", json: Self.opening)
+    let id = try #require(opened["id"] as? String, "\(opened.text)")
+    let socket = try TestSocket(port: server.port, path: "/v1/streams/\(id)/socket")
+    _ = try socket.next { $0.contains("\"statistics\"") }
+    let viewer = try LoopbackClient(port: server.port)
+    viewer.request("GET", "/v1/streams/\(id)/mjpeg")
+    #expect(String(decoding: viewer.read(), as: UTF8.self).hasPrefix("HTTP/1.1 200"))
+    async let stop: Void = server.stop()
+    #expect(try socket.nextFrame(opcode: 8).prefix(2) == [0x03, 0xe9])
+    socket.send(opcode: 8, [0x03, 0xe9])
+    _ = viewer.readAll()
+    await stop
+    #expect(await worker.endpoint.reports().count == 1)
+    await worker.stop()
+  }
+
+  @Test("A worker refuses requests without its secret")
   func secret() async throws {
     let worker = try await RunningEndpoint()
     let port = worker.host.port
@@ -115,10 +138,10 @@ import Testing
   }
 
   @Test(
-    "Ids that no gateway made lead nowhere",
+    "Ids of another form are not found",
     arguments: [
       "x", "stream_0.", "stream_0.!!", "stream_0.Z29uZQ", "..%2f..%2fhealthz.dw",
-      "stream_0.d29ya2Vy/..",
+      "stream_0.d29ya2Vy/..", "..%2fhealthz" + PlacedStream.idSuffix(worker: "worker/1 of tests"),
     ])
   func ids(id: String) async throws {
     let server = try await RelayedServer.shared()

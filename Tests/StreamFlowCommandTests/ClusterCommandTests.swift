@@ -44,14 +44,17 @@ import Testing
     let code = warned["warnings", "0", "code"] as? String
     #expect(code?.hasPrefix("unknown_") == true, "\(warned.text)")
     let stream = try ask("/v1/streams", #"{"prompt": "a fox"}"#)
-    #expect(stream.status == 501, "\(stream.text)")
-    // It stops in an orderly way, and the gateway knows at once.
+    #expect(stream.status == 201, "\(stream.text)")
+    let id = try #require(stream["id"] as? String)
+    #expect(try ask("/v1/streams/\(id)")["model"] as? String == "starter")
+    // It stops in an orderly way, with its stream, and the gateway knows at once.
     worker.terminate()
     worker.waitUntilExit()
     #expect(worker.terminationStatus == 0)
     while try ask("/v1/status")["workers", "0", "name"] != nil {
       try await Task.sleep(for: .milliseconds(20))
     }
+    #expect(try ask("/v1/streams/\(id)").status == 404)
     let alone = try ask("/v1/images/generations", #"{"prompt": "a fox"}"#)
     #expect(alone.status == 503 && alone.headers["retry-after"] != nil, "\(alone.text)")
   }

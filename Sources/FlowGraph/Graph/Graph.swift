@@ -261,7 +261,7 @@ public final class Graph {
   }
 }
 
-/// The bytes of numbers as they are in memory, which is little-endian on all platforms of the package.
+/// The bytes of numbers as they are in memory, little-endian on all platforms of the package.
 private func littleEndianBytes<Number: BitwiseCopyable>(_ numbers: [Number]) -> [UInt8] {
   #if _endian(big)
     #error("constants are little-endian")

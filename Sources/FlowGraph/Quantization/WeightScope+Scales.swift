@@ -41,7 +41,8 @@ extension WeightScope {
 
   private static func squaredError(of row: [Float], scale: Float) -> Float {
     let inverse = 1 / scale
-    // Eight sums, which the compiler keeps in a vector; the vectors' own operators are calls in a debug build.
+    // Eight sums, which the compiler keeps in a vector; a vector's own operators are calls in a
+    // debug build.
     var (sum0, sum1, sum2, sum3) = (Float(0), Float(0), Float(0), Float(0))
     var (sum4, sum5, sum6, sum7) = (Float(0), Float(0), Float(0), Float(0))
     var rest = SIMD8<Float>()

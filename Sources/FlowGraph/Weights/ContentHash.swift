@@ -55,19 +55,29 @@ public struct ContentHash: Hashable, Sendable, CustomStringConvertible {
 
   /// The four lanes after all blocks of 32 bytes.
   ///
-  /// Words and no vectors, whose operators are calls in a debug build: engines are hashed when they are read.
+  /// Words and no vectors, whose operators are calls in a debug build: engines are hashed when they
+  /// are read.
   private static func lanes(of bytes: RawSpan) -> SIMD4<UInt64> {
     unsafe bytes.withUnsafeBytes { bytes in
       guard let start = bytes.baseAddress else { return SIMD4() }
+      let isAligned = UInt(bitPattern: start) % 8 == 0
       var (lane0, lane1) = (prime1 &+ prime2, prime2)
       var (lane2, lane3) = (UInt64(0), 0 &- prime1)
       let (first, second) = (prime1, prime2)
       var position = 0
       let end = bytes.count & ~31
       while position < end {
-        // x86-64 and arm64 load words from any address, and are little-endian.
-        let words = unsafe (start + position).assumingMemoryBound(to: UInt64.self)
-        let (word0, word1, word2, word3) = unsafe (words[0], words[1], words[2], words[3])
+        var (word0, word1, word2, word3) = (UInt64(0), UInt64(0), UInt64(0), UInt64(0))
+        if isAligned {
+          // Little-endian, as all platforms of the package.
+          let words = unsafe (start + position).assumingMemoryBound(to: UInt64.self)
+          (word0, word1, word2, word3) = unsafe (words[0], words[1], words[2], words[3])
+        } else {
+          word0 = unsafe start.loadUnaligned(fromByteOffset: position, as: UInt64.self)
+          word1 = unsafe start.loadUnaligned(fromByteOffset: position + 8, as: UInt64.self)
+          word2 = unsafe start.loadUnaligned(fromByteOffset: position + 16, as: UInt64.self)
+          word3 = unsafe start.loadUnaligned(fromByteOffset: position + 24, as: UInt64.self)
+        }
         lane0 = lane0 &+ word0 &* second
         lane1 = lane1 &+ word1 &* second
         lane2 = lane2 &+ word2 &* second

@@ -5,7 +5,8 @@ internal import Logging
 internal import Metrics
 internal import NIOCore
 
-/// How a server takes connections: their limits, the check of requests, and WebSockets beside routes.
+/// How a server takes connections: their limits, the check of requests, and WebSockets beside
+/// routes.
 struct HTTPFront: Sendable {
   let host: String
   let port: Int
@@ -14,6 +15,8 @@ struct HTTPFront: Sendable {
   let streams: any LiveStreams
   let metrics: PrometheusRegistry
   let logger: Logger
+  /// The user's settings that can change the address.
+  var settings: [ServerSetupError.Setting] = [.port]
 
   /// The application that listens.
   ///
@@ -67,6 +70,6 @@ struct HTTPFront: Sendable {
     }
     return ServerSetupError(
       "port \(port) is already in use; choose another port, 0 for any free port",
-      settings: [.port])
+      settings: settings)
   }
 }

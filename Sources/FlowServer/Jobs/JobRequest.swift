@@ -19,7 +19,7 @@ struct JobRequest: Codable, Sendable {
       && references?.isEmpty != true
       && order.controls?.contains { $0.maskFile != nil } != true
     // Earlier versions would skip no layers of the text encoders.
-    if order.sampling.skippedTextLayers != nil { return 5 }
+    if order.sampling.skippedTextLayers ?? 0 > 0 { return 5 }
     // Earlier versions expect the method of an edit.
     if let editing = order.editing, editing.method == nil { return 4 }
     return isOlder ? 2 : 3

@@ -1,3 +1,4 @@
+internal import Foundation
 internal import HTTPTypes
 internal import NIOCore
 internal import NIOHTTP1
@@ -10,7 +11,7 @@ internal import NIOWebSocket
 struct LiveConnection: Sendable {
   let host: LiveHost
 
-  /// How long a worker may take to accept a connection.
+  /// How long a worker may take to accept a connection, and to begin a WebSocket.
   private static let connectTime = TimeAmount.seconds(3)
   /// The most bytes of an answer that is not a stream of images.
   private static let answerByteCount = 1 << 20
@@ -25,36 +26,54 @@ struct LiveConnection: Sendable {
     let body: ByteBuffer
   }
 
+  // MARK: - HTTP
+
   /// Sends a request, and reads the whole answer.
   ///
-  /// - Throws: `worker_unreachable`.
+  /// - Parameters:
+  ///   - method: the method.
+  ///   - path: the path and the query.
+  ///   - headers: headers besides the token.
+  ///   - body: the body, if any.
+  ///   - time: how long all of it may take.
+  /// - Throws: `worker_unreachable`, also for a worker that is not the one of ``host`` any more.
   func answer(
-    _ method: HTTPRequest.Method, _ path: String, headers: HTTPFields = [:], body: ByteBuffer? = nil
+    _ method: HTTPRequest.Method, _ path: String, headers: HTTPFields = [:],
+    body: ByteBuffer? = nil, within time: Duration = .seconds(30)
   ) async throws -> Answer {
-    try await exchange(method, path, headers: headers, body: body) { head, parts in
-      var received = ByteBuffer()
-      while case .body(var part)? = try await parts.next() {
-        guard received.readableBytes + part.readableBytes <= Self.answerByteCount else {
-          throw Self.broken
+    try await FlowServer.within(time, else: Self.unreachable) {
+      try await exchange(method, path, headers: headers, body: body) { head, parts in
+        var received = ByteBuffer()
+        while case .body(var part)? = try await parts.next() {
+          guard received.readableBytes + part.readableBytes <= Self.answerByteCount else {
+            throw Self.unreachable
+          }
+          received.writeBuffer(&part)
         }
-        received.writeBuffer(&part)
+        return Answer(head: head, body: received)
       }
-      return Answer(head: head, body: received)
     }
   }
 
-  /// Sends a request, and hands on the parts of an answer with status 200.
+  /// Sends a request, and forwards the parts of an answer with status 200 until either side ends.
   ///
+  /// - Parameters:
+  ///   - path: the path.
+  ///   - stop: ends it.
+  ///   - forward: called with each part.
   /// - Throws: `worker_unreachable`, also for another status.
-  func parts(of path: String, _ hand: @escaping (ByteBuffer) async throws -> Void) async throws {
-    try await exchange(.get, path, headers: [:], body: nil) { head, parts in
-      guard head.status == .ok else { throw Self.broken }
-      while case .body(let part)? = try await parts.next() { try await hand(part) }
+  func parts(
+    of path: String, until stop: StopSignal, _ forward: (ByteBuffer) async throws -> Void
+  ) async throws {
+    try await exchange(.get, path, headers: [:], body: nil, until: stop) { head, parts in
+      guard head.status == .ok else { throw Self.unreachable }
+      while case .body(let part)? = try await parts.next() { try await forward(part) }
     }
   }
 
   private func exchange<Result: Sendable>(
     _ method: HTTPRequest.Method, _ path: String, headers: HTTPFields, body: ByteBuffer?,
+    until stop: StopSignal = StopSignal(),
     _ read: (
       HTTPResponse, inout NIOAsyncChannelInboundStream<HTTPResponsePart>.AsyncIterator
     ) async throws -> Result
@@ -73,21 +92,39 @@ struct LiveConnection: Sendable {
           return try Exchange(wrappingChannelSynchronously: channel)
         }
       }
+      let connection = channel.channel
       return try await channel.executeThenClose { inbound, outbound in
+        let ending = Task {
+          await stop.wait()
+          if !Task.isCancelled { connection.close(promise: nil) }
+        }
+        defer { ending.cancel() }
         try await outbound.write(.head(request))
         if let body { try await outbound.write(.body(body)) }
         try await outbound.write(.end(nil))
         var parts = inbound.makeAsyncIterator()
-        guard case .head(let head)? = try await parts.next() else { throw Self.broken }
+        guard case .head(let head)? = try await parts.next(), !Self.isOfAnother(head.status) else {
+          throw Self.unreachable
+        }
         return try await read(head, &parts)
       }
     }
   }
 
-  /// Opens a WebSocket.
+  /// Whether a worker refuses its gateway: another process listens at the address by now.
+  private static func isOfAnother(_ status: HTTPResponse.Status) -> Bool {
+    status == .unauthorized || status == .forbidden || status == .misdirectedRequest
+  }
+
+  // MARK: - WebSockets
+
+  /// Opens a WebSocket, which closes if the worker sends nothing for a while.
   ///
+  /// - Parameters:
+  ///   - path: the path.
+  ///   - silence: how long the worker may send nothing; workers send pings.
   /// - Throws: `worker_unreachable`, also where the worker does not have the stream.
-  func socket(_ path: String) async throws -> SocketChannel.Socket {
+  func socket(_ path: String, silence: Duration) async throws -> SocketChannel.Socket {
     var headers = HTTPHeaders()
     headers.add(name: "Host", value: host.authority)
     headers.add(name: "Authorization", value: "Bearer \(host.token)")
@@ -101,10 +138,17 @@ struct LiveConnection: Sendable {
             maxFrameSize: Self.messageByteCount
           ) { channel, _ in
             channel.eventLoop.makeCompletedFuture {
-              try SocketChannel.Socket(wrappingChannelSynchronously: channel)
+              try channel.pipeline.syncOperations.addHandlers([
+                IdleStateHandler(readTimeout: TimeAmount(silence)), SilentWorkerHandler(),
+              ])
+              return try SocketChannel.Socket(wrappingChannelSynchronously: channel)
             }
           }
-          return try channel.pipeline.syncOperations.configureUpgradableHTTPClientPipeline(
+          // Waiting for the handshake cannot be cancelled.
+          let deadline = channel.eventLoop.scheduleTask(in: Self.connectTime) {
+            channel.close(promise: nil)
+          }
+          let upgraded = try channel.pipeline.syncOperations.configureUpgradableHTTPClientPipeline(
             configuration: .init(
               upgradeConfiguration: NIOTypedHTTPClientUpgradeConfiguration(
                 upgradeRequestHead: head, upgraders: [upgrader]
@@ -112,18 +156,33 @@ struct LiveConnection: Sendable {
                 channel.close(promise: nil)
                 return channel.eventLoop.makeSucceededFuture(nil)
               }))
+          upgraded.whenComplete { _ in deadline.cancel() }
+          return upgraded
         }
       }
-      guard let socket = try await opened.get() else { throw Self.broken }
+      guard let socket = try await opened.get() else { throw Self.unreachable }
       return socket
     }
   }
 
+  // MARK: - Connections
+
+  /// Connections notice a host that has vanished within about half a minute.
   private static var bootstrap: ClientBootstrap {
-    ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
-      .channelOption(.socketOption(.so_reuseaddr), value: 1)
+    let plain = ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
       .channelOption(.tcpOption(.tcp_nodelay), value: 1)
+      .channelOption(.socketOption(.so_keepalive), value: 1)
       .connectTimeout(connectTime)
+    #if os(Linux)
+      // The kernel's numbers: idle time, interval and count of probes; time for unacknowledged data
+      // in milliseconds.
+      return [(4, 10), (5, 5), (6, 3), (18, 25_000)].reduce(plain) { bootstrap, option in
+        bootstrap.channelOption(
+          .tcpOption(NIOBSDSocket.Option(rawValue: option.0)), value: SocketOptionValue(option.1))
+      }
+    #else
+      return plain
+    #endif
   }
 
   /// Runs a request, with one error for whatever keeps it from its worker.
@@ -138,12 +197,19 @@ struct LiveConnection: Sendable {
     }
   }
 
-  private static let broken = ServerError(
-    .badGateway, "worker_broken",
-    "the worker of this stream broke its answer off; create a new stream")
-
-  /// The error for a worker that does not answer.
+  /// The error for a worker that does not answer, or not to the end.
   static let unreachable = ServerError(
     .badGateway, "worker_unreachable",
     "the worker of this stream does not answer; create a new stream")
+}
+
+/// Closes a connection whose worker sends nothing.
+private final class SilentWorkerHandler: ChannelInboundHandler {
+  typealias InboundIn = WebSocketFrame
+  typealias InboundOut = WebSocketFrame
+
+  func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+    if event is IdleStateHandler.IdleStateEvent { context.close(promise: nil) }
+    context.fireUserInboundEventTriggered(event)
+  }
 }

@@ -4,7 +4,7 @@ package import Logging
 internal import ServiceLifecycle
 internal import StreamFlow
 
-/// Takes the live streams of gateways at a worker, with the models of its images.
+/// Runs live streams of gateways at a worker, with the models of its images.
 package final class LiveEndpoint: Sendable {
   /// Where a worker listens for gateways.
   package struct Address: Sendable {
@@ -65,7 +65,7 @@ package final class LiveEndpoint: Sendable {
       servesGateways: true)
     front = HTTPFront(
       host: address.host, port: address.port, limits: limits, gate: gate, streams: streams,
-      metrics: metrics, logger: logger)
+      metrics: metrics, logger: logger, settings: [])
   }
 
   /// The live streams.
@@ -81,9 +81,11 @@ package final class LiveEndpoint: Sendable {
     let application = front.application(router()) { port in
       await didStart(LiveHost(worker: worker, host: host, port: port, token: token))
     }
-    let services = ServiceGroup(
-      configuration: ServiceGroupConfiguration(
-        services: [.init(service: application)], gracefulShutdownSignals: [], logger: front.logger))
+    var group = ServiceGroupConfiguration(
+      services: [.init(service: application)], gracefulShutdownSignals: [], logger: front.logger)
+    // For gateways that read no more.
+    group.maximumGracefulShutdownDuration = .seconds(3)
+    let services = ServiceGroup(configuration: group)
     let running = Task { try await services.run() }
     let sweeping = Task { [streams] in
       while !Task.isCancelled {

@@ -24,12 +24,17 @@ package struct LiveHost: Codable, Hashable, Sendable, CustomStringConvertible {
   var authority: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
 }
 
-/// Where live streams run that this process does not.
+/// The workers that run a gateway's live streams.
 package protocol LivePlacement: Sendable {
-  /// The workers that take live streams of a model, the least busy one first.
+  /// The name of a model, and the workers that take live streams of it, the one with the fewest
+  /// streams first.
   ///
+  /// - Parameter model: the model of a request.
   /// - Throws: `model_not_found`, `no_workers`.
-  func liveHosts(of model: String?) async throws -> [LiveHost]
+  func liveHosts(of model: String?) async throws -> (model: String, hosts: [LiveHost])
+
+  /// Notes that a stream was opened, before its worker reports it.
+  func didOpen(at host: LiveHost)
 
   /// The worker of a name.
   func liveHost(named worker: String) -> LiveHost?
@@ -38,7 +43,8 @@ package protocol LivePlacement: Sendable {
   func liveReports() async -> [LiveReport]
 }
 
-/// The id of a live stream at a worker, which ends with the worker's name, so that every gateway finds it.
+/// The id of a live stream at a worker, which ends with the worker's name, so that every gateway
+/// finds it.
 enum PlacedStream {
   /// What follows a stream's own id.
   static func idSuffix(worker: String) -> String {
@@ -57,28 +63,31 @@ enum PlacedStream {
   }
 }
 
-/// The limits of a gateway's streams, which its worker applies.
+/// The model and the limits of a gateway's stream, which its worker applies.
 struct LiveLimits: Codable {
-  static let header = HTTPField.Name("StreamFlow-Limits")
+  static let header = HTTPField.Name("StreamFlow-Limits") ?? .cacheControl
 
+  /// The name of the model: each worker has a first one of its own.
+  let model: String
   let side: Int
   let stepCount: Int
   let promptLength: Int
   let upscaledPixelCount: Int
   let sizes: [[Int]]
 
-  init(_ limits: ServerLimits) {
+  init(_ limits: ServerLimits, model: String) {
+    self.model = model
     (side, stepCount, promptLength) = (limits.side, limits.stepCount, limits.promptLength)
     upscaledPixelCount = limits.upscaledPixelCount
     sizes = limits.allowedSizes.map { [$0.width, $0.height] }
   }
 
-  /// The limits in a gateway's request.
-  static func applied(
-    of request: Request, to limits: ServerLimits
-  ) throws(ServerError) -> ServerLimits {
-    guard let name = header, let text = request.headers[name] else { return limits }
-    guard let given = try? JSONDecoder().decode(LiveLimits.self, from: Data(text.utf8)),
+  /// Reads those of a gateway's request.
+  ///
+  /// - Throws: `invalid_header`.
+  init(_ request: Request) throws(ServerError) {
+    guard let text = request.headers[Self.header], let data = Data(base64Encoded: text),
+      let given = try? JSONDecoder().decode(LiveLimits.self, from: data),
       given.sizes.allSatisfy({ $0.count == 2 })
     else {
       throw ServerError(
@@ -86,16 +95,20 @@ struct LiveLimits: Codable {
         "the header 'StreamFlow-Limits' is not one of this version's gateways; run the gateway and "
           + "its workers with one version")
     }
+    self = given
+  }
+
+  /// Other limits with these.
+  func applied(to limits: ServerLimits) -> ServerLimits {
     var limits = limits
-    (limits.side, limits.stepCount) = (given.side, given.stepCount)
-    limits.promptLength = given.promptLength
-    limits.upscaledPixelCount = given.upscaledPixelCount
-    limits.allowedSizes = given.sizes.map { ($0[0], $0[1]) }
+    (limits.side, limits.stepCount, limits.promptLength) = (side, stepCount, promptLength)
+    limits.upscaledPixelCount = upscaledPixelCount
+    limits.allowedSizes = sizes.map { ($0[0], $0[1]) }
     return limits
   }
 
   /// The value of the header.
   var text: String {
-    get throws { String(decoding: try JSONEncoder().encode(self), as: UTF8.self) }
+    get throws { try JSONEncoder().encode(self).base64EncodedString() }
   }
 }

@@ -5,12 +5,20 @@ internal import Logging
 internal import NIOCore
 internal import NIOWebSocket
 
-/// The live streams of a gateway: each runs at a worker, and the gateway relays its requests and frames.
+/// The live streams of a gateway: each runs at a worker, and the gateway relays its requests and
+/// frames.
 struct RelayedStreams: LiveStreams {
   /// Nil where the service has no live streams.
   let placement: (any LivePlacement)?
   let limits: ServerLimits
+  /// Ends what waits for a worker to open a stream.
   let stop: StopSignal
+  /// Ends all relays.
+  private let closing = StopSignal()
+
+  init(placement: (any LivePlacement)?, limits: ServerLimits, stop: StopSignal) {
+    (self.placement, self.limits, self.stop) = (placement, limits, stop)
+  }
 
   // MARK: - Routes
 
@@ -34,7 +42,7 @@ struct RelayedStreams: LiveStreams {
         body: ResponseBody { writer in
           var writer = writer
           try await request.body.consumeWithCancellationOnInboundClose { _ in
-            try await connection.parts(of: path) { try await writer.write($0) }
+            try await connection.parts(of: path, until: closing) { try await writer.write($0) }
           }
           try await writer.finish(nil)
         })
@@ -49,19 +57,24 @@ struct RelayedStreams: LiveStreams {
   /// Opens a stream at the least busy worker that has room for it.
   private func open(_ request: Request, _ context: ServerContext) async throws -> Response {
     var request = request
-    let headers = try headers(of: request)
+    var headers = headers(of: request)
     let bytes = try await request.jsonBytes(limits, context)
+    guard !closing.isStopped else { throw ServerError.stopping }
+    try await checkRoom()
     var fields = try RequestFields(json: bytes, limits: limits.json)
-    let hosts = try await hosts(of: try fields.text("model", limit: 200))
+    let (model, hosts) = try await hosts(of: try fields.text("model", limit: 200))
+    headers[LiveLimits.header] = try LiveLimits(limits, model: model).text
     let body = ByteBuffer(bytes: bytes)
+    let (sent, limits, stop) = (headers, limits, stop)
     var failure: (any Error)?
     var refusal: LiveConnection.Answer?
     for host in hosts {
       do {
         let answer = try await stop.unlessStopped {
           try await LiveConnection(host: host).answer(
-            .post, "/v1/streams", headers: headers, body: body)
+            .post, "/v1/streams", headers: sent, body: body, within: limits.requestTime)
         }
+        if answer.head.status == .created { placement?.didOpen(at: host) }
         guard Self.mayFitElsewhere(answer.head.status) else { return Self.response(answer) }
         refusal = answer
       } catch let error as ServerError where error.status == .badGateway {
@@ -74,15 +87,19 @@ struct RelayedStreams: LiveStreams {
     throw failure ?? ServerError.noWorkers
   }
 
-  private func hosts(of model: String?) async throws -> [LiveHost] {
-    let hosts = try await placement?.liveHosts(of: model) ?? []
-    guard !hosts.isEmpty else {
+  private func checkRoom() async throws {
+    guard await reports().count >= limits.streamCount else { return }
+    throw ServerError.tooManyStreams(limits)
+  }
+
+  private func hosts(of model: String?) async throws -> (model: String, [LiveHost]) {
+    guard let (model, hosts) = try await placement?.liveHosts(of: model), !hosts.isEmpty else {
       throw ServerError(
         .notImplemented, "not_supported",
         "live streams run on workers, and no worker of this model takes them; start one with an "
           + "address for live streams")
     }
-    return hosts
+    return (model, hosts)
   }
 
   /// Whether another worker may take what one refused: it had no room, or is stopping.
@@ -90,13 +107,13 @@ struct RelayedStreams: LiveStreams {
     status == .tooManyRequests || status == .serviceUnavailable
   }
 
-  /// Hands a request on to the worker of its stream, and the answer back.
+  /// Sends a request to the worker of its stream, and the answer to the client.
   private func relay(_ request: Request, _ context: ServerContext) async throws -> Response {
     var request = request
     let rest = request.uri.path.hasSuffix("/frames") ? "/frames" : ""
     let (connection, path) = try connection(context, rest)
     let body = ByteBuffer(bytes: try await request.bytes(upTo: limits.bodyByteCount, context))
-    let headers = try headers(of: request)
+    let headers = headers(of: request)
     let method = request.method == .head ? .get : request.method
     return Self.response(
       try await connection.answer(
@@ -104,16 +121,15 @@ struct RelayedStreams: LiveStreams {
         body: body.readableBytes > 0 || method == .put ? body : nil))
   }
 
-  private func headers(of request: Request) throws -> HTTPFields {
+  private func headers(of request: Request) -> HTTPFields {
     var headers: HTTPFields = [:]
     if let type = request.headers[.contentType] { headers[.contentType] = type }
-    if let name = LiveLimits.header { headers[name] = try LiveLimits(limits).text }
     return headers
   }
 
   private static func response(_ answer: LiveConnection.Answer) -> Response {
     var headers: HTTPFields = [:]
-    for name in [HTTPField.Name.contentType, .retryAfter] {
+    for name in [HTTPField.Name.contentType, .retryAfter, .cacheControl] {
       if let value = answer.head.headerFields[name] { headers[name] = value }
     }
     return Response(
@@ -152,24 +168,25 @@ struct RelayedStreams: LiveStreams {
   }
 
   func serve(_ channel: SocketChannel.Socket, stream: String, logger: Logger) async {
-    guard let host = host(of: stream) else {
-      try? await channel.channel.close()
-      return
+    guard let host = host(of: stream), !closing.isStopped else {
+      return await SocketRelay.refuse(channel, Self.unknown)
     }
     let worker: SocketChannel.Socket
     do {
-      worker = try await LiveConnection(host: host).socket("/v1/streams/\(stream)/socket")
+      // Workers ping twice in this time.
+      worker = try await LiveConnection(host: host).socket(
+        "/v1/streams/\(stream)/socket", silence: limits.writeTime)
     } catch {
-      await SocketRelay.refuse(channel, Self.unknown)
-      return
+      return await SocketRelay.refuse(channel, LiveConnection.unreachable)
     }
-    await SocketRelay(client: channel, worker: worker, pingTime: limits.writeTime / 2)
-      .run(logger: logger)
+    await SocketRelay(
+      client: channel, worker: worker, pingTime: limits.writeTime / 2, stop: closing
+    ).run(logger: logger)
   }
 
   func reports() async -> [LiveReport] { await placement?.liveReports() ?? [] }
 
   func sweep() async {}
 
-  func closeAll() async {}
+  func closeAll() async { closing.stop() }
 }

@@ -1,9 +1,11 @@
 internal import NIOCore
 internal import NIOPosix
 
-/// The address of this machine on its way to another.
+/// The address from which this machine reaches another.
 package enum RoutedAddress {
-  /// The address from which this machine reaches another; nothing is sent.
+  /// The address from which this machine reaches another; nil if the route has none.
+  ///
+  /// Nothing is sent.
   ///
   /// - Throws: where the other cannot be resolved, or there is no route to it.
   package static func toward(_ host: String, port: Int) async throws -> String? {

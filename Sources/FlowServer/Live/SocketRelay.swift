@@ -2,33 +2,44 @@ internal import Logging
 internal import NIOCore
 internal import NIOWebSocket
 
-/// A client's WebSocket and a worker's, whose messages go from each to the other.
+/// A client's WebSocket and a worker's: the messages of each are sent to the other.
 ///
-/// A side that is slow holds the other one back, so that the worker leaves out images for slow viewers.
+/// A slow side slows the other one down, so the worker leaves out images for slow viewers.
 struct SocketRelay: Sendable {
   let client: SocketChannel.Socket
   let worker: SocketChannel.Socket
-  /// How often a client must show that it is there.
+  /// The interval of pings, which detect clients that disconnected silently.
   let pingTime: Duration
+  /// Ends the client's socket.
+  let stop: StopSignal
 
   private typealias Inbound = NIOAsyncChannelInboundStream<WebSocketFrame>
   private typealias Outbound = NIOAsyncChannelOutboundWriter<WebSocketFrame>
 
   /// Relays until either side ends.
   func run(logger: Logger) async {
-    let pingTime = pingTime
+    let (pingTime, stop) = (pingTime, stop)
     do {
       try await client.executeThenClose { fromClient, toClient in
         try await worker.executeThenClose { fromWorker, toWorker in
           try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { try await Self.relay(fromClient, to: toWorker, answering: toClient) }
-            group.addTask { try await Self.relay(fromWorker, to: toClient, masked: toWorker) }
+            group.addTask {
+              try await Self.relay(client: fromClient, to: toWorker, answering: toClient)
+            }
+            group.addTask {
+              try await Self.relay(worker: fromWorker, to: toClient, answering: toWorker)
+            }
             group.addTask {
               while true {
                 try await Task.sleep(for: pingTime)
                 try await toClient.write(
                   WebSocketFrame(fin: true, opcode: .ping, data: ByteBuffer()))
               }
+            }
+            group.addTask {
+              await stop.wait()
+              try Task.checkCancellation()
+              try await Self.close(toClient, .goingAway)
             }
             try await group.next()
             group.cancelAll()
@@ -38,9 +49,9 @@ struct SocketRelay: Sendable {
     } catch { logger.debug("relayed socket ended", metadata: ["error": "\(error)"]) }
   }
 
-  /// Hands a client's messages on.
+  /// Sends a client's messages to its worker.
   private static func relay(
-    _ client: Inbound, to worker: Outbound, answering answers: Outbound
+    client: Inbound, to worker: Outbound, answering answers: Outbound
   ) async throws {
     for try await frame in client {
       switch frame.opcode {
@@ -49,21 +60,25 @@ struct SocketRelay: Sendable {
           WebSocketFrame(fin: true, opcode: .pong, data: frame.unmaskedData))
       case .connectionClose:
         try await close(answers, .normalClosure)
-        try await worker.write(masked(.connectionClose, frame.unmaskedData))
+        try? await worker.write(masked(.connectionClose, frame.unmaskedData))
         return
-      case .binary, .text: try await worker.write(masked(frame.opcode, frame.unmaskedData))
+      case .binary, .text:
+        do { try await worker.write(masked(frame.opcode, frame.unmaskedData)) } catch {
+          return try await end(answers)
+        }
       default: break
       }
     }
   }
 
-  /// Hands a worker's messages on.
+  /// Sends a worker's messages to its client.
   private static func relay(
-    _ worker: Inbound, to client: Outbound, masked answers: Outbound
+    worker: Inbound, to client: Outbound, answering answers: Outbound
   ) async throws {
-    for try await frame in worker {
+    var frames = worker.makeAsyncIterator()
+    while let frame = try? await frames.next() {
       switch frame.opcode {
-      case .ping: try await answers.write(masked(.pong, frame.data))
+      case .ping: try? await answers.write(masked(.pong, frame.data))
       case .connectionClose:
         try await client.write(
           WebSocketFrame(fin: true, opcode: .connectionClose, data: frame.data))
@@ -74,12 +89,18 @@ struct SocketRelay: Sendable {
       default: break
       }
     }
-    // The worker has gone without a word.
+    // Closed without a close frame: the worker's process or host is gone.
+    try await end(client)
+  }
+
+  /// Ends a client's socket whose worker is gone.
+  private static func end(_ client: Outbound) async throws {
+    try Task.checkCancellation()
     try await client.write(text(of: LiveConnection.unreachable))
     try await close(client, .goingAway)
   }
 
-  /// Tells a client why its socket ends, and ends it.
+  /// Sends a client the error that ends its socket, and closes it.
   static func refuse(_ client: SocketChannel.Socket, _ error: ServerError) async {
     try? await client.executeThenClose { _, outbound in
       try await outbound.write(text(of: error))

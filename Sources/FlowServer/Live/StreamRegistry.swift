@@ -56,8 +56,13 @@ final class StreamRegistry: Sendable {
   ///
   /// - Parameters:
   ///   - fields: its settings.
+  ///   - chosen: the name of the model if a gateway has chosen it.
   ///   - limits: the limits of its settings.
-  func open(_ fields: inout RequestFields, limits: ServerLimits) async throws -> LiveSession {
+  /// - Throws: what is wrong with the settings; `too_many_streams`; an error of the model or an
+  ///   engine.
+  func open(
+    _ fields: inout RequestFields, model chosen: String? = nil, limits: ServerLimits
+  ) async throws -> LiveSession {
     let model = try fields.text("model", limit: 200)
     let live = try LiveFields(&fields, limits: limits)
     var liveOptions = LiveOptions()
@@ -69,7 +74,7 @@ final class StreamRegistry: Sendable {
     let quality = try fields.integer("quality", in: 1...100) ?? 90
     try fields.checkAllRead()
     try live.checkKept(in: nil)
-    let host = try shelf.host(model)
+    let host = try shelf.host(chosen ?? model)
     try shelf.preparations.checkRoom()
     let warnings =
       fields.warnings
@@ -158,11 +163,7 @@ final class StreamRegistry: Sendable {
     }
     guard !isClosed else { throw ServerError.stopping }
     guard !isFull else {
-      throw ServerError(
-        .tooManyRequests, "too_many_streams",
-        "there are \(limit) live streams already, which is the limit; end one "
-          + "(DELETE /v1/streams/ID), or wait until an idle one is ended",
-        retryAfter: Int(options.limits.streamIdleTime.components.seconds))
+      throw ServerError.tooManyStreams(options.limits)
     }
   }
 
@@ -187,5 +188,16 @@ final class StreamRegistry: Sendable {
   func closeAll() async {
     state.withLock { $0.isClosed = true }
     for session in sessions { try? await close(session.id) }
+  }
+}
+
+extension ServerError {
+  /// The error for one live stream more than the limits allow.
+  static func tooManyStreams(_ limits: ServerLimits) -> ServerError {
+    ServerError(
+      .tooManyRequests, "too_many_streams",
+      "there are \(limits.streamCount) live streams already, which is the limit; end one "
+        + "(DELETE /v1/streams/ID), or wait until an idle one is ended",
+      retryAfter: Int(limits.streamIdleTime.components.seconds))
   }
 }

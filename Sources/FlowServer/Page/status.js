@@ -95,7 +95,7 @@ function drawBatches(models, streams) {
   }
   // A slow stream may have no frame in flight when polled, so its rate counts.
   for (const stream of streams.filter((stream) => stream.in_flight > 0 || stream.frames_per_second > 0)) {
-    drawings.set(stream.id, streamDrawing(stream));
+    drawings.set(`${stream.worker ?? ""} ${stream.id}`, streamDrawing(stream));
   }
   for (const [key, item] of drawnBatches) {
     if (drawings.has(key)) continue;

@@ -15,9 +15,10 @@ struct StreamRoutes: Sendable {
     router.post("v1/streams") { request, context in
       var request = request
       var fields = try await request.fields(limits, context)
-      let limits = servesGateways ? try LiveLimits.applied(of: request, to: limits) : limits
-      return Response.json(
-        try await registry.open(&fields, limits: limits).report(), status: .created)
+      let given = servesGateways ? try LiveLimits(request) : nil
+      let session = try await registry.open(
+        &fields, model: given?.model, limits: given?.applied(to: limits) ?? limits)
+      return Response.json(await session.report(), status: .created)
     }
     router.get("v1/streams/:id") { _, context in
       Response.json(await (try session(context)).report())

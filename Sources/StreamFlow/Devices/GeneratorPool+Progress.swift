@@ -12,7 +12,7 @@ extension GeneratorPool {
   public nonisolated var height: Int { first.height }
   /// The most rows of a tick of each device.
   public nonisolated var rowCapacity: Int { first.rowCapacity }
-  /// The most rows of all devices' ticks together: the images that are in flight at once.
+  /// The most rows of all devices' ticks together.
   public nonisolated var totalRowCapacity: Int { generators.reduce(0) { $0 + $1.rowCapacity } }
   /// The devices, in their order.
   public nonisolated var devices: [DeviceName] { generators.map { $0.engines.device } }

@@ -11,6 +11,7 @@ extension Generator {
     try await prepare()
     guard let stages else { return }
     try await prepareSources(stages)
+    stages.conditioner.releaseUnusedTexts()
     // Those that are next in turn come first: without them nothing would be admitted.
     let next = pending.heads.lazy.map(\.element.request)
     let following = pending.elements.lazy.map(\.request).prefix(Conditioner.preparedCount)

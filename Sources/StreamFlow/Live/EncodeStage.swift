@@ -50,6 +50,7 @@ actor EncodeStage {
   /// Encodes a request's prompts, and returns the number of chunks that its guidance reads.
   func chunkCount(of request: GenerationRequest) async throws -> Int {
     let encoders = try await encoders()
+    encoders.releaseUnused()
     try await encoders.prepare(for: [request])
     func chunks(_ prompt: String, _ blend: PromptBlend?) throws -> Int {
       try encoders.states(of: prompt, blend: blend, request).chunkCount

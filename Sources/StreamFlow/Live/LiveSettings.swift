@@ -71,7 +71,8 @@ public struct LiveOptions: Sendable {
   /// Each engine spreads its work over all cores and waits for the slowest: on two cores, two at a
   /// time take longer than one after the other. The default is true with 8 cores or more.
   public var overlaps = ProcessInfo.processInfo.activeProcessorCount >= 8
-  /// How many of the text encoders' last layers are skipped (clip skip) if the request names no number.
+  /// How many of the text encoders' last layers are skipped (clip skip) if the request names no
+  /// number.
   public var skippedTextLayers = 0
   /// Whether images are decoded whole or in tiles.
   public var decodeTiling = DecodeTiling.automatic

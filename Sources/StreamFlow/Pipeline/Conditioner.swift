@@ -41,7 +41,11 @@ final class Conditioner {
     self.size = size
   }
 
-  /// Whether prompts of requests must be encoded in advance, since their text encoders are not in memory.
+  /// Releases text encoders that were not used for a while.
+  func releaseUnusedTexts() { prompts.releaseUnused() }
+
+  /// Whether prompts of requests must be encoded in advance, since their text encoders are not in
+  /// memory.
   func mustPrepareTexts(for requests: some Sequence<GenerationRequest>) -> Bool {
     prompts.mustPrepare(for: requests)
   }

@@ -16,9 +16,13 @@ final class PromptStates {
   private var encoders: [PromptEncoder] = []
   /// The encoders of the last number of skipped layers that is not ``skippedLayers``.
   private var others: (skippedLayers: Int, encoders: [PromptEncoder])?
+  /// When ``others`` were used last.
+  private var othersUse = ContinuousClock.now
+  /// How long ``others`` stay in memory without use.
+  private static let othersTime = Duration.seconds(30)
   private var known = ByteBoundedCache<Key, TextStates>(capacity: 128 << 20)
-  /// Prompts that were encoded in advance, until the next are: before the text encoders were released, or
-  /// by encoders of another number of skipped layers.
+  /// Prompts that were encoded in advance, until the next are: before the text encoders were
+  /// released, or by encoders of another number of skipped layers.
   private var prepared: [Key: Result<TextStates, any Error>] = [:]
 
   private var family: any ModelFamily { checkpoint.family }
@@ -68,8 +72,8 @@ final class PromptStates {
   /// Encodes the new prompts of some requests whose text encoders are not in memory: all if they are
   /// released after each use, else those that skip another number of layers.
   ///
-  /// - Throws: an error of a graph or an engine; a prompt that cannot be encoded is an error of
-  ///   ``states(of:syntax:blend:)``.
+  /// - Throws: `CancellationError`; every other failure is an error of
+  ///   ``states(of:blend:_:)`` for the prompts that it concerns.
   func prepare(
     for requests: [GenerationRequest], isolation: isolated (any Actor)? = #isolation
   ) async throws {
@@ -81,20 +85,31 @@ final class PromptStates {
     defer { releaseClaims() }
     prepared = [:]
     for (skipped, keys) in Dictionary(grouping: keys, by: \.skippedLayers) {
-      if others?.skippedLayers != skipped {
-        // First, so that both are not in memory at once.
-        others = nil
-        others = (
-          skipped,
-          try await Self.load(checkpoint, skippedLayers: skipped, provider: provider)
-        )
+      do {
+        if others?.skippedLayers != skipped {
+          // First, so that both are not in memory at once.
+          others = nil
+          others = (
+            skipped,
+            try await Self.load(checkpoint, skippedLayers: skipped, provider: provider)
+          )
+        }
+        othersUse = .now
+        for key in keys { prepared[key] = Result { try states(of: key) } }
+      } catch let error as CancellationError { throw error } catch {
+        // Images that skip no layers, or others, do not fail with these.
+        for key in keys { prepared[key] = .failure(error) }
       }
-      for key in keys { prepared[key] = Result { try states(of: key) } }
     }
     guard isReleased else { return }
     others = nil
     // A large engine that is not persisted yet would be held for that.
     await provider.store.persist()
+  }
+
+  /// Releases encoders that were not used for a while.
+  func releaseUnused() {
+    if others != nil, .now - othersUse > Self.othersTime { others = nil }
   }
 
   /// Whether requests may have to wait for ``prepare(for:isolation:)``.
@@ -180,9 +195,16 @@ final class PromptStates {
     if let states = try prepared[key]?.get() ?? known[key] ?? provider.texts?.states(of: key) {
       return states
     }
-    let encoders = isLoaded(key) ? encoders : others?.encoders ?? []
-    precondition(
-      !encoders.isEmpty, "prompts are prepared for where text encoders are not in memory")
+    var encoders = encoders
+    if !isLoaded(key) {
+      guard let others, others.skippedLayers == key.skippedLayers else {
+        throw ModelError(
+          code: .requestInvalid,
+          message: "the prompt is not encoded any more with clip skip of \(key.skippedLayers); "
+            + "repeat the request")
+      }
+      encoders = others.encoders
+    }
     let text = checkpoint.encodedText(of: key.prompt, syntax: key.syntax)
     let states = try family.states(of: encoders.map { try $0.encode(text, syntax: key.syntax) })
     known.insert(states, for: key, byteCount: 4 * states.hidden.count)

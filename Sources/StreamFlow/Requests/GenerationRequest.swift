@@ -50,9 +50,10 @@ public struct GenerationRequest: Equatable, Sendable {
   public var solver = Solver.euler
   /// The random number generator that the seed refers to.
   public var noiseSource = GaussianNoise.Source.cpu
-  /// How many of the text encoders' last layers are skipped (clip skip); nil for the generator's own number.
+  /// How many of the text encoders' last layers are skipped (clip skip); nil for the generator's
+  /// own number.
   ///
-  /// Encoders that skip another number than the generator's are loaded when they are first needed.
+  /// Encoders that skip another number than the generator's are loaded when they are needed.
   public var skippedTextLayers: Int?
 
   /// Creates a request with 4 steps and no guidance.
@@ -120,7 +121,8 @@ public struct GeneratorOptions: Sendable {
   public var engineRowCapacity: Int?
   /// The maximum number of images that are decoded together; nil for as many as a tick has rows.
   public var decodeRowCapacity: Int?
-  /// How many of the text encoder's last layers are skipped (clip skip) for requests that name no number.
+  /// How many of the text encoder's last layers are skipped (clip skip) for requests that name no
+  /// number.
   public var skippedTextLayers = 0
   /// Whether images are decoded whole or in tiles.
   public var decodeTiling = DecodeTiling.automatic

@@ -61,8 +61,8 @@
     @Option(help: "Maximum pixels of an input image.")
     var maxPixels = ServerLimits().imagePixelCount
 
-    @Option(help: "Maximum live streams.")
-    var maxStreams = ServerLimits().streamCount
+    @Option(help: "Maximum live streams (default: 2; with --cluster as many as workers take).")
+    var maxStreams: Int?
 
     @Option(help: "Maximum connections.")
     var maxConnections = ServerLimits().connectionCount
@@ -105,7 +105,7 @@
         ("--queue", queue), ("--max-n", maxN), ("--max-job", maxJob), ("--max-steps", maxSteps),
         ("--max-side", maxSide), ("--max-prompt", maxPrompt), ("--max-body", maxBody),
         ("--max-request-memory", maxRequestMemory),
-        ("--max-pixels", maxPixels), ("--max-streams", maxStreams),
+        ("--max-pixels", maxPixels), ("--max-streams", maxStreams ?? 1),
         ("--max-json", maxJson), ("--max-connections", maxConnections),
         ("--max-connections-per-address", maxConnectionsPerAddress), ("--max-time", maxTime),
         ("--keep", keep ?? 1),
@@ -154,7 +154,10 @@
       options.limits.requestMemoryByteCount = maxRequestMemory
       options.limits.allowedSizes = allowedSizes.map { ($0.width, $0.height) }
       options.limits.imagePixelCount = maxPixels
-      options.limits.streamCount = maxStreams
+      // The workers of a fleet have limits of their own.
+      let isGateway = options.models.isEmpty
+      options.limits.streamCount =
+        maxStreams ?? (isGateway ? .max : options.limits.streamCount)
       options.limits.jsonByteCount = maxJson
       options.limits.connectionCount = maxConnections
       options.limits.connectionCountPerAddress = maxConnectionsPerAddress
