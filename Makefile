@@ -36,6 +36,7 @@ test-fast: setup
 # In a real Chromium, which Scripts/setup-browser.sh installs.
 test-browser: setup
 	@Scripts/setup-browser.sh
+	@Scripts/setup.sh --nats
 	$(SWIFT) build --product streamflow
 	.deps/browser/bin/python Scripts/browser/test_page.py --streamflow .build/debug/streamflow
 

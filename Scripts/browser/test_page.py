@@ -13,13 +13,16 @@ import traceback
 import adapter_tests
 import create_tests
 import edit_tests
+import fleet_tests
 import frame_tests
 import live_tests
 from browser import Page, Server
 from screenshots import photograph
 
 TESTS = (create_tests.TESTS + edit_tests.TESTS + adapter_tests.TESTS + live_tests.TESTS
-         + frame_tests.TESTS)
+         + frame_tests.TESTS + fleet_tests.TESTS)
+# Tests that start servers of their own.
+NEED_COMMAND = [frame_tests.a_restarted_server_is_found_again, *fleet_tests.TESTS]
 
 
 def passes(test, name, page, server, options):
@@ -73,7 +76,7 @@ def main():
             name = test.__name__.replace("_", " ")
             if options.only and options.only not in name and options.only not in test.__name__:
                 continue
-            if server is None and test is frame_tests.a_restarted_server_is_found_again:
+            if server is None and test in NEED_COMMAND:
                 print(f"skip  {name}: needs --streamflow")
                 continue
             if passes(test, name, page, server, options):

@@ -10,6 +10,7 @@ streams when the worker of one is killed.
 
 import argparse
 import base64
+import contextlib
 import json
 import pathlib
 import statistics
@@ -39,7 +40,9 @@ class Stream:
     def __init__(self, port):
         self.port = port
         self.id = ask(port, "POST", "/v1/streams", {"prompt": "a fox", "steps": 1, "stages": 2})["id"]
-        self.socket = connect(f"ws://127.0.0.1:{port}/v1/streams/{self.id}/socket", max_size=None)
+        self.stack = contextlib.ExitStack()
+        self.socket = self.stack.enter_context(
+            connect(f"ws://127.0.0.1:{port}/v1/streams/{self.id}/socket", max_size=None))
 
     def make(self, frame):
         """The milliseconds until the image of a frame is there."""
@@ -50,7 +53,7 @@ class Stream:
         return 1000 * (time.monotonic() - start)
 
     def close(self):
-        self.socket.close()
+        self.stack.close()
         ask(self.port, "DELETE", f"/v1/streams/{self.id}")
 
 
@@ -123,7 +126,7 @@ def main():
             except OSError:
                 time.sleep(0.05)
         latency(port, fleet.port, arguments.frames)
-        fleet.add("second worker/2")
+        fleet.add("second worker")
         ending(fleet)
     finally:
         alone.kill()

@@ -161,7 +161,11 @@ package final class ClusterService: ImageService, LivePlacement {
     return (name, fleet.liveHosts(of: name))
   }
 
-  package func didOpen(at host: LiveHost) { fleet.noteStream(at: host.worker) }
+  package func didOpen(at host: LiveHost) { fleet.noteStreams(1, at: host.worker) }
+
+  package func didEnd(at host: LiveHost) { fleet.noteStreams(-1, at: host.worker) }
+
+  package func streamCount(at worker: String?) -> Int { fleet.streamCount(at: worker) }
 
   package func liveHost(named worker: String) -> LiveHost? { fleet.liveHost(named: worker) }
 

@@ -6,10 +6,10 @@ final class Fleet: Sendable {
   private struct Member {
     var heartbeat: Heartbeat
     var heard: ContinuousClock.Instant
-    /// The live streams that were opened since.
+    /// The live streams that were opened since, without those that were ended.
     var openedCount = 0
 
-    var streamCount: Int { (heartbeat.streams?.count ?? 0) + openedCount }
+    var streamCount: Int { max((heartbeat.streams?.count ?? 0) + openedCount, 0) }
   }
 
   private struct State {
@@ -106,9 +106,17 @@ final class Fleet: Sendable {
     }
   }
 
-  /// Notes that a worker has one live stream more than it last said.
-  func noteStream(at name: String) {
-    state.withLock { $0.members[name]?.openedCount += 1 }
+  /// The live streams of a worker, or of all where it is nil.
+  func streamCount(at name: String?) -> Int {
+    state.withLock { state in
+      Self.present(state).filter { name == nil || $0.heartbeat.worker.name == name }
+        .reduce(0) { $0 + $1.streamCount }
+    }
+  }
+
+  /// Notes how many live streams a worker has beyond those that it last reported.
+  func noteStreams(_ change: Int, at name: String) {
+    state.withLock { $0.members[name]?.openedCount += change }
   }
 
   /// Where the live streams of a worker are reached.

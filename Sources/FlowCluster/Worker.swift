@@ -63,8 +63,13 @@ package final class Worker: Sendable {
     let models = await service.models().map(\.name)
     let queue = try JobQueue(connection, layout.stream, models: models)
     let capacity = await capacity()
+    let liveTask: Task<Void, any Error>?
+    do { liveTask = try await openLive() } catch {
+      connection.close()
+      await service.close()
+      throw error
+    }
     let listening = try listen()
-    let liveTask = try await openLive()
     let work = Task { await self.work(queue, models: models, capacity: capacity, didJoin: didJoin) }
     await withTaskCancellationHandler {
       await work.value
@@ -92,7 +97,10 @@ package final class Worker: Sendable {
         liveHost.set(nil)
       }
       do { try await live.run { found.yield($0) } } catch {
-        logger.error("live streams have ended", metadata: ["error": "\(error)"])
+        // An address at which it cannot listen is the caller's error.
+        if liveHost.host != nil {
+          logger.error("live streams have ended", metadata: ["error": "\(error)"])
+        }
         throw error
       }
     }
@@ -151,6 +159,8 @@ package final class Worker: Sendable {
       }
     }
     beating.cancel()
+    // So that nothing of it arrives after the worker has left.
+    await beating.value
   }
 
   /// Says who it is, again and again until the fleet's streams are there.
@@ -202,6 +212,7 @@ package final class Worker: Sendable {
   private func beat(models: [String], capacity: Int) async {
     while !Task.isCancelled {
       try? await Task.sleep(for: .seconds(2))
+      guard !Task.isCancelled else { return }
       do { try await sayHello(models: models, capacity: capacity) } catch is CancellationError {
       } catch {
         logger.warning("cannot report to the fleet", metadata: ["error": "\(error)"])

@@ -68,6 +68,8 @@ final class RunningEndpoint: Sendable {
 /// Workers as a gateway knows them.
 final class FakePlacement: ImageService, LivePlacement {
   let hosts: Mutex<[LiveHost]>
+  /// The streams that were opened at each worker.
+  private let opened = Mutex<[String: Int]>([:])
   private let endpoints: [RunningEndpoint]
 
   init(_ endpoints: [RunningEndpoint] = []) {
@@ -78,7 +80,13 @@ final class FakePlacement: ImageService, LivePlacement {
   func liveHosts(of model: String?) async throws -> (model: String, hosts: [LiveHost]) {
     ("starter", hosts.withLock { $0 })
   }
-  func didOpen(at host: LiveHost) {}
+  func didOpen(at host: LiveHost) { opened.withLock { $0[host.worker, default: 0] += 1 } }
+  func didEnd(at host: LiveHost) { opened.withLock { $0[host.worker, default: 0] -= 1 } }
+  func streamCount(at worker: String?) -> Int {
+    opened.withLock { opened in
+      worker.map { opened[$0] ?? 0 } ?? opened.values.reduce(0, +)
+    }
+  }
   func liveHost(named worker: String) -> LiveHost? {
     hosts.withLock { $0.first { $0.worker == worker } }
   }

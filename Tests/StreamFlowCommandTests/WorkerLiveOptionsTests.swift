@@ -24,6 +24,8 @@ import Testing
     let named = try #require(
       await Self.address(["--live", "0.0.0.0:8190", "--live-host", "worker-1"]))
     #expect(named.host == "0.0.0.0" && named.publicHost == "worker-1")
+    let sixth = try #require(await Self.address(["--live", "::", "--live-host", "[fd00::5]"]))
+    #expect(sixth.publicHost == "fd00::5")
   }
 
   @Test("Without an address, it listens on this machine alone if the NATS server is there")

@@ -39,7 +39,7 @@ struct LiveConnection: Sendable {
   /// - Throws: `worker_unreachable`, also for a worker that is not the one of ``host`` any more.
   func answer(
     _ method: HTTPRequest.Method, _ path: String, headers: HTTPFields = [:],
-    body: ByteBuffer? = nil, within time: Duration = .seconds(30)
+    body: ByteBuffer? = nil, within time: Duration
   ) async throws -> Answer {
     try await FlowServer.within(time, else: Self.unreachable) {
       try await exchange(method, path, headers: headers, body: body) { head, parts in
@@ -141,21 +141,28 @@ struct LiveConnection: Sendable {
               try channel.pipeline.syncOperations.addHandlers([
                 IdleStateHandler(readTimeout: TimeAmount(silence)), SilentWorkerHandler(),
               ])
-              return try SocketChannel.Socket(wrappingChannelSynchronously: channel)
+              // Few messages wait here, so that a slow viewer sees the latest images.
+              return try SocketChannel.Socket(
+                wrappingChannelSynchronously: channel,
+                configuration: .init(
+                  backPressureStrategy: .init(lowWatermark: 1, highWatermark: 2)))
             }
           }
           // Waiting for the handshake cannot be cancelled.
           let deadline = channel.eventLoop.scheduleTask(in: Self.connectTime) {
             channel.close(promise: nil)
           }
+          var configuration = NIOUpgradableHTTPClientPipelineConfiguration(
+            upgradeConfiguration: NIOTypedHTTPClientUpgradeConfiguration(
+              upgradeRequestHead: head, upgraders: [upgrader]
+            ) { channel in
+              channel.close(promise: nil)
+              return channel.eventLoop.makeSucceededFuture(nil)
+            })
+          // The first messages may arrive with the answer.
+          configuration.leftOverBytesStrategy = .forwardBytes
           let upgraded = try channel.pipeline.syncOperations.configureUpgradableHTTPClientPipeline(
-            configuration: .init(
-              upgradeConfiguration: NIOTypedHTTPClientUpgradeConfiguration(
-                upgradeRequestHead: head, upgraders: [upgrader]
-              ) { channel in
-                channel.close(promise: nil)
-                return channel.eventLoop.makeSucceededFuture(nil)
-              }))
+            configuration: configuration)
           upgraded.whenComplete { _ in deadline.cancel() }
           return upgraded
         }

@@ -36,6 +36,12 @@ package protocol LivePlacement: Sendable {
   /// Notes that a stream was opened, before its worker reports it.
   func didOpen(at host: LiveHost)
 
+  /// Notes that a stream was ended, before its worker reports it.
+  func didEnd(at host: LiveHost)
+
+  /// The live streams of a worker, or of all where it is nil, as noted and reported.
+  func streamCount(at worker: String?) -> Int
+
   /// The worker of a name.
   func liveHost(named worker: String) -> LiveHost?
 

@@ -4,6 +4,7 @@ internal import Hummingbird
 internal import Logging
 internal import NIOCore
 internal import NIOWebSocket
+internal import Synchronization
 
 /// The live streams of a gateway: each runs at a worker, and the gateway relays its requests and
 /// frames.
@@ -15,6 +16,7 @@ struct RelayedStreams: LiveStreams {
   let stop: StopSignal
   /// Ends all relays.
   private let closing = StopSignal()
+  private let openings = Openings()
 
   init(placement: (any LivePlacement)?, limits: ServerLimits, stop: StopSignal) {
     (self.placement, self.limits, self.stop) = (placement, limits, stop)
@@ -31,7 +33,8 @@ struct RelayedStreams: LiveStreams {
     router.get("v1/streams/:id/mjpeg") { request, context in
       let (connection, path) = try connection(context, "/mjpeg")
       // An error is answered as one, before the images begin.
-      let found = try await connection.answer(.get, try self.path(context, ""))
+      let found = try await connection.answer(
+        .get, try self.path(context, ""), within: limits.requestTime)
       guard found.head.status == .ok else { return Self.response(found) }
       return Response(
         status: .ok,
@@ -54,25 +57,28 @@ struct RelayedStreams: LiveStreams {
     }
   }
 
-  /// Opens a stream at the least busy worker that has room for it.
+  /// Opens a stream at the worker with the fewest streams that has room for it.
   private func open(_ request: Request, _ context: ServerContext) async throws -> Response {
     var request = request
     var headers = headers(of: request)
     let bytes = try await request.jsonBytes(limits, context)
     guard !closing.isStopped else { throw ServerError.stopping }
-    try await checkRoom()
     var fields = try RequestFields(json: bytes, limits: limits.json)
     let (model, hosts) = try await hosts(of: try fields.text("model", limit: 200))
+    try openings.begin(streamCount(at: nil), limits)
+    defer { openings.end() }
     headers[LiveLimits.header] = try LiveLimits(limits, model: model).text
-    let body = ByteBuffer(bytes: bytes)
-    let (sent, limits, stop) = (headers, limits, stop)
+    let (body, sent, stop) = (ByteBuffer(bytes: bytes), headers, stop)
+    let deadline = ContinuousClock.now + limits.requestTime
     var failure: (any Error)?
     var refusal: LiveConnection.Answer?
-    for host in hosts {
+    for host in ordered(hosts) where placement?.liveHost(named: host.worker) == host {
+      openings.begin(at: host)
+      defer { openings.end(at: host) }
       do {
         let answer = try await stop.unlessStopped {
           try await LiveConnection(host: host).answer(
-            .post, "/v1/streams", headers: sent, body: body, within: limits.requestTime)
+            .post, "/v1/streams", headers: sent, body: body, within: deadline - .now)
         }
         if answer.head.status == .created { placement?.didOpen(at: host) }
         guard Self.mayFitElsewhere(answer.head.status) else { return Self.response(answer) }
@@ -87,9 +93,16 @@ struct RelayedStreams: LiveStreams {
     throw failure ?? ServerError.noWorkers
   }
 
-  private func checkRoom() async throws {
-    guard await reports().count >= limits.streamCount else { return }
-    throw ServerError.tooManyStreams(limits)
+  /// Workers, the one with the fewest streams first, those included that are being opened.
+  private func ordered(_ hosts: [LiveHost]) -> [LiveHost] {
+    hosts.enumerated()
+      .map { (offset: $0.offset, count: streamCount(at: $0.element), host: $0.element) }
+      .sorted { ($0.count, $0.offset) < ($1.count, $1.offset) }.map(\.host)
+  }
+
+  /// The streams of a worker, or of all, without those of ``Openings/begin(_:_:)``.
+  private func streamCount(at host: LiveHost?) -> Int {
+    (placement?.streamCount(at: host?.worker) ?? 0) + (host.map(openings.count(at:)) ?? 0)
   }
 
   private func hosts(of model: String?) async throws -> (model: String, [LiveHost]) {
@@ -115,10 +128,13 @@ struct RelayedStreams: LiveStreams {
     let body = ByteBuffer(bytes: try await request.bytes(upTo: limits.bodyByteCount, context))
     let headers = headers(of: request)
     let method = request.method == .head ? .get : request.method
-    return Self.response(
-      try await connection.answer(
-        method, path, headers: headers,
-        body: body.readableBytes > 0 || method == .put ? body : nil))
+    let answer = try await connection.answer(
+      method, path, headers: headers,
+      body: body.readableBytes > 0 || method == .put ? body : nil, within: limits.requestTime)
+    if method == .delete, answer.head.status == .noContent {
+      placement?.didEnd(at: connection.host)
+    }
+    return Self.response(answer)
   }
 
   private func headers(of request: Request) -> HTTPFields {
@@ -169,7 +185,7 @@ struct RelayedStreams: LiveStreams {
 
   func serve(_ channel: SocketChannel.Socket, stream: String, logger: Logger) async {
     guard let host = host(of: stream), !closing.isStopped else {
-      return await SocketRelay.refuse(channel, Self.unknown)
+      return await SocketRelay.refuse(channel, closing.isStopped ? .stopping : Self.unknown)
     }
     let worker: SocketChannel.Socket
     do {
@@ -189,4 +205,41 @@ struct RelayedStreams: LiveStreams {
   func sweep() async {}
 
   func closeAll() async { closing.stop() }
+}
+
+/// The live streams that a gateway is opening.
+private final class Openings: Sendable {
+  private struct State {
+    var total = 0
+    var counts: [String: Int] = [:]
+  }
+
+  private let state = Mutex(State())
+
+  /// Begins to open a stream.
+  ///
+  /// - Parameters:
+  ///   - count: the number of streams that are open.
+  ///   - limits: the limits.
+  /// - Throws: `too_many_streams`.
+  func begin(_ count: Int, _ limits: ServerLimits) throws(ServerError) {
+    let isFull = state.withLock { state in
+      guard count + state.total < limits.streamCount else { return true }
+      state.total += 1
+      return false
+    }
+    if isFull { throw .tooManyStreams(limits) }
+  }
+
+  /// Ends what ``begin(_:_:)`` began.
+  func end() { state.withLock { $0.total -= 1 } }
+
+  /// Begins to open a stream at a worker.
+  func begin(at host: LiveHost) { state.withLock { $0.counts[host.worker, default: 0] += 1 } }
+
+  /// Ends what ``begin(at:)`` began.
+  func end(at host: LiveHost) { state.withLock { $0.counts[host.worker, default: 0] -= 1 } }
+
+  /// The streams that are being opened at a worker.
+  func count(at host: LiveHost) -> Int { state.withLock { $0.counts[host.worker] ?? 0 } }
 }

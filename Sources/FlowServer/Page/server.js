@@ -8,7 +8,7 @@ export class ServerError extends Error {
   }
 
   /** Whether the same request may succeed a little later. */
-  get passes() { return this.status === 429 || this.status === 503; }
+  get passes() { return this.status === 429 || this.status === 503 || this.code === "worker_unreachable"; }
 }
 
 /** Dispatches the events `lost` and `found`. */
@@ -266,7 +266,8 @@ export class LiveSocket {
         await send(this.#path, { method: "PATCH", json: changeable });
         return;
       } catch (error) {
-        if (error.status !== 404) throw error;
+        // A worker that ended took its streams along.
+        if (error.status !== 404 && error.code !== "worker_unreachable") throw error;
       }
     }
     const made = await get("v1/streams", { method: "POST", json: this.settings });

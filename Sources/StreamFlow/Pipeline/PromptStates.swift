@@ -18,12 +18,14 @@ final class PromptStates {
   private var others: (skippedLayers: Int, encoders: [PromptEncoder])?
   /// When ``others`` were used last.
   private var othersUse = ContinuousClock.now
-  /// How long ``others`` stay in memory without use.
+  /// How long ``others`` stay in memory without use, at least: they are released by later work.
   private static let othersTime = Duration.seconds(30)
   private var known = ByteBoundedCache<Key, TextStates>(capacity: 128 << 20)
   /// Prompts that were encoded in advance, until the next are: before the text encoders were
   /// released, or by encoders of another number of skipped layers.
   private var prepared: [Key: Result<TextStates, any Error>] = [:]
+  /// Prompts whose text encoders could not be loaded, until the next are prepared.
+  private var failures: [Key: any Error] = [:]
 
   private var family: any ModelFamily { checkpoint.family }
 
@@ -81,10 +83,15 @@ final class PromptStates {
       !isLoaded(key) && !isKnown(key)
         && provider.texts?.claim([key], by: ObjectIdentifier(self)) ?? true
     }
+    failures = [:]
     guard !keys.isEmpty else { return }
     defer { releaseClaims() }
     prepared = [:]
-    for (skipped, keys) in Dictionary(grouping: keys, by: \.skippedLayers) {
+    // Those that are loaded come first.
+    let loaded = others?.skippedLayers
+    let groups = Dictionary(grouping: keys, by: \.skippedLayers)
+      .sorted { ($0.key == loaded ? -1 : $0.key) < ($1.key == loaded ? -1 : $1.key) }
+    for (skipped, keys) in groups {
       do {
         if others?.skippedLayers != skipped {
           // First, so that both are not in memory at once.
@@ -98,7 +105,7 @@ final class PromptStates {
         for key in keys { prepared[key] = Result { try states(of: key) } }
       } catch let error as CancellationError { throw error } catch {
         // Images that skip no layers, or others, do not fail with these.
-        for key in keys { prepared[key] = .failure(error) }
+        for key in keys { failures[key] = error }
       }
     }
     guard isReleased else { return }
@@ -119,7 +126,7 @@ final class PromptStates {
 
   /// Whether the prompts of a request can be encoded now.
   func isReady(for request: GenerationRequest) -> Bool {
-    keys(of: request).allSatisfy { isLoaded($0) || isKnown($0) }
+    keys(of: request).allSatisfy { isLoaded($0) || isKnown($0) || failures[$0] != nil }
   }
 
   /// Whether the text encoders of a prompt stay in memory.
@@ -195,6 +202,7 @@ final class PromptStates {
     if let states = try prepared[key]?.get() ?? known[key] ?? provider.texts?.states(of: key) {
       return states
     }
+    if let failure = failures[key] { throw failure }
     var encoders = encoders
     if !isLoaded(key) {
       guard let others, others.skippedLayers == key.skippedLayers else {

@@ -9,8 +9,8 @@
       help: ArgumentHelp(
         """
         The address at which this worker listens for live streams of gateways; 0.0.0.0 for all \
-        addresses of this machine, 'none' for none (default: 127.0.0.1 if the NATS server is \
-        there, else none).
+        addresses of this machine, 'none' for none (default: 127.0.0.1 if --cluster names a \
+        loopback address, else none).
         """, valueName: "host[:port]"))
     var live: String?
 
@@ -51,7 +51,7 @@
       let servers = cluster.split(separator: ",").compactMap { URL(string: String($0)) }
       if let live {
         guard live != "none", let parts = Self.parts(of: live) else { return nil }
-        var publicHost = liveHost
+        var publicHost = liveHost.flatMap { Self.parts(of: $0)?.host }
         if publicHost == nil, ["0.0.0.0", "::"].contains(parts.host) {
           publicHost = await Self.address(toward: servers)
           guard publicHost != nil else {
@@ -88,7 +88,7 @@
         let host = url.host(), !host.isEmpty, url.path().isEmpty
       else { return nil }
       let bare = host.hasPrefix("[") ? String(host.dropFirst().dropLast()) : host
-      if text.hasSuffix(":") { return nil }
+      if !isBare, text.hasSuffix(":") { return nil }
       if let port = url.port, !(1...65535).contains(port) { return nil }
       return (bare, url.port ?? 0)
     }
