@@ -14,13 +14,7 @@ struct SessionSocket: Sendable {
         try await withThrowingTaskGroup(of: Void.self) { group in
           group.addTask { try await Self.talk(messages, outbound) }
           group.addTask { try await listen(to: inbound, outbound) }
-          // Pings detect clients that disconnected silently.
-          group.addTask {
-            while true {
-              try await Task.sleep(for: session.limits.writeTime / 2)
-              try await outbound.write(WebSocketFrame(fin: true, opcode: .ping, data: ByteBuffer()))
-            }
-          }
+          group.addTask { try await outbound.ping(every: session.limits.writeTime / 2) }
           try await group.next()
           group.cancelAll()
         }
@@ -35,29 +29,14 @@ struct SessionSocket: Sendable {
   ) async throws {
     for await message in messages {
       switch message {
-      case .text(let line): try await outbound.write(frame(line))
+      case .text(let line): try await outbound.send(line)
       case .picture(let line, let bytes):
-        try await outbound.write(frame(line))
+        try await outbound.send(line)
         try await outbound.write(
           WebSocketFrame(fin: true, opcode: .binary, data: ByteBuffer(bytes: bytes)))
       }
     }
-    try await close(outbound, .goingAway)
-  }
-
-  private static func frame(_ text: String) -> WebSocketFrame {
-    WebSocketFrame(fin: true, opcode: .text, data: ByteBuffer(string: text))
-  }
-
-  private static func close(_ outbound: Outbound, _ code: WebSocketErrorCode) async throws {
-    var data = ByteBuffer()
-    data.write(webSocketErrorCode: code)
-    try await outbound.write(WebSocketFrame(fin: true, opcode: .connectionClose, data: data))
-  }
-
-  private struct ErrorLine: Encodable {
-    let type = "error"
-    let error: ErrorBody.Content
+    try await outbound.close(.goingAway)
   }
 
   private func listen(
@@ -72,7 +51,7 @@ struct SessionSocket: Sendable {
             try await session.send(Array(data.readableBytesView))
           } else {
             guard String(validating: data.readableBytesView, as: UTF8.self) != nil else {
-              try await Self.close(outbound, .dataInconsistentWithMessage)
+              try await outbound.close(.dataInconsistentWithMessage)
               return
             }
             var fields = try RequestFields(
@@ -81,14 +60,10 @@ struct SessionSocket: Sendable {
             try fields.checkAllRead()
             try await session.change(live)
           }
-        } catch {
-          let body = ServerError(error).body.error
-          try await outbound.write(Self.frame(JSONWire.text(of: ErrorLine(error: body))))
-        }
-      case .ping:
-        try await outbound.write(WebSocketFrame(fin: true, opcode: .pong, data: data))
+        } catch { try await outbound.send(ServerError(error)) }
+      case .ping: try await outbound.answer(ping: data)
       case .connectionClose:
-        try await Self.close(outbound, .normalClosure)
+        try await outbound.close(.normalClosure)
         return
       default: break
       }

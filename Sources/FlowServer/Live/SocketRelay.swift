@@ -29,17 +29,11 @@ struct SocketRelay: Sendable {
             group.addTask {
               try await Self.relay(worker: fromWorker, to: toClient, answering: toWorker)
             }
-            group.addTask {
-              while true {
-                try await Task.sleep(for: pingTime)
-                try await toClient.write(
-                  WebSocketFrame(fin: true, opcode: .ping, data: ByteBuffer()))
-              }
-            }
+            group.addTask { try await toClient.ping(every: pingTime) }
             group.addTask {
               await stop.wait()
               try Task.checkCancellation()
-              try await Self.close(toClient, .goingAway)
+              try await toClient.close(.goingAway)
             }
             try await group.next()
             group.cancelAll()
@@ -55,11 +49,9 @@ struct SocketRelay: Sendable {
   ) async throws {
     for try await frame in client {
       switch frame.opcode {
-      case .ping:
-        try await answers.write(
-          WebSocketFrame(fin: true, opcode: .pong, data: frame.unmaskedData))
+      case .ping: try await answers.answer(ping: frame.unmaskedData)
       case .connectionClose:
-        try await close(answers, .normalClosure)
+        try await answers.close(.normalClosure)
         try? await worker.write(masked(.connectionClose, frame.unmaskedData))
         return
       case .binary, .text:
@@ -96,36 +88,20 @@ struct SocketRelay: Sendable {
   /// Ends a client's socket whose worker is gone.
   private static func end(_ client: Outbound) async throws {
     try Task.checkCancellation()
-    try await client.write(text(of: LiveConnection.unreachable))
-    try await close(client, .goingAway)
+    try await client.send(LiveConnection.unreachable)
+    try await client.close(.goingAway)
   }
 
   /// Sends a client the error that ends its socket, and closes it.
   static func refuse(_ client: SocketChannel.Socket, _ error: ServerError) async {
     try? await client.executeThenClose { _, outbound in
-      try await outbound.write(text(of: error))
-      try await close(outbound, .goingAway)
+      try await outbound.send(error)
+      try await outbound.close(.goingAway)
     }
-  }
-
-  private struct ErrorLine: Encodable {
-    let type = "error"
-    let error: ErrorBody.Content
-  }
-
-  private static func text(of error: ServerError) -> WebSocketFrame {
-    let line = JSONWire.text(of: ErrorLine(error: error.body.error))
-    return WebSocketFrame(fin: true, opcode: .text, data: ByteBuffer(string: line))
   }
 
   /// Clients of a WebSocket mask what they send (RFC 6455, section 5.3).
   private static func masked(_ opcode: WebSocketOpcode, _ data: ByteBuffer) -> WebSocketFrame {
     WebSocketFrame(fin: true, opcode: opcode, maskKey: .random(), data: data)
-  }
-
-  private static func close(_ outbound: Outbound, _ code: WebSocketErrorCode) async throws {
-    var data = ByteBuffer()
-    data.write(webSocketErrorCode: code)
-    try await outbound.write(WebSocketFrame(fin: true, opcode: .connectionClose, data: data))
   }
 }

@@ -8,7 +8,7 @@ final class PromptStates {
   private typealias Key = SharedTexts.Key
 
   private let checkpoint: Checkpoint
-  /// How many layers are skipped for requests that name no number.
+  /// The number of skipped layers of requests that do not set one.
   private let skippedLayers: Int
   private let provider: EngineProvider
   /// Whether the text encoders are in memory only while they encode.
