@@ -99,7 +99,7 @@ struct ClusterProgress: Codable, Sendable {
 struct Heartbeat: Codable, Sendable {
   let worker: ServiceWorker
   let models: [ServiceModel]
-  /// Where gateways reach its live streams; only they can read heartbeats.
+  /// Where gateways reach its live streams, with its secret.
   var live: LiveHost?
   var streams: [LiveReport]?
   /// Whether it takes nothing more, since it is being stopped.

@@ -92,16 +92,14 @@ final class Fleet: Sendable {
     }
   }
 
-  /// The workers that take live streams of a model, those with the fewest first.
+  /// The workers that take live streams of a model, those with the fewest images first.
   func liveHosts(of model: String) -> [LiveHost] {
     state.withLock { state in
       Self.present(state)
         .filter { member in
           member.heartbeat.worker.models.contains(model) && member.heartbeat.isDraining != true
         }
-        .sorted {
-          ($0.streamCount, $0.heartbeat.worker.busy) < ($1.streamCount, $1.heartbeat.worker.busy)
-        }
+        .sorted { $0.heartbeat.worker.busy < $1.heartbeat.worker.busy }
         .compactMap(\.heartbeat.live)
     }
   }

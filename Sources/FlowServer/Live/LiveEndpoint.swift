@@ -27,7 +27,6 @@ package final class LiveEndpoint: Sendable {
   private let stop = StopSignal()
   private let token: String
   private let memory: MemoryBudget
-  private let service: LocalImageService
 
   /// Creates an endpoint that does not listen yet.
   ///
@@ -42,7 +41,7 @@ package final class LiveEndpoint: Sendable {
     _ address: Address, worker: String, service: LocalImageService, options: ServerOptions,
     logger: Logger
   ) throws(ServerSetupError) {
-    (self.address, self.worker, self.service) = (address, worker, service)
+    (self.address, self.worker) = (address, worker)
     let metrics = PrometheusRegistry(help: [:])
     var limits = options.limits
     // All connections come from the gateways.

@@ -26,8 +26,7 @@ package struct LiveHost: Codable, Hashable, Sendable, CustomStringConvertible {
 
 /// The workers that run a gateway's live streams.
 package protocol LivePlacement: Sendable {
-  /// The name of a model, and the workers that take live streams of it, the one with the fewest
-  /// streams first.
+  /// The name of a model, and the workers that take live streams of it, the least busy one first.
   ///
   /// - Parameter model: the model of a request.
   /// - Throws: `model_not_found`, `no_workers`.

@@ -34,7 +34,7 @@ struct RelayedStreams: LiveStreams {
       let (connection, path) = try connection(context, "/mjpeg")
       // An error is answered as one, before the images begin.
       let found = try await connection.answer(
-        .get, try self.path(context, ""), within: limits.requestTime)
+        .get, Self.path(context, ""), within: limits.requestTime)
       guard found.head.status == .ok else { return Self.response(found) }
       return Response(
         status: .ok,
@@ -93,14 +93,14 @@ struct RelayedStreams: LiveStreams {
     throw failure ?? ServerError.noWorkers
   }
 
-  /// Workers, the one with the fewest streams first, those included that are being opened.
+  /// Workers by their numbers of streams, open and being opened; equal ones stay in their order.
   private func ordered(_ hosts: [LiveHost]) -> [LiveHost] {
     hosts.enumerated()
       .map { (offset: $0.offset, count: streamCount(at: $0.element), host: $0.element) }
       .sorted { ($0.count, $0.offset) < ($1.count, $1.offset) }.map(\.host)
   }
 
-  /// The streams of a worker, or of all, without those of ``Openings/begin(_:_:)``.
+  /// The open streams of all workers; of one worker, also those that are being opened.
   private func streamCount(at host: LiveHost?) -> Int {
     (placement?.streamCount(at: host?.worker) ?? 0) + (host.map(openings.count(at:)) ?? 0)
   }
@@ -158,30 +158,28 @@ struct RelayedStreams: LiveStreams {
   private static let unknown = ServerError.notFound(
     "there is no live stream with this id; create one with POST /v1/streams")
 
+  /// The worker of a stream; nil for an id that no worker makes.
   private func host(of stream: String) -> LiveHost? {
-    PlacedStream.worker(of: stream).flatMap { placement?.liveHost(named: $0) }
+    // A path of other characters could lead elsewhere.
+    guard stream.utf8.allSatisfy({ Self.idCharacters.contains($0) }) else { return nil }
+    return PlacedStream.worker(of: stream).flatMap { placement?.liveHost(named: $0) }
   }
 
   private func connection(
     _ context: ServerContext, _ rest: String
   ) throws(ServerError) -> (LiveConnection, path: String) {
     guard let host = host(of: context.parameters.get("id") ?? "") else { throw Self.unknown }
-    return (LiveConnection(host: host), try path(context, rest))
+    return (LiveConnection(host: host), Self.path(context, rest))
   }
 
-  private func path(_ context: ServerContext, _ rest: String) throws(ServerError) -> String {
-    let id = context.parameters.get("id") ?? ""
-    // The worker's ids have no other characters, and a path must not lead elsewhere.
-    guard id.utf8.allSatisfy({ Self.idCharacters.contains($0) }) else { throw Self.unknown }
-    return "/v1/streams/\(id)\(rest)"
+  private static func path(_ context: ServerContext, _ rest: String) -> String {
+    "/v1/streams/\(context.parameters.get("id") ?? "")\(rest)"
   }
 
   private static let idCharacters = Set(
     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.".utf8)
 
-  func has(_ stream: String) -> Bool {
-    host(of: stream) != nil && stream.utf8.allSatisfy { Self.idCharacters.contains($0) }
-  }
+  func has(_ stream: String) -> Bool { host(of: stream) != nil }
 
   func serve(_ channel: SocketChannel.Socket, stream: String, logger: Logger) async {
     guard let host = host(of: stream), !closing.isStopped else {

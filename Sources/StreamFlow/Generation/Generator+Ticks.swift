@@ -12,13 +12,14 @@ extension Generator {
     guard let stages else { return }
     try await prepareSources(stages)
     stages.conditioner.releaseUnusedTexts()
-    // Those that are next in turn come first: without them nothing would be admitted.
-    let next = pending.heads.lazy.map(\.element.request)
-    let following = pending.elements.lazy.map(\.request).prefix(Conditioner.preparedCount)
-    if stages.conditioner.mustPrepareTexts(for: next)
-      || stages.conditioner.mustPrepareTexts(for: following)
-    {
-      try await stages.conditioner.prepareTexts(for: Array(next) + Array(following))
+    if pending.count > 0 {
+      // Those that are next in turn come first: without them nothing would be admitted.
+      let upcoming =
+        pending.heads.map(\.element.request)
+        + pending.elements.prefix(Conditioner.preparedCount).map(\.request)
+      if stages.conditioner.mustPrepareTexts(for: upcoming) {
+        try await stages.conditioner.prepareTexts(for: upcoming)
+      }
     }
     // Where nothing else is to be done, what other devices encode is waited for.
     if batch.isEmpty, let request = pending.first?.element.request {

@@ -52,7 +52,7 @@ final class Conditioner {
 
   /// Encodes the prompts of the first requests whose text encoders are not in memory.
   ///
-  /// - Throws: an error of a graph or an engine.
+  /// - Throws: `CancellationError`; other failures are those of the requests that they concern.
   func prepareTexts(
     for requests: some Sequence<GenerationRequest>, isolation: isolated (any Actor)? = #isolation
   ) async throws {
