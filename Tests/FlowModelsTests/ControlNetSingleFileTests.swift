@@ -103,6 +103,7 @@ import Testing
       try folder.write(entry.bytes { name, _ in "control_model.\(name)" }, as: "whole.safetensors"),
     ]
     let stores = try files.map { path in
+      #expect(try AdapterFile(path: path).recognizedKind() == .controlNet)
       let file = try ControlNetFile(path: path, variant: nil)
       let adapter = try ControlNet.open(file, fitting: entry.network(), Self.context(path))
       return try #require(adapter.weightStores.first)

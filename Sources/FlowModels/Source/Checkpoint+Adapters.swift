@@ -140,7 +140,8 @@ extension AdapterFile {
     if names.contains(where: { $0.hasPrefix("image_proj.") || $0.hasPrefix("ip_adapter.") }) {
       return .ipAdapter
     }
-    if names.contains(where: { $0.hasPrefix("control_model.") || $0.hasPrefix("controlnet_") }) {
+    let controlNet = ["control_model.", "controlnet_", "input_hint_block."]
+    if names.contains(where: { name in controlNet.contains { name.hasPrefix($0) } }) {
       return .controlNet
     }
     if names.contains(where: { $0.hasPrefix("body.") || $0.hasPrefix("adapter.body.") }) {
@@ -150,7 +151,7 @@ extension AdapterFile {
       code: .fileInvalid,
       message:
         "'\(path)' is no adapter that is known: none of its \(names.count) tensors has a name "
-        + "of a ControlNet (controlnet_..., control_model...), a T2I-Adapter (body...) or an "
-        + "IP-Adapter (ip_adapter...); LoRAs are added to weights")
+        + "of a ControlNet (controlnet_..., control_model..., input_hint_block...), a T2I-Adapter "
+        + "(body...) or an IP-Adapter (ip_adapter...); LoRAs are added to weights")
   }
 }

@@ -34,8 +34,8 @@ package enum ControlNet {
   }
 
   /// Opens a folder in diffusers' layout (`config.json`, `diffusion_pytorch_model.safetensors`), or a
-  /// file: one with a `config.json` beside it, or one of Stable Diffusion, in diffusers' names or the
-  /// original ones.
+  /// file: one with a `config.json` beside it, or one of a known layout (``ControlNetLayout``), whose
+  /// shapes show its configuration.
   ///
   /// - Parameters:
   ///   - path: the folder or file.

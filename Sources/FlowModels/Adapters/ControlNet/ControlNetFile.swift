@@ -7,8 +7,6 @@ struct ControlNetFile {
   let configuration: ConfigurationFile
   let weights: WeightStore
 
-  private static let prefix = "control_model."
-
   init(_ configuration: ConfigurationFile, _ weights: WeightStore) {
     self.configuration = configuration
     self.weights = weights
@@ -32,57 +30,18 @@ struct ControlNetFile {
       return
     }
     let store = try WeightStore(file: path)
-    if store.weights["time_embedding.linear_1.weight"] != nil
-      || store.weights["time_text_embed.timestep_embedder.linear_1.weight"] != nil
-    {
-      weights = store
-      let beside = URL(filePath: path).deletingLastPathComponent().path + "/config.json"
-      if ConfigurationFile.exists(beside) {
-        let file = try ConfigurationFile(path: beside)
-        // The configuration of a whole model, or of something else, does not describe this file.
-        if try file.text("_class_name")?.contains("ControlNet") == true {
-          configuration = file
-          return
-        }
+    let layout = try ControlNetLayout(store, path: path)
+    weights = try layout.weights(of: store, path: path)
+    let beside = URL(filePath: path).deletingLastPathComponent().path + "/config.json"
+    if layout.hasCurrentNames, ConfigurationFile.exists(beside) {
+      let file = try ConfigurationFile(path: beside)
+      // The configuration of a whole model, or of something else, does not describe this file.
+      if try file.text("_class_name")?.contains("ControlNet") == true {
+        configuration = file
+        return
       }
-    } else {
-      weights = try Self.original(store, path: path)
     }
-    guard weights.weights["controlnet_cond_embedding.conv_in.weight"] != nil else {
-      throw ModelError(
-        code: .unsupported,
-        message: "'\(path)' is not a ControlNet of Stable Diffusion 1, 2 or XL "
-          + "(controlnet_cond_embedding.*, or input_hint_block.* in the original names); for other "
-          + "models give the folder, with config.json")
-    }
-    configuration = ConfigurationFile(
-      path: path, values: UNetControlNetConfiguration.values(of: weights.shapes))
-  }
-
-  /// The weights of a file in the original names, which may contain a whole model.
-  private static func original(_ store: WeightStore, path: String) throws -> WeightStore {
-    let isWhole = store.weights.keys.contains { $0.hasPrefix(prefix) }
-    let own =
-      isWhole
-      ? store.renamed { $0.hasPrefix(prefix) ? String($0.dropFirst(prefix.count)) : nil } : store
-    guard own.weights["time_embed.0.weight"] != nil else {
-      throw ModelError(
-        code: .unsupported,
-        message: "'\(path)' is not a ControlNet: it has neither \(prefix)time_embed.0.weight nor "
-          + "time_embed.0.weight (the original names), nor time_embedding.linear_1.weight "
-          + "(diffusers')")
-    }
-    let names = ControlNetNames(own.weights.keys)
-    return try own.mapped { (weight) throws(GraphError) in
-      guard let name = names.current(weight.name) else {
-        throw GraphError(
-          code: .weightsInvalid,
-          message:
-            "'\(path)': the ControlNet has '\(weight.name)', which no ControlNet of Stable "
-            + "Diffusion has; it is of a kind that is not supported")
-      }
-      return [weight.named(name)]
-    }
+    configuration = ConfigurationFile(path: path, values: layout.configuration(of: weights.shapes))
   }
 }
 

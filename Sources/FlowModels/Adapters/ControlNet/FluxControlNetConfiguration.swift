@@ -1,3 +1,4 @@
+internal import FlowCore
 internal import FlowGraph
 
 /// The checked `config.json` of a `FluxControlNetModel`.
@@ -49,6 +50,21 @@ struct FluxControlNetConfiguration: Equatable {
             + "patch_size (\(hint.patchSide))")
       }
     }
+  }
+
+  /// The configuration of a ControlNet, derived from the shapes of its weights in diffusers' names.
+  static func values(of shapes: [String: Shape]) -> [String: ConfigurationFile.Value] {
+    var values = FluxTransformerConfiguration.values(of: shapes)
+    values["_class_name"] = .text("FluxControlNetModel")
+    values["out_channels"] = nil
+    if let modes = shapes.extent("controlnet_mode_embedder.weight", 0) {
+      values["num_mode"] = .integer(modes)
+    }
+    if let channels = shapes.extent("input_hint_block.conv_out.weight", 0) {
+      values["conditioning_embedding_channels"] = .integer(channels)
+      values["patch_size"] = .integer(FluxTransformerConfiguration.patchSide)
+    }
+    return values
   }
 
   /// - Throws: `fileInvalid` if it belongs to another kind of network.

@@ -1,3 +1,4 @@
+internal import FlowCore
 internal import FlowGraph
 
 /// The checked `config.json` of an `SD3ControlNetModel`.
@@ -49,6 +50,53 @@ struct SD3ControlNetConfiguration: Equatable {
     }
     transformer = try SD3TransformerConfiguration(
       ConfigurationFile(path: file.path, values: values))
+  }
+
+  /// The configuration of a ControlNet, derived from the shapes of its weights in diffusers' names.
+  ///
+  /// The shapes do not show the width of a head, nor whether the pooled text was zero in training;
+  /// the values of the published ControlNets are used: 64, and zero for Stable Diffusion 3 alone.
+  static func values(of shapes: [String: Shape]) -> [String: ConfigurationFile.Value] {
+    func extent(_ name: String, _ axis: Int) -> ConfigurationFile.Value {
+      .integer(shapes.extent(name, axis) ?? 0)
+    }
+    let headWidth = 64
+    let width = shapes.extent("pos_embed_input.proj.weight", 0) ?? 0
+    let layerCount = shapes.count(of: "transformer_blocks")
+    var values: [String: ConfigurationFile.Value] = [
+      "_class_name": .text("SD3ControlNetModel"),
+      "patch_size": extent("pos_embed_input.proj.weight", 2),
+      "num_layers": .integer(layerCount),
+      "attention_head_dim": .integer(headWidth),
+      "num_attention_heads": .integer(width / headWidth),
+      "caption_projection_dim": .integer(width),
+      "pooled_projection_dim": extent("time_text_embed.text_embedder.linear_1.weight", 1),
+    ]
+    let control = shapes.extent("pos_embed_input.proj.weight", 1) ?? 0
+    guard shapes.has("context_embedder") else {
+      values["in_channels"] = .integer(control)
+      values["out_channels"] = .integer(control)
+      for key in ["joint_attention_dim", "pos_embed_type", "pos_embed_max_size"] {
+        values[key] = .null
+      }
+      values["use_pos_embed"] = .bool(false)
+      values["force_zeros_for_pooled_projection"] = .bool(false)
+      return values
+    }
+    let channels = shapes.extent("pos_embed.proj.weight", 1) ?? 0
+    values["in_channels"] = .integer(channels)
+    values["out_channels"] = .integer(channels)
+    values["extra_conditioning_channels"] = .integer(control - channels)
+    values["joint_attention_dim"] = extent("context_embedder.weight", 1)
+    let positions = shapes.extent("pos_embed.pos_embed", 1) ?? 0
+    values["pos_embed_max_size"] = .integer(Int(Double(positions).squareRoot()))
+    let isNormalized = shapes.extent("transformer_blocks.0.attn.norm_q.weight", 0) != nil
+    if isNormalized { values["qk_norm"] = .text("rms_norm") }
+    values["dual_attention_layers"] = .list(
+      (0..<layerCount).filter { shapes.has("transformer_blocks.\($0).attn2.to_q") }
+        .map { .integer($0) })
+    values["force_zeros_for_pooled_projection"] = .bool(!isNormalized)
+    return values
   }
 
   /// - Throws: `fileInvalid` if it belongs to another kind of network.
