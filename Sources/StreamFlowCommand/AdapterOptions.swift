@@ -55,15 +55,25 @@ struct AdapterOptions: ParsableArguments {
   @Option(help: "The folder of an IP-Adapter's image encoder (default: the one beside its file).")
   var imageEncoder: String?
 
+  @Option(
+    name: .customLong("adapter-mode"),
+    help: ArgumentHelp(
+      """
+      The kind of control image that the ControlNet at the same position in the list reads, if it is a       union of several kinds: its number, from 0, which the publisher lists; or none.
+      """, valueName: "number"))
+  var modes: [AdapterModeArgument] = []
+
   @Flag(help: "Let ControlNets act on the conditional prediction alone (guess mode).")
   var guessMode = false
 
   func validate() throws {
     if adapters.isEmpty,
       !controls.isEmpty || !controlMasks.isEmpty || !preprocess.isEmpty || adapterRange != nil
+        || !modes.isEmpty
     {
       throw ValidationError(
-        "--control, --control-mask, --preprocess and --adapter-range need --adapter")
+        "--control, --control-mask, --preprocess, --adapter-range and --adapter-mode need --adapter"
+      )
     }
     if !controls.isEmpty, controls.count != adapters.count {
       throw ValidationError(
@@ -75,6 +85,7 @@ struct AdapterOptions: ParsableArguments {
         "there are \(adapters.count) of --adapter and \(controlMasks.count) of --control-mask; give "
           + "each adapter its mask, or none")
     }
+    try AdapterModeArgument.check(modes, of: adapters.count)
     if preprocess.count > 1, preprocess.count != adapters.count {
       throw ValidationError(
         "there are \(adapters.count) of --adapter and \(preprocess.count) of --preprocess; give "
@@ -86,8 +97,10 @@ struct AdapterOptions: ParsableArguments {
   func applied(to checkpoint: Checkpoint) throws -> Checkpoint {
     guard !adapters.isEmpty else { return checkpoint }
     return try checkpoint.attaching(
-      adapters.map {
-        try AdapterFile(recognizing: $0.path, imageEncoder: imageEncoder, guesses: guessMode)
+      adapters.indices.map { index in
+        try AdapterFile(
+          recognizing: adapters[index].path, imageEncoder: imageEncoder, guesses: guessMode,
+          mode: modes.isEmpty ? nil : modes[index].mode)
       })
   }
 
@@ -145,6 +158,29 @@ struct PreprocessArgument: ExpressibleByArgument, Equatable {
   static var allValueStrings: [String] { ControlImage.Kind.allCases.map(\.rawValue) + ["none"] }
 }
 
+/// The kind of control image of a union of ControlNets, or none.
+struct AdapterModeArgument: ExpressibleByArgument, Equatable {
+  let mode: Int?
+
+  init?(argument: String) {
+    guard argument != "none" else {
+      mode = nil
+      return
+    }
+    guard let mode = Int(argument), mode >= 0 else { return nil }
+    self.mode = mode
+  }
+
+  /// - Throws: a `ValidationError` unless there is one for each adapter, or none at all.
+  static func check(_ modes: [Self], of adapterCount: Int) throws {
+    guard modes.isEmpty || modes.count == adapterCount else {
+      throw ValidationError(
+        "there are \(adapterCount) of --adapter and \(modes.count) of --adapter-mode; give each "
+          + "adapter its mode, or none")
+    }
+  }
+}
+
 /// A range of steps, as fractions: `0:0.5`.
 struct RangeArgument: ExpressibleByArgument, Equatable {
   let range: ClosedRange<Double>
@@ -160,8 +196,9 @@ struct RangeArgument: ExpressibleByArgument, Equatable {
 
 extension AdapterFile {
   /// An adapter's file, whose kind decides which of the options apply.
-  init(recognizing path: String, imageEncoder: String?, guesses: Bool) throws {
+  init(recognizing path: String, imageEncoder: String?, guesses: Bool, mode: Int?) throws {
     self.init(path: path)
+    self.mode = mode
     let kind = try recognizedKind()
     self.kind = kind
     if kind == .ipAdapter { self.imageEncoder = imageEncoder }

@@ -37,7 +37,13 @@
         case "lora":
           guard let lora = WeightAddition(argument: value) else { return nil }
           loras.append(lora)
-        case "adapter": adapters.paths.append(value)
+        case "adapter": adapters.files.append(.init(path: value))
+        case "adapter-mode":
+          // Of the adapter before it.
+          guard let mode = AdapterModeArgument(argument: value), !adapters.files.isEmpty else {
+            return nil
+          }
+          adapters.files[adapters.files.count - 1].mode = mode.mode
         case "image-encoder": adapters.imageEncoder = value
         default: return nil
         }
@@ -69,16 +75,22 @@
 
   /// The adapters that the requests of a served model may use.
   struct ServedAdapters: Sendable {
-    var paths: [String] = []
+    struct File: Equatable {
+      let path: String
+      var mode: Int?
+    }
+
+    var files: [File] = []
     var imageEncoder: String?
     var guesses = false
 
     /// The model with them.
     func attached(to checkpoint: Checkpoint) throws -> Checkpoint {
-      guard !paths.isEmpty else { return checkpoint }
+      guard !files.isEmpty else { return checkpoint }
       return try checkpoint.attaching(
-        paths.map {
-          try AdapterFile(recognizing: $0, imageEncoder: imageEncoder, guesses: guesses)
+        files.map {
+          try AdapterFile(
+            recognizing: $0.path, imageEncoder: imageEncoder, guesses: guesses, mode: $0.mode)
         })
     }
   }
@@ -99,14 +111,28 @@
     @Option(help: "The folder of an IP-Adapter's image encoder (default: the one beside its file).")
     var imageEncoder: String?
 
+    @Option(
+      name: .customLong("adapter-mode"),
+      help: ArgumentHelp(
+        """
+        The kind of control image that the ControlNet at the same position in the list reads, if it is a \
+        union of several kinds: its number, from 0; or none.
+        """, valueName: "number"))
+    var modes: [AdapterModeArgument] = []
+
     @Flag(help: "Let ControlNets act on the conditional prediction alone (guess mode).")
     var guessMode = false
+
+    func validate() throws {
+      guard !adapters.isEmpty else { return }
+      try AdapterModeArgument.check(modes, of: adapters.count)
+    }
 
     /// The models with the adapters.
     func applied(to offered: [OfferedModel]) throws -> [OfferedModel] {
       guard !adapters.isEmpty else {
-        guard imageEncoder == nil, !guessMode else {
-          throw ValidationError("--image-encoder and --guess-mode need --adapter")
+        guard imageEncoder == nil, !guessMode, modes.isEmpty else {
+          throw ValidationError("--image-encoder, --adapter-mode and --guess-mode need --adapter")
         }
         return offered
       }
@@ -115,7 +141,9 @@
           "--adapter belongs to one model, and there are \(offered.count); give each model its own: "
             + "--model \(offered[0].name),adapter=\(adapters[0])")
       }
-      model.adapters.paths += adapters
+      model.adapters.files += adapters.indices.map { index in
+        .init(path: adapters[index], mode: modes.isEmpty ? nil : modes[index].mode)
+      }
       model.adapters.imageEncoder = imageEncoder ?? model.adapters.imageEncoder
       model.adapters.guesses = guessMode
       return [model]
