@@ -95,6 +95,12 @@ enum ClusterNames {
   static func cancel(_ order: String) -> String { "cancel.\(order)" }
   /// A file for a finished image, which has another name each time.
   static func image(of job: String) -> String { "images/\(job)/\(NATSName.random())" }
+  /// Where workers ask who is free to upscale tiles of a model's images.
+  static func tileCall(_ model: String) -> String { "tiles.call.\(token(model))" }
+  /// Where a worker is given tiles.
+  static func tileWork(_ worker: String) -> String { "tiles.work.\(token(worker))" }
+  /// A file for a tile, which has another name each time.
+  static func tile() -> String { "tiles/\(NATSName.random())" }
   /// The file that an order's images start from.
   static func input(of order: String) -> String { "inputs/\(order)" }
 

@@ -70,6 +70,7 @@ package final class Worker: Sendable {
       throw error
     }
     let listening = try listen()
+    let tiles = try shareTiles(of: models)
     let work = Task { await self.work(queue, models: models, capacity: capacity, didJoin: didJoin) }
     await withTaskCancellationHandler {
       await work.value
@@ -79,9 +80,23 @@ package final class Worker: Sendable {
     liveTask?.cancel()
     _ = await liveTask?.result
     for task in listening { task.cancel() }
+    tiles?.stop()
     try? await layout.workers.remove(ClusterNames.token(settings.name))
     connection.close()
     await service.close()
+  }
+
+  /// Upscales large images together with other workers, if this process upscales any.
+  private func shareTiles(of models: [String]) throws -> TileExchange? {
+    guard let sharing = service.tileSharing else { return nil }
+    let tiles = TileExchange(
+      name: settings.name, sharing: sharing, layout: layout, connection: connection, logger: logger
+    ) { [weak self] in
+      guard let self, !isDraining, tally.busy == 0 else { return false }
+      return await live?.reports().isEmpty ?? true
+    }
+    try tiles.start(models: models)
+    return tiles
   }
 
   /// Starts the live endpoint, if any; nil also if the task is cancelled.

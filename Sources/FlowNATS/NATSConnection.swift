@@ -225,7 +225,7 @@ public final class NATSConnection: Sendable {
   }
 
   /// A subject for answers that nobody else has.
-  func newInbox() -> String {
+  public func newInbox() -> String {
     // Not below that of requests, which hears of all that is.
     "\(inboxPrefix).\(NATSName.random())"
   }

@@ -26,10 +26,17 @@ final class FakeModels: ImageService {
   let state = Mutex(State())
   /// The name of its model.
   let name: String
+  /// What makes its tiles, if anything.
+  var tiles: FakeTiles? {
+    get { fakeTiles.withLock { $0 } }
+    set { fakeTiles.withLock { $0 = newValue } }
+  }
+  private let fakeTiles = Mutex<FakeTiles?>(nil)
 
   init(_ name: String = "fake") { self.name = name }
 
   var livePlacement: (any LivePlacement)? { nil }
+  var tileSharing: (any TileSharing)? { tiles }
 
   var begun: [String] { state.withLock { $0.begun } }
   func change(_ change: (inout State) -> Void) { state.withLock { change(&$0) } }

@@ -3,6 +3,7 @@ import FlowNATS
 import FlowTestSupport
 import Foundation
 import HTTPTypes
+import StreamFlow
 import Testing
 
 @testable import FlowCluster
@@ -313,11 +314,18 @@ import Testing
       options.inboxPrefix = isGateway ? "_INBOX_gateway" : "_INBOX_worker"
       options.timeout = .seconds(2)
     }
-    try await fleet.add()
+    let helped = FakeModels()
+    helped.tiles = FakeTiles()
+    try await fleet.add("helped", helped)
     let source = PixelImage(width: 3, height: 2, pixels: [UInt8](repeating: 9, count: 18))
     let made = try await fleet.make(
       TestFleet.order(#"{"prompt": "fox", "n": 3, "seed": 1}"#, source: source))
     #expect(made.files.count == 3)
+    fleet.models.tiles = FakeTiles()
+    try await fleet.add()
+    let helpers = try #require(helped.tiles?.helpers(of: "fake"))
+    let helper = try #require(await helpers.free(for: "same").first)
+    #expect(await helper.upscaled(source, by: 2) == FakeTiles.enlarged(source, by: 2))
     var options = NATSOptions(url: fleet.url, name: "worker")
     (options.seedFile, options.inboxPrefix) = (worker, "_INBOX_worker")
     options.timeout = .milliseconds(300)

@@ -46,6 +46,12 @@ public struct UpscalerConfiguration: Equatable, Sendable {
     }
   }
 
+  /// The approximate number of floating-point operations per input pixel: two for each weight. The
+  /// last layers of a dense network, which run at larger sizes, count as the others.
+  package var operationsPerPixel: Double {
+    2 * shapes.values.reduce(0) { $0 + Double($1.elementCount) }
+  }
+
   /// The bytes per input pixel of the widest float32 tensor.
   package var widestByteCount: Int {
     switch kind {

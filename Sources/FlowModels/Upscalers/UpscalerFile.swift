@@ -29,6 +29,18 @@ package struct UpscalerFile: Sendable {
     UpscalerNetwork(configuration: configuration, weights: weights.root)
   }
 
+  /// A hash of the weights' names and values, the same for every copy of the file.
+  ///
+  /// - Throws: a `GraphError` for weights that cannot be read.
+  package func contentHash() throws(GraphError) -> ContentHash {
+    var hashes: [UInt8] = []
+    for (name, weight) in weights.weights.sorted(by: { $0.key < $1.key }) {
+      let values = try weight.floats()
+      hashes += Array("\(name) \(unsafe ContentHash.of(values.span.bytes))\n".utf8)
+    }
+    return ContentHash.of(hashes)
+  }
+
   /// Maps a file.
   ///
   /// Names may have the prefix `params_ema.`, which is preferred, or `params.`.

@@ -7,6 +7,9 @@ package protocol ImageService: Sendable {
   /// The workers that take live streams; nil where this process runs them, or nobody does.
   var livePlacement: (any LivePlacement)? { get }
 
+  /// How its large images are shared out; nil where this process makes none.
+  var tileSharing: (any TileSharing)? { get }
+
   /// Gets ready to make images.
   ///
   /// - Throws: where it never will.
@@ -52,6 +55,10 @@ package protocol ImageService: Sendable {
     begun: @escaping @Sendable (_ warnings: [ResponseWarning]?) async -> Void,
     event: @escaping @Sendable (ImageEvent) async throws -> Void
   ) async throws
+}
+
+extension ImageService {
+  package var tileSharing: (any TileSharing)? { nil }
 }
 
 /// What happens to the images of an order.

@@ -11,6 +11,8 @@ package final class LocalImageService: ImageService {
   private let logger: Logger
   /// What the streams of generators are called.
   private let names = Mutex<[StreamKey: String]>([:])
+  /// Who helps to upscale large images of a model, if anyone.
+  let tileHelpers = Mutex<(@Sendable (_ model: String) -> any TileHelpers)?>(nil)
 
   private struct StreamKey: Hashable {
     let generator: ObjectIdentifier
@@ -24,6 +26,7 @@ package final class LocalImageService: ImageService {
   }
 
   package var livePlacement: (any LivePlacement)? { nil }
+  package var tileSharing: (any TileSharing)? { self }
 
   package func start() async throws { try await shelf.readFirst() }
 
@@ -113,7 +116,7 @@ package final class LocalImageService: ImageService {
     let order = work.order
     let host = try shelf.host(order.model)
     try await shelf.using(host) { host in
-      let finish = ImageFinish(upscaling: try await Self.upscaling(order.upscale, of: host))
+      let finish = ImageFinish(upscaling: try await upscaling(order.upscale, of: host))
       let generator = try await shelf.generator(order.size, of: host)
       let all = order.requests(of: generator.checkpoint)
       let events = try await generator.events(
@@ -138,9 +141,11 @@ package final class LocalImageService: ImageService {
     }
   }
 
-  private static func upscaling(_ factor: Int?, of host: ModelHost) async throws -> Upscaling? {
+  private func upscaling(_ factor: Int?, of host: ModelHost) async throws -> Upscaling? {
     guard let factor else { return nil }
-    return try Upscaling(try await host.upscaler(), by: factor)
+    var upscaling = try Upscaling(try await host.upscaler(), by: factor)
+    upscaling.helpers = tileHelpers.withLock { $0 }?(host.name)
+    return upscaling
   }
 
   /// What a generator tells, as files; nil for what nobody asked for.

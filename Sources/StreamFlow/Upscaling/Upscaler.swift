@@ -18,8 +18,10 @@ public actor Upscaler {
   /// The network's configuration; nil without a network.
   public nonisolated var configuration: UpscalerConfiguration? { file?.configuration }
 
-  private nonisolated let file: UpscalerFile?
-  private nonisolated let provider: EngineProvider
+  nonisolated let file: UpscalerFile?
+  nonisolated let provider: EngineProvider
+  /// The text of ``fingerprint()``, once it was asked for.
+  var knownFingerprint: String?
   /// In order of use, the most recent last.
   private var prepared: [TiledUpscaler] = []
 
@@ -165,7 +167,7 @@ public actor Upscaler {
   }
 
   /// Refuses an image whose result is too large for files or memory.
-  private static func checkSize(of image: PixelImage, by factor: Int) throws(ModelError) {
+  static func checkSize(of image: PixelImage, by factor: Int) throws(ModelError) {
     let side = 65535
     guard image.width > 0, image.height > 0, image.width * factor <= side,
       image.height * factor <= side

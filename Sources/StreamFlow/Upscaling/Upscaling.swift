@@ -7,6 +7,8 @@ public struct Upscaling: Sendable {
   public let upscaler: Upscaler
   /// The ratio of the final sides to the image's: 2 or 4.
   public let factor: Int
+  /// Who may make tiles of large images, if anyone.
+  package var helpers: (any TileHelpers)?
 
   /// Creates an upscaling.
   ///
@@ -20,7 +22,8 @@ public struct Upscaling: Sendable {
   ///
   /// - Throws: as ``Upscaler/upscale(_:by:)``.
   public func callAsFunction(_ image: PixelImage) async throws -> PixelImage {
-    try await upscaler.upscale(image, by: factor)
+    guard let helpers else { return try await upscaler.upscale(image, by: factor) }
+    return try await upscaler.upscale(image, by: factor, with: helpers)
   }
 
   /// The settings that are stored in an image, in AUTOMATIC1111's names.

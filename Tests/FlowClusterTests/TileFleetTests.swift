@@ -1,0 +1,163 @@
+import FlowCore
+import FlowNATS
+import FlowTestSupport
+import Foundation
+import StreamFlow
+import Synchronization
+import Testing
+
+@testable import FlowCluster
+@testable import FlowServer
+
+/// Repeats each pixel of a tile, as an upscaler would enlarge it.
+final class FakeTiles: TileSharing {
+  struct State {
+    var helpers: (@Sendable (_ model: String) -> any TileHelpers)?
+    var fingerprint = "same"
+    var time = Duration.milliseconds(1)
+    var count = 0
+    var fails = false
+  }
+
+  let state = Mutex(State())
+
+  func share(with helpers: @escaping @Sendable (_ model: String) -> any TileHelpers) {
+    state.withLock { $0.helpers = helpers }
+  }
+
+  func fingerprint(of model: String) async throws -> String? { state.withLock { $0.fingerprint } }
+
+  func upscaled(_ tile: PixelImage, by factor: Int, for model: String) async throws -> PixelImage {
+    let (time, fails) = state.withLock { state in
+      state.count += 1
+      return (state.time, state.fails)
+    }
+    try await Task.sleep(for: time)
+    if fails { throw ServerError.stopping }
+    return Self.enlarged(tile, by: factor)
+  }
+
+  /// Who helps it, once it has joined.
+  func helpers(of model: String) -> (any TileHelpers)? {
+    guard let helpers = state.withLock({ $0.helpers }) else { return nil }
+    return helpers(model)
+  }
+
+  static func enlarged(_ image: PixelImage, by factor: Int) -> PixelImage {
+    let (width, height) = (factor * image.width, factor * image.height)
+    var pixels = [UInt8](repeating: 0, count: 3 * width * height)
+    for row in 0..<height {
+      for column in 0..<width {
+        for channel in 0..<3 {
+          pixels[3 * (row * width + column) + channel] =
+            image.pixels[3 * (row / factor * image.width + column / factor) + channel]
+        }
+      }
+    }
+    return PixelImage(width: width, height: height, pixels: pixels)
+  }
+}
+
+/// Workers that upscale tiles of each other's images, around a real server of NATS.
+@Suite(.tags(.process)) struct TileFleetTests {
+  private static let tile = PixelImage(
+    width: 40, height: 30, pixels: (0..<3600).map { UInt8(truncatingIfNeeded: $0 &* 7) })
+
+  /// A fleet with a worker for each of some fakes.
+  private func fleet(_ models: [FakeModels]) async throws -> TestFleet {
+    let fleet = try await TestFleet()
+    for (index, models) in models.enumerated() { try await fleet.add("worker-\(index)", models) }
+    return fleet
+  }
+
+  private func models(_ tiles: FakeTiles) -> FakeModels {
+    let models = FakeModels()
+    models.tiles = tiles
+    return models
+  }
+
+  /// Those that are free to help a worker with a model.
+  private func free(for tiles: FakeTiles, of model: String = "fake") async -> [any TileHelper] {
+    guard let helpers = tiles.helpers(of: model) else { return [] }
+    return await helpers.free(for: "same")
+  }
+
+  private func storedCount(_ fleet: TestFleet) async throws -> Int {
+    try await fleet.gateway.layout.stream.info(of: "OBJ_images").state.messages
+  }
+
+  @Test("An idle worker makes tiles of another's image, and leaves no file behind")
+  func helps() async throws {
+    let (own, other) = (FakeTiles(), FakeTiles())
+    let fleet = try await fleet([models(own), models(other)])
+    let helpers = await free(for: own)
+    #expect(helpers.count == 1)
+    for factor in [2, 4] {
+      let larger = await helpers.first?.upscaled(Self.tile, by: factor)
+      #expect(larger == FakeTiles.enlarged(Self.tile, by: factor))
+    }
+    #expect(other.state.withLock { $0.count } == 2 && own.state.withLock { $0.count } == 0)
+    while try await storedCount(fleet) > 0 { try await Task.sleep(for: .milliseconds(5)) }
+    await fleet.stop()
+  }
+
+  @Test("A worker that makes images, or has another upscaler, does not offer help")
+  func offers() async throws {
+    let (own, busy, different) = (FakeTiles(), FakeTiles(), FakeTiles())
+    different.state.withLock { $0.fingerprint = "other" }
+    let working = FakeModels("working")
+    working.tiles = busy
+    let fleet = try await fleet([models(own), models(different)])
+    try await fleet.add("busy", working)
+    #expect(await free(for: own).isEmpty)
+    different.state.withLock { $0.fingerprint = "same" }
+    #expect(await free(for: own).count == 1)
+    // Of a model that it has too.
+    #expect(await free(for: own, of: "working").count == 1)
+    working.change { $0.time = .seconds(600) }
+    let order = try TestFleet.order(#"{"prompt": "fox", "model": "working", "seed": 1}"#)
+    let making = Task { try await fleet.make(order) }
+    while working.begun.isEmpty { try await Task.sleep(for: .milliseconds(5)) }
+    #expect(await free(for: own, of: "working").isEmpty)
+    making.cancel()
+    _ = try? await making.value
+    await fleet.stop()
+  }
+
+  @Test("A helper takes one tile at a time, and one that fails says so", .timeLimit(.minutes(1)))
+  func busy() async throws {
+    let (own, other) = (FakeTiles(), FakeTiles())
+    other.state.withLock { $0.time = .milliseconds(300) }
+    let fleet = try await fleet([models(own), models(other)])
+    let helper = try #require(await free(for: own).first)
+    async let first = helper.upscaled(Self.tile, by: 2)
+    while other.state.withLock({ $0.count }) == 0 { try await Task.sleep(for: .milliseconds(2)) }
+    #expect(await helper.upscaled(Self.tile, by: 2) == nil)
+    #expect(await free(for: own).isEmpty)
+    #expect(await first == FakeTiles.enlarged(Self.tile, by: 2))
+    other.state.withLock { $0.fails = true }
+    #expect(await helper.upscaled(Self.tile, by: 2) == nil)
+    other.state.withLock { $0.fails = false }
+    #expect(await helper.upscaled(Self.tile, by: 2) != nil)
+    #expect(await helper.upscaled(Self.tile, by: 3) == nil)
+    await fleet.stop()
+  }
+
+  @Test(
+    "A tile whose image is not wanted any more is removed when it comes", .timeLimit(.minutes(1)))
+  func cancelled() async throws {
+    let (own, other) = (FakeTiles(), FakeTiles())
+    other.state.withLock { $0.time = .milliseconds(200) }
+    let fleet = try await fleet([models(own), models(other)])
+    let helper = try #require(await free(for: own).first)
+    let asking = Task { await helper.upscaled(Self.tile, by: 2) }
+    while other.state.withLock({ $0.count }) == 0 { try await Task.sleep(for: .milliseconds(2)) }
+    asking.cancel()
+    let start = ContinuousClock.now
+    #expect(await asking.value == nil)
+    #expect(.now - start < .milliseconds(150))
+    while await free(for: own).isEmpty { try await Task.sleep(for: .milliseconds(20)) }
+    while try await storedCount(fleet) > 0 { try await Task.sleep(for: .milliseconds(5)) }
+    await fleet.stop()
+  }
+}
