@@ -35,11 +35,29 @@ import Testing
     "UNets of every block kind and option, odd sizes too",
     arguments: ["unet-sd15", "unet-sd21", "unet-starter", "unet-sdxl", "unet-lcm"])
   func unet(name: String) async throws {
+    let golden = try Golden("\(name)/golden.safetensors", in: .module)
+    try await checkUNet(name, golden, outputs: golden)
+  }
+
+  @Test(
+    "Keys and values of the largest self-attention at fewer positions, odd sizes too",
+    arguments: ["unet-sd15", "unet-sdxl"], [2, 3])
+  func keyDownsampling(name: String, factor: Int) async throws {
+    let outputs = try Golden("\(name)/downsampled.safetensors", in: .module)
+    try await checkUNet(
+      name, Golden("\(name)/golden.safetensors", in: .module), outputs: outputs,
+      keyDownsampling: factor)
+  }
+
+  private func checkUNet(
+    _ name: String, _ golden: Golden, outputs: Golden, keyDownsampling: Int = 1
+  ) async throws {
     let store = try WeightStore(
       folder: Bundle.module.fixture(name), stem: "diffusion_pytorch_model")
-    let network = UNet(
-      configuration: try UNetConfiguration(Self.configuration(name)), weights: store.root)
-    let golden = try Golden("\(name)/golden.safetensors", in: .module)
+    var configuration = try UNetConfiguration(Self.configuration(name))
+    configuration.keyDownsampling = keyDownsampling
+    let network = UNet(configuration: configuration, weights: store.root)
+    let suffix = keyDownsampling > 1 ? "\(keyDownsampling)" : ""
     for index in 0..<golden.names.count(where: { $0.hasSuffix(".output") }) {
       let shape = try golden.shape("\(index).sample")
       let tokens = try golden.shape("\(index).conditioning")[1]
@@ -54,7 +72,7 @@ import Testing
       }
       try session.run()
       expectClose(
-        Self.floats(session, output: 0), try golden.floats("\(index).output"),
+        Self.floats(session, output: 0), try outputs.floats("\(index).output\(suffix)"),
         relativeTolerance: 1e-4)
     }
   }

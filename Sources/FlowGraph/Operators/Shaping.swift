@@ -71,6 +71,17 @@ extension Value {
       ])
   }
 
+  /// An image resized to a height and width by nearest-neighbor sampling with pixel centers
+  /// aligned, as PyTorch's `nearest-exact`.
+  public func resizedToNearest(height: Int, width: Int) throws(GraphError) -> Value {
+    try resized(
+      height: height, width: width,
+      attributes: [
+        ("mode", .string("nearest")), ("coordinate_transformation_mode", .string("half_pixel")),
+        ("nearest_mode", .string("round_prefer_ceil")),
+      ])
+  }
+
   /// An image resized to a height and width by bilinear interpolation with pixel centers aligned.
   public func resizedLinearly(height: Int, width: Int) throws(GraphError) -> Value {
     try resized(

@@ -33,7 +33,7 @@ public struct Checkpoint: Sendable {
   public internal(set) var adapters: [AttachedAdapter] = []
   package let scheduler: SchedulerConfiguration
   /// The model family.
-  package let family: any ModelFamily
+  package internal(set) var family: any ModelFamily
 
   /// Assembles a model from its parts.
   ///

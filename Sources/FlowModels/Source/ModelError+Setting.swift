@@ -22,6 +22,8 @@ extension ModelError {
     case variant
     /// Adapters: LoRAs and similar files.
     case adapters
+    /// The kind of control image of a union of ControlNets.
+    case adapterMode
     /// The reference images of a request, and their area.
     case references
     /// Skip-layer guidance.
@@ -30,6 +32,8 @@ extension ModelError {
     case deltaWeights
     /// The 8-bit scales of a model.
     case quantization
+    /// The downsampling of a network's keys and values.
+    case keyDownsampling
     /// The sampling schedule.
     case schedule
     /// The syntax of prompts.

@@ -10,7 +10,7 @@ struct StableDiffusion: ModelFamily {
   ]
 
   /// The configuration of `unet/config.json`.
-  let unet: UNetConfiguration
+  private(set) var unet: UNetConfiguration
   let encoders: [CLIPTextEncoding]
   let zeroesEmptyPrompt: Bool
 
@@ -108,6 +108,13 @@ struct StableDiffusion: ModelFamily {
     return Conditioning(
       text: .init("hidden", states?.hidden ?? zeros), timeInputs: timeInputs,
       chunkCount: states?.chunkCount ?? 1)
+  }
+
+  /// The same model with keys and values of its largest self-attention downsampled.
+  func downsamplingKeys(by factor: Int) -> StableDiffusion {
+    var copy = self
+    copy.unet.keyDownsampling = factor
+    return copy
   }
 
   // MARK: - Graphs

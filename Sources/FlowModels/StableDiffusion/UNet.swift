@@ -182,7 +182,8 @@ struct UNet {
     for layer in 0..<level.layerCount {
       hidden = try residual(hidden, block["resnets"][layer], time: time)
       if level.attendsDown {
-        hidden = try transformer(hidden, block["attentions"][layer], level, text, hooks: hooks)
+        hidden = try transformer(
+          hidden, block["attentions"][layer], level: index, text, hooks: hooks)
       }
       if level.attendsDown, layer == level.layerCount - 1 {
         hidden = try hooks(.downBlock(index), hidden)
@@ -205,11 +206,12 @@ struct UNet {
   private func middle(
     _ hidden: Value, time: LayerTable, text: LayerTable, hooks: NetworkHooks
   ) throws(GraphError) -> Value {
-    let level = configuration.levels[configuration.levels.count - 1]
+    let level = configuration.levels.count - 1
     let block = weights["mid_block"]
     let entered = try residual(hidden, block["resnets"][0], time: time)
     guard configuration.attendsInMiddle else { return entered }
-    let attended = try transformer(entered, block["attentions"][0], level, text, hooks: hooks)
+    let attended = try transformer(
+      entered, block["attentions"][0], level: level, text, hooks: hooks)
     return try residual(attended, block["resnets"][1], time: time)
   }
 
@@ -223,7 +225,8 @@ struct UNet {
       hidden = try .concatenated([hidden, skips.removeLast()], axis: 1)
       hidden = try residual(hidden, block["resnets"][layer], time: time)
       if level.attendsUp {
-        hidden = try transformer(hidden, block["attentions"][layer], level, text, hooks: hooks)
+        hidden = try transformer(
+          hidden, block["attentions"][layer], level: index, text, hooks: hooks)
       }
     }
     guard index > 0, let skip = skips.last else { return }

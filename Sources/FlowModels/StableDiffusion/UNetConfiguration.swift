@@ -27,6 +27,11 @@ public struct UNetConfiguration: Equatable, Sendable {
   /// Whether the middle block attends to the text; otherwise it is one residual block
   /// (`UNetMidBlock2D`), as in small ControlNets.
   var attendsInMiddle = true
+  /// The ratio of sides by which keys and values of the largest self-attention are downsampled; 1
+  /// for all of them.
+  var keyDownsampling = 1
+  /// The highest level with attention, whose self-attention has the most positions.
+  var largestAttention: Int? { levels.firstIndex { $0.attendsDown || $0.attendsUp } }
   /// The additional inputs of Stable Diffusion XL: pooled text and sizes.
   let addition: Addition?
   /// The width of the guidance scale's sinusoids, if the network reads it (LCM).

@@ -146,6 +146,7 @@ extension Checkpoint {
     if forms != WeightForms(network: .floats, texts: .floats) {
       settings.append("Weights: \(quoted(forms.description))")
     }
+    if keyDownsampling > 1 { settings.append("Key downsampling: \(keyDownsampling)") }
     let precisions =
       (networkWeights.quantization != nil ? ["int8"] : [])
       + (precision != .float32 ? [precision.rawValue] : [])
