@@ -57,3 +57,16 @@ extension DeviceName {
     return try backend.fastestPrecision(of: device)
   }
 }
+
+extension DeviceName {
+  /// What there is to know of a device; nothing of the CPU, for which no runtime is loaded.
+  ///
+  /// - Parameter backends: the backends to search, best first.
+  /// - Throws: `deviceUnavailable` if there is no such device; `runtimeMissing` if no runtime is
+  ///   found.
+  public func details(among backends: [any Backend]) throws(EngineError) -> DeviceDetails {
+    guard name != "CPU" else { return DeviceDetails() }
+    let (backend, device) = try resolved(among: backends)
+    return try backend.details(of: device)
+  }
+}

@@ -95,7 +95,7 @@ struct DeviceOptions: ParsableArguments {
     help: ArgumentHelp(
       """
       Where parts of the model are, such as text=CPU,network=cuda:0,decoder=CPU (default: all on \
-      the device).
+      the device; parts for which a GPU states too little memory are on the CPU).
       """, valueName: "part=device[,...]"), transform: PlacementList.init(parsing:))
   var place: PlacementList?
 
@@ -129,7 +129,19 @@ struct DeviceOptions: ParsableArguments {
   @Flag(name: .customLong("no-cache"), help: "Do not read or write the engine cache.")
   var ignoresCache = false
 
+  @Option(
+    help: ArgumentHelp(
+      """
+      Compute keys and values of the largest self-attention of Stable Diffusion at every second, \
+      third or fourth row and column: faster from 512 pixels on; images differ visibly \
+      (default: all).
+      """, valueName: "2-4"))
+  var keyDownsampling: Int?
+
   func validate() throws {
+    if let keyDownsampling, !Checkpoint.keyDownsamplings.contains(keyDownsampling) {
+      throw ValidationError("--key-downsampling must be 2 to 4, got \(keyDownsampling)")
+    }
     if let threads, !(1...4096).contains(threads) {
       throw ValidationError("--threads must be 1 to 4096, got \(threads)")
     }
@@ -170,11 +182,19 @@ struct DeviceOptions: ParsableArguments {
     }
   }
 
-  /// The engines of parts that have a device of their own.
+  /// The engines of parts that have a device of their own; the CPU takes others for which the
+  /// network's devices have no memory.
   func placement() throws -> DevicePlacement {
     var placement = DevicePlacement()
     for (part, device) in place?.parts ?? [:] {
       placement[part] = try engines(of: device, try cache)
+    }
+    let memory = try devices.compactMap { device throws(EngineError) in
+      try device.details(among: EngineStore.backends).memoryByteCount
+    }
+    if let least = memory.min() {
+      placement.overflow = DevicePlacement.Overflow(
+        memoryByteCount: least, device: try engines(of: .cpu, try cache))
     }
     return placement
   }
@@ -192,8 +212,10 @@ struct DeviceOptions: ParsableArguments {
   /// Converts a model to the chosen precision.
   var scaling: @Sendable (Checkpoint) throws -> Checkpoint {
     let (precision, scales, weights) = (precision, scales, weights)
+    let keyDownsampling = keyDownsampling
     return { checkpoint in
-      try (precision ?? .named()).applied(to: checkpoint, scales: scales)
+      let checkpoint = try keyDownsampling.map(checkpoint.downsamplingKeys) ?? checkpoint
+      return try (precision ?? .named()).applied(to: checkpoint, scales: scales)
         .holdingWeights(weights, available: SystemMemory.availableByteCount)
     }
   }

@@ -211,8 +211,23 @@ extension SamplingOptions {
     let together = max(capacity / rows, 1)
     let groups = max((imageCount + together - 1) / together, 1)
     if batchSize.rows == nil { options.rowCapacity = (imageCount + groups - 1) / groups * rows }
-    return try GeneratorPool(
-      checkpoint: checkpoint, options: options, devices: engines,
-      placement: placement)
+    let pool = try GeneratorPool(
+      checkpoint: checkpoint, options: options, devices: engines, placement: placement)
+    for part in pool.placement.parts where placement[part] == nil {
+      Terminal.note(
+        "\(part.words) on the CPU, since \(engines[0].device) has too little memory for all of the "
+          + "model; --place \(part.rawValue)=\(engines[0].device) leaves it there")
+    }
+    return pool
+  }
+}
+
+extension DevicePlacement.Part {
+  /// What it does, for messages.
+  fileprivate var words: String {
+    switch self {
+    case .text: "the text is encoded"
+    case .decoder: "images are decoded"
+    }
   }
 }

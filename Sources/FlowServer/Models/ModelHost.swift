@@ -129,9 +129,16 @@ actor ModelHost {
     let made = try await task.value
     generators.append((size, made))
     if generators.count > Self.sizeLimit { generators.removeFirst() }
-    logger.info("engines ready", metadata: ["model": "\(name)", "size": "\(size)"])
+    var facts: Logger.Metadata = ["model": "\(name)", "size": "\(size)"]
+    for part in made.placement.parts {
+      facts[part.rawValue] = "\(made.placement[part]?.device ?? .cpu)"
+    }
+    logger.info("engines ready", metadata: facts)
     return made
   }
+
+  /// Whether its upscaler is there without loading the model.
+  var hasUpscaler: Bool { options.upscaler != nil || checkpoint != nil }
 
   /// The upscaler of its images: the server's if one was chosen, else the model's own.
   func upscaler() async throws -> Upscaler {

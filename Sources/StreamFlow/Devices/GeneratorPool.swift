@@ -16,6 +16,8 @@ public import FlowModels
 public actor GeneratorPool: EventSource {
   /// The generators, one for each device, in their order.
   public nonisolated let generators: [Generator]
+  /// The parts of the model that have a device of their own.
+  public nonisolated let placement: DevicePlacement
 
   typealias Dispatcher = DeviceDispatcher<GenerationEvent>
   typealias Ticket = Dispatcher.Ticket
@@ -67,6 +69,8 @@ public actor GeneratorPool: EventSource {
     devices: [EngineStore], placement: DevicePlacement = DevicePlacement()
   ) throws(ModelError) {
     precondition(!devices.isEmpty, "there is a device")
+    let placement = placement.resolved(for: checkpoint, devices[0].options.precision)
+    self.placement = placement
     // Devices of one precision make the same of a prompt.
     let isAlike = Set(devices.map { (placement[.text] ?? $0).options.roundings }).count == 1
     let texts = devices.count > 1 && isAlike ? SharedTexts() : nil
