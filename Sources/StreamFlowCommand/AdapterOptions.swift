@@ -59,7 +59,8 @@ struct AdapterOptions: ParsableArguments {
     name: .customLong("adapter-mode"),
     help: ArgumentHelp(
       """
-      The kind of control image that the ControlNet at the same position in the list reads, if it is a       union of several kinds: its number, from 0, which the publisher lists; or none.
+      The kind of control image that the ControlNet at the same position in the list reads, if it \
+      is a union of several kinds: its number, from 0, which the publisher lists; or none.
       """, valueName: "number"))
   var modes: [AdapterModeArgument] = []
 

@@ -6,9 +6,10 @@ import Testing
 
 @testable import FlowModels
 
-/// ControlNets of FLUX.1 and Stable Diffusion 3 in one file without a configuration, by the names and
-/// shapes that diffusers knows; the names of XLabs are those of its own code, whose outputs are those
-/// of diffusers with the same weights.
+/// ControlNets of FLUX.1 and Stable Diffusion 3 in one file without a configuration, by the names
+/// and shapes that diffusers knows.
+///
+/// The names of XLabs are those of its own code, whose outputs are diffusers' with the same weights.
 @Suite struct ControlNetTransformerFileTests {
   private struct Entry: Decodable {
     let config: [String: ConfigurationFile.Value]

@@ -39,6 +39,7 @@ import Testing
         model.adapters.files == [.init(path: "canny"), .init(path: "union", mode: 2)])
       #expect(OfferedModel(argument: "sd15,adapter-mode=2,adapter=union") == nil)
       #expect(OfferedModel(argument: "sd15,adapter=union,adapter-mode=canny") == nil)
+      #expect(OfferedModel(argument: "sd15,adapter=union,adapter-mode=1,adapter-mode=2") == nil)
     }
 
     @Test("The options of a server are its model's adapters")

@@ -81,7 +81,7 @@ extension Checkpoint {
       throw ModelError(
         code: .requestInvalid,
         message: "'\(file.path)' is a \(kind.rawValue); guess mode and kinds of control images are "
-          + "for ControlNets")
+          + "for ControlNets", settings: file.mode != nil ? [.adapterMode] : [])
     }
     if kind != .ipAdapter, file.imageEncoder != nil {
       throw ModelError(

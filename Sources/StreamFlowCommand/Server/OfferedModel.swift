@@ -39,11 +39,11 @@
           loras.append(lora)
         case "adapter": adapters.files.append(.init(path: value))
         case "adapter-mode":
-          // Of the adapter before it.
-          guard let mode = AdapterModeArgument(argument: value), !adapters.files.isEmpty else {
-            return nil
-          }
-          adapters.files[adapters.files.count - 1].mode = mode.mode
+          // Of the adapter before it, once.
+          guard let mode = AdapterModeArgument(argument: value),
+            let last = adapters.files.indices.last, adapters.files[last].mode == nil
+          else { return nil }
+          adapters.files[last].mode = mode.mode
         case "image-encoder": adapters.imageEncoder = value
         default: return nil
         }
@@ -115,8 +115,8 @@
       name: .customLong("adapter-mode"),
       help: ArgumentHelp(
         """
-        The kind of control image that the ControlNet at the same position in the list reads, if it is a \
-        union of several kinds: its number, from 0; or none.
+        The kind of control image that the ControlNet at the same position in the list reads, if \
+        it is a union of several kinds: its number, from 0; or none.
         """, valueName: "number"))
     var modes: [AdapterModeArgument] = []
 

@@ -38,7 +38,7 @@
         """
         A model in any form that `generate` accepts, optionally with a name, LoRAs and adapters; \
         repeat for several, of which the first is the default.
-        """, valueName: "[name=]model[,lora=file[:scale]][,adapter=file]"),
+        """, valueName: "[name=]model[,lora=file[:scale]][,adapter=file[,adapter-mode=number]]"),
       completion: .file())
     var models: [OfferedModel] = []
 

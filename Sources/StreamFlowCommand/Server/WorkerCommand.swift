@@ -36,7 +36,7 @@
       name: .customLong("model"),
       help: ArgumentHelp(
         "A model, as `serve` takes it; repeat for several.",
-        valueName: "[name=]model[,lora=file[:scale]][,adapter=file]"),
+        valueName: "[name=]model[,lora=file[:scale]][,adapter=file[,adapter-mode=number]]"),
       completion: .file())
     var models: [OfferedModel] = []
 

@@ -33,9 +33,11 @@ package enum ControlNet {
     }
   }
 
-  /// Opens a folder in diffusers' layout (`config.json`, `diffusion_pytorch_model.safetensors`), or a
-  /// file: one with a `config.json` beside it, or one of a known layout (``ControlNetLayout``), whose
-  /// shapes show its configuration.
+  /// Opens a folder in diffusers' layout (`config.json`, `diffusion_pytorch_model.safetensors`), or
+  /// a file of a known layout (``ControlNetLayout``).
+  ///
+  /// The configuration of a file in diffusers' names is the `config.json` beside it; without one,
+  /// and for other names, the shapes of the weights show it.
   ///
   /// - Parameters:
   ///   - path: the folder or file.
@@ -139,6 +141,6 @@ struct ControlNetContext {
     throw ModelError(
       code: .requestInvalid,
       message: "'\(path)': the ControlNet reads one kind of control image, and mode \(mode) was "
-        + "given; omit the mode")
+        + "given; omit the mode", settings: [.adapterMode])
   }
 }

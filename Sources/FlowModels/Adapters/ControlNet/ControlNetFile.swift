@@ -15,6 +15,8 @@ struct ControlNetFile {
   /// - Parameters:
   ///   - path: the folder or file.
   ///   - variant: the variant in the weights' file names of a folder.
+  /// - Throws: `fileMissing`, `fileInvalid`, or `unsupported` for a file of another layout; a
+  ///   `GraphError` for a weight without a name in diffusers.
   init(path: String, variant: String?) throws {
     var isFolder: ObjCBool = false
     guard unsafe FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {

@@ -107,7 +107,7 @@ enum ControlNetLayout: CaseIterable {
         + "of a kind that is not supported")
   }
 
-  /// The configuration that the shapes of a file's weights show, and the published value of the rest.
+  /// The configuration that the shapes of a file's weights show, with published values of the rest.
   ///
   /// - Parameter shapes: the shapes by diffusers' names.
   func configuration(of shapes: [String: Shape]) -> [String: ConfigurationFile.Value] {

@@ -119,7 +119,8 @@ struct FluxControlNetConfiguration: Equatable {
         code: .requestInvalid,
         message: "'\(context.path)': the ControlNet is a union of \(modeCount) kinds of control "
           + "images (num_mode), and needs a mode of 0 to \(modeCount - 1), got "
-          + "\(context.options.mode.map { "\($0)" } ?? "none"); its publisher says which is which")
+          + "\(context.options.mode.map { "\($0)" } ?? "none"); its publisher says which is which",
+        settings: [.adapterMode])
     }
     return mode
   }
