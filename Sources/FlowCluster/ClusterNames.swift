@@ -79,6 +79,7 @@ enum ClusterNames {
   static let jobs = "JOBS"
   static let results = "RESULTS"
   static let bucket = "images"
+  static let tiles = "tiles"
   static let workers = "WORKERS"
   static let models = "MODELS"
   static let cancelled = "cancelled"
@@ -99,8 +100,6 @@ enum ClusterNames {
   static func tileCall(_ model: String) -> String { "tiles.call.\(token(model))" }
   /// Where a worker is given tiles.
   static func tileWork(_ worker: String) -> String { "tiles.work.\(token(worker))" }
-  /// A file for a tile, which has another name each time.
-  static func tile() -> String { "tiles/\(NATSName.random())" }
   /// The file that an order's images start from.
   static func input(of order: String) -> String { "inputs/\(order)" }
 

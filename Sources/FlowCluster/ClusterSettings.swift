@@ -14,6 +14,8 @@ public struct ClusterSettings: Sendable {
   public var deliveryCount = 3
   /// The most bytes of finished images that were not fetched, and of input images.
   public var imageByteCount = 8 << 30
+  /// The most bytes of tiles of images that workers upscale together.
+  public var tileByteCount = 2 << 30
   /// How long images and results stay.
   public var lifetime = Duration.seconds(24 * 3600)
 
@@ -32,6 +34,8 @@ struct ClusterLayout: Sendable {
   static let jobByteCount = 512 << 10
 
   var objects: ObjectStore { ObjectStore(stream, bucket: ClusterNames.bucket) }
+  /// Tiles of images that are being upscaled.
+  var tiles: ObjectStore { ObjectStore(stream, bucket: ClusterNames.tiles) }
   var workers: KeyValueStore { KeyValueStore(stream, bucket: ClusterNames.workers) }
   var models: KeyValueStore { KeyValueStore(stream, bucket: ClusterNames.models) }
   var cancelled: KeyValueStore { KeyValueStore(stream, bucket: ClusterNames.cancelled) }
@@ -60,6 +64,10 @@ struct ClusterLayout: Sendable {
       ObjectStore.configuration(
         bucket: ClusterNames.bucket, byteCount: settings.imageByteCount,
         lifetime: settings.lifetime))
+    // Removed at once; what a worker that ended leaves goes with its age.
+    try await stream.ensure(
+      ObjectStore.configuration(
+        bucket: ClusterNames.tiles, byteCount: settings.tileByteCount, lifetime: .seconds(900)))
     try await stream.ensure(
       KeyValueStore.configuration(
         bucket: ClusterNames.workers, lifetime: Self.heartbeatLifetime))

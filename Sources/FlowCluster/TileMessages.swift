@@ -1,12 +1,14 @@
 internal import FlowCore
-internal import Foundation
+internal import FlowNATS
 
-/// Asks who is free to upscale tiles.
+/// Asks who is free to upscale tiles of an image.
 struct TileCall: Codable, Sendable {
+  /// Identifies the image.
+  let id: String
   let model: String
-  /// The upscaler and its precision, which helpers have too.
+  /// The upscaler and how it computes, which helpers have in common.
   let fingerprint: String
-  /// The worker that asks, which is no helper of its own.
+  /// The worker that asks, which does not answer itself.
   let worker: String
 }
 
@@ -17,6 +19,8 @@ struct TileOffer: Codable, Sendable {
 
 /// A tile to upscale.
 struct TileJob: Codable, Sendable {
+  /// The call that the worker answered.
+  let call: String
   let model: String
   let factor: Int
   let tile: StoredTile
@@ -24,33 +28,41 @@ struct TileJob: Codable, Sendable {
 
 /// What became of a tile.
 struct TileAnswer: Codable, Sendable {
-  /// The larger tile; nil where the worker is busy or cannot.
+  /// The larger tile; nil if the worker is busy or cannot upscale it.
   var tile: StoredTile?
   /// Why it cannot.
   var error: String?
 }
 
-/// Pixels in the bucket: red, green and blue of each, row by row.
+/// Pixels in the bucket of tiles: red, green and blue of each, row by row.
 struct StoredTile: Codable, Sendable {
   let object: String
   let width: Int
   let height: Int
 
-  /// The greatest sides that are read, as those of a file.
-  private static let side = 65535
+  /// The maximum number of pixels of a tile, 192 MB.
+  private static let pixelCount = 64 << 20
 
-  /// The image of a file's bytes.
+  /// The tile of an image, not stored yet.
+  init(of image: PixelImage) {
+    // A unique name: nobody replaces another's tile.
+    (object, width, height) = (NATSName.random(), image.width, image.height)
+  }
+
+  /// Its pixels; nil if it is not stored any more.
   ///
-  /// - Throws: a `DecodingError` for bytes that are not of this size.
-  func image(_ bytes: [UInt8]) throws -> PixelImage {
-    guard (1...Self.side).contains(width), (1...Self.side).contains(height),
-      bytes.count == 3 * width * height
-    else {
-      throw DecodingError.dataCorrupted(
-        .init(
-          codingPath: [],
-          debugDescription: "a tile of \(width)x\(height) has \(bytes.count) bytes, expected "
-            + "3 for each pixel"))
+  /// - Throws: a `NATSError` for a file that is damaged or has another size.
+  func image(in store: ObjectStore) async throws -> PixelImage? {
+    let (pixels, overflow) = width.multipliedReportingOverflow(by: height)
+    guard width > 0, height > 0, !overflow, pixels <= Self.pixelCount else {
+      throw NATSError(.tooLarge, "a tile of \(width)x\(height) pixels is not taken")
+    }
+    guard let bytes = try await store.get(object, limit: 3 * pixels) else { return nil }
+    guard bytes.count == 3 * pixels else {
+      throw NATSError(
+        .damaged,
+        "the tile '\(object)' of \(width)x\(height) pixels has \(bytes.count) bytes, expected "
+          + "\(3 * pixels)")
     }
     return PixelImage(width: width, height: height, pixels: bytes)
   }

@@ -14,6 +14,8 @@ package struct WorkerSettings: Sendable {
   package var device: String
   /// The most images that it holds; half as many again as a batch of the model has rows where nil.
   package var capacity: Int?
+  /// How long a worker with a large image waits for offers of help.
+  package var tilePatience = Duration.milliseconds(50)
   /// How long what is being made has when the worker is stopped.
   package var grace = Duration.seconds(10)
 
@@ -70,7 +72,6 @@ package final class Worker: Sendable {
       throw error
     }
     let listening = try listen()
-    let tiles = try shareTiles(of: models)
     let work = Task { await self.work(queue, models: models, capacity: capacity, didJoin: didJoin) }
     await withTaskCancellationHandler {
       await work.value
@@ -80,22 +81,24 @@ package final class Worker: Sendable {
     liveTask?.cancel()
     _ = await liveTask?.result
     for task in listening { task.cancel() }
-    tiles?.stop()
     try? await layout.workers.remove(ClusterNames.token(settings.name))
     connection.close()
     await service.close()
   }
 
   /// Upscales large images together with other workers, if this process upscales any.
-  private func shareTiles(of models: [String]) throws -> TileExchange? {
+  private func shareTiles(of models: [String]) async -> TileExchange? {
     guard let sharing = service.tileSharing else { return nil }
     let tiles = TileExchange(
-      name: settings.name, sharing: sharing, layout: layout, connection: connection, logger: logger
+      name: settings.name, sharing: sharing, layout: layout, connection: connection,
+      patience: settings.tilePatience, logger: logger
     ) { [weak self] in
       guard let self, !isDraining, tally.busy == 0 else { return false }
       return await live?.reports().isEmpty ?? true
     }
-    try tiles.start(models: models)
+    do { try await tiles.start(models: models) } catch {
+      logger.warning("large images are not shared", metadata: ["error": "\(error)"])
+    }
     return tiles
   }
 
@@ -162,6 +165,8 @@ package final class Worker: Sendable {
         "worker": "\(settings.name)", "models": "\(models.joined(separator: ", "))",
         "images": "\(capacity)",
       ])
+    let tiles = await shareTiles(of: models)
+    defer { tiles?.stop() }
     await didJoin()
     let beating = Task { await self.beat(models: models, capacity: capacity) }
     await withTaskGroup(of: Void.self) { group in

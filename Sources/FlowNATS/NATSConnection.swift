@@ -31,7 +31,8 @@ public final class NATSConnection: Sendable {
   let library: NATSLibrary
   private nonisolated(unsafe) let handle: OpaquePointer
   private let replies: ReplyBox
-  private let inboxPrefix: String
+  /// The prefix of the subjects of answers.
+  public let inboxPrefix: String
   private let inbox: String
   private let inboxSubscription: NATSSubscription
   private let queue: DispatchQueue

@@ -132,13 +132,17 @@ final class TestFleet: Sendable {
   }
 
   /// Adds a worker, and waits until the gateway knows it.
+  ///
+  /// - Returns: the worker's task, which ends it where it is cancelled.
+  @discardableResult
   func add(
     _ name: String = "one", _ models: (any ImageService)? = nil, live: LiveEndpoint? = nil,
     capacity: Int = 2
-  ) async throws {
+  ) async throws -> Task<Void, Never> {
     var worker = WorkerSettings(cluster: workerSettings, name: name, device: "none")
     worker.capacity = capacity
     worker.grace = .seconds(1)
+    worker.tilePatience = .milliseconds(300)
     let made = try await Worker(
       worker, service: models ?? self.models, live: live, logger: Self.logger)
     let (joined, join) = AsyncStream.makeStream(of: Void.self)
@@ -149,6 +153,7 @@ final class TestFleet: Sendable {
       try await Task.sleep(for: .milliseconds(5))
     }
     while gateway.fleet.modelNames.isEmpty { try await Task.sleep(for: .milliseconds(5)) }
+    return task
   }
 
   /// The port of the server's monitoring; 0 without it.

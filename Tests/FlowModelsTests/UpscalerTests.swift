@@ -115,6 +115,23 @@ import Testing
     ]
     #expect(Dictionary(uniqueKeysWithValues: reaches) == expected)
   }
+
+  @Test("Operations are counted at the resolution of most layers")
+  func operations() throws {
+    func operations(_ bytes: [UInt8], _ name: String) throws -> Double {
+      try UpscalerFile(path: folder.write(bytes, as: "\(name).safetensors"))
+        .configuration.operationsPerPixel
+    }
+    // Of three convolutions: 3 to 4 channels, 4 to 4, 4 to 48, with biases and two PReLUs.
+    let weights = 9 * (12 + 16 + 192) + 4 + 4 + 48 + 8
+    #expect(try operations(TinyUpscaler.compact(), "compact") == Double(2 * weights))
+    let (whole, halved) = (
+      try operations(TinyUpscaler.dense(), "dense"),
+      try operations(TinyUpscaler.dense(unshuffling: 2), "unshuffled")
+    )
+    // A quarter of the places, and a first layer of four times the channels.
+    #expect(halved > whole / 4 && halved < whole)
+  }
 }
 
 /// Files that are no upscaler, or not whole.

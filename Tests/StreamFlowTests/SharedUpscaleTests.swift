@@ -52,7 +52,7 @@ import Testing
     }
   }
 
-  private func sharing(workers: Int = 6) -> SharedUpscale {
+  private func sharing(workers: Int = 8) -> SharedUpscale {
     let grid = TileGrid(
       size: PixelSize(width: Self.image.width, height: Self.image.height), margin: 3, unit: 1,
       workers: workers)
@@ -121,19 +121,34 @@ import Testing
 
 /// Upscalers that share an image.
 @Suite(.tags(.engine)) struct SharedUpscalerTests {
-  private struct Other: TileHelper {
+  private final class Other: TileHelper {
     let upscaler: Upscaler
+    let count = Mutex(0)
+
+    init(_ upscaler: Upscaler) { self.upscaler = upscaler }
+
     func upscaled(_ tile: PixelImage, by factor: Int) async -> PixelImage? {
-      try? await upscaler.upscale(tile, by: factor)
+      count.withLock { $0 += 1 }
+      return try? await upscaler.upscale(tile, by: factor)
     }
   }
 
   private struct Others: TileHelpers {
     let upscaler: Upscaler
-    let count: Int
+    let helpers: [Other]
+    let leastTime: Duration
+
+    init(_ upscaler: Upscaler, count: Int, leastTime: Duration = .zero) {
+      (self.upscaler, self.leastTime) = (upscaler, leastTime)
+      helpers = (0..<count).map { _ in Other(upscaler) }
+    }
+
+    /// The number of tiles that helpers were given.
+    var tileCount: Int { helpers.reduce(0) { $0 + $1.count.withLock { $0 } } }
+
     func free(for fingerprint: String) async -> [any TileHelper] {
       guard (try? await upscaler.fingerprint()) == fingerprint else { return [] }
-      return (0..<count).map { _ in Other(upscaler: upscaler) }
+      return helpers
     }
   }
 
@@ -160,13 +175,29 @@ import Testing
         UInt8(min(max(128 + 60 * $0, 0), 255))
       })
     let plain = try await one.upscale(image, by: factor)
-    let shared = try await one.upscale(
-      image, by: factor, with: Others(upscaler: other, count: 3), leastOperations: 0)
+    let others = Others(other, count: 3)
+    let shared = try await one.upscale(image, by: factor, with: others)
+    #expect((1...3).contains(others.tileCount))
     #expect(shared.width == plain.width && shared.height == plain.height)
     // The engine may add in another order for another shape: a rounding, here and there.
     expectClose(shared.pixels.map(Float.init), plain.pixels.map(Float.init), tolerance: 1)
     let unequal = zip(shared.pixels, plain.pixels).count { $0 != $1 }
     #expect(unequal <= plain.pixels.count / 1000, "\(unequal) of \(plain.pixels.count)")
+  }
+
+  @Test("An image that takes little time, or that nobody helps with, is not shared")
+  func small() async throws {
+    let (one, other) = (
+      try await upscaler(TinyUpscaler.compact()),
+      try await upscaler(TinyUpscaler.compact(seed: 1), "other")
+    )
+    let image = PixelImage(
+      width: 120, height: 90, pixels: [UInt8](repeating: 90, count: 3 * 120 * 90))
+    let plain = try await one.upscale(image, by: 4)
+    for others in [Others(one, count: 3, leastTime: .seconds(60)), Others(other, count: 3)] {
+      #expect(try await one.upscale(image, by: 4, with: others) == plain)
+      #expect(others.tileCount == 0)
+    }
   }
 
   @Test("Fingerprints tell networks apart, not files")

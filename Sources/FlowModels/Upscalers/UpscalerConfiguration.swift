@@ -46,10 +46,10 @@ public struct UpscalerConfiguration: Equatable, Sendable {
     }
   }
 
-  /// The approximate number of floating-point operations per input pixel: two for each weight. The
-  /// last layers of a dense network, which run at larger sizes, count as the others.
+  /// The approximate number of floating-point operations per input pixel: two for each weight, at
+  /// the resolution of most layers. The last layers of a dense network run at higher ones.
   package var operationsPerPixel: Double {
-    2 * shapes.values.reduce(0) { $0 + Double($1.elementCount) }
+    2 * shapes.values.reduce(0) { $0 + Double($1.elementCount) } / Double(alignment * alignment)
   }
 
   /// The bytes per input pixel of the widest float32 tensor.

@@ -11,7 +11,7 @@ package final class LocalImageService: ImageService {
   private let logger: Logger
   /// What the streams of generators are called.
   private let names = Mutex<[StreamKey: String]>([:])
-  /// Who helps to upscale large images of a model, if anyone.
+  /// The helpers for large images of a model, by its name, if any.
   let tileHelpers = Mutex<(@Sendable (_ model: String) -> any TileHelpers)?>(nil)
 
   private struct StreamKey: Hashable {

@@ -3,7 +3,8 @@ internal import FlowModels
 
 /// An image whose tiles are upscaled here and by helpers at the same time.
 ///
-/// A helper that fails or stops answering costs time, never the image: its tile is made here too.
+/// A helper that fails or stops answering costs time, never the image: its tile is upscaled here
+/// too.
 actor SharedUpscale {
   private let image: PixelImage
   private let factor: Int
@@ -16,10 +17,10 @@ actor SharedUpscale {
   private var finished: Set<Int> = []
   /// The number of tiles that helpers finished first.
   private(set) var helpedCount = 0
-  /// The longest time of a tile here.
+  /// The time of the latest tile here.
   private var localTime = Duration.milliseconds(100)
 
-  /// How long nothing is done here before helpers' tiles are looked at again.
+  /// The pause between checks of the helpers' tiles.
   private static let pause = Duration.milliseconds(10)
 
   init(_ image: PixelImage, by factor: Int, in grid: TileGrid) {
@@ -39,7 +40,8 @@ actor SharedUpscale {
     upscale: @escaping @Sendable (PixelImage) async throws -> PixelImage
   ) async throws -> PixelImage {
     try await withThrowingTaskGroup(of: Void.self) { group in
-      for helper in helpers {
+      // One tile at least is upscaled here.
+      for helper in helpers.prefix(tiles.count - 1) {
         group.addTask { await self.lend(to: helper) }
       }
       group.addTask {
@@ -88,7 +90,7 @@ actor SharedUpscale {
     }
   }
 
-  private func note(_ time: Duration) { localTime = max(localTime, time) }
+  private func note(_ time: Duration) { localTime = max(time, .milliseconds(100)) }
 
   // MARK: - Helpers
 
@@ -130,7 +132,7 @@ actor SharedUpscale {
 
   private func finish(_ index: Int, with tile: PixelImage, isHelped: Bool = false) {
     given.removeAll { $0.tile == index }
-    // Both may have made it.
+    // Both may have upscaled it.
     guard finished.insert(index).inserted else { return }
     if isHelped { helpedCount += 1 }
     canvas.paste(

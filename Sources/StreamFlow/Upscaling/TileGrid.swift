@@ -1,7 +1,7 @@
 internal import FlowCore
 internal import FlowModels
 
-/// The tiles of an image that several upscale together.
+/// The tiles of an image that several workers upscale together.
 struct TileGrid: Equatable {
   struct Tile: Equatable {
     /// The part of the image that the tile contributes.
@@ -22,7 +22,8 @@ struct TileGrid: Equatable {
   ///   - size: the size of the image in pixels.
   ///   - margin: the margin of a tile in pixels.
   ///   - unit: the positions and sides of windows are multiples of this.
-  ///   - workers: how many compute at once, equally fast.
+  ///   - workers: how many compute at once, equally fast; rounded down to a power of two, so that
+  ///     an image's tiles have few sizes, each of which needs an engine.
   init(size: PixelSize, margin: Int, unit: Int, workers: Int) {
     let whole = Tile(
       own: .init(rows: 0..<size.height, columns: 0..<size.width),
@@ -33,6 +34,7 @@ struct TileGrid: Equatable {
       return
     }
     let margin = up(margin)
+    let workers = 1 << (Int.bitWidth - 1 - workers.leadingZeroBitCount)
     func tilings(_ length: Int) -> [Tiling] {
       (1...workers).map { count in
         Tiling(length: length, own: up((length + count - 1) / count), margin: margin)

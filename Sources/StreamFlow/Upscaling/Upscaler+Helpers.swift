@@ -3,10 +3,11 @@ package import FlowCore
 internal import FlowModels
 
 extension Upscaler {
-  /// The number of operations below which an image is not shared: about a second of two cores.
-  package static let leastSharedOperations = 2e11
+  /// The operations per second that are assumed of a device before it has upscaled an image: those
+  /// of two cores.
+  private static let assumedRate = 2e11
 
-  /// The image with sides multiplied by a factor, some of its tiles made by helpers that are free.
+  /// The image with sides multiplied by a factor, some of its tiles upscaled by free helpers.
   ///
   /// Compact networks give the pixels of ``upscale(_:by:)``; for dense ones, tiles have a margin of
   /// 32 pixels, and some values differ by 1/255.
@@ -14,22 +15,19 @@ extension Upscaler {
   /// - Parameters:
   ///   - image: the image.
   ///   - factor: 2 or 4.
-  ///   - helpers: who may make tiles of large images.
-  ///   - leastOperations: the number of operations from which an image is shared.
-  /// - Throws: as ``upscale(_:by:)``.
+  ///   - helpers: finds the helpers for large images.
+  /// - Throws: as ``upscale(_:by:)``; `CancellationError`.
   package nonisolated func upscale(
-    _ image: PixelImage, by factor: Int, with helpers: any TileHelpers,
-    leastOperations: Double = leastSharedOperations
+    _ image: PixelImage, by factor: Int, with helpers: any TileHelpers
   ) async throws -> PixelImage {
     try check(factor: factor)
     try Self.checkSize(of: image, by: factor)
     let size = PixelSize(width: image.width, height: image.height)
-    guard let file,
-      file.configuration.operationsPerPixel * Double(size.width * size.height)
-        >= leastOperations,
+    guard let file, await expectedTime(of: size) >= helpers.leastTime,
       let fingerprint = try await fingerprint()
     else { return try await upscale(image, by: factor) }
     let free = await helpers.free(for: fingerprint)
+    try Task.checkCancellation()
     let grid = TileGrid(
       size: size, margin: TiledUpscaler.margin(of: file.configuration),
       unit: file.configuration.alignment, workers: free.count + 1)
@@ -39,14 +37,30 @@ extension Upscaler {
     }
   }
 
-  /// A text that upscalers share if they give the same pixels: of the same weights and precision, on
-  /// any machine; nil without a network.
+  /// The time that an image will take here: that of the fastest one so far, by their pixels.
+  private func expectedTime(of size: PixelSize) -> Duration {
+    guard let file else { return .zero }
+    let perPixel = pixelTime ?? .seconds(file.configuration.operationsPerPixel / Self.assumedRate)
+    return perPixel * Double(size.width * size.height)
+  }
+
+  /// A text that upscalers share if they give the same pixels; nil without a network.
+  ///
+  /// In float32 it depends on the weights alone, and pixels differ by roundings. In other precisions
+  /// it also depends on the device and the processor's features, which decide what is computed in
+  /// them.
   ///
   /// - Throws: a `GraphError` for weights that cannot be read.
   package func fingerprint() throws -> String? {
     if let known = knownFingerprint { return known }
     guard let file else { return nil }
-    let made = "\(try file.contentHash()) \(provider.store.options.precision.rawValue)"
+    let store = provider.store
+    var words = ["tiles 1", "\(try file.contentHash())", store.options.precision.rawValue]
+    if store.options.precision != .float32 {
+      words.append(store.device.name)
+      if store.device.name == DeviceName.cpu.name { words += CPUFeatures.current.names }
+    }
+    let made = words.joined(separator: " ")
     knownFingerprint = made
     return made
   }

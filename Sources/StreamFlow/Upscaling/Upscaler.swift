@@ -20,8 +20,10 @@ public actor Upscaler {
 
   nonisolated let file: UpscalerFile?
   nonisolated let provider: EngineProvider
-  /// The text of ``fingerprint()``, once it was asked for.
+  /// The text of ``fingerprint()``, once computed.
   var knownFingerprint: String?
+  /// The least time of a pixel of the images so far, without the preparation of engines.
+  private(set) var pixelTime: Duration?
   /// In order of use, the most recent last.
   private var prepared: [TiledUpscaler] = []
 
@@ -142,7 +144,11 @@ public actor Upscaler {
     }
     let tiled = try await tiled(
       file, size: PixelSize(width: image.width, height: image.height), factor: factor)
-    guard let larger = try tiled.upscale(image) else {
+    let start = ContinuousClock.now
+    let larger = try tiled.upscale(image)
+    let time = (ContinuousClock.now - start) / (image.width * image.height)
+    pixelTime = min(pixelTime ?? time, time)
+    guard let larger else {
       throw ModelError(
         code: .notFinite,
         message: "the upscaler '\(name)' made NaN or infinity of an image of "

@@ -7,7 +7,7 @@ public struct Upscaling: Sendable {
   public let upscaler: Upscaler
   /// The ratio of the final sides to the image's: 2 or 4.
   public let factor: Int
-  /// Who may make tiles of large images, if anyone.
+  /// The helpers for large images, if any.
   package var helpers: (any TileHelpers)?
 
   /// Creates an upscaling.
