@@ -219,7 +219,7 @@ final class FakeTiles: TileSharing {
     asking.cancel()
     let start = ContinuousClock.now
     #expect(await asking.value == nil)
-    // The helper goes on.
+    // The helper continues.
     #expect(.now - start < .seconds(1))
     while await free(for: own).isEmpty { try await Task.sleep(for: .milliseconds(20)) }
     while try await storedCount(fleet) > 0 { try await Task.sleep(for: .milliseconds(5)) }
