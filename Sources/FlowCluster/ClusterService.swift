@@ -41,6 +41,11 @@ package final class ClusterService: ImageService, LivePlacement {
       connection.close()
       throw error
     }
+    do { try await layout.ensureTiles() } catch {
+      logger.warning(
+        "workers cannot share large images, since there is no store of tiles",
+        metadata: ["error": "\(error)"])
+    }
   }
 
   package var livePlacement: (any LivePlacement)? { self }

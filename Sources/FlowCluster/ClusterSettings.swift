@@ -15,7 +15,7 @@ public struct ClusterSettings: Sendable {
   /// The most bytes of finished images that were not fetched, and of input images.
   public var imageByteCount = 8 << 30
   /// The most bytes of tiles of images that workers upscale together.
-  public var tileByteCount = 2 << 30
+  public var tileByteCount = 1 << 30
   /// How long images and results stay.
   public var lifetime = Duration.seconds(24 * 3600)
 
@@ -64,10 +64,6 @@ struct ClusterLayout: Sendable {
       ObjectStore.configuration(
         bucket: ClusterNames.bucket, byteCount: settings.imageByteCount,
         lifetime: settings.lifetime))
-    // Removed at once; what a worker that ended leaves goes with its age.
-    try await stream.ensure(
-      ObjectStore.configuration(
-        bucket: ClusterNames.tiles, byteCount: settings.tileByteCount, lifetime: .seconds(900)))
     try await stream.ensure(
       KeyValueStore.configuration(
         bucket: ClusterNames.workers, lifetime: Self.heartbeatLifetime))
@@ -76,6 +72,16 @@ struct ClusterLayout: Sendable {
         bucket: ClusterNames.models, lifetime: .seconds(7 * 24 * 3600)))
     try await stream.ensure(
       KeyValueStore.configuration(bucket: ClusterNames.cancelled, lifetime: .seconds(3600)))
+  }
+
+  /// Makes the store of tiles, without which large images are not shared.
+  ///
+  /// - Throws: where the server has no room for it.
+  func ensureTiles() async throws {
+    // Removed afterwards; what a worker that ended leaves goes with its age.
+    try await stream.ensure(
+      ObjectStore.configuration(
+        bucket: ClusterNames.tiles, byteCount: settings.tileByteCount, lifetime: .seconds(900)))
   }
 
   /// The most images of a lane in the hands of workers: more than a large fleet makes at once.

@@ -11,7 +11,7 @@ struct FleetHelpers: TileHelpers {
   let worker: String
   let connection: NATSConnection
   let store: ObjectStore
-  /// How long answers to a call are awaited: a round trip takes a few milliseconds.
+  /// How long answers to a call are awaited; a round trip takes a few milliseconds.
   let patience: Duration
   let logger: Logger
 
@@ -67,10 +67,12 @@ private struct FleetHelper: TileHelper {
   private static let tileTime = Duration.seconds(600)
 
   func upscaled(_ tile: PixelImage, by factor: Int) async -> PixelImage? {
+    guard tile.width * tile.height * factor * factor <= StoredTile.pixelCount else { return nil }
     let own = StoredTile(of: tile)
     do {
-      try await store.put(tile.pixels, as: own.object, isNew: true)
+      // Also of a file that was stored in part.
       defer { remove(own) }
+      try await store.put(tile.pixels, as: own.object, isNew: true)
       let answer = try await answer(
         to: TileJob(call: call, model: model, factor: factor, tile: own))
       guard let stored = answer.tile else {

@@ -22,6 +22,9 @@ final class TileExchange: Sendable {
     var offer: Offer?
     var isHelping = false
     var tasks: [Task<Void, Never>] = []
+
+    /// Whether an image has this worker.
+    var isReserved: Bool { isHelping || offer.map { $0.end > .now } ?? false }
   }
 
   private let name: String
@@ -29,25 +32,32 @@ final class TileExchange: Sendable {
   private let connection: NATSConnection
   private let layout: ClusterLayout
   private let patience: Duration
+  private let offerTime: Duration
   private let logger: Logger
+  /// Counts a tile as an image that the worker makes, so that others get the next ones.
+  private let tally: WorkerTally
   /// Whether the worker has nothing else to do.
   private let isFree: @Sendable () async -> Bool
   private let state = Mutex(State())
 
-  /// How long an offer holds while the first tile is on its way, and the next one.
-  private static let (offerTime, tileGap) = (Duration.seconds(2), Duration.milliseconds(500))
+  /// How long an offer holds while the next tile is on its way.
+  private static let tileGap = Duration.milliseconds(500)
 
   /// - Parameters:
   ///   - name: the worker's name.
   ///   - sharing: upscales its images and tiles.
   ///   - patience: how long answers to a call are awaited.
+  ///   - offerTime: how long an offer holds while the first tile is on its way.
+  ///   - tally: the worker's counters.
   ///   - isFree: whether the worker has nothing else to do.
   init(
     name: String, sharing: any TileSharing, layout: ClusterLayout, connection: NATSConnection,
-    patience: Duration, logger: Logger, isFree: @escaping @Sendable () async -> Bool
+    patience: Duration, offerTime: Duration, tally: WorkerTally, logger: Logger,
+    isFree: @escaping @Sendable () async -> Bool
   ) {
     (self.name, self.sharing, self.layout) = (name, sharing, layout)
-    (self.connection, self.patience) = (connection, patience)
+    (self.connection, self.patience, self.offerTime) = (connection, patience, offerTime)
+    self.tally = tally
     (self.logger, self.isFree) = (logger, isFree)
   }
 
@@ -79,14 +89,26 @@ final class TileExchange: Sendable {
 
   /// Sends an answer to where workers receive answers, and nowhere else.
   private func reply(_ payload: [UInt8] = [], to message: NATSMessage) {
-    guard let reply = message.reply, reply.hasPrefix("\(connection.inboxPrefix).") else { return }
+    guard isAnswerable(message), let reply = message.reply else { return }
     connection.post(NATSMessage(reply, payload: payload))
+  }
+
+  /// Whether the answer goes to an inbox of workers: this worker may publish an answer anywhere.
+  private func isAnswerable(_ message: NATSMessage) -> Bool {
+    guard let reply = message.reply, reply.hasPrefix("\(connection.inboxPrefix).") else {
+      logger.debug(
+        "a message about tiles wants its answer elsewhere than in an inbox of this prefix",
+        metadata: ["reply": "\(message.reply ?? "")", "prefix": "\(connection.inboxPrefix)"])
+      return false
+    }
+    return true
   }
 
   /// Offers help to one image at a time.
   private func answer(_ message: NATSMessage) async {
+    // Before the upscaler is asked, which answers between two tiles.
     guard let call = try? ClusterJSON.value(TileCall.self, message.payload), call.worker != name,
-      await isFree()
+      isAnswerable(message), !isReserved, await isFree()
     else { return }
     do {
       guard try await sharing.fingerprint(of: call.model) == call.fingerprint,
@@ -99,11 +121,12 @@ final class TileExchange: Sendable {
     }
   }
 
+  private var isReserved: Bool { state.withLock { $0.isReserved } }
+
   private func offers(to call: String) -> Bool {
     state.withLock { state in
-      if let offer = state.offer, offer.end > .now { return false }
-      guard !state.isHelping else { return false }
-      state.offer = Offer(call: call, end: .now + Self.offerTime)
+      guard !state.isReserved else { return false }
+      state.offer = Offer(call: call, end: .now + offerTime)
       return true
     }
   }
@@ -120,7 +143,11 @@ final class TileExchange: Sendable {
         let job = try ClusterJSON.value(TileJob.self, message.payload)
         if begins(job) {
           defer { end() }
-          if await isFree() { answer = try await upscaled(job) }
+          if await isFree() {
+            tally.begin()
+            defer { tally.end() }
+            answer = try await upscaled(job)
+          }
         }
       } catch {
         logger.warning("a tile failed", metadata: ["error": "\(error)"])
@@ -150,6 +177,9 @@ final class TileExchange: Sendable {
   private func upscaled(_ job: TileJob) async throws -> TileAnswer {
     guard Upscaler.factors.contains(job.factor) else {
       return TileAnswer(error: "tiles are not upscaled by \(job.factor)")
+    }
+    guard try await sharing.fingerprint(of: job.model) != nil else {
+      return TileAnswer(error: "the model's upscaler is not loaded")
     }
     guard let tile = try await job.tile.image(in: layout.tiles) else {
       return TileAnswer(error: "the tile is not stored any more")

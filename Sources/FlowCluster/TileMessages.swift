@@ -26,7 +26,7 @@ struct TileJob: Codable, Sendable {
   let tile: StoredTile
 }
 
-/// What became of a tile.
+/// The result of a tile.
 struct TileAnswer: Codable, Sendable {
   /// The larger tile; nil if the worker is busy or cannot upscale it.
   var tile: StoredTile?
@@ -41,7 +41,7 @@ struct StoredTile: Codable, Sendable {
   let height: Int
 
   /// The maximum number of pixels of a tile, 192 MB.
-  private static let pixelCount = 64 << 20
+  static let pixelCount = 64 << 20
 
   /// The tile of an image, not stored yet.
   init(of image: PixelImage) {

@@ -16,6 +16,8 @@ package struct WorkerSettings: Sendable {
   package var capacity: Int?
   /// How long a worker with a large image waits for offers of help.
   package var tilePatience = Duration.milliseconds(50)
+  /// How long an offer of help holds while the first tile is on its way.
+  package var tileOfferTime = Duration.seconds(2)
   /// How long what is being made has when the worker is stopped.
   package var grace = Duration.seconds(10)
 
@@ -91,7 +93,8 @@ package final class Worker: Sendable {
     guard let sharing = service.tileSharing else { return nil }
     let tiles = TileExchange(
       name: settings.name, sharing: sharing, layout: layout, connection: connection,
-      patience: settings.tilePatience, logger: logger
+      patience: settings.tilePatience, offerTime: settings.tileOfferTime, tally: tally,
+      logger: logger
     ) { [weak self] in
       guard let self, !isDraining, tally.busy == 0 else { return false }
       return await live?.reports().isEmpty ?? true

@@ -4,6 +4,8 @@ public struct DeviceDetails: Hashable, Sendable {
   public var fullName: String?
   /// Its memory in bytes, where that is known.
   public var memoryByteCount: Int?
+  /// Whether the memory is the device's own, not a part of the system's, as far as is known.
+  public var hasOwnMemory = false
   /// The precisions that it computes in.
   public var precisions: [EngineOptions.Precision]
 

@@ -59,7 +59,7 @@ extension DeviceName {
 }
 
 extension DeviceName {
-  /// What there is to know of a device; nothing of the CPU, for which no runtime is loaded.
+  /// The details of a device; empty for the CPU, for which no runtime is loaded.
   ///
   /// - Parameter backends: the backends to search, best first.
   /// - Throws: `deviceUnavailable` if there is no such device; `runtimeMissing` if no runtime is

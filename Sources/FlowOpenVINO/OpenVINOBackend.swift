@@ -66,10 +66,13 @@ public struct OpenVINOBackend: Backend {
     ]
     let kind = device.name.prefix { $0 != "." }
     let memory = try? runtime.property("\(kind)_DEVICE_TOTAL_MEM_SIZE", of: device.name)
-    return DeviceDetails(
+    var details = DeviceDetails(
       fullName: try runtime.property("FULL_DEVICE_NAME", of: device.name),
       memoryByteCount: memory.flatMap { Int($0) },
       precisions: names.filter { abilities.contains($0.1) }.map(\.0))
+    details.hasOwnMemory =
+      (try? runtime.property("DEVICE_TYPE", of: device.name))?.lowercased() == "discrete"
+    return details
   }
 
   /// By the CPU's instruction sets, since the runtime lists emulated precisions too; float16 for

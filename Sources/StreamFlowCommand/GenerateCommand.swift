@@ -114,11 +114,12 @@ struct GenerateCommand: AsyncParsableCommand {
       let output = try ImageOutput(
         outputOptions, imageCount: work.imageCount, isJSON: reportOptions.json)
       let store = try engines.engines()
+      let placement = try engines.placement()
       let generator = try sampling.generator(
-        checkpoint, on: store, placement: try engines.placement(), request: sample,
+        checkpoint, on: store, placement: placement, request: sample,
         imageCount: work.imageCount)
       let finish = try await self.finish(
-        generator, on: store, placement: try engines.placement(), imported: imported?.settings,
+        generator, on: store, placement: placement, imported: imported?.settings,
         sampling: sampling)
       if outputOptions.resume, sampling.hasRandomSeed,
         let seed = ResumedRun.firstSeed(

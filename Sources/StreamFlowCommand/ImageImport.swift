@@ -20,7 +20,7 @@ struct ImageImport {
     "hires upscale", "hires steps", "hires upscaler", "postprocess upscale by",
     "postprocess upscaler", "eta noise seed delta", "ensd", "batch size", "batch pos",
     "created date", "references", "reference area", "reference hashes", "input hash", "mask hash",
-    "skip layers", "transformer", "text encoder",
+    "skip layers", "transformer", "text encoder", "key downsampling",
   ]
 
   /// Reads the settings of a PNG or JPEG file.
@@ -62,10 +62,17 @@ struct ImageImport {
         + "$STREAMFLOW_MODELS; name a model with --model", code: EX_NOINPUT)
   }
 
-  /// Chooses the precision that the image was generated in, unless the user chose one.
+  /// Chooses the precision and the downsampling of keys that the image was generated with, unless
+  /// the user chose them.
   ///
   /// StreamFlow's images name every precision but float32.
   func complete(_ options: inout DeviceOptions) {
+    if options.keyDownsampling == nil,
+      let factor = settings["Key downsampling"].flatMap({ Int($0) }),
+      Checkpoint.keyDownsamplings.contains(factor)
+    {
+      options.keyDownsampling = factor
+    }
     guard options.precision == nil else { return }
     if let name = settings["Precision"] {
       options.precision = PrecisionChoice(argument: name)

@@ -95,7 +95,7 @@ struct DeviceOptions: ParsableArguments {
     help: ArgumentHelp(
       """
       Where parts of the model are, such as text=CPU,network=cuda:0,decoder=CPU (default: all on \
-      the device; parts for which a GPU states too little memory are on the CPU).
+      the device; for images, parts that do not fit in a GPU's own memory are on the CPU).
       """, valueName: "part=device[,...]"), transform: PlacementList.init(parsing:))
   var place: PlacementList?
 
@@ -132,9 +132,8 @@ struct DeviceOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       """
-      Compute keys and values of the largest self-attention of Stable Diffusion at every second, \
-      third or fourth row and column: faster from 512 pixels on; images differ visibly \
-      (default: all).
+      Compute keys and values of Stable Diffusion's largest self-attention from every 2nd, 3rd or \
+      4th row and column. Faster for large images, which differ from the model's own.
       """, valueName: "2-4"))
   var keyDownsampling: Int?
 
@@ -190,11 +189,17 @@ struct DeviceOptions: ParsableArguments {
       placement[part] = try engines(of: device, try cache)
     }
     let memory = try devices.compactMap { device throws(EngineError) in
-      try device.details(among: EngineStore.backends).memoryByteCount
+      let details = try device.details(among: EngineStore.backends)
+      return details.hasOwnMemory ? details.memoryByteCount : nil
     }
     if let least = memory.min() {
+      // In the CPU's own precision, whatever the GPU's is.
+      let precision = try PrecisionChoice.automatic.finding(for: .cpu).precision
       placement.overflow = DevicePlacement.Overflow(
-        memoryByteCount: least, device: try engines(of: .cpu, try cache))
+        memoryByteCount: least,
+        device: EngineStore(
+          device: .cpu, options: EngineOptions(threadCount: threads, precision: precision),
+          cache: try cache))
     }
     return placement
   }

@@ -215,8 +215,8 @@ extension SamplingOptions {
       checkpoint: checkpoint, options: options, devices: engines, placement: placement)
     for part in pool.placement.parts where placement[part] == nil {
       Terminal.note(
-        "\(part.words) on the CPU, since \(engines[0].device) has too little memory for all of the "
-          + "model; --place \(part.rawValue)=\(engines[0].device) leaves it there")
+        "\(part.words) on the CPU, since \(engines[0].device) states too little memory for all of "
+          + "the model; --place \(part.rawValue)=\(engines[0].device) leaves it there")
     }
     return pool
   }

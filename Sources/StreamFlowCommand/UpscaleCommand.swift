@@ -45,9 +45,11 @@ struct UpscaleCommand: AsyncParsableCommand {
         "--resume tells images apart by their seeds, and inputs have none; name those that are "
           + "missing")
     }
-    guard engineOptions.precision?.isInt8 != true, engineOptions.weights == WeightForms() else {
+    guard engineOptions.precision?.isInt8 != true, engineOptions.weights == WeightForms(),
+      engineOptions.keyDownsampling == nil
+    else {
       throw ValidationError(
-        "--precision int8 and --weights are not supported by upscalers")
+        "--precision int8, --weights and --key-downsampling are not supported by upscalers")
     }
   }
 

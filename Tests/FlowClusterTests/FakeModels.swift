@@ -137,12 +137,12 @@ final class TestFleet: Sendable {
   @discardableResult
   func add(
     _ name: String = "one", _ models: (any ImageService)? = nil, live: LiveEndpoint? = nil,
-    capacity: Int = 2
+    capacity: Int = 2, tileOfferTime: Duration = .seconds(2)
   ) async throws -> Task<Void, Never> {
     var worker = WorkerSettings(cluster: workerSettings, name: name, device: "none")
     worker.capacity = capacity
     worker.grace = .seconds(1)
-    worker.tilePatience = .milliseconds(300)
+    (worker.tilePatience, worker.tileOfferTime) = (.milliseconds(300), tileOfferTime)
     let made = try await Worker(
       worker, service: models ?? self.models, live: live, logger: Self.logger)
     let (joined, join) = AsyncStream.makeStream(of: Void.self)

@@ -3,6 +3,7 @@ import FlowNATS
 import FlowTestSupport
 import Foundation
 import StreamFlow
+import Synchronization
 import Testing
 
 @testable import FlowCluster
@@ -54,18 +55,21 @@ import Testing
       try await stream.publish(NATSMessage("jobs.gold.fake.0.X-0"))
     }
     await #expect(throws: NATSError.self) { try await stream.purge("jobs.>", of: "JOBS") }
-    // An answer about tiles goes to an inbox, and nowhere else.
+    // An answer about tiles goes to an inbox of workers, and nowhere else.
     let layout = fleet.gateway.layout
     let before = try await layout.stream.info(of: ClusterNames.jobs).state.messages
-    let call = TileCall(id: "X", model: "fake", fingerprint: "same", worker: "nobody")
+    let strayCount = Mutex(0)
+    let stray = try fleet.gateway.connection.subscribe("_INBOX_gateway.X") { _ in
+      strayCount.withLock { $0 += 1 }
+    }
     for reply in ["jobs.gold.fake.0.X-0", "_INBOX_gateway.X"] {
-      try await stream.connection.publish(
-        NATSMessage(
-          ClusterNames.tileCall("fake"), reply: reply, payload: try ClusterJSON.bytes(call)))
       try await stream.connection.publish(NATSMessage(ClusterNames.tileWork("one"), reply: reply))
     }
-    try await Task.sleep(for: .milliseconds(100))
+    // It comes after them.
+    _ = try await stream.connection.request(NATSMessage(ClusterNames.tileWork("one")))
     #expect(try await layout.stream.info(of: ClusterNames.jobs).state.messages == before)
+    #expect(strayCount.withLock { $0 } == 0)
+    withExtendedLifetime(stray) {}
     stream.connection.close()
     await fleet.stop()
   }

@@ -117,15 +117,16 @@ final class FakeTiles: TileSharing {
     .timeLimit(.minutes(1)))
   func offers() async throws {
     let (own, busy, different) = (FakeTiles(), FakeTiles(), FakeTiles())
-    different.state.withLock { $0.fingerprint = "other" }
     let working = FakeModels("working")
     working.tiles = busy
-    let fleet = try await fleet([models(own), models(different)])
-    try await fleet.add("busy", working)
-    #expect(await free(for: own).isEmpty)
-    different.state.withLock { $0.fingerprint = "same" }
+    let fleet = try await TestFleet()
+    try await fleet.add("own", models(own))
+    try await fleet.add("different", models(different), tileOfferTime: .zero)
+    try await fleet.add("busy", working, tileOfferTime: .zero)
     #expect(await helpers(for: own).count == 1)
-    // Of a model that it has too.
+    different.state.withLock { $0.fingerprint = "other" }
+    #expect(await free(for: own).isEmpty)
+    // Of another worker's model, which this one asks for.
     #expect(await helpers(for: own, of: "working").count == 1)
     working.change { $0.time = .seconds(600) }
     let order = try TestFleet.order(#"{"prompt": "fox", "model": "working", "seed": 1}"#)
@@ -160,17 +161,19 @@ final class FakeTiles: TileSharing {
   @Test("A worker helps with one image at a time", .timeLimit(.minutes(1)))
   func reserved() async throws {
     let (own, other, third) = (FakeTiles(), FakeTiles(), FakeTiles())
-    let fleet = try await fleet([models(own), models(other)])
+    // Only the second one helps.
+    for tiles in [own, third] { tiles.state.withLock { $0.fingerprint = "different" } }
+    let fleet = try await fleet([models(own)])
+    try await fleet.add("other", models(other), tileOfferTime: .seconds(600))
+    try await fleet.add("third", models(third))
     let helpers = await helpers(for: own)
     #expect(helpers.count == 1)
-    // Neither of the same worker nor of another one, which the first does not help.
     #expect(await free(for: own).isEmpty)
-    own.state.withLock { $0.fingerprint = "different" }
-    try await fleet.add("third", models(third))
     #expect(await free(for: third).isEmpty)
-    #expect(await helpers.first?.upscaled(Self.tile, by: 2) != nil)
+    #expect((await helpers.first?.upscaled(Self.tile, by: 2) != nil) as Bool)
+    // After its last tile.
     while await free(for: third).isEmpty { try await Task.sleep(for: .milliseconds(20)) }
-    #expect(await helpers.first?.upscaled(Self.tile, by: 2) == nil)
+    #expect((await helpers.first?.upscaled(Self.tile, by: 2) == nil) as Bool)
     await fleet.stop()
   }
 

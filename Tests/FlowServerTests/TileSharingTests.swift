@@ -1,4 +1,5 @@
 import FlowCore
+import FlowImage
 import FlowModels
 import FlowTestSupport
 import Foundation
@@ -51,9 +52,12 @@ import Testing
     for isShared in [false, true, false] {
       if isShared { service.share { _ in helpers } } else { service.share(with: nil) }
       files.append(try await file(of: service))
-      #expect(helpers.count.withLock { $0 } == (files.count < 2 ? 0 : 1))
+      #expect(helpers.count.withLock { $0 > 0 } == (files.count > 1))
     }
-    #expect(files[1] == files[0] && files[2] == files[0])
+    #expect(files[2] == files[0])
+    let (plain, shared) = (try PixelImage(png: files[0]), try PixelImage(png: files[1]))
+    // The engine may add in another order for another shape.
+    expectClose(shared.pixels.map(Float.init), plain.pixels.map(Float.init), tolerance: 1)
     await service.close()
   }
 

@@ -32,12 +32,14 @@ import Testing
       (all, []), (all - 1000, [.text]), (network + autoencoder, [.text]),
       (network + autoencoder - 1000, [.text, .decoder]), (0, [.text, .decoder]),
     ] as [(Int, [DevicePlacement.Part])] {
-      let placed = Self.placement(byteCount).resolved(for: try Self.checkpoint.get(), .float32)
+      let placed = Self.placement(byteCount).resolved(
+        for: try Self.checkpoint.get(), on: .cpu, .float32)
       #expect(placed.parts == parts, "\(byteCount)")
       #expect(placed.overflow == nil)
     }
     // Weights take half as much in 16 bits.
-    let half = Self.placement(all / 2 + 4).resolved(for: try Self.checkpoint.get(), .float16)
+    let half = Self.placement(all / 2 + 4).resolved(
+      for: try Self.checkpoint.get(), on: .cpu, .float16)
     #expect(half.parts.isEmpty)
   }
 
@@ -45,11 +47,16 @@ import Testing
   func placed() throws {
     let (network, autoencoder) = (try Self.byteCount(.network), try Self.byteCount(.autoencoder))
     var placement = Self.placement(network + autoencoder)
-    let own = EngineStore(backends: [], device: .cpu)
+    let own = EngineStore(backends: [], device: DeviceName(name: "GPU.1"))
     placement[.text] = own
-    let resolved = placement.resolved(for: try Self.checkpoint.get(), .float32)
+    let resolved = placement.resolved(for: try Self.checkpoint.get(), on: .cpu, .float32)
     #expect(resolved.parts == [.text] && resolved[.text] === own)
-    #expect(DevicePlacement().resolved(for: try Self.checkpoint.get(), .float32).parts.isEmpty)
+    // On the network's device it counts, and the next part leaves.
+    placement[.text] = EngineStore(backends: [], device: .cpu)
+    #expect(
+      placement.resolved(for: try Self.checkpoint.get(), on: .cpu, .float32)[.decoder] != nil)
+    #expect(
+      DevicePlacement().resolved(for: try Self.checkpoint.get(), on: .cpu, .float32).parts.isEmpty)
   }
 
   @Test("Images do not depend on where the text and the pixels are computed")

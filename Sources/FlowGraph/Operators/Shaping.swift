@@ -73,6 +73,9 @@ extension Value {
 
   /// An image resized to a height and width by nearest-neighbor sampling with pixel centers
   /// aligned, as PyTorch's `nearest-exact`.
+  ///
+  /// - Throws: a `GraphError` for a value that is not `[rows, channels, height, width]`, or a size
+  ///   that is not positive.
   public func resizedToNearest(height: Int, width: Int) throws(GraphError) -> Value {
     try resized(
       height: height, width: width,

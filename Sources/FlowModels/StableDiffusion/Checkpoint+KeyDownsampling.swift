@@ -5,11 +5,12 @@ extension Checkpoint {
   /// The ratio by which keys and values of the largest self-attention are downsampled; 1 for none.
   public var keyDownsampling: Int { (family as? StableDiffusion)?.unet.keyDownsampling ?? 1 }
 
-  /// The same model with keys and values of its largest self-attention computed from fewer
-  /// positions: every second of each row and column for a factor of 2.
+  /// The same model with keys and values of its largest self-attention, in the down and up blocks
+  /// of one level, computed from fewer positions: those of every second row and column for a factor
+  /// of 2.
   ///
-  /// It makes images of 512 pixels and more faster, which differ from the model's own. The positions
-  /// are those of `nearest-exact` interpolation (Smith et al., 2024, arXiv:2402.13573).
+  /// It makes large images faster, which differ from the model's own. The positions are those of
+  /// `nearest-exact` interpolation (Smith et al., 2024, arXiv:2402.13573).
   ///
   /// - Parameter factor: the ratio of sides, 2 to 4.
   /// - Throws: `requestInvalid` for another factor, `unsupported` for models without a UNet that
@@ -24,8 +25,9 @@ extension Checkpoint {
     guard let family = family as? StableDiffusion, family.unet.largestAttention != nil else {
       throw ModelError(
         code: .unsupported,
-        message: "keys are downsampled in Stable Diffusion 1, 2 and XL; '\(name)' is of another "
-          + "kind", settings: [.keyDownsampling])
+        message:
+          "keys are downsampled in UNets with attention, such as those of Stable Diffusion 1, "
+          + "2 and XL; '\(name)' has none", settings: [.keyDownsampling])
     }
     var checkpoint = self
     checkpoint.family = family.downsamplingKeys(by: factor)

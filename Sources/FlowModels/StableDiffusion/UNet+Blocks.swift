@@ -17,12 +17,13 @@ extension UNet {
   }
 
   /// Transformer blocks over the positions of an image (`Transformer2DModel`).
+  ///
+  /// - Parameter keySize: the size at which self-attention reads keys and values; nil for that of
+  ///   its queries.
   func transformer(
-    _ input: Value, _ layer: WeightScope, level index: Int, _ text: LayerTable,
-    hooks: NetworkHooks
+    _ input: Value, _ layer: WeightScope, _ level: UNetConfiguration.Level, _ text: LayerTable,
+    keySize: LatentSize? = nil, hooks: NetworkHooks
   ) throws(GraphError) -> Value {
-    let level = configuration.levels[index]
-    let keySize = keySize(of: input, level: index)
     let normed = try input.groupNorm(
       layer["norm"], groups: configuration.normGroups, epsilon: 1e-6)
     var tokens =
@@ -34,7 +35,7 @@ extension UNet {
     for index in 0..<level.transformerLayerCount {
       tokens = try transformerBlock(
         tokens, layer["transformer_blocks"][index], heads: level.headCount, text,
-        keys: { (tokens) throws(GraphError) in
+        contextTokens: { (tokens) throws(GraphError) in
           guard let keySize else { return tokens }
           return try tokens.unflattened(height: input.shape[2], width: input.shape[3])
             .resizedToNearest(height: keySize.height, width: keySize.width).flattenedToTokens()
@@ -46,10 +47,11 @@ extension UNet {
     return try picture + input
   }
 
-  /// The size at which self-attention reads keys and values; nil for that of its queries.
+  /// The size at which self-attention of a down or up block reads keys and values; nil for that of
+  /// its queries.
   ///
   /// Smith et al., 2024 (arXiv:2402.13573): nearby positions have similar keys and values.
-  private func keySize(of image: Value, level: Int) -> LatentSize? {
+  func keySize(of image: Value, level: Int) -> LatentSize? {
     guard configuration.keyDownsampling > 1, level == configuration.largestAttention else {
       return nil
     }
@@ -61,15 +63,16 @@ extension UNet {
 
   /// Self-attention, attention to the prompt, and a gated layer (`BasicTransformerBlock`).
   ///
-  /// - Parameter keys: the tokens of which self-attention computes keys and values.
+  /// - Parameter contextTokens: selects the tokens from which self-attention computes keys and
+  ///   values.
   private func transformerBlock(
     _ input: Value, _ layer: WeightScope, heads: Int, _ text: LayerTable,
-    keys: (Value) throws(GraphError) -> Value, hooks: NetworkHooks
+    contextTokens: (Value) throws(GraphError) -> Value, hooks: NetworkHooks
   ) throws(GraphError) -> Value {
     let normed = try input.layerNorm(layer["norm1"])
     var hidden =
       try input
-      + attention(normed, to: .input(keys(normed)), layer["attn1"], heads: heads)
+      + attention(normed, to: .input(contextTokens(normed)), layer["attn1"], heads: heads)
     let cross = layer["attn2"]
     hidden =
       try hidden

@@ -183,7 +183,8 @@ struct UNet {
       hidden = try residual(hidden, block["resnets"][layer], time: time)
       if level.attendsDown {
         hidden = try transformer(
-          hidden, block["attentions"][layer], level: index, text, hooks: hooks)
+          hidden, block["attentions"][layer], level, text,
+          keySize: keySize(of: hidden, level: index), hooks: hooks)
       }
       if level.attendsDown, layer == level.layerCount - 1 {
         hidden = try hooks(.downBlock(index), hidden)
@@ -206,12 +207,11 @@ struct UNet {
   private func middle(
     _ hidden: Value, time: LayerTable, text: LayerTable, hooks: NetworkHooks
   ) throws(GraphError) -> Value {
-    let level = configuration.levels.count - 1
+    let level = configuration.levels[configuration.levels.count - 1]
     let block = weights["mid_block"]
     let entered = try residual(hidden, block["resnets"][0], time: time)
     guard configuration.attendsInMiddle else { return entered }
-    let attended = try transformer(
-      entered, block["attentions"][0], level: level, text, hooks: hooks)
+    let attended = try transformer(entered, block["attentions"][0], level, text, hooks: hooks)
     return try residual(attended, block["resnets"][1], time: time)
   }
 
@@ -226,7 +226,8 @@ struct UNet {
       hidden = try residual(hidden, block["resnets"][layer], time: time)
       if level.attendsUp {
         hidden = try transformer(
-          hidden, block["attentions"][layer], level: index, text, hooks: hooks)
+          hidden, block["attentions"][layer], level, text,
+          keySize: keySize(of: hidden, level: index), hooks: hooks)
       }
     }
     guard index > 0, let skip = skips.last else { return }

@@ -21,7 +21,7 @@ public struct DevicePlacement: Sendable {
     case decoder
   }
 
-  /// Where parts are for which the network's device has no memory.
+  /// The device of parts that do not fit in the memory of the network's device.
   public struct Overflow: Sendable {
     /// The memory in bytes of the network's device; of several, of the smallest.
     public var memoryByteCount: Int
@@ -35,8 +35,8 @@ public struct DevicePlacement: Sendable {
   }
 
   private var stores: [Part: EngineStore] = [:]
-  /// Where parts without a device are if the network's has no memory for them; nil to leave them
-  /// there.
+  /// The device of unplaced parts that do not fit in the memory of the network's device; nil keeps
+  /// them there. Live streams do not use it.
   public var overflow: Overflow?
 
   /// Places nothing: all of a model is on the device of its network.
@@ -55,15 +55,20 @@ public struct DevicePlacement: Sendable {
   ///
   /// - Parameters:
   ///   - checkpoint: the model.
+  ///   - device: the network's device.
   ///   - precision: the precision of the network's device.
   func resolved(
-    for checkpoint: Checkpoint, _ precision: EngineOptions.Precision
+    for checkpoint: Checkpoint, on device: DeviceName, _ precision: EngineOptions.Precision
   ) -> DevicePlacement {
     var placement = self
     placement.overflow = nil
     guard let overflow else { return placement }
-    let possible = Part.allCases.filter { stores[$0] == nil }
-    for part in checkpoint.parts(possible, beyond: overflow.memoryByteCount, precision) {
+    // A part that was placed on the network's device takes its memory and stays.
+    let present = Part.allCases.filter { stores[$0] == nil || stores[$0]?.device == device }
+    let movable = present.filter { stores[$0] == nil }
+    for part in checkpoint.parts(
+      movable, leaving: present, beyond: overflow.memoryByteCount, precision)
+    {
       placement[part] = overflow.device
     }
     return placement
@@ -77,11 +82,13 @@ extension Checkpoint {
   /// The parts for which a device has no memory beside the network.
   ///
   /// - Parameters:
-  ///   - parts: the parts that are on the device, of which the first leave it first.
+  ///   - movable: the parts that may leave the device, the first of them first.
+  ///   - present: the parts that are on the device.
   ///   - memoryByteCount: the device's memory.
   ///   - precision: the device's precision.
   func parts(
-    _ parts: [DevicePlacement.Part], beyond memoryByteCount: Int,
+    _ movable: [DevicePlacement.Part], leaving present: [DevicePlacement.Part],
+    beyond memoryByteCount: Int,
     _ precision: EngineOptions.Precision
   ) -> [DevicePlacement.Part] {
     func byteCount(_ part: DevicePlacement.Part?) -> Int {
@@ -89,16 +96,15 @@ extension Checkpoint {
         components.filter { DevicePlacement.Part($0.role) == part }.map(\.weights)
         + (part == nil ? adapters.flatMap(\.adapter.weightStores) : [])
       return stores.reduce(0) { sum, store in
-        guard store.compressionForm == nil, precision != .float32 else {
-          return sum + store.engineByteCount(in: store.compressionForm)
-        }
-        return sum + 2 * store.parameterCount
+        if store.quantization != nil { return sum + store.parameterCount }
+        let stored = store.engineByteCount(in: store.compressionForm)
+        return sum + (precision == .float32 ? stored : min(stored, 2 * store.parameterCount))
       }
     }
     let room = Int(Double(memoryByteCount) * Self.weightsShare)
-    var need = parts.reduce(byteCount(nil)) { $0 + byteCount($1) }
+    var need = present.reduce(byteCount(nil)) { $0 + byteCount($1) }
     var leaving: [DevicePlacement.Part] = []
-    for part in parts where need > room {
+    for part in movable where need > room {
       leaving.append(part)
       need -= byteCount(part)
     }

@@ -69,7 +69,8 @@ public actor GeneratorPool: EventSource {
     devices: [EngineStore], placement: DevicePlacement = DevicePlacement()
   ) throws(ModelError) {
     precondition(!devices.isEmpty, "there is a device")
-    let placement = placement.resolved(for: checkpoint, devices[0].options.precision)
+    let placement = placement.resolved(
+      for: checkpoint, on: devices[0].device, devices[0].options.precision)
     self.placement = placement
     // Devices of one precision make the same of a prompt.
     let isAlike = Set(devices.map { (placement[.text] ?? $0).options.roundings }).count == 1

@@ -40,7 +40,7 @@ actor SharedUpscale {
     upscale: @escaping @Sendable (PixelImage) async throws -> PixelImage
   ) async throws -> PixelImage {
     try await withThrowingTaskGroup(of: Void.self) { group in
-      // One tile at least is upscaled here.
+      // One helper fewer than tiles: this process upscales one itself.
       for helper in helpers.prefix(tiles.count - 1) {
         group.addTask { await self.lend(to: helper) }
       }

@@ -44,11 +44,11 @@ extension Upscaler {
     return perPixel * Double(size.width * size.height)
   }
 
-  /// A text that upscalers share if they give the same pixels; nil without a network.
+  /// A text that is the same for upscalers that give the same pixels up to rounding; nil without a
+  /// network.
   ///
-  /// In float32 it depends on the weights alone, and pixels differ by roundings. In other precisions
-  /// it also depends on the device and the processor's features, which decide what is computed in
-  /// them.
+  /// In float32 it depends on the weights alone. In other precisions it also depends on the device's
+  /// name and the processor's features, which decide what is computed in them.
   ///
   /// - Throws: a `GraphError` for weights that cannot be read.
   package func fingerprint() throws -> String? {
