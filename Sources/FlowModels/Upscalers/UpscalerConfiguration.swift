@@ -47,7 +47,9 @@ public struct UpscalerConfiguration: Equatable, Sendable {
   }
 
   /// The approximate number of floating-point operations per input pixel: two for each weight, at
-  /// the resolution of most layers. The last layers of a dense network run at higher ones.
+  /// the resolution of most layers.
+  ///
+  /// The last layers of a dense network run at higher resolutions.
   package var operationsPerPixel: Double {
     2 * shapes.values.reduce(0) { $0 + Double($1.elementCount) } / Double(alignment * alignment)
   }

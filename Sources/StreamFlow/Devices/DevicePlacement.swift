@@ -36,7 +36,9 @@ public struct DevicePlacement: Sendable {
 
   private var stores: [Part: EngineStore] = [:]
   /// The device of unplaced parts that do not fit in the memory of the network's device; nil keeps
-  /// them there. Live streams do not use it.
+  /// them there.
+  ///
+  /// Live streams do not use it.
   public var overflow: Overflow?
 
   /// Places nothing: all of a model is on the device of its network.
