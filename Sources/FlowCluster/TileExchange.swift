@@ -184,6 +184,9 @@ final class TileExchange: Sendable {
     guard let tile = try await job.tile.image(in: layout.tiles) else {
       return TileAnswer(error: "the tile is not stored any more")
     }
+    guard tile.width * tile.height * job.factor * job.factor <= StoredTile.pixelCount else {
+      return TileAnswer(error: "the larger tile would have too many pixels")
+    }
     let larger = try await sharing.upscaled(tile, by: job.factor, for: job.model)
     let stored = StoredTile(of: larger)
     try await layout.tiles.put(larger.pixels, as: stored.object, isNew: true)
