@@ -60,7 +60,7 @@ private struct FleetHelper: TileHelper {
   let store: ObjectStore
   let logger: Logger
 
-  /// How often a helper is asked whether it is still there, and how long it may take to answer.
+  /// The interval at which a helper is checked, and the time that it has to answer a check.
   private static let watchInterval = Duration.milliseconds(500)
   private static let silence = Duration.seconds(5)
   /// How long a tile may take: the worker that has the image upscales it itself long before.
@@ -98,7 +98,7 @@ private struct FleetHelper: TileHelper {
 
   /// The helper's answer.
   ///
-  /// Where this task is cancelled, a tile that comes later is removed.
+  /// If this task is cancelled, a tile that arrives later is removed.
   ///
   /// - Throws: a `NATSError` if the helper ends or does not answer; `CancellationError`.
   private func answer(to job: TileJob) async throws -> TileAnswer {

@@ -12,7 +12,7 @@ internal import Synchronization
 /// file of a bucket. None of this is in the queue: the worker that has the image upscales lost
 /// tiles.
 final class TileExchange: Sendable {
-  /// The image that this worker has offered help with, and until when it waits for the next tile.
+  /// The image that this worker has offered to help with, and when the offer ends.
   private struct Offer {
     let call: String
     var end: ContinuousClock.Instant
@@ -23,7 +23,7 @@ final class TileExchange: Sendable {
     var isHelping = false
     var tasks: [Task<Void, Never>] = []
 
-    /// Whether an image has this worker.
+    /// Whether the worker is reserved for an image.
     var isReserved: Bool { isHelping || offer.map { $0.end > .now } ?? false }
   }
 
@@ -93,11 +93,12 @@ final class TileExchange: Sendable {
     connection.post(NATSMessage(reply, payload: payload))
   }
 
-  /// Whether the answer goes to an inbox of workers: this worker may publish an answer anywhere.
+  /// Whether the answer goes to an inbox of workers. The server would let this worker answer to any
+  /// subject.
   private func isAnswerable(_ message: NATSMessage) -> Bool {
     guard let reply = message.reply, reply.hasPrefix("\(connection.inboxPrefix).") else {
       logger.debug(
-        "a message about tiles wants its answer elsewhere than in an inbox of this prefix",
+        "the reply subject of a tile message does not have this worker's inbox prefix",
         metadata: ["reply": "\(message.reply ?? "")", "prefix": "\(connection.inboxPrefix)"])
       return false
     }
@@ -106,7 +107,7 @@ final class TileExchange: Sendable {
 
   /// Offers help to one image at a time.
   private func answer(_ message: NATSMessage) async {
-    // Before the upscaler is asked, which answers between two tiles.
+    // The cheap checks come first: the upscaler answers only between two tiles.
     guard let call = try? ClusterJSON.value(TileCall.self, message.payload), call.worker != name,
       isAnswerable(message), !isReserved, await isFree()
     else { return }
@@ -134,7 +135,7 @@ final class TileExchange: Sendable {
   /// Upscales a tile, in a task of its own.
   private func take(_ message: NATSMessage) {
     guard !message.payload.isEmpty else {
-      // Whether this worker is still there.
+      // The requester checks that this worker still runs.
       return reply(to: message)
     }
     Task {

@@ -69,7 +69,7 @@ public struct DevicePlacement: Sendable {
     let present = Part.allCases.filter { stores[$0] == nil || stores[$0]?.device == device }
     let movable = present.filter { stores[$0] == nil }
     for part in checkpoint.parts(
-      movable, leaving: present, beyond: overflow.memoryByteCount, precision)
+      movable, of: present, beyond: overflow.memoryByteCount, precision)
     {
       placement[part] = overflow.device
     }
@@ -81,7 +81,7 @@ extension Checkpoint {
   /// The share of a device's memory that weights may take; the rest is for activations.
   private static let weightsShare = 0.75
 
-  /// The parts for which a device has no memory beside the network.
+  /// The parts that do not fit in a device's memory beside the network.
   ///
   /// - Parameters:
   ///   - movable: the parts that may leave the device, the first of them first.
@@ -89,9 +89,8 @@ extension Checkpoint {
   ///   - memoryByteCount: the device's memory.
   ///   - precision: the device's precision.
   func parts(
-    _ movable: [DevicePlacement.Part], leaving present: [DevicePlacement.Part],
-    beyond memoryByteCount: Int,
-    _ precision: EngineOptions.Precision
+    _ movable: [DevicePlacement.Part], of present: [DevicePlacement.Part],
+    beyond memoryByteCount: Int, _ precision: EngineOptions.Precision
   ) -> [DevicePlacement.Part] {
     func byteCount(_ part: DevicePlacement.Part?) -> Int {
       let stores: [WeightStore] =

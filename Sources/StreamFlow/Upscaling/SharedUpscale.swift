@@ -32,9 +32,9 @@ actor SharedUpscale {
   /// The enlarged image.
   ///
   /// - Parameters:
-  ///   - helpers: who upscales tiles beside this process.
+  ///   - helpers: the helpers.
   ///   - upscale: upscales a tile here.
-  /// - Throws: what `upscale` throws; `CancellationError`.
+  /// - Throws: the errors of `upscale`; `CancellationError`.
   nonisolated func image(
     with helpers: [any TileHelper],
     upscale: @escaping @Sendable (PixelImage) async throws -> PixelImage
