@@ -93,8 +93,9 @@ final class TileExchange: Sendable {
     connection.post(NATSMessage(reply, payload: payload))
   }
 
-  /// Whether the answer goes to an inbox of workers. The server would let this worker answer to any
-  /// subject.
+  /// Whether the answer goes to an inbox of workers.
+  ///
+  /// The server would let this worker answer to any subject.
   private func isAnswerable(_ message: NATSMessage) -> Bool {
     guard let reply = message.reply, reply.hasPrefix("\(connection.inboxPrefix).") else {
       logger.debug(
