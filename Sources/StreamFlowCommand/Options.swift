@@ -19,7 +19,7 @@ struct ModelOptions: ParsableArguments {
     help: """
       The autoencoder: auto (the model's own), full, tiny (in vae_tiny/), or a folder or \
       .safetensors file of one: AutoencoderKL in diffusers' or the original names, or the decoder \
-      of a tiny one (taesd, taesdxl, taesd3, taef1).
+      of a tiny one (taesd, taesdxl, taesd3, taef1, taef2).
       """,
     completion: .file())
   var vae = AutoencoderChoice.automatic

@@ -98,6 +98,30 @@ import Testing
     #expect(parts.configuration.className == "AutoencoderKLFlux2")
   }
 
+  @Test("A file in the original names has the weights and the configuration of diffusers' folder")
+  func originalNames() throws {
+    let (autoencoder, store, _) = try Self.autoencoder("vae-flux2")
+    let parts = try AutoencoderFile(path: Bundle.module.fixture("vae-flux2/original.safetensors"))
+      .parts(latents: nil)
+    #expect(Set(parts.weights.weights.keys) == Set(store.weights.keys))
+    for (name, weight) in store.weights where !name.hasSuffix("num_batches_tracked") {
+      let read = try #require(parts.weights.weights[name])
+      #expect(read.shape == weight.shape, "\(name)")
+      #expect(try read.floats() == weight.floats(), "\(name)")
+    }
+    guard case .full(let read) = parts.configuration.kind,
+      case .full(let stated) = autoencoder.configuration.kind
+    else {
+      Issue.record("not a full autoencoder")
+      return
+    }
+    #expect(read.channels == stated.channels && read.decoderChannels == stated.decoderChannels)
+    #expect(read.latentChannels == stated.latentChannels && read.patchSide == stated.patchSide)
+    #expect(read.layerCount == stated.layerCount)
+    #expect(read.attendsInMiddle == stated.attendsInMiddle)
+    #expect(parts.configuration.className == "AutoencoderKLFlux2")
+  }
+
   @Test(
     "What is not known is refused with key, value and what is expected",
     arguments: [

@@ -131,13 +131,13 @@ struct AutoencoderFile {
     }
     let shapes = store.shapes
     let (first, last) = (shapes["decoder.layers.0.weight"], shapes["decoder.layers.18.weight"])
-    guard let first, first.rank == 4, first[0] == 64, last == [3, 64, 3, 3] else {
+    guard let first, first.rank == 4, last == [3, first[0], 3, 3] else {
       throw ModelError(
         code: .fileMissing,
         message: "'\(path)' is a tiny autoencoder of another size than TAESD, and there is no "
           + "config.json beside it that describes it; fetch that too")
     }
-    return .tiny(.taesd(latentChannels: first[1]))
+    return .tiny(.taesd(latentChannels: first[1], width: first[0]))
   }
 
   private var fileName: String { URL(filePath: path).lastPathComponent }

@@ -12,8 +12,8 @@ public enum AutoencoderChoice: Equatable, Sendable {
   case tiny
   /// Another autoencoder: a diffusers folder (the autoencoder's or the whole model's), a folder
   /// with `taesd_decoder.safetensors` and, for image-to-image, `taesd_encoder.safetensors` (also of
-  /// taesdxl, taesd3 and taef1), or a file, identified by its contents: an `AutoencoderKL` in the
-  /// original names or in diffusers', alone or in a whole model, or the decoder of a tiny
+  /// taesdxl, taesd3, taef1 and taef2), or a file, identified by its contents: an `AutoencoderKL` in
+  /// the original names or in diffusers', alone or in a whole model, or the decoder of a tiny
   /// autoencoder.
   case path(String)
 }

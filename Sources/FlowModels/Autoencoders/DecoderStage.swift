@@ -98,14 +98,15 @@ extension Autoencoder {
   }
 
   /// The decoder in stages without statistics of the whole image, so that a part of the latents
-  /// determines a part of the image; nil for a full autoencoder, whose normalizations make every
-  /// pixel depend on all latents.
+  /// determines a part of the image; nil for a full autoencoder and for TAEF2, whose normalizations
+  /// make every pixel depend on all latents.
   package var localDecoderStages: [DecoderStage]? {
-    switch configuration.kind {
-    case .tiny(let configuration):
-      TinyAutoencoder(configuration: configuration, weights: weights).decoderBlockStages
-    case .full: nil
+    guard case .tiny(let configuration) = configuration.kind else { return nil }
+    let tiny = TinyAutoencoder(configuration: configuration, weights: weights)
+    guard !configuration.decoderBlocks.indices.contains(where: tiny.normalizesImage) else {
+      return nil
     }
+    return tiny.decoderBlockStages
   }
 }
 
@@ -121,7 +122,8 @@ extension TinyAutoencoder {
       let patch = level == 0 ? configuration.patchSide : 1
       var stage = DecoderStage(
         name: "level\(level)", inputChannels: inputChannels(of: level),
-        outputChannels: level == last ? 3 : channels[level], margin: (margin + patch - 1) / patch
+        outputChannels: level == last ? 3 : channels[level],
+        margin: normalizesImage(level: level) ? nil : (margin + patch - 1) / patch
       ) { inputs throws(GraphError) in try decode(inputs.hidden, level: level) }
       stage.enlargement = patch * (level == last ? 1 : 2)
       stage.isLast = level == last

@@ -4,12 +4,14 @@ internal import Foundation
 
 /// The published tiny autoencoders (github.com/madebyollin/taesd), by file name.
 ///
-/// They have the same structure; only the name tells for which latents one was trained.
+/// Those of 4 and 16 channels have the same structure; only the name tells for which latents one was
+/// trained.
 package enum PublishedAutoencoder: String, CaseIterable, Sendable {
   case taesd
   case taesdxl
   case taesd3
   case taef1
+  case taef2
 
   /// The compatible models.
   var family: String {
@@ -18,16 +20,19 @@ package enum PublishedAutoencoder: String, CaseIterable, Sendable {
     case .taesdxl: "Stable Diffusion XL"
     case .taesd3: "Stable Diffusion 3"
     case .taef1: "FLUX.1 and Z-Image"
+    case .taef2: "FLUX.2"
     }
   }
 
-  /// The scaling factor and the shift of the corresponding full autoencoders.
-  var fullScale: (scalingFactor: Double, shiftFactor: Double) {
+  /// The scaling factor and the shift of the corresponding full autoencoders; nil if they normalize
+  /// latents with statistics in their files instead.
+  var fullScale: (scalingFactor: Double, shiftFactor: Double)? {
     switch self {
     case .taesd: (0.18215, 0)
     case .taesdxl: (0.13025, 0)
     case .taesd3: (1.5305, 0.0609)
     case .taef1: (0.3611, 0.1159)
+    case .taef2: nil
     }
   }
 
@@ -53,16 +58,16 @@ package enum PublishedAutoencoder: String, CaseIterable, Sendable {
   ) throws -> AutoencoderParts {
     let decoder = try WeightStore(file: file)
     let first = try decoder.root[1].shape(of: "weight")
-    guard first.rank == 4, [4, 16].contains(first[1]) else {
+    guard first.rank == 4, [4, 16, 32].contains(first[1]) else {
       throw ModelError(
         code: .fileInvalid,
         message: "'\(file)': 1.weight is \(first); the first convolution of a decoder of this "
-          + "kind reads 4 or 16 channels ([64, 4, 3, 3] or [64, 16, 3, 3])")
+          + "kind reads 4, 16 or 32 channels ([64, 4, 3, 3] to [64, 32, 3, 3])")
     }
     let weights = try WeightStore.taesd(
       encoder: encoder.map { try WeightStore(file: $0) }, decoder: decoder)
     let configuration = AutoencoderConfiguration(
-      .tiny(.taesd(latentChannels: first[1])), published: published)
+      .tiny(.taesd(latentChannels: first[1], width: first[0])), published: published)
     return AutoencoderParts(configuration: configuration, weights: weights)
   }
 }
@@ -90,7 +95,7 @@ extension Checkpoint {
     }
     if case .full(let configuration) = autoencoder.kind,
       let other = PublishedAutoencoder.allCases.first(where: {
-        Float($0.fullScale.scalingFactor) == configuration.scalingFactor
+        $0.fullScale.map { Float($0.scalingFactor) } == configuration.scalingFactor
       }), other != fitting
     {
       throw unfitting(

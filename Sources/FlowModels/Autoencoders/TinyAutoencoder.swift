@@ -51,20 +51,23 @@ package struct TinyAutoencoderConfiguration: Equatable, Sendable {
     }
   }
 
-  private init(latentChannels: Int) {
-    encoderChannels = [64, 64, 64, 64]
+  private init(latentChannels: Int, width: Int, patchSide: Int) {
+    encoderChannels = [width, width, width, width]
     encoderBlocks = [1, 3, 3, 3]
-    decoderChannels = [64, 64, 64, 64]
+    decoderChannels = encoderChannels
     decoderBlocks = [3, 3, 3, 1]
     self.latentChannels = latentChannels
     scalingFactor = 1
     shiftFactor = 0
-    patchSide = 1
+    self.patchSide = patchSide
   }
 
   /// TAESD in its author's format, whose files have no configuration.
-  static func taesd(latentChannels: Int) -> TinyAutoencoderConfiguration {
-    TinyAutoencoderConfiguration(latentChannels: latentChannels)
+  ///
+  /// TAEF2, which has 32 channels, decodes FLUX.2's normalized latents: patches of 2 x 2.
+  static func taesd(latentChannels: Int, width: Int = 64) -> TinyAutoencoderConfiguration {
+    TinyAutoencoderConfiguration(
+      latentChannels: latentChannels, width: width, patchSide: latentChannels == 32 ? 2 : 1)
   }
 }
 
@@ -137,7 +140,24 @@ package struct TinyAutoencoder {
       width: side * latents.shape[3])
   }
 
+  /// Whether a level of the decoder has blocks that normalize over the whole image.
+  func normalizesImage(level: Int) -> Bool {
+    let first = 2 + configuration.decoderBlocks[..<level].reduce(0) { $0 + $1 + 2 }
+    return (0..<configuration.decoderBlocks[level]).contains {
+      weights["decoder"]["layers"][first + $0].has("pool.0.weight")
+    }
+  }
+
   private func block(_ input: Value, _ layer: WeightScope) throws(GraphError) -> Value {
+    var input = input
+    if layer.has("pool.0.weight") {
+      // In TAEF2, at the size of the latents. The groups are fixed in its code.
+      let pool = layer["pool"]
+      input =
+        try input
+        + input.convolution(pool[0]).groupNorm(pool[1], groups: 4, epsilon: 1e-5).relu()
+        .convolution(pool[3])
+    }
     let convolutions = layer["conv"]
     let hidden = try input.convolution(convolutions[0], padding: 1).relu()
       .convolution(convolutions[2], padding: 1).relu()

@@ -66,7 +66,7 @@ struct Flux2: ModelFamily {
 
   var latentSpace: LatentSpace {
     // 1024 pixels, which no file specifies. A latent pixel is a patch of the autoencoder's latents.
-    LatentSpace(channels: transformer.channels, height: 64, width: 64, published: nil)
+    LatentSpace(channels: transformer.channels, height: 64, width: 64, published: .taef2)
   }
 
   func imageTokenCount(latentPixels: Int) -> Int { latentPixels }

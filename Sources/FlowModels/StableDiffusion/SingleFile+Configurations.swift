@@ -92,7 +92,7 @@ extension FullAutoencoderConfiguration {
     func types(_ type: String) -> ConfigurationFile.Value {
       .list([ConfigurationFile.Value](repeating: .text(type), count: count))
     }
-    let scale = (latents ?? .taesd).fullScale
+    let scale = (latents ?? .taesd).fullScale ?? (scalingFactor: 1, shiftFactor: 0)
     var values: [String: ConfigurationFile.Value] = [
       "_class_name": .text("AutoencoderKL"), "block_out_channels": .numbers(channels),
       "layers_per_block": .integer(shapes.count(of: "decoder.up_blocks.0.resnets") - 1),
