@@ -172,7 +172,8 @@ package enum ModelFamilies {
   /// ``StableDiffusion`` accepts every file whose network has the prefix of the original
   /// repositories, so more specific families come before it.
   package static let all: [any ModelFamily.Type] = [
-    Flux.self, Flux2.self, ZImage.self, StableDiffusion3.self, StableDiffusion.self,
+    Flux.self, Flux2.self, ZImage.self, StableDiffusion3.self, DreamLite.self,
+    StableDiffusion.self,
   ]
 
   /// The family of a folder's pipeline.

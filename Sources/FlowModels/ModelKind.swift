@@ -47,11 +47,19 @@ package struct ModelKind: Sendable {
     let own = of(evidence)
     // The kind's own defaults if it has that schedule, else those of the first kind that has; a
     // model is not turbo just because Euler steps are chosen.
-    let row = (own.map { [$0] } ?? []) + evidence.kinds.filter { !$0.name.hasSuffix("-Turbo") }
+    let others = evidence.kinds.filter {
+      !$0.name.hasSuffix("-Turbo") && !$0.isOneStepDiffusion
+    }
+    let row = (own.map { [$0] } ?? []) + others
     let kind = row.first { $0.schedule == choice } ?? row.first { $0.schedule.isKind(of: choice) }
     return GenerationDefaults(
       stepCount: max(kind?.stepCount ?? 4, choice.leastStepCount),
       guidanceScale: kind?.guidanceScale ?? 1)
+  }
+
+  /// Whether it is a diffusion model that was distilled to one step.
+  private var isOneStepDiffusion: Bool {
+    if case .diffusion = schedule { stepCount == 1 } else { false }
   }
 
   init(

@@ -44,6 +44,20 @@ import Testing
     }
   }
 
+  @Test("One step of DEIS ends at the noise of the first timestep, as diffusers' does")
+  func deis() throws {
+    var schedule = DiffusionSchedule()
+    schedule.endsAtFirstTimestep = true
+    let plan = try schedule.plan(stepCount: 1, solver: .euler)
+    #expect(plan.initialNoiseScale == 1)
+    let row = try #require(plan.rows.first)
+    // DEISMultistepScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear") of
+    // diffusers 0.42.1 after set_timesteps(1): its step of a sample of 1, and of an output of 1.
+    #expect(plan.rows.count == 1 && row.timestep == 999)
+    #expect(abs(row.sample - 14.642590522766113) < 2e-5)
+    #expect(abs(row.output + 14.579279899597168) < 2e-5)
+  }
+
   @Test("LCM, Euler and Euler ancestral: times, what the network reads, where it ends")
   func diffusers() throws {
     let data = try Data(contentsOf: URL(filePath: Bundle.module.fixture("diffusion.json")))

@@ -44,7 +44,9 @@ struct ComponentTests {
 
   @Test(
     "UNets of every block kind and option",
-    arguments: ["unet-sd15", "unet-sd21", "unet-starter", "unet-sdxl", "unet-lcm"])
+    arguments: [
+      "unet-sd15", "unet-sd21", "unet-starter", "unet-sdxl", "unet-lcm", "unet-sdxs",
+    ])
   func unet(name: String) throws {
     let store = try Self.store(name, "diffusion_pytorch_model")
     let network = UNet(

@@ -33,7 +33,9 @@ import Testing
 
   @Test(
     "UNets of every block kind and option, odd sizes too",
-    arguments: ["unet-sd15", "unet-sd21", "unet-starter", "unet-sdxl", "unet-lcm"])
+    arguments: [
+      "unet-sd15", "unet-sd21", "unet-starter", "unet-sdxl", "unet-lcm", "unet-sdxs",
+    ])
   func unet(name: String) async throws {
     let golden = try Golden("\(name)/golden.safetensors", in: .module)
     try await checkUNet(name, golden, outputs: golden)

@@ -67,6 +67,10 @@ import Testing
           pipeline: "StableDiffusionXLPipeline", scheduler: ancestral, isTrailing: true,
           name: "sdxl-turbo", width: 2048, isXL: true), "euler-ancestral", 1, 1
       ),
+      (
+        Self.evidence(scheduler: "DEISMultistepScheduler", name: "sdxs-512-dreamshaper"), "euler",
+        1, 1
+      ),
       (Self.evidence(scheduler: "FlowMatchEulerDiscreteScheduler"), "flow-match", 4, 1),
     ]
     for (evidence, plan, steps, scale) in cases {

@@ -124,5 +124,5 @@ import Testing
     }
   }
 
-  static let names = ["sd3", "flux", "flux-schnell", "flux2", "zimage"]
+  static let names = ["sd3", "flux", "flux-schnell", "flux2", "zimage", "dreamlite"]
 }

@@ -1,4 +1,4 @@
-/// The schedule of diffusion models solved by Euler's method: SD-Turbo and SDXL-Turbo.
+/// The schedule of diffusion models solved by Euler's method: SD-Turbo, SDXL-Turbo and SDXS.
 ///
 /// Karras et al., 2022 (arXiv:2206.00364), algorithm 1; timesteps and coefficients of diffusers'
 /// `EulerDiscreteScheduler` and `EulerAncestralDiscreteScheduler`. Those represent samples as `data
@@ -25,6 +25,9 @@ public struct DiffusionSchedule: Schedule, Equatable {
   public var stepsOffset = 1
   /// Whether each step draws fresh noise (Euler ancestral).
   public var isAncestral = false
+  /// Whether a plan ends at the noise of the first training timestep, and starts from unscaled noise,
+  /// as diffusers' `DEISMultistepScheduler` does, with one step of which SDXS was distilled.
+  public var endsAtFirstTimestep = false
 
   /// Creates the schedule of SD-Turbo.
   public init() {}
@@ -72,14 +75,16 @@ public struct DiffusionSchedule: Schedule, Equatable {
         message: "\(stepCount) steps with steps_offset \(stepsOffset) and strength \(strength) "
           + "give no decreasing timesteps within the \(levels.count) timesteps of training")
     }
-    let sigmas = timesteps.map { Self.level(at: $0, of: levels) } + [0]
+    let sigmas =
+      timesteps.map { Self.level(at: $0, of: levels) } + [endsAtFirstTimestep ? levels[0] : 0]
     let rows = timesteps.indices.map { index in
       row(timesteps[index], sigma: sigmas[index], next: sigmas[index + 1])
     }
     // diffusers starts `leading` plans at sqrt(sigma^2 + 1), the others at sigma.
     let start = sigmas[0] / (sigmas[0] * sigmas[0] + 1).squareRoot()
     return StepPlan(
-      rows: rows, stepCount: stepCount, initialNoiseScale: spacing == .leading ? 1 : Float(start),
+      rows: rows, stepCount: stepCount,
+      initialNoiseScale: spacing == .leading || endsAtFirstTimestep ? 1 : Float(start),
       start: .diffusion(alpha: 1 / (sigmas[0] * sigmas[0] + 1)))
   }
 

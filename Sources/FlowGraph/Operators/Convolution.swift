@@ -26,12 +26,30 @@ extension Value {
     }
   }
 
+  /// A two-dimensional convolution of each channel by itself: the weight is `[channels, 1, height,
+  /// width]`.
+  public func depthwiseConvolution(
+    _ layer: WeightScope, padding: Int = 0
+  ) throws(GraphError) -> Value {
+    try expect(rank: 4, for: "depthwise convolution")
+    return try convolution(
+      layer, stride: 1, padding: Padding(before: padding, after: padding), groups: shape[1])
+  }
+
   /// A two-dimensional convolution with separate padding before and after.
+  ///
+  /// - Parameters:
+  ///   - layer: the weights, `[outputs, inputs / groups, height, width]`, and the bias, if any.
+  ///   - stride: the stride in both directions.
+  ///   - padding: the padding in both directions.
+  ///   - groups: the number of equal groups of channels that are convolved separately.
   public func convolution(
-    _ layer: WeightScope, stride: Int, padding: Padding
+    _ layer: WeightScope, stride: Int, padding: Padding, groups: Int = 1
   ) throws(GraphError) -> Value {
     let weight = try layer.value("weight", in: graph)
-    guard shape.rank == 4, weight.shape.rank == 4, weight.shape[1] == shape[1] else {
+    guard shape.rank == 4, weight.shape.rank == 4, weight.shape[1] * groups == shape[1],
+      weight.shape[0].isMultiple(of: groups)
+    else {
       throw GraphError(
         code: .shapeMismatch,
         message: "\(layer.path): convolution with weight \(weight.shape) does not fit \(shape)")
@@ -56,7 +74,7 @@ extension Value {
           ("kernel_shape", .integers([weight.shape[2], weight.shape[3]])),
           ("strides", .integers([stride, stride])),
           ("pads", .integers([padding.before, padding.before, padding.after, padding.after])),
-        ])
+        ] + (groups > 1 ? [("group", .integer(groups))] : []))
     }
     return try layer.output {
       convolved(self, weight)

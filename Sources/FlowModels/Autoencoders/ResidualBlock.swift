@@ -10,16 +10,23 @@ extension Value {
   ///   - groups: the groups of its normalizations.
   ///   - epsilon: the epsilon of its normalizations.
   ///   - shift: the time embedding that is added between the convolutions, `[rows, width]`, if any.
+  ///   - isSeparable: whether each convolution is one by channel, `depthwise`, and a `pointwise` one.
   func residualBlock(
-    _ layer: WeightScope, groups: Int, epsilon: Float, shift: Value? = nil
+    _ layer: WeightScope, groups: Int, epsilon: Float, shift: Value? = nil,
+    isSeparable: Bool = false
   ) throws(GraphError) -> Value {
-    var hidden = try groupNorm(layer["norm1"], groups: groups, epsilon: epsilon).silu()
-      .convolution(layer["conv1"], padding: 1)
+    func convolved(_ hidden: Value, _ layer: WeightScope) throws(GraphError) -> Value {
+      guard isSeparable else { return try hidden.convolution(layer, padding: 1) }
+      return try hidden.depthwiseConvolution(layer["depthwise"], padding: 1)
+        .convolution(layer["pointwise"])
+    }
+    var hidden = try convolved(
+      groupNorm(layer["norm1"], groups: groups, epsilon: epsilon).silu(), layer["conv1"])
     if let shift {
       hidden = try hidden + shift.reshaped([shift.shape[0], shift.shape[1], 1, 1])
     }
-    hidden = try hidden.groupNorm(layer["norm2"], groups: groups, epsilon: epsilon).silu()
-      .convolution(layer["conv2"], padding: 1)
+    hidden = try convolved(
+      hidden.groupNorm(layer["norm2"], groups: groups, epsilon: epsilon).silu(), layer["conv2"])
     guard layer.has("conv_shortcut.weight") else { return try self + hidden }
     return try convolution(layer["conv_shortcut"]) + hidden
   }

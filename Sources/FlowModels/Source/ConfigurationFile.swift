@@ -128,6 +128,20 @@ package struct ConfigurationFile: Sendable {
     }
   }
 
+  /// A list of `count` truth values; a single one stands for equal ones.
+  func bools(
+    _ key: String, default standard: Bool, count: Int
+  ) throws(ModelError) -> [Bool] {
+    guard case .list(let list) = self[key] else {
+      return [Bool](repeating: try bool(key, default: standard), count: count)
+    }
+    let values = list.compactMap { if case .bool(let value) = $0 { value } else { nil } }
+    guard values.count == list.count, values.count == count else {
+      throw unsupported(key, expected: "\(count) of true and false")
+    }
+    return values
+  }
+
   func text(_ key: String) throws(ModelError) -> String? {
     switch self[key] {
     case nil: return nil

@@ -103,6 +103,8 @@ package struct SchedulerConfiguration: Sendable {
         default: className == "LCMScheduler" ? .leading : .linspace)
       diffusion.stepsOffset = try file.integer("steps_offset", default: 0, in: 0...1000)
     }
+    // One step of it is one of Euler's; see `endsAtFirstTimestep`.
+    diffusion.endsAtFirstTimestep = className == "DEISMultistepScheduler"
     (consistency.betas, consistency.prediction) = (betas, prediction)
     (diffusion.betas, diffusion.prediction) = (betas, prediction)
     guard className == "LCMScheduler" else { return (consistency, diffusion) }

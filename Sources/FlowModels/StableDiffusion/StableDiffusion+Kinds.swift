@@ -47,6 +47,10 @@ extension StableDiffusion {
       schedule: .perflow(.diffEps), stepCount: 4, guidanceScale: 4.5
     ) { $0.name.contains("perflow") },
     ModelKind(
+      name: "SDXS", sign: "the name has 'sdxs'",
+      schedule: .diffusion(isAncestral: false), stepCount: 1, guidanceScale: 1
+    ) { $0.name.contains("sdxs") },
+    ModelKind(
       name: "SDXL-Turbo", sign: "Euler steps from the last timestep (trailing), a pooled text",
       schedule: .diffusion(isAncestral: true), stepCount: 1, guidanceScale: 1
     ) {

@@ -2,6 +2,15 @@ internal import FlowCore
 internal import FlowGraph
 
 extension UNet {
+  /// The text that cross-attention reads.
+  struct Text {
+    /// Its hidden states, or keys and values computed from them.
+    let states: LayerTable
+    /// The mask that is added to attention scores, `[rows, 1, 1, tokens]`; nil to attend to all
+    /// tokens.
+    var mask: Value?
+  }
+
   func norm(_ hidden: Value, _ layer: WeightScope) throws(GraphError) -> Value {
     try hidden.groupNorm(
       layer, groups: configuration.normGroups, epsilon: configuration.normEpsilon)
@@ -13,16 +22,20 @@ extension UNet {
   ) throws(GraphError) -> Value {
     try input.residualBlock(
       layer, groups: configuration.normGroups, epsilon: configuration.normEpsilon,
-      shift: time.part(of: layer["time_emb_proj"]))
+      shift: time.part(of: layer["time_emb_proj"]),
+      isSeparable: configuration.compact?.separatesConvolutions ?? false)
   }
 
   /// Transformer blocks over the positions of an image (`Transformer2DModel`).
   ///
-  /// - Parameter keySize: the size at which self-attention reads keys and values; nil for that of
-  ///   its queries.
+  /// - Parameters:
+  ///   - first: what the first attention of a block attends to.
+  ///   - keySize: the size at which self-attention reads keys and values; nil for that of its
+  ///     queries.
   func transformer(
-    _ input: Value, _ layer: WeightScope, _ level: UNetConfiguration.Level, _ text: LayerTable,
-    keySize: LatentSize? = nil, hooks: NetworkHooks
+    _ input: Value, _ layer: WeightScope, _ level: UNetConfiguration.Level, _ text: Text,
+    first: UNetConfiguration.FirstAttention = .image, keySize: LatentSize? = nil,
+    hooks: NetworkHooks
   ) throws(GraphError) -> Value {
     let normed = try input.groupNorm(
       layer["norm"], groups: configuration.normGroups, epsilon: 1e-6)
@@ -34,7 +47,7 @@ extension UNet {
       }
     for index in 0..<level.transformerLayerCount {
       tokens = try transformerBlock(
-        tokens, layer["transformer_blocks"][index], heads: level.headCount, text,
+        tokens, layer["transformer_blocks"][index], heads: level.headCount, text, first: first,
         contextTokens: { (tokens) throws(GraphError) in
           guard let keySize else { return tokens }
           return try tokens.unflattened(height: input.shape[2], width: input.shape[3])
@@ -63,16 +76,24 @@ extension UNet {
 
   /// Self-attention, attention to the prompt, and a gated layer (`BasicTransformerBlock`).
   ///
-  /// - Parameter contextTokens: selects the tokens from which self-attention computes keys and
-  ///   values.
+  /// - Parameters:
+  ///   - first: what the first attention attends to.
+  ///   - contextTokens: selects the tokens from which self-attention computes keys and values.
   private func transformerBlock(
-    _ input: Value, _ layer: WeightScope, heads: Int, _ text: LayerTable,
-    contextTokens: (Value) throws(GraphError) -> Value, hooks: NetworkHooks
+    _ input: Value, _ layer: WeightScope, heads: Int, _ text: Text,
+    first: UNetConfiguration.FirstAttention, contextTokens: (Value) throws(GraphError) -> Value,
+    hooks: NetworkHooks
   ) throws(GraphError) -> Value {
     let normed = try input.layerNorm(layer["norm1"])
     var hidden =
-      try input
-      + attention(normed, to: .input(contextTokens(normed)), layer["attn1"], heads: heads)
+      switch first {
+      case .image:
+        try input
+          + attention(
+            normed, to: Text(states: .input(contextTokens(normed))), layer["attn1"], heads: heads)
+      case .text: try input + attention(normed, to: text, layer["attn1"], heads: heads)
+      case .absent: normed
+      }
     let cross = layer["attn2"]
     hidden =
       try hidden
@@ -94,14 +115,37 @@ extension UNet {
   ///
   /// - Parameter change: a change of its result, given the query, before the last layer.
   private func attention(
-    _ tokens: Value, to context: LayerTable, _ layer: WeightScope, heads: Int,
+    _ tokens: Value, to context: Text, _ layer: WeightScope, heads: Int,
     change: (_ attended: Value, _ query: Value) throws(GraphError) -> Value = { attended, _ in
       attended
     }
   ) throws(GraphError) -> Value {
     let query = try tokens.linear(layer["to_q"])
-    let attended = try query.attention(
-      key: context.part(of: layer["to_k"]), value: context.part(of: layer["to_v"]), heads: heads)
+    let key = try context.states.part(of: layer["to_k"])
+    let value = try context.states.part(of: layer["to_v"])
+    let attended =
+      if let compact = configuration.compact {
+        try groupedAttention(
+          query, key: key, value: value, mask: context.mask, layer, heads: heads, compact)
+      } else {
+        try query.attention(key: key, value: value, heads: heads, mask: context.mask)
+      }
     return try change(attended, query).linear(layer["to_out"][0])
+  }
+
+  /// Attention whose heads may share keys and values, and whose queries and keys may be normalized.
+  private func groupedAttention(
+    _ query: Value, key: Value, value: Value, mask: Value?, _ layer: WeightScope, heads: Int,
+    _ compact: UNetConfiguration.Compact
+  ) throws(GraphError) -> Value {
+    func normed(_ heads: Value, _ name: String) throws(GraphError) -> Value {
+      guard compact.normalizesHeads else { return heads }
+      return try heads.rmsNorm(layer[name], epsilon: 1e-5)
+    }
+    let shared = compact.sharedHeadCount ?? heads
+    let queries = try normed(query.splitIntoHeads(heads), "norm_q")
+    let keys = try normed(key.splitIntoHeads(shared), "norm_k")
+    return try queries.headAttention(key: keys, value: value.splitIntoHeads(shared), mask: mask)
+      .joinedHeads()
   }
 }

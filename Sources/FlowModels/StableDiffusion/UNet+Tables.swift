@@ -7,8 +7,10 @@ extension UNet {
     var layers: [WeightScope] = []
     for attention in attentions() {
       for layer in 0..<attention.depth {
-        let cross = attention.scope["transformer_blocks"][layer]["attn2"]
-        layers += [cross["to_k"], cross["to_v"]]
+        let block = attention.scope["transformer_blocks"][layer]
+        for cross in attention.first == .text ? ["attn1", "attn2"] : ["attn2"] {
+          layers += [block[cross]["to_k"], block[cross]["to_v"]]
+        }
       }
     }
     return layers
@@ -24,24 +26,41 @@ extension UNet {
       blocks += (0...level.layerCount).map { up["resnets"][$0] }
     }
     if configuration.hasMiddle {
-      blocks += [weights["mid_block"]["resnets"][0], weights["mid_block"]["resnets"][1]]
+      let count = 1 + (configuration.compact?.middleLayerCount ?? 1)
+      blocks += (0..<count).map { weights["mid_block"]["resnets"][$0] }
     }
     return blocks.map { $0["time_emb_proj"] }
   }
 
-  private func attentions() -> [(scope: WeightScope, depth: Int)] {
-    var found: [(WeightScope, Int)] = []
+  /// A series of transformer blocks, and what their first attention attends to.
+  private struct Attentions {
+    let scope: WeightScope
+    let depth: Int
+    var first = UNetConfiguration.FirstAttention.image
+  }
+
+  private func attentions() -> [Attentions] {
+    var found: [Attentions] = []
     let count = configuration.levels.count
     for (index, level) in configuration.levels.enumerated() {
       let depth = level.transformerLayerCount
       let (down, up) = (weights["down_blocks"][index], weights["up_blocks"][count - 1 - index])
       if level.attendsDown {
-        found += (0..<level.layerCount).map { (down["attentions"][$0], depth) }
+        found += (0..<level.layerCount).map {
+          Attentions(scope: down["attentions"][$0], depth: depth, first: level.firstDown)
+        }
       }
-      if level.attendsUp { found += (0...level.layerCount).map { (up["attentions"][$0], depth) } }
+      if level.attendsUp {
+        found += (0...level.layerCount).map {
+          Attentions(scope: up["attentions"][$0], depth: depth, first: level.firstUp)
+        }
+      }
     }
     if configuration.hasMiddle, let last = configuration.levels.last {
-      found.append((weights["mid_block"]["attentions"][0], last.transformerLayerCount))
+      found += (0..<(configuration.compact?.middleLayerCount ?? 1)).map {
+        Attentions(
+          scope: weights["mid_block"]["attentions"][$0], depth: last.transformerLayerCount)
+      }
     }
     return found
   }

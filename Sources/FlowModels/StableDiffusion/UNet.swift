@@ -58,7 +58,8 @@ struct UNet {
       : .input(
         timeEmbedding(time) { (name, shape) in graph.input(name, shape: shape) })
     let hooks = try NetworkHooks(graph, rows: rows, adapters: adapters)
-    let output = try callAsFunction(entered, time: times, text: text, hooks: hooks)
+    let output = try callAsFunction(
+      entered, time: times, text: Text(states: text), hooks: hooks)
     try output.expect(sample.shape, of: "the network")
     graph.output(output, as: "output")
     return graph
@@ -100,8 +101,9 @@ struct UNet {
     graph.input("hidden", shape: [rows, tokens, configuration.conditioningWidth])
   }
 
-  private func callAsFunction(
-    _ sample: Value, time: LayerTable, text: LayerTable, hooks: NetworkHooks
+  /// The network's output for a sample.
+  func callAsFunction(
+    _ sample: Value, time: LayerTable, text: Text, hooks: NetworkHooks
   ) throws(GraphError) -> Value {
     let entered = try hooks(.input, sample.convolution(weights["conv_in"], padding: 1))
     var (hidden, skips) = try encoded(entered, time: time, text: text, hooks: hooks)
@@ -117,7 +119,7 @@ struct UNet {
   ///
   /// Returns the middle block's output and the skip connections, the sample first.
   func encoded(
-    _ entered: Value, time: LayerTable, text: LayerTable, hooks: NetworkHooks
+    _ entered: Value, time: LayerTable, text: Text, hooks: NetworkHooks
   ) throws(GraphError) -> (middle: Value, skips: [Value]) {
     var hidden = entered
     var skips = [hidden]
@@ -138,12 +140,11 @@ struct UNet {
     _ timestep: Value, reading input: (PortName, Shape) throws(GraphError) -> Value
   ) throws(GraphError) -> Value {
     let rows = timestep.shape[0]
-    let count = UNetConfiguration.Addition.sizeCount
     let addition = try configuration.addition.map { (addition) throws(GraphError) in
-      (
-        pooled: try input("pooled", [rows, addition.pooledWidth]),
-        sizes: try input("sizes", [rows, count]), timeWidth: addition.timeWidth
-      )
+      let pooled =
+        try addition.pooledWidth > 0 ? input("pooled", [rows, addition.pooledWidth]) : nil
+      let sizes = try input("sizes", [rows, addition.sizeCount])
+      return (pooled: pooled, sizes: sizes, timeWidth: addition.timeWidth)
     }
     let layer = weights["time_embedding"]
     var time = try sinusoids(timestep, width: configuration.levels[0].channels)
@@ -156,13 +157,16 @@ struct UNet {
     var embedding = try time.linear(layer["linear_1"]).silu().linear(layer["linear_2"])
     if let addition {
       let layer = weights["add_embedding"]
+      let count = addition.sizes.shape[1]
       let places = try sinusoids(
         addition.sizes.reshaped([rows * count]), width: addition.timeWidth
       ).reshaped([rows, count * addition.timeWidth])
+      let inputs = try addition.pooled.map { (pooled) throws(GraphError) in
+        try Value.concatenated([pooled, places], axis: 1)
+      }
       embedding =
         try embedding
-        + Value.concatenated([addition.pooled, places], axis: 1)
-        .linear(layer["linear_1"]).silu().linear(layer["linear_2"])
+        + (inputs ?? places).linear(layer["linear_1"]).silu().linear(layer["linear_2"])
     }
     return try embedding.silu()
   }
@@ -174,8 +178,8 @@ struct UNet {
   }
 
   private func down(
-    _ index: Int, _ hidden: inout Value, skips: inout [Value], time: LayerTable,
-    text: LayerTable, hooks: NetworkHooks
+    _ index: Int, _ hidden: inout Value, skips: inout [Value], time: LayerTable, text: Text,
+    hooks: NetworkHooks
   ) throws(GraphError) {
     let level = configuration.levels[index]
     let block = weights["down_blocks"][index]
@@ -183,7 +187,7 @@ struct UNet {
       hidden = try residual(hidden, block["resnets"][layer], time: time)
       if level.attendsDown {
         hidden = try transformer(
-          hidden, block["attentions"][layer], level, text,
+          hidden, block["attentions"][layer], level, text, first: level.firstDown,
           keySize: keySize(of: hidden, level: index), hooks: hooks)
       }
       if level.attendsDown, layer == level.layerCount - 1 {
@@ -205,19 +209,22 @@ struct UNet {
   }
 
   private func middle(
-    _ hidden: Value, time: LayerTable, text: LayerTable, hooks: NetworkHooks
+    _ hidden: Value, time: LayerTable, text: Text, hooks: NetworkHooks
   ) throws(GraphError) -> Value {
     let level = configuration.levels[configuration.levels.count - 1]
     let block = weights["mid_block"]
-    let entered = try residual(hidden, block["resnets"][0], time: time)
-    guard configuration.attendsInMiddle else { return entered }
-    let attended = try transformer(entered, block["attentions"][0], level, text, hooks: hooks)
-    return try residual(attended, block["resnets"][1], time: time)
+    var hidden = try residual(hidden, block["resnets"][0], time: time)
+    guard configuration.attendsInMiddle else { return hidden }
+    for layer in 0..<(configuration.compact?.middleLayerCount ?? 1) {
+      hidden = try transformer(hidden, block["attentions"][layer], level, text, hooks: hooks)
+      hidden = try residual(hidden, block["resnets"][layer + 1], time: time)
+    }
+    return hidden
   }
 
   private func up(
-    _ index: Int, _ hidden: inout Value, skips: inout [Value], time: LayerTable,
-    text: LayerTable, hooks: NetworkHooks
+    _ index: Int, _ hidden: inout Value, skips: inout [Value], time: LayerTable, text: Text,
+    hooks: NetworkHooks
   ) throws(GraphError) {
     let level = configuration.levels[index]
     let block = weights["up_blocks"][configuration.levels.count - 1 - index]
@@ -226,7 +233,7 @@ struct UNet {
       hidden = try residual(hidden, block["resnets"][layer], time: time)
       if level.attendsUp {
         hidden = try transformer(
-          hidden, block["attentions"][layer], level, text,
+          hidden, block["attentions"][layer], level, text, first: level.firstUp,
           keySize: keySize(of: hidden, level: index), hooks: hooks)
       }
     }

@@ -8,9 +8,21 @@ public struct UNetConfiguration: Equatable, Sendable {
     let transformerLayerCount: Int
     let attendsDown: Bool
     let attendsUp: Bool
+    /// The attention before cross-attention in the down block and in the up block.
+    var (firstDown, firstUp) = (FirstAttention.image, FirstAttention.image)
   }
 
-  let levels: [Level]
+  /// What the first attention of a transformer block attends to.
+  enum FirstAttention: Equatable {
+    /// The image: self-attention.
+    case image
+    /// The text (`only_cross_attention`), as in SDXS.
+    case text
+    /// There is none: the block continues with the normalized image, as in DreamLite.
+    case absent
+  }
+
+  var levels: [Level]
   let inputChannels: Int
   let outputChannels: Int
   /// Whether the network reads a mask and the latents of the masked image beside its latents.
@@ -30,22 +42,42 @@ public struct UNetConfiguration: Equatable, Sendable {
   /// The ratio of sides by which keys and values of the largest self-attention are downsampled; 1
   /// for all of them.
   var keyDownsampling = 1
-  /// The highest level with attention, whose self-attention has the most positions.
-  var largestAttention: Int? { levels.firstIndex { $0.attendsDown || $0.attendsUp } }
+  /// The highest level with self-attention, which has the most positions.
+  var largestAttention: Int? {
+    levels.firstIndex {
+      ($0.attendsDown && $0.firstDown == .image) || ($0.attendsUp && $0.firstUp == .image)
+    }
+  }
+  /// The differences of DreamLite's network.
+  var compact: Compact?
   /// The additional inputs of Stable Diffusion XL: pooled text and sizes.
-  let addition: Addition?
+  var addition: Addition?
   /// The width of the guidance scale's sinusoids, if the network reads it (LCM).
   let guidanceWidth: Int?
 
-  /// The embedding of pooled text and sizes (`text_time`).
+  /// The embedding of pooled text and sizes (`text_time`), or of sizes alone (`time`).
   struct Addition: Equatable {
-    /// The width of the pooled text.
+    /// The width of the pooled text; 0 if the network reads none.
     let pooledWidth: Int
     /// The width of the sinusoids of each size.
     let timeWidth: Int
+    /// The number of sizes, ``textSizeCount`` for `text_time`.
+    let sizeCount: Int
     /// The numbers of `time_ids`: original height and width, top and left of the crop, target
     /// height and width (Podell et al., 2023, arXiv:2307.01952, section 2.2).
-    static let sizeCount = 6
+    static let textSizeCount = 6
+  }
+
+  /// The differences of DreamLite's network (arXiv:2603.28713).
+  struct Compact: Equatable {
+    /// Whether the convolutions of residual blocks are depthwise, followed by pointwise ones.
+    let separatesConvolutions: Bool
+    /// Whether queries and keys are normalized.
+    let normalizesHeads: Bool
+    /// The number of key and value heads, each shared by several query heads; nil for one for each.
+    let sharedHeadCount: Int?
+    /// The number of transformers in the middle block.
+    let middleLayerCount: Int
   }
 
   init(_ file: ConfigurationFile) throws(ModelError) {
@@ -79,11 +111,13 @@ public struct UNetConfiguration: Equatable, Sendable {
     let depths = try file.integers(
       "transformer_layers_per_block", default: [Int](repeating: 1, count: count), count: count,
       in: 1...64)
+    let first = try file.bools("only_cross_attention", default: false, count: count)
+      .map { $0 ? FirstAttention.text : .image }
     levels = (0..<count).map { index in
       Level(
         channels: channels[index], layerCount: layers[index], headCount: heads[index],
         transformerLayerCount: depths[index], attendsDown: attendsDown[index],
-        attendsUp: attendsUp[count - 1 - index])
+        attendsUp: attendsUp[count - 1 - index], firstDown: first[index], firstUp: first[index])
     }
     inputChannels = try file.integer("in_channels", default: 4, in: 1...4096)
     outputChannels = try file.integer("out_channels", default: 4, in: 1...4096)
@@ -119,13 +153,14 @@ public struct UNetConfiguration: Equatable, Sendable {
     let timeWidth = try file.integer("addition_time_embed_dim", default: 256, in: 2...65536)
     let inputs = try file.integer(
       "projection_class_embeddings_input_dim", default: 2816, in: 1...1_000_000)
-    let pooledWidth = inputs - Addition.sizeCount * timeWidth
+    let sizeCount = Addition.textSizeCount
+    let pooledWidth = inputs - sizeCount * timeWidth
     guard pooledWidth > 0 else {
       throw file.unsupported(
         "projection_class_embeddings_input_dim",
-        expected: "more than \(Addition.sizeCount) times addition_time_embed_dim (\(timeWidth))")
+        expected: "more than \(sizeCount) times addition_time_embed_dim (\(timeWidth))")
     }
-    return Addition(pooledWidth: pooledWidth, timeWidth: timeWidth)
+    return Addition(pooledWidth: pooledWidth, timeWidth: timeWidth, sizeCount: sizeCount)
   }
 
   private static func attention(
@@ -151,8 +186,8 @@ public struct UNetConfiguration: Equatable, Sendable {
       try file.require(key, isOneOf: [.integer(3)])
     }
     for key in [
-      "center_input_sample", "dual_cross_attention", "only_cross_attention",
-      "mid_block_only_cross_attention", "resnet_skip_time_act", "class_embeddings_concat",
+      "center_input_sample", "dual_cross_attention", "resnet_skip_time_act",
+      "class_embeddings_concat",
     ] { try file.require(key, isOneOf: [.bool(false)]) }
     for key in [
       "class_embed_type", "num_class_embeds", "encoder_hid_dim", "encoder_hid_dim_type",

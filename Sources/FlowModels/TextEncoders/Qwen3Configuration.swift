@@ -1,6 +1,10 @@
 internal import FlowGraph
 
-/// The validated `text_encoder/config.json` of a `Qwen3ForCausalLM` or `Qwen3Model`.
+/// The validated `text_encoder/config.json` of a `Qwen3ForCausalLM` or `Qwen3Model`, or of the
+/// language model of a `Qwen3VLForConditionalGeneration`.
+///
+/// For text alone, the three axes of Qwen3-VL's rotary embedding have the same positions, so it is
+/// that of Qwen3.
 struct Qwen3Configuration: Equatable {
   /// The width of a hidden state.
   let width: Int
@@ -14,9 +18,18 @@ struct Qwen3Configuration: Equatable {
   /// The base of the rotary embedding's frequencies.
   let theta: Double
   let hasAttentionBias: Bool
+  /// Whether it is the language model of a Qwen3-VL.
+  let readsImages: Bool
+
+  /// The class in transformers.
+  var architecture: String {
+    readsImages ? "Qwen3VLForConditionalGeneration" : "Qwen3ForCausalLM"
+  }
 
   init(_ file: ConfigurationFile) throws(ModelError) {
-    try file.require("model_type", isOneOf: [.text("qwen3")])
+    try file.require("model_type", isOneOf: [.text("qwen3"), .text("qwen3_vl")])
+    readsImages = try file.text("model_type") == "qwen3_vl"
+    let file = try readsImages ? Self.languageModel(of: file) : file
     try file.require("hidden_act", isOneOf: [.text("silu")])
     try file.require("use_sliding_window", isOneOf: [.bool(false)])
     for type in try file.texts("layer_types", default: []) where type != "full_attention" {
@@ -43,24 +56,43 @@ struct Qwen3Configuration: Equatable {
     theta = try Self.theta(file)
   }
 
+  /// The configuration of the language model in that of a Qwen3-VL.
+  private static func languageModel(
+    of file: ConfigurationFile
+  ) throws(ModelError) -> ConfigurationFile {
+    guard case .object(let values) = file["text_config"] else {
+      throw file.unsupported("text_config", expected: "the language model's configuration")
+    }
+    let nested = ConfigurationFile(path: file.path, values: values)
+    try nested.require("model_type", isOneOf: [.text("qwen3_vl_text")])
+    return nested
+  }
+
   /// The base of the frequencies: `rope_theta`, or since transformers 5 the one in
   /// `rope_parameters`.
   private static func theta(_ file: ConfigurationFile) throws(ModelError) -> Double {
-    try file.require("rope_scaling", isOneOf: [])
-    var theta = try file.number("rope_theta", default: 10_000)
-    if let parameters = file["rope_parameters"] {
+    let isOfImages = try file.text("model_type") == "qwen3_vl_text"
+    var theta = try file.number("rope_theta", default: isOfImages ? 500_000 : 10_000)
+    // Qwen3-VL's files had the same object under another name before transformers 5.
+    let key = isOfImages && file["rope_parameters"] == nil ? "rope_scaling" : "rope_parameters"
+    if key != "rope_scaling" { try file.require("rope_scaling", isOneOf: []) }
+    if let parameters = file[key] {
       let expected = "an object with rope_theta and rope_type \"default\""
       guard case .object(var object) = parameters,
         [nil, .text("default")].contains(object.removeValue(forKey: "rope_type"))
-      else { throw file.unsupported("rope_parameters", expected: expected) }
+      else { throw file.unsupported(key, expected: expected) }
       switch object.removeValue(forKey: "rope_theta") {
       case nil: break
       case .integer(let value): theta = Double(value)
       case .number(let value): theta = value
-      default: throw file.unsupported("rope_parameters", expected: expected)
+      default: throw file.unsupported(key, expected: expected)
+      }
+      // How the elements are divided between the axes of an image, which are equal for text.
+      if isOfImages {
+        for name in ["mrope_section", "mrope_interleaved"] { object.removeValue(forKey: name) }
       }
       guard object.values.allSatisfy({ $0 == .null }) else {
-        throw file.unsupported("rope_parameters", expected: expected + " and nothing else")
+        throw file.unsupported(key, expected: expected + " and nothing else")
       }
     }
     guard theta.isFinite, theta > 0 else {
@@ -86,7 +118,11 @@ struct Qwen3Configuration: Equatable {
         if hasAttentionBias { names.insert("layers.\(layer).self_attn.\(name).bias") }
       }
     }
-    return try store.withoutPrefix("model.").restricted(
-      to: names, ignoring: { $0 == "lm_head.weight" }, of: "Qwen3")
+    guard readsImages else {
+      return try store.withoutPrefix("model.").restricted(
+        to: names, ignoring: { $0 == "lm_head.weight" }, of: "Qwen3")
+    }
+    return try store.withoutPrefix("model.").withoutPrefix("language_model.").restricted(
+      to: names, ignoring: { $0 == "lm_head.weight" || $0.hasPrefix("visual.") }, of: "Qwen3-VL")
   }
 }

@@ -2,7 +2,7 @@ internal import FlowCore
 internal import FlowGraph
 internal import FlowText
 
-/// A model's Qwen3 text encoder with its tokenizer.
+/// A model's Qwen3 or Qwen3-VL text encoder with its tokenizer.
 ///
 /// A prompt is a user message in one chunk, padded and truncated on the right. It is plain text in
 /// either syntax: brackets are left to the language model. Tags of extra networks are removed in
@@ -20,8 +20,11 @@ struct Qwen3TextEncoding: TextEncoding {
   let states: [Int]
   /// The number of tokens of a prompt, including template and padding.
   let tokenCount: Int
+  /// The task before a prompt; an empty prompt has none, as the unconditional one of diffusers'
+  /// pipelines.
+  private(set) var task = ""
 
-  var architecture: String { "Qwen3ForCausalLM" }
+  var architecture: String { configuration.architecture }
   var width: Int { configuration.width * states.count }
   /// Clip skip applies to CLIP only: the states are those of training.
   var layerCount: Int { 1 }
@@ -32,7 +35,15 @@ struct Qwen3TextEncoding: TextEncoding {
       case .plain: prompt
       case .weighted: WeightedPrompt.textWithoutTags(prompt)
       }
-    return ChunkedPrompt(tokenizer.encode(text, in: template, length: tokenCount))
+    let message = text.isEmpty ? text : task + text
+    return ChunkedPrompt(tokenizer.encode(message, in: template, length: tokenCount))
+  }
+
+  /// The same with a task before each prompt.
+  func adding(task: String) -> Qwen3TextEncoding {
+    var copy = self
+    copy.task = task
+    return copy
   }
 
   func inputs(of chunk: ChunkedPrompt.Chunk) -> [(name: PortName, elements: [Int64])] {

@@ -15,4 +15,10 @@ package struct ChatTemplate: Equatable, Sendable {
   /// Qwen3's template with empty thoughts (`enable_thinking` off), with which FLUX.2 was trained.
   package static let qwen3WithoutThinking = ChatTemplate(
     prefix: qwen3.prefix, suffix: qwen3.suffix + "<think>\n\n</think>\n\n")
+
+  /// The template of diffusers' pipelines of DreamLite.
+  package static let dreamLite = ChatTemplate(
+    prefix: "<|im_start|>system\nDescribe the image by detailing the color, shape, size, texture, "
+      + "quantity, text, spatial relationships of the objects and background:<|im_end|>\n"
+      + qwen3.prefix, suffix: qwen3.suffix)
 }

@@ -52,7 +52,7 @@ struct UNetControlNet: ImageAdapter {
     let entered = try sample.convolution(weights["conv_in"], padding: 1) + control
     let none = try NetworkHooks(graph, rows: rows, adapters: [])
     let (middle, skips) = try unet.encoded(
-      entered, time: .input(time), text: .input(text), hooks: none)
+      entered, time: .input(time), text: UNet.Text(states: .input(text)), hooks: none)
     let scales = try hooks.scales(of: self, rank: 4)
     for (index, skip) in skips.enumerated() {
       let residual = try residual(skip, weights["controlnet_down_blocks"][index], scales[index])
