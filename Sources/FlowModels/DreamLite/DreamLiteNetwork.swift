@@ -1,7 +1,7 @@
 internal import FlowCore
 internal import FlowGraph
 
-/// The network of DreamLite (arXiv:2603.28713): a UNet over two images side by side, the output and the
+/// The network of DreamLite (arXiv:2603.28713): a UNet over two adjacent images, the output and the
 /// input of an edit, which is empty for text to image.
 struct DreamLiteNetwork {
   let configuration: DreamLiteConfiguration
