@@ -103,6 +103,23 @@ import Testing
     }
   }
 
+  @Test(
+    "Prompts of any length are observed by networks that mask padding",
+    arguments: ["zimage", "dreamlite"])
+  func padded(name: String) async throws {
+    let checkpoint = try Checkpoint(folder: "\(TransformerPipelineTests.folder)/\(name)")
+    var options = QuantizationOptions()
+    (options.stepCount, options.floatShare) = (1, 0)
+    (options.width, options.height) = (32, 32)
+    // Of different numbers of chunks.
+    options.prompts = [1, 8, 20].map { count in
+      [String](repeating: "a fox,", count: count).joined(separator: " ")
+    }
+    let report = try await Quantizer(checkpoint, options: options, engines: .ofTests).run()
+    #expect(report.evaluationCount >= 3)
+    #expect(report.parts.allSatisfy { $0.signalToNoise > 20 })
+  }
+
   @Test("A cancelled quantization continues where it was, and gives the same scales")
   func resumed() async throws {
     let plain = try Checkpoint(folder: PipelineTests.folder("sd"))

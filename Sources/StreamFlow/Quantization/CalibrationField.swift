@@ -37,13 +37,21 @@ struct CalibrationField: VelocityField {
   ) {
     // In the order of the graph's inputs.
     rows.append(
-      network.inputs.compactMap { name in
-        switch name {
+      network.inputs.compactMap { input in
+        switch input.name {
         case "sample": .floats(sample.indices.map { sample[$0] })
         case "timestep": .floats([timestep])
-        default: conditioning.elements(of: name).map { .floats(Array($0)) }
+        default:
+          conditioning.elements(of: input.name).map {
+            .floats(Self.padded($0, to: input.shape.elementCount))
+          }
         }
       })
+  }
+
+  /// A text's states, followed by zeros, which the network masks.
+  private static func padded(_ elements: ContiguousArray<Float>, to count: Int) -> [Float] {
+    elements + [Float](repeating: 0, count: max(count - elements.count, 0))
   }
 
   mutating func run() throws {

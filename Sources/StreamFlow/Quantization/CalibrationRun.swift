@@ -42,8 +42,8 @@ final class CalibrationRun {
     }
   }
 
-  /// The names of its inputs, in the order of ``run(_:)``.
-  var inputs: [PortName] { program.inputs.map(\.name) }
+  /// Its inputs, in the order of ``run(_:)``.
+  var inputs: [Port] { program.inputs }
 
   /// An output's elements as floats.
   func floats(_ output: PortName) -> [Float] { program.floats(output) }

@@ -2,6 +2,7 @@ internal import FlowCore
 internal import FlowEngine
 internal import FlowGraph
 internal import FlowModels
+internal import FlowText
 
 /// The quantization of a model's network: images are generated in float32 while its layers are
 /// observed.
@@ -25,9 +26,7 @@ struct NetworkStudy {
     let (checkpoint, options) = (quantizer.checkpoint, quantizer.options)
     let factor = checkpoint.autoencoder.factor
     let (height, width) = (quantizer.height / factor, quantizer.width / factor)
-    let size = BatchShape(rows: 1, height: height, width: width, tokens: checkpoint.tokenCount)
     let weights = checkpoint.networkWeights
-    let graph = try checkpoint.network(size, weights)
     func request(_ prompt: String, _ index: Int) -> GenerationRequest {
       var request = checkpoint.request(prompt, schedule: options.schedule)
       request.promptSyntax = .plain
@@ -38,8 +37,15 @@ struct NetworkStudy {
     func evaluations(_ request: GenerationRequest) -> Int {
       request.stepCount * request.guidance.rowsPerStep
     }
+    func shape(tokens: Int) -> BatchShape {
+      BatchShape(rows: 1, height: height, width: width, tokens: tokens)
+    }
+    let least = try checkpoint.network(shape(tokens: checkpoint.tokenCount), weights)
     let prompts = quantizer.prompts(
-      operationCount: graph.operationCount * evaluations(request("", 0)))
+      operationCount: least.operationCount * evaluations(request("", 0)))
+    let size = shape(
+      tokens: try checkpoint.tokenCount(of: prompts.map(checkpoint.family.message) + [""]))
+    let graph = try checkpoint.network(size, weights)
     requests = prompts.enumerated().map { request($1, $0) }
     plans = try requests.map {
       try checkpoint.plan(for: $0, width: quantizer.width, height: quantizer.height)
@@ -155,6 +161,26 @@ struct NetworkStudy {
 }
 
 extension Checkpoint {
+  /// The number of tokens that fits all texts, which are padded to it.
+  ///
+  /// Only networks that mask padding read texts of several lengths here; the texts of others take one
+  /// chunk each.
+  fileprivate func tokenCount(of texts: [String]) throws(ModelError) -> Int {
+    let layout = family.conditioningLayout
+    guard layout == .masked, let encoder = family.textEncoders.first else { return tokenCount }
+    let counts = try texts.map { (text) throws(ModelError) in
+      let chunks = encoder.chunks(of: text, syntax: .plain).chunks
+      // The number of chunks does not depend on the states.
+      let zeros = [Float](repeating: 0, count: chunks.count * encoder.tokenCount * encoder.width)
+      return try family.states(of: [
+        EncodedText(
+          width: encoder.width, hidden: zeros, pooled: [], chunkCount: chunks.count,
+          tokenCount: chunks[0].endIndex + 1)
+      ]).chunkCount
+    }
+    return family.chunkTokenCount * counts.reduce(1, layout.common)
+  }
+
   /// The network as it is quantized: nothing precomputed, no adapters.
   fileprivate func network(
     _ shape: BatchShape, _ weights: WeightStore
