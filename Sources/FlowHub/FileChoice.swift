@@ -15,7 +15,9 @@ struct FileChoice {
     "special_tokens_map.json", "added_tokens.json", "spiece.model",
   ]
   /// Pipeline components that image generation does not need.
-  private static let unused: Set<String> = ["safety_checker", "feature_extractor", "image_encoder"]
+  private static let unused: Set<String> = [
+    "safety_checker", "feature_extractor", "image_encoder", "processor",
+  ]
 
   /// The file that lists the components of a pipeline, if the repository is one.
   var indexPath: String? { paths.contains(Self.index) ? Self.index : nil }

@@ -41,7 +41,7 @@ import Testing
       "tokenizer/notes.txt",
     ]
     let parts = [
-      "scheduler", "text_encoder", "tokenizer", "unet", "vae", "safety_checker",
+      "scheduler", "text_encoder", "tokenizer", "unet", "vae", "safety_checker", "processor",
     ]
     #expect(try pipeline(parts, Array(wanted) + others) == wanted)
   }
