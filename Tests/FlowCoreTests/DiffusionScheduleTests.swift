@@ -56,6 +56,13 @@ import Testing
     #expect(plan.rows.count == 1 && row.timestep == 999)
     #expect(abs(row.sample - 14.642590522766113) < 2e-5)
     #expect(abs(row.output + 14.579279899597168) < 2e-5)
+    // Other plans are those of Euler's method.
+    var euler = DiffusionSchedule()
+    #expect(
+      try schedule.plan(stepCount: 25, solver: .euler) == euler.plan(stepCount: 25, solver: .euler))
+    (schedule.isAncestral, euler.isAncestral) = (true, true)
+    #expect(
+      try schedule.plan(stepCount: 1, solver: .euler) == euler.plan(stepCount: 1, solver: .euler))
   }
 
   @Test("LCM, Euler and Euler ancestral: times, what the network reads, where it ends")

@@ -81,6 +81,33 @@ import Testing
     #expect(ModelKind.of(Self.evidence(scheduler: "PNDMScheduler")) == nil)
   }
 
+  @Test("SDXS's folder is known by its name, and its DEIS scheduler takes one step")
+  func sdxs() throws {
+    let temporary = try TemporaryFolder()
+    let folder = "\(temporary.path)/sdxs-512-dreamshaper"
+    try FileManager.default.copyItem(atPath: PipelineTests.folder("sd"), toPath: folder)
+    let path = "\(folder)/scheduler/scheduler_config.json"
+    let euler = try String(contentsOfFile: path, encoding: .utf8)
+    let deis = euler.replacing("EulerDiscreteScheduler", with: "DEISMultistepScheduler")
+    func plan(_ text: String, _ stepCount: Int) throws -> StepPlan {
+      try text.write(toFile: path, atomically: true, encoding: .utf8)
+      let checkpoint = try Checkpoint(folder: folder)
+      #expect(checkpoint.scheduleFinding.reason.hasPrefix("SDXS: "))
+      #expect(checkpoint.defaults() == GenerationDefaults(stepCount: 1, guidanceScale: 1))
+      var request = checkpoint.request("a fox", schedule: .automatic)
+      request.stepCount = stepCount
+      return try checkpoint.plan(for: request, width: 32, height: 32)
+    }
+    let one = try plan(deis.replacing("\"trailing\"", with: "\"linspace\""), 1)
+    let row = try #require(one.rows.first)
+    #expect(one.rows.count == 1 && one.initialNoiseScale == 1 && row.timestep == 999)
+    #expect(abs(row.sample - 14.642590522766113) < 2e-5)
+    #expect(abs(row.output + 14.579279899597168) < 2e-5)
+    #expect(try plan(deis, 4) == plan(euler, 4))
+    let leading = try plan(deis.replacing("\"trailing\"", with: "\"leading\""), 1)
+    #expect(leading == (try plan(euler, 1)))
+  }
+
   @Test("A schedule that the user chooses brings the numbers that suit it")
   func chosen() throws {
     let evidence = Self.evidence(scheduler: "PNDMScheduler")

@@ -25,8 +25,11 @@ public struct DiffusionSchedule: Schedule, Equatable {
   public var stepsOffset = 1
   /// Whether each step draws fresh noise (Euler ancestral).
   public var isAncestral = false
-  /// Whether a plan ends at the noise of the first training timestep, and starts from unscaled noise,
-  /// as diffusers' `DEISMultistepScheduler` does, with one step of which SDXS was distilled.
+  /// Whether a plan of one step starts from unscaled noise and ends at the noise level of the first
+  /// training timestep.
+  ///
+  /// diffusers' `DEISMultistepScheduler` does so, and SDXS was distilled for one of its steps. Plans of
+  /// more steps and ancestral ones end without noise.
   public var endsAtFirstTimestep = false
 
   /// Creates the schedule of SD-Turbo.
@@ -75,8 +78,8 @@ public struct DiffusionSchedule: Schedule, Equatable {
         message: "\(stepCount) steps with steps_offset \(stepsOffset) and strength \(strength) "
           + "give no decreasing timesteps within the \(levels.count) timesteps of training")
     }
-    let sigmas =
-      timesteps.map { Self.level(at: $0, of: levels) } + [endsAtFirstTimestep ? levels[0] : 0]
+    let endsAtFirst = endsAtFirstTimestep && stepCount == 1 && !isAncestral
+    let sigmas = timesteps.map { Self.level(at: $0, of: levels) } + [endsAtFirst ? levels[0] : 0]
     let rows = timesteps.indices.map { index in
       row(timesteps[index], sigma: sigmas[index], next: sigmas[index + 1])
     }
@@ -84,7 +87,7 @@ public struct DiffusionSchedule: Schedule, Equatable {
     let start = sigmas[0] / (sigmas[0] * sigmas[0] + 1).squareRoot()
     return StepPlan(
       rows: rows, stepCount: stepCount,
-      initialNoiseScale: spacing == .leading || endsAtFirstTimestep ? 1 : Float(start),
+      initialNoiseScale: spacing == .leading || endsAtFirst ? 1 : Float(start),
       start: .diffusion(alpha: 1 / (sigmas[0] * sigmas[0] + 1)))
   }
 

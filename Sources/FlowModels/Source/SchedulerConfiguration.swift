@@ -103,8 +103,9 @@ package struct SchedulerConfiguration: Sendable {
         default: className == "LCMScheduler" ? .leading : .linspace)
       diffusion.stepsOffset = try file.integer("steps_offset", default: 0, in: 0...1000)
     }
-    // One step of it is one of Euler's; see `endsAtFirstTimestep`.
-    diffusion.endsAtFirstTimestep = className == "DEISMultistepScheduler"
+    // One of its steps is one of Euler's from the last timestep.
+    diffusion.endsAtFirstTimestep =
+      className == "DEISMultistepScheduler" && file["timestep_spacing"] != .text("leading")
     (consistency.betas, consistency.prediction) = (betas, prediction)
     (diffusion.betas, diffusion.prediction) = (betas, prediction)
     guard className == "LCMScheduler" else { return (consistency, diffusion) }

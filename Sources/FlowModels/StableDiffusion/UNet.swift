@@ -126,9 +126,11 @@ struct UNet {
     for index in configuration.levels.indices {
       try down(index, &hidden, skips: &skips, time: time, text: text, hooks: hooks)
     }
-    guard configuration.hasMiddle else { return (hidden, skips) }
-    let middle = try hooks(.middle, middle(hidden, time: time, text: text, hooks: hooks))
-    return (middle, skips)
+    // A ControlNet's output is added without a middle block too.
+    let middle =
+      try configuration.hasMiddle
+      ? middle(hidden, time: time, text: text, hooks: hooks) : hidden
+    return (try hooks(.middle, middle), skips)
   }
 
   /// The time embedding as every residual block reads it, after its activation.
