@@ -76,6 +76,19 @@ import Testing
     #expect(autoencoder.localDecoderStages == nil)
   }
 
+  @Test("A decoder of 32 channels without its normalizations, such as Sana's, is rejected")
+  func sana() throws {
+    let folder = try TemporaryFolder()
+    let file = SafetensorsWriter.file([
+      ("1.weight", [2, 32, 1, 1], [Float](repeating: 1, count: 64)),
+      ("3.conv.0.weight", [1], [1]),
+    ])
+    let path = try folder.write(file, as: "taesana_decoder.safetensors")
+    let error = #expect(throws: ModelError.self) { try Self.parts(path) }
+    #expect(error?.code == .unsupported)
+    #expect(error?.message.contains("has 32 latent channels and is not taef2") == true)
+  }
+
   @Test("It is for FLUX.2 alone, whose channels others do not have")
   func pairing() throws {
     let klein = try Checkpoint(folder: Bundle.module.fixture("pipelines/flux2"))

@@ -101,8 +101,11 @@ import Testing
   @Test(
     "An autoencoder of another family is refused, and the one that fits is named",
     arguments: [
-      ("sd", "taesdxl", "'taesdxl' is for Stable Diffusion XL, and this network is of Stable "),
-      ("sdxl", "taesd", "is of Stable Diffusion XL; use 'taesdxl'"),
+      (
+        "sd", "taesdxl",
+        "'taesdxl' is for Stable Diffusion XL and DreamLite, and this network is of Stable "
+      ),
+      ("sdxl", "taesd", "is of Stable Diffusion XL and DreamLite; use 'taesdxl'"),
       ("sd", "taef1", "has 16 latent channels, the network 4; they are of different families"),
       ("sd", "0.13025", "with scaling_factor 0.13025 is for Stable Diffusion XL"),
       ("sdxl", "0.18215", "scaling_factor 0.18215 is for Stable Diffusion 1 and 2"),

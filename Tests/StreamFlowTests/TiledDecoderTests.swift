@@ -22,6 +22,21 @@ import Testing
       weights: store.root)
   }
 
+  /// TAEF2, whose first level normalizes over the whole image.
+  private static func taef2() throws -> Self {
+    let folder = URL(filePath: #filePath).deletingLastPathComponent()
+      .appending(path: "../FlowModelsTests/Fixtures/taef2").standardizedFileURL.path
+    let parts = try AutoencoderParts.find(
+      folder: "/nowhere", choice: .path(folder), variant: nil)
+    return Self(
+      autoencoder: Autoencoder(
+        configuration: parts.configuration, weights: parts.weights.root), store: parts.weights)
+  }
+
+  private init(autoencoder: Autoencoder, store: WeightStore) {
+    (self.autoencoder, self.store) = (autoencoder, store)
+  }
+
   /// A tiny autoencoder four of whose latents are one latent pixel of the network.
   private static func patched(_ folder: String) throws -> Self {
     let copy = try TemporaryFolder()
@@ -72,14 +87,18 @@ import Testing
 
   @Test(
     "Tiles join without a seam, whatever their size and the image's",
-    arguments: ["vae-tiny", "vae-tiny16", "vae-full", "vae-full-plain", "starter", "patched"],
+    arguments: [
+      "vae-tiny", "vae-tiny16", "vae-full", "vae-full-plain", "starter", "patched", "taef2",
+    ],
     [(6, 10, 16), (23, 9, 17), (11, 31, 33), (8, 8, 1000)])
   func seamless(name: String, size: (height: Int, width: Int, side: Int)) async throws {
     let starter = "\(try Checkpoint.starter64().folder)/vae"
     let suite =
-      try name == "patched"
-      ? Self.patched(starter)
-      : Self(folder: name == "starter" ? starter : Bundle.module.fixture(name))
+      switch name {
+      case "patched": try Self.patched(starter)
+      case "taef2": try Self.taef2()
+      default: try Self(folder: name == "starter" ? starter : Bundle.module.fixture(name))
+      }
     let decoder = try await suite.tiled(height: size.height, width: size.width, side: size.side)
     let whole = try await suite.session(
       suite.autoencoder.decoderGraph(rows: 1, height: size.height, width: size.width))

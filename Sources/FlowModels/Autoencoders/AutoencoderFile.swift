@@ -131,7 +131,9 @@ struct AutoencoderFile {
     }
     let shapes = store.shapes
     let (first, last) = (shapes["decoder.layers.0.weight"], shapes["decoder.layers.18.weight"])
-    guard let first, first.rank == 4, last == [3, first[0], 3, 3] else {
+    guard let first, first.rank == 4, last == [3, first[0], 3, 3],
+      (first[1] == 32) == (shapes["decoder.layers.2.pool.0.weight"] != nil)
+    else {
       throw ModelError(
         code: .fileMissing,
         message: "'\(path)' is a tiny autoencoder of another size than TAESD, and there is no "

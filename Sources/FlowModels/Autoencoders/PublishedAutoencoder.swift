@@ -17,7 +17,7 @@ package enum PublishedAutoencoder: String, CaseIterable, Sendable {
   var family: String {
     switch self {
     case .taesd: "Stable Diffusion 1 and 2"
-    case .taesdxl: "Stable Diffusion XL"
+    case .taesdxl: "Stable Diffusion XL and DreamLite"
     case .taesd3: "Stable Diffusion 3"
     case .taef1: "FLUX.1 and Z-Image"
     case .taef2: "FLUX.2"
@@ -62,7 +62,15 @@ package enum PublishedAutoencoder: String, CaseIterable, Sendable {
       throw ModelError(
         code: .fileInvalid,
         message: "'\(file)': 1.weight is \(first); the first convolution of a decoder of this "
-          + "kind reads 4, 16 or 32 channels ([64, 4, 3, 3] to [64, 32, 3, 3])")
+          + "kind reads 4, 16 or 32 channels ([64, 4, 3, 3], [64, 16, 3, 3] or [64, 32, 3, 3])")
+    }
+    // Sana's has 32 channels too, and other levels.
+    guard first[1] != 32 || decoder.root[3].has("pool.0.weight") else {
+      throw ModelError(
+        code: .unsupported,
+        message: "'\(file)' has 32 latent channels and is not taef2, the tiny autoencoder of "
+          + "\(PublishedAutoencoder.taef2.family), whose blocks normalize (3.pool.0.weight); "
+          + "expected \(pairs)")
     }
     let weights = try WeightStore.taesd(
       encoder: encoder.map { try WeightStore(file: $0) }, decoder: decoder)

@@ -10,7 +10,8 @@ extension Value {
   ///   - groups: the groups of its normalizations.
   ///   - epsilon: the epsilon of its normalizations.
   ///   - shift: the time embedding that is added between the convolutions, `[rows, width]`, if any.
-  ///   - isSeparable: whether each convolution is one by channel, `depthwise`, and a `pointwise` one.
+  ///   - isSeparable: whether each convolution is a depthwise one followed by a pointwise one
+  ///     (`depthwise`, `pointwise`).
   func residualBlock(
     _ layer: WeightScope, groups: Int, epsilon: Float, shift: Value? = nil,
     isSeparable: Bool = false

@@ -114,8 +114,7 @@ package struct TinyAutoencoder {
   func decode(_ input: Value, level: Int, blocks: Range<Int>) throws(GraphError) -> Value {
     let layers = weights["decoder"]["layers"]
     let count = configuration.decoderBlocks[level]
-    // All layers are numbered, including the first activation and each upscaling.
-    let first = 2 + configuration.decoderBlocks[..<level].reduce(0) { $0 + $1 + 2 }
+    let first = firstBlock(of: level)
     var hidden = input
     if level == 0, blocks.lowerBound == 0 {
       let unscaled =
@@ -140,9 +139,15 @@ package struct TinyAutoencoder {
       width: side * latents.shape[3])
   }
 
+  /// The number of the first block of a level among the decoder's layers, which include the first
+  /// activation and each upscaling.
+  private func firstBlock(of level: Int) -> Int {
+    2 + configuration.decoderBlocks[..<level].reduce(0) { $0 + $1 + 2 }
+  }
+
   /// Whether a level of the decoder has blocks that normalize over the whole image.
   func normalizesImage(level: Int) -> Bool {
-    let first = 2 + configuration.decoderBlocks[..<level].reduce(0) { $0 + $1 + 2 }
+    let first = firstBlock(of: level)
     return (0..<configuration.decoderBlocks[level]).contains {
       weights["decoder"]["layers"][first + $0].has("pool.0.weight")
     }
