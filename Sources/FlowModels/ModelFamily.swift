@@ -66,6 +66,8 @@ package protocol ModelFamily: Sendable {
   /// Whether an absent negative prompt is a conditioning of zeros instead of an encoded empty text.
   var zeroesEmptyPrompt: Bool { get }
 
+  /// The text that is encoded for a prompt; a negative prompt is encoded unchanged.
+  func message(for prompt: String) -> String
   /// Combines the outputs of all text encoders for a prompt into the states that the network reads.
   func states(of encoded: [EncodedText]) throws(ModelError) -> TextStates
   /// The conditioning of a prompt.
@@ -132,6 +134,7 @@ package protocol ModelFamily: Sendable {
 
 extension ModelFamily {
   package var chunkTokenCount: Int { textEncoders[0].tokenCount }
+  package func message(for prompt: String) -> String { prompt }
   package var spacing: FlowMatchingSchedule.Spacing { .diffusers }
   package func imageTokenCount(latentPixels: Int) -> Int { latentPixels / 4 }
   package var variant: String? { nil }

@@ -1,4 +1,5 @@
 import FlowCore
+import FlowEngine
 import FlowGraph
 import FlowTestSupport
 import Foundation
@@ -24,7 +25,25 @@ import Testing
     #expect(conditioning.elements(of: "sizes") == [48, 32])
   }
 
-  @Test("Images are diffusers', with guidance and without, of any shape", arguments: 0...4)
+  @Test("The network with the other choice of each option, and the original block names")
+  func plain() async throws {
+    let folder = Bundle.module.fixture("dreamlite-plain")
+    let store = try WeightStore(folder: folder, stem: "diffusion_pytorch_model")
+    let configuration = try DreamLiteConfiguration(
+      ConfigurationFile(path: "\(folder)/config.json"))
+    let golden = try Golden("dreamlite-plain/golden.safetensors", in: .module)
+    let graph = try DreamLiteNetwork(configuration: configuration, weights: store.root)
+      .graph(BatchShape(rows: 2, height: 6, width: 4, tokens: 7))
+    let program = try await Program.shared(GraphModule(graph, weightsIdentity: store.identity))
+    for name in ["sample", "hidden", "realCount", "timestep", "sizes"] {
+      program.write(PortName(name), ContiguousArray(try golden.floats(name)).span)
+    }
+    try program.run()
+    let output = program.read("output", as: Float.self) { span in span.indices.map { span[$0] } }
+    expectClose(output, try golden.floats("output"), relativeTolerance: 1e-4)
+  }
+
+  @Test("Images are diffusers', with guidance and without, of any shape", arguments: 0...5)
   func images(index: Int) async throws {
     let fixture = try ModelFixture("dreamlite")
     let expected = try fixture.golden.floats("\(index).pixels")
@@ -70,6 +89,12 @@ import Testing
       ("unet", "\"DreamLiteUpBlock2D\"", "\"ResnetUpBlock2D\"", "up_block_types"),
       ("unet", "\"num_kv_heads\": 2", "\"num_kv_heads\": 3", "num_kv_heads"),
       ("unet", "\"encoder_hid_dim\": 24", "\"encoder_hid_dim\": 32", "encoder_hid_dim"),
+      ("unet", "\"encoder_hid_dim_type\": \"text_proj_rms\"", "\"a\": 1", "encoder_hid_dim_type"),
+      ("unet", "\"DreamLiteUNetMidBlock2DCrossAttn\"", "null", "mid_block_type"),
+      (
+        "unet", "\"only_cross_attention\": false", "\"only_cross_attention\": [true, false, false]",
+        "only_cross_attention"
+      ),
       ("text_encoder", "\"qwen3_vl_text\"", "\"llama\"", "model_type"),
     ])
   func refusals(part: String, old: String, new: String, key: String) throws {
@@ -77,6 +102,27 @@ import Testing
       try Self.checkpoint { try Self.replace(old, by: new, in: $0, file: "\(part)/config.json") }
     }
     #expect(error?.message.contains(key) == true, "\(error?.message ?? "")")
+  }
+
+  @Test("Another file of Qwen3-VL replaces the text encoder's weights")
+  func replaced() throws {
+    let folder = Bundle.module.fixture("pipelines/dreamlite")
+    let file = "\(folder)/text_encoder/model.safetensors"
+    #expect(try TextEncoderFile(path: file).width == 24)
+    let model = try Checkpoint(folder: folder, files: ComponentFiles(textEncoders: [file]))
+    #expect(model.weights(of: .textEncoder(0)).weights.count == 2 + 3 * 11)
+  }
+
+  @Test("An autoencoder of another family is rejected")
+  func pairing() throws {
+    let folder = Bundle.module.fixture("pipelines/dreamlite")
+    let temporary = try TemporaryFolder()
+    let place = "\(temporary.path)/taesd"
+    try FileManager.default.copyItem(atPath: "\(folder)/vae", toPath: place)
+    let error = #expect(throws: ModelError.self) {
+      try Checkpoint(folder: folder, autoencoder: .path(place))
+    }
+    #expect(error?.message.contains("use 'taesdxl'") == true, "\(error?.message ?? "")")
   }
 
   /// The fixture's model after a change of its files.

@@ -18,6 +18,6 @@ import Testing
     }
     let transformer = try Checkpoint(folder: Bundle.module.fixture("pipelines/flux"))
     let error = #expect(throws: ModelError.self) { try transformer.downsamplingKeys(by: 2) }
-    #expect(error?.code == .unsupported && error?.message.contains("has none") == true)
+    #expect(error?.code == .unsupported && error?.message.contains("has no such network") == true)
   }
 }

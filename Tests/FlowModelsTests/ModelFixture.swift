@@ -40,11 +40,15 @@ struct ModelFixture {
 
   var family: any ModelFamily { checkpoint.family }
 
-  /// What the text encoder makes of a prompt of one chunk.
+  /// The states of a prompt of one chunk.
   func states(of prompt: String) async throws -> TextStates {
+    try await states(ofText: family.message(for: prompt))
+  }
+
+  private func states(ofText text: String) async throws -> TextStates {
     let encoding = family.textEncoders[0]
     let store = checkpoint.weights(of: .textEncoder(0))
-    let chunks = encoding.chunks(of: prompt, syntax: .plain).chunks
+    let chunks = encoding.chunks(of: text, syntax: .plain).chunks
     let program = try await Self.program(
       encoding.graph(skippedLayers: 0, weights: store.root), store)
     for (name, elements) in encoding.inputs(of: chunks[0]) {
@@ -68,12 +72,13 @@ struct ModelFixture {
     let (latentSpace, factor) = (family.latentSpace, checkpoint.autoencoder.factor)
     let (height, width) = (work.height / factor, work.width / factor)
     let size = PixelSize(width: work.width, height: work.height)
-    let texts = work.guidance == 1 ? [work.prompt] : [work.prompt, work.negative]
+    let message = family.message(for: work.prompt)
+    let texts = work.guidance == 1 ? [message] : [message, work.negative]
     var predictions: [(Program, Conditioning)] = []
     let store = checkpoint.networkWeights
     for text in texts {
       let conditioning = family.conditioning(
-        of: try await states(of: text), guidanceScale: work.guidance, size: size)
+        of: try await states(ofText: text), guidanceScale: work.guidance, size: size)
       let graph = try family.network(
         BatchShape(
           rows: 1, height: height, width: width,

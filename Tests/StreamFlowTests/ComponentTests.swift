@@ -43,7 +43,7 @@ import Testing
 
   @Test(
     "Keys and values of the largest self-attention at fewer positions, odd sizes too",
-    arguments: ["unet-sd15", "unet-sdxl", "unet-starter"], [2, 3])
+    arguments: ["unet-sd15", "unet-sdxl", "unet-starter", "unet-sdxs"], [2, 3])
   func keyDownsampling(name: String, factor: Int) async throws {
     let outputs = try Golden("\(name)/downsampled.safetensors", in: .module)
     try await checkUNet(

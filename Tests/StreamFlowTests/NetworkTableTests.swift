@@ -58,6 +58,39 @@ import Testing
     expectClose(try await output(tables, text: text), plain, relativeTolerance: 1e-5)
   }
 
+  @Test("The text's table has the first attention of SDXS's largest level too")
+  func textOnly() async throws {
+    let folder = Bundle.module.fixture("unet-sdxs")
+    let store = try WeightStore(folder: folder, stem: "diffusion_pytorch_model")
+    let network = UNet(
+      configuration: try UNetConfiguration(ConfigurationFile(path: "\(folder)/config.json")),
+      weights: store.root)
+    let shape = BatchShape(rows: 1, height: 8, width: 8, tokens: 5)
+    func program(_ graph: Graph) async throws -> Program {
+      try await Program.shared(GraphModule(graph, weightsIdentity: store.identity))
+    }
+    var noise = GaussianNoise(seed: 6)
+    let sample = ContiguousArray(noise.latents(shape: [4, 8, 8]).scalars)
+    let hidden = ContiguousArray(noise.latents(shape: [5, 20]).scalars)
+    let table = try await program(network.textTableGraph(tokens: 5))
+    table.write("hidden", hidden.span)
+    try table.run()
+    var outputs: [[Float]] = []
+    for tables in [[], [.text]] as [UNet.Tables] {
+      let run = try await program(network.graph(shape, tables: tables))
+      run.write("sample", sample.span)
+      run.write("timestep", ContiguousArray<Float>([421]).span)
+      if tables.isEmpty {
+        run.write("hidden", hidden.span)
+      } else {
+        run.write(UNet.Tables.textInput, ContiguousArray(table.floats("table")).span)
+      }
+      try run.run()
+      outputs.append(run.floats("output"))
+    }
+    expectClose(outputs[1], outputs[0], relativeTolerance: 1e-5)
+  }
+
   @Test("An input that neither the network nor its time table reads is an error, not dropped")
   func unread() async throws {
     let checkpoint = try Checkpoint(folder: PipelineTests.folder("sd"))

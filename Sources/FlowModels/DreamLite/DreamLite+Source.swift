@@ -28,7 +28,7 @@ extension DreamLite {
     return ModelParts(
       pipelineName: try index.text("_class_name") ?? "unnamed",
       family: try DreamLite(
-        configuration, qwen: qwen.encoding.adding(task: "[Generate]: "), path: folder),
+        configuration, qwen: qwen.encoding, path: folder),
       components: [
         Component(
           .network, name: "unet", architecture: "DreamLiteUNetModel", weights: network),
@@ -37,7 +37,7 @@ extension DreamLite {
           weights: qwen.weights),
       ],
       autoencoder: try .find(
-        folder: folder, choice: options.autoencoder, variant: options.variant),
+        folder: folder, choice: options.autoencoder, variant: options.variant, latents: .taesdxl),
       scheduler: try SchedulerConfiguration(
         ConfigurationFile(path: "\(folder)/scheduler/scheduler_config.json")))
   }

@@ -43,10 +43,14 @@ struct DreamLite: ModelFamily {
   var readsPooledText: Bool { false }
 
   var latentSpace: LatentSpace {
+    // The repositories' autoencoder is TAESDXL.
     LatentSpace(
       channels: configuration.unet.outputChannels, height: configuration.unet.sampleSize[0],
-      width: configuration.unet.sampleSize[1], published: nil)
+      width: configuration.unet.sampleSize[1], published: .taesdxl)
   }
+
+  /// The prompt after the name of the task, as in diffusers' pipelines.
+  func message(for prompt: String) -> String { "[Generate]: \(prompt)" }
 
   /// The states of the prompt's tokens without the template before it, padded with zeros.
   func states(of encoded: [EncodedText]) throws(ModelError) -> TextStates {

@@ -10,15 +10,19 @@ struct DreamLiteConfiguration: Equatable {
 
   init(_ file: ConfigurationFile) throws(ModelError) {
     try file.require("_class_name", isOneOf: [.text("DreamLiteUNetModel")])
-    try file.require("encoder_hid_dim_type", isOneOf: [.text("text_proj_rms")])
-    try file.require("addition_embed_type", isOneOf: [.text("time")])
-    try file.require("qk_norm", isOneOf: [.text("rms_norm")])
-    try file.require("only_cross_attention", isOneOf: [.bool(false)])
-    try file.require("num_attention_heads", isOneOf: [])
-    for key in ["encoder_hid_dim_type", "addition_embed_type"] where file[key] == nil {
-      throw file.unsupported(
-        key, expected: key == "addition_embed_type" ? "\"time\"" : "\"text_proj_rms\"")
+    for (key, value) in [
+      ("encoder_hid_dim_type", "text_proj_rms"), ("addition_embed_type", "time"),
+    ] {
+      guard file[key] == .text(value) else {
+        throw file.unsupported(key, expected: "\"\(value)\"")
+      }
     }
+    guard !file.keys.contains("mid_block_type") || file["mid_block_type"] != nil else {
+      throw file.unsupported("mid_block_type", expected: "\"\(Self.middleTypes[0])\"")
+    }
+    try file.require("mid_block_type", isOneOf: Self.middleTypes.map { .text($0) })
+    try file.require("qk_norm", isOneOf: [.text("rms_norm")])
+    try file.require("num_attention_heads", isOneOf: [])
     textWidth = try file.integer("encoder_hid_dim", default: 2048, in: 1...65536)
     var unet = try UNetConfiguration(Self.standard(file))
     let count = unet.levels.count
@@ -55,6 +59,8 @@ struct DreamLiteConfiguration: Equatable {
     return types
   }
 
+  private static let middleTypes = ["DreamLiteUNetMidBlock2DCrossAttn", "UNetMidBlock2DCrossAttn"]
+
   private static let standardTypes = [
     "down_block_types": [
       "DreamLiteCrossAttnNoSelfAttnDownBlock2D", "DreamLiteCrossAttnNoSelfAttnDownBlock2D",
@@ -75,7 +81,7 @@ struct DreamLiteConfiguration: Equatable {
     }
   }
 
-  /// The same as the configuration of a `UNet2DConditionModel`.
+  /// The configuration with the keys and block types of a `UNet2DConditionModel`.
   private static func standard(_ file: ConfigurationFile) throws(ModelError) -> ConfigurationFile {
     var values: [String: ConfigurationFile.Value] = [
       "block_out_channels": .list([320, 640, 1280].map { .integer($0) }),
@@ -86,18 +92,23 @@ struct DreamLiteConfiguration: Equatable {
       if let value = file[key] { values[key] = value }
     }
     values["_class_name"] = .text("UNet2DConditionModel")
+    let levelCount = try file.integers(
+      "block_out_channels", default: [320, 640, 1280], count: nil, in: 1...65536
+    ).count
+    guard
+      try file.bools("only_cross_attention", default: false, count: levelCount)
+        .allSatisfy({ !$0 })
+    else { throw file.unsupported("only_cross_attention", expected: "false") }
     for (key, known) in [("down_block_types", downTypes), ("up_block_types", upTypes)] {
       let names = try file.texts(key, default: standardTypes[key] ?? [])
       let standard = names.compactMap { known[$0] }
-      guard standard.count == names.count else {
+      guard standard.count == names.count, names.count == levelCount else {
         throw file.unsupported(
-          key, expected: "names of \(known.keys.sorted().joined(separator: ", "))")
+          key,
+          expected: "\(levelCount) of \(known.keys.sorted().joined(separator: ", "))")
       }
       values[key] = .list(standard.map { .text($0) })
     }
-    try file.require(
-      "mid_block_type",
-      isOneOf: [.text("DreamLiteUNetMidBlock2DCrossAttn"), .text("UNetMidBlock2DCrossAttn")])
     values["mid_block_type"] = .text("UNetMidBlock2DCrossAttn")
     for key in ["encoder_hid_dim", "encoder_hid_dim_type", "addition_embed_type"] {
       values[key] = nil

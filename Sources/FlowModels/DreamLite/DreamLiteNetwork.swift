@@ -34,7 +34,7 @@ struct DreamLiteNetwork {
     let text = UNet.Text(
       states: .input(
         try hidden.linear(projection[0]).rmsNorm(projection[1], epsilon: Self.epsilon)),
-      mask: try mask(count, tokens: size.tokens))
+      mask: try count.keyMask(tokens: size.tokens))
     let hooks = try NetworkHooks(graph, rows: rows, adapters: adapters)
     // The network attends over both images; the empty one is zeros.
     let empty = graph.constant(
@@ -49,13 +49,6 @@ struct DreamLiteNetwork {
 
   /// The epsilon of the text's normalization, which no file specifies.
   private static let epsilon: Float = 1e-5
-
-  /// The mask of the tokens after each row's text, `[rows, 1, 1, tokens]`.
-  private func mask(_ count: Value, tokens: Int) throws(GraphError) -> Value {
-    let indices = count.graph.constant((0..<tokens).map(Float.init), shape: [1, 1, 1, tokens])
-    let isText = try (count.reshaped([count.shape[0], 1, 1, 1]) - indices).clamped(to: 0...1)
-    return try (isText + -1) * Float.greatestFiniteMagnitude
-  }
 
   /// The layers that always compute in float32: the first and the last convolution, and the layers
   /// that read the timestep or the text.

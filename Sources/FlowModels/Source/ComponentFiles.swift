@@ -72,7 +72,10 @@ struct TextEncoderFile {
     {
       (kind, self.width) = (.t5, width)
     } else if shapes.keys.contains(where: { $0.hasSuffix("layers.0.self_attn.q_norm.weight") }),
-      let width = first(["model.embed_tokens.weight", "embed_tokens.weight"])
+      let width = first([
+        "model.embed_tokens.weight", "embed_tokens.weight",
+        "model.language_model.embed_tokens.weight",
+      ])
     {
       (kind, self.width) = (.qwen3, width)
     } else {
@@ -130,7 +133,10 @@ extension LoadOptions {
     _ kind: TextEncoderFile.Kind, in folder: String, width: String
   ) throws -> WeightStore {
     let own = try ConfigurationFile(path: "\(folder)/config.json")
-    if case .integer(let width) = own[width],
+    // Models of text and images have a configuration for each.
+    var value = own[width]
+    if case .object(let text) = own["text_config"] { value = text[width] }
+    if case .integer(let width) = value,
       let chosen = textEncoders.first(where: { $0.kind == kind && $0.width == width })
     {
       return chosen.file.store.renamed {

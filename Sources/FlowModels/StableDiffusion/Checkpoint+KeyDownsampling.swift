@@ -27,7 +27,7 @@ extension Checkpoint {
         code: .unsupported,
         message:
           "keys are downsampled in UNets with attention, such as those of Stable Diffusion 1, "
-          + "2 and XL; '\(name)' has none", settings: [.keyDownsampling])
+          + "2 and XL; '\(name)' has no such network", settings: [.keyDownsampling])
     }
     var checkpoint = self
     checkpoint.family = family.downsamplingKeys(by: factor)

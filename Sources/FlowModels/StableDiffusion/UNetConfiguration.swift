@@ -50,7 +50,8 @@ public struct UNetConfiguration: Equatable, Sendable {
   }
   /// The differences of DreamLite's network.
   var compact: Compact?
-  /// The additional inputs of Stable Diffusion XL: pooled text and sizes.
+  /// The additional inputs of the time embedding: pooled text and sizes (Stable Diffusion XL), or
+  /// sizes (DreamLite).
   var addition: Addition?
   /// The width of the guidance scale's sinusoids, if the network reads it (LCM).
   let guidanceWidth: Int?

@@ -20,9 +20,6 @@ struct Qwen3TextEncoding: TextEncoding {
   let states: [Int]
   /// The number of tokens of a prompt, including template and padding.
   let tokenCount: Int
-  /// The task before a prompt; an empty prompt has none, as the unconditional one of diffusers'
-  /// pipelines.
-  private(set) var task = ""
 
   var architecture: String { configuration.architecture }
   var width: Int { configuration.width * states.count }
@@ -35,15 +32,7 @@ struct Qwen3TextEncoding: TextEncoding {
       case .plain: prompt
       case .weighted: WeightedPrompt.textWithoutTags(prompt)
       }
-    let message = text.isEmpty ? text : task + text
-    return ChunkedPrompt(tokenizer.encode(message, in: template, length: tokenCount))
-  }
-
-  /// The same with a task before each prompt.
-  func adding(task: String) -> Qwen3TextEncoding {
-    var copy = self
-    copy.task = task
-    return copy
+    return ChunkedPrompt(tokenizer.encode(text, in: template, length: tokenCount))
   }
 
   func inputs(of chunk: ChunkedPrompt.Chunk) -> [(name: PortName, elements: [Int64])] {

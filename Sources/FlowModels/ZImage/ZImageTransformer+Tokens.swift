@@ -19,24 +19,17 @@ extension ZImageTransformer {
     let layers = weights["cap_embedder"]
     let tokens = try hidden.rmsNorm(layers[0], epsilon: configuration.normEpsilon)
       .linear(layers[1])
-    let isText = try Self.isWithin(count, tokens: hidden.shape[1])
+    let isText = try count.isBefore(tokens: hidden.shape[1])
     return try tokens * isText
       + padding("cap_pad_token", in: hidden.graph) * (isText * -1 + 1)
   }
 
-  /// 1 for each row's tokens before its count, 0 for others, `[rows, tokens, 1]`.
-  private static func isWithin(_ count: Value, tokens: Int) throws(GraphError) -> Value {
-    let indices = count.graph.constant((0..<tokens).map(Float.init), shape: [1, tokens, 1])
-    return try (count.reshaped([count.shape[0], 1, 1]) - indices).clamped(to: 0...1)
-  }
-
   /// The mask of the tokens after each row's text, `[rows, 1, 1, tokens]`.
   func mask(count: Value, image: Value, text: Value) throws(GraphError) -> Value {
-    let (rows, tokens) = (text.shape[0], text.shape[1])
-    let hides = try (Self.isWithin(count, tokens: tokens) + -1) * Float.greatestFiniteMagnitude
+    let rows = text.shape[0]
     let zeros = count.graph.constant(
       [Float](repeating: 0, count: rows * image.shape[1]), shape: [rows, 1, 1, image.shape[1]])
-    return try .concatenated([zeros, hides.reshaped([rows, 1, 1, tokens])], axis: 3)
+    return try .concatenated([zeros, count.keyMask(tokens: text.shape[1])], axis: 3)
   }
 
   private func padding(_ name: String, in graph: Graph) throws(GraphError) -> Value {

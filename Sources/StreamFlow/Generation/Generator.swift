@@ -333,7 +333,7 @@ public actor Generator: EventSource {
 
   /// The truncated end of a prompt that exceeds the text encoder, if any.
   public nonisolated func cut(of prompt: String, syntax: PromptSyntax = .weighted) -> String? {
-    let text = checkpoint.encodedText(of: prompt, syntax: syntax)
+    let text = checkpoint.encodedText(of: checkpoint.family.message(for: prompt), syntax: syntax)
     return checkpoint.textEncoders.lazy.compactMap { $0.chunks(of: text, syntax: syntax).cut }.first
   }
 

@@ -55,13 +55,14 @@ actor EncodeStage {
     func chunks(_ prompt: String, _ blend: PromptBlend?) throws -> Int {
       try encoders.states(of: prompt, blend: blend, request).chunkCount
     }
-    var count = try chunks(request.prompt, request.blend)
-    let layout = checkpoint.family.conditioningLayout
-    if request.readsUnconditional(readsScale: checkpoint.family.readsGuidanceScale) {
+    let family = checkpoint.family
+    var count = try chunks(family.message(for: request.prompt), request.blend)
+    let layout = family.conditioningLayout
+    if request.readsUnconditional(readsScale: family.readsGuidanceScale) {
       count = try layout.length(count, chunks(request.negativePrompt, nil))
     }
     if let editing = request.editing, editing.method.readsSourcePrompt {
-      count = try layout.length(count, chunks(editing.sourcePrompt, nil))
+      count = try layout.length(count, chunks(family.message(for: editing.sourcePrompt), nil))
     }
     return count
   }

@@ -98,13 +98,16 @@ final class Conditioner {
 
   /// The conditioning of a prompt.
   func prompted(_ request: GenerationRequest) throws -> Conditioning {
-    try conditioning(of: request.prompt, blend: request.blend, request, scale: request.networkScale)
+    try conditioning(
+      of: family.message(for: request.prompt), blend: request.blend, request,
+      scale: request.networkScale)
   }
 
   /// The conditioning of the prompt that describes the input image of an edit.
   func sourcePrompted(_ request: GenerationRequest, _ editing: Editing) throws -> Conditioning {
     try conditioning(
-      of: editing.sourcePrompt, blend: nil, request, scale: editing.sourceNetworkScale)
+      of: family.message(for: editing.sourcePrompt), blend: nil, request,
+      scale: editing.sourceNetworkScale)
   }
 
   /// The unconditional conditioning: that of the negative or empty prompt.

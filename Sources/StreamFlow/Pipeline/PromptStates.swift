@@ -173,7 +173,7 @@ final class PromptStates {
 
   // MARK: - States
 
-  /// The states of a prompt of a request, with others blended in.
+  /// The states of a text of a request (``ModelFamily/message(for:)``), with prompts blended in.
   ///
   /// - Precondition: ``isReady(for:)``.
   func states(
@@ -185,7 +185,7 @@ final class PromptStates {
     var (mixed, weight) = (own, max(blend.ownWeight, 0))
     for part in blend.parts where part.weight > 0 {
       weight += part.weight
-      let other = try states(of: key(of: part.prompt, request))
+      let other = try states(of: key(of: family.message(for: part.prompt), request))
       let layout = family.conditioningLayout
       guard layout == .crossAttention || other.chunkCount == mixed.chunkCount else {
         throw ModelError(
@@ -226,14 +226,15 @@ extension GenerationRequest {
   ///
   /// - Parameter family: the model's family.
   fileprivate func encodedPrompts(_ family: any ModelFamily) -> [String] {
-    var texts = [prompt] + (blend?.parts.map(\.prompt) ?? [])
+    var prompts = [prompt] + (blend?.parts.map(\.prompt) ?? [])
+    if let editing, editing.method.readsSourcePrompt { prompts.append(editing.sourcePrompt) }
+    var texts = prompts.map(family.message)
     // A missing negative prompt may be zeros instead of an encoded empty text.
     if readsUnconditional(readsScale: family.readsGuidanceScale),
       !(family.zeroesEmptyPrompt && negativePrompt.isEmpty)
     {
       texts.append(negativePrompt)
     }
-    if let editing, editing.method.readsSourcePrompt { texts.append(editing.sourcePrompt) }
     return texts
   }
 }
