@@ -76,3 +76,22 @@ package final class TextStates: Sendable {
     self.tokenCount = tokenCount
   }
 }
+
+extension TextStates {
+  /// The states of a text's tokens, padded with zeros to whole chunks.
+  ///
+  /// - Parameters:
+  ///   - states: the states, `[tokens, width]`.
+  ///   - width: the width of a token's states.
+  ///   - chunkTokenCount: the number of tokens per chunk.
+  convenience init(
+    _ states: ArraySlice<Float>, width: Int, paddedToChunksOf chunkTokenCount: Int
+  ) {
+    let tokenCount = states.count / width
+    let chunkCount = max((tokenCount + chunkTokenCount - 1) / chunkTokenCount, 1)
+    let missing = chunkCount * chunkTokenCount - tokenCount
+    self.init(
+      hidden: states + [Float](repeating: 0, count: missing * width), pooled: [],
+      chunkCount: chunkCount, width: width, tokenCount: tokenCount)
+  }
+}

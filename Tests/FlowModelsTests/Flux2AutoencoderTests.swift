@@ -79,6 +79,20 @@ import Testing
     #expect(names(try stages.map { try $0.graph(height: 6, width: 10) }) == decoder)
   }
 
+  /// Expects a configuration that was read from tensors to be the stated one.
+  private static func expectSame(
+    _ read: AutoencoderConfiguration, _ stated: AutoencoderConfiguration
+  ) throws {
+    guard case .full(let read) = read.kind, case .full(let stated) = stated.kind else {
+      throw ModelError(code: .fileInvalid, message: "not a full autoencoder")
+    }
+    #expect(read.className == "AutoencoderKLFlux2")
+    #expect(read.channels == stated.channels && read.decoderChannels == stated.decoderChannels)
+    #expect(read.latentChannels == stated.latentChannels && read.patchSide == stated.patchSide)
+    #expect(read.layerCount == stated.layerCount)
+    #expect(read.attendsInMiddle == stated.attendsInMiddle)
+  }
+
   @Test("A file without its configuration is known by its tensors", arguments: names)
   func file(name: String) throws {
     let (autoencoder, _, _) = try Self.autoencoder(name)
@@ -87,15 +101,7 @@ import Testing
     try FileManager.default.copyItem(
       atPath: Bundle.module.fixture("\(name)/diffusion_pytorch_model.safetensors"), toPath: path)
     let parts = try AutoencoderFile(path: path).parts(latents: nil)
-    guard case .full(let read) = parts.configuration.kind,
-      case .full(let stated) = autoencoder.configuration.kind
-    else {
-      Issue.record("not a full autoencoder")
-      return
-    }
-    #expect(read.channels == stated.channels && read.decoderChannels == stated.decoderChannels)
-    #expect(read.latentChannels == stated.latentChannels && read.patchSide == stated.patchSide)
-    #expect(parts.configuration.className == "AutoencoderKLFlux2")
+    try Self.expectSame(parts.configuration, autoencoder.configuration)
   }
 
   @Test("A file in the original names has the weights and the configuration of diffusers' folder")
@@ -109,17 +115,7 @@ import Testing
       #expect(read.shape == weight.shape, "\(name)")
       #expect(try read.floats() == weight.floats(), "\(name)")
     }
-    guard case .full(let read) = parts.configuration.kind,
-      case .full(let stated) = autoencoder.configuration.kind
-    else {
-      Issue.record("not a full autoencoder")
-      return
-    }
-    #expect(read.channels == stated.channels && read.decoderChannels == stated.decoderChannels)
-    #expect(read.latentChannels == stated.latentChannels && read.patchSide == stated.patchSide)
-    #expect(read.layerCount == stated.layerCount)
-    #expect(read.attendsInMiddle == stated.attendsInMiddle)
-    #expect(parts.configuration.className == "AutoencoderKLFlux2")
+    try Self.expectSame(parts.configuration, autoencoder.configuration)
   }
 
   @Test(

@@ -25,12 +25,7 @@ struct DreamLite: ModelFamily {
   ) throws(ModelError) {
     self.configuration = configuration
     self.qwen = qwen
-    guard qwen.width == configuration.textWidth else {
-      throw ModelError(
-        code: .fileInvalid,
-        message: "'\(path)': \(qwen.name) is \(qwen.width) wide (hidden_size), the network reads "
-          + "\(configuration.textWidth) (encoder_hid_dim); they do not match")
-    }
+    try qwen.check(configuration.textWidth, "encoder_hid_dim", ofModelAt: path)
   }
 
   var textEncoders: [any TextEncoding] { [qwen] }
@@ -54,14 +49,11 @@ struct DreamLite: ModelFamily {
 
   /// The states of the prompt's tokens without the template before it, padded with zeros.
   func states(of encoded: [EncodedText]) throws(ModelError) -> TextStates {
-    let (text, width) = (encoded[0], textWidth)
+    let text = encoded[0]
     let skipped = min(Self.skippedTokenCount, text.tokenCount)
-    let count = text.tokenCount - skipped
-    let chunkCount = max((count + chunkTokenCount - 1) / chunkTokenCount, 1)
     return TextStates(
-      hidden: text.hidden[skipped * width..<text.tokenCount * width]
-        + [Float](repeating: 0, count: (chunkCount * chunkTokenCount - count) * width),
-      pooled: [], chunkCount: chunkCount, width: width, tokenCount: count)
+      text.hidden[skipped * textWidth..<text.tokenCount * textWidth], width: textWidth,
+      paddedToChunksOf: chunkTokenCount)
   }
 
   func conditioning(

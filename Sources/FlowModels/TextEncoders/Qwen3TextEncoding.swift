@@ -55,6 +55,22 @@ struct Qwen3TextEncoding: TextEncoding {
       .graph(rows: 1, tokenCount: tokenCount, states: states)
   }
 
+  /// Checks that a network reads states of this width.
+  ///
+  /// - Parameters:
+  ///   - networkWidth: the width that the network reads.
+  ///   - key: its name in the network's configuration.
+  ///   - path: the model.
+  /// - Throws: `fileInvalid` if the widths differ.
+  func check(_ networkWidth: Int, _ key: String, ofModelAt path: String) throws(ModelError) {
+    guard width == networkWidth else {
+      throw ModelError(
+        code: .fileInvalid,
+        message: "'\(path)': \(name) is \(width) wide (hidden_size), the network reads "
+          + "\(networkWidth) (\(key)); they do not match")
+    }
+  }
+
   /// Opens an encoder in a model's folder, with its weights.
   ///
   /// - Parameters:

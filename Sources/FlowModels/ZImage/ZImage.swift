@@ -20,12 +20,7 @@ struct ZImage: ModelFamily {
   ) throws(ModelError) {
     self.transformer = transformer
     self.qwen = qwen
-    guard qwen.width == transformer.textWidth else {
-      throw ModelError(
-        code: .fileInvalid,
-        message: "'\(path)': \(qwen.name) is \(qwen.width) wide (hidden_size), the network reads "
-          + "\(transformer.textWidth) (cap_feat_dim); they do not match")
-    }
+    try qwen.check(transformer.textWidth, "cap_feat_dim", ofModelAt: path)
   }
 
   var textEncoders: [any TextEncoding] { [qwen] }
@@ -46,13 +41,10 @@ struct ZImage: ModelFamily {
 
   /// The states of the prompt's own tokens, padded with zeros to a multiple of 32.
   func states(of encoded: [EncodedText]) throws(ModelError) -> TextStates {
-    let (text, width) = (encoded[0], textWidth)
-    let chunkCount = (text.tokenCount + chunkTokenCount - 1) / chunkTokenCount
-    let missing = chunkCount * chunkTokenCount - text.tokenCount
+    let text = encoded[0]
     return TextStates(
-      hidden: text.hidden.prefix(text.tokenCount * width)
-        + [Float](repeating: 0, count: missing * width),
-      pooled: [], chunkCount: chunkCount, width: width, tokenCount: text.tokenCount)
+      text.hidden[..<(text.tokenCount * textWidth)], width: textWidth,
+      paddedToChunksOf: chunkTokenCount)
   }
 
   func conditioning(
