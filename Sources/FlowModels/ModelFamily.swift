@@ -48,8 +48,8 @@ package protocol ModelFamily: Sendable {
   /// Whether the network reads the keys and values of reference images in all layers, in
   /// ``referenceTableInput``, in place of their latents.
   var readsReferenceTable: Bool { get }
-  /// The graph from the latents of one row's reference images, in ``referenceInput(_:)``, to
-  /// ``referenceTableInput``.
+  /// The graph from the latents of one row's reference images, in ``referenceInput(_:)``, and
+  /// `timestep`, `[1]`, which is 0, to ``referenceTableInput``.
   ///
   /// - Parameters:
   ///   - references: the sizes of the latents.

@@ -1,4 +1,8 @@
 import FlowCore
+import FlowEngine
+import FlowGraph
+import FlowTestSupport
+import Foundation
 import Testing
 
 @testable import FlowModels
@@ -45,5 +49,35 @@ import Testing
         try reading.size(of: Self.size(15, 100), area: nil, multiple: 16)
       }
     }
+  }
+
+  @Test(
+    "Keys and values of reference images with low-bit weights are near those with floats",
+    .tags(.engine), arguments: [WeightCompression.int8, .int4])
+  func lowBits(compression: WeightCompression) async throws {
+    let checkpoint = try Checkpoint(folder: Bundle.module.fixture("pipelines/flux2"))
+    let family = try #require(checkpoint.family as? Flux2)
+    let sizes = [LatentSize(height: 4, width: 3)]
+    var noise = GaussianNoise(seed: 8)
+    let latents = ContiguousArray(
+      noise.latents(shape: [family.transformer.channels, 4, 3]).scalars)
+    var tables: [[Float]] = []
+    for weights in [
+      checkpoint.networkWeights, checkpoint.networkWeights.compressed(to: compression, from: 1),
+    ] {
+      let graph = try family.referenceTable(of: sizes, weights: weights.root)
+      let program = try await Program.shared(
+        GraphModule(graph, weightsIdentity: weights.identity))
+      program.write(family.referenceInput(0), latents.span)
+      program.write("timestep", ContiguousArray<Float>([0]).span)
+      try program.run()
+      tables.append(
+        program.read(family.referenceTableInput, as: Float.self) { span in
+          span.indices.map { span[$0] }
+        })
+    }
+    expectClose(
+      tables[1], tables[0], relativeTolerance: compression == .int8 ? 0.05 : 0.5)
+    #expect(tables[0] != tables[1])
   }
 }

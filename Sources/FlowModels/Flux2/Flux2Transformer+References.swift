@@ -4,8 +4,11 @@ internal import FlowGraph
 /// Reference images whose keys and values are computed once (FLUX.2 klein KV): their tokens attend to
 /// each other alone, at timestep 0, so that nothing of them depends on text, image or step.
 extension Flux2Transformer {
-  /// Builds the graph from reference images, one row of `[1, channels, height, width]` each, to
-  /// `references`, the keys and values of all layers.
+  /// Builds the graph from reference images, one row of `[1, channels, height, width]` each, and
+  /// `timestep`, which is 0, to `references`, the keys and values of all layers.
+  ///
+  /// The timestep is an input because OpenVINO fails to fold a constant into products with low-bit
+  /// weights.
   ///
   /// `references` is `[1, 2 * layers * heads, tokens, head width]`: of each layer, in the order of the
   /// network, the rotated keys, followed by the values.
@@ -22,7 +25,7 @@ extension Flux2Transformer {
           Self.referenceInput(index), shape: [1, configuration.channels, size.height, size.width]
         ).flattenedToTokens())
     }
-    let modulation = try modulation(1, fixed: 0, in: graph)
+    let modulation = try modulation(1, in: graph)
     let rotary = rotary(textCount: 0, images: references, first: 1, in: graph)
     var tokens = try Value.concatenated(images, axis: 1).linear(weights["x_embedder"])
     var table: [Value] = []

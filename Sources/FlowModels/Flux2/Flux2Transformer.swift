@@ -123,20 +123,14 @@ struct Flux2Transformer {
 
   /// The embedding of the timestep and, if read, the guidance scale.
   ///
-  /// - Parameter fixed: the timestep; nil for the input `timestep`.
-  func modulation(
-    _ rows: Int, fixed: Float? = nil, in graph: Graph
-  ) throws(GraphError) -> LayerTable {
+  func modulation(_ rows: Int, in graph: Graph) throws(GraphError) -> LayerTable {
     let layers = weights["time_guidance_embed"]
     func embedding(_ number: Value, _ layer: WeightScope) throws(GraphError) -> Value {
       try number.timeEmbedding(
         width: configuration.timeWidth, cosineFirst: true, frequencyShift: 0
       ).linear(layer["linear_1"]).silu().linear(layer["linear_2"])
     }
-    let timestep =
-      fixed.map { graph.constant([Float](repeating: $0, count: rows), shape: [rows]) }
-      ?? graph.input("timestep", shape: [rows])
-    var time = try embedding(timestep, layers["timestep_embedder"])
+    var time = try embedding(graph.input("timestep", shape: [rows]), layers["timestep_embedder"])
     if configuration.readsGuidance {
       let scale = try graph.input("guidance", shape: [rows]) * 1000
       time = try time + embedding(scale, layers["guidance_embedder"])

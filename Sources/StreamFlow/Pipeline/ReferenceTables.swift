@@ -83,6 +83,7 @@ final class ReferenceTables {
     for (index, image) in images.enumerated() {
       program.write(family.referenceInput(index), image.latents.span)
     }
+    program.write("timestep", ContiguousArray<Float>([0]).span)
     try program.run()
     return program.read(family.referenceTableInput, as: Float.self) { table in
       var copy = ContiguousArray<Float>()
