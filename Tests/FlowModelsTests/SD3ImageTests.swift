@@ -26,14 +26,16 @@ import Testing
     }
   }
 
-  @Test("Without T5 the network reads zeros in its place, of the same number of tokens")
+  @Test("Without T5 the network reads one token of zeros that stands for as many as T5 has")
   func withoutT5() async throws {
     let temporary = try TemporaryFolder()
     let checkpoint = try Checkpoint(folder: SD3Pipeline.withoutT5(in: temporary))
     #expect(checkpoint.textEncoders.count == 2)
     let golden = try Golden("pipelines/sd3.safetensors", in: .module)
     let states = try await SD3Pipeline.states(of: "a fox on a blue background", checkpoint)
-    #expect(states.hidden.count == (24 + 256) * 40)
+    #expect(states.hidden.count == (24 + 1) * 40)
+    let family = try #require(checkpoint.family as? StableDiffusion3)
+    #expect(family.transformer.lastTextTokenCount == 256 && family.chunkTokenCount == 24 + 1)
     #expect(states.hidden[(24 * 40)...].allSatisfy { $0 == 0 })
     expectClose(
       Array(states.hidden[..<(2 * 40)]), try golden.floats("text.0.withoutT5"),

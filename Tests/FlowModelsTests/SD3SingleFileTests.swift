@@ -44,15 +44,23 @@ import Testing
     }
   }
 
+  /// The network over a text whose tokens stand for themselves, unlike the last one of a model
+  /// without T5.
+  private static func network(of checkpoint: Checkpoint, _ weights: WeightStore) throws -> Graph {
+    var configuration = try #require(checkpoint.family as? StableDiffusion3).transformer
+    #expect(configuration.lastTextTokenCount == 256)
+    configuration.lastTextTokenCount = 1
+    return try SD3Transformer(configuration: configuration, weights: weights.root)
+      .graph(BatchShape(rows: 2, height: 8, width: 6, tokens: 5))
+  }
+
   @Test("The transformer is read as diffusers converts it: fused layers, swapped halves, positions")
   func transformer() async throws {
     let temporary = try TemporaryFolder()
     let checkpoint = try Checkpoint(file: Self.folder(temporary))
     let golden = try Golden("singlefiles/sd3-golden.safetensors", in: .module)
     let weights = checkpoint.networkWeights
-    let graph = try checkpoint.family.network(
-      BatchShape(rows: 2, height: 8, width: 6, tokens: 5), precomputed: [], adapters: [],
-      weights: weights.root)
+    let graph = try Self.network(of: checkpoint, weights)
     let output = try await Self.run(graph, weights, outputs: ["output"], golden)
     expectClose(output[0], try golden.floats("output"), relativeTolerance: 1e-5)
   }
@@ -179,9 +187,7 @@ import Testing
       ])
     #expect(report.rest.isEmpty, "\(report.rest)")
     let weights = try #require(stores[.network])
-    let graph = try checkpoint.family.network(
-      BatchShape(rows: 2, height: 8, width: 6, tokens: 5), precomputed: [], adapters: [],
-      weights: weights.root)
+    let graph = try Self.network(of: checkpoint, weights)
     let output = try await Self.run(graph, weights, outputs: ["output"], golden)
     let expected = try golden.floats("lora.output")
     expectClose(output[0], expected, relativeTolerance: 1e-5)

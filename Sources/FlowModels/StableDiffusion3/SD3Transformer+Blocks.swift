@@ -1,6 +1,14 @@
 internal import FlowCore
 internal import FlowGraph
 
+#if canImport(Glibc)
+  private import Glibc
+#elseif canImport(Musl)
+  private import Musl
+#else
+  private import Darwin
+#endif
+
 extension SD3Transformer {
   /// The modulation of a layer: shift and scale before it, a gate after it (adaLN-Zero; Peebles and
   /// Xie, 2022, arXiv:2212.09748), `[rows, 1, width]` each.
@@ -83,13 +91,26 @@ extension SD3Transformer {
       ], axis: 2)
     let value = try Value.concatenated(
       [heads(of: image, layer["to_v"]), heads(of: text, layer["add_v_proj"])], axis: 2)
-    let attended = try query.headAttention(key: key, value: value).joinedHeads()
+    let attended = try query.headAttention(
+      key: key, value: value, mask: repetitionMask(keyCount: key.shape[2], in: key.graph)
+    ).joinedHeads()
     let (count, whole) = (image.shape[1], attended.shape[1])
     return (
       try attended.sliced(axis: 1, from: 0, to: count).linear(layer["to_out"][0]),
       givesText
         ? try attended.sliced(axis: 1, from: count, to: whole).linear(layer["to_add_out"]) : nil
     )
+  }
+
+  /// The logarithm of the number of equal tokens that each key stands for, `[1, 1, 1, keys]`; nil if
+  /// each stands for itself.
+  ///
+  /// Added to the scores, it multiplies the weight of a key by that number.
+  private func repetitionMask(keyCount: Int, in graph: Graph) -> Value? {
+    let count = configuration.lastTextTokenCount
+    guard count > 1 else { return nil }
+    let logarithms = [Float](repeating: 0, count: keyCount - 1) + [logf(Float(count))]
+    return graph.constant(logarithms, shape: [1, 1, 1, keyCount])
   }
 
   /// Attention of image tokens to themselves.

@@ -20,6 +20,12 @@ struct SD3TransformerConfiguration: Equatable, Sendable {
   /// Whether queries and keys are normalized.
   let normalizesQueries: Bool
 
+  /// The number of equal tokens for which the last token of the text stands.
+  ///
+  /// Tokens of text have no positions, so equal ones stay equal in every block, and attention to all
+  /// of them is attention to one whose weight is multiplied by their number.
+  var lastTextTokenCount = 1
+
   /// The width of a token.
   var width: Int { headCount * headWidth }
 

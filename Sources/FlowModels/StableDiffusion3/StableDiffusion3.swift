@@ -7,10 +7,11 @@ struct StableDiffusion3: ModelFamily {
   static let pipelines = ["StableDiffusion3Pipeline"]
 
   /// The configuration of `transformer/config.json`.
-  let transformer: SD3TransformerConfiguration
+  private(set) var transformer: SD3TransformerConfiguration
   /// The two CLIP encoders, each of which reads one chunk of a prompt.
   let clip: [CLIPTextEncoding]
-  /// T5; if nil, the network reads the same number of tokens of zeros.
+  /// T5; if nil, the network reads the same number of tokens of zeros, as one that counts for all
+  /// (``SD3TransformerConfiguration/lastTextTokenCount``).
   let t5: T5TextEncoding?
 
   /// The number of T5 tokens, diffusers' default (`max_sequence_length`).
@@ -22,6 +23,7 @@ struct StableDiffusion3: ModelFamily {
     path: String
   ) throws(ModelError) {
     self.transformer = transformer
+    self.transformer.lastTextTokenCount = t5 == nil ? Self.t5TokenCount : 1
     self.clip = clip
     self.t5 = t5
     func check(_ fits: Bool, _ problem: String) throws(ModelError) {
@@ -55,7 +57,7 @@ struct StableDiffusion3: ModelFamily {
 
   var textEncoders: [any TextEncoding] { clip + (t5.map { [$0] } ?? []) }
   var conditioningLayout: ConditioningLayout { .joint }
-  var chunkTokenCount: Int { clip[0].tokenCount + Self.t5TokenCount }
+  var chunkTokenCount: Int { clip[0].tokenCount + (t5 == nil ? 1 : Self.t5TokenCount) }
   var readsGuidanceScale: Bool { false }
   var zeroesEmptyPrompt: Bool { false }
   var textWidth: Int { transformer.textWidth }

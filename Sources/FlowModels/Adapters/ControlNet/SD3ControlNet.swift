@@ -10,6 +10,8 @@ struct SD3ControlNet: ImageAdapter {
   let configuration: SD3ControlNetConfiguration
   /// The blocks of the network.
   private let blockCount: Int
+  /// The tokens for which the last one of the network's text stands.
+  private let lastTextTokenCount: Int
   private let factor: Int
   private let store: WeightStore
 
@@ -24,6 +26,7 @@ struct SD3ControlNet: ImageAdapter {
     name = context.name
     factor = context.factor
     blockCount = network.layerCount
+    lastTextTokenCount = network.lastTextTokenCount
     store = context.prepared(try configuration.weights(file.weights))
   }
 
@@ -40,7 +43,8 @@ struct SD3ControlNet: ImageAdapter {
 
   func attach(to hooks: inout NetworkHooks) throws(GraphError) {
     let graph = hooks.graph
-    let layers = configuration.transformer
+    var layers = configuration.transformer
+    layers.lastTextTokenCount = lastTextTokenCount
     let network = SD3Transformer(configuration: layers, weights: weights, endsWithText: true)
     let sample = try hooks.networkInput("sample")
     let rows = hooks.rows
