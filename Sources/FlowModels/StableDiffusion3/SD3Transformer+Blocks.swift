@@ -1,13 +1,6 @@
 internal import FlowCore
 internal import FlowGraph
-
-#if canImport(Glibc)
-  private import Glibc
-#elseif canImport(Musl)
-  private import Musl
-#else
-  private import Darwin
-#endif
+private import Foundation
 
 extension SD3Transformer {
   /// The modulation of a layer: shift and scale before it, a gate after it (adaLN-Zero; Peebles and
@@ -109,7 +102,7 @@ extension SD3Transformer {
   private func repetitionMask(keyCount: Int, in graph: Graph) -> Value? {
     let count = configuration.lastTextTokenCount
     guard count > 1 else { return nil }
-    let logarithms = [Float](repeating: 0, count: keyCount - 1) + [logf(Float(count))]
+    let logarithms = [Float](repeating: 0, count: keyCount - 1) + [Float(log(Double(count)))]
     return graph.constant(logarithms, shape: [1, 1, 1, keyCount])
   }
 

@@ -10,7 +10,7 @@ struct StableDiffusion3: ModelFamily {
   private(set) var transformer: SD3TransformerConfiguration
   /// The two CLIP encoders, each of which reads one chunk of a prompt.
   let clip: [CLIPTextEncoding]
-  /// T5; if nil, the network reads the same number of tokens of zeros, as one that counts for all
+  /// T5; if nil, the network reads one token of zeros that counts for as many as T5 has
   /// (``SD3TransformerConfiguration/lastTextTokenCount``).
   let t5: T5TextEncoding?
 
